@@ -1,0 +1,21 @@
+# vmrun_library(NAME [DEPENDS lib...] [LINK lib...]): the library of this folder from all its .cpp files.
+# DEPENDS names the project's folders it may include; the check below fails the configure step on any other include.
+function(vmrun_library name)
+  cmake_parse_arguments(ARG "" "" "DEPENDS;LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.h ${CMAKE_CURRENT_SOURCE_DIR}/*.def)
+  add_library(${name} STATIC ${sources})
+  target_link_libraries(${name} PUBLIC vmrun_flags ${ARG_DEPENDS} PRIVATE ${ARG_LINK})
+
+  get_filename_component(folder ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+  set(allowed ${folder} vmrun ${ARG_DEPENDS})
+  foreach(file IN LISTS sources headers)
+    file(STRINGS ${file} includes REGEX "^#include \"[a-z]+/")
+    foreach(line IN LISTS includes)
+      string(REGEX REPLACE "^#include \"([a-z]+)/.*" "\\1" target "${line}")
+      if(NOT target IN_LIST allowed)
+        message(SEND_ERROR "${file}: ${line}: ${folder}/ may include only: ${allowed}")
+      endif()
+    endforeach()
+  endforeach()
+endfunction()

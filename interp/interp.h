@@ -1,0 +1,25 @@
+// Tier 0: the interpreter. Functions are translated to register code at their first call.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "vm/instance.h"
+
+namespace vmrun::interp {
+
+/// Sets the entry of every block record of `module` to the translating stub. Called once, when the module is made.
+void attach(vm::Module& module);
+
+/// Frees the code that translations of `module` made. Called when the module dies; nothing may be running in it.
+void detach(vm::Module& module);
+
+/// Calls `func` (wasm or host) on `vcpu`, on the calling thread, until it returns, traps or throws. `args` holds the
+/// parameters' slots in order, `results` room for the results' slots; the two may overlap. On Trap and Exception
+/// `vcpu.backtrace` is filled. Re-entrant: host functions called by the guest may call this again.
+vm::Outcome invoke(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args, vm::Slot* results);
+
+/// The frames of `vcpu` as it stands (called from a host function), innermost first, at most `max`.
+std::vector<vm::Frame> backtrace(const vm::Vcpu& vcpu, size_t max = 256);
+
+}  // namespace vmrun::interp

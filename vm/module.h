@@ -1,0 +1,123 @@
+// A decoded, validated, immutable image, and the block records of its functions.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vm/types.h"
+
+namespace vmrun::vm {
+
+class Module;
+class Image;  // the bytes: a mapped file or an owned buffer (vm/image.h)
+
+enum class ExternKind : uint8_t { func, table, memory, global, tag };
+
+/// A range of bytes in the image, by offset from its first byte.
+struct ByteRange {
+  uint32_t begin = 0, end = 0;
+  uint32_t size() const { return end - begin; }
+};
+
+/// A constant expression, kept as its bytes (the closing `end` included) and evaluated at instantiation.
+using ConstExpr = ByteRange;
+
+struct Import {
+  std::string_view module, name;  // into the image
+  ExternKind kind;
+  uint32_t index;  // in the index space of its kind
+};
+struct Export {
+  std::string_view name;
+  ExternKind kind;
+  uint32_t index;
+};
+
+struct FuncDecl {
+  TypeId type = TypeId::none;
+  uint32_t type_index = 0;  // in the module's own type section
+  ByteRange body;           // the locals and the code; empty for imports
+};
+struct TableDecl {
+  TableType type;
+  std::optional<ConstExpr> init;
+};
+struct GlobalDecl {
+  GlobalType type;
+  ConstExpr init;           // empty for imports
+  uint32_t slot_offset = 0; // where the instance keeps an own global's value: bytes from Instance::globals_base()
+};
+struct TagDecl {
+  TypeId type = TypeId::none;
+};
+
+enum class SegmentMode : uint8_t { passive, active, declarative };
+struct ElemSegment {
+  SegmentMode mode;
+  uint32_t table = 0;
+  ConstExpr offset;               // active
+  ValType type;
+  std::vector<uint32_t> funcs;    // the function-index form
+  std::vector<ConstExpr> exprs;   // the expression form; one of the two is empty
+};
+struct DataSegment {
+  SegmentMode mode;
+  uint32_t memory = 0;
+  ConstExpr offset;
+  ByteRange bytes;
+};
+struct CustomSection {
+  std::string_view name;
+  ByteRange bytes;  // after the name
+};
+
+/// The block record of a function body: one per function and module, shared by all instances of the module. `entry` is
+/// what a call jumps to: first the translating stub, then interpreter code; published by a release store.
+struct alignas(64) FuncCode {
+  std::atomic<const void*> entry{nullptr};  // const interp::Cell*
+  const Module* module = nullptr;
+  uint32_t func_index = 0;
+  std::atomic<uint32_t> heat{0};            // charged by expired budgets; racy on purpose
+  std::atomic<void*> interp{nullptr};       // interp::Translation*, owned by the interpreter's code store
+};
+
+/// Everything a decoded image says. Immutable after `Module::decode`, but for the block records; safe to share between
+/// threads. Owned by shared_ptr: instances and public handles keep it alive.
+class Module {
+ public:
+  std::shared_ptr<const Image> image;
+  std::shared_ptr<TypeRegistry> registry;
+  std::string name;                 // for backtraces: the name section's module name or the file's base name
+
+  std::vector<TypeId> types;        // by type index
+  std::vector<Import> imports;
+  std::vector<Export> exports;
+  std::vector<FuncDecl> funcs;      // imports first, in every index space
+  std::vector<TableDecl> tables;
+  std::vector<MemoryType> memories;
+  std::vector<GlobalDecl> globals;
+  std::vector<TagDecl> tags;
+  std::vector<ElemSegment> elems;
+  std::vector<DataSegment> datas;
+  std::vector<CustomSection> customs;
+  std::optional<uint32_t> start;
+  uint32_t imported_funcs = 0, imported_tables = 0, imported_memories = 0, imported_globals = 0, imported_tags = 0;
+
+  /// Block records of own functions: code(i) for i >= imported_funcs.
+  FuncCode& code(uint32_t func_index) const { return codes[func_index - imported_funcs]; }
+  std::unique_ptr<FuncCode[]> codes;
+
+  const uint8_t* bytes() const;                            // first byte of the image
+  const TypeDef& type_def(TypeId id) const;                // by canonical id
+  const FuncType& func_type(uint32_t func_index) const;    // signature of a function
+  /// The function's name from the name section (decoded at first use), or "" when it has none.
+  std::string_view func_name(uint32_t func_index) const;
+};
+
+}  // namespace vmrun::vm
