@@ -30,14 +30,10 @@ constexpr F quiet(F nan) {
   return std::bit_cast<F>(std::bit_cast<BitsOf<F>>(nan) | kQuietBit<F>);
 }
 
-template <class F>
-constexpr F abs(F a) {
-  return sizeof(F) == 4 ? __builtin_fabsf(a) : __builtin_fabs(a);
-}
-template <class F>
-constexpr F copysign(F a, F b) {
-  return sizeof(F) == 4 ? __builtin_copysignf(a, b) : __builtin_copysign(a, b);
-}
+constexpr float abs(float a) { return __builtin_fabsf(a); }
+constexpr double abs(double a) { return __builtin_fabs(a); }
+constexpr float copysign(float a, float b) { return __builtin_copysignf(a, b); }
+constexpr double copysign(double a, double b) { return __builtin_copysign(a, b); }
 
 /// Round half to even, by letting an addition push the fraction out of the significand. For |a| < kIntegral.
 template <class F>
