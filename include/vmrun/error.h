@@ -1,5 +1,5 @@
-// What can go wrong, as a value. Nothing in vmrun throws: every operation that can fail returns a Result (vmrun/result.h)
-// that holds its value or one of these.
+// What can go wrong, as a value. Nothing in vmrun throws: every operation that can fail returns a Result
+// (vmrun/result.h) that holds its value or one of these.
 #pragma once
 
 #include <cstdint>

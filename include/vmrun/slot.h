@@ -35,8 +35,8 @@ struct Ref {
 };
 
 /// One 64-bit slot of a frame, an argument list or a result list. An i32 is kept zero-extended; every writer must keep
-/// that invariant, because readers rely on it for addresses. The upper half of an f32's slot is unspecified. A v128 takes
-/// two consecutive slots, low half first, and needs no alignment beyond 8.
+/// that invariant, because readers rely on it for addresses. The upper half of an f32's slot is unspecified. A v128
+/// takes two consecutive slots, low half first, and needs no alignment beyond 8.
 struct Slot {
   uint64_t bits = 0;
 

@@ -15,8 +15,8 @@ enum class TrapCode : uint8_t {
   InvalidConversionToInteger,
   MemoryOutOfBounds,
   TableOutOfBounds,
-  UndefinedElement,        // call_indirect: index beyond the table
-  UninitializedElement,    // call_indirect: null entry
+  UndefinedElement,      // call_indirect: index beyond the table
+  UninitializedElement,  // call_indirect: null entry
   IndirectCallTypeMismatch,
   NullReference,           // ref.as_non_null
   NullFunctionReference,   // call_ref

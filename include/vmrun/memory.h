@@ -1,0 +1,105 @@
+// Memory, Table, Global, Tag: handles to things that live in a store. Copying a handle is cheap and makes no new thing.
+// A handle is valid while its store lives, and is used by the thread that uses the store.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "vmrun/fwd.h"
+#include "vmrun/result.h"
+#include "vmrun/types.h"
+#include "vmrun/value.h"
+
+namespace vmrun {
+
+/// A linear memory.
+class Memory {
+ public:
+  /// Errors: Limit, Usage (a type that validation would refuse).
+  static Result<Memory> create(Store& store, const MemoryType& type);
+
+  /// The current contents. The base address stays for the memory's life; the size changes with growth, so take a new
+  /// span after the guest has run.
+  std::span<std::byte> data() const;
+  uint64_t size_bytes() const;
+  uint64_t size_pages() const;
+  uint64_t page_size() const;
+  /// Grows by `delta` pages; returns the previous size in pages. Errors: Limit.
+  Result<uint64_t> grow(uint64_t delta);
+  /// With the current size as its minimum.
+  MemoryType type() const;
+
+  /// `size` bytes at `address`, or an empty span with data() == nullptr when they are not all inside. An empty range
+  /// inside gives a non-null data().
+  std::span<std::byte> range(uint64_t address, uint64_t size) const;
+
+  explicit Memory(vm::MemoryInst* impl) : impl_(impl) {}
+  vm::MemoryInst* impl() const { return impl_; }
+  friend bool operator==(Memory, Memory) = default;
+
+ private:
+  vm::MemoryInst* impl_;
+};
+
+/// A table of references.
+class Table {
+ public:
+  /// Errors: Limit, Usage.
+  static Result<Table> create(Store& store, const TableType& type, const Val& init);
+
+  uint64_t size() const;
+  /// Errors: Usage (index beyond the size, a value of the wrong type).
+  Result<Val> get(uint64_t index) const;
+  Result<void> set(uint64_t index, const Val& value);
+  /// Returns the previous size. Errors: Limit, Usage.
+  Result<uint64_t> grow(uint64_t delta, const Val& init);
+  /// With the current size as its minimum.
+  TableType type() const;
+
+  explicit Table(vm::TableInst* impl) : impl_(impl) {}
+  vm::TableInst* impl() const { return impl_; }
+  friend bool operator==(Table, Table) = default;
+
+ private:
+  vm::TableInst* impl_;
+};
+
+/// A global variable.
+class Global {
+ public:
+  /// Errors: Usage (`value` is not of the type).
+  static Result<Global> create(Store& store, const GlobalType& type, const Val& value);
+
+  GlobalType type() const;
+  Val get() const;
+  /// Errors: Usage (immutable, or of another type).
+  Result<void> set(const Val& value);
+
+  Global(vm::Store* store, vm::GlobalInst* impl) : store_(store), impl_(impl) {}
+  vm::GlobalInst* impl() const { return impl_; }
+  vm::Store* store() const { return store_; }
+  friend bool operator==(Global, Global) = default;
+
+ private:
+  vm::Store* store_;
+  vm::GlobalInst* impl_;
+};
+
+/// The identity and parameter types of a kind of exception.
+class Tag {
+ public:
+  static Result<Tag> create(Store& store, const TagType& type);
+  TagType type() const;
+
+  Tag(vm::Store* store, vm::TagInst* impl) : store_(store), impl_(impl) {}
+  vm::TagInst* impl() const { return impl_; }
+  vm::Store* store() const { return store_; }
+  friend bool operator==(Tag, Tag) = default;
+
+ private:
+  vm::Store* store_;
+  vm::TagInst* impl_;
+};
+
+}  // namespace vmrun

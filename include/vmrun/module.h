@@ -1,0 +1,104 @@
+// Module: a decoded and validated image, ready to be instantiated any number of times, and all that can be asked about
+// it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vmrun/engine.h"
+#include "vmrun/fwd.h"
+#include "vmrun/result.h"
+#include "vmrun/types.h"
+
+namespace vmrun {
+
+/// A section of an image.
+struct SectionInfo {
+  uint8_t id;              // spec 5.5.2; 0 is custom
+  std::string_view name;   // "type", "code", ...; a custom section's own name
+  uint64_t header_offset;  // byte offset of the id
+  uint64_t offset, size;   // of the contents (for a custom section including its name)
+  uint64_t items;          // entries, where the section is a vector; otherwise 0
+};
+
+/// A custom section: its name and the bytes after the name. Views into the image.
+struct CustomSection {
+  std::string_view name;
+  uint64_t offset;
+  std::span<const uint8_t> bytes;
+};
+
+/// A function body in the image.
+struct FuncBody {
+  uint32_t func_index;  // in the function index space, imports first
+  uint32_t type_index;
+  uint64_t offset, size;  // of the body: its locals and code
+  std::string_view name;  // from the name section, or ""
+};
+
+/// A line of disassembly.
+struct DisassembledInstr {
+  uint64_t offset;                 // in the image
+  std::span<const uint8_t> bytes;  // the instruction's own
+  uint32_t depth;                  // nesting of blocks
+  std::string text;                // mnemonic and immediates, as in the text format
+};
+
+/// Shared handle to an immutable module: copying is cheap, copies refer to the same module, any thread may use it. What
+/// a function returns as a view lives as long as the module.
+class Module {
+ public:
+  /// Decodes and validates `bytes`, which are copied. `name` is what backtraces show for a module without a name
+  /// section. Errors: Malformed, Invalid, Unsupported, Limit.
+  static Result<Module> compile(const Engine& engine, std::span<const uint8_t> bytes, std::string_view name = {});
+  /// The same for a file, which is mapped, not read: it must not be truncated or rewritten in place while the module
+  /// lives. Errors: Io in addition.
+  static Result<Module> compile_file(const Engine& engine, const std::filesystem::path& path);
+
+  const Engine& engine() const;
+  /// From the name section, else the name or the file's base name given at compilation.
+  std::string_view name() const;
+  std::span<const uint8_t> bytes() const;
+
+  std::vector<ImportType> imports() const;
+  std::vector<ExportType> exports() const;
+  /// The export of that name, if there is one.
+  std::optional<ExternType> export_type(std::string_view name) const;
+  bool has_start() const;
+
+  // ---- introspection, for tools ----
+
+  /// The module's type definitions, by type index, as in the text format.
+  std::vector<std::string> types() const;
+  /// Sections in file order, custom ones included.
+  std::vector<SectionInfo> sections() const;
+  std::vector<CustomSection> custom_sections() const;
+  /// First custom section of that name.
+  std::optional<CustomSection> custom_section(std::string_view name) const;
+  /// The proposals that the module uses. Walks all code: not for a start-up path.
+  FeatureSet features_used() const;
+  /// Own functions (imports have no body), in order.
+  std::vector<FuncBody> functions() const;
+  uint32_t function_count() const;  // imports included
+  FuncType function_type(uint32_t func_index) const;
+  /// From the name section, or "".
+  std::string_view function_name(uint32_t func_index) const;
+  /// The instructions of an own function. Usage error for an import or an index out of range.
+  Result<std::vector<DisassembledInstr>> disassemble(uint32_t func_index) const;
+
+  const std::shared_ptr<vm::Module>& impl() const { return impl_; }
+
+ private:
+  Module(Engine engine, std::shared_ptr<vm::Module> impl) : engine_(std::move(engine)), impl_(std::move(impl)) {}
+  friend class Instance;
+  Engine engine_;
+  std::shared_ptr<vm::Module> impl_;
+};
+
+}  // namespace vmrun
