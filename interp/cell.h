@@ -29,10 +29,14 @@ struct Cell;
 using Handler = __attribute__((preserve_none)) void (*)(VMRUN_PARAMS);
 
 struct Cell {
-  Handler handler;
+  union {
+    Handler handler;
+    uint64_t w;  // in a cell that only carries data (the second and later cells of an instruction)
+    void* q;
+  };
   union {
     struct {
-      uint16_t a, b;  // operands: byte offsets of slots from fp / 8, small immediates
+      uint16_t a, b;  // operands: slot indices (fp + 8 * index), small immediates
       union {
         struct {
           uint16_t c, d;
