@@ -1,0 +1,104 @@
+// WASI preview 1: the system interface that command-line guests import.
+//
+//   WasiConfig config;
+//   config.args({"program", "--flag"}).inherit_stdio().preopen_dir("/srv/data", "/data");
+//   auto wasi = WasiContext::create(config);          // opens the directories
+//   if (auto ok = add_wasi(linker, *wasi); !ok) ...   // defines wasi_snapshot_preview1 and wasi_unstable
+//
+// Writing to a pipe whose reader is gone raises SIGPIPE in the process, as for any program: an embedder that wants the
+// guest to see errno `pipe` instead ignores that signal (vmrun does). Sockets never raise it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "vmrun/fwd.h"
+#include "vmrun/result.h"
+
+namespace vmrun {
+
+namespace wasi {
+struct Context;
+}
+
+/// What a guest is given. Nothing is granted by default: no arguments, no variables, no directories, and standard
+/// streams that are empty or discard. A plain value: copy it, keep it, use it for many contexts.
+class WasiConfig {
+ public:
+  /// Host descriptor standing for a stream that is closed to the guest: reads give end of file, writes vanish.
+  static constexpr int kNull = -1;
+
+  /// The clocks of the guest in nanoseconds. `clock` is the WASI clock id: 0 realtime, 1 monotonic, 2 process CPU time,
+  /// 3 thread CPU time. Called on the guest's thread; must not throw.
+  using ClockFn = std::function<uint64_t(uint32_t clock)>;
+
+  /// Appends one argument, or several. The first is the program's name.
+  WasiConfig& arg(std::string value);
+  WasiConfig& args(std::vector<std::string> values);
+  /// Sets a variable; a later value for the same name replaces the earlier one.
+  WasiConfig& env(std::string name, std::string value);
+  /// Sets all variables of this process.
+  WasiConfig& inherit_env();
+  /// Sets the variable to its value in this process; leaves it unset when this process has none.
+  WasiConfig& inherit_env(const std::string& name);
+
+  /// Gives this process's standard streams.
+  WasiConfig& inherit_stdio();
+  /// Host descriptors for the streams, or kNull. They are borrowed: they must stay open while the context lives and are
+  /// never closed by it.
+  WasiConfig& stdin_fd(int fd);
+  WasiConfig& stdout_fd(int fd);
+  WasiConfig& stderr_fd(int fd);
+
+  /// Opens the host directory `host` for the guest, which sees it under `guest`. With `read_only` nothing beneath it can
+  /// be changed, created or removed through this grant (errno `rofs`).
+  WasiConfig& preopen_dir(std::string host, std::string guest, bool read_only = false);
+  /// A listening (or connected) socket, borrowed like a stream. Sockets get the descriptors after the directories.
+  WasiConfig& preopen_socket(int fd);
+
+  /// Replaces the clocks that clock_time_get reads. Waiting still happens in real time.
+  WasiConfig& clock(ClockFn fn);
+  /// Makes random_get a deterministic generator with this seed, for reproducible runs: not for secrets.
+  WasiConfig& random_seed(uint64_t seed);
+
+ private:
+  friend class WasiContext;
+  struct Dir {
+    std::string host, guest;
+    bool read_only;
+  };
+  std::vector<std::string> args_;
+  std::vector<std::pair<std::string, std::string>> env_;
+  int stdio_[3] = {kNull, kNull, kNull};
+  std::vector<Dir> dirs_;
+  std::vector<int> sockets_;
+  ClockFn clock_;
+  uint64_t seed_ = 0;
+  bool seeded_ = false;
+};
+
+/// The state of one guest program: its descriptors, arguments, variables. Closes what it opened when the last handle
+/// goes. Used by one vCPU at a time: give each store that runs concurrently its own.
+class WasiContext {
+ public:
+  /// Opens the directories. Errors: Io when a directory cannot be opened, Usage for arguments or variables that cannot
+  /// be passed (a NUL byte in them, an empty name, '=' in a name).
+  static Result<WasiContext> create(const WasiConfig& config);
+
+  const std::shared_ptr<wasi::Context>& impl() const { return impl_; }
+
+ private:
+  explicit WasiContext(std::shared_ptr<wasi::Context> impl) : impl_(std::move(impl)) {}
+  std::shared_ptr<wasi::Context> impl_;
+};
+
+/// Defines every function of `wasi_snapshot_preview1` and of its predecessor `wasi_unstable` in `linker`, bound to
+/// `context`. Usage error when one of them is already defined and the linker does not allow shadowing.
+Result<void> add_wasi(Linker& linker, const WasiContext& context);
+
+}  // namespace vmrun
