@@ -8,10 +8,11 @@
 #include "interp/cell.h"
 
 /// Declares a handler. Handlers lie in one section, so that the fault handler knows them by address, and carry no
-/// sanitizer code, because that would push and would look at guest memory as if it were ours.
-#define VMRUN_HANDLER_ATTRS                                                                              \
-  __attribute__((preserve_none, section("vmrun_handlers"), disable_sanitizer_instrumentation,            \
-                 no_sanitize("address", "thread", "undefined"), no_profile_instrument_function))
+/// sanitizer code, because that would push and would look at guest memory as if it were ours. (More attributes, such as
+/// no_profile_instrument_function, would keep std::bit_cast and the like from being inlined.)
+#define VMRUN_HANDLER_ATTRS                                                                   \
+  __attribute__((preserve_none, section("vmrun_handlers"), disable_sanitizer_instrumentation, \
+                 no_sanitize("address", "thread", "undefined")))
 #define VMRUN_HANDLER VMRUN_HANDLER_ATTRS static void
 /// A slow path: tail-called by handlers, never inlined into them. It may push; it must not touch guarded memory.
 #define VMRUN_COLD_HANDLER VMRUN_HANDLER_ATTRS __attribute__((noinline, cold)) void
