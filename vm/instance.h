@@ -101,6 +101,9 @@ struct Instance {
   Ref** elem_values = nullptr;         // evaluated passive/declared segments; null when dropped or empty
 };
 
+/// Bytes of VM stack that are mapped beyond Vcpu::stack_end: a call checks only where the callee's frame begins.
+inline constexpr size_t kStackRedZone = size_t{1} << 20;
+
 /// One entry of the interpreter (or later of machine code) from the host. Links the activations of a vCPU, newest first;
 /// traps, exceptions and backtraces walk it.
 struct Activation {
@@ -108,6 +111,9 @@ struct Activation {
   const void* pc = nullptr;      // where the newest frame stands, when it is not running: const interp::Cell*
   std::byte* fp = nullptr;       // its frame
   std::byte* entry_fp = nullptr; // frame of the boundary that entered; walking stops there
+  Instance* instance = nullptr;  // what the newest frame runs
+  std::byte* top = nullptr;      // first byte of the VM stack above the newest frame, while the host runs
+  void* native_sp = nullptr;     // the machine's stack pointer as handlers see it
   Outcome outcome = Outcome::Return;
 };
 

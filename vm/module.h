@@ -85,7 +85,9 @@ struct alignas(64) FuncCode {
   uint32_t func_index = 0;
   std::atomic<uint32_t> heat{0};            // charged by expired budgets; racy on purpose
   std::atomic<void*> interp{nullptr};       // interp::Translation*, owned by the interpreter's code store
+  alignas(16) std::byte stub[16];           // the cell `entry` points to at first
 };
+static_assert(sizeof(FuncCode) == 64);
 
 /// Everything a decoded image says. Immutable after `Module::decode`, but for the block records; safe to share between
 /// threads. Owned by shared_ptr: instances and public handles keep it alive.
@@ -112,6 +114,8 @@ class Module {
   /// Block records of own functions: code(i) for i >= imported_funcs.
   FuncCode& code(uint32_t func_index) const { return codes[func_index - imported_funcs]; }
   std::unique_ptr<FuncCode[]> codes;
+  void* interp = nullptr;           // interp::CodeStore*, from interp::attach to interp::detach
+  bool guarded_memories = true;     // what the engine gives 32-bit memories: guard pages, or (dense) explicit checks
 
   const uint8_t* bytes() const;                            // first byte of the image
   const TypeDef& type_def(TypeId id) const;                // by canonical id
