@@ -1,0 +1,182 @@
+// What the location-templated handlers are made of: access to operands by location, dispatch, exits that keep handlers
+// free of pushes, and the tables from which select.h's lookups read.
+//
+// A handler is a template over a function of vm/numeric.h (whose C++ parameter types say the register file) and over the
+// locations of its operands. Only what these files instantiate exists; the cross product is restricted by what programs
+// need, because it is what costs text.
+#pragma once
+
+#include <array>
+#include <cstring>
+#include <type_traits>
+
+#include "interp/handler.h"
+#include "vm/numeric.h"
+#include "vm/opcode.h"
+
+namespace vmrun::interp {
+
+inline constexpr int kLocs = 5;  // the slot and the registers of a file
+static_assert(kIntRegs + 1 == kLocs && kFloatRegs + 1 == kLocs);
+inline constexpr int kWideLoc = 6;  // the constant is the whole next cell
+
+template <class T>
+concept FloatType = std::is_floating_point_v<T>;
+
+/// Reads an operand of type T at location L; `slot` is its index when L is the frame.
+template <class T, int L>
+[[gnu::always_inline]] inline T get_at(const std::byte* fp, uint16_t slot, uint64_t r0, uint64_t r1, uint64_t r2,
+                                       uint64_t r3, double f0, double f1, double f2, double f3) {
+  if constexpr (L == kSlot) {
+    T value;
+    std::memcpy(&value, fp + size_t{slot} * 8, sizeof value);
+    return value;
+  } else if constexpr (FloatType<T>) {
+    double d = L == 1 ? f0 : L == 2 ? f1 : L == 3 ? f2 : f3;
+    if constexpr (sizeof(T) == 8) {
+      return d;
+    } else {
+      using Pair = float __attribute__((vector_size(8)));
+      return __builtin_bit_cast(Pair, d)[0];
+    }
+  } else {
+    return static_cast<T>(L == 1 ? r0 : L == 2 ? r1 : L == 3 ? r2 : r3);
+  }
+}
+
+/// A float register that holds `x` in its low half; what the upper half holds does not matter.
+[[gnu::always_inline]] inline double widen(double x) { return x; }
+[[gnu::always_inline]] inline double widen(float x) {
+  double d;
+  asm("" : "=x"(d) : "0"(x));
+  return d;
+}
+
+#define VMRUN_GET(T, L, field) get_at<T, L>(fp, pc->field, r0, r1, r2, r3, f0, f1, f2, f3)
+#define VMRUN_GET_OF(T, L, cell, field) get_at<T, L>(fp, (cell).field, r0, r1, r2, r3, f0, f1, f2, f3)
+
+/// Writes `value` (of any numeric type, which chooses the register file) to location L.
+#define VMRUN_SET(L, field, value) VMRUN_SET_OF(L, *pc, field, value)
+#define VMRUN_SET_OF(L, cell, field, value)                     \
+  do {                                                          \
+    auto set_value = (value);                                   \
+    if constexpr (FloatType<decltype(set_value)>) {             \
+      double set_wide = widen(set_value);                       \
+      if constexpr ((L) == kSlot) {                             \
+        std::memcpy(fp + size_t{(cell).field} * 8, &set_wide, 8); \
+      } else if constexpr ((L) == 1) {                          \
+        f0 = set_wide;                                          \
+      } else if constexpr ((L) == 2) {                          \
+        f1 = set_wide;                                          \
+      } else if constexpr ((L) == 3) {                          \
+        f2 = set_wide;                                          \
+      } else {                                                  \
+        f3 = set_wide;                                          \
+      }                                                         \
+    } else {                                                    \
+      uint64_t set_wide = set_value;                            \
+      if constexpr ((L) == kSlot) {                             \
+        std::memcpy(fp + size_t{(cell).field} * 8, &set_wide, 8); \
+      } else if constexpr ((L) == 1) {                          \
+        r0 = set_wide;                                          \
+      } else if constexpr ((L) == 2) {                          \
+        r1 = set_wide;                                          \
+      } else if constexpr ((L) == 3) {                          \
+        r2 = set_wide;                                          \
+      } else {                                                  \
+        r3 = set_wide;                                          \
+      }                                                         \
+    }                                                           \
+  } while (0)
+
+/// Keeps `pc` on this cell until `value` has been read from guest memory (the fault handler finds the cell there).
+template <class T>
+[[gnu::always_inline]] inline void pin_load(const Cell*& pc, T& value) {
+  if constexpr (FloatType<T>) {
+    asm volatile("" : "+r"(pc), "+x"(value));
+  } else {
+    asm volatile("" : "+r"(pc), "+r"(value));
+  }
+}
+/// The same after a store.
+[[gnu::always_inline]] inline void pin_store(const Cell*& pc) { asm volatile("" : "+r"(pc) : : "memory"); }
+
+// ---- tables ------------------------------------------------------------------------------------------------------------
+// A table is a sequence of 32-bit distances from the entry to its handler, 0 where there is none: no relocations at load.
+// Gen gives `static constexpr int kSize` and `template <int I> static constexpr Handler get()`.
+
+template <class Gen, int I>
+[[gnu::always_inline]] inline void table_entry() {
+  constexpr Handler kHandler = Gen::template get<I>();
+  if constexpr (kHandler == nullptr) {
+    asm volatile(".long 0");
+  } else {
+    asm volatile(".long %c0 - ." : : "i"(kHandler));
+  }
+}
+// Halving keeps the instantiation depth, and the length of symbol names, small.
+template <class Gen, int Lo, int Hi>
+[[gnu::always_inline]] inline void table_entries() {
+  if constexpr (Hi - Lo == 1) {
+    table_entry<Gen, Lo>();
+  } else if constexpr (Hi > Lo) {
+    table_entries<Gen, Lo, (Lo + Hi) / 2>();
+    table_entries<Gen, (Lo + Hi) / 2, Hi>();
+  }
+}
+
+/// Defines the table `name` for Gen, and `lookup_name(index)`.
+#define VMRUN_HANDLER_TABLE(name, Gen)                                                                    \
+  extern "C" __attribute__((visibility("hidden"))) const int32_t name[];                                  \
+  namespace {                                                                                             \
+  [[gnu::used, gnu::noinline]] void emit_##name() {                                                       \
+    asm volatile(".pushsection .rodata.vmrun_tables,\"a\",@progbits\n.p2align 2\n.globl " #name           \
+                 "\n.hidden " #name "\n" #name ":");                                                      \
+    table_entries<Gen, 0, Gen::kSize>();                                                                  \
+    asm volatile(".popsection");                                                                          \
+  }                                                                                                       \
+  [[gnu::always_inline]] inline Handler lookup_##name(int index) {                                        \
+    int32_t distance = name[index];                                                                       \
+    if (distance == 0) return nullptr;                                                                    \
+    return reinterpret_cast<Handler>(reinterpret_cast<uintptr_t>(&name[index]) + static_cast<intptr_t>(distance)); \
+  }                                                                                                       \
+  }
+
+/// A list of operations: their functions, and the dense index of an Op among them.
+template <auto... F>
+struct Functions {
+  static constexpr int kCount = sizeof...(F);
+  template <int I>
+  static constexpr auto at = __type_pack_element<I, std::integral_constant<decltype(F), F>...>::value;
+};
+
+template <size_t N>
+constexpr auto make_op_index(const vm::Op (&list)[N]) {
+  std::array<int16_t, vm::kOpCount> index{};
+  for (auto& entry : index) entry = -1;
+  for (size_t i = 0; i < N; i++) index[static_cast<size_t>(list[i])] = static_cast<int16_t>(i);
+  return index;
+}
+
+// The C++ types of a function's parameters.
+template <class F>
+struct Signature;
+template <class R, class A>
+struct Signature<R (*)(A)> {
+  using Result = R;
+  using First = A;
+};
+template <class R, class A, class B>
+struct Signature<R (*)(A, B)> {
+  using Result = R;
+  using First = A;
+  using Second = B;
+};
+template <class R, class A, class B, class C>
+struct Signature<R (*)(A, B, C)> {
+  using Result = std::remove_reference_t<C>;
+  using First = A;
+  using Second = B;
+};
+
+}  // namespace vmrun::interp
