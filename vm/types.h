@@ -2,13 +2,14 @@
 // exactly when their TypeIds are (WebAssembly 3.0, 3.1.3: iso-recursive equivalence by rolled-up recursive groups).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace vmrun::vm {
@@ -116,8 +117,61 @@ struct GlobalType {
   bool mutable_ = false;
 };
 
-/// The interned type definitions of one engine. Interning locks; reading a definition by id does not (definitions are
-/// published before their id is and never move).
-class TypeRegistry;
+/// The interned type definitions of one engine. Interning locks; reading a definition by id does not (a definition is
+/// complete before anybody learns its id, and it never moves or dies before the registry).
+class TypeRegistry {
+ public:
+  TypeRegistry();
+  ~TypeRegistry();
+  TypeRegistry(const TypeRegistry&) = delete;
+  TypeRegistry& operator=(const TypeRegistry&) = delete;
+
+  /// Inside a group handed to `intern`, the group's own members are named kRecBase, kRecBase + 1, ...
+  static constexpr uint32_t kRecBase = 1u << 22;
+  /// Ids stay below this.
+  static constexpr uint32_t kMaxTypes = 1u << 22;
+
+  /// Interns a recursive group (3.1.3) and returns the id of its first member; the others follow. Equal groups get equal
+  /// ids. Supertypes must come before their subtypes. Fails (nullopt) when the registry is full.
+  std::optional<TypeId> intern(std::vector<TypeDef> group);
+
+  /// Interns a function type on its own: a final type without a supertype. TypeId::none when the registry is full.
+  TypeId intern_func(std::span<const ValType> params, std::span<const ValType> results);
+
+  /// The definition with this id, which must come from this registry.
+  const TypeDef& get(TypeId id) const {
+    uint32_t n = static_cast<uint32_t>(id);
+    return chunks_[n >> kChunkLog2].load(std::memory_order_acquire)[n & (kChunkSize - 1)];
+  }
+
+  /// Subtyping (3.3): `sub` may stand where `super` is wanted. `bottom` matches everything.
+  bool matches(TypeId sub, TypeId super) const;
+  bool matches(HeapType sub, HeapType super) const;
+  bool matches(ValType sub, ValType super) const { return sub == super || matches_slow(sub, super); }
+  bool matches(const FieldType& sub, const FieldType& super) const;
+  /// Whether `sub`, on its own structure, may declare `super` as its supertype (3.2.10), finality aside.
+  bool matches_structure(const TypeDef& sub, const TypeDef& super) const;
+
+  /// The abstract type at the top of a heap type's hierarchy: any, func, extern or exn.
+  Heap top(HeapType type) const;
+
+ private:
+  static constexpr uint32_t kChunkLog2 = 10, kChunkSize = 1u << kChunkLog2;
+
+  bool matches_slow(ValType sub, ValType super) const;
+  static std::vector<uint32_t> key_of(const std::vector<TypeDef>& group);
+
+  struct KeyHash {
+    size_t operator()(const std::vector<uint32_t>& key) const;
+  };
+  std::mutex mutex_;                                                       // guards size_ and groups_, and adding chunks
+  uint32_t size_ = 0;
+  std::unordered_map<std::vector<uint32_t>, TypeId, KeyHash> groups_;      // by serialised group
+  std::unique_ptr<std::atomic<TypeDef*>[]> chunks_;                        // kMaxTypes / kChunkSize pointers
+};
+
+/// The text form of a type, such as "i32" or "(ref null func)"; a concrete heap type prints as its canonical id.
+std::string to_string(ValType type);
+std::string to_string(HeapType type);
 
 }  // namespace vmrun::vm
