@@ -1,0 +1,58 @@
+// Exception cells: what exnrefs point to. A cell that no exnref ever named is freed at its catch. The others are
+// garbage collected: when their number passes a threshold (which doubles with the survivors), a throw marks from the
+// roots - the VM stack scanned conservatively, tables and globals of exception type, the exception in flight, what the
+// host pinned, and the payloads of marked cells - and frees the rest. Nothing else ever frees one. Used by the store's
+// thread only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "vm/instance.h"
+
+namespace vmrun::vm {
+
+/// The exception cells of a store.
+class ExnHeap {
+ public:
+  explicit ExnHeap(Store& store) : store_(store) {}
+  ~ExnHeap();
+  ExnHeap(const ExnHeap&) = delete;
+  ExnHeap& operator=(const ExnHeap&) = delete;
+
+  /// A new cell with a copy of `slots` payload slots. May collect; `stack_top` is the end of the VM stack in use (the
+  /// end of the throwing frame). References that are only in machine registers or native frames are not seen: they must
+  /// be in the VM stack, or pinned.
+  ExnCell* make(TagInst* tag, const Slot* payload, uint32_t slots, const std::byte* stack_top);
+
+  /// Frees a cell that was caught without its exnref becoming visible (`!cell->escaped`).
+  void free(ExnCell* cell);
+
+  void pin(ExnCell* cell) { ++pins_[cell]; }
+  void unpin(ExnCell* cell);
+
+  /// Frees all that is unreachable.
+  void collect(const std::byte* stack_top);
+
+  size_t live() const { return live_; }
+
+ private:
+  struct Header;
+  void mark(uint64_t bits);
+  void scan(const uint64_t* begin, const uint64_t* end);
+  ExnCell* allocate(uint32_t slots);
+
+  Store& store_;
+  std::vector<ExnCell*> cells_;                       // all cells in use, sorted only during a collection
+  std::vector<ExnCell*> free_small_;                  // freed cells of the small size
+  std::vector<std::unique_ptr<std::byte[]>> chunks_;  // of small cells
+  std::vector<ExnCell*> marking_;
+  std::unordered_map<ExnCell*, uint32_t> pins_;
+  size_t live_ = 0;
+  size_t threshold_ = 1024;
+};
+
+}  // namespace vmrun::vm

@@ -1,0 +1,98 @@
+// Linear memories: where their address space comes from, growth, and the bulk operations.
+//
+// Three kinds, and which one a memory is follows from its type and its engine's mode alone, because translated code is
+// shared by all instances of a module:
+//   guarded  32-bit memories of 64 KiB pages. 4 GiB + 4 GiB + a guard are reserved, so every 32-bit address plus 32-bit
+//            offset lands inside; what is beyond the size faults (vm/fault.h).
+//   dense    the same memories in dense mode: a slot of a shared mapping, wholly mapped, accesses checked.
+//   checked  64-bit memories and 1-byte pages: a reservation as large as the memory may become, accesses checked.
+// The base never moves. Address space of the first two kinds is recycled through the engine's MemoryPool.
+//
+// Threads: a MemoryPool may be used from any thread. A MemoryInst belongs to its store's thread, but a shared memory's
+// size may be read and grown by several at once: growth takes the memory's own lock and publishes the size last.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "vm/instance.h"
+#include "vm/trap.h"
+#include "vm/types.h"
+#include "vmrun/result.h"
+
+namespace vmrun::vm {
+
+class Store;
+
+inline constexpr uint64_t kGrowFailed = UINT64_MAX;
+
+/// Whether faults guard the accesses to memories of this type, in an engine whose dense mode is `dense`.
+constexpr bool memory_is_guarded(const MemoryType& type, bool dense) {
+  return !dense && !type.limits.is64 && type.page_log2 == 16;
+}
+
+/// A range of address space for a linear memory. Zeroed where it is accessible.
+struct MemoryMapping {
+  std::byte* base = nullptr;
+  uint64_t reserved = 0;    // bytes the memory may grow to
+  uint64_t accessible = 0;  // bytes from base that are mapped read-write; may exceed the memory's size in dense mode
+  bool guarded = false;
+  bool pooled = false;
+};
+
+/// The address space that an engine's memories come from.
+class MemoryPool {
+ public:
+  struct Options {
+    bool dense = false;
+    uint64_t dense_bytes = 64u << 20;  // size of a dense slot, a multiple of the host's page
+    size_t cached = 64;                // guarded reservations and stacks kept for reuse
+  };
+  explicit MemoryPool(const Options& options);
+  ~MemoryPool();
+  MemoryPool(const MemoryPool&) = delete;
+  MemoryPool& operator=(const MemoryPool&) = delete;
+
+  bool dense() const;
+  /// Address space for a memory of `type` with `bytes` accessible at once and at most `max_bytes`. Error: Limit.
+  Result<MemoryMapping> acquire(const MemoryType& type, uint64_t bytes, uint64_t max_bytes);
+  /// Takes the mapping back; its contents are gone.
+  void release(const MemoryMapping& mapping);
+
+  /// A VM stack of `bytes` usable bytes with `kStackSlack` mapped beyond them. Contents unspecified. Error: Limit.
+  Result<std::byte*> acquire_stack(size_t bytes);
+  void release_stack(std::byte* base, size_t bytes);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// What is mapped beyond a VM stack's limit: room for the frame of the deepest leaf.
+inline constexpr size_t kStackSlack = 1u << 20;
+
+/// memory.size: the current size in pages.
+inline uint64_t memory_pages(const MemoryInst& memory) {
+  return memory.bytes.load(std::memory_order_acquire) >> memory.type.page_log2;
+}
+
+/// memory.grow: returns the previous size in pages, or kGrowFailed when the maximum, a limit or the host stands against
+/// it.
+uint64_t memory_grow(MemoryInst& memory, uint64_t delta_pages);
+
+/// Whether [address, address + size) lies inside.
+inline bool memory_holds(const MemoryInst& memory, uint64_t address, uint64_t size) {
+  uint64_t bytes = memory.bytes.load(std::memory_order_acquire);
+  return address <= bytes && size <= bytes - address;
+}
+
+// The bulk instructions. All check first and write nothing when they trap (MemoryOutOfBounds).
+TrapCode memory_copy(MemoryInst& to, MemoryInst& from, uint64_t to_address, uint64_t from_address, uint64_t size);
+TrapCode memory_fill(MemoryInst& memory, uint64_t address, uint8_t value, uint64_t size);
+/// memory.init: `size` bytes from offset `from` of data segment `segment` (empty once dropped).
+TrapCode memory_init(Instance& instance, uint32_t segment, MemoryInst& memory, uint64_t to, uint64_t from,
+                     uint64_t size);
+void data_drop(Instance& instance, uint32_t segment);
+
+}  // namespace vmrun::vm

@@ -1,0 +1,96 @@
+// Store: owns the vCPU and everything that guests are made of. All of it lives until the store dies; pointers into it
+// are handed out freely. One thread at a time uses a store (only Vcpu::interrupt may be set from another).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "vm/exn.h"
+#include "vm/instance.h"
+#include "vm/memory.h"
+#include "vm/module.h"
+#include "vmrun/result.h"
+
+namespace vmrun::vm {
+
+class Store {
+ public:
+  struct Limits {
+    uint64_t memory_bytes = UINT64_MAX;
+    uint64_t table_elements = 10'000'000;
+    uint64_t instances = 100'000;
+    uint64_t stack_bytes = 8u << 20;
+    uint32_t host_depth = 200;
+  };
+
+  /// Error: Limit when there is no address space for the stack.
+  static Result<std::unique_ptr<Store>> create(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry,
+                                               const Limits& limits);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  Vcpu& vcpu() { return vcpu_; }
+  const Limits& limits() const { return limits_; }
+  const std::shared_ptr<TypeRegistry>& registry() const { return registry_; }
+  MemoryPool& pool() { return *pool_; }
+  ExnHeap& exns() { return exns_; }
+
+  /// Makes the guest stop at its next poll. Any thread, async-signal-safe.
+  void interrupt() { vcpu_.interrupt.store(true, std::memory_order_relaxed); }
+
+  // Makers. What they return is owned by the store. Errors: Limit.
+  Result<MemoryInst*> new_memory(const MemoryType& type);
+  Result<TableInst*> new_table(const TableType& type, Ref init);
+  GlobalInst* new_global(const GlobalType& type, const Slot value[2]);
+  TagInst* new_tag(TypeId type);
+  /// `env` is kept alive by the store.
+  FuncRecord* new_host_func(TypeId type, HostFn fn, std::shared_ptr<void> env);
+  /// The cell of an externref that holds `value`: one cell per value, so equal values give equal references.
+  Ref new_extern(void* value);
+  /// An instance of `module` with its arrays: import entries null, own functions and tags made, own globals zero, own
+  /// tables and memories null.
+  Result<Instance*> new_instance(std::shared_ptr<const Module> module);
+
+  // Accounting, used by growth.
+  bool charge_memory(uint64_t bytes);
+  void credit_memory(uint64_t bytes) { memory_bytes_ -= bytes; }
+  bool charge_table(uint64_t elements);
+  uint64_t memory_bytes() const { return memory_bytes_; }
+  uint64_t peak_memory_bytes() const { return peak_memory_bytes_; }
+
+  /// The embedder's Store, for host functions.
+  void* owner = nullptr;
+  /// Host functions made real in this store, by the definition they come from (kept alive by it).
+  std::unordered_map<const void*, FuncRecord*> host_funcs;
+
+ private:
+  friend class ExnHeap;
+  Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry, const Limits& limits);
+
+  struct InstanceFree {
+    void operator()(Instance* instance) const;
+  };
+
+  std::shared_ptr<MemoryPool> pool_;
+  std::shared_ptr<TypeRegistry> registry_;
+  Limits limits_;
+  Vcpu vcpu_;
+  ExnHeap exns_;
+  std::vector<std::unique_ptr<MemoryInst>> memories_;
+  std::vector<std::unique_ptr<TableInst>> tables_;
+  std::vector<std::unique_ptr<GlobalInst>> globals_;  // made by the host; an instance's own lie in the instance
+  std::vector<std::unique_ptr<TagInst>> tags_;
+  std::vector<std::unique_ptr<FuncRecord>> funcs_;
+  std::vector<std::shared_ptr<void>> host_envs_;
+  std::unordered_map<void*, std::unique_ptr<ExternCell>> externs_;
+  std::vector<std::unique_ptr<Instance, InstanceFree>> instances_;
+  std::vector<std::shared_ptr<const Module>> modules_;
+  uint64_t memory_bytes_ = 0, peak_memory_bytes_ = 0, table_elements_ = 0;
+};
+
+}  // namespace vmrun::vm
