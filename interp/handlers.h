@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <type_traits>
 
@@ -45,21 +46,25 @@ template <class T, int L>
 }
 
 /// A float register that holds `x` in its low half; what the upper half holds does not matter.
-[[gnu::always_inline]] inline double widen(double x) { return x; }
-[[gnu::always_inline]] inline double widen(float x) {
-  double d;
-  asm("" : "=x"(d) : "0"(x));
-  return d;
+template <class T>
+[[gnu::always_inline]] inline double widen(T x) {
+  if constexpr (std::is_same_v<T, float>) {
+    double d;
+    asm("" : "=x"(d) : "0"(x));
+    return d;
+  } else {
+    return static_cast<double>(x);
+  }
 }
 
 #define VMRUN_GET(T, L, field) get_at<T, L>(fp, pc->field, r0, r1, r2, r3, f0, f1, f2, f3)
 #define VMRUN_GET_OF(T, L, cell, field) get_at<T, L>(fp, (cell).field, r0, r1, r2, r3, f0, f1, f2, f3)
 
 /// Writes `value` (of any numeric type, which chooses the register file) to location L.
-#define VMRUN_SET(L, field, value) VMRUN_SET_OF(L, *pc, field, value)
-#define VMRUN_SET_OF(L, cell, field, value)                     \
+#define VMRUN_SET(L, field, ...) VMRUN_SET_OF(L, *pc, field, __VA_ARGS__)
+#define VMRUN_SET_OF(L, cell, field, ...)                       \
   do {                                                          \
-    auto set_value = (value);                                   \
+    auto set_value = __VA_ARGS__;                               \
     if constexpr (FloatType<decltype(set_value)>) {             \
       double set_wide = widen(set_value);                       \
       if constexpr ((L) == kSlot) {                             \

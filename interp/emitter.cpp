@@ -1,0 +1,344 @@
+#include "interp/emitter.h"
+
+#include "vm/assert.h"
+
+namespace vmrun::interp {
+
+using vm::Op;
+
+namespace {
+
+/// What the emitter knows of an operation's operand types.
+struct OpTypes {
+  bool float_operands;
+  bool float_result;
+  bool wide;  // 64-bit operands
+};
+
+constexpr OpTypes types_of(const char* s) {
+  const char* result = s;
+  while (*result != ':') result++;
+  result++;
+  return {*s == 'f' || *s == 'd', *result == 'f' || *result == 'd', *s == 'l' || *s == 'd'};
+}
+
+constexpr auto kOpTypes = [] {
+  std::array<OpTypes, vm::kOpCount> table{};
+  for (size_t i = 0; i < vm::kOpCount; i++) {
+    if (vm::kOpInfo[i].signature[0] != '*') table[i] = types_of(vm::kOpInfo[i].signature);
+  }
+  return table;
+}();
+
+constexpr OpTypes types_of(Op op) { return kOpTypes[static_cast<size_t>(op)]; }
+
+bool is_division(Op op) {
+  switch (op) {
+    case Op::i32_div_s: case Op::i32_div_u: case Op::i32_rem_s: case Op::i32_rem_u: case Op::i64_div_s:
+    case Op::i64_div_u: case Op::i64_rem_s: case Op::i64_rem_u:
+      return true;
+    default: return false;
+  }
+}
+
+/// The comparison that holds for (b, a) when `op` holds for (a, b); `op` itself if it is none.
+Op mirrored(Op op) {
+  switch (op) {
+#define VMRUN_MIRROR(x, y) \
+  case Op::x: return Op::y; \
+  case Op::y: return Op::x;
+    VMRUN_MIRROR(i32_lt_s, i32_gt_s) VMRUN_MIRROR(i32_lt_u, i32_gt_u)
+    VMRUN_MIRROR(i32_le_s, i32_ge_s) VMRUN_MIRROR(i32_le_u, i32_ge_u)
+    VMRUN_MIRROR(i64_lt_s, i64_gt_s) VMRUN_MIRROR(i64_lt_u, i64_gt_u)
+    VMRUN_MIRROR(i64_le_s, i64_ge_s) VMRUN_MIRROR(i64_le_u, i64_ge_u)
+    VMRUN_MIRROR(f32_lt, f32_gt) VMRUN_MIRROR(f32_le, f32_ge)
+    VMRUN_MIRROR(f64_lt, f64_gt) VMRUN_MIRROR(f64_le, f64_ge)
+#undef VMRUN_MIRROR
+    default: return op;
+  }
+}
+
+/// Operations that may exchange their operands, given mirrored(): commutative ones and comparisons.
+bool exchangeable(Op op) {
+  switch (op) {
+    case Op::i32_add: case Op::i32_mul: case Op::i32_and: case Op::i32_or: case Op::i32_xor: case Op::i32_eq:
+    case Op::i32_ne: case Op::i64_add: case Op::i64_mul: case Op::i64_and: case Op::i64_or: case Op::i64_xor:
+    case Op::i64_eq: case Op::i64_ne: case Op::f32_add: case Op::f32_mul: case Op::f32_eq: case Op::f32_ne:
+    case Op::f64_add: case Op::f64_mul: case Op::f64_eq: case Op::f64_ne:
+      return true;
+    default: return mirrored(op) != op;
+  }
+}
+
+bool fits_imm32(uint64_t imm, bool wide) {
+  return !wide || static_cast<int64_t>(imm) == static_cast<int32_t>(imm);
+}
+
+}  // namespace
+
+Operand Emitter::in_slot(bool is_float, Operand a, int which) {
+  if (a.is_slot()) return a;
+  Operand slot = Operand::at_slot(scratch_ + static_cast<uint32_t>(which));
+  move(is_float, slot, a);
+  return slot;
+}
+
+void Emitter::binary(Op op, Operand d, Operand a, Operand b) {
+  OpTypes types = types_of(op);
+  // Constants go to the right where the operation allows it.
+  if (a.is_imm() && !b.is_imm() && exchangeable(op)) {
+    op = mirrored(op);
+    std::swap(a, b);
+  }
+  if (types.float_operands) {
+    if (a.is_imm() && b.is_imm()) a = in_slot(true, a, 0);
+    if (!b.is_imm() && !a.is_imm()) {
+      bool greater = op == Op::f32_gt || op == Op::f32_ge || op == Op::f64_gt || op == Op::f64_ge;
+      if (greater || (exchangeable(op) && mirrored(op) == op && a.loc > b.loc)) {
+        op = mirrored(op);
+        std::swap(a, b);
+      }
+    }
+    Handler handler = select_float(op, d.loc, a.loc, b.loc);
+    if (handler == nullptr) {
+      a = in_slot(true, a, 0);
+      b = in_slot(true, b, 1);
+      handler = select_float(op, d.loc, a.loc, b.loc);
+    }
+    VMRUN_ASSERT(handler != nullptr, "a float operation has a slot form");
+    Cell& c = cell(handler);
+    c.a = d.slot;
+    c.b = a.slot;
+    c.c = b.slot;
+    if (a.is_imm() || b.is_imm()) cell(nullptr).u = a.is_imm() ? a.imm : b.imm;
+    return;
+  }
+
+  if (a.is_imm() && !b.is_imm() && fits_imm32(a.imm, types.wide)) {
+    if (Handler handler = select_int_left(op, d.loc, b.loc)) {
+      Cell& c = cell(handler);
+      c.a = d.slot;
+      c.b = b.slot;
+      c.imm = static_cast<int32_t>(a.imm);
+      return;
+    }
+  }
+  if (a.is_imm()) a = in_slot(false, a, 0);
+  if (b.is_imm()) {
+    int64_t value = types.wide ? static_cast<int64_t>(b.imm) : static_cast<int32_t>(b.imm);
+    if (!fits_imm32(b.imm, types.wide) || (is_division(op) && (value == 0 || value == -1))) b = in_slot(false, b, 1);
+  }
+  Normal normal = normal_int(op, a.loc, b.loc);
+  if (normal.swap) std::swap(a, b);
+  Handler handler = select_int(normal.op, d.loc, a.loc, b.loc);
+  VMRUN_ASSERT(handler != nullptr, "every integer operation has all its forms");
+  Cell& c = cell(handler);
+  c.a = d.slot;
+  c.b = a.slot;
+  if (b.is_imm()) {
+    c.imm = static_cast<int32_t>(b.imm);
+  } else {
+    c.c = b.slot;
+  }
+}
+
+void Emitter::unary(Op op, Operand d, Operand a) {
+  if (a.is_imm()) a = in_slot(types_of(op).float_operands, a, 0);
+  Handler handler = select_unary(op, d.loc, a.loc);
+  VMRUN_ASSERT(handler != nullptr, "every unary operation has all its forms");
+  Cell& c = cell(handler);
+  c.a = d.slot;
+  c.b = a.slot;
+}
+
+void Emitter::move(bool is_float, Operand d, Operand a) {
+  if (a.is_imm()) {
+    if (is_float) {
+      Cell& c = cell(select_float_move(d.loc, kWide));
+      c.a = d.slot;
+      cell(nullptr).u = a.imm;
+    } else if (a.imm == static_cast<uint32_t>(a.imm)) {
+      Cell& c = cell(select_move(d.loc, kImm));
+      c.a = d.slot;
+      c.imm = static_cast<int32_t>(a.imm);
+    } else {
+      Cell& c = cell(select_move(d.loc, kWide));
+      c.a = d.slot;
+      cell(nullptr).u = a.imm;
+    }
+    return;
+  }
+  if (d == a) return;
+  Cell& c = cell(is_float ? select_float_move(d.loc, a.loc) : select_move(d.loc, a.loc));
+  c.a = d.slot;
+  c.b = a.slot;
+}
+
+void Emitter::select(bool is_float, Operand d, Operand a, Operand b, Operand c) {
+  if (c.is_imm()) {
+    move(is_float, d, static_cast<uint32_t>(c.imm) != 0 ? a : b);
+    return;
+  }
+  if (a.is_imm()) a = in_slot(is_float, a, 0);
+  if (b.is_imm()) b = in_slot(is_float, b, 1);
+  Cell& out = cell(is_float ? select_float_select(d.loc, a.loc, b.loc, c.loc)
+                            : select_select(d.loc, a.loc, b.loc, c.loc));
+  out.a = d.slot;
+  out.b = a.slot;
+  out.c = b.slot;
+  out.d = c.slot;
+}
+
+// ---- memory ----------------------------------------------------------------------------------------------------------
+
+void Emitter::load(Op op, Operand d, Operand base, uint64_t offset) {
+  if (base.is_imm() && base.imm + offset > UINT32_MAX) base = in_slot(false, base, 0);
+  if (base.is_imm()) {
+    Cell& c = cell(select_load(op, Address::absolute, d.loc, 0, 0));
+    c.a = d.slot;
+    c.imm = static_cast<int32_t>(base.imm + offset);
+    return;
+  }
+  Cell& c = cell(select_load(op, Address::base_offset, d.loc, base.loc, 0));
+  c.a = d.slot;
+  c.b = base.slot;
+  c.imm = static_cast<int32_t>(offset);
+}
+
+void Emitter::load_wrapped(Op op, Operand d, Operand base, int32_t delta) {
+  if (base.is_imm()) return load(op, d, Operand::constant(static_cast<uint32_t>(base.imm) + static_cast<uint32_t>(delta)), 0);
+  Cell& c = cell(select_load(op, Address::wrapped, d.loc, base.loc, 0));
+  c.a = d.slot;
+  c.b = base.slot;
+  c.imm = delta;
+}
+
+void Emitter::load_indexed(Op op, Operand d, Operand base, Operand index, uint32_t shift, uint32_t offset) {
+  if (base.is_imm()) base = in_slot(false, base, 0);
+  if (index.is_imm()) index = in_slot(false, index, 1);
+  Cell& c = cell(select_load(op, Address::indexed, d.loc, base.loc, index.loc));
+  c.a = d.slot;
+  c.b = base.slot;
+  c.c = index.slot;
+  c.d = static_cast<uint16_t>(shift | offset << 3);
+}
+
+namespace {
+bool float_store(Op op) { return op == Op::f32_store || op == Op::f64_store; }
+}  // namespace
+
+void Emitter::store(Op op, Operand base, uint64_t offset, Operand value) {
+  if (base.is_imm() && base.imm + offset > UINT32_MAX) base = in_slot(false, base, 0);
+  Address mode = base.is_imm() ? Address::absolute : Address::base_offset;
+  Cell& c = cell(select_store(op, mode, base.is_imm() ? 0 : base.loc, 0, value.loc));
+  c.a = base.slot;
+  c.b = value.slot;
+  c.imm = static_cast<int32_t>(base.is_imm() ? base.imm + offset : offset);
+  if (value.is_imm()) cell(nullptr).u = value.imm;
+}
+
+void Emitter::store_wrapped(Op op, Operand base, int32_t delta, Operand value) {
+  if (base.is_imm()) {
+    return store(op, Operand::constant(static_cast<uint32_t>(base.imm) + static_cast<uint32_t>(delta)), 0, value);
+  }
+  Cell& c = cell(select_store(op, Address::wrapped, base.loc, 0, value.loc));
+  c.a = base.slot;
+  c.b = value.slot;
+  c.imm = delta;
+  if (value.is_imm()) cell(nullptr).u = value.imm;
+}
+
+void Emitter::store_indexed(Op op, Operand base, Operand index, uint32_t shift, uint32_t offset, Operand value) {
+  if (base.is_imm()) base = in_slot(false, base, 0);
+  if (index.is_imm()) index = in_slot(false, index, 1);
+  if (value.is_imm()) value = in_slot(float_store(op), value, 2);
+  Cell& c = cell(select_store(op, Address::indexed, base.loc, index.loc, value.loc));
+  c.a = base.slot;
+  c.b = value.slot;
+  c.c = index.slot;
+  c.d = static_cast<uint16_t>(shift | offset << 3);
+}
+
+void Emitter::global_get(bool is_float, bool own, uint32_t imm, Operand d) {
+  Cell& c = cell(select_global_get(is_float, own, d.loc));
+  c.a = d.slot;
+  c.imm = static_cast<int32_t>(imm);
+}
+
+void Emitter::global_set(bool is_float, bool own, uint32_t imm, Operand value) {
+  if (value.is_imm()) value = in_slot(is_float, value, 0);
+  Cell& c = cell(select_global_set(is_float, own, value.loc));
+  c.a = value.slot;
+  c.imm = static_cast<int32_t>(imm);
+}
+
+// ---- branches ----------------------------------------------------------------------------------------------------------
+
+Emitter::Site Emitter::branch(bool back) {
+  cell(select_branch(back));
+  return here() - 1;
+}
+
+Emitter::Site Emitter::branch_compare(Op op, Operand a, Operand b, bool back) {
+  if (a.is_imm() && !b.is_imm()) {
+    op = mirrored(op);
+    std::swap(a, b);
+  }
+  if (a.is_imm()) a = in_slot(false, a, 0);
+  bool wide = types_of(op).wide;
+  int b_loc = b.loc;
+  int64_t value = wide ? static_cast<int64_t>(b.imm) : static_cast<int32_t>(b.imm);
+  if (b.is_imm() && value != static_cast<int16_t>(value)) b_loc = kWide;
+  Normal normal = b.is_imm() ? Normal{op, false} : normal_int(op, a.loc, b.loc);
+  if (normal.swap) {
+    std::swap(a, b);
+    b_loc = b.loc;
+  }
+  Handler handler = select_branch_if(normal.op, back, a.loc, b_loc);
+  VMRUN_ASSERT(handler != nullptr, "every comparison branches");
+  Site site = here();
+  Cell& c = cell(handler);
+  c.a = a.slot;
+  c.b = b.is_imm() ? static_cast<uint16_t>(value) : b.slot;
+  if (b_loc == kWide) cell(nullptr).u = b.imm;
+  return site;
+}
+
+Emitter::Site Emitter::branch_float(Op op, bool negate, Operand a, Operand b, bool back) {
+  if (a.is_imm() && !b.is_imm()) {
+    op = mirrored(op);
+    std::swap(a, b);
+  }
+  if (a.is_imm()) a = in_slot(true, a, 0);
+  if (op == Op::f32_ne || op == Op::f64_ne) {
+    op = op == Op::f32_ne ? Op::f32_eq : Op::f64_eq;
+    negate = !negate;
+  }
+  if (!b.is_imm()) {
+    bool greater = op == Op::f32_gt || op == Op::f32_ge || op == Op::f64_gt || op == Op::f64_ge;
+    if (greater || (mirrored(op) == op && a.loc > b.loc)) {
+      op = mirrored(op);
+      std::swap(a, b);
+    }
+  }
+  Handler handler = select_branch_float(op, negate, back, a.loc, b.loc);
+  VMRUN_ASSERT(handler != nullptr, "every comparison branches");
+  Site site = here();
+  Cell& c = cell(handler);
+  c.a = a.slot;
+  c.b = b.slot;
+  if (b.is_imm()) cell(nullptr).u = b.imm;
+  return site;
+}
+
+Emitter::Site Emitter::br_table(Operand index, uint32_t n) {
+  if (index.is_imm()) index = in_slot(false, index, 0);
+  Site site = here();
+  Cell& c = cell(select_br_table(index.loc));
+  c.a = index.slot;
+  c.imm = static_cast<int32_t>(n);
+  for (uint32_t i = 0; i <= n; i++) cell(nullptr);
+  return site;
+}
+
+}  // namespace vmrun::interp
