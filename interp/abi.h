@@ -36,9 +36,12 @@
 // OSR keeps fp and link. br_table and unfused branches to the header are back-edges too.
 //
 // EXCEPTIONS. A TryRegion covers cells [begin, end): a throw at a call or throw cell in it tries its catches in order,
-// then goes on with region `next`. A catch that matches has the payload copied to canonical slots from `slot` on (the
-// exnref after the payload when `ref`), and execution goes on at `target` with no register live; so values that are live
-// at a landing must be in slots at every call and throw inside the region.
+// then goes on with region `next`. A catch that matches has the payload copied to the slots from `slot` on and the exnref
+// to `exn_slot`, and execution goes on at `target` with no register live; so values that are live at a landing must be
+// in slots at every call and throw inside the region. Tail calls leave their frame before the callee can throw.
+//   throw cells:      [0] handler, a = first slot of the payload (canonical order), imm = bytes from fp to the end of the
+//                         frame's live slots    [1] u = tag index
+//   throw_ref cell:   [0] handler, a = slot of the exnref
 //
 // SOURCE MAP. For each cell that can trap, call or throw, the writer records the byte offset of its instruction; lookups
 // take the last entry at or before the cell.
@@ -112,11 +115,12 @@ inline constexpr uint32_t kNone = 0xffffffff;
 
 /// One clause of a try. Offsets are cell indices in the translation.
 struct Catch {
-  uint32_t tag;     // tag index in the module; kNone catches all
-  uint32_t target;  // cell to go on at
-  uint16_t slot;    // where the payload goes
-  bool ref;         // an exnref follows the payload
+  uint32_t tag;       // tag index in the module; kNone catches all
+  uint32_t target;    // cell to go on at
+  uint16_t slot;      // where the payload goes
+  uint16_t exn_slot;  // where the exnref goes, or kNoSlot
 };
+inline constexpr uint16_t kNoSlot = 0xffff;
 /// The cells [begin, end) of a try body. Sorted by begin; `outer` is the lexically enclosing region, `next` the one where
 /// the search goes on (differs for delegate); kNone: the caller.
 struct TryRegion {
