@@ -34,6 +34,7 @@ struct alignas(16) FuncRecord {
   FuncCode* code = nullptr;      // null for a host function
   HostFn host = nullptr;         // null for a wasm function
   void* host_env = nullptr;
+  uint64_t places = 0;           // how the interpreter passes parameters (interp::ParamPlaces); 0: not worked out yet
 };
 
 /// A linear memory. `base` never moves while the memory lives: its reservation covers what it may grow to.
@@ -73,7 +74,8 @@ struct alignas(16) ExnCell {
   TagInst* tag = nullptr;
   uint32_t payload_slots = 0;
   bool escaped = false;     // an exnref to it may live somewhere
-  bool marked = false;
+  bool marked = false;      // during a collection
+  bool free = false;        // not in use
   Slot* payload() { return reinterpret_cast<Slot*>(this + 1); }
 };
 
