@@ -89,6 +89,15 @@ struct alignas(64) FuncCode {
 };
 static_assert(sizeof(FuncCode) == 64);
 
+/// How the interpreter translates functions: quickly at first and carefully once hot, or always one of the two.
+enum class Effort : uint8_t { automatic, quick, careful };
+
+/// What the interpreter has translated so far, for statistics. Any thread.
+struct TranslationCounts {
+  std::atomic<uint64_t> quick{0}, careful{0};  // functions
+  std::atomic<uint64_t> bytes{0};              // of function bodies read, by both
+};
+
 /// Everything a decoded image says. Immutable after `Module::decode`, but for the block records; safe to share between
 /// threads. Owned by shared_ptr: instances and public handles keep it alive.
 class Module {
@@ -115,6 +124,8 @@ class Module {
   FuncCode& code(uint32_t func_index) const { return codes[func_index - imported_funcs]; }
   std::unique_ptr<FuncCode[]> codes;
   void* interp = nullptr;           // interp::CodeStore*, from interp::attach to interp::detach
+  Effort effort = Effort::automatic;
+  mutable TranslationCounts translations;
   bool guarded_memories = true;     // what the engine gives 32-bit memories: guard pages, or (dense) explicit checks
 
   const uint8_t* bytes() const;                            // first byte of the image

@@ -9,9 +9,17 @@
 
 namespace vmrun {
 
+/// How much the interpreter does to a function before it runs it.
+enum class Effort : uint8_t {
+  Auto,     // a quick translation at the first call, a careful one when the function turns out hot
+  Quick,    // only the quick one
+  Careful,  // the careful one at the first call
+};
+
 /// Settings of an engine; fixed once the engine exists.
 struct Config {
   FeatureSet features = FeatureSet::all();
+  Effort effort = Effort::Auto;
 
   /// Linear memories in pooled slots with explicit bounds checks instead of 8 GiB guarded reservations: some 3 times
   /// slower accesses, but address space for very many instances.

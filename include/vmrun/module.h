@@ -42,6 +42,12 @@ struct FuncBody {
   std::string_view name;  // from the name section, or ""
 };
 
+/// How much of a module the interpreter has translated.
+struct TranslationStats {
+  uint64_t quick_functions = 0, careful_functions = 0;
+  uint64_t bytes = 0;  // of function bodies read
+};
+
 /// A line of disassembly.
 struct DisassembledInstr {
   uint64_t offset;                 // in the image
@@ -89,6 +95,8 @@ class Module {
   FuncType function_type(uint32_t func_index) const;
   /// From the name section, or "".
   std::string_view function_name(uint32_t func_index) const;
+  /// What has been translated for execution so far, by all stores.
+  TranslationStats translation_stats() const;
   /// The instructions of an own function. Usage error for an import or an index out of range.
   Result<std::vector<DisassembledInstr>> disassemble(uint32_t func_index) const;
 
