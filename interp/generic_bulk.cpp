@@ -1,0 +1,108 @@
+// Generic handlers of the instructions on whole memories, tables and segments. The helpers check bounds before they
+// touch anything, so nothing faults inside of them.
+#include "interp/generic_ops.h"
+#include "vm/memory.h"
+#include "vm/table.h"
+
+namespace vmrun::interp::generic {
+
+namespace {
+
+/// The operand at `slot` of memory.copy and the like: sizes and addresses of 32 bits are zero-extended in their slots.
+[[gnu::always_inline]] inline uint64_t operand(const std::byte* fp, unsigned slot) { return get<uint64_t>(fp, slot); }
+
+vm::Ref reference(const std::byte* fp, unsigned slot) { return {get<uint64_t>(fp, slot)}; }
+
+/// The previous size that a growth instruction returns, or -1 in the width of the index type.
+uint64_t grown(uint64_t previous, bool is64) { return is64 ? previous : static_cast<uint32_t>(previous); }
+
+}  // namespace
+
+VMRUN_GENERIC(memory_size) {
+  put(fp, pc->a, vm::memory_pages(*inst->memories[pc[1].w]));
+  VMRUN_NEXT2;
+}
+
+VMRUN_GENERIC(memory_grow) {
+  vm::MemoryInst& memory = *inst->memories[pc[1].w];
+  put(fp, pc->a, grown(vm::memory_grow(memory, operand(fp, pc->b)), memory.type.limits.is64));
+  VMRUN_NEXT2;
+}
+
+VMRUN_GENERIC(memory_copy) {
+  VMRUN_TRAP_IF(vm::memory_copy(*inst->memories[pc[1].w], *inst->memories[pc[1].u], operand(fp, pc->b),
+                                operand(fp, pc->c), operand(fp, pc->d)));
+  VMRUN_NEXT2;
+}
+
+VMRUN_GENERIC(memory_fill) {
+  VMRUN_TRAP_IF(
+      vm::memory_fill(*inst->memories[pc[1].w], operand(fp, pc->b), get<uint8_t>(fp, pc->c), operand(fp, pc->d)));
+  VMRUN_NEXT2;
+}
+
+VMRUN_GENERIC(memory_init) {
+  VMRUN_TRAP_IF(vm::memory_init(*inst, static_cast<uint32_t>(pc[1].w), *inst->memories[pc[1].u], operand(fp, pc->b),
+                                operand(fp, pc->c), operand(fp, pc->d)));
+  VMRUN_NEXT2;
+}
+
+VMRUN_GENERIC(data_drop) {
+  vm::data_drop(*inst, static_cast<uint32_t>(pc[1].w));
+  VMRUN_NEXT2;
+}
+
+VMRUN_GENERIC(table_get) {
+  const vm::TableInst* table = inst->tables[pc[1].w];
+  uint64_t index = operand(fp, pc->b);
+  bool inside = index < table->size;
+  uint64_t mask = speculation_mask(inside);
+  if (VMRUN_UNLIKELY(!inside)) VMRUN_TRAP(TableOutOfBounds);
+  put(fp, pc->a, table->elems[index & mask].bits);
+  VMRUN_NEXT2;
+}
+
+VMRUN_GENERIC(table_set) {
+  vm::TableInst* table = inst->tables[pc[1].w];
+  uint64_t index = operand(fp, pc->b);
+  bool inside = index < table->size;
+  uint64_t mask = speculation_mask(inside);
+  if (VMRUN_UNLIKELY(!inside)) VMRUN_TRAP(TableOutOfBounds);
+  table->elems[index & mask] = reference(fp, pc->c);
+  VMRUN_NEXT2;
+}
+
+VMRUN_GENERIC(table_size) {
+  put(fp, pc->a, inst->tables[pc[1].w]->size);
+  VMRUN_NEXT2;
+}
+
+VMRUN_GENERIC(table_grow) {
+  vm::TableInst& table = *inst->tables[pc[1].w];
+  put(fp, pc->a, grown(vm::table_grow(table, operand(fp, pc->c), reference(fp, pc->b)), table.type.limits.is64));
+  VMRUN_NEXT2;
+}
+
+VMRUN_GENERIC(table_fill) {
+  VMRUN_TRAP_IF(vm::table_fill(*inst->tables[pc[1].w], operand(fp, pc->b), reference(fp, pc->c), operand(fp, pc->d)));
+  VMRUN_NEXT2;
+}
+
+VMRUN_GENERIC(table_copy) {
+  VMRUN_TRAP_IF(vm::table_copy(*inst->tables[pc[1].w], *inst->tables[pc[1].u], operand(fp, pc->b), operand(fp, pc->c),
+                               operand(fp, pc->d)));
+  VMRUN_NEXT2;
+}
+
+VMRUN_GENERIC(table_init) {
+  VMRUN_TRAP_IF(vm::table_init(*inst, static_cast<uint32_t>(pc[1].w), *inst->tables[pc[1].u], operand(fp, pc->b),
+                               operand(fp, pc->c), operand(fp, pc->d)));
+  VMRUN_NEXT2;
+}
+
+VMRUN_GENERIC(elem_drop) {
+  vm::elem_drop(*inst, static_cast<uint32_t>(pc[1].w));
+  VMRUN_NEXT2;
+}
+
+}  // namespace vmrun::interp::generic
