@@ -1,0 +1,142 @@
+// Leaving the fast path: traps, polls, exceptions; and the few moves that only the quick translator uses.
+#include "interp/calls.h"
+#include "interp/handler.h"
+#include "interp/runtime.h"
+
+namespace vmrun::interp {
+
+using vm::Outcome;
+using vm::TrapCode;
+
+// ---- traps ------------------------------------------------------------------------------------------------------------
+
+/// The last handler of an activation: returns to `invoke`.
+VMRUN_COLD_HANDLER trap_pending(VMRUN_PARAMS) {
+  (void)mem, (void)r0, (void)r1, (void)r2, (void)r3, (void)f0, (void)f1, (void)f2, (void)f3;
+  record_backtrace(*cx, {pc, fp, inst});
+  cx->activation->outcome = Outcome::Trap;
+}
+
+VMRUN_COLD_HANDLER leave_error(VMRUN_PARAMS) {
+  (void)mem, (void)r0, (void)r1, (void)r2, (void)r3, (void)f0, (void)f1, (void)f2, (void)f3;
+  record_backtrace(*cx, {pc, fp, inst});
+  cx->activation->outcome = Outcome::Error;
+}
+
+template <TrapCode code>
+VMRUN_COLD_HANDLER trap(VMRUN_PARAMS) {
+  cx->trap = code;
+  VMRUN_TAIL(trap_pending);
+}
+
+#define VMRUN_INSTANTIATE(name) template void trap<TrapCode::name>(VMRUN_PARAMS) __attribute__((preserve_none));
+VMRUN_INSTANTIATE(Unreachable)
+VMRUN_INSTANTIATE(IntegerDivideByZero)
+VMRUN_INSTANTIATE(IntegerOverflow)
+VMRUN_INSTANTIATE(InvalidConversionToInteger)
+VMRUN_INSTANTIATE(MemoryOutOfBounds)
+VMRUN_INSTANTIATE(TableOutOfBounds)
+VMRUN_INSTANTIATE(UndefinedElement)
+VMRUN_INSTANTIATE(UninitializedElement)
+VMRUN_INSTANTIATE(IndirectCallTypeMismatch)
+VMRUN_INSTANTIATE(NullReference)
+VMRUN_INSTANTIATE(NullFunctionReference)
+VMRUN_INSTANTIATE(NullExceptionReference)
+VMRUN_INSTANTIATE(UnalignedAtomic)
+VMRUN_INSTANTIATE(ExpectedSharedMemory)
+VMRUN_INSTANTIATE(StackOverflow)
+VMRUN_INSTANTIATE(OutOfMemory)
+VMRUN_INSTANTIATE(Interrupted)
+VMRUN_INSTANTIATE(Unsupported)
+#undef VMRUN_INSTANTIATE
+
+// ---- polls ------------------------------------------------------------------------------------------------------------
+
+VMRUN_COLD_HANDLER poll_loop(VMRUN_PARAMS) {
+  const Cell* next = slice_ended(*cx, inst, pc);
+  if (next == nullptr) VMRUN_TAIL(trap_pending);
+  VMRUN_DISPATCH(next);
+}
+
+VMRUN_COLD_HANDLER poll_call(VMRUN_PARAMS) {
+  TrapCode code = call_polled(*cx, fp + pc->imm);
+  if (code != TrapCode::None) {
+    cx->trap = code;
+    VMRUN_TAIL(trap_pending);
+  }
+  VMRUN_DISPATCH(pc);
+}
+
+// ---- exceptions -------------------------------------------------------------------------------------------------------
+
+VMRUN_COLD_HANDLER throw_pending(VMRUN_PARAMS) {
+  FrameCursor frame{pc, fp, inst};
+  if (!land_exception(*cx, frame)) {
+    cx->activation->outcome = Outcome::Exception;
+    return;
+  }
+  pc = frame.pc;
+  fp = frame.fp;
+  inst = frame.inst;
+  mem = inst->memory0_base;
+  r0 = r1 = r2 = r3 = 0;
+  f0 = f1 = f2 = f3 = 0;
+  VMRUN_DISPATCH(pc);
+}
+
+namespace {
+
+VMRUN_HANDLER throw_(VMRUN_PARAMS) {
+  if (!make_exception(*cx, pc, fp, inst)) VMRUN_TRAP(OutOfMemory);
+  VMRUN_TAIL(throw_pending);
+}
+
+VMRUN_HANDLER throw_ref(VMRUN_PARAMS) {
+  vm::Ref exception{slot_get(fp, pc->a)};
+  if (exception.is_null()) VMRUN_TRAP(NullExceptionReference);
+  cx->exception = exception;
+  VMRUN_TAIL(throw_pending);
+}
+
+VMRUN_HANDLER unreachable(VMRUN_PARAMS) { VMRUN_TRAP(Unreachable); }
+VMRUN_HANDLER unsupported(VMRUN_PARAMS) { VMRUN_TRAP(Unsupported); }
+
+// ---- moves ------------------------------------------------------------------------------------------------------------
+
+typedef uint64_t Pair __attribute__((vector_size(16), aligned(8)));
+
+VMRUN_HANDLER move_vector(VMRUN_PARAMS) {
+  slot_set(fp, pc->a, slot_get<Pair>(fp, pc->b));
+  VMRUN_NEXT;
+}
+VMRUN_HANDLER const_vector(VMRUN_PARAMS) {
+  slot_set(fp, pc->a, Pair{pc[1].w, pc[1].u});
+  VMRUN_NEXT2;
+}
+VMRUN_HANDLER select_vector(VMRUN_PARAMS) {
+  unsigned source = slot_get<uint32_t>(fp, pc->d) != 0 ? pc->b : pc->c;
+  slot_set(fp, pc->a, slot_get<Pair>(fp, source));
+  VMRUN_NEXT;
+}
+VMRUN_HANDLER move_slots(VMRUN_PARAMS) {
+  std::byte* to = fp + 8 * size_t{pc->a};
+  const std::byte* from = fp + 8 * size_t{pc->b};
+  for (uint32_t n = static_cast<uint32_t>(pc->imm); n != 0; --n, to += 8, from += 8) {
+    asm("" : "+r"(to));
+    slot_set(to, 0, slot_get(from, 0));
+  }
+  VMRUN_NEXT;
+}
+
+}  // namespace
+
+Handler select_throw() { return &throw_; }
+Handler select_throw_ref() { return &throw_ref; }
+Handler select_unreachable() { return &unreachable; }
+Handler select_unsupported() { return &unsupported; }
+Handler select_move_vector() { return &move_vector; }
+Handler select_const_vector() { return &const_vector; }
+Handler select_select_vector() { return &select_vector; }
+Handler select_move_slots() { return &move_slots; }
+
+}  // namespace vmrun::interp

@@ -1,0 +1,77 @@
+// The C++ side of the interpreter's slow paths: what handlers call when they leave the fast path. Internal to interp/.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "interp/abi.h"
+#include "interp/cell.h"
+#include "interp/handler.h"
+#include "interp/policy.h"
+#include "vm/instance.h"
+
+namespace vmrun::interp {
+
+/// Where a function's register parameters have their slots (0xfff: no such parameter), packed into FuncRecord::places.
+struct ParamPlaces {
+  static constexpr uint64_t kAbsent = 0xfff;
+  uint64_t int0 : 12, int1 : 12, float0 : 12, float1 : 12;
+  uint64_t area : 12;  // slots that parameters or results take, whichever is more
+  uint64_t known : 4;
+};
+static_assert(sizeof(ParamPlaces) == 8);
+ParamPlaces work_out_places(const vm::FuncType& type);
+/// Of `record`, with the registry of `inst`'s module.
+uint64_t remember_places(vm::FuncRecord* record, const vm::Instance* inst);
+[[gnu::always_inline]] inline ParamPlaces param_places(vm::FuncRecord* record, const vm::Instance* inst) {
+  uint64_t places = record->places;
+  if (__builtin_expect(places == 0, 0)) places = remember_places(record, inst);
+  return std::bit_cast<ParamPlaces>(places);
+}
+
+/// call_indirect: whether the callee's type is a subtype of the expected one.
+bool callee_matches(const vm::FuncRecord* record, uint32_t expected, const vm::Instance* inst);
+
+/// The stub's work: translates the function whose FuncCode::stub is at `stub` and returns its entry.
+const Cell* translate_at_first_call(const Cell* stub);
+Handler translate_handler();
+
+/// Puts careful code behind `code`'s entry, if there is to be any.
+void promote_entered(vm::FuncCode* code);
+
+/// A slice ended at `target` of a back-edge. Returns where to go on, or null with cx.trap set.
+const Cell* slice_ended(vm::Vcpu& cx, const vm::Instance* inst, const Cell* target);
+/// A call found no room or was asked to poll; `callee` is the frame it wanted. None: try again.
+vm::TrapCode call_polled(vm::Vcpu& cx, const std::byte* callee);
+
+/// Cells that end an activation; the frame of the function called from the host returns to them.
+const Cell* exit_cell(const vm::FuncType& type);
+bool is_exit_cell(const Cell* pc);
+
+/// One frame of a walk, innermost first. `pc` is the call cell the frame stands at, or the trapping cell.
+struct FrameCursor {
+  const Cell* pc;
+  std::byte* fp;
+  vm::Instance* inst;
+  /// The caller within the activation; false when this frame was entered from the host.
+  bool up();
+};
+
+/// Fills vcpu.backtrace from the running frame outwards, through all activations.
+void record_backtrace(vm::Vcpu& vcpu, FrameCursor innermost);
+
+/// Finds the handler of cx.exception from `frame` outwards, within the running activation. If there is one, moves the
+/// payload into place, clears cx.exception, sets `frame` to the handler's (pc = where to go on) and returns true.
+bool land_exception(vm::Vcpu& cx, FrameCursor& frame);
+/// Makes the exception of a throw cell and puts it in cx.exception. False when there is no memory for it.
+bool make_exception(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance* inst);
+
+/// Ends the activation after a host function's Error (cx.host_error says why).
+VMRUN_COLD_HANDLER leave_error(VMRUN_PARAMS);
+VMRUN_COLD_HANDLER enter_hot(VMRUN_PARAMS);
+
+/// Tells vm/fault about the handlers' section. Once per process.
+void register_faults();
+
+}  // namespace vmrun::interp
