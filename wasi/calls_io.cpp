@@ -1,0 +1,183 @@
+// Reading, writing, positions and directory listings. Data goes between host and guest memory without a copy.
+#include <dirent.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "wasi/blocking.h"
+#include "wasi/calls_common.h"
+
+namespace vmrun::wasi {
+
+Errno fd_read(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Out<uint32_t> bytes) {
+  Descriptor* d;
+  if (Errno e = need(cx, fd, rights::kFdRead, d); e != Errno::success) return e;
+  HostIovecs iov;
+  if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
+  return finish_transfer(memory, blocking::readv(d->host, iov.data(), iov.count()), bytes);
+}
+
+Errno fd_write(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Out<uint32_t> bytes) {
+  Descriptor* d;
+  if (Errno e = need(cx, fd, rights::kFdWrite, d); e != Errno::success) return e;
+  HostIovecs iov;
+  if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
+  int64_t r;
+  if (d->type == FileType::SocketStream || d->type == FileType::SocketDgram) {
+    msghdr message{};
+    message.msg_iov = iov.data();
+    message.msg_iovlen = static_cast<size_t>(iov.count());
+    r = blocking::sendmsg(d->host, message, MSG_NOSIGNAL);  // errno pipe, not a signal for the whole process
+  } else {
+    r = blocking::writev(d->host, iov.data(), iov.count());
+  }
+  return finish_transfer(memory, r, bytes);
+}
+
+Errno fd_pread(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Size64 offset, Out<uint32_t> bytes) {
+  Descriptor* d;
+  if (Errno e = need(cx, fd, rights::kFdRead | rights::kFdSeek, d); e != Errno::success) return e;
+  HostIovecs iov;
+  if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
+  return finish_transfer(memory, blocking::preadv(d->host, iov.data(), iov.count(), static_cast<int64_t>(offset.value)),
+                         bytes);
+}
+
+Errno fd_pwrite(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Size64 offset, Out<uint32_t> bytes) {
+  Descriptor* d;
+  if (Errno e = need(cx, fd, rights::kFdWrite | rights::kFdSeek, d); e != Errno::success) return e;
+  HostIovecs iov;
+  if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
+  return finish_transfer(
+      memory, blocking::pwritev(d->host, iov.data(), iov.count(), static_cast<int64_t>(offset.value)), bytes);
+}
+
+namespace {
+
+Errno seek(Context& cx, Mem memory, Fd fd, int64_t delta, int whence, Out<uint64_t> position) {
+  // Asking for the position needs the lesser right, which the greater implies.
+  bool only_tells = whence == SEEK_CUR && delta == 0;
+  Descriptor* d = cx.fds.get(fd.value);
+  Rights needed = only_tells && d != nullptr && (d->base & rights::kFdTell) ? rights::kFdTell : rights::kFdSeek;
+  if (Errno e = need(cx, fd, needed, d); e != Errno::success) return e;
+  int64_t r = raw([&] { return ::lseek(d->host, delta, whence); });
+  return r < 0 ? errno_of(r) : position.store(memory, static_cast<uint64_t>(r));
+}
+
+}  // namespace
+
+Errno fd_seek(Context& cx, Mem memory, Fd fd, Delta delta, Whence whence, Out<uint64_t> position) {
+  static constexpr int kWhence[] = {SEEK_SET, SEEK_CUR, SEEK_END};
+  if (whence.value >= std::size(kWhence)) return Errno::inval;
+  return seek(cx, memory, fd, delta.value, kWhence[whence.value], position);
+}
+
+Errno fd_seek_unstable(Context& cx, Mem memory, Fd fd, Delta delta, Whence whence, Out<uint64_t> position) {
+  static constexpr int kWhence[] = {SEEK_CUR, SEEK_END, SEEK_SET};
+  if (whence.value >= std::size(kWhence)) return Errno::inval;
+  return seek(cx, memory, fd, delta.value, kWhence[whence.value], position);
+}
+
+Errno fd_tell(Context& cx, Mem memory, Fd fd, Out<uint64_t> position) {
+  return seek(cx, memory, fd, 0, SEEK_CUR, position);
+}
+
+// ---- fd_readdir ----
+
+namespace {
+
+/// What getdents64 returns; the name follows, NUL-terminated.
+struct HostDirent {
+  uint64_t ino;
+  int64_t off;  // the position behind this entry: our cookie
+  uint16_t reclen;
+  uint8_t type;
+};
+constexpr size_t kNameOffset = 19;
+constexpr uint64_t kUnknownPosition = ~uint64_t{0};
+
+FileType type_of_entry(uint8_t type) {
+  switch (type) {
+    case DT_BLK:
+      return FileType::BlockDevice;
+    case DT_CHR:
+      return FileType::CharacterDevice;
+    case DT_DIR:
+      return FileType::Directory;
+    case DT_REG:
+      return FileType::RegularFile;
+    case DT_LNK:
+      return FileType::SymbolicLink;
+    case DT_SOCK:
+      return FileType::SocketStream;
+    default:
+      return FileType::Unknown;
+  }
+}
+
+/// Fills `out` from its front and truncates what does not fit, as fd_readdir wants it.
+class DirentWriter {
+ public:
+  DirentWriter(std::byte* out, size_t size) : out_(out), size_(size) {}
+  bool full() const { return used_ == size_; }
+  size_t used() const { return used_; }
+  size_t left() const { return size_ - used_; }
+  void put(const void* data, size_t n) {
+    n = std::min(n, left());
+    std::memcpy(out_ + used_, data, n);
+    used_ += n;
+  }
+
+ private:
+  std::byte* out_;
+  size_t size_, used_ = 0;
+};
+
+}  // namespace
+
+Errno fd_readdir(Context& cx, Mem memory, Fd fd, Buffer buffer, Cookie cookie, Out<uint32_t> bytes) {
+  Descriptor* d;
+  if (Errno e = need(cx, fd, rights::kFdReaddir, d); e != Errno::success) return e;
+  std::byte* out = memory.at(buffer.address, buffer.length);
+  if (out == nullptr) return Errno::fault;
+
+  // Cookie 0 always seeks: it asks for the directory as it is now.
+  if (cookie.value == 0 || cookie.value != d->dir_position || cookie.value == kUnknownPosition) {
+    int64_t r = raw([&] { return ::lseek(d->host, static_cast<off_t>(cookie.value), SEEK_SET); });
+    if (r < 0) return errno_of(r);
+    d->dir_position = cookie.value;
+  }
+  DirentWriter writer(out, buffer.length);
+  while (!writer.full()) {
+    // Guest entries are about as long as the host's, so ask for as much as fits: what is read beyond it is read again.
+    alignas(8) char block[8192];
+    constexpr size_t kOneEntry = 512;  // the longest name fits
+    size_t want = std::clamp(writer.left(), kOneEntry, sizeof(block));
+    int64_t n = raw([&] { return ::syscall(SYS_getdents64, d->host, block, want); });
+    if (n < 0) {
+      d->dir_position = kUnknownPosition;
+      return errno_of(n);
+    }
+    if (n == 0) break;  // the end: fewer bytes than the buffer has say so
+    for (int64_t at = 0; at < n && !writer.full();) {
+      HostDirent host;
+      std::memcpy(&host, block + at, kNameOffset);
+      const char* name = block + at + kNameOffset;
+      GuestDirent guest{};
+      guest.next = static_cast<uint64_t>(host.off);
+      guest.ino = host.ino;
+      guest.namlen = static_cast<uint32_t>(std::strlen(name));
+      guest.type = static_cast<uint8_t>(type_of_entry(host.type));
+      writer.put(&guest, sizeof(guest));
+      writer.put(name, guest.namlen);
+      at += host.reclen;
+      // Where the host stands matters only when the guest saw all of what was read.
+      d->dir_position = at == n && !writer.full() ? guest.next : kUnknownPosition;
+    }
+  }
+  return bytes.store(memory, static_cast<uint32_t>(writer.used()));
+}
+
+}  // namespace vmrun::wasi

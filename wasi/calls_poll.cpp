@@ -1,0 +1,213 @@
+// poll_oneoff: waiting for clocks and descriptors.
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "wasi/blocking.h"
+#include "wasi/calls_common.h"
+
+namespace vmrun::wasi {
+namespace {
+
+constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();
+constexpr uint32_t kMaxSubscriptions = 1 << 16;  // bounds what a call makes the host allocate
+
+/// A subscription, whichever ABI it came in.
+struct Subscription {
+  uint64_t userdata;
+  uint32_t type;
+  uint32_t clock;    // kEventClock
+  uint64_t timeout;  // kEventClock: nanoseconds
+  bool absolute;     // kEventClock
+  uint32_t fd;       // kEventRead, kEventWrite
+
+  // Filled in while preparing.
+  Errno error = Errno::success;
+  uint64_t deadline = kNever;  // on `host_clock`
+  clockid_t host_clock = CLOCK_MONOTONIC;
+  int host_fd = -1;
+};
+
+Subscription decode(const GuestSubscription& g) {
+  return {g.userdata, g.tag, g.id_or_fd, g.timeout, (g.flags & kAbsTime) != 0, g.id_or_fd};
+}
+Subscription decode(const GuestSubscriptionUnstable& g) {
+  return {g.userdata, g.tag, g.id, g.timeout, (g.flags & kAbsTime) != 0, g.fd};
+}
+
+uint64_t now(clockid_t clock) {
+  timespec t;
+  ::clock_gettime(clock, &t);
+  return nanoseconds_of(t);
+}
+
+uint64_t saturating_add(uint64_t a, uint64_t b) { return a > kNever - b ? kNever : a + b; }
+
+/// Checks `s` and works out what to wait for.
+void prepare(Context& cx, Subscription& s) {
+  if (s.type == kEventClock) {
+    clockid_t clock;
+    if (!host_clock(s.clock, clock)) {
+      s.error = Errno::inval;
+    } else if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) {
+      s.error = Errno::notsup;  // CPU time does not pass while waiting
+    } else if (s.absolute) {
+      // With replaced clocks the guest's deadline is on them; only the distance to it means something here.
+      s.host_clock = cx.clock ? CLOCK_MONOTONIC : clock;
+      if (cx.clock) {
+        uint64_t t = cx.clock(s.clock);
+        s.deadline = saturating_add(now(CLOCK_MONOTONIC), s.timeout > t ? s.timeout - t : 0);
+      } else {
+        s.deadline = s.timeout;
+      }
+    } else {
+      s.deadline = saturating_add(now(CLOCK_MONOTONIC), s.timeout);
+    }
+    return;
+  }
+  Rights needed = rights::kPollFdReadwrite | (s.type == kEventRead ? rights::kFdRead : rights::kFdWrite);
+  Descriptor* d = cx.fds.get(s.fd);
+  if (d == nullptr) {
+    s.error = Errno::badf;
+  } else if ((d->base & needed) != needed && !(d->base & rights::kSockAccept)) {  // listeners are polled to accept
+    s.error = Errno::notcapable;
+  } else {
+    s.host_fd = d->host;
+  }
+}
+
+/// Bytes that a read of the ready descriptor `fd` would give, or a write would take, without waiting; 1 where the host
+/// does not say.
+uint64_t ready_bytes(int fd, bool reading) {
+  struct stat st;
+  if (::fstat(fd, &st) != 0) return 1;
+  if (S_ISREG(st.st_mode)) {
+    if (!reading) return 1;
+    off_t position = ::lseek(fd, 0, SEEK_CUR);
+    return position >= 0 && position < st.st_size ? static_cast<uint64_t>(st.st_size - position) : 0;
+  }
+  int n = 0;
+  if (reading) return ::ioctl(fd, FIONREAD, &n) == 0 && n >= 0 ? static_cast<uint64_t>(n) : 1;
+  int capacity = 0;
+  if (S_ISFIFO(st.st_mode)) {
+    capacity = ::fcntl(fd, F_GETPIPE_SZ);
+    if (::ioctl(fd, FIONREAD, &n) != 0) n = 0;
+  } else if (S_ISSOCK(st.st_mode)) {
+    socklen_t length = sizeof(capacity);
+    if (::getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &capacity, &length) != 0 || ::ioctl(fd, SIOCOUTQ, &n) != 0) n = 0;
+  }
+  return capacity > n ? static_cast<uint64_t>(capacity - n) : 1;
+}
+
+class EventWriter {
+ public:
+  explicit EventWriter(std::byte* out) : out_(out) {}
+  void put(const Subscription& s, Errno error, uint64_t nbytes = 0, uint16_t flags = 0) {
+    GuestEvent e{};
+    e.userdata = s.userdata;
+    e.error = static_cast<uint16_t>(error);
+    e.type = static_cast<uint8_t>(s.type);
+    e.nbytes = nbytes;
+    e.flags = flags;
+    std::memcpy(out_ + count_++ * sizeof(e), &e, sizeof(e));
+  }
+  uint32_t count() const { return count_; }
+
+ private:
+  std::byte* out_;
+  uint32_t count_ = 0;
+};
+
+void put_ready(EventWriter& events, const Subscription& s, short revents) {
+  if (revents & POLLNVAL) return events.put(s, Errno::badf);
+  // POLLERR on the writing end of a pipe means that its reader is gone.
+  uint16_t flags = revents & (POLLHUP | POLLRDHUP | POLLERR) ? kHangup : 0;
+  events.put(s, Errno::success, ready_bytes(s.host_fd, s.type == kEventRead), flags);
+}
+
+/// Nanoseconds until the earliest deadline, kNever when there is none.
+uint64_t until_first_deadline(const std::vector<Subscription>& subscriptions) {
+  uint64_t shortest = kNever, realtime = now(CLOCK_REALTIME), monotonic = now(CLOCK_MONOTONIC);
+  for (const Subscription& s : subscriptions) {
+    if (s.deadline == kNever) continue;
+    uint64_t t = s.host_clock == CLOCK_REALTIME ? realtime : monotonic;
+    shortest = std::min(shortest, s.deadline > t ? s.deadline - t : 0);
+  }
+  return shortest;
+}
+
+template <class Guest>
+Errno poll(Context& cx, Mem memory, Ptr in, Ptr out, Count count, Out<uint32_t> stored) {
+  if (count.value == 0 || count.value > kMaxSubscriptions) return Errno::inval;
+  const std::byte* source = memory.array_at(in.address, count.value, sizeof(Guest));
+  std::byte* target = memory.array_at(out.address, count.value, sizeof(GuestEvent));
+  if (source == nullptr || target == nullptr) return Errno::fault;
+
+  // Everything is read before anything is written: the two arrays may overlap.
+  std::vector<Subscription> subscriptions;
+  subscriptions.reserve(count.value);
+  for (uint32_t i = 0; i < count.value; ++i) {
+    Guest g;
+    std::memcpy(&g, source + size_t{i} * sizeof(g), sizeof(g));
+    if (g.tag > kEventWrite) return Errno::inval;
+    subscriptions.push_back(decode(g));
+    prepare(cx, subscriptions.back());
+  }
+
+  // A lone deadline, which is how guests sleep, waits on its own clock, so that setting the realtime clock counts.
+  if (const Subscription& s = subscriptions[0]; count.value == 1 && s.deadline != kNever) {
+    if (int64_t r = blocking::sleep_until(s.host_clock, timespec_of(s.deadline)); r < 0) return errno_of(r);
+    EventWriter events(target);
+    events.put(s, Errno::success);
+    return stored.store(memory, 1);
+  }
+
+  std::vector<pollfd> fds;
+  bool failed = false;
+  for (const Subscription& s : subscriptions) {
+    failed |= s.error != Errno::success;
+    if (s.host_fd >= 0) {
+      fds.push_back({s.host_fd, static_cast<short>(s.type == kEventRead ? POLLIN | POLLRDHUP : POLLOUT), 0});
+    }
+  }
+  for (;;) {
+    uint64_t wait = failed ? 0 : until_first_deadline(subscriptions);
+    timespec timeout = timespec_of(wait);
+    int64_t r = blocking::poll(fds.data(), fds.size(), wait == kNever ? nullptr : &timeout);
+    if (r < 0) return errno_of(r);
+
+    EventWriter events(target);
+    uint64_t realtime = now(CLOCK_REALTIME), monotonic = now(CLOCK_MONOTONIC);
+    size_t next_fd = 0;
+    for (const Subscription& s : subscriptions) {
+      if (s.error != Errno::success) {
+        events.put(s, s.error);
+      } else if (s.host_fd >= 0) {
+        if (short revents = fds[next_fd++].revents; revents != 0) put_ready(events, s, revents);
+      } else if (s.deadline <= (s.host_clock == CLOCK_REALTIME ? realtime : monotonic)) {
+        events.put(s, Errno::success);
+      }
+    }
+    if (events.count() != 0) return stored.store(memory, events.count());
+    // Nothing yet: the realtime clock was set back, or the wait ended a little early.
+  }
+}
+
+}  // namespace
+
+Errno poll_oneoff(Context& cx, Mem memory, Ptr in, Ptr out, Count count, Out<uint32_t> stored) {
+  return poll<GuestSubscription>(cx, memory, in, out, count, stored);
+}
+
+Errno poll_oneoff_unstable(Context& cx, Mem memory, Ptr in, Ptr out, Count count, Out<uint32_t> stored) {
+  return poll<GuestSubscriptionUnstable>(cx, memory, in, out, count, stored);
+}
+
+}  // namespace vmrun::wasi

@@ -1,0 +1,42 @@
+// Context: the state of one guest program.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vm/log.h"
+#include "wasi/fd_table.h"
+#include "wasi/path.h"
+
+namespace vmrun::wasi {
+
+/// Strings as args_get and environ_get hand them out: one block of NUL-terminated strings.
+class StringBlock {
+ public:
+  void add(std::string_view s) {
+    offsets_.push_back(static_cast<uint32_t>(bytes_.size()));
+    bytes_.append(s).push_back('\0');
+  }
+  const std::string& bytes() const { return bytes_; }
+  const std::vector<uint32_t>& offsets() const { return offsets_; }
+
+ private:
+  std::string bytes_;
+  std::vector<uint32_t> offsets_;
+};
+
+/// Everything calls work on. One vCPU at a time; no locks.
+struct Context {
+  FdTable fds;
+  Resolver resolver;
+  StringBlock args, environ;
+  std::function<uint64_t(uint32_t)> clock;  // replaces the host's clocks when set
+  bool seeded = false;                      // random_get is the generator over random_state instead of the kernel's
+  uint64_t random_state = 0;
+  vm::Log log{"wasi"};
+};
+
+}  // namespace vmrun::wasi
