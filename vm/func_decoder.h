@@ -1,2 +1,266 @@
 // One walk over a function body: decodes, validates and feeds typed events to a consumer. Validation alone, the
 // interpreter's translation and the compilers are consumers of this one template.
+//
+// A consumer is a class with two payload types and one member function per event:
+//
+//   struct Value {};    // kept with every operand; default-constructible, trivially copyable
+//   struct Control {};  // kept with every control frame
+//
+//   begin(d)                                        the locals are known
+//   end_function(d)                                 behind the last end
+//   op(d, Op, const Immediate&, const Value* args, Value* results)      every instruction that is not listed below
+//   local_get(d, index, Value* result)              local_set(d, index, const Value&)
+//   local_tee(d, index, const Value&, Value* result)                    drop(d, const Value&)
+//   block(d, Control&)  loop(d, Control&)           the frame is pushed; its parameters are the operands above its height
+//   if_(d, Control&, const Value& condition)        as block; the condition is popped
+//   else_(d, Control&, Value* params)               the frame still is of kind if_; operands of the first arm are on top
+//   end(d, Control&, Value* results)                the frame is on top; its kind tells what ends here. `if_` means that
+//                                                   there was no else (parameters and results are equal then). Results
+//                                                   that fall through are on top of the stack when d.reachable()
+//   try_table(d, Control&, std::span<const CatchClause>)                as block
+//   try_(d, Control&)                               the older form: as block
+//   catch_(d, Control&, tag, Value* params)         ends the frame's part so far (of kind try_ or catch_)
+//   catch_all(d, Control&)                          likewise
+//   delegate(d, Control&, depth, Value* results)    ends a try_ like end; 0 is the frame around the try_
+//   rethrow(d, depth)                               depth of a frame of kind catch_ or catch_all_
+//   br(d, depth)  br_if(d, const Value& condition, depth)               conditions and indices are popped
+//   br_table(d, const Value& index, std::span<const uint32_t> depths)   the default is last
+//   return_(d)  unreachable(d)
+//   br_on_null(d, const Value& ref, depth, Value* result)               the reference is popped
+//   br_on_non_null(d, const Value& ref, depth)      the reference still is the top operand: the label takes it
+//   br_on_cast(d, Op, const Immediate&, const Value& ref, depth, Value* result)   likewise; both forms
+//   call(d, func_index, const FuncType&, const Value* args, Value* results)
+//   call_indirect(d, TypeId, table, const FuncType&, const Value& index, const Value* args, Value* results)
+//   call_ref(d, TypeId, const FuncType&, const Value& ref, const Value* args, Value* results)
+//   return_call(d, func_index, const FuncType&, const Value* args)      and return_call_indirect, return_call_ref
+//   throw_(d, tag, const Value* args)  throw_ref(d, const Value& exn)
+//
+// `d` is the decoder. `args` are operands in stack order, oldest first, still on the stack; afterwards the decoder pops
+// them and pushes `results`, whose payloads the consumer fills in (their types are set). Operands that a branch, return
+// or fallthrough takes along are the topmost d.control(depth).br_types().size() entries of d.stack().
+//
+// Events come for reachable code only. Dead code is validated silently, and a frame that begins in dead code is not
+// mentioned at all; but else_, catch_, catch_all, delegate and end of a frame that was mentioned always come, and
+// d.reachable() tells there whether the code before falls through.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+#include "vm/func_decoder_base.h"
+
+namespace vmrun::vm {
+
+template <class Consumer, bool kValidate = true>
+class FuncDecoder : public FuncDecoderBase {
+ public:
+  struct Value : Consumer::Value {
+    ValType type;
+  };
+  struct Control : Consumer::Control {
+    ControlKind kind = ControlKind::block;
+    bool reachable = true;     // was the code reachable where the frame begins
+    uint32_t height = 0;       // operands below the frame's own, parameters excluded
+    uint32_t init_height = 0;  // of set_in_frame_
+    std::span<const ValType> params, results;
+    std::span<const ValType> br_types() const { return kind == ControlKind::loop ? params : results; }
+  };
+
+  /// With kValidate, `state` must be given. A decoder may be used for one function after another.
+  FuncDecoder(const Module& module, Consumer& consumer, const ValidationState* state = nullptr)
+      : FuncDecoderBase(module, state), consumer_(consumer), scratch_(16) {
+    grow(256);
+  }
+
+  /// Decodes the body of an own function. False: see error(). Always true without kValidate.
+  bool decode(uint32_t func_index);
+  /// Validates a constant expression (already checked to contain constant instructions only) against its type.
+  bool decode_constant(const uint8_t* begin, const uint8_t* end, ValType type);
+
+  /// All live operands, oldest first. Payloads may be changed.
+  std::span<Value> stack() { return {stack_.get(), sp_}; }
+  /// The control frame that label `depth` means; 0 is the innermost.
+  Control& control(uint32_t depth) { return controls_[controls_.size() - 1 - depth]; }
+  uint32_t control_depth() const { return static_cast<uint32_t>(controls_.size()); }
+
+ private:
+  // --- operand stack ---------------------------------------------------------------------------------------------
+  size_t stack_size() const { return static_cast<size_t>(sp_ - stack_.get()); }
+  [[gnu::noinline]] void grow(size_t more) {
+    size_t size = stack_size(), floor = stack_ ? static_cast<size_t>(floor_ - stack_.get()) : 0;
+    size_t capacity = std::max<size_t>(static_cast<size_t>(limit_ - stack_.get()) * 2, size + more + 64);
+    auto bigger = std::make_unique<Value[]>(capacity);
+    std::copy(stack_.get(), sp_, bigger.get());
+    stack_ = std::move(bigger);
+    sp_ = stack_.get() + size;
+    floor_ = stack_.get() + floor;
+    limit_ = stack_.get() + capacity;
+  }
+  [[gnu::always_inline]] void ensure(size_t n) {
+    if (static_cast<size_t>(limit_ - sp_) < n) [[unlikely]] grow(n);
+  }
+  [[gnu::always_inline]] void push(ValType type, const Value& value) {
+    ensure(1);
+    *sp_ = value;
+    sp_->type = type;
+    ++sp_;
+  }
+  void push_types(std::span<const ValType> types, const Value* values) {
+    ensure(types.size());
+    for (size_t i = 0; i < types.size(); ++i) {
+      sp_[i] = values[i];
+      sp_[i].type = types[i];
+    }
+    sp_ += types.size();
+  }
+  /// Room for `types.size()` results with their types set.
+  Value* results_for(std::span<const ValType> types) {
+    if (types.size() > scratch_.size()) scratch_.resize(types.size());
+    for (size_t i = 0; i < types.size(); ++i) scratch_[i].type = types[i];
+    return scratch_.data();
+  }
+
+  /// Checks that the top operands match `types`; in dead code the missing ones appear. With `retype`, they take on
+  /// these types.
+  [[gnu::always_inline]] bool check(const ValType* types, size_t n, bool retype = false) {
+    if constexpr (kValidate) {
+      bool equal = static_cast<size_t>(sp_ - floor_) >= n;
+      if (equal) [[likely]] {
+        for (size_t i = 0; i < n; ++i) equal &= sp_[static_cast<ptrdiff_t>(i) - static_cast<ptrdiff_t>(n)].type == types[i];
+      }
+      if (!equal) [[unlikely]] return check_slow(types, n, retype);
+    } else if (retype) {
+      for (size_t i = 0; i < n; ++i) sp_[static_cast<ptrdiff_t>(i) - static_cast<ptrdiff_t>(n)].type = types[i];
+    }
+    return true;
+  }
+  bool check(std::span<const ValType> types, bool retype = false) { return check(types.data(), types.size(), retype); }
+  bool check1(ValType type) { return check(&type, 1); }
+  [[gnu::noinline]] bool check_slow(const ValType* types, size_t n, bool retype);
+  /// Makes sure of `n` operands in the frame: in dead code those that lack appear, of unknown type.
+  bool need_operands(size_t n, ValType for_message);
+  /// The top operand must be a reference, which stays.
+  bool need_ref();
+
+  // --- control ----------------------------------------------------------------------------------------------------
+  bool check_label(uint32_t depth) {
+    if (kValidate && depth >= controls_.size()) [[unlikely]] return unknown("label", depth);
+    return true;
+  }
+  void push_control(ControlKind kind, BlockType type);
+  void end_of_path() {  // the code that follows is unreachable
+    sp_ = floor_;
+    reachable_ = false;
+    if constexpr (!kValidate) skip_dead_code();
+  }
+  bool check_fallthrough(const Control& c);
+  void restart_frame(Control& c, ControlKind kind, std::span<const ValType> types, const Value* values);
+  void pop_control(const Value* results);
+  void undo_local_init(uint32_t height) {
+    if (!has_uninitialized_) [[likely]] return;
+    while (set_in_frame_.size() > height) {
+      local_set_[set_in_frame_.back()] = 0;
+      set_in_frame_.pop_back();
+    }
+  }
+
+  bool walk();
+  bool do_block(ControlKind kind);
+  bool do_if();
+  bool do_else();
+  bool do_end();
+  bool do_try_table();
+  bool do_catch();
+  bool do_catch_all();
+  bool do_delegate();
+  bool do_rethrow();
+  bool do_throw();
+  bool do_throw_ref();
+  bool do_br();
+  bool do_br_if();
+  bool do_br_table();
+  bool do_return();
+  bool do_br_on_null();
+  bool do_br_on_non_null();
+  bool do_br_on_cast(Op op);
+
+  // --- calls ------------------------------------------------------------------------------------------------------
+  template <class Deliver>
+  [[gnu::always_inline]] bool apply(const FuncType& type, Deliver deliver);
+  template <class Deliver>
+  bool apply_tail(const FuncType& type, Deliver deliver);
+  bool read_func(uint32_t& index);
+  bool read_func_type(uint32_t& index);  // a type index that names a function type
+  bool do_call();
+  bool do_call_indirect(bool tail);
+  bool do_call_ref(bool tail);
+  bool do_return_call();
+
+  // --- variables and plain instructions ---------------------------------------------------------------------------
+  [[gnu::always_inline]] bool read_local(uint32_t& index);
+  bool do_local_get();
+  bool do_local_set();
+  bool do_local_tee();
+  bool do_drop();
+  bool do_global(Op op);
+  bool do_select();
+  bool do_select_t();
+
+  /// An instruction whose signature stands in the table, its immediates decoded.
+  template <auto kSig>
+  [[gnu::always_inline]] bool simple(Op op, const Immediate& imm, ValType address = kI32);
+  template <Op kOp>
+  [[gnu::always_inline]] bool plain();
+  bool simple_by_shape(Op op, const Immediate& imm, ValType address);
+  [[gnu::always_inline]] bool read_memarg(uint32_t natural, bool atomic, MemArg& out);
+  bool read_memory(uint32_t& index);
+  bool read_table(uint32_t& index);
+  bool prefixed(uint8_t prefix);
+
+  /// An instruction with the given operands and results.
+  bool general(Op op, const Immediate& imm, std::initializer_list<ValType> params,
+               std::initializer_list<ValType> results);
+  bool general(Op op, const Immediate& imm, std::span<const ValType> params, std::span<const ValType> results);
+  bool do_table(Op op);
+  bool do_bulk(Op op);
+  bool do_ref(Op op);
+  bool do_gc(Op op);
+  bool do_struct(Op op);
+  bool do_array(Op op);
+  bool do_array_bulk(Op op);
+  bool read_def(uint32_t& index, TypeDef::Kind kind, const TypeDef*& def);
+
+  Consumer& consumer_;
+  std::unique_ptr<Value[]> stack_;
+  Value* sp_ = nullptr;     // behind the top operand
+  Value* floor_ = nullptr;  // the innermost frame's operands begin here
+  Value* limit_ = nullptr;
+  std::vector<Control> controls_;
+  std::vector<Value> scratch_;
+};
+
+/// A consumer that wants to know nothing: validation alone.
+struct NullConsumer {
+  struct Value {};
+  struct Control {};
+#define VMRUN_NO_EVENT(name) \
+  void name(auto&&...) {}
+  VMRUN_NO_EVENT(begin) VMRUN_NO_EVENT(end_function) VMRUN_NO_EVENT(op) VMRUN_NO_EVENT(local_get)
+  VMRUN_NO_EVENT(local_set) VMRUN_NO_EVENT(local_tee) VMRUN_NO_EVENT(drop) VMRUN_NO_EVENT(block) VMRUN_NO_EVENT(loop)
+  VMRUN_NO_EVENT(if_) VMRUN_NO_EVENT(else_) VMRUN_NO_EVENT(end) VMRUN_NO_EVENT(try_table) VMRUN_NO_EVENT(try_)
+  VMRUN_NO_EVENT(catch_) VMRUN_NO_EVENT(catch_all) VMRUN_NO_EVENT(delegate) VMRUN_NO_EVENT(rethrow)
+  VMRUN_NO_EVENT(br) VMRUN_NO_EVENT(br_if) VMRUN_NO_EVENT(br_table) VMRUN_NO_EVENT(return_)
+  VMRUN_NO_EVENT(unreachable) VMRUN_NO_EVENT(br_on_null) VMRUN_NO_EVENT(br_on_non_null) VMRUN_NO_EVENT(br_on_cast)
+  VMRUN_NO_EVENT(call) VMRUN_NO_EVENT(call_indirect) VMRUN_NO_EVENT(call_ref) VMRUN_NO_EVENT(return_call)
+  VMRUN_NO_EVENT(return_call_indirect) VMRUN_NO_EVENT(return_call_ref) VMRUN_NO_EVENT(throw_)
+  VMRUN_NO_EVENT(throw_ref)
+#undef VMRUN_NO_EVENT
+};
+
+}  // namespace vmrun::vm
+
+#include "vm/func_decoder_control.h"
+#include "vm/func_decoder_plain.h"
+#include "vm/func_decoder_ref.h"
+#include "vm/func_decoder_walk.h"

@@ -107,6 +107,7 @@ class Module {
   std::string name;                 // for backtraces: the name section's module name or the file's base name
 
   std::vector<TypeId> types;        // by type index
+  std::vector<const TypeDef*> type_defs;  // their definitions, by type index
   std::vector<Import> imports;
   std::vector<Export> exports;
   std::vector<FuncDecl> funcs;      // imports first, in every index space
@@ -130,7 +131,11 @@ class Module {
 
   const uint8_t* bytes() const;                            // first byte of the image
   const TypeDef& type_def(TypeId id) const;                // by canonical id
-  const FuncType& func_type(uint32_t func_index) const;    // signature of a function
+  const FuncType& func_type(uint32_t func_index) const {   // signature of a function
+    return type_defs[funcs[func_index].type_index]->func;
+  }
+  /// The text form of a type with this module's type indices.
+  std::string type_name(ValType type) const;
   /// The function's name from the name section (decoded at first use), or "" when it has none.
   std::string_view func_name(uint32_t func_index) const;
 };

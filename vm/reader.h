@@ -42,13 +42,13 @@ LebStatus read_leb_any(const uint8_t*& p, const uint8_t* end, T& out) {
     uint8_t byte = *p++;
     value |= static_cast<uint64_t>(byte & 0x7f) << shift;
     if (i == kMaxBytes - 1) {
-      if (byte & 0x80) return LebStatus::too_long;
       if constexpr (kSigned) {
         uint8_t rest = static_cast<uint8_t>((byte & 0x7f) >> (kLastBits - 1));  // sign bit and what lies above it
         if (rest != 0 && rest != 0x7f >> (kLastBits - 1)) return LebStatus::too_large;
       } else if (kLastBits < 7 && (byte & 0x7f) >> kLastBits != 0) {
         return LebStatus::too_large;
       }
+      if (byte & 0x80) return LebStatus::too_long;
     }
     if (!(byte & 0x80)) {
       if (kSigned && (byte & 0x40) && shift + 7 < 64) value |= ~uint64_t{0} << (shift + 7);

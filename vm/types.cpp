@@ -114,7 +114,7 @@ Heap TypeRegistry::top(HeapType type) const {
 }
 
 bool TypeRegistry::matches(HeapType sub, HeapType super) const {
-  if (sub == super) return true;
+  if (sub == super || sub == kBottomHeap) return true;
   if (super.is_concrete()) {
     if (sub.is_concrete()) return matches(sub.concrete(), super.concrete());
     Heap bottom = get(super.concrete()).kind == TypeDef::Kind::func ? Heap::nofunc : Heap::none;
@@ -168,6 +168,7 @@ bool TypeRegistry::matches_structure(const TypeDef& sub, const TypeDef& super) c
 
 std::string to_string(HeapType type) {
   if (type.is_concrete()) return std::to_string(static_cast<uint32_t>(type.concrete()));
+  if (type == kBottomHeap) return "any heap type";
   switch (type.abstract()) {
     case Heap::exn: return "exn";
     case Heap::array: return "array";

@@ -42,6 +42,9 @@ class HeapType {
   uint32_t bits_ = 0;
 };
 
+/// The heap type of a reference the validator knows nothing else about: matches every heap type.
+inline constexpr HeapType kBottomHeap{};
+
 /// A value type in 32 bits: equal bits, equal types. `bottom` is the validator's unknown operand.
 class ValType {
  public:
