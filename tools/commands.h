@@ -1,0 +1,37 @@
+// The subcommands of vmrun: one function and one row each.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "tools/options.h"
+
+namespace vmrun::tools {
+
+struct CommandInfo {
+  const char* name;
+  const char* arguments;  // what follows the name in the usage line
+  const char* summary;    // one line
+  int (*run)(Args args);  // arguments after the name; returns the exit status
+  std::string (*options)();
+};
+
+/// Every subcommand, in the order in which help shows them.
+std::span<const CommandInfo> commands();
+
+/// The usage, summary and options of one command.
+std::string command_help(const CommandInfo& command);
+/// Prints that of the command named `name` on standard output; returns the exit status.
+int print_help(const char* name);
+
+int run_command(Args args);
+std::string run_options_help();
+int inspect_command(Args args);
+std::string inspect_options_help();
+int objdump_command(Args args);
+std::string objdump_options_help();
+int wast_command(Args args);
+std::string wast_options_help();
+int help_command(Args args);
+
+}  // namespace vmrun::tools

@@ -1,0 +1,168 @@
+// vmrun inspect: what an image says about itself, as text or JSON.
+#include <algorithm>
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+#include "tools/branch_hints.h"
+#include "tools/commands.h"
+#include "tools/image.h"
+#include "tools/report.h"
+
+namespace vmrun::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct InspectOptions {
+  bool json = false;
+};
+
+constexpr OptionRow<InspectOptions> kRows[] = {
+    {0, "json", nullptr, "print JSON",
+     [](InspectOptions& o, std::string_view) -> Result<void> { return o.json = true, Result<void>(); }},
+};
+
+std::vector<std::string> feature_names(FeatureSet set) {
+  std::vector<std::string> out;
+  for (unsigned i = 0; i < kFeatureCount; ++i) {
+    const Feature feature = static_cast<Feature>(i);
+    if (feature != Feature::Mvp && set.has(feature)) out.emplace_back(feature_name(feature));
+  }
+  return out;
+}
+
+/// Sizes of the function bodies: how many, all together, the largest.
+struct CodeSize {
+  size_t functions = 0;
+  uint64_t bytes = 0;
+  FuncBody largest{};
+};
+
+CodeSize code_size(const Module& module) {
+  CodeSize size;
+  for (const FuncBody& body : module.functions()) {
+    ++size.functions;
+    size.bytes += body.size;
+    if (body.size > size.largest.size) size.largest = body;
+  }
+  return size;
+}
+
+std::string shown_name(const FuncBody& body) {
+  return body.name.empty() ? strf("func[%u]", body.func_index) : std::string(body.name);
+}
+
+/// A name is bytes of the guest's: what would not be readable text stands as escapes.
+std::string printable(std::string_view name) {
+  std::string out;
+  for (unsigned char c : name) out += c < 0x20 || c == 0x7f ? strf("\\x%02x", c) : std::string(1, static_cast<char>(c));
+  return out;
+}
+
+void print_text(const std::string& path, const Module& module) {
+  std::printf("%s: module '%s', %zu bytes\n", path.c_str(), printable(module.name()).c_str(), module.bytes().size());
+
+  std::string proposals;
+  for (const std::string& name : feature_names(module.features_used())) {
+    proposals += (proposals.empty() ? "" : ", ") + name;
+  }
+  std::printf("proposals used: %s\n", proposals.empty() ? "none" : proposals.c_str());
+
+  std::printf("\nsections:\n");
+  for (const SectionInfo& s : module.sections()) {
+    const std::string label = s.id == 0 ? "custom '" + printable(s.name) + "'" : std::string(s.name);
+    std::printf("  0x%08llx %10llu bytes  %s", static_cast<unsigned long long>(s.offset),
+                static_cast<unsigned long long>(s.size), label.c_str());
+    if (s.items) std::printf(" (%llu)", static_cast<unsigned long long>(s.items));
+    std::printf("\n");
+  }
+
+  const std::vector<std::string> types = module.types();
+  std::printf("\ntypes: %zu\n", types.size());
+  for (size_t i = 0; i < types.size(); ++i) std::printf("  %zu: %s\n", i, types[i].c_str());
+
+  const std::vector<ImportType> imports = module.imports();
+  std::printf("\nimports: %zu\n", imports.size());
+  for (const ImportType& import : imports) {
+    std::printf("  %s.%s %s\n", printable(import.module).c_str(), printable(import.name).c_str(),
+                import.type.to_string().c_str());
+  }
+
+  const std::vector<ExportType> exports = module.exports();
+  std::printf("\nexports: %zu\n", exports.size());
+  for (const ExportType& item : exports) {
+    std::printf("  %s %s\n", printable(item.name).c_str(), item.type.to_string().c_str());
+  }
+
+  const CodeSize size = code_size(module);
+  std::printf("\nfunctions: %zu, %llu bytes of code", size.functions, static_cast<unsigned long long>(size.bytes));
+  if (size.functions) {
+    std::printf(", the largest '%s' with %llu", printable(shown_name(size.largest)).c_str(),
+                static_cast<unsigned long long>(size.largest.size));
+  }
+  std::printf("\nstart function: %s\n", module.has_start() ? "yes" : "no");
+}
+
+Json to_json(const std::string& path, const Module& module) {
+  Json out;
+  out["path"] = path;
+  out["name"] = module.name();
+  out["bytes"] = module.bytes().size();
+  out["proposals"] = feature_names(module.features_used());
+  Json& sections = out["sections"] = Json::array();
+  for (const SectionInfo& s : module.sections()) {
+    sections.push_back({{"id", s.id}, {"name", s.name}, {"offset", s.offset}, {"size", s.size}, {"items", s.items}});
+  }
+  out["types"] = module.types();
+  Json& imports = out["imports"] = Json::array();
+  for (const ImportType& import : module.imports()) {
+    imports.push_back({{"module", import.module},
+                       {"name", import.name},
+                       {"kind", to_string(import.type.kind())},
+                       {"type", import.type.to_string()}});
+  }
+  Json& exports = out["exports"] = Json::array();
+  for (const ExportType& item : module.exports()) {
+    exports.push_back({{"name", item.name},
+                       {"kind", to_string(item.type.kind())},
+                       {"type", item.type.to_string()},
+                       {"index", item.index}});
+  }
+  const CodeSize size = code_size(module);
+  out["functions"] = {{"count", size.functions}, {"code_bytes", size.bytes}};
+  if (size.functions) {
+    out["functions"]["largest"] = {
+        {"index", size.largest.func_index}, {"name", size.largest.name}, {"bytes", size.largest.size}};
+  }
+  out["start"] = module.has_start();
+  return out;
+}
+
+}  // namespace
+
+std::string inspect_options_help() { return options_help<InspectOptions>(kRows); }
+
+int inspect_command(Args args) {
+  InspectOptions options;
+  auto parsed = parse<InspectOptions>(kRows, options, args, false);
+  if (!parsed) return fail_usage(parsed.error().message, "inspect");
+  if (parsed->help) return print_help("inspect");
+  if (parsed->positional.size() != 1) return fail_usage("inspect needs one image", "inspect");
+  const std::string path(parsed->positional[0]);
+  auto module = load_image(Engine(), path);
+  if (!module) return fail(module.error());
+  if (options.json) {
+    const std::string text = to_json(path, *module).dump(2, ' ', false, Json::error_handler_t::replace);
+    std::printf("%s\n", text.c_str());
+  } else {
+    print_text(path, *module);
+  }
+  if (auto hints = check_branch_hints(*module); !hints) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "vmrun: warning: %s\n", hints.error().to_string().c_str());
+  }
+  return kExitOk;
+}
+
+}  // namespace vmrun::tools

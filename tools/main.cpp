@@ -1,0 +1,81 @@
+// The vmrun command: picks the subcommand. An image in place of a subcommand is run.
+#include <cstdio>
+#include <cstring>
+
+#include "tools/commands.h"
+#include "tools/report.h"
+
+namespace vmrun::tools {
+namespace {
+
+std::string no_options_help() { return {}; }
+
+constexpr CommandInfo kCommands[] = {
+    {"run", "[options] IMAGE [ARGS...]", "run an image; what follows it is the guest's. 'run' itself may be left out.",
+     run_command, run_options_help},
+    {"inspect", "[--json] IMAGE", "print an image's sections, types, imports, exports and proposals", inspect_command,
+     inspect_options_help},
+    {"objdump", "[options] IMAGE", "disassemble an image", objdump_command, objdump_options_help},
+    {"wast", "[options] SCRIPT|DIRECTORY...", "run scripts of the WebAssembly test suite (JSON form)", wast_command,
+     wast_options_help},
+    {"help", "[COMMAND]", "explain a command", help_command, no_options_help},
+};
+
+std::string overview() {
+  std::string out = "vmrun " VMRUN_VERSION ", a WebAssembly virtual machine\n\nusage: vmrun [run] [options] IMAGE [ARGS...]\n";
+  out += "       vmrun COMMAND ...\n\ncommands:\n";
+  for (const CommandInfo& command : kCommands) out += strf("  %-10s %s\n", command.name, command.summary);
+  out += "\noptions of run (each group lists its keys by 'help', as in -W help):\n" + run_options_help();
+  out += "  -V, --version                   print the version\n";
+  return out;
+}
+
+const CommandInfo* find_command(const char* name) {
+  for (const CommandInfo& command : kCommands) {
+    if (std::strcmp(command.name, name) == 0) return &command;
+  }
+  return nullptr;
+}
+
+int main_command(Args args) {
+  if (args.empty()) return fail_usage("no image given");
+  if (std::strcmp(args[0], "--version") == 0 || std::strcmp(args[0], "-V") == 0) {
+    std::printf("vmrun %s\n", VMRUN_VERSION);
+    return kExitOk;
+  }
+  if (std::strcmp(args[0], "--help") == 0 || std::strcmp(args[0], "-h") == 0) return help_command({});
+  if (const CommandInfo* command = find_command(args[0])) return command->run(args.subspan(1));
+  return run_command(args);
+}
+
+}  // namespace
+
+std::span<const CommandInfo> commands() { return kCommands; }
+
+std::string command_help(const CommandInfo& command) {
+  std::string out = strf("usage: vmrun %s %s\n%s\n", command.name, command.arguments, command.summary);
+  if (const std::string options = command.options(); !options.empty()) out += "\noptions:\n" + options;
+  return out;
+}
+
+int print_help(const char* name) {
+  const CommandInfo* command = find_command(name);
+  if (!command) return fail_usage("there is no command '" + std::string(name) + "'");
+  std::fputs(command_help(*command).c_str(), stdout);
+  return kExitOk;
+}
+
+int help_command(Args args) {
+  if (!args.empty()) return print_help(args[0]);
+  std::fputs(overview().c_str(), stdout);
+  return kExitOk;
+}
+
+}  // namespace vmrun::tools
+
+int main(int argc, char** argv) {
+  const int status = vmrun::tools::main_command({argv + (argc > 0), static_cast<size_t>(argc > 0 ? argc - 1 : 0)});
+  // Results that could not be written (a full disk, a closed pipe) are not a success.
+  if (std::fflush(stdout) != 0 && status == 0) return vmrun::tools::fail("cannot write to standard output");
+  return status;
+}

@@ -1,0 +1,93 @@
+// vmrun objdump: disassembles an image's functions, with byte offsets and names.
+#include <cstdio>
+
+#include "tools/commands.h"
+#include "tools/image.h"
+#include "tools/report.h"
+
+namespace vmrun::tools {
+namespace {
+
+struct ObjdumpOptions {
+  std::vector<std::string> functions;  // names or indices; empty: all
+  bool no_bytes = false;
+};
+
+constexpr OptionRow<ObjdumpOptions> kRows[] = {
+    {'f', "function", "NAME|INDEX", "only that function; may be given again",
+     [](ObjdumpOptions& o, std::string_view v) -> Result<void> { return o.functions.emplace_back(v), Result<void>(); }},
+    {0, "no-bytes", nullptr, "leave out the instructions' bytes",
+     [](ObjdumpOptions& o, std::string_view) -> Result<void> { return o.no_bytes = true, Result<void>(); }},
+};
+
+constexpr size_t kBytesOnALine = 10;
+
+void print_instr(const DisassembledInstr& instr, const ObjdumpOptions& options) {
+  std::printf(" %08llx: ", static_cast<unsigned long long>(instr.offset));
+  for (size_t i = 0; !options.no_bytes && i < kBytesOnALine; ++i) {
+    const bool more = i + 1 == kBytesOnALine && instr.bytes.size() > kBytesOnALine;
+    if (more) {
+      std::printf(".. ");
+    } else if (i < instr.bytes.size()) {
+      std::printf("%02x ", instr.bytes[i]);
+    } else {
+      std::printf("   ");
+    }
+  }
+  std::printf("%*s%s\n", static_cast<int>(2 * instr.depth) + 1, "", instr.text.c_str());
+}
+
+std::string export_names(const std::vector<ExportType>& exports, uint32_t func_index) {
+  std::string out;
+  for (const ExportType& item : exports) {
+    if (item.type.kind() != ExternKind::Func || item.index != func_index) continue;
+    out += (out.empty() ? " (export \"" : ", \"") + item.name + "\"";
+  }
+  return out.empty() ? out : out + ")";
+}
+
+bool wanted(const ObjdumpOptions& options, const FuncBody& body, const std::vector<ExportType>& exports) {
+  if (options.functions.empty()) return true;
+  for (const std::string& name : options.functions) {
+    if (name == body.name || name == std::to_string(body.func_index)) return true;
+    for (const ExportType& item : exports) {
+      if (item.type.kind() == ExternKind::Func && item.index == body.func_index && item.name == name) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string objdump_options_help() { return options_help<ObjdumpOptions>(kRows); }
+
+int objdump_command(Args args) {
+  ObjdumpOptions options;
+  auto parsed = parse<ObjdumpOptions>(kRows, options, args, false);
+  if (!parsed) return fail_usage(parsed.error().message, "objdump");
+  if (parsed->help) return print_help("objdump");
+  if (parsed->positional.size() != 1) return fail_usage("objdump needs one image", "objdump");
+  auto module = load_image(Engine(), std::string(parsed->positional[0]));
+  if (!module) return fail(module.error());
+
+  const std::vector<ExportType> exports = module->exports();
+  size_t printed = 0;
+  for (const FuncBody& body : module->functions()) {
+    if (!wanted(options, body, exports)) continue;
+    auto instrs = module->disassemble(body.func_index);
+    if (!instrs) return fail(instrs.error());
+    const std::string name = body.name.empty() ? "" : " <" + std::string(body.name) + ">";
+    std::printf("%s%08llx func[%u]%s %s%s, %llu bytes:\n", printed++ ? "\n" : "",
+                static_cast<unsigned long long>(body.offset), body.func_index, name.c_str(),
+                module->function_type(body.func_index).to_string().c_str(),
+                export_names(exports, body.func_index).c_str(), static_cast<unsigned long long>(body.size));
+    for (const DisassembledInstr& instr : *instrs) print_instr(instr, options);
+  }
+  if (printed == 0 && !options.functions.empty()) {
+    return fail("the image has no function of its own called '" + options.functions[0] +
+                "'; 'vmrun objdump' without --function shows all");
+  }
+  return kExitOk;
+}
+
+}  // namespace vmrun::tools

@@ -1,0 +1,116 @@
+// Messages on standard error; see report.h.
+#include "tools/report.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include <unistd.h>
+
+namespace vmrun::tools {
+namespace {
+
+/// A backtrace of runaway recursion has thousands of frames: both ends say what happened.
+constexpr size_t kShownInnerFrames = 24;
+constexpr size_t kShownOuterFrames = 8;
+
+struct Style {
+  const char* strong = "";
+  const char* dim = "";
+  const char* end = "";
+};
+
+Style style() {
+  if (!wants_colour(STDERR_FILENO)) return {};
+  return {"\x1b[1;31m", "\x1b[2m", "\x1b[0m"};
+}
+
+void print_line(const char* label, std::string_view message) {
+  std::fflush(stdout);
+  Style s = style();
+  std::fprintf(stderr, "vmrun: %s%s%s%s%.*s\n", s.strong, label, s.end, *label ? " " : "",
+               static_cast<int>(message.size()), message.data());
+}
+
+void print_frame(size_t number, const FrameInfo& frame) {
+  std::fprintf(stderr, "  %3zu: %s!%s @ 0x%llx\n", number, frame.module.c_str(), frame.function.c_str(),
+               static_cast<unsigned long long>(frame.offset));
+}
+
+void print_backtrace(const std::vector<FrameInfo>& frames) {
+  const size_t n = frames.size();
+  const bool all = n <= kShownInnerFrames + kShownOuterFrames;
+  for (size_t i = 0; i < n; ++i) {
+    if (!all && i == kShownInnerFrames) {
+      std::fprintf(stderr, "       (%zu more frames)\n", n - kShownInnerFrames - kShownOuterFrames);
+      i = n - kShownOuterFrames;
+    }
+    print_frame(i, frames[i]);
+  }
+}
+
+}  // namespace
+
+std::string strf(const char* format, ...) {
+  va_list args;
+  va_start(args, format);
+  char small[256];
+  va_list again;
+  va_copy(again, args);
+  const int n = std::vsnprintf(small, sizeof small, format, args);
+  va_end(args);
+  std::string out;
+  if (n >= 0 && static_cast<size_t>(n) < sizeof small) {
+    out.assign(small, static_cast<size_t>(n));
+  } else if (n > 0) {
+    out.resize(static_cast<size_t>(n));
+    std::vsnprintf(out.data(), out.size() + 1, format, again);
+  }
+  va_end(again);
+  return out;
+}
+
+bool wants_colour(int fd) {
+  if (!isatty(fd)) return false;
+  const char* no = std::getenv("NO_COLOR");
+  const char* term = std::getenv("TERM");
+  return (!no || !*no) && (!term || std::strcmp(term, "dumb") != 0);
+}
+
+int fail(std::string_view message) {
+  print_line("error:", message);
+  return kExitError;
+}
+
+int fail_usage(std::string_view message, std::string_view command) {
+  std::string text(message);
+  text += "; 'vmrun help";
+  if (!command.empty()) (text += ' ') += command;
+  text += "' lists what there is";
+  print_line("", text);
+  return kExitUsage;
+}
+
+int fail(const Error& error) {
+  switch (error.kind) {
+    case ErrorKind::Exit:
+      return error.exit_status & 0xff;
+    case ErrorKind::Trap:
+      print_line("trap:", error.trap == TrapCode::None ? std::string_view(error.message) : trap_message(error.trap));
+      print_backtrace(error.backtrace);
+      return kExitTrap;
+    case ErrorKind::Exception:
+      print_line("uncaught exception:", error.message);
+      print_backtrace(error.backtrace);
+      return kExitTrap;
+    case ErrorKind::Usage:
+      print_line("error:", error.message);
+      return kExitUsage;
+    default:
+      print_line("error:", error.message);
+      print_backtrace(error.backtrace);
+      return kExitError;
+  }
+}
+
+}  // namespace vmrun::tools

@@ -1,0 +1,36 @@
+// What vmrun says to people: one line per failure on standard error, and the exit status that goes with it.
+#pragma once
+
+#include <cstdarg>
+#include <string>
+#include <string_view>
+
+#include "vmrun/error.h"
+
+namespace vmrun::tools {
+
+/// Exit statuses of the command that are not the guest's own.
+enum ExitStatus : int {
+  kExitOk = 0,
+  kExitError = 1,   // vmrun could not do what it was asked to
+  kExitUsage = 2,   // the command line is wrong
+  kExitTrap = 134,  // the guest trapped, or threw an exception that nobody caught
+};
+
+/// printf into a string.
+[[gnu::format(printf, 1, 2)]] std::string strf(const char* format, ...);
+
+/// True when `fd` is a terminal that wants colour (NO_COLOR unset, TERM not "dumb").
+bool wants_colour(int fd);
+
+/// Prints "vmrun: error: MESSAGE" on standard error, flushing standard output first. Returns kExitError.
+int fail(std::string_view message);
+
+/// Prints "vmrun: MESSAGE" and where to find help. Returns kExitUsage.
+int fail_usage(std::string_view message, std::string_view command = {});
+
+/// Prints a failure that came out of a guest or the library, in the way its kind asks for, and returns the exit status:
+/// the guest's own for Exit, kExitTrap with a backtrace for Trap and Exception, kExitUsage for Usage, else kExitError.
+int fail(const Error& error);
+
+}  // namespace vmrun::tools

@@ -1,0 +1,240 @@
+// The tables of the options of `vmrun run`; see run_options.h.
+#include "tools/run_options.h"
+
+#include <cstdlib>
+
+namespace vmrun::tools {
+namespace {
+
+using Key = GroupKey<RunOptions>;
+using Row = OptionRow<RunOptions>;
+using Value = std::string_view;
+
+// Setters by the kind of value they take.
+template <auto kMember>
+Result<void> set_switch(RunOptions& o, Value v) {
+  auto on = parse_switch(v);
+  if (!on) return on.error();
+  o.*kMember = *on;
+  return {};
+}
+
+template <auto kMember>
+Result<void> set_limit(RunOptions& o, Value v) {
+  auto n = parse_count(v);
+  if (!n) return n.error();
+  o.limits.*kMember = *n;
+  return {};
+}
+
+template <auto kMember>
+Result<void> set_limit_bytes(RunOptions& o, Value v) {
+  auto n = parse_size(v);
+  if (!n) return n.error();
+  o.limits.*kMember = *n;
+  return {};
+}
+
+template <auto kMember>
+Result<void> set_config_bytes(RunOptions& o, Value v) {
+  auto n = parse_size(v);
+  if (!n) return n.error();
+  o.config.*kMember = *n;
+  return {};
+}
+
+template <Feature kFeature>
+Result<void> set_feature(RunOptions& o, Value v) {
+  auto on = parse_switch(v);
+  if (!on) return on.error();
+  o.config.features.set(kFeature, *on);
+  return {};
+}
+
+Result<void> set_stack(RunOptions& o, Value v) {
+  auto n = parse_size(v);
+  if (!n) return n.error();
+  if (*n < (uint64_t{64} << 10) || *n > (uint64_t{16} << 30)) return usage_error("must be between 64K and 16G");
+  o.limits.stack_bytes = *n;
+  return {};
+}
+
+Result<void> set_timeout(RunOptions& o, Value v) {
+  auto time = parse_duration(v);
+  if (!time) return time.error();
+  o.timeout = *time;
+  return {};
+}
+
+Result<void> set_threads(RunOptions& o, Value v) {
+  auto n = parse_count(v);
+  if (!n) return n.error();
+  if (*n > 1024) return usage_error("must be at most 1024");
+  o.config.validation_threads = static_cast<unsigned>(*n);
+  return {};
+}
+
+Result<void> set_dense(RunOptions& o, Value v) {
+  auto on = parse_switch(v);
+  if (!on) return on.error();
+  o.config.dense_memory = *on;
+  return {};
+}
+
+Result<void> set_seed(RunOptions& o, Value v) {
+  auto n = parse_count(v);
+  if (!n) return n.error();
+  o.random_seed = *n;
+  return {};
+}
+
+Result<void> add_listener(RunOptions& o, Value v) {
+  if (v.rfind(':') == v.npos) return usage_error("expected ADDRESS:PORT");
+  o.tcplisten.emplace_back(v);
+  return {};
+}
+
+Result<void> set_log(RunOptions&, Value v) {
+  // The library's components read the environment when they first have something to say.
+  const char* before = std::getenv("VMRUN_LOG");
+  const std::string value = (before && *before ? std::string(before) + "," : std::string()) + std::string(v);
+  setenv("VMRUN_LOG", value.c_str(), 1);
+  return {};
+}
+
+Result<void> add_dir(RunOptions& o, Value v) {
+  const size_t split = v.find("::");
+  const Value host = v.substr(0, split);
+  const Value guest = split == v.npos ? host : v.substr(split + 2);
+  if (host.empty() || guest.empty()) return usage_error("expected HOST or HOST::GUEST");
+  o.dirs.emplace_back(host, guest);
+  return {};
+}
+
+Result<void> add_env(RunOptions& o, Value v) {
+  const size_t equals = v.find('=');
+  if (v.empty() || equals == 0) return usage_error("expected NAME or NAME=VALUE");
+  RunOptions::Variable variable{std::string(v.substr(0, equals)), {}};
+  if (equals != v.npos) variable.value = v.substr(equals + 1);
+  o.env.push_back(std::move(variable));
+  return {};
+}
+
+Result<void> add_preload(RunOptions& o, Value v) {
+  const size_t equals = v.find('=');
+  if (equals == v.npos || equals == 0 || equals + 1 == v.size()) return usage_error("expected NAME=IMAGE");
+  o.preloads.emplace_back(v.substr(0, equals), v.substr(equals + 1));
+  return {};
+}
+
+Result<void> set_invoke(RunOptions& o, Value v) {
+  o.invoke = v;
+  return {};
+}
+
+Result<void> set_argv0(RunOptions& o, Value v) {
+  o.argv0 = v;
+  return {};
+}
+
+Result<void> set_repeat(RunOptions& o, Value v) {
+  auto n = parse_count(v);
+  if (!n) return n.error();
+  if (*n == 0) return usage_error("must be at least 1");
+  o.repeat = *n;
+  return {};
+}
+
+constexpr Key kWasm[] = {
+    {"max-memory-size", "SIZE", "bytes that all linear memories together may grow to",
+     set_limit_bytes<&StoreLimits::memory_bytes>},
+    {"max-table-elements", "N", "elements that all tables together may grow to",
+     set_limit<&StoreLimits::table_elements>},
+    {"max-instances", "N", "instances, preloaded modules included", set_limit<&StoreLimits::instances>},
+    {"max-wasm-stack", "SIZE", "stack of the guest (8M)", set_stack},
+    {"max-image-size", "SIZE", "largest image that is accepted (1G)", set_config_bytes<&Config::max_image_bytes>},
+    {"timeout", "TIME", "interrupt the guest after that time, such as 500ms, 10s, 5m", set_timeout},
+    {"unknown-imports-trap", nullptr, "functions that nobody provides trap when called, instead of failing the start",
+     set_switch<&RunOptions::unknown_imports_trap>},
+    // Proposals: all on; an image that uses one that is off is refused.
+    {"bulk-memory", nullptr, "memory.copy, memory.fill, table.copy ...", set_feature<Feature::BulkMemory>},
+    {"custom-page-sizes", nullptr, "memories with pages of one byte", set_feature<Feature::CustomPageSizes>},
+    {"exceptions", nullptr, "try_table, throw, throw_ref", set_feature<Feature::Exceptions>},
+    {"extended-const", nullptr, "arithmetic in constant expressions", set_feature<Feature::ExtendedConst>},
+    {"function-references", nullptr, "typed function references", set_feature<Feature::FunctionReferences>},
+    {"gc", nullptr, "garbage-collected types: validated, not run yet", set_feature<Feature::Gc>},
+    {"legacy-exceptions", nullptr, "try, catch, delegate, rethrow", set_feature<Feature::LegacyExceptions>},
+    {"memory64", nullptr, "64-bit memories and tables", set_feature<Feature::Memory64>},
+    {"multi-memory", nullptr, "several memories in a module", set_feature<Feature::MultiMemory>},
+    {"multi-value", nullptr, "several results, block parameters", set_feature<Feature::MultiValue>},
+    {"mutable-global", nullptr, "imported and exported mutable globals", set_feature<Feature::MutableGlobal>},
+    {"reference-types", nullptr, "references as values, several tables", set_feature<Feature::ReferenceTypes>},
+    {"relaxed-simd", nullptr, "vector instructions that leave the machine a choice", set_feature<Feature::RelaxedSimd>},
+    {"saturating-float-to-int", nullptr, "conversions that do not trap", set_feature<Feature::SaturatingFloatToInt>},
+    {"sign-extension", nullptr, "i32.extend8_s ...", set_feature<Feature::SignExtension>},
+    {"simd", nullptr, "128-bit vectors", set_feature<Feature::Simd>},
+    {"tail-call", nullptr, "return_call ...", set_feature<Feature::TailCall>},
+    {"threads", nullptr, "atomic instructions, shared memories", set_feature<Feature::Threads>},
+    {"wide-arithmetic", nullptr, "128-bit addition and multiplication", set_feature<Feature::WideArithmetic>},
+};
+
+constexpr Key kOptimize[] = {
+    {"effort", "EFFORT",
+     "quick: translate functions in one pass; careful: with register allocation and fused\n"
+     "instructions at the first call; auto: quickly, and carefully once hot (default)",
+     set_effort},
+    {"dense-memory", nullptr, "memories with explicit bounds checks, packed in little address space", set_dense},
+    {"dense-memory-max", "SIZE", "what a dense memory may grow to (64M)", set_config_bytes<&Config::dense_memory_max_bytes>},
+    {"validation-threads", "N", "threads that validate an image (0, the default: one per processor)", set_threads},
+};
+
+constexpr Key kWasi[] = {
+    {"wasi", nullptr, "provide WASI preview 1 to the guest (on)", set_switch<&RunOptions::wasi>},
+    {"inherit-env", nullptr, "give the guest every environment variable of this process",
+     set_switch<&RunOptions::inherit_env>},
+    {"listenfd", nullptr, "give the guest the sockets that systemd passed (LISTEN_FDS)",
+     set_switch<&RunOptions::listenfd>},
+    {"tcplisten", "ADDRESS:PORT", "listen there and give the guest the socket; may be given again", add_listener},
+    {"random-seed", "N", "deterministic random_get, for reproducible runs: no secrets", set_seed},
+};
+
+constexpr Key kDebug[] = {
+    {"log", "COMPONENT=LEVEL",
+     "messages on standard error, as VMRUN_LOG does: log=wasi=trace prints system calls;\n"
+     "levels are error, warn, info, debug, trace; the component may be all",
+     set_log},
+};
+
+constexpr Row kRows[] = {
+    {0, "invoke", "NAME", "call the export NAME with ARGS by its parameters' types, and print the results", set_invoke},
+    {0, "dir", "HOST[::GUEST]", "let the guest use the directory HOST, as GUEST; may be given again", add_dir},
+    {0, "env", "NAME[=VALUE]", "set a variable for the guest, or hand on this process's; may be given again", add_env},
+    {0, "preload", "NAME=IMAGE", "instantiate IMAGE first and offer its exports as module NAME; in order", add_preload},
+    {0, "argv0", "NAME", "the guest's program name (its image's file name)", set_argv0},
+    {0, "stats", nullptr, "print times, translated functions and memory on standard error",
+     set_switch<&RunOptions::stats>},
+    {0, "repeat", "N", "run N times, in a fresh instance each, and print the time of each", set_repeat},
+    {'W', "wasm", "KEY[=VALUE],...", "limits and proposals", nullptr, kWasm},
+    {'O', "optimize", "KEY[=VALUE],...", "how to execute", nullptr, kOptimize},
+    {'S', "wasi", "KEY[=VALUE],...", "what the system interface offers", nullptr, kWasi},
+    {'D', "debug", "KEY[=VALUE],...", "what to tell about the run", nullptr, kDebug},
+};
+
+}  // namespace
+
+Result<void> set_effort(RunOptions& o, Value v) {
+  if (v == "quick") {
+    o.config.effort = Effort::Quick;
+  } else if (v == "careful") {
+    o.config.effort = Effort::Careful;
+  } else if (v == "auto") {
+    o.config.effort = Effort::Auto;
+  } else {
+    return usage_error("'" + std::string(v) + "' is none of quick, careful and auto");
+  }
+  return {};
+}
+
+std::span<const Row> run_rows() { return kRows; }
+
+}  // namespace vmrun::tools

@@ -1,0 +1,49 @@
+// What `vmrun run` can be told: its options and the keys of the groups -W, -O, -S and -D, each a row of a table from
+// which parsing, help and docs/cli.md come.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tools/options.h"
+#include "vmrun/engine.h"
+#include "vmrun/store.h"
+
+namespace vmrun::tools {
+
+struct RunOptions {
+  Config config;
+  StoreLimits limits;
+  std::optional<std::string> invoke;
+  std::optional<std::string> argv0;
+  std::vector<std::pair<std::string, std::string>> dirs;      // host, guest
+  std::vector<std::pair<std::string, std::string>> preloads;  // name, image
+  struct Variable {
+    std::string name;
+    std::optional<std::string> value;  // none: as it is in this process
+  };
+  std::vector<Variable> env;
+  bool stats = false;
+  std::optional<uint64_t> repeat;
+
+  // -W
+  std::optional<std::chrono::nanoseconds> timeout;
+  bool unknown_imports_trap = false;
+  // -S
+  bool wasi = true;
+  bool inherit_env = false;
+  bool listenfd = false;
+  std::vector<std::string> tcplisten;
+  std::optional<uint64_t> random_seed;
+};
+
+std::span<const OptionRow<RunOptions>> run_rows();
+
+/// -O effort, also an option of `vmrun wast`.
+Result<void> set_effort(RunOptions& options, std::string_view value);
+
+}  // namespace vmrun::tools
