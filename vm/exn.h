@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -35,20 +37,22 @@ class ExnHeap {
   void unpin(ExnCell* cell);
 
   /// Frees all that is unreachable.
-  void collect(const std::byte* stack_top);
+  void collect(const std::byte* stack_top, std::span<const Slot> more_roots = {});
 
   size_t live() const { return live_; }
 
  private:
-  struct Header;
+  struct ChunkFree {
+    void operator()(std::byte* chunk) const { ::operator delete(chunk, std::align_val_t{64}); }
+  };
   void mark(uint64_t bits);
-  void scan(const uint64_t* begin, const uint64_t* end);
+  void scan(const Slot* begin, const Slot* end);
   ExnCell* allocate(uint32_t slots);
 
   Store& store_;
-  std::vector<ExnCell*> cells_;                       // all cells in use, sorted only during a collection
-  std::vector<ExnCell*> free_small_;                  // freed cells of the small size
-  std::vector<std::unique_ptr<std::byte[]>> chunks_;  // of small cells
+  std::vector<ExnCell*> cells_;       // all cells, free small ones included; sorted by a collection
+  std::vector<ExnCell*> free_small_;  // freed cells of the small size
+  std::vector<std::unique_ptr<std::byte, ChunkFree>> chunks_;  // of small cells
   std::vector<ExnCell*> marking_;
   std::unordered_map<ExnCell*, uint32_t> pins_;
   size_t live_ = 0;

@@ -100,7 +100,6 @@ struct Instance {
   Vcpu* vcpu = nullptr;                // the vCPU of the store
   uint8_t* dropped_elems = nullptr;    // per segment: 1 once dropped
   uint8_t* dropped_datas = nullptr;
-  Ref** elem_values = nullptr;         // evaluated passive/declared segments; null when dropped or empty
 };
 
 /// Bytes of VM stack that are mapped beyond Vcpu::stack_end: a call checks only where the callee's frame begins.

@@ -60,7 +60,7 @@ class MemoryPool {
   /// Takes the mapping back; its contents are gone.
   void release(const MemoryMapping& mapping);
 
-  /// A VM stack of `bytes` usable bytes with `kStackSlack` mapped beyond them. Contents unspecified. Error: Limit.
+  /// A VM stack of `bytes` usable bytes with kStackRedZone mapped beyond them. Contents unspecified. Error: Limit.
   Result<std::byte*> acquire_stack(size_t bytes);
   void release_stack(std::byte* base, size_t bytes);
 
@@ -68,9 +68,6 @@ class MemoryPool {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-/// What is mapped beyond a VM stack's limit: room for the frame of the deepest leaf.
-inline constexpr size_t kStackSlack = 1u << 20;
 
 /// memory.size: the current size in pages.
 inline uint64_t memory_pages(const MemoryInst& memory) {

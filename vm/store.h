@@ -4,8 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
+#include <mutex>
 #include <unordered_map>
 #include <vector>
 
@@ -16,6 +16,13 @@
 #include "vmrun/result.h"
 
 namespace vmrun::vm {
+
+/// A linear memory with what its allocator keeps; MemoryInst::impl points back to it.
+struct MemoryOwner {
+  MemoryInst inst;
+  MemoryMapping mapping;
+  std::mutex growth;  // taken by growth of a shared memory
+};
 
 class Store {
  public:
@@ -60,6 +67,7 @@ class Store {
   bool charge_memory(uint64_t bytes);
   void credit_memory(uint64_t bytes) { memory_bytes_ -= bytes; }
   bool charge_table(uint64_t elements);
+  void credit_table(uint64_t elements) { table_elements_ -= elements; }
   uint64_t memory_bytes() const { return memory_bytes_; }
   uint64_t peak_memory_bytes() const { return peak_memory_bytes_; }
 
@@ -81,7 +89,7 @@ class Store {
   Limits limits_;
   Vcpu vcpu_;
   ExnHeap exns_;
-  std::vector<std::unique_ptr<MemoryInst>> memories_;
+  std::vector<std::unique_ptr<MemoryOwner>> memories_;
   std::vector<std::unique_ptr<TableInst>> tables_;
   std::vector<std::unique_ptr<GlobalInst>> globals_;  // made by the host; an instance's own lie in the instance
   std::vector<std::unique_ptr<TagInst>> tags_;

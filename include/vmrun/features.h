@@ -8,14 +8,15 @@
 
 namespace vmrun {
 
-/// A proposal. All of WebAssembly 1.0 that has no name here is always on.
+/// A proposal, or WebAssembly 1.0 itself.
 enum class Feature : uint8_t {
-  MutableGlobals,
+  Mvp,  // WebAssembly 1.0: always on
+  MutableGlobal,
   SignExtension,
   SaturatingFloatToInt,
   MultiValue,
-  ReferenceTypes,
   BulkMemory,
+  ReferenceTypes,
   Simd,
   RelaxedSimd,
   TailCall,
@@ -23,13 +24,14 @@ enum class Feature : uint8_t {
   MultiMemory,
   Memory64,
   FunctionReferences,
+  Exceptions,  // try_table, throw, throw_ref
   Gc,
-  Exceptions,        // try_table, throw, throw_ref
-  LegacyExceptions,  // try, catch, catch_all, delegate, rethrow: images in the field still carry them
   Threads,
+  LegacyExceptions,  // try, catch, catch_all, delegate, rethrow: images in the field still carry them
+  WideArithmetic,
   CustomPageSizes,
 };
-inline constexpr unsigned kFeatureCount = 18;
+inline constexpr unsigned kFeatureCount = 20;
 
 /// The name as tools print and accept it, such as "tail-call".
 std::string_view feature_name(Feature feature);

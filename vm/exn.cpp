@@ -1,0 +1,151 @@
+// Allocation and collection of exception cells.
+#include "vm/exn.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "vm/assert.h"
+#include "vm/store.h"
+
+namespace vmrun::vm {
+namespace {
+
+constexpr uint32_t kSmallSlots = 6;  // a small cell is 64 bytes
+constexpr size_t kSmallBytes = sizeof(ExnCell) + kSmallSlots * sizeof(Slot);
+constexpr size_t kChunkCells = 64;
+
+bool is_small(const ExnCell* cell) { return cell->payload_slots <= kSmallSlots; }
+
+}  // namespace
+
+ExnHeap::~ExnHeap() {
+  for (ExnCell* cell : cells_) {
+    if (!is_small(cell)) std::free(cell);
+  }
+}
+
+ExnCell* ExnHeap::allocate(uint32_t slots) {
+  ++live_;
+  if (slots > kSmallSlots) {
+    void* memory = std::aligned_alloc(16, (sizeof(ExnCell) + slots * sizeof(Slot) + 15) & ~size_t{15});
+    VMRUN_ASSERT(memory != nullptr, "out of memory for an exception");
+    ExnCell* cell = new (memory) ExnCell;
+    cells_.push_back(cell);
+    return cell;
+  }
+  if (free_small_.empty()) {
+    std::byte* chunk = static_cast<std::byte*>(::operator new(kChunkCells * kSmallBytes, std::align_val_t{64}));
+    chunks_.emplace_back(chunk);
+    for (size_t i = kChunkCells; i-- > 0;) {
+      ExnCell* cell = new (chunk + i * kSmallBytes) ExnCell;
+      cell->free = true;
+      cells_.push_back(cell);
+      free_small_.push_back(cell);
+    }
+  }
+  ExnCell* cell = free_small_.back();
+  free_small_.pop_back();
+  return cell;
+}
+
+ExnCell* ExnHeap::make(TagInst* tag, const Slot* payload, uint32_t slots, const std::byte* stack_top) {
+  if (live_ >= threshold_) {
+    collect(stack_top, {payload, slots});
+    threshold_ = std::max<size_t>(1024, 2 * live_);
+  }
+  ExnCell* cell = allocate(slots);
+  cell->tag = tag;
+  cell->payload_slots = slots;
+  cell->escaped = false;
+  cell->free = false;
+  if (slots != 0) std::memcpy(cell->payload(), payload, slots * sizeof(Slot));
+  return cell;
+}
+
+void ExnHeap::free(ExnCell* cell) {
+  VMRUN_ASSERT(!cell->free && live_ > 0, "exception freed twice");
+  --live_;
+  cell->free = true;
+  if (is_small(cell)) {
+    free_small_.push_back(cell);
+    return;
+  }
+  // Newest first: what is caught is mostly what was thrown last.
+  const auto it = std::find(cells_.rbegin(), cells_.rend(), cell);
+  cells_.erase(std::prev(it.base()));
+  std::free(cell);
+}
+
+void ExnHeap::unpin(ExnCell* cell) {
+  const auto it = pins_.find(cell);
+  if (it != pins_.end() && --it->second == 0) pins_.erase(it);
+}
+
+void ExnHeap::mark(uint64_t bits) {
+  ExnCell* cell = reinterpret_cast<ExnCell*>(bits);
+  const auto it = std::lower_bound(cells_.begin(), cells_.end(), cell);
+  if (it == cells_.end() || *it != cell || cell->free || cell->marked) return;
+  cell->marked = true;
+  marking_.push_back(cell);
+}
+
+// The VM stack and native memory beside it are read as they are: words that nobody wrote yet are as good as any.
+__attribute__((no_sanitize("address", "memory", "thread"))) void ExnHeap::scan(const Slot* begin, const Slot* end) {
+  if (cells_.empty()) return;
+  const uint64_t lowest = reinterpret_cast<uint64_t>(cells_.front());
+  const uint64_t highest = reinterpret_cast<uint64_t>(cells_.back());
+  for (const Slot* p = begin; p < end; ++p) {
+    if (p->bits >= lowest && p->bits <= highest) mark(p->bits);
+  }
+}
+
+void ExnHeap::collect(const std::byte* stack_top, std::span<const Slot> more_roots) {
+  std::sort(cells_.begin(), cells_.end());
+  const auto holds_exn = [](ValType type) {
+    if (!type.is_ref() || type.heap().is_concrete()) return false;
+    return type.heap().abstract() == Heap::exn;
+  };
+
+  scan(reinterpret_cast<const Slot*>(store_.vcpu_.stack_base), reinterpret_cast<const Slot*>(stack_top));
+  scan(more_roots.data(), more_roots.data() + more_roots.size());
+  mark(store_.vcpu_.exception.bits);
+  for (const auto& [cell, count] : pins_) mark(reinterpret_cast<uint64_t>(cell));
+  for (const auto& table : store_.tables_) {
+    if (!holds_exn(table->type.elem)) continue;
+    for (uint64_t i = 0; i < table->size; ++i) mark(table->elems[i].bits);
+  }
+  for (const auto& global : store_.globals_) {
+    if (holds_exn(global->type.type)) mark(global->value[0].bits);
+  }
+  for (const auto& instance : store_.instances_) {
+    const Module& module = *instance->module;
+    for (size_t i = module.imported_globals; i < module.globals.size(); ++i) {
+      if (holds_exn(module.globals[i].type.type)) mark(instance->globals[i]->value[0].bits);
+    }
+  }
+  while (!marking_.empty()) {
+    ExnCell* cell = marking_.back();
+    marking_.pop_back();
+    scan(cell->payload(), cell->payload() + cell->payload_slots);
+  }
+
+  std::erase_if(cells_, [&](ExnCell* cell) {
+    if (cell->free) return false;
+    if (cell->marked) {
+      cell->marked = false;
+      return false;
+    }
+    --live_;
+    if (!is_small(cell)) {
+      std::free(cell);
+      return true;
+    }
+    cell->free = true;
+    free_small_.push_back(cell);
+    return false;
+  });
+}
+
+}  // namespace vmrun::vm

@@ -1,0 +1,235 @@
+// Making and destroying what a store owns.
+#include "vm/store.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string>
+
+#include "vm/assert.h"
+
+namespace vmrun::vm {
+namespace {
+
+Error limit(const std::string& what) { return Error(ErrorKind::Limit, what); }
+
+/// Pages << log2, or the largest number when that is too large.
+uint64_t pages_to_bytes(uint64_t pages, unsigned log2) {
+  return pages > UINT64_MAX >> log2 ? UINT64_MAX : pages << log2;
+}
+
+/// Hands out consecutive parts of one allocation, or only adds up their sizes while there is none.
+class Carver {
+ public:
+  explicit Carver(std::byte* base) : base_(base) {}
+  template <class T>
+  T* take(size_t count) {
+    used_ = (used_ + alignof(T) - 1) & ~(alignof(T) - 1);
+    T* result = base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + used_);
+    used_ += count * sizeof(T);
+    return result;
+  }
+  size_t used() const { return used_; }
+
+ private:
+  std::byte* base_;
+  size_t used_ = 0;
+};
+
+/// The instance and its arrays, in the order of what a call touches most.
+Instance* carve(Carver& carver, const Module& module) {
+  Instance* instance = carver.take<Instance>(1);
+  Instance parts;
+  parts.own_globals = carver.take<GlobalInst>(module.globals.size() - module.imported_globals);
+  parts.globals = carver.take<GlobalInst*>(module.globals.size());
+  parts.memories = carver.take<MemoryInst*>(module.memories.size());
+  parts.tables = carver.take<TableInst*>(module.tables.size());
+  parts.tags = carver.take<TagInst*>(module.tags.size());
+  parts.own_tags = carver.take<TagInst>(module.tags.size() - module.imported_tags);
+  parts.dropped_elems = carver.take<uint8_t>(module.elems.size());
+  parts.dropped_datas = carver.take<uint8_t>(module.datas.size());
+  parts.funcs = carver.take<FuncRecord*>(module.funcs.size());
+  parts.own_funcs = carver.take<FuncRecord>(module.funcs.size() - module.imported_funcs);
+  if (instance != nullptr) new (instance) Instance(parts);
+  return instance;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::create(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry,
+                                             const Limits& limits) {
+  Result<std::byte*> stack = pool->acquire_stack(limits.stack_bytes);
+  if (!stack) return std::move(stack).error();
+  std::unique_ptr<Store> store(new Store(std::move(pool), std::move(registry), limits));
+  Vcpu& vcpu = store->vcpu_;
+  vcpu.store = store.get();
+  vcpu.stack_base = *stack;
+  vcpu.stack_end = *stack + limits.stack_bytes;
+  vcpu.stack_limit = vcpu.stack_end;
+  return store;
+}
+
+Store::Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry, const Limits& limits)
+    : pool_(std::move(pool)), registry_(std::move(registry)), limits_(limits), exns_(*this) {}
+
+Store::~Store() {
+  for (const auto& table : tables_) std::free(table->elems);
+  for (const auto& memory : memories_) {
+    MemoryMapping mapping = memory->mapping;
+    // What a dense memory never grew to was never touched.
+    if (mapping.pooled && !mapping.guarded) mapping.accessible = memory->inst.bytes.load(std::memory_order_relaxed);
+    pool_->release(mapping);
+  }
+  pool_->release_stack(vcpu_.stack_base, limits_.stack_bytes);
+}
+
+bool Store::charge_memory(uint64_t bytes) {
+  if (bytes > limits_.memory_bytes || memory_bytes_ > limits_.memory_bytes - bytes) return false;
+  memory_bytes_ += bytes;
+  peak_memory_bytes_ = std::max(peak_memory_bytes_, memory_bytes_);
+  return true;
+}
+
+bool Store::charge_table(uint64_t elements) {
+  if (elements > limits_.table_elements || table_elements_ > limits_.table_elements - elements) return false;
+  table_elements_ += elements;
+  return true;
+}
+
+Result<MemoryInst*> Store::new_memory(const MemoryType& type) {
+  const unsigned log2 = type.page_log2;
+  const uint64_t bytes = pages_to_bytes(type.limits.min, log2);
+  const uint64_t spec_max = type.limits.is64 ? UINT64_MAX >> log2 : (uint64_t{1} << 32) >> log2;
+  uint64_t max_pages = std::min(type.limits.max.value_or(spec_max), spec_max);
+  if (!charge_memory(bytes)) {
+    return limit("a memory of " + std::to_string(bytes) + " bytes exceeds the limit of " +
+                 std::to_string(limits_.memory_bytes));
+  }
+  const uint64_t max_bytes = std::min(pages_to_bytes(max_pages, log2), std::max(bytes, limits_.memory_bytes));
+  Result<MemoryMapping> mapping = pool_->acquire(type, bytes, max_bytes);
+  if (!mapping) {
+    credit_memory(bytes);
+    return std::move(mapping).error();
+  }
+  auto owner = std::make_unique<MemoryOwner>();
+  owner->mapping = *mapping;
+  MemoryInst& memory = owner->inst;
+  memory.base = mapping->base;
+  memory.bytes.store(bytes, std::memory_order_relaxed);
+  memory.type = type;
+  memory.max_pages = std::min(max_pages, mapping->reserved >> log2);
+  memory.guarded = mapping->guarded;
+  memory.reserved = mapping->reserved;
+  memory.store = this;
+  memory.impl = owner.get();
+  memories_.push_back(std::move(owner));
+  return &memory;
+}
+
+Result<TableInst*> Store::new_table(const TableType& type, Ref init) {
+  const uint64_t size = type.limits.min;
+  if (!charge_table(size)) {
+    return limit("a table of " + std::to_string(size) + " elements exceeds the limit of " +
+                 std::to_string(limits_.table_elements));
+  }
+  Ref* elems = nullptr;
+  if (size != 0) {
+    // Null is all zeros, and calloc has those for nothing.
+    elems = static_cast<Ref*>(init.is_null() ? std::calloc(size, sizeof(Ref)) : std::malloc(size * sizeof(Ref)));
+    if (elems == nullptr) {
+      credit_table(size);
+      return limit("out of memory for a table of " + std::to_string(size) + " elements");
+    }
+    if (!init.is_null()) std::fill_n(elems, size, init);
+  }
+  auto table = std::make_unique<TableInst>();
+  table->elems = elems;
+  table->size = size;
+  table->capacity = size;
+  table->type = type;
+  table->max = type.limits.max.value_or(type.limits.is64 ? UINT64_MAX : UINT32_MAX);
+  table->store = this;
+  tables_.push_back(std::move(table));
+  return tables_.back().get();
+}
+
+GlobalInst* Store::new_global(const GlobalType& type, const Slot value[2]) {
+  auto global = std::make_unique<GlobalInst>();
+  global->type = type;
+  global->value[0] = value[0];
+  if (type.type.slots() == 2) global->value[1] = value[1];
+  globals_.push_back(std::move(global));
+  return globals_.back().get();
+}
+
+TagInst* Store::new_tag(TypeId type) {
+  tags_.push_back(std::make_unique<TagInst>());
+  tags_.back()->type = type;
+  return tags_.back().get();
+}
+
+FuncRecord* Store::new_host_func(TypeId type, HostFn fn, std::shared_ptr<void> env) {
+  auto record = std::make_unique<FuncRecord>();
+  record->type = type;
+  record->host = fn;
+  record->host_env = env.get();
+  if (env != nullptr) host_envs_.push_back(std::move(env));
+  funcs_.push_back(std::move(record));
+  return funcs_.back().get();
+}
+
+Ref Store::new_extern(void* value) {
+  std::unique_ptr<ExternCell>& cell = externs_[value];
+  if (cell == nullptr) {
+    cell = std::make_unique<ExternCell>();
+    cell->value = value;
+  }
+  return Ref::of(cell.get());
+}
+
+void Store::InstanceFree::operator()(Instance* instance) const {
+  instance->~Instance();
+  std::free(instance);
+}
+
+Result<Instance*> Store::new_instance(std::shared_ptr<const Module> module_ptr) {
+  if (instances_.size() >= limits_.instances) {
+    return limit("more than " + std::to_string(limits_.instances) + " instances");
+  }
+  const Module& module = *module_ptr;
+  Carver sizes(nullptr);
+  carve(sizes, module);
+  void* block = std::calloc(1, sizes.used());
+  if (block == nullptr) return limit("out of memory for an instance of " + std::to_string(sizes.used()) + " bytes");
+  Carver parts(static_cast<std::byte*>(block));
+  Instance* instance = carve(parts, module);
+  instances_.emplace_back(instance);
+  if (modules_.empty() || modules_.back() != module_ptr) modules_.push_back(std::move(module_ptr));
+
+  instance->module = &module;
+  instance->store = this;
+  instance->vcpu = &vcpu_;
+  for (size_t i = module.imported_globals; i < module.globals.size(); ++i) {
+    GlobalInst* own = new (instance->own_globals + (i - module.imported_globals)) GlobalInst;
+    own->type = module.globals[i].type;
+    instance->globals[i] = own;
+  }
+  for (size_t i = module.imported_tags; i < module.tags.size(); ++i) {
+    TagInst* own = new (instance->own_tags + (i - module.imported_tags)) TagInst;
+    own->type = module.tags[i].type;
+    instance->tags[i] = own;
+  }
+  for (size_t i = module.imported_funcs; i < module.funcs.size(); ++i) {
+    const uint32_t index = static_cast<uint32_t>(i);
+    FuncRecord* own = new (instance->own_funcs + (i - module.imported_funcs)) FuncRecord;
+    own->type = module.funcs[i].type;
+    own->func_index = index;
+    own->instance = instance;
+    own->code = &module.code(index);
+    instance->funcs[i] = own;
+  }
+  return instance;
+}
+
+}  // namespace vmrun::vm
