@@ -3,13 +3,20 @@
 // NaNs: a result computed by the host's arithmetic is the quieted operand or the host's default NaN, both of which the
 // specification allows (4.3.3, NaN propagation). What is computed here by other means quiets explicitly.
 //
-// The rounding instructions avoid the C library: a call in a handler would spill every pinned register, and without
-// SSE4.1 there is no instruction for them.
+// The rounding instructions avoid the C library, because a call in a handler would spill every pinned register: they
+// use the host's instruction where the compiler may (which quiets NaNs too), and arithmetic elsewhere.
 #pragma once
 
 #include <bit>
 #include <cstdint>
 #include <type_traits>
+
+/// Whether the compiler has instructions for ceil, floor, trunc and nearest.
+#if defined(__SSE4_1__) || defined(__aarch64__)
+#define VMRUN_HOST_ROUNDS 1
+#else
+#define VMRUN_HOST_ROUNDS 0
+#endif
 
 namespace vmrun::vm::ops {
 
@@ -60,13 +67,15 @@ constexpr F max(F a, F b) {
 }
 
 template <class F>
-constexpr F nearest(F a) {
+[[gnu::always_inline]] constexpr F nearest(F a) {
+  if (VMRUN_HOST_ROUNDS && !std::is_constant_evaluated()) return __builtin_elementwise_roundeven(a);
   if (abs(a) < kIntegral<F>) [[likely]]
     return copysign(round_small(a), a);
   return a != a ? quiet(a) : a;
 }
 template <class F>
-constexpr F floor(F a) {
+[[gnu::always_inline]] constexpr F floor(F a) {
+  if (VMRUN_HOST_ROUNDS && !std::is_constant_evaluated()) return __builtin_elementwise_floor(a);
   if (abs(a) < kIntegral<F>) [[likely]] {
     F rounded = round_small(a);
     return copysign(rounded - (rounded > a ? F(1) : F(0)), a);
@@ -74,7 +83,8 @@ constexpr F floor(F a) {
   return a != a ? quiet(a) : a;
 }
 template <class F>
-constexpr F ceil(F a) {
+[[gnu::always_inline]] constexpr F ceil(F a) {
+  if (VMRUN_HOST_ROUNDS && !std::is_constant_evaluated()) return __builtin_elementwise_ceil(a);
   if (abs(a) < kIntegral<F>) [[likely]] {
     F rounded = round_small(a);
     return copysign(rounded + (rounded < a ? F(1) : F(0)), a);
@@ -82,7 +92,8 @@ constexpr F ceil(F a) {
   return a != a ? quiet(a) : a;
 }
 template <class F>
-constexpr F trunc(F a) {
+[[gnu::always_inline]] constexpr F trunc(F a) {
+  if (VMRUN_HOST_ROUNDS && !std::is_constant_evaluated()) return __builtin_elementwise_trunc(a);
   if (abs(a) < kIntegral<F>) [[likely]] {
     F rounded = round_small(abs(a));
     return copysign(rounded - (rounded > abs(a) ? F(1) : F(0)), a);

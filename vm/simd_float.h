@@ -55,23 +55,27 @@ VMRUN_SIMD Lanes<F> one_where(Mask<F> mask) {
 template <class F>
 VMRUN_SIMD Vec nearest_lanes(Vec v) {
   auto a = (Lanes<F>)v;
+  if constexpr (VMRUN_HOST_ROUNDS) return (Vec)__builtin_elementwise_roundeven(a);
   return rounded_or_same<F>(a, round_lanes<F>(a));
 }
 template <class F>
 VMRUN_SIMD Vec floor_lanes(Vec v) {
   auto a = (Lanes<F>)v;
+  if constexpr (VMRUN_HOST_ROUNDS) return (Vec)__builtin_elementwise_floor(a);
   auto r = round_lanes<F>(a);
   return rounded_or_same<F>(a, r - one_where<F>(r > a));
 }
 template <class F>
 VMRUN_SIMD Vec ceil_lanes(Vec v) {
   auto a = (Lanes<F>)v;
+  if constexpr (VMRUN_HOST_ROUNDS) return (Vec)__builtin_elementwise_ceil(a);
   auto r = round_lanes<F>(a);
   return rounded_or_same<F>(a, r + one_where<F>(r < a));
 }
 template <class F>
 VMRUN_SIMD Vec trunc_lanes(Vec v) {
   auto a = (Lanes<F>)v;
+  if constexpr (VMRUN_HOST_ROUNDS) return (Vec)__builtin_elementwise_trunc(a);
   auto magnitude = abs_lanes<F>(a);
   auto r = round_lanes<F>(magnitude);
   return rounded_or_same<F>(a, r - one_where<F>(r > magnitude));

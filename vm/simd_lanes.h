@@ -107,23 +107,37 @@ VMRUN_SIMD Vec i64x2_replace_lane(Vec a, uint64_t b, uint32_t lane) { return det
 VMRUN_SIMD Vec f32x4_replace_lane(Vec a, float b, uint32_t lane) { return detail::with_lane(a, b, lane); }
 VMRUN_SIMD Vec f64x2_replace_lane(Vec a, double b, uint32_t lane) { return detail::with_lane(a, b, lane); }
 
+// Shuffles by lane numbers known only at run time: one or two instructions where the compiler may use SSSE3, whose
+// byte shuffle gives 0 for a lane number with the top bit set.
+
+/// Lane i of the result is lane s[i] of a, or 0 if s[i] > 15.
+VMRUN_SIMD Vec i8x16_swizzle(Vec a, Vec s) {
+#if defined(__SSSE3__)
+  // Saturation gives the top bit to all numbers above 15.
+  Vec lanes = __builtin_elementwise_add_sat(s, Vec{} + uint8_t{0x70});
+  return (Vec)__builtin_ia32_pshufb128((Lanes<char>)a, (Lanes<char>)lanes);
+#else
+  uint8_t from[16];
+  std::memcpy(from, &a, 16);
+  Vec result;
+  for (int i = 0; i < 16; ++i) result[i] = from[s[i] % 16];
+  return result & (Vec)(s < 16);
+#endif
+}
+
 /// Lane i of the result is lane lanes[i] of the 32 lanes of a and b; lanes[i] < 32.
 VMRUN_SIMD Vec i8x16_shuffle(Vec a, Vec b, Vec lanes) {
+#if defined(__SSSE3__)
+  // For numbers below 16 the subtraction wraps to values above 15.
+  return i8x16_swizzle(a, lanes) | i8x16_swizzle(b, lanes - 16);
+#else
   uint8_t from[32];
   std::memcpy(from, &a, 16);
   std::memcpy(from + 16, &b, 16);
   Vec result;
   for (int i = 0; i < 16; ++i) result[i] = from[lanes[i] % 32];
   return result;
-}
-
-/// Lane i of the result is lane s[i] of a, or 0 if s[i] > 15.
-VMRUN_SIMD Vec i8x16_swizzle(Vec a, Vec s) {
-  uint8_t from[16];
-  std::memcpy(from, &a, 16);
-  Vec result;
-  for (int i = 0; i < 16; ++i) result[i] = from[s[i] % 16];
-  return result & (Vec)(s < 16);
+#endif
 }
 
 }  // namespace vmrun::vm::ops
