@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "wasi/bind.h"
 #include "wasi_host.h"
 
 using namespace vmrun;
@@ -297,4 +298,36 @@ TEST_CASE("sockets: accepted, read, written, shut down") {
   // A vanished peer is an errno, not a signal.
   CHECK(g.write(conn, "x") == Errno::pipe);
   CHECK(sock_send(g.cx(), g.memory, conn, g.iovecs({{buf, 1}}), {0}, n) == Errno::pipe);
+}
+
+TEST_CASE("the trace shows arguments, the error's name and results") {
+  ::setenv("VMRUN_LOG", "wasi=trace", 1);
+  TempDir t;
+  FakeGuest g(t);
+  ::unsetenv("VMRUN_LOG");
+  int p[2];
+  REQUIRE(::pipe2(p, O_CLOEXEC) == 0);
+  HostFd r(p[0]), w(p[1]), saved(::dup(2));
+  REQUIRE(::dup2(p[1], 2) == 2);
+  uint32_t path = g.put("a\"b\n"), number = g.put_value(uint32_t{5}), iovecs = g.iovecs({{0, 3}, {0, 4096}}).address;
+  const Shown open[] = {{Show::Decimal, 3, 0}, {Show::LookupFlags, 1, 0}, {Show::Path, path, 4},
+                        {Show::OFlags, 9, 0},  {Show::Hex, 66, 0},        {Show::Out32, number, 0}};
+  trace(g.cx(), g.memory, "path_open", "fd dirflags path oflags fs_rights_base opened_fd", open, 6, Errno::success);
+  const Shown write[] = {{Show::Decimal, 1, 0}, {Show::Iovecs, iovecs, 2}, {Show::Out32, number, 0}};
+  trace(g.cx(), g.memory, "fd_write", "fd iovs nwritten", write, 3, Errno::badf);
+  const Shown wild[] = {{Show::Path, ~0u, 9}, {Show::Iovecs, ~0u, 3}, {Show::Out64, ~0u, 0}};
+  trace(g.cx(), g.memory, "wild", "path iovs out", wild, 3, Errno::success);
+  ::dup2(saved.get(), 2);
+  char text[1024];
+  ssize_t n = ::read(r.get(), text, sizeof(text));
+  REQUIRE(n > 0);
+  CHECK(std::string(text, static_cast<size_t>(n)) ==
+        "[wasi] trace: path_open(fd=3, dirflags=symlink_follow, path=\"a\\x22b\\x0a\", oflags=creat|trunc, "
+        "fs_rights_base=0x42, opened_fd=" +
+            fmt::format("{:#x}", number) +
+            ") = success opened_fd=5\n"
+            "[wasi] trace: fd_write(fd=1, iovs=[3 4096], nwritten=" +
+            fmt::format("{:#x}", number) +
+            ") = badf\n"
+            "[wasi] trace: wild(path=0xffffffff+9, iovs=[?], out=0xffffffff) = success\n");
 }
