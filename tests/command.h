@@ -1,0 +1,34 @@
+// Runs the built vmrun for tests and collects what it did.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace vmrun::test {
+
+struct CommandResult {
+  int status = -1;  // exit status, or -signal
+  std::string out, err;
+};
+
+/// Runs vmrun with `args` in the directory `cwd` (the current one when empty). Its standard input is empty.
+CommandResult run_vmrun(const std::vector<std::string>& args, const std::string& cwd = {});
+
+/// Path of a fixture made by the build: fixture("cli_empty") is the image of tests/fixtures/cli_empty.wat.
+std::string fixture(const std::string& name);
+
+/// A directory that goes with its contents at the end of the scope.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory();
+  ~TemporaryDirectory();
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  const std::string& path() const { return path_; }
+  /// Writes a file in it and returns its path.
+  std::string write(const std::string& name, const std::string& bytes) const;
+
+ private:
+  std::string path_;
+};
+
+}  // namespace vmrun::test

@@ -1,0 +1,87 @@
+// Running the built vmrun; see command.h.
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "tests/command.h"
+
+extern char** environ;
+
+namespace vmrun::test {
+namespace {
+
+/// Reads both pipes until both are closed, so that neither can fill up and block the child.
+void drain(int out, int err, CommandResult& result) {
+  std::array<pollfd, 2> fds{{{out, POLLIN, 0}, {err, POLLIN, 0}}};
+  std::string* const texts[] = {&result.out, &result.err};
+  for (int open = 2; open > 0;) {
+    if (poll(fds.data(), fds.size(), -1) < 0) continue;
+    for (size_t i = 0; i < fds.size(); ++i) {
+      if (!(fds[i].revents & (POLLIN | POLLHUP))) continue;
+      char block[4096];
+      const ssize_t n = read(fds[i].fd, block, sizeof block);
+      if (n > 0) {
+        texts[i]->append(block, static_cast<size_t>(n));
+      } else {
+        close(fds[i].fd);
+        fds[i].fd = -1;
+        --open;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+CommandResult run_vmrun(const std::vector<std::string>& args, const std::string& cwd) {
+  std::vector<char*> argv{const_cast<char*>(VMRUN_COMMAND)};
+  for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
+  argv.push_back(nullptr);
+  int out[2], err[2];
+  CommandResult result;
+  if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) return result;
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  if (!cwd.empty()) posix_spawn_file_actions_addchdir_np(&actions, cwd.c_str());
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+  posix_spawn_file_actions_adddup2(&actions, err[1], 2);
+  pid_t child = 0;
+  const int failure = posix_spawn(&child, VMRUN_COMMAND, &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  close(out[1]);
+  close(err[1]);
+  drain(out[0], err[0], result);
+  int status = 0;
+  if (failure == 0 && waitpid(child, &status, 0) == child) {
+    result.status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+  return result;
+}
+
+std::string fixture(const std::string& name) { return VMRUN_FIXTURES "/" + name + ".wasm"; }
+
+TemporaryDirectory::TemporaryDirectory() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "vmrun-test-XXXXXX").string();
+  if (mkdtemp(pattern.data())) path_ = pattern;
+}
+
+TemporaryDirectory::~TemporaryDirectory() {
+  std::error_code ignored;
+  if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+}
+
+std::string TemporaryDirectory::write(const std::string& name, const std::string& bytes) const {
+  std::string path = path_ + "/" + name;
+  std::ofstream(path, std::ios::binary) << bytes;
+  return path;
+}
+
+}  // namespace vmrun::test
