@@ -179,18 +179,27 @@ const uint8_t* skip_immediates(Imm kind, const uint8_t* p) {
   return p;
 }
 
+Op skip_instruction(const uint8_t*& p) {
+  uint8_t code = *p++;
+  uint16_t number = kOpByByte[code];
+  if (number == kNoOp) {
+    uint32_t sub = read_count(p);
+    number = prefixed_op(code, sub);
+  }
+  p = skip_immediates(kOpInfo[number].imm, p);
+  return static_cast<Op>(number);
+}
+
+const uint8_t* skip_locals(const uint8_t* p) {
+  for (uint32_t n = read_count(p); n > 0; --n) p = skip_val_type(skip_leb(p));
+  return p;
+}
+
 void FuncDecoderBase::skip_dead_code() {
   uint32_t depth = 0;
   for (;;) {
-    const uint8_t* p = p_ + 1;
-    uint8_t code = *p_;
-    uint16_t number = kOpByByte[code];
-    if (number == kNoOp) {
-      uint32_t sub = read_count(p);
-      number = prefixed_op(code, sub);
-    }
-    Op op = static_cast<Op>(number);
-    switch (op) {
+    const uint8_t* p = p_;
+    switch (skip_instruction(p)) {
       case Op::block: case Op::loop: case Op::if_: case Op::try_: case Op::try_table: ++depth; break;
       case Op::end: case Op::delegate:
         if (depth == 0) return;
@@ -201,7 +210,7 @@ void FuncDecoderBase::skip_dead_code() {
         break;
       default: break;
     }
-    p_ = skip_immediates(op_info(op).imm, p);
+    p_ = p;
   }
 }
 

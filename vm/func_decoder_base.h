@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <span>
 #include <string>
@@ -132,5 +133,25 @@ class FuncDecoderBase {
 
 /// Skips the immediates of an instruction in code known valid; `p` stands behind the opcode.
 const uint8_t* skip_immediates(Imm kind, const uint8_t* p);
+
+/// Steps over one instruction of code known valid, and tells which it was.
+Op skip_instruction(const uint8_t*& p);
+
+/// Where the instructions of a body known valid begin: behind the local declarations.
+const uint8_t* skip_locals(const uint8_t* p);
+
+/// Calls `found(op, offset, func_index)` for the first instruction in the bodies of a valid module that `wanted(OpInfo)`.
+template <class Wanted, class Found>
+void find_op(const Module& module, Wanted wanted, Found found) {
+  const uint8_t* image = module.bytes();
+  for (uint32_t i = module.imported_funcs; i < module.funcs.size(); ++i) {
+    const uint8_t* p = skip_locals(image + module.funcs[i].body.begin);
+    while (p < image + module.funcs[i].body.end) {
+      uint32_t offset = static_cast<uint32_t>(p - image);
+      Op op = skip_instruction(p);
+      if (wanted(op_info(op))) return found(op, offset, i);
+    }
+  }
+}
 
 }  // namespace vmrun::vm

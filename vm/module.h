@@ -4,18 +4,23 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "vm/features.h"
 #include "vm/types.h"
+#include "vmrun/result.h"
 
 namespace vmrun::vm {
 
 class Module;
 class Image;  // the bytes: a mapped file or an owned buffer (vm/image.h)
+enum class Op : uint16_t;  // an instruction (vm/opcode.h)
 
 enum class ExternKind : uint8_t { func, table, memory, global, tag };
 
@@ -50,8 +55,7 @@ struct TableDecl {
 };
 struct GlobalDecl {
   GlobalType type;
-  ConstExpr init;           // empty for imports
-  uint32_t slot_offset = 0; // where the instance keeps an own global's value: bytes from Instance::globals_base()
+  ConstExpr init;  // empty for imports
 };
 struct TagDecl {
   TypeId type = TypeId::none;
@@ -75,6 +79,24 @@ struct DataSegment {
 struct CustomSection {
   std::string_view name;
   ByteRange bytes;  // after the name
+};
+
+/// A section as it stands in the image.
+struct Section {
+  uint8_t id;            // 5.5.2; 0 is custom
+  uint32_t header = 0;   // offset of the id
+  ByteRange bytes;       // contents, a custom section's name included
+  uint32_t items = 0;    // entries, where the section is a vector
+};
+
+/// The name of a section by its id, such as "type"; "custom" for 0.
+std::string_view section_name(uint8_t id);
+
+/// An instruction that is valid but not executed: the first one in the image.
+struct UnsupportedOp {
+  Op op;
+  uint32_t offset = 0;
+  std::optional<uint32_t> func_index;  // none: in a constant expression
 };
 
 /// The block record of a function body: one per function and module, shared by all instances of the module. `entry` is
@@ -104,7 +126,7 @@ class Module {
  public:
   std::shared_ptr<const Image> image;
   std::shared_ptr<TypeRegistry> registry;
-  std::string name;                 // for backtraces: the name section's module name or the file's base name
+  std::string name;                 // the file's base name, or what the embedder called the module; may be empty
 
   std::vector<TypeId> types;        // by type index
   std::vector<const TypeDef*> type_defs;  // their definitions, by type index
@@ -118,7 +140,10 @@ class Module {
   std::vector<ElemSegment> elems;
   std::vector<DataSegment> datas;
   std::vector<CustomSection> customs;
+  std::vector<Section> sections;    // in file order, custom ones included
   std::optional<uint32_t> start;
+  Features features_used;           // proposals that instructions and types of the image belong to
+  std::optional<UnsupportedOp> unsupported;  // set: the module must not be instantiated
   uint32_t imported_funcs = 0, imported_tables = 0, imported_memories = 0, imported_globals = 0, imported_tags = 0;
 
   /// Block records of own functions: code(i) for i >= imported_funcs.
@@ -136,8 +161,35 @@ class Module {
   }
   /// The text form of a type with this module's type indices.
   std::string type_name(ValType type) const;
-  /// The function's name from the name section (decoded at first use), or "" when it has none.
+  /// The function's name from the name section (decoded at first use, any thread), or "" when it has none.
   std::string_view func_name(uint32_t func_index) const;
+  /// The module's own name from the name section, else `name`.
+  std::string_view display_name() const;
+  /// How messages and backtraces call a function: its name, else "func[N]".
+  std::string func_label(uint32_t func_index) const;
+
+ private:
+  struct Names {
+    std::string_view module;
+    std::vector<std::pair<uint32_t, std::string_view>> funcs;  // by function index
+  };
+  const Names& names() const;
+  mutable std::once_flag names_once_;
+  mutable Names names_;
 };
+
+/// How to decode.
+struct DecodeOptions {
+  Features features;     // what the image may use; anything else is an Unsupported error
+  unsigned threads = 0;  // that validate large code sections; 0: as many as there are processors, at most 16
+  std::string name;      // Module::name; empty: the image's
+};
+
+/// Decodes and validates an image. The block records are there, but not attached to an interpreter. Errors: Malformed and
+/// Invalid with the lowest offset at which something is wrong (and the function's index where it is in a body), Limit
+/// for the implementation limits of the JavaScript interface, Unsupported for features that are off.
+Result<std::shared_ptr<Module>> decode_module(std::shared_ptr<const Image> image,
+                                              std::shared_ptr<TypeRegistry> registry,
+                                              const DecodeOptions& options = {});
 
 }  // namespace vmrun::vm
