@@ -383,6 +383,7 @@ TEST_CASE("beneath a read-only grant nothing changes") {
   TempDir t;
   t.put("box/f", "text");
   t.dir("box/d");
+  t.link("f", "box/l");
   t.dir("rw");
   FakeGuest g(WasiConfig().preopen_dir(t.box(), "/box", true).preopen_dir(t / "rw", "/rw"));
   Fd fd{0}, rw{4};
@@ -396,10 +397,12 @@ TEST_CASE("beneath a read-only grant nothing changes") {
   CHECK(g.open("f", kOCreat | kOExcl, kFdRead, fd) == Errno::exist);
   CHECK(g.open("n", 0, kFdRead | kFdWrite, fd) == Errno::noent);
   CHECK(g.open("d", 0, kFdRead | kFdWrite, fd) == Errno::isdir);
+  CHECK(g.open("l", 0, kFdRead | kFdWrite, fd, 0, false) == Errno::loop);
+  CHECK(g.open("l", 0, kFdRead | kFdWrite, fd) == Errno::rofs);
   CHECK(path_unlink_file(g.cx(), g.memory, FakeGuest::kBox, g.path("f")) == Errno::rofs);
   CHECK(path_create_directory(g.cx(), g.memory, FakeGuest::kBox, g.path("x")) == Errno::rofs);
   CHECK(path_remove_directory(g.cx(), g.memory, FakeGuest::kBox, g.path("d")) == Errno::rofs);
-  CHECK(path_symlink(g.cx(), g.memory, g.path("f"), FakeGuest::kBox, g.path("l")) == Errno::rofs);
+  CHECK(path_symlink(g.cx(), g.memory, g.path("f"), FakeGuest::kBox, g.path("m")) == Errno::rofs);
   CHECK(path_rename(g.cx(), g.memory, FakeGuest::kBox, g.path("f"), rw, g.path("f")) == Errno::rofs);
   CHECK(path_link(g.cx(), g.memory, FakeGuest::kBox, {0}, g.path("f"), rw, g.path("f")) == Errno::rofs);
   CHECK(path_filestat_set_times(g.cx(), g.memory, FakeGuest::kBox, {0}, g.path("f"), {0}, {0}, {kSetMtim}) ==

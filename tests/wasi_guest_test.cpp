@@ -21,7 +21,7 @@ struct Run {
 };
 
 /// Runs the program `name`, with standard output and error going to files.
-Run run(const char* name, WasiConfig config, const TempDir& t) {
+Run run(const char* name, WasiConfig config, const TempDir& t, bool walk = false) {
   Run result;
   HostFd out(::open((t / "stdout").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   HostFd err(::open((t / "stderr").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
@@ -34,6 +34,7 @@ Run run(const char* name, WasiConfig config, const TempDir& t) {
   Linker linker(engine);
   auto context = WasiContext::create(config);
   REQUIRE(context.ok());
+  if (walk) context->impl()->resolver.force_walk();
   REQUIRE(add_wasi(linker, *context).ok());
   auto instance = linker.instantiate(store, *module);
   REQUIRE_MESSAGE(instance.ok(), instance.error().to_string());
@@ -51,9 +52,9 @@ Run run(const char* name, WasiConfig config, const TempDir& t) {
   return result;
 }
 
-void expect_ok(const char* name) {
+void expect_ok(const char* name, bool walk = false) {
   TempDir t;
-  Run r = run(name, WasiConfig().arg(name).preopen_dir(t.box(), "/"), t);
+  Run r = run(name, WasiConfig().arg(name).preopen_dir(t.box(), "/"), t, walk);
   CHECK(r.error == "");
   CHECK(r.out.substr(r.out.size() < 3 ? 0 : r.out.size() - 3) == "ok\n");
   if (r.status != 0) MESSAGE(r.out);
@@ -63,8 +64,14 @@ void expect_ok(const char* name) {
 
 }  // namespace
 
-TEST_CASE("a program works with files") { expect_ok("wasi_files"); }
-TEST_CASE("a program works with directories and links") { expect_ok("wasi_dirs"); }
+TEST_CASE("a program works with files") {
+  expect_ok("wasi_files");
+  expect_ok("wasi_files", true);
+}
+TEST_CASE("a program works with directories and links") {
+  expect_ok("wasi_dirs");
+  expect_ok("wasi_dirs", true);
+}
 TEST_CASE("a program reads clocks, sleeps, polls and draws random bytes") { expect_ok("wasi_time"); }
 TEST_CASE("a program uses the predecessor's calls") { expect_ok("wasi_unstable"); }
 

@@ -1,5 +1,11 @@
 // Paths: what is accepted, and that neither way of resolving leads out of the grant.
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
 #include <atomic>
+#include <cstddef>
 #include <thread>
 
 #include "wasi/path.h"
@@ -226,6 +232,32 @@ TEST_CASE("entries are split from their directory without following the last com
     CHECK(object_of("self", true, name) == Errno::loop);
     CHECK(object_of("dangling", true, name) == Errno::success);
     CHECK(name == "nowhere");
+  }
+}
+
+TEST_CASE("where openat2 is refused the walk takes over") {
+  TempDir t;
+  populate(t);
+  HostFd dir(::open(t.box().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  for (int refusal : {EPERM, ENOSYS}) {
+    // A filter holds for the thread that installs it.
+    std::thread([&] {
+      sock_filter code[] = {
+          BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(refusal)),
+          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      };
+      sock_fprog program{std::size(code), code};
+      REQUIRE(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+      REQUIRE(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+      Resolver resolver;
+      std::string text;
+      CHECK(open_text(resolver, dir.get(), "a/b/back", text) == Errno::success);
+      CHECK(text == "inside");
+      CHECK(resolver.method() == Resolver::Method::Walk);
+      CHECK(open_text(resolver, dir.get(), "up", text) == Errno::notcapable);
+    }).join();
   }
 }
 

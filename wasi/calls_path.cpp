@@ -202,6 +202,7 @@ Errno open_read_only(Context& cx, int dir, const char* path, bool writes, int& f
   if (!writes) return Errno::success;
   struct stat st;
   if (int64_t r = raw([&] { return ::fstat(there.get(), &st); }); r < 0) return errno_of(r);
+  if (S_ISLNK(st.st_mode)) return Errno::loop;  // opened itself, by O_NOFOLLOW
   return S_ISDIR(st.st_mode) ? Errno::isdir : Errno::rofs;
 }
 
