@@ -1,6 +1,9 @@
 // What vmrun does when all is well: running, invoking, granting, inspecting, disassembling.
 #include <doctest/doctest.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "tests/command.h"
 
 using vmrun::test::fixture;
@@ -142,4 +145,14 @@ TEST_CASE("objdump") {
   CHECK(contains(one.out, "(i32, i32) -> (i32)"));
   CHECK(!contains(one.out, "<inner>"));
   CHECK(run_vmrun({"objdump", "--function", "nothing like it", fixture("cli_traps")}).status == 1);
+}
+
+TEST_CASE("docs/cli.md holds the options as they are") {
+  std::ifstream file(VMRUN_SOURCE "/docs/cli.md");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  const std::string marker = "a test compares it. -->\n";
+  const size_t at = text.find(marker);
+  REQUIRE(at != std::string::npos);
+  // If it differs: cut the file after the marker and append the output of `vmrun help --markdown`.
+  CHECK(text.substr(at + marker.size()) == run_vmrun({"help", "--markdown"}).out);
 }

@@ -13,7 +13,8 @@ struct CommandInfo {
   const char* arguments;  // what follows the name in the usage line
   const char* summary;    // one line
   int (*run)(Args args);  // arguments after the name; returns the exit status
-  std::string (*options)();
+  /// The options as help text, or as Markdown for docs/cli.md.
+  std::string (*options)(bool markdown);
 };
 
 /// Every subcommand, in the order in which help shows them.
@@ -25,13 +26,13 @@ std::string command_help(const CommandInfo& command);
 int print_help(const char* name);
 
 int run_command(Args args);
-std::string run_options_help();
+std::string run_options_help(bool markdown);
 int inspect_command(Args args);
-std::string inspect_options_help();
+std::string inspect_options_help(bool markdown);
 int objdump_command(Args args);
-std::string objdump_options_help();
+std::string objdump_options_help(bool markdown);
 int wast_command(Args args);
-std::string wast_options_help();
+std::string wast_options_help(bool markdown);
 int help_command(Args args);
 
 }  // namespace vmrun::tools

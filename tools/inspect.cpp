@@ -141,7 +141,9 @@ Json to_json(const std::string& path, const Module& module) {
 
 }  // namespace
 
-std::string inspect_options_help() { return options_help<InspectOptions>(kRows); }
+std::string inspect_options_help(bool markdown) {
+  return markdown ? options_markdown<InspectOptions>(kRows) : options_help<InspectOptions>(kRows);
+}
 
 int inspect_command(Args args) {
   InspectOptions options;

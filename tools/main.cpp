@@ -8,7 +8,7 @@
 namespace vmrun::tools {
 namespace {
 
-std::string no_options_help() { return {}; }
+std::string no_options_help(bool) { return {}; }
 
 constexpr CommandInfo kCommands[] = {
     {"run", "[options] IMAGE [ARGS...]", "run an image; what follows it is the guest's. 'run' itself may be left out.",
@@ -25,7 +25,7 @@ std::string overview() {
   std::string out = "vmrun " VMRUN_VERSION ", a WebAssembly virtual machine\n\nusage: vmrun [run] [options] IMAGE [ARGS...]\n";
   out += "       vmrun COMMAND ...\n\ncommands:\n";
   for (const CommandInfo& command : kCommands) out += strf("  %-10s %s\n", command.name, command.summary);
-  out += "\noptions of run (each group lists its keys by 'help', as in -W help):\n" + run_options_help();
+  out += "\noptions of run (each group lists its keys by 'help', as in -W help):\n" + run_options_help(false);
   out += "  -V, --version                   print the version\n";
   return out;
 }
@@ -54,7 +54,7 @@ std::span<const CommandInfo> commands() { return kCommands; }
 
 std::string command_help(const CommandInfo& command) {
   std::string out = strf("usage: vmrun %s %s\n%s\n", command.name, command.arguments, command.summary);
-  if (const std::string options = command.options(); !options.empty()) out += "\noptions:\n" + options;
+  if (const std::string options = command.options(false); !options.empty()) out += "\noptions:\n" + options;
   return out;
 }
 
@@ -65,7 +65,21 @@ int print_help(const char* name) {
   return kExitOk;
 }
 
+/// The part of docs/cli.md that comes from the tables.
+std::string reference() {
+  std::string out;
+  for (const CommandInfo& command : kCommands) {
+    out += strf("\n## vmrun %s\n`vmrun %s %s`: %s\n", command.name, command.name, command.arguments, command.summary);
+    if (const std::string options = command.options(true); !options.empty()) out += "\n" + options;
+  }
+  return out;
+}
+
 int help_command(Args args) {
+  if (!args.empty() && std::strcmp(args[0], "--markdown") == 0) {
+    std::fputs(reference().c_str(), stdout);
+    return kExitOk;
+  }
   if (!args.empty()) return print_help(args[0]);
   std::fputs(overview().c_str(), stdout);
   return kExitOk;

@@ -59,7 +59,9 @@ bool wanted(const ObjdumpOptions& options, const FuncBody& body, const std::vect
 
 }  // namespace
 
-std::string objdump_options_help() { return options_help<ObjdumpOptions>(kRows); }
+std::string objdump_options_help(bool markdown) {
+  return markdown ? options_markdown<ObjdumpOptions>(kRows) : options_help<ObjdumpOptions>(kRows);
+}
 
 int objdump_command(Args args) {
   ObjdumpOptions options;

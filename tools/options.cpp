@@ -53,6 +53,12 @@ std::string option_help_line(char letter, const char* name, const char* value, c
   return padded(left, help);
 }
 
+std::string markdown_row(const std::string& left, const char* help) {
+  std::string out = "| `" + left + "` | ";
+  for (const char* c = help; *c; ++c) out += *c == '\n' ? ' ' : *c;
+  return out + " |\n";
+}
+
 Result<bool> parse_switch(std::string_view v) {
   if (v.empty() || v == "y" || v == "yes" || v == "true" || v == "on" || v == "1") return true;
   if (v == "n" || v == "no" || v == "false" || v == "off" || v == "0") return false;

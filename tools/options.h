@@ -147,6 +147,28 @@ Result<Parsed> parse(std::span<const OptionRow<T>> rows, T& options, Args args, 
   return parsed;
 }
 
+std::string markdown_row(const std::string& left, const char* help);
+
+/// The rows as Markdown tables, groups after the options, for docs/cli.md.
+template <class T>
+std::string options_markdown(std::span<const OptionRow<T>> rows) {
+  constexpr const char* kHead = "| option | |\n|---|---|\n";
+  std::string out = kHead;
+  for (const auto& row : rows) {
+    std::string left = row.letter ? std::string("-") + row.letter + ", --" + row.name : std::string("--") + row.name;
+    if (row.value) (left += ' ') += row.value;
+    out += markdown_row(left, row.help);
+  }
+  for (const auto& row : rows) {
+    if (row.keys.empty()) continue;
+    out += std::string("\n`-") + row.letter + "`: " + row.help + "\n\n" + "| key | |\n|---|---|\n";
+    for (const auto& key : row.keys) {
+      out += markdown_row(std::string(key.key) + (key.value ? std::string("=") + key.value : "[=y\\|n]"), key.help);
+    }
+  }
+  return out;
+}
+
 /// One line per option, for `vmrun help COMMAND`.
 template <class T>
 std::string options_help(std::span<const OptionRow<T>> rows) {

@@ -199,7 +199,9 @@ void print_stats(std::chrono::nanoseconds load, const RunTimes& times, const Mod
   line("peak resident memory", strf("%.1f MiB", static_cast<double>(usage.ru_maxrss) / 1024));
 }
 
-std::string run_options_help() { return options_help(run_rows()); }
+std::string run_options_help(bool markdown) {
+  return markdown ? options_markdown(run_rows()) : options_help(run_rows());
+}
 
 int run_command(Args args) {
   RunOptions options;

@@ -225,7 +225,9 @@ class Session {
 
 }  // namespace
 
-std::string wast_options_help() { return options_help<WastOptions>(kRows); }
+std::string wast_options_help(bool markdown) {
+  return markdown ? options_markdown<WastOptions>(kRows) : options_help<WastOptions>(kRows);
+}
 
 int wast_command(Args args) {
   WastOptions options;
