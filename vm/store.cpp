@@ -57,21 +57,18 @@ Instance* carve(Carver& carver, const Module& module) {
 
 }  // namespace
 
-Result<std::unique_ptr<Store>> Store::create(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry,
-                                             const Limits& limits) {
-  Result<std::byte*> stack = pool->acquire_stack(limits.stack_bytes);
-  if (!stack) return std::move(stack).error();
-  std::unique_ptr<Store> store(new Store(std::move(pool), std::move(registry), limits));
-  Vcpu& vcpu = store->vcpu_;
-  vcpu.store = store.get();
-  vcpu.stack_base = *stack;
-  vcpu.stack_end = *stack + limits.stack_bytes;
-  vcpu.stack_limit = vcpu.stack_end;
-  return store;
-}
-
 Store::Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry, const Limits& limits)
-    : pool_(std::move(pool)), registry_(std::move(registry)), limits_(limits), exns_(*this) {}
+    : pool_(std::move(pool)), registry_(std::move(registry)), limits_(limits), exns_(*this) {
+  vcpu_.store = this;
+  Result<std::byte*> stack = pool_->acquire_stack(limits_.stack_bytes);
+  if (!stack) {
+    stack_error_ = std::move(stack).error();
+    return;
+  }
+  vcpu_.stack_base = *stack;
+  vcpu_.stack_end = *stack + limits_.stack_bytes;
+  vcpu_.stack_limit = vcpu_.stack_end;
+}
 
 Store::~Store() {
   for (const auto& table : tables_) std::free(table->elems);
@@ -81,7 +78,7 @@ Store::~Store() {
     if (mapping.pooled && !mapping.guarded) mapping.accessible = memory->inst.bytes.load(std::memory_order_relaxed);
     pool_->release(mapping);
   }
-  pool_->release_stack(vcpu_.stack_base, limits_.stack_bytes);
+  if (vcpu_.stack_base != nullptr) pool_->release_stack(vcpu_.stack_base, limits_.stack_bytes);
 }
 
 bool Store::charge_memory(uint64_t bytes) {
@@ -197,6 +194,7 @@ Result<Instance*> Store::new_instance(std::shared_ptr<const Module> module_ptr) 
   if (instances_.size() >= limits_.instances) {
     return limit("more than " + std::to_string(limits_.instances) + " instances");
   }
+  if (stack_error_) return *stack_error_;
   const Module& module = *module_ptr;
   Carver sizes(nullptr);
   carve(sizes, module);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -34,9 +35,8 @@ class Store {
     uint32_t host_depth = 200;
   };
 
-  /// Error: Limit when there is no address space for the stack.
-  static Result<std::unique_ptr<Store>> create(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry,
-                                               const Limits& limits);
+  /// When there is no address space for the stack, `new_instance` reports it.
+  Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry, const Limits& limits);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -71,6 +71,8 @@ class Store {
   uint64_t memory_bytes() const { return memory_bytes_; }
   uint64_t peak_memory_bytes() const { return peak_memory_bytes_; }
 
+  /// What a host function failed with, from Caller::fail until the embedder's call returns it.
+  std::optional<Error> host_failure;
   /// The embedder's Store, for host functions.
   void* owner = nullptr;
   /// Host functions made real in this store, by the definition they come from (kept alive by it).
@@ -78,8 +80,6 @@ class Store {
 
  private:
   friend class ExnHeap;
-  Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry, const Limits& limits);
-
   struct InstanceFree {
     void operator()(Instance* instance) const;
   };
@@ -98,6 +98,7 @@ class Store {
   std::unordered_map<void*, std::unique_ptr<ExternCell>> externs_;
   std::vector<std::unique_ptr<Instance, InstanceFree>> instances_;
   std::vector<std::shared_ptr<const Module>> modules_;
+  std::optional<Error> stack_error_;
   uint64_t memory_bytes_ = 0, peak_memory_bytes_ = 0, table_elements_ = 0;
 };
 

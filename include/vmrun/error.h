@@ -47,8 +47,8 @@ struct Error {
   std::optional<uint32_t> func_index;  // Malformed, Invalid, Unsupported: the function it is in
   TrapCode trap = TrapCode::None;      // Trap
   int exit_status = 0;                 // Exit
-  uint64_t exception = 0;              // Exception: the exnref's bits; valid while the store lives (Val::exnref)
-  std::vector<FrameInfo> backtrace;    // Trap, Exception, Host: innermost frame first
+  uint64_t exception = 0;  // Exception: the exnref's bits; until the next call into the store, or while pinned
+  std::vector<FrameInfo> backtrace;  // Trap, Exception, Host: innermost frame first
 
   Error() = default;
   Error(ErrorKind kind, std::string message, std::optional<uint64_t> offset = std::nullopt)

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "vmrun/fwd.h"
 #include "vmrun/result.h"
@@ -91,6 +92,14 @@ class Tag {
  public:
   static Result<Tag> create(Store& store, const TagType& type);
   TagType type() const;
+
+  /// A new exception of this tag, for Caller::throw_exception. Keep it (Store::pin) before running guests in between.
+  /// Errors: Usage.
+  Result<Val> exception(std::span<const Val> values) const;
+  /// Whether the exception behind a not-null exnref has this tag.
+  bool names(Ref exnref) const;
+  /// What the exception carries. Only when names(exnref).
+  std::vector<Val> values(Ref exnref) const;
 
   Tag(vm::Store* store, vm::TagInst* impl) : store_(store), impl_(impl) {}
   vm::TagInst* impl() const { return impl_; }

@@ -32,7 +32,6 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   const Engine& engine() const { return engine_; }
-  const StoreLimits& limits() const;
 
   /// Makes the guest that runs in this store, or the next one that is called, trap with TrapCode::Interrupted soon. Any
   /// thread; async-signal-safe.

@@ -1,0 +1,18 @@
+// What is behind Engine's handle.
+#pragma once
+
+#include <memory>
+
+#include "vm/memory.h"
+#include "vm/types.h"
+#include "vmrun/engine.h"
+
+namespace vmrun {
+
+struct Engine::Impl {
+  Config config;
+  std::shared_ptr<vm::TypeRegistry> registry;
+  std::shared_ptr<vm::MemoryPool> pool;
+};
+
+}  // namespace vmrun

@@ -1,0 +1,117 @@
+// Calls from the host, and host functions.
+#include "vmrun/func.h"
+
+#include "engine/convert.h"
+#include "engine/engine_impl.h"
+#include "interp/interp.h"
+#include "vm/store.h"
+#include "vmrun/store.h"
+
+namespace vmrun {
+namespace {
+
+/// Room for the slots of a call: in place for most signatures.
+class SlotBuffer {
+ public:
+  explicit SlotBuffer(size_t count) {
+    if (count > kInline) more_.resize(count);
+  }
+  Slot* data() { return more_.empty() ? inline_ : more_.data(); }
+
+ private:
+  static constexpr size_t kInline = 32;
+  Slot inline_[kInline];
+  std::vector<Slot> more_;
+};
+
+const vm::FuncType& signature(const vm::Store& store, const vm::FuncRecord& func) {
+  return store.registry()->get(func.type).func;
+}
+
+/// The state of a dynamic host function.
+struct DynamicFunc {
+  FuncType type;
+  HostCallback callback;
+
+  static Outcome call(void* env, vm::Vcpu& vcpu, vm::Instance* instance, const Slot* args, Slot* results) {
+    DynamicFunc& self = *static_cast<DynamicFunc*>(env);
+    Caller caller(vcpu, instance);
+    std::vector<Val> values, out;
+    values.reserve(self.type.params.size());
+    for (ValType type : self.type.params) {
+      values.push_back(Val::from_slots(type, args));
+      args += type.kind() == ValKind::V128 ? 2 : 1;
+    }
+    out.reserve(self.type.results.size());
+    for (ValType type : self.type.results) out.push_back(Val::zero(type));
+
+    if (Result<void> done = self.callback(caller, values, out); !done) return caller.fail(std::move(done).error());
+    const vm::TypeRegistry& registry = *vcpu.store->registry();
+    for (size_t i = 0; i < out.size(); ++i) {
+      if (!engine::matches(registry, out[i], engine::to_vm(self.type.results[i]))) {
+        return caller.fail(Error(ErrorKind::Usage, "host function gave result " + std::to_string(i) + " of type " +
+                                                       out[i].type().to_string() + " instead of " +
+                                                       self.type.results[i].to_string()));
+      }
+    }
+    for (const Val& value : out) results += value.to_slots(results);
+    return Outcome::Return;
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<const HostFunc> HostFunc::dynamic(FuncType type, HostCallback callback) {
+  auto env = std::make_shared<DynamicFunc>(DynamicFunc{type, std::move(callback)});
+  return std::make_shared<HostFunc>(HostFunc{std::move(type), &DynamicFunc::call, std::move(env)});
+}
+
+Func Func::create(Store& store, FuncType type, HostCallback callback) {
+  return from_host(store, HostFunc::dynamic(std::move(type), std::move(callback)));
+}
+
+Func Func::from_host(Store& store, std::shared_ptr<const HostFunc> func) {
+  vm::Store& impl = store.impl();
+  return Func(&impl, impl.new_host_func(engine::intern(*impl.registry(), func->type), func->fn, func->env));
+}
+
+FuncType Func::type() const { return engine::to_public(signature(*store_, *impl_)); }
+
+uint32_t Func::param_count() const { return static_cast<uint32_t>(signature(*store_, *impl_).params.size()); }
+
+Result<std::vector<Val>> Func::call(std::span<const Val> args) const {
+  const vm::FuncType& type = signature(*store_, *impl_);
+  if (args.size() != type.params.size()) {
+    return Error(ErrorKind::Usage, "function takes " + std::to_string(type.params.size()) + " arguments, not " +
+                                       std::to_string(args.size()));
+  }
+  SlotBuffer slots(std::max(type.param_slots, type.result_slots));
+  Slot* at = slots.data();
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (!engine::matches(*store_->registry(), args[i], type.params[i])) {
+      return Error(ErrorKind::Usage, "argument " + std::to_string(i) + " has type " + args[i].type().to_string() +
+                                         ", not " + vm::to_string(type.params[i]));
+    }
+    at += args[i].to_slots(at);
+  }
+  const Outcome outcome = interp::invoke(store_->vcpu(), *impl_, slots.data(), slots.data());
+  if (outcome != Outcome::Return) return detail::take_error(*store_, outcome);
+
+  std::vector<Val> results;
+  results.reserve(type.results.size());
+  const Slot* from = slots.data();
+  for (vm::ValType result : type.results) {
+    results.push_back(Val::from_slots(engine::to_public(result), from));
+    from += result.slots();
+  }
+  return results;
+}
+
+namespace detail {
+
+Outcome invoke(vm::Store& store, vm::FuncRecord& func, const Slot* args, Slot* results) {
+  return interp::invoke(store.vcpu(), func, args, results);
+}
+
+}  // namespace detail
+}  // namespace vmrun

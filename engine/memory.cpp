@@ -1,0 +1,169 @@
+// The embedder's handles to memories, tables, globals and tags.
+#include "vmrun/memory.h"
+
+#include "engine/convert.h"
+#include "vm/memory.h"
+#include "vm/store.h"
+#include "vm/table.h"
+#include "vmrun/store.h"
+
+namespace vmrun {
+namespace {
+
+Error usage(std::string message) { return Error(ErrorKind::Usage, std::move(message)); }
+
+Error wrong_type(const Val& value, vm::ValType wanted) {
+  return usage("value of type " + value.type().to_string() + " where " + vm::to_string(wanted) + " is wanted");
+}
+
+}  // namespace
+
+// ---- memories ----
+
+Result<Memory> Memory::create(Store& store, const MemoryType& type) {
+  if (type.page_log2 != 16 && type.page_log2 != 0) return usage("a page has 1 or 65536 bytes");
+  if (type.max && *type.max < type.min) return usage("the maximum is less than the minimum");
+  if (type.shared && !type.max) return usage("a shared memory needs a maximum");
+  const uint64_t most = (type.is64 ? UINT64_MAX : uint64_t{1} << 32) >> type.page_log2;
+  if (type.min > most || (type.max && *type.max > most)) return usage("more pages than addresses");
+  const vm::MemoryType machine{{type.min, type.max, type.is64}, type.shared, type.page_log2};
+  Result<vm::MemoryInst*> made = store.impl().new_memory(machine);
+  if (!made) return std::move(made).error();
+  return Memory(*made);
+}
+
+std::span<std::byte> Memory::data() const { return {impl_->base, size_bytes()}; }
+uint64_t Memory::size_bytes() const { return impl_->bytes.load(std::memory_order_acquire); }
+uint64_t Memory::size_pages() const { return vm::memory_pages(*impl_); }
+uint64_t Memory::page_size() const { return uint64_t{1} << impl_->type.page_log2; }
+
+Result<uint64_t> Memory::grow(uint64_t delta) {
+  const uint64_t old = vm::memory_grow(*impl_, delta);
+  if (old == vm::kGrowFailed) {
+    return Error(ErrorKind::Limit,
+                 "memory of " + std::to_string(size_pages()) + " pages cannot grow by " + std::to_string(delta));
+  }
+  return old;
+}
+
+MemoryType Memory::type() const {
+  MemoryType type = engine::to_public(impl_->type);
+  type.min = size_pages();
+  return type;
+}
+
+std::span<std::byte> Memory::range(uint64_t address, uint64_t size) const {
+  if (!vm::memory_holds(*impl_, address, size)) return {};
+  return {impl_->base + address, size};
+}
+
+// ---- tables ----
+
+Result<Table> Table::create(Store& store, const TableType& type, const Val& init) {
+  const vm::TableType machine{engine::to_vm(type.element), {type.min, type.max, type.is64}};
+  if (!machine.elem.is_ref()) return usage("a table holds references");
+  if (type.max && *type.max < type.min) return usage("the maximum is less than the minimum");
+  if (!engine::matches(*store.impl().registry(), init, machine.elem)) return wrong_type(init, machine.elem);
+  Result<vm::TableInst*> made = store.impl().new_table(machine, init.as_ref());
+  if (!made) return std::move(made).error();
+  return Table(*made);
+}
+
+uint64_t Table::size() const { return impl_->size; }
+
+Result<Val> Table::get(uint64_t index) const {
+  Ref ref;
+  if (vm::table_get(*impl_, index, &ref) != TrapCode::None) {
+    return usage("index " + std::to_string(index) + " in a table of " + std::to_string(impl_->size));
+  }
+  return Val::ref(engine::to_public(impl_->type.elem), ref);
+}
+
+Result<void> Table::set(uint64_t index, const Val& value) {
+  if (!engine::matches(*impl_->store->registry(), value, impl_->type.elem)) return wrong_type(value, impl_->type.elem);
+  if (vm::table_set(*impl_, index, value.as_ref()) != TrapCode::None) {
+    return usage("index " + std::to_string(index) + " in a table of " + std::to_string(impl_->size));
+  }
+  return {};
+}
+
+Result<uint64_t> Table::grow(uint64_t delta, const Val& init) {
+  if (!engine::matches(*impl_->store->registry(), init, impl_->type.elem)) return wrong_type(init, impl_->type.elem);
+  const uint64_t old = vm::table_grow(*impl_, delta, init.as_ref());
+  if (old == UINT64_MAX) {
+    return Error(ErrorKind::Limit,
+                 "table of " + std::to_string(impl_->size) + " elements cannot grow by " + std::to_string(delta));
+  }
+  return old;
+}
+
+TableType Table::type() const {
+  TableType type = engine::to_public(impl_->type);
+  type.min = impl_->size;
+  return type;
+}
+
+// ---- globals ----
+
+Result<Global> Global::create(Store& store, const GlobalType& type, const Val& value) {
+  const vm::GlobalType machine{engine::to_vm(type.type), type.is_mutable};
+  if (!engine::matches(*store.impl().registry(), value, machine.type)) return wrong_type(value, machine.type);
+  Slot slots[2];
+  value.to_slots(slots);
+  return Global(&store.impl(), store.impl().new_global(machine, slots));
+}
+
+GlobalType Global::type() const { return engine::to_public(impl_->type); }
+Val Global::get() const { return Val::from_slots(engine::to_public(impl_->type.type), impl_->value); }
+
+Result<void> Global::set(const Val& value) {
+  if (!impl_->type.mutable_) return usage("the global is immutable");
+  if (!engine::matches(*store_->registry(), value, impl_->type.type)) return wrong_type(value, impl_->type.type);
+  value.to_slots(impl_->value);
+  return {};
+}
+
+// ---- tags ----
+
+Result<Tag> Tag::create(Store& store, const TagType& type) {
+  const vm::TypeId id = engine::intern(*store.impl().registry(), FuncType{type.params, {}});
+  if (id == vm::TypeId::none) return Error(ErrorKind::Limit, "too many types in this engine");
+  return Tag(&store.impl(), store.impl().new_tag(id));
+}
+
+TagType Tag::type() const { return {engine::to_public(store_->registry()->get(impl_->type).func.params)}; }
+
+Result<Val> Tag::exception(std::span<const Val> values) const {
+  const vm::FuncType& type = store_->registry()->get(impl_->type).func;
+  if (values.size() != type.params.size()) {
+    return usage("exception takes " + std::to_string(type.params.size()) + " values, not " +
+                 std::to_string(values.size()));
+  }
+  std::vector<Slot> slots(type.param_slots);
+  Slot* at = slots.data();
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!engine::matches(*store_->registry(), values[i], type.params[i])) return wrong_type(values[i], type.params[i]);
+    at += values[i].to_slots(at);
+  }
+  const vm::Vcpu& vcpu = store_->vcpu();
+  const std::byte* top = vcpu.activation != nullptr ? vcpu.activation->top : vcpu.stack_base;
+  vm::ExnCell* cell = store_->exns().make(impl_, slots.data(), type.param_slots, top);
+  cell->escaped = true;
+  return Val::ref(ValType::exnref(), Ref::of(cell));
+}
+
+bool Tag::names(Ref exnref) const { return !exnref.is_null() && exnref.as<vm::ExnCell>()->tag == impl_; }
+
+std::vector<Val> Tag::values(Ref exnref) const {
+  const vm::FuncType& type = store_->registry()->get(impl_->type).func;
+  std::vector<Val> out;
+  out.reserve(type.params.size());
+  const Slot* from = exnref.as<vm::ExnCell>()->payload();
+  for (vm::ValType param : type.params) {
+    out.push_back(Val::from_slots(engine::to_public(param), from));
+    from += param.slots();
+  }
+  return out;
+}
+
+}  // namespace vmrun

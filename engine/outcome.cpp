@@ -1,0 +1,76 @@
+// Outcomes of calls as Errors.
+#include "engine/outcome.h"
+
+#include "vm/module.h"
+#include "vm/store.h"
+#include "vmrun/func.h"
+
+namespace vmrun {
+namespace engine {
+
+std::vector<FrameInfo> name_frames(const std::vector<vm::Frame>& frames) {
+  std::vector<FrameInfo> out;
+  out.reserve(frames.size());
+  for (const vm::Frame& frame : frames) {
+    FrameInfo info;
+    info.module = frame.module->name.empty() ? "<module>" : frame.module->name;
+    info.function = frame.module->func_name(frame.func_index);
+    if (info.function.empty()) info.function = "func[" + std::to_string(frame.func_index) + "]";
+    info.func_index = frame.func_index;
+    info.offset = frame.offset;
+    out.push_back(std::move(info));
+  }
+  return out;
+}
+
+Error trap_error(TrapCode code) {
+  Error error(ErrorKind::Trap, std::string(trap_message(code)));
+  error.trap = code;
+  return error;
+}
+
+}  // namespace engine
+
+namespace detail {
+
+Error take_error(vm::Store& store, Outcome outcome) {
+  vm::Vcpu& vcpu = store.vcpu();
+  // What a host function said in so many words goes before what the machine knows.
+  std::optional<Error> said = std::move(store.host_failure);
+  store.host_failure.reset();
+  Error error;
+  switch (outcome) {
+    case Outcome::Return:
+      break;
+    case Outcome::Trap:
+      if (said && said->kind == ErrorKind::Trap) {
+        error = std::move(*said);
+      } else {
+        error = engine::trap_error(vcpu.trap);
+      }
+      vcpu.trap = TrapCode::None;
+      break;
+    case Outcome::Exception:
+      error = Error(ErrorKind::Exception, "uncaught exception");
+      error.exception = vcpu.exception.bits;  // stays a root until the next exception
+      vcpu.exception.as<vm::ExnCell>()->escaped = true;
+      break;
+    case Outcome::Error:
+      if (vcpu.is_exit) {
+        error = Error(ErrorKind::Exit, "exit with status " + std::to_string(vcpu.exit_status));
+        error.exit_status = vcpu.exit_status;
+        vcpu.is_exit = false;
+        vcpu.backtrace.clear();
+        return error;
+      }
+      error = said ? std::move(*said) : Error(ErrorKind::Host, vcpu.host_error);
+      break;
+  }
+  // A failure that came up through several calls has the longest backtrace already.
+  if (error.backtrace.empty()) error.backtrace = engine::name_frames(vcpu.backtrace);
+  vcpu.backtrace.clear();
+  return error;
+}
+
+}  // namespace detail
+}  // namespace vmrun

@@ -1,0 +1,18 @@
+// From what the machine says about a call that did not return to an Error, and back for host functions.
+#pragma once
+
+#include <vector>
+
+#include "vm/instance.h"
+#include "vm/trap.h"
+#include "vmrun/error.h"
+
+namespace vmrun::engine {
+
+/// Frames with the names that their modules give them.
+std::vector<FrameInfo> name_frames(const std::vector<vm::Frame>& frames);
+
+/// A trap outside any guest frame.
+Error trap_error(TrapCode code);
+
+}  // namespace vmrun::engine
