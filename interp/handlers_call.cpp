@@ -269,6 +269,9 @@ VMRUN_HANDLER leave(VMRUN_PARAMS) {
 VMRUN_HANDLER impossible(VMRUN_PARAMS) { VMRUN_TRAP(Unsupported); }
 
 constexpr Cell call_like() { return {{.handler = &impossible}, {.u = 0}}; }
+VMRUN_HANDLER out_of_memory(VMRUN_PARAMS) { VMRUN_TRAP(OutOfMemory); }
+const Cell kOutOfMemory[] = {{{.handler = &out_of_memory}, {.u = 0}}};
+
 const Cell kBoundary[] = {call_like(), call_like(), {{.handler = &return_boundary}, {.u = 0}}};
 const Cell kExits[3][3] = {
     {call_like(), call_like(), {{.handler = &leave<ExitKind::other>}, {.u = 0}}},
@@ -284,6 +287,7 @@ VMRUN_HANDLER translate_stub(VMRUN_PARAMS) {
 }  // namespace
 
 const Cell* boundary_cell() { return kBoundary; }
+const Cell* out_of_memory_cell() { return kOutOfMemory; }
 bool is_exit_cell(const Cell* pc) { return pc >= kExits[0] && pc < kExits[0] + 9; }
 const Cell* exit_cell(const vm::FuncType& type) {
   if (type.results.empty()) return kExits[0];

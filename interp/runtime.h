@@ -36,6 +36,8 @@ bool callee_matches(const vm::FuncRecord* record, uint32_t expected, const vm::I
 /// The stub's work: translates the function whose FuncCode::stub is at `stub` and returns its entry.
 const Cell* translate_at_first_call(const Cell* stub);
 Handler translate_handler();
+/// Code that traps because there was no memory for a translation.
+const Cell* out_of_memory_cell();
 
 /// Puts careful code behind `code`'s entry, if there is to be any.
 void promote_entered(vm::FuncCode* code);

@@ -1,0 +1,136 @@
+// The code store: see code_store.h.
+#include "interp/code_store.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace vmrun::interp {
+namespace {
+
+// A small module takes one chunk of 16 KiB; a large one doubles up to 1 MiB, so that little is left unused at the end.
+constexpr size_t kFirstChunk = size_t{16} << 10, kLargestChunk = size_t{1} << 20;
+
+size_t aligned(size_t n) { return (n + 15) & ~size_t{15}; }
+
+size_t put_leb(uint8_t* out, uint32_t value) {
+  size_t n = 0;
+  for (; value >= 0x80; value >>= 7) out[n++] = static_cast<uint8_t>(value | 0x80);
+  out[n++] = static_cast<uint8_t>(value);
+  return n;
+}
+uint32_t get_leb(const uint8_t*& in) {
+  uint32_t value = 0;
+  for (unsigned shift = 0;; shift += 7) {
+    uint8_t byte = *in++;
+    value |= static_cast<uint32_t>(byte & 0x7f) << shift;
+    if (byte < 0x80) return value;
+  }
+}
+// Offsets mostly grow: the sign goes into the lowest bit.
+uint32_t zigzag(int32_t value) { return static_cast<uint32_t>(value) << 1 ^ static_cast<uint32_t>(value >> 31); }
+int32_t unzigzag(uint32_t value) { return static_cast<int32_t>(value >> 1) ^ -static_cast<int32_t>(value & 1); }
+
+/// Upper bound of the encoded size, cheap to compute: five bytes for each number would waste most of it.
+size_t map_size(const std::vector<SourceMark>& marks) {
+  uint8_t scratch[5];
+  size_t size = 0;
+  SourceMark last{0, 0};
+  for (const SourceMark& mark : marks) {
+    size += put_leb(scratch, mark.cell - last.cell) +
+            put_leb(scratch, zigzag(static_cast<int32_t>(mark.offset - last.offset)));
+    last = mark;
+  }
+  return size;
+}
+
+}  // namespace
+
+std::byte* CodeStore::allocate(size_t size) {
+  if (chunks_.empty() || chunks_.back().size - chunks_.back().used < size) {
+    size_t wanted = chunks_.empty() ? kFirstChunk : std::min(chunks_.back().size * 2, kLargestChunk);
+    wanted = std::max(wanted, size);
+    std::unique_ptr<std::byte[]> bytes(new (std::nothrow) std::byte[wanted]);
+    if (bytes == nullptr) return nullptr;
+    chunks_.push_back({std::move(bytes), wanted, 0, {}});
+  }
+  Chunk& chunk = chunks_.back();
+  std::byte* at = chunk.bytes.get() + chunk.used;
+  chunk.used += size;
+  return at;
+}
+
+const Translation* CodeStore::publish(vm::FuncCode& code, const Draft& draft, Effort effort) {
+  size_t cells = draft.cells.size() * sizeof(Cell), regions = draft.regions.size() * sizeof(TryRegion),
+         catches = draft.catches.size() * sizeof(Catch), loops = draft.loops.size() * sizeof(LoopMark),
+         map = map_size(draft.marks);
+  std::lock_guard lock(mutex_);
+  auto* current = static_cast<Translation*>(code.interp.load(std::memory_order_acquire));
+  if (current != nullptr && current->effort >= effort) return current;
+
+  std::byte* at = allocate(aligned(sizeof(Translation)) + cells + aligned(regions + catches + loops + map));
+  if (at == nullptr) return nullptr;
+  auto* translation = new (at) Translation;
+  at += aligned(sizeof(Translation));
+  auto* code_cells = reinterpret_cast<Cell*>(at);
+  auto put = [&at](const void* from, size_t size) {
+    if (size != 0) std::memcpy(at, from, size);
+    std::byte* here = at;
+    at += size;
+    return here;
+  };
+  put(draft.cells.data(), cells);
+  for (uint32_t cell : draft.call_cells) code_cells[cell].q = translation;
+  translation->code = &code;
+  translation->cells = code_cells;
+  translation->cell_count = static_cast<uint32_t>(draft.cells.size());
+  translation->func_index = code.func_index;
+  translation->try_count = static_cast<uint32_t>(draft.regions.size());
+  translation->loop_count = static_cast<uint32_t>(draft.loops.size());
+  translation->effort = effort;
+  translation->regions = reinterpret_cast<TryRegion*>(put(draft.regions.data(), regions));
+  translation->catches = reinterpret_cast<Catch*>(put(draft.catches.data(), catches));
+  translation->loops = reinterpret_cast<LoopMark*>(put(draft.loops.data(), loops));
+  auto* bytes = reinterpret_cast<uint8_t*>(at);
+  translation->map = bytes;
+  translation->map_bytes = static_cast<uint32_t>(map);
+  SourceMark last{0, 0};
+  for (const SourceMark& mark : draft.marks) {
+    bytes += put_leb(bytes, mark.cell - last.cell);
+    bytes += put_leb(bytes, zigzag(static_cast<int32_t>(mark.offset - last.offset)));
+    last = mark;
+  }
+  chunks_.back().translations.push_back(translation);
+  code.interp.store(translation, std::memory_order_release);
+  code.entry.store(code_cells, std::memory_order_release);
+  return translation;
+}
+
+const Translation* CodeStore::find(const Cell* pc) {
+  auto* address = reinterpret_cast<const std::byte*>(pc);
+  std::lock_guard lock(mutex_);
+  for (const Chunk& chunk : chunks_) {
+    if (address < chunk.bytes.get() || address >= chunk.bytes.get() + chunk.used) continue;
+    auto after = std::upper_bound(chunk.translations.begin(), chunk.translations.end(), pc,
+                                  [](const Cell* p, const Translation* t) { return p < t->cells; });
+    if (after == chunk.translations.begin()) return nullptr;
+    const Translation* found = *--after;
+    return found->contains(pc) ? found : nullptr;
+  }
+  return nullptr;
+}
+
+uint32_t source_offset(const Translation& translation, uint32_t cell) {
+  const uint8_t* p = translation.map;
+  const uint8_t* end = p + translation.map_bytes;
+  uint32_t at = 0, offset = 0, found = 0;
+  while (p < end) {
+    at += get_leb(p);
+    offset += static_cast<uint32_t>(unzigzag(get_leb(p)));
+    if (at > cell) break;
+    found = offset;
+  }
+  return found;
+}
+
+}  // namespace vmrun::interp

@@ -1,0 +1,140 @@
+// Which code a function runs: translation at the first call, promotion from quick to careful, and entry into better code
+// at a loop header.
+//
+// Threads: several vCPUs may meet the same stub or the same hot function. Each translates with buffers of its own thread;
+// the code store lets the first result stand.
+#include <algorithm>
+#include <new>
+
+#include "interp/careful.h"
+#include "interp/code_store.h"
+#include "interp/interp.h"
+#include "interp/quick.h"
+#include "interp/runtime.h"
+#include "vm/assert.h"
+#include "vm/fault.h"
+
+namespace vmrun::interp {
+namespace {
+
+using vm::FuncCode;
+using vm::Module;
+
+struct Buffers {
+  QuickTranslator quick;
+  CarefulTranslator careful;
+  Draft draft;
+};
+
+/// This thread's translators. Nothing suspends while one is in use.
+Buffers& buffers() {
+  static thread_local Buffers instance;
+  return instance;
+}
+
+MemoryMode memory0_mode(const Module& module) {
+  if (module.memories.empty()) return MemoryMode::guarded;
+  const vm::MemoryType& type = module.memories[0];
+  bool guarded = module.guarded_memories && !type.limits.is64 && type.page_log2 == 16;
+  return guarded ? MemoryMode::guarded : MemoryMode::checked;
+}
+
+const Translation* translate(const Module& module, FuncCode& code, Effort effort) {
+  Buffers& b = buffers();
+  bool done = effort == Effort::careful ? b.careful.translate(module, code.func_index, memory0_mode(module), b.draft)
+                                        : b.quick.translate(module, code.func_index, memory0_mode(module), b.draft);
+  if (!done) {
+    if (effort == Effort::careful) return nullptr;
+    // A frame beyond the reach of 16-bit slots: no compiler makes one.
+    b.draft.clear();
+    Cell cell{};
+    cell.handler = select_unsupported();
+    b.draft.cells.push_back(cell);
+  }
+  const Translation* translation = code_store(module).publish(code, b.draft, effort);
+  if (translation != nullptr && translation->effort == effort) {
+    auto& count = effort == Effort::careful ? module.translations.careful : module.translations.quick;
+    count.fetch_add(1, std::memory_order_relaxed);
+    module.translations.bytes.fetch_add(module.funcs[code.func_index].body.size(), std::memory_order_relaxed);
+  }
+  return translation;
+}
+
+FuncCode* code_of_stub(const Cell* stub) {
+  auto* bytes = reinterpret_cast<const std::byte*>(stub) - offsetof(FuncCode, stub);
+  return const_cast<FuncCode*>(reinterpret_cast<const FuncCode*>(bytes));
+}
+
+}  // namespace
+
+void attach(Module& module) {
+  static const bool faults_known = (register_faults(), true);
+  (void)faults_known;
+  module.interp = new CodeStore;
+  uint32_t count = static_cast<uint32_t>(module.funcs.size()) - module.imported_funcs;
+  for (uint32_t i = 0; i < count; ++i) {
+    FuncCode& code = module.codes[i];
+    code.module = &module;
+    code.func_index = module.imported_funcs + i;
+    auto* stub = new (code.stub) Cell{};
+    stub->handler = translate_handler();
+    code.interp.store(nullptr, std::memory_order_relaxed);
+    code.heat.store(0, std::memory_order_relaxed);
+    code.entry.store(stub, std::memory_order_release);
+  }
+}
+
+void detach(Module& module) {
+  delete static_cast<CodeStore*>(module.interp);
+  module.interp = nullptr;
+}
+
+const Cell* translate_at_first_call(const Cell* stub) {
+  FuncCode* code = code_of_stub(stub);
+  // Another vCPU may have been faster than this one's look at the entry.
+  auto* entry = static_cast<const Cell*>(code->entry.load(std::memory_order_acquire));
+  if (entry != stub) return entry;
+  const Module& module = *code->module;
+  const Translation* translation = nullptr;
+  if (module.effort == vm::Effort::careful) translation = translate(module, *code, Effort::careful);
+  if (translation == nullptr) translation = translate(module, *code, Effort::quick);
+  if (translation == nullptr) return out_of_memory_cell();
+  return translation->cells;
+}
+
+void promote_entered(FuncCode* code) {
+  auto* current = static_cast<const Translation*>(code->interp.load(std::memory_order_acquire));
+  bool wanted = code->module->effort == vm::Effort::automatic && current->effort == Effort::quick;
+  if (wanted) wanted = translate(*code->module, *code, Effort::careful) != nullptr;
+  code->heat.store(wanted ? 0 : kNeverHot, std::memory_order_relaxed);
+}
+
+const Cell* slice_ended(vm::Vcpu& cx, const vm::Instance* inst, const Cell* target) {
+  cx.budget = kBudgetSlice;
+  if (cx.interrupt.load(std::memory_order_relaxed) && cx.interrupt.exchange(false, std::memory_order_acq_rel)) {
+    cx.trap = vm::TrapCode::Interrupted;
+    return nullptr;
+  }
+  const Translation* running = code_store(*inst->module).find(target);
+  if (running == nullptr || running->effort == Effort::careful) return target;
+  FuncCode* code = running->code;
+  uint32_t heat = code->heat.load(std::memory_order_relaxed) + kSliceHeat;
+  code->heat.store(heat, std::memory_order_relaxed);
+  auto* best = static_cast<const Translation*>(code->interp.load(std::memory_order_acquire));
+  if (best->effort == Effort::quick && static_cast<int32_t>(heat) >= kHotEntries) {
+    promote_entered(code);
+    best = static_cast<const Translation*>(code->interp.load(std::memory_order_acquire));
+  }
+  if (best->effort != Effort::careful) return target;
+  // On-stack replacement: the same loop in the better code.
+  auto cell = static_cast<uint32_t>(target - running->cells);
+  const LoopMark* end = running->loops + running->loop_count;
+  const LoopMark* header = std::find_if(running->loops, end, [cell](const LoopMark& m) { return m.cell == cell; });
+  if (header == end) return target;
+  const LoopMark* best_end = best->loops + best->loop_count;
+  const LoopMark* entry = std::lower_bound(best->loops, best_end, header->offset,
+                                           [](const LoopMark& m, uint32_t offset) { return m.offset < offset; });
+  return entry != best_end && entry->offset == header->offset ? best->cells + entry->cell : target;
+}
+
+}  // namespace vmrun::interp
