@@ -13,9 +13,9 @@ std::vector<FrameInfo> name_frames(const std::vector<vm::Frame>& frames) {
   out.reserve(frames.size());
   for (const vm::Frame& frame : frames) {
     FrameInfo info;
-    info.module = frame.module->name.empty() ? "<module>" : frame.module->name;
-    info.function = frame.module->func_name(frame.func_index);
-    if (info.function.empty()) info.function = "func[" + std::to_string(frame.func_index) + "]";
+    info.module = frame.module->display_name();
+    if (info.module.empty()) info.module = "<module>";
+    info.function = frame.module->func_label(frame.func_index);
     info.func_index = frame.func_index;
     info.offset = frame.offset;
     out.push_back(std::move(info));

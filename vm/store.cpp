@@ -171,7 +171,7 @@ FuncRecord* Store::new_host_func(TypeId type, HostFn fn, std::shared_ptr<void> e
   record->type = type;
   record->host = fn;
   record->host_env = env.get();
-  if (env != nullptr) host_envs_.push_back(std::move(env));
+  if (env.use_count() != 0) host_envs_.push_back(std::move(env));
   funcs_.push_back(std::move(record));
   return funcs_.back().get();
 }
@@ -228,6 +228,13 @@ Result<Instance*> Store::new_instance(std::shared_ptr<const Module> module_ptr) 
     instance->funcs[i] = own;
   }
   return instance;
+}
+
+std::shared_ptr<const Module> Store::module_of(const Instance& instance) const {
+  const auto it = std::find_if(modules_.begin(), modules_.end(),
+                               [&](const auto& module) { return module.get() == instance.module; });
+  VMRUN_ASSERT(it != modules_.end(), "an instance of another store");
+  return *it;
 }
 
 }  // namespace vmrun::vm

@@ -63,6 +63,9 @@ class Store {
   /// tables and memories null.
   Result<Instance*> new_instance(std::shared_ptr<const Module> module);
 
+  /// The shared handle to the module of an instance of this store.
+  std::shared_ptr<const Module> module_of(const Instance& instance) const;
+
   // Accounting, used by growth.
   bool charge_memory(uint64_t bytes);
   void credit_memory(uint64_t bytes) { memory_bytes_ -= bytes; }

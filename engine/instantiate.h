@@ -1,0 +1,29 @@
+// Instantiation (spec 4.5.4) over the machine's structures; Instance and Linker are its two front ends.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "vm/instance.h"
+#include "vm/module.h"
+#include "vm/store.h"
+#include "vmrun/instance.h"
+
+namespace vmrun::engine {
+
+/// Something to import: a FuncRecord, TableInst, MemoryInst, GlobalInst or TagInst.
+struct ImportItem {
+  vm::ExternKind kind;
+  void* what;
+};
+
+ImportItem to_item(const Extern& item);
+Extern to_extern(vm::Store& store, ImportItem item);
+/// The export as an item.
+ImportItem exported(const vm::Instance& instance, const vm::Export& item);
+
+/// Makes an instance of `module` with `imports` in order, and runs its start function.
+Result<vm::Instance*> instantiate(vm::Store& store, std::shared_ptr<const vm::Module> module,
+                                  std::span<const ImportItem> imports);
+
+}  // namespace vmrun::engine

@@ -1,0 +1,181 @@
+// Linker: definitions by name, and what a module's imports become in a store.
+#include "vmrun/linker.h"
+
+#include <functional>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "engine/convert.h"
+#include "engine/engine_impl.h"
+#include "engine/instantiate.h"
+
+namespace vmrun {
+namespace {
+
+/// A host function with its type interned, once for all stores.
+struct HostDefinition {
+  std::shared_ptr<const HostFunc> func;
+  vm::TypeId type;
+};
+/// Something that lives in a store.
+struct StoreDefinition {
+  engine::ImportItem item;
+  vm::Store* store;
+};
+using Definition = std::variant<HostDefinition, StoreDefinition>;
+
+struct StringHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+};
+using Items = std::unordered_map<std::string, Definition, StringHash, std::equal_to<>>;
+
+std::string dotted(std::string_view module, std::string_view name) {
+  return std::string(module) + "." + std::string(name);
+}
+
+/// What stands for a function that nobody defined.
+struct UnknownImport {
+  std::string name;
+  static Outcome call(void* env, vm::Vcpu& vcpu, vm::Instance* instance, const Slot*, Slot*) {
+    Error error(ErrorKind::Trap, "unknown import called: " + static_cast<const UnknownImport*>(env)->name);
+    error.trap = TrapCode::Unreachable;
+    return Caller(vcpu, instance).fail(std::move(error));
+  }
+};
+
+/// The record of a host definition in a store: made at its first use there.
+vm::FuncRecord* materialise(vm::Store& store, const HostDefinition& definition) {
+  vm::FuncRecord*& record = store.host_funcs[definition.func.get()];
+  if (record == nullptr) {
+    // The record keeps the definition alive, and with it the env.
+    record = store.new_host_func(definition.type, definition.func->fn,
+                                 std::shared_ptr<void>(definition.func, definition.func->env.get()));
+  }
+  return record;
+}
+
+}  // namespace
+
+struct Linker::Impl {
+  Engine engine;
+  std::unordered_map<std::string, Items, StringHash, std::equal_to<>> modules;
+  bool shadowing = false;
+  bool unknown_trap = false;
+
+  const Definition* find(std::string_view module, std::string_view name) const {
+    const auto items = modules.find(module);
+    if (items == modules.end()) return nullptr;
+    const auto item = items->second.find(name);
+    return item == items->second.end() ? nullptr : &item->second;
+  }
+
+  Result<void> add(std::string_view module, std::string_view name, Definition definition) {
+    auto items = modules.find(module);
+    if (items == modules.end()) items = modules.emplace(module, Items{}).first;
+    const auto item = items->second.find(name);
+    if (item == items->second.end()) {
+      items->second.emplace(name, std::move(definition));
+    } else if (shadowing) {
+      item->second = std::move(definition);
+    } else {
+      return Error(ErrorKind::Usage, dotted(module, name) + " is defined twice");
+    }
+    return {};
+  }
+
+  Result<engine::ImportItem> item_in(vm::Store& store, const Definition& definition, std::string_view module,
+                                     std::string_view name) const {
+    if (const auto* host = std::get_if<HostDefinition>(&definition)) {
+      return engine::ImportItem{vm::ExternKind::func, materialise(store, *host)};
+    }
+    const StoreDefinition& held = std::get<StoreDefinition>(definition);
+    if (held.store != &store) return Error(ErrorKind::Link, dotted(module, name) + " belongs to another store");
+    return held.item;
+  }
+};
+
+Linker::Linker(const Engine& engine) : impl_(new Impl{engine, {}, false, false}) {}
+Linker::~Linker() = default;
+Linker::Linker(const Linker& other) : impl_(new Impl(*other.impl_)) {}
+Linker& Linker::operator=(const Linker& other) {
+  if (this != &other) impl_.reset(new Impl(*other.impl_));
+  return *this;
+}
+Linker::Linker(Linker&&) noexcept = default;
+Linker& Linker::operator=(Linker&&) noexcept = default;
+
+void Linker::allow_shadowing(bool allow) { impl_->shadowing = allow; }
+void Linker::unknown_imports_trap(bool trap) { impl_->unknown_trap = trap; }
+
+Result<void> Linker::define(std::string_view module, std::string_view name, const Extern& item, Store& store) {
+  return impl_->add(module, name, StoreDefinition{engine::to_item(item), &store.impl()});
+}
+
+Result<void> Linker::define_instance(std::string_view name, Instance instance, Store& store) {
+  for (const auto& [item_name, item] : instance.exports()) {
+    if (Result<void> done = define(name, item_name, item, store); !done) return done;
+  }
+  return {};
+}
+
+Result<void> Linker::host_func(std::string_view module, std::string_view name, std::shared_ptr<const HostFunc> func) {
+  const vm::TypeId type = engine::intern(*impl_->engine.impl()->registry, func->type);
+  if (type == vm::TypeId::none) return Error(ErrorKind::Limit, "too many types in this engine");
+  return impl_->add(module, name, HostDefinition{std::move(func), type});
+}
+
+Result<void> Linker::alias(std::string_view module, std::string_view name, std::string_view as_module,
+                           std::string_view as_name) {
+  const Definition* definition = impl_->find(module, name);
+  if (definition == nullptr) return Error(ErrorKind::Usage, dotted(module, name) + " is not defined");
+  return impl_->add(as_module, as_name, Definition(*definition));
+}
+
+Result<void> Linker::alias_module(std::string_view module, std::string_view as_module) {
+  const auto items = impl_->modules.find(module);
+  if (items == impl_->modules.end()) return Error(ErrorKind::Usage, "nothing is defined in " + std::string(module));
+  const Items copy = items->second;  // adding may move the original
+  for (const auto& [name, definition] : copy) {
+    if (Result<void> done = impl_->add(as_module, name, definition); !done) return done;
+  }
+  return {};
+}
+
+bool Linker::has(std::string_view module, std::string_view name) const { return impl_->find(module, name) != nullptr; }
+
+std::optional<Extern> Linker::get(Store& store, std::string_view module, std::string_view name) const {
+  const Definition* definition = impl_->find(module, name);
+  if (definition == nullptr) return std::nullopt;
+  Result<engine::ImportItem> item = impl_->item_in(store.impl(), *definition, module, name);
+  if (!item) return std::nullopt;
+  return engine::to_extern(store.impl(), *item);
+}
+
+Result<Instance> Linker::instantiate(Store& store, const Module& module) const {
+  const vm::Module& machine = *module.impl();
+  std::vector<engine::ImportItem> items;
+  items.reserve(machine.imports.size());
+  for (const vm::Import& import : machine.imports) {
+    const Definition* definition = impl_->find(import.module, import.name);
+    if (definition != nullptr) {
+      Result<engine::ImportItem> item = impl_->item_in(store.impl(), *definition, import.module, import.name);
+      if (!item) return std::move(item).error();
+      items.push_back(*item);
+    } else if (impl_->unknown_trap && import.kind == vm::ExternKind::func) {
+      auto env = std::make_shared<UnknownImport>(UnknownImport{dotted(import.module, import.name)});
+      items.push_back({vm::ExternKind::func, store.impl().new_host_func(machine.funcs[import.index].type,
+                                                                        &UnknownImport::call, std::move(env))});
+    } else {
+      return Error(ErrorKind::Link, "unknown import: " + dotted(import.module, import.name) + ", a " +
+                                        engine::extern_type(machine, import.kind, import.index).to_string());
+    }
+  }
+  Result<vm::Instance*> made = engine::instantiate(store.impl(), module.impl(), items);
+  if (!made) return std::move(made).error();
+  return Instance(*made);
+}
+
+}  // namespace vmrun

@@ -1,0 +1,215 @@
+// Module: compilation, and what can be asked about an image.
+#include "vmrun/module.h"
+
+#include <algorithm>
+
+#include "engine/convert.h"
+#include "engine/engine_impl.h"
+#include "interp/interp.h"
+#include "vm/disassemble.h"
+#include "vm/image.h"
+#include "vm/module.h"
+
+namespace vmrun {
+namespace {
+
+vm::Effort to_vm(Effort effort) {
+  switch (effort) {
+    case Effort::Quick:
+      return vm::Effort::quick;
+    case Effort::Careful:
+      return vm::Effort::careful;
+    case Effort::Auto:
+      break;
+  }
+  return vm::Effort::automatic;
+}
+
+std::string field_text(const vm::Module& module, const vm::FieldType& field) {
+  const std::string type = field.packed != 0 ? "i" + std::to_string(field.packed) : module.type_name(field.type);
+  return field.mutable_ ? "(mut " + type + ")" : type;
+}
+
+/// A type definition in the text format.
+std::string type_text(const vm::Module& module, const vm::TypeDef& def) {
+  std::string text;
+  switch (def.kind) {
+    case vm::TypeDef::Kind::func:
+      text = "(func";
+      if (!def.func.params.empty()) {
+        text += " (param";
+        for (vm::ValType type : def.func.params) text += " " + module.type_name(type);
+        text += ")";
+      }
+      if (!def.func.results.empty()) {
+        text += " (result";
+        for (vm::ValType type : def.func.results) text += " " + module.type_name(type);
+        text += ")";
+      }
+      text += ")";
+      break;
+    case vm::TypeDef::Kind::struct_:
+      text = "(struct";
+      for (const vm::FieldType& field : def.fields) text += " (field " + field_text(module, field) + ")";
+      text += ")";
+      break;
+    case vm::TypeDef::Kind::array:
+      text = "(array " + field_text(module, def.fields[0]) + ")";
+      break;
+  }
+  if (def.final_ && def.super == vm::TypeId::none) return text;
+  std::string sub = def.final_ ? "(sub final " : "(sub ";
+  if (def.super != vm::TypeId::none) {
+    const auto super = std::find(module.types.begin(), module.types.end(), def.super);
+    sub += std::to_string(super - module.types.begin()) + " ";
+  }
+  return sub + text + ")";
+}
+
+}  // namespace
+
+namespace {
+
+/// Decodes and validates, and gives the functions their first entries.
+Result<std::shared_ptr<vm::Module>> make(const Engine& engine, Result<std::shared_ptr<const vm::Image>> image,
+                                         std::string_view name) {
+  if (!image) return std::move(image).error();
+  const Config& config = engine.config();
+  if ((*image)->bytes().size() > config.max_image_bytes) {
+    return Error(ErrorKind::Limit, "image of " + std::to_string((*image)->bytes().size()) +
+                                       " bytes is larger than the limit of " + std::to_string(config.max_image_bytes));
+  }
+  vm::DecodeOptions options;
+  options.features.bits = config.features.bits() | FeatureSet{Feature::Mvp}.bits();
+  options.threads = config.validation_threads;
+  options.name = name;
+  Result<std::shared_ptr<vm::Module>> decoded = vm::decode_module(std::move(*image), engine.impl()->registry, options);
+  if (!decoded) return decoded;
+  vm::Module* module = decoded->get();
+  module->guarded_memories = !config.dense_memory;
+  module->effort = to_vm(config.effort);
+  interp::attach(*module);
+  // The interpreter's code goes when the last handle and the last store let go of the module.
+  return std::shared_ptr<vm::Module>(module, [keep = std::move(*decoded)](vm::Module* m) { interp::detach(*m); });
+}
+
+}  // namespace
+
+Result<Module> Module::compile(const Engine& engine, std::span<const uint8_t> bytes, std::string_view name) {
+  Result<std::shared_ptr<vm::Module>> module = make(engine, vm::Image::copy(bytes, name), name);
+  if (!module) return std::move(module).error();
+  return Module(engine, std::move(*module));
+}
+
+Result<Module> Module::compile_file(const Engine& engine, const std::filesystem::path& path) {
+  Result<std::shared_ptr<vm::Module>> module = make(engine, vm::Image::open(path), {});
+  if (!module) return std::move(module).error();
+  return Module(engine, std::move(*module));
+}
+
+const Engine& Module::engine() const { return engine_; }
+std::string_view Module::name() const { return impl_->display_name(); }
+std::span<const uint8_t> Module::bytes() const { return impl_->image->bytes(); }
+
+std::vector<ImportType> Module::imports() const {
+  std::vector<ImportType> out;
+  out.reserve(impl_->imports.size());
+  for (const vm::Import& import : impl_->imports) {
+    out.push_back(
+        {std::string(import.module), std::string(import.name), engine::extern_type(*impl_, import.kind, import.index)});
+  }
+  return out;
+}
+
+std::vector<ExportType> Module::exports() const {
+  std::vector<ExportType> out;
+  out.reserve(impl_->exports.size());
+  for (const vm::Export& item : impl_->exports) {
+    out.push_back({std::string(item.name), engine::extern_type(*impl_, item.kind, item.index), item.index});
+  }
+  return out;
+}
+
+std::optional<ExternType> Module::export_type(std::string_view name) const {
+  for (const vm::Export& item : impl_->exports) {
+    if (item.name == name) return engine::extern_type(*impl_, item.kind, item.index);
+  }
+  return std::nullopt;
+}
+
+bool Module::has_start() const { return impl_->start.has_value(); }
+
+std::vector<std::string> Module::types() const {
+  std::vector<std::string> out;
+  out.reserve(impl_->types.size());
+  for (const vm::TypeDef* def : impl_->type_defs) out.push_back(type_text(*impl_, *def));
+  return out;
+}
+
+std::vector<SectionInfo> Module::sections() const {
+  std::vector<SectionInfo> out;
+  out.reserve(impl_->sections.size());
+  size_t custom = 0;
+  for (const vm::Section& section : impl_->sections) {
+    const std::string_view name = section.id == 0 ? impl_->customs[custom++].name : vm::section_name(section.id);
+    out.push_back({section.id, name, section.header, section.bytes.begin, section.bytes.size(), section.items});
+  }
+  return out;
+}
+
+std::vector<CustomSection> Module::custom_sections() const {
+  std::vector<CustomSection> out;
+  out.reserve(impl_->customs.size());
+  for (const vm::CustomSection& section : impl_->customs) {
+    out.push_back({section.name, section.bytes.begin, {impl_->bytes() + section.bytes.begin, section.bytes.size()}});
+  }
+  return out;
+}
+
+std::optional<CustomSection> Module::custom_section(std::string_view name) const {
+  for (const CustomSection& section : custom_sections()) {
+    if (section.name == name) return section;
+  }
+  return std::nullopt;
+}
+
+FeatureSet Module::features_used() const {
+  FeatureSet out;
+  for (unsigned i = 0; i < kFeatureCount; ++i) {
+    if (impl_->features_used.has(static_cast<vm::Feature>(i))) out.insert(static_cast<Feature>(i));
+  }
+  return out;
+}
+
+std::vector<FuncBody> Module::functions() const {
+  std::vector<FuncBody> out;
+  out.reserve(impl_->funcs.size() - impl_->imported_funcs);
+  for (uint32_t i = impl_->imported_funcs; i < impl_->funcs.size(); ++i) {
+    const vm::FuncDecl& func = impl_->funcs[i];
+    out.push_back({i, func.type_index, func.body.begin, func.body.size(), impl_->func_name(i)});
+  }
+  return out;
+}
+
+uint32_t Module::function_count() const { return static_cast<uint32_t>(impl_->funcs.size()); }
+FuncType Module::function_type(uint32_t func_index) const { return engine::to_public(impl_->func_type(func_index)); }
+std::string_view Module::function_name(uint32_t func_index) const { return impl_->func_name(func_index); }
+
+TranslationStats Module::translation_stats() const {
+  const vm::TranslationCounts& counts = impl_->translations;
+  return {counts.quick.load(std::memory_order_relaxed), counts.careful.load(std::memory_order_relaxed),
+          counts.bytes.load(std::memory_order_relaxed)};
+}
+
+Result<std::vector<DisassembledInstr>> Module::disassemble(uint32_t func_index) const {
+  if (func_index < impl_->imported_funcs || func_index >= impl_->funcs.size()) {
+    return Error(ErrorKind::Usage, "function " + std::to_string(func_index) + " has no body in this module");
+  }
+  std::vector<DisassembledInstr> out;
+  for (vm::DisassembledOp& op : vm::disassemble(*impl_, func_index)) {
+    out.push_back({op.bytes.begin, {impl_->bytes() + op.bytes.begin, op.bytes.size()}, op.depth, std::move(op.text)});
+  }
+  return out;
+}
+
+}  // namespace vmrun
