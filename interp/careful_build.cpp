@@ -1,0 +1,650 @@
+#include "interp/careful_build.h"
+
+#include <algorithm>
+
+#include "interp/generic.h"
+#include "vm/assert.h"
+
+namespace vmrun::interp::ir {
+
+using vm::Op;
+using vm::ValType;
+
+bool Builder::build(uint32_t func_index, MemoryMode memory0) {
+  memory0_ = memory0;
+  f_.clear();
+  declined_ = false;
+  depth_ = 0;
+  block_begin_ = 0;
+  last_effect_ = last_call_ = -1;
+  where_ = module_.funcs[func_index].body.begin;
+  type_ = &module_.func_type(func_index);
+  return decoder_.decode(func_index) && !declined_;
+}
+
+// ---- registers, blocks, instructions ---------------------------------------------------------------------------------
+
+uint32_t Builder::new_regs(std::span<const ValType> types) {
+  uint32_t first = static_cast<uint32_t>(f_.regs.size());
+  for (ValType type : types) new_reg(class_of(type));
+  return first;
+}
+
+void Builder::start_block() {
+  uint32_t begin = static_cast<uint32_t>(f_.code.size());
+  if (f_.blocks.empty() || f_.blocks.back().begin != begin) f_.blocks.push_back({begin});
+  block_begin_ = static_cast<int32_t>(begin);
+}
+
+namespace {
+bool has_effect(const Inst& x) {
+  switch (x.kind) {
+    case Kind::store: case Kind::call: case Kind::read_modify: case Kind::generic: case Kind::global_set:
+    case Kind::global_adjust: case Kind::global_set_add:
+      return true;
+    case Kind::binary:
+      switch (x.op) {  // these trap, and traps keep their order
+        case Op::i32_div_s: case Op::i32_div_u: case Op::i32_rem_s: case Op::i32_rem_u: case Op::i64_div_s:
+        case Op::i64_div_u: case Op::i64_rem_s: case Op::i64_rem_u:
+          return true;
+        default: return false;
+      }
+    case Kind::unary: return vm::op_info(x.op).can_trap();
+    default: return false;
+  }
+}
+}  // namespace
+
+Inst& Builder::emit(Inst x) {
+  int32_t at = size();
+  x.depth = static_cast<uint8_t>(std::min<uint32_t>(depth_, 8));
+  if (x.a != kNoReg) f_.regs[x.a].use = at;
+  if (x.b != kNoReg) f_.regs[x.b].use = at;
+  if (x.c != kNoReg) f_.regs[x.c].use = at;
+  if (x.d != kNoReg) f_.regs[x.d].def = at;
+  if (has_effect(x)) last_effect_ = at;
+  if (x.kind == Kind::call) last_call_ = at;
+  f_.code.push_back(x);
+  return f_.code.back();
+}
+
+uint32_t Builder::reg_of(const V& v) {
+  if (!v.is_const()) return v.reg;
+  Inst x = make(Kind::move);
+  x.flags = kConstA;
+  x.imm = v.bits;
+  return emit_to_new(x, class_of(v.type));
+}
+
+/// reg = v. When v's definition is the last instruction and v is not needed otherwise, it defines `reg` instead.
+void Builder::move_to(uint32_t reg, const V& v, bool may_retarget) {
+  if (may_retarget && v.source == Source::reg) {
+    int32_t def = f_.regs[v.reg].def;
+    if (def == size() - 1 && def >= block_begin_ && f_.code.back().d == v.reg && f_.regs[v.reg].place == Place::any &&
+        f_.code.back().kind != Kind::call) {
+      f_.code.back().d = reg;
+      f_.regs[reg].def = def;
+      return;
+    }
+  }
+  if (!v.is_const() && v.reg == reg) return;
+  Inst x = make(Kind::move);
+  if (v.is_const()) {
+    x.flags = kConstA;
+    x.imm = v.bits;
+  } else {
+    x.a = v.reg;
+  }
+  x.d = reg;
+  emit(x);
+}
+
+void Builder::settle_local(Decoder& d, uint32_t local) {
+  for (V& v : d.stack()) {
+    if (v.source != Source::local || v.reg != local) continue;
+    Inst x = make(Kind::move);
+    x.a = local;
+    set_reg(&v, emit_to_new(x, f_.regs[local].cls));
+  }
+  lazy_[local] = 0;
+}
+
+void Builder::settle(Decoder& d) {
+  for (V& v : d.stack()) {
+    if (v.source != Source::local) continue;
+    Inst x = make(Kind::move);
+    x.a = v.reg;
+    set_reg(&v, emit_to_new(x, f_.regs[v.reg].cls));
+  }
+}
+
+// ---- locals ----------------------------------------------------------------------------------------------------------
+
+void Builder::begin(Decoder& d) {
+  std::span<const ValType> locals = d.locals();
+  f_.locals = static_cast<uint32_t>(locals.size());
+  if (f_.locals > 8000) {
+    declined_ = true;
+    return;
+  }
+  lazy_.assign(locals.size(), 0);
+  uint32_t slot = 0;
+  for (ValType type : locals) {
+    new_reg(class_of(type), Place::any, slot);
+    slot += type.slots();
+  }
+  f_.local_slots = f_.first_temp = slot;
+  start_block();
+
+  size_t params = type_->params.size();
+  ParamWalk walk;
+  for (uint32_t i = 0; i < params; i++) {
+    ParamWalk::Place place = walk.next(locals[i]);
+    Inst x = make(Kind::move);
+    x.d = i;
+    if (place.reg >= 0) {
+      x.a = new_reg(f_.regs[i].cls, Place::reg, static_cast<uint32_t>(place.reg));
+      f_.regs[i].hint = static_cast<int8_t>(place.reg);
+    } else {
+      x.a = new_reg(f_.regs[i].cls, Place::own_slot, place.slot);
+    }
+    emit(x);
+  }
+  for (uint32_t i = static_cast<uint32_t>(params); i < f_.locals; i++) {
+    Inst x = make(Kind::move);
+    x.flags = kConstA;
+    x.d = i;
+    emit(x);
+  }
+  // What follows must not be moved into these.
+  start_block();
+
+  C& c = d.control(0);
+  c.label = kNone;
+}
+
+void Builder::local_get(Decoder&, uint32_t index, V* result) {
+  result->source = Source::local;
+  result->reg = index;
+  lazy_[index]++;
+}
+
+void Builder::local_set(Decoder& d, uint32_t index, const V& v) {
+  if (v.source == Source::local && v.reg == index) return;
+  where_ = static_cast<uint32_t>(d.offset());
+  V value = v;
+  bool lazy = lazy_[index] != 0;
+  if (value.source == Source::reg) {
+    int32_t def = f_.regs[value.reg].def;
+    bool ours = def >= block_begin_ && f_.code[static_cast<size_t>(def)].d == value.reg;
+    if (ours && def == size() - 1) {
+      if (lazy) {
+        // Old values of the local on the stack are saved in front of the definition.
+        Inst last = f_.code.back();
+        f_.code.pop_back();
+        settle_local(d, index);
+        last.d = index;
+        emit(last);
+      } else {
+        f_.code.back().d = index;
+        f_.regs[index].def = def;
+      }
+      return;
+    }
+    if (ours && !lazy && f_.regs[index].def < def && f_.regs[index].use <= def) {
+      f_.code[static_cast<size_t>(def)].d = index;
+      f_.regs[index].def = def;
+      return;
+    }
+  }
+  if (lazy) settle_local(d, index);
+  move_to(index, value, false);
+}
+
+void Builder::local_tee(Decoder& d, uint32_t index, const V& v, V* result) {
+  V value = v;
+  local_set(d, index, v);
+  if (value.is_const()) {
+    set_const(result, value.bits);
+    return;
+  }
+  result->source = Source::local;
+  result->reg = index;
+  lazy_[index]++;
+}
+
+// ---- control ---------------------------------------------------------------------------------------------------------
+
+void Builder::block(Decoder& d, C& c) {
+  settle(d);
+  c.label = new_label();
+  c.merge = new_regs(c.results);
+}
+
+void Builder::loop(Decoder& d, C& c) {
+  where_ = static_cast<uint32_t>(d.offset());
+  settle(d);
+  std::span<V> stack = d.stack();
+  size_t base = stack.size() - c.params.size();
+  c.merge = new_regs(c.params);
+  moves_for(d, c.params, c.merge, false);
+  for (size_t i = 0; i < c.params.size(); i++) set_reg(&stack[base + i], c.merge + static_cast<uint32_t>(i));
+  c.label = new_label();
+  depth_++;
+  f_.max_depth = std::max(f_.max_depth, depth_);
+  bind(c.label);
+
+  Header header{c.label, static_cast<uint32_t>(d.offset()), static_cast<uint32_t>(f_.canonical.size()), 0};
+  uint32_t slot = f_.local_slots;
+  for (const V& v : stack) {
+    if (!v.is_const()) f_.canonical.push_back({v.reg, slot});
+    slot += v.type.slots();
+  }
+  f_.first_temp = std::max(f_.first_temp, slot);
+  header.count = static_cast<uint32_t>(f_.canonical.size()) - header.list;
+  f_.headers.push_back(header);
+}
+
+void Builder::if_(Decoder& d, C& c, const V& condition_value) {
+  where_ = static_cast<uint32_t>(d.offset());
+  c.label = new_label();
+  c.else_label = new_label();
+  c.merge = new_regs(c.results);
+  std::span<V> stack = d.stack();
+  // The parameters of both arms are in registers that neither arm changes.
+  size_t base = stack.size() - c.params.size();
+  V cond = condition_value;
+  Inst branch = condition(cond, true, c.else_label);
+  settle(d);
+  if (!c.params.empty()) {
+    c.params_reg = static_cast<uint32_t>(f_.extra.size());
+    for (size_t i = base; i < stack.size(); i++) {
+      uint32_t reg = reg_of(stack[i]);
+      set_reg(&stack[i], reg);
+      f_.extra.push_back(reg);
+    }
+  }
+  emit(branch);
+  start_block();
+}
+
+void Builder::else_(Decoder& d, C& c, V* params) {
+  where_ = static_cast<uint32_t>(d.offset());
+  if (d.reachable()) {
+    moves_for(d, c.results, c.merge, true);
+    Inst x = make(Kind::branch);
+    x.target = c.label;
+    emit(x);
+  }
+  bind(c.else_label);
+  c.else_label = kNone;
+  for (size_t i = 0; i < c.params.size(); i++) set_reg(&params[i], f_.extra[c.params_reg + i]);
+}
+
+void Builder::end(Decoder& d, C& c, V* results) {
+  where_ = static_cast<uint32_t>(d.offset());
+  if (c.kind == vm::ControlKind::func) {
+    if (d.reachable()) emit_return(d);
+    return;
+  }
+  if (c.kind == vm::ControlKind::loop) {
+    depth_--;
+    // Nothing but the fallthrough gets here, so that the results are the operands themselves.
+    std::span<V> stack = d.stack();
+    if (d.reachable()) {
+      size_t base = stack.size() - c.results.size();
+      for (size_t i = 0; i < c.results.size(); i++) {
+        V v = stack[base + i];
+        ValType type = results[i].type;
+        results[i] = v;
+        results[i].type = type;
+      }
+    } else {
+      for (V* r = results; r != results + c.results.size(); r++) set_reg(r, new_reg(class_of(r->type)));
+    }
+    start_block();
+    return;
+  }
+  if (c.kind == vm::ControlKind::if_) {
+    // No else: its parameters are the results.
+    if (d.reachable()) {
+      moves_for(d, c.results, c.merge, true);
+      if (!c.results.empty()) {
+        Inst x = make(Kind::branch);
+        x.target = c.label;
+        emit(x);
+      }
+    }
+    bind(c.else_label);
+    for (size_t i = 0; i < c.results.size(); i++) {
+      Inst x = make(Kind::move);
+      x.a = f_.extra[c.params_reg + i];
+      x.d = c.merge + static_cast<uint32_t>(i);
+      emit(x);
+    }
+  } else if (d.reachable()) {
+    moves_for(d, c.results, c.merge, true);
+  }
+  bind(c.label);
+  for (size_t i = 0; i < c.results.size(); i++) set_reg(&results[i], c.merge + static_cast<uint32_t>(i));
+}
+
+/// Moves the topmost operands of `types` into the registers from `first` on, as if all at once.
+void Builder::moves_for(Decoder& d, std::span<const ValType> types, uint32_t first, bool may_retarget) {
+  if (types.empty()) return;
+  std::span<V> stack = d.stack();
+  size_t base = stack.size() - types.size();
+  uint32_t n = static_cast<uint32_t>(types.size());
+  if (n > 1) {
+    may_retarget = false;
+    for (uint32_t i = 0; i < n; i++) {  // a source that an earlier move overwrites is saved first
+      V& v = stack[base + i];
+      if (v.is_const() || v.reg < first || v.reg >= first + i) continue;
+      Inst x = make(Kind::move);
+      x.a = v.reg;
+      Class cls = f_.regs[v.reg].cls;
+      V saved = v;
+      set_reg(&saved, emit_to_new(x, cls));
+      v = saved;
+    }
+  }
+  for (uint32_t i = 0; i < n; i++) move_to(first + i, stack[base + i], may_retarget);
+}
+
+void Builder::jump(Decoder& d, uint32_t depth, bool may_retarget) {
+  C& c = d.control(depth);
+  if (c.kind == vm::ControlKind::func) {
+    emit_return(d);
+    return;
+  }
+  moves_for(d, c.br_types(), c.merge, may_retarget);
+  Inst x = make(Kind::branch);
+  x.target = c.label;
+  emit(x);
+}
+
+void Builder::br(Decoder& d, uint32_t depth) {
+  where_ = static_cast<uint32_t>(d.offset());
+  jump(d, depth, true);
+  end_path();
+}
+
+void Builder::br_if(Decoder& d, const V& cond, uint32_t depth) {
+  where_ = static_cast<uint32_t>(d.offset());
+  C& c = d.control(depth);
+  if (!needs_moves(c)) {
+    emit(condition(cond, false, c.label));
+    start_block();
+    return;
+  }
+  uint32_t skip = new_label();
+  emit(condition(cond, true, skip));
+  start_block();
+  // The moves must not change what stays on the stack, so saved copies are for this path only.
+  std::vector<V> operands(d.stack().end() - static_cast<ptrdiff_t>(c.br_types().size()), d.stack().end());
+  jump(d, depth, false);
+  std::copy(operands.begin(), operands.end(), d.stack().end() - static_cast<ptrdiff_t>(operands.size()));
+  bind(skip);
+}
+
+void Builder::br_table(Decoder& d, const V& index, std::span<const uint32_t> depths) {
+  where_ = static_cast<uint32_t>(d.offset());
+  if (depths.size() > 0xffff) {
+    declined_ = true;
+    return;
+  }
+  Inst x = make(Kind::br_table);
+  x.a = reg_of(index);
+  x.list = static_cast<uint32_t>(f_.extra.size());
+  x.count = static_cast<uint16_t>(depths.size());
+  f_.extra.resize(f_.extra.size() + depths.size());
+  // Labels that take operands (or return) are reached through a landing each; `landing` is per depth.
+  std::vector<std::pair<uint32_t, uint32_t>> landings;
+  for (size_t i = 0; i < depths.size(); i++) {
+    C& c = d.control(depths[i]);
+    uint32_t label = c.label;
+    if (needs_moves(c)) {
+      auto found = std::find_if(landings.begin(), landings.end(), [&](auto& l) { return l.first == depths[i]; });
+      if (found == landings.end()) {
+        label = new_label();
+        landings.push_back({depths[i], label});
+      } else {
+        label = found->second;
+      }
+    }
+    f_.extra[x.list + i] = label;
+  }
+  emit(x);
+  start_block();
+  for (auto [depth, label] : landings) {
+    bind(label);
+    std::vector<V> operands(d.stack().end() - static_cast<ptrdiff_t>(d.control(depth).br_types().size()),
+                            d.stack().end());
+    jump(d, depth, false);
+    std::copy(operands.begin(), operands.end(), d.stack().end() - static_cast<ptrdiff_t>(operands.size()));
+  }
+  end_path();
+}
+
+void Builder::return_(Decoder& d) {
+  where_ = static_cast<uint32_t>(d.offset());
+  emit_return(d);
+  end_path();
+}
+
+void Builder::unreachable(Decoder& d) {
+  where_ = static_cast<uint32_t>(d.offset());
+  emit(make(Kind::unreachable));
+  end_path();
+}
+
+void Builder::br_on_null(Decoder& d, const V& ref, uint32_t depth, V* result) {
+  where_ = static_cast<uint32_t>(d.offset());
+  uint32_t reg = reg_of(ref);
+  if (ref.source == Source::local) {
+    Inst x = make(Kind::move);
+    x.a = reg;
+    reg = emit_to_new(x, Class::integer);
+  }
+  uint32_t skip = new_label();
+  Inst x = make(Kind::branch_if, Op::i64_ne);
+  x.a = reg;
+  x.flags = kConstB;
+  x.target = skip;
+  emit(x);
+  start_block();
+  jump(d, depth, false);
+  bind(skip);
+  set_reg(result, reg);
+}
+
+void Builder::br_on_non_null(Decoder& d, const V& ref, uint32_t depth) {
+  where_ = static_cast<uint32_t>(d.offset());
+  uint32_t skip = new_label();
+  Inst x = make(Kind::branch_if, Op::i64_eq);
+  x.a = reg_of(ref);
+  x.flags = kConstB;
+  x.target = skip;
+  emit(x);
+  start_block();
+  jump(d, depth, false);
+  bind(skip);
+}
+
+// ---- calls -------------------------------------------------------------------------------------------------------------
+
+void Builder::emit_return(Decoder& d) {
+  std::span<const ValType> types = type_->results;
+  Inst x = make(Kind::ret);
+  std::span<V> stack = d.stack();
+  size_t base = stack.size() - types.size();
+  if (types.size() == 1 && types[0].slots() == 1) {
+    x.a = reg_of(stack[base]);
+    emit(x);
+    return;
+  }
+  x.list = static_cast<uint32_t>(f_.extra.size());
+  // Results go to slots where locals may still be read: copies first.
+  std::vector<uint32_t> copies;
+  for (size_t i = 0; i < types.size(); i++) {
+    Inst copy = make(Kind::move);
+    V v = stack[base + i];
+    if (v.is_const()) {
+      copy.flags = kConstA;
+      copy.imm = v.bits;
+    } else {
+      copy.a = v.reg;
+    }
+    copies.push_back(emit_to_new(copy, class_of(types[i])));
+  }
+  uint32_t slot = 0;
+  for (size_t i = 0; i < types.size(); i++) {
+    Class cls = class_of(types[i]);
+    Inst move = make(Kind::move);
+    move.a = copies[i];
+    bool in_reg = i == 0 && cls != Class::vector;
+    move.d = in_reg ? new_reg(cls, Place::reg, 0) : new_reg(cls, Place::own_slot, slot);
+    f_.extra.push_back(move.d);
+    emit(move);
+    slot += types[i].slots();
+  }
+  x.count = static_cast<uint16_t>(types.size());
+  f_.first_temp = std::max(f_.first_temp, slot);
+  emit(x);
+}
+
+/// Moves arguments to where the callee expects them. A tail call's go into this very frame, after copies.
+void Builder::place_args(Inst& x, const vm::FuncType& type, const V* args, bool tail) {
+  size_t n = type.params.size();
+  x.count = static_cast<uint16_t>(n);
+  std::vector<uint32_t> places(n);
+  std::vector<bool> done(n);
+  std::vector<V> values(args, args + n);
+  ParamWalk walk;
+  for (size_t i = 0; i < n; i++) {
+    ParamWalk::Place p = walk.next(type.params[i]);
+    Class cls = class_of(type.params[i]);
+    places[i] = p.reg >= 0 ? new_reg(cls, Place::reg, static_cast<uint32_t>(p.reg))
+                           : new_reg(cls, tail ? Place::own_slot : Place::callee_slot, p.slot);
+  }
+  if (tail) {
+    for (size_t i = 0; i < n; i++) {
+      if (values[i].is_const()) continue;
+      Inst copy = make(Kind::move);
+      copy.a = values[i].reg;
+      set_reg(&values[i], emit_to_new(copy, f_.regs[copy.a].cls));
+    }
+    f_.first_temp = std::max(f_.first_temp, walk.slots());
+  } else {
+    // A value defined in this block, with no call and no other use since, is defined in its place right away.
+    for (size_t i = 0; i < n; i++) {
+      V& v = values[i];
+      if (v.source != Source::reg) continue;
+      int32_t def = f_.regs[v.reg].def;
+      if (def < block_begin_ || def < last_call_ || f_.code[static_cast<size_t>(def)].d != v.reg) continue;
+      if (f_.code[static_cast<size_t>(def)].kind == Kind::call) continue;
+      if (f_.regs[v.reg].use > def || v.reg == x.b || f_.regs[v.reg].place != Place::any) continue;
+      f_.code[static_cast<size_t>(def)].d = places[i];
+      f_.regs[places[i]].def = def;
+      done[i] = true;
+    }
+  }
+  for (size_t i = 0; i < n; i++) {
+    if (done[i]) continue;
+    const V& v = values[i];
+    if (!v.is_const() && f_.regs[places[i]].place == Place::reg && f_.regs[v.reg].hint < 0) {
+      f_.regs[v.reg].hint = static_cast<int8_t>(f_.regs[places[i]].slot);
+    }
+    move_to(places[i], v, false);
+  }
+  x.list = static_cast<uint32_t>(f_.extra.size());
+  f_.extra.insert(f_.extra.end(), places.begin(), places.end());
+}
+
+void Builder::emit_call(Decoder& d, Inst x, const vm::FuncType& type, const V* args, V* results) {
+  (void)d;
+  f_.has_call = true;
+  place_args(x, type, args, false);
+  size_t n = type.results.size();
+  if (n > 0 && type.results[0].slots() == 1) {
+    x.d = new_reg(class_of(type.results[0]));
+    f_.regs[x.d].hint = 0;
+    set_reg(&results[0], x.d);
+  }
+  emit(x);
+  uint32_t slot = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (i > 0 || type.results[0].slots() > 1) {
+      Inst move = make(Kind::move);
+      Class cls = class_of(type.results[i]);
+      move.a = new_reg(cls, Place::callee_slot, slot);
+      set_reg(&results[i], emit_to_new(move, cls));
+    }
+    slot += type.results[i].slots();
+  }
+}
+
+void Builder::emit_tail_call(Inst x, const vm::FuncType& type, const V* args) {
+  place_args(x, type, args, true);
+  emit(x);
+  end_path();
+}
+
+void Builder::call(Decoder& d, uint32_t func, const vm::FuncType& type, const V* args, V* results) {
+  where_ = static_cast<uint32_t>(d.offset());
+  Inst x = make(Kind::call);
+  x.call = func < module_.imported_funcs ? CallKind::import : CallKind::direct;
+  x.imm = func;
+  emit_call(d, x, type, args, results);
+}
+
+void Builder::call_indirect(Decoder& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
+                            const V* args, V* results) {
+  where_ = static_cast<uint32_t>(d.offset());
+  Inst x = make(Kind::call);
+  x.call = CallKind::indirect;
+  x.imm = static_cast<uint64_t>(type_id) | uint64_t{table} << 32;
+  x.b = reg_of(index);
+  emit_call(d, x, type, args, results);
+}
+
+void Builder::call_ref(Decoder& d, vm::TypeId, const vm::FuncType& type, const V& ref, const V* args, V* results) {
+  where_ = static_cast<uint32_t>(d.offset());
+  Inst x = make(Kind::call);
+  x.call = CallKind::ref;
+  x.b = reg_of(ref);
+  emit_call(d, x, type, args, results);
+}
+
+void Builder::return_call(Decoder& d, uint32_t func, const vm::FuncType& type, const V* args) {
+  where_ = static_cast<uint32_t>(d.offset());
+  Inst x = make(Kind::tail_call);
+  x.call = func < module_.imported_funcs ? CallKind::import : CallKind::direct;
+  x.imm = func;
+  emit_tail_call(x, type, args);
+}
+
+void Builder::return_call_indirect(Decoder& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type,
+                                   const V& index, const V* args) {
+  where_ = static_cast<uint32_t>(d.offset());
+  Inst x = make(Kind::tail_call);
+  x.call = CallKind::indirect;
+  x.imm = static_cast<uint64_t>(type_id) | uint64_t{table} << 32;
+  // A copy: arguments are about to be moved into the frame.
+  Inst copy = make(Kind::move);
+  copy.a = reg_of(index);
+  x.b = emit_to_new(copy, Class::integer);
+  emit_tail_call(x, type, args);
+}
+
+void Builder::return_call_ref(Decoder& d, vm::TypeId, const vm::FuncType& type, const V& ref, const V* args) {
+  where_ = static_cast<uint32_t>(d.offset());
+  Inst x = make(Kind::tail_call);
+  x.call = CallKind::ref;
+  Inst copy = make(Kind::move);
+  copy.a = reg_of(ref);
+  x.b = emit_to_new(copy, Class::integer);
+  emit_tail_call(x, type, args);
+}
+
+}  // namespace vmrun::interp::ir

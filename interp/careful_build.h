@@ -1,0 +1,179 @@
+// The careful translator's first half: a consumer of the function decoder that makes IR. Local reads stay lazy, constants
+// are folded, a value goes straight into the local that takes it, and single-use definitions move into the instruction
+// that uses them (fusion.cpp).
+#pragma once
+
+#include <span>
+
+#include "interp/generic.h"
+#include "interp/ir.h"
+#include "vm/func_decoder.h"
+#include "vm/module.h"
+
+namespace vmrun::interp::ir {
+
+class Builder {
+ public:
+  enum class Source : uint8_t { reg, local, constant };
+  struct Value {
+    uint64_t bits = 0;  // of a constant
+    uint32_t reg = kNoReg;
+    Source source = Source::reg;
+    bool is_const() const { return source == Source::constant; }
+  };
+  struct Control {
+    uint32_t label = kNone;       // where branches go
+    uint32_t else_label = kNone;  // of an if without else so far
+    uint32_t merge = kNoReg;      // first register of what branches carry (a loop's parameters, else the results)
+    uint32_t params_reg = kNone;  // an if's parameters, kept for its else: first in Function::extra
+  };
+  using Decoder = vm::FuncDecoder<Builder, false>;
+  using V = Decoder::Value;
+  using C = Decoder::Control;
+
+  Builder(const vm::Module& module, Function& f) : module_(module), f_(f), decoder_(module, *this) {}
+
+  /// False: the function needs something this translator does not do.
+  bool build(uint32_t func_index, MemoryMode memory0);
+
+  // Decoder events.
+  void begin(Decoder& d);
+  void end_function(Decoder&) {}
+  void op(Decoder& d, vm::Op op, const vm::Immediate& imm, const V* args, V* results);
+  void local_get(Decoder&, uint32_t index, V* result);
+  void local_set(Decoder& d, uint32_t index, const V& v);
+  void local_tee(Decoder& d, uint32_t index, const V& v, V* result);
+  void drop(Decoder&, const V&) {}
+  void block(Decoder& d, C& c);
+  void loop(Decoder& d, C& c);
+  void if_(Decoder& d, C& c, const V& condition);
+  void else_(Decoder& d, C& c, V* params);
+  void end(Decoder& d, C& c, V* results);
+  void br(Decoder& d, uint32_t depth);
+  void br_if(Decoder& d, const V& condition, uint32_t depth);
+  void br_table(Decoder& d, const V& index, std::span<const uint32_t> depths);
+  void return_(Decoder& d);
+  void unreachable(Decoder& d);
+  void br_on_null(Decoder& d, const V& ref, uint32_t depth, V* result);
+  void br_on_non_null(Decoder& d, const V& ref, uint32_t depth);
+  void call(Decoder& d, uint32_t func, const vm::FuncType& type, const V* args, V* results);
+  void call_indirect(Decoder& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
+                     const V* args, V* results);
+  void call_ref(Decoder& d, vm::TypeId type_id, const vm::FuncType& type, const V& ref, const V* args, V* results);
+  void return_call(Decoder& d, uint32_t func, const vm::FuncType& type, const V* args);
+  void return_call_indirect(Decoder& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
+                            const V* args);
+  void return_call_ref(Decoder& d, vm::TypeId type_id, const vm::FuncType& type, const V& ref, const V* args);
+  // Left to the quick translator.
+  void try_table(Decoder&, C&, std::span<const vm::CatchClause>) { declined_ = true; }
+  void try_(Decoder&, C&) { declined_ = true; }
+  void catch_(Decoder&, C&, uint32_t, V*) { declined_ = true; }
+  void catch_all(Decoder&, C&) { declined_ = true; }
+  void delegate(Decoder&, C&, uint32_t, V*) { declined_ = true; }
+  void rethrow(Decoder&, uint32_t) { declined_ = true; }
+  void throw_(Decoder&, uint32_t, const V*) { declined_ = true; }
+  void throw_ref(Decoder&, const V&) { declined_ = true; }
+  void br_on_cast(Decoder&, vm::Op, const vm::Immediate&, const V&, uint32_t, V*) { declined_ = true; }
+
+ private:
+  static Class class_of(vm::ValType type) {
+    RegClass cls = reg_class(type);
+    return cls == RegClass::floating ? Class::floating : cls == RegClass::vector ? Class::vector : Class::integer;
+  }
+
+  // ---- registers, labels, instructions --------------------------------------------------------------------------
+  uint32_t new_reg(Class cls, Place place = Place::any, uint32_t slot = kNone) {
+    Reg& r = f_.regs.emplace_back();
+    r.cls = cls;
+    r.place = place;
+    r.slot = slot;
+    return static_cast<uint32_t>(f_.regs.size() - 1);
+  }
+  uint32_t new_regs(std::span<const vm::ValType> types);
+  uint32_t new_label() {
+    f_.label_block.push_back(kNone);
+    return static_cast<uint32_t>(f_.label_block.size() - 1);
+  }
+  void start_block();
+  void bind(uint32_t label) {
+    start_block();
+    f_.label_block[label] = static_cast<uint32_t>(f_.blocks.size() - 1);
+  }
+  int32_t size() const { return static_cast<int32_t>(f_.code.size()); }
+  Inst make(Kind kind, vm::Op op = vm::Op::nop) {
+    Inst x;
+    x.kind = kind;
+    x.op = op;
+    x.where = where_;
+    return x;
+  }
+  Inst& emit(Inst x);
+  uint32_t emit_to_new(Inst x, Class cls) {
+    x.d = new_reg(cls);
+    emit(x);
+    return x.d;
+  }
+  static void set_reg(V* v, uint32_t reg) {
+    v->source = Source::reg;
+    v->reg = reg;
+  }
+  static void set_const(V* v, uint64_t bits) {
+    v->source = Source::constant;
+    v->bits = bits;
+    v->reg = kNoReg;
+  }
+  /// The register that holds `v`; a constant gets one.
+  uint32_t reg_of(const V& v);
+  void move_to(uint32_t reg, const V& v, bool may_retarget);
+  /// Gives every lazy local read on the operand stack a register of its own (all, or those of one local).
+  void settle(Decoder& d);
+  void settle_local(Decoder& d, uint32_t local);
+
+  // ---- fusion (fusion.cpp) ----------------------------------------------------------------------------------------
+  /// The definition of the single-use value `v`, if it may be moved to the end of the code; else null.
+  Inst* sinkable(const V& v);
+  Inst* sinkable_reg(uint32_t reg);
+  /// The load that defines `v`, if it may be moved to the end of the code.
+  Inst* sinkable_load(const V& v);
+  static void kill(Inst* x);
+  V peel_wrap(V v);
+  void binary(vm::Op op, const V* args, V* result);
+  bool binary_pair(vm::Op op, const V& a, const V& b, V* result);
+  bool float_pair(vm::Op op, const V& a, const V& b, V* result);
+  bool load_pair(vm::Op op, const V& a, const V& b, V* result);
+  void eqz(vm::Op op, const V* args, V* result);
+  void select(const V* args, V* result);
+  void load(Decoder& d, vm::Op op, const vm::Immediate& imm, const V* args, V* result);
+  void store(Decoder& d, vm::Op op, const vm::Immediate& imm, const V* args);
+  bool fuse_read_modify(Inst& st, const V& value);
+  void address(Inst& x, V base, uint64_t offset);
+  void global_set(uint32_t index, const V& v);
+  /// The branch to `label` that is taken when `v` is non-zero (or zero, with `invert`); not yet emitted.
+  Inst condition(V v, bool invert, uint32_t label);
+
+  // ---- control ----------------------------------------------------------------------------------------------------
+  void jump(Decoder& d, uint32_t depth, bool may_retarget);
+  bool needs_moves(const C& c) const { return c.kind == vm::ControlKind::func || !c.br_types().empty(); }
+  void moves_for(Decoder& d, std::span<const vm::ValType> types, uint32_t first, bool may_retarget);
+  void emit_return(Decoder& d);
+  void place_args(Inst& x, const vm::FuncType& type, const V* args, bool tail);
+  void emit_call(Decoder& d, Inst x, const vm::FuncType& type, const V* args, V* results);
+  void emit_tail_call(Inst x, const vm::FuncType& type, const V* args);
+  void generic(vm::Op op, const vm::Immediate& imm, const V* args, V* results);
+  void end_path() { start_block(); }
+
+  const vm::Module& module_;
+  Function& f_;
+  Decoder decoder_;
+  MemoryMode memory0_ = MemoryMode::guarded;
+  bool declined_ = false;
+  uint32_t where_ = 0;
+  uint32_t depth_ = 0;
+  int32_t block_begin_ = 0;     // first instruction of the current block
+  int32_t last_effect_ = -1;    // last store, call or other effect that loads must not be moved across
+  int32_t last_call_ = -1;
+  std::vector<uint32_t> lazy_;  // per local: upper bound of lazy reads on the operand stack
+  const vm::FuncType* type_ = nullptr;
+};
+
+}  // namespace vmrun::interp::ir

@@ -1,0 +1,110 @@
+// Places for virtual registers: liveness per block, webs of values that must share a place, and registers by
+// loop-weighted use. What gets no register lives in its slot for good; every handler takes slots, so there is no spill
+// code. A call clobbers all registers, so what lives across one is in a slot.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "interp/emitter.h"
+#include "interp/ir.h"
+
+namespace vmrun::interp::ir {
+
+class Allocator {
+ public:
+  /// Removes dead code from `f`, decides where everything is, and replaces the register numbers of its instructions and
+  /// of `extra` by segment numbers that `operand` understands. False: the frame would be too large.
+  bool run(Function& f);
+
+  /// Where a segment is.
+  Operand operand(uint32_t segment) const {
+    const Segment& s = segments_[segment];
+    return places_[s.web];
+  }
+  Class cls(uint32_t segment) const { return f_->regs[segments_[segment].reg].cls; }
+  /// Whether anything reads the value that this segment begins with.
+  bool used(uint32_t segment) const { return segments_[segment].used; }
+
+  bool reachable(uint32_t block) const { return reachable_[block]; }
+  /// Slots of this frame, scratch slots included; a callee's frame begins kLinkSlots above.
+  uint32_t frame_slots() const { return frame_slots_; }
+  uint32_t scratch() const { return scratch_; }
+
+  /// What is live at the beginning of `block`: pairs of register and segment.
+  struct Live {
+    uint32_t reg, segment;
+  };
+  std::span<const Live> live_in(uint32_t block) const {
+    return {live_in_.data() + live_in_begin_[block], live_in_begin_[block + 1] - live_in_begin_[block]};
+  }
+
+ private:
+  struct Segment {
+    uint32_t reg;
+    int32_t begin, end;  // positions: 2 i + 1 for what instruction i defines, up to its last use at 2 i + 1
+    uint32_t web;        // first: parent in the union of webs; later: the web's number
+    float weight;
+    bool used;
+  };
+
+  void find_reachable();
+  void find_globals();
+  void solve_liveness();
+  void build_segments();
+  void join_webs();
+  bool assign();
+
+  template <class Fn>
+  void for_successors(uint32_t block, Fn fn) const;
+  template <class Fn>
+  void for_uses(Inst& x, Fn fn);
+  uint32_t find(uint32_t segment);
+  uint32_t new_segment(uint32_t reg, int32_t end);
+  int32_t block_end(uint32_t block) const {
+    return block + 1 < f_->blocks.size() ? static_cast<int32_t>(f_->blocks[block + 1].begin)
+                                         : static_cast<int32_t>(f_->code.size());
+  }
+  /// Callee slots are not allocated: a call's results and stack arguments are where the convention says.
+  bool tracked(uint32_t reg) const {
+    Place p = f_->regs[reg].place;
+    return p == Place::any || p == Place::reg;
+  }
+
+  Function* f_ = nullptr;
+  std::vector<uint8_t> reachable_;
+  std::vector<uint32_t> worklist_;
+  std::vector<uint32_t> seen_in_;      // per register: block + 1 it was met in
+  std::vector<uint32_t> global_;       // per register: its number among those live across blocks, or kNone
+  std::vector<uint32_t> globals_;      // the other way round
+  uint32_t words_ = 0;
+  std::vector<uint64_t> use_, def_, in_, out_;
+  std::vector<Segment> segments_;
+  std::vector<uint32_t> current_;      // per register: its open segment
+  std::vector<Live> live_in_, live_out_;
+  std::vector<uint32_t> live_in_begin_, live_out_begin_;
+  std::vector<uint32_t> touched_;
+  // Webs.
+  struct Web {
+    float priority;
+    float weight;
+    uint32_t length;
+    uint32_t first, count;  // segments, in members_
+    int8_t hint;
+  };
+  std::vector<Web> webs_;
+  std::vector<uint32_t> members_;
+  std::vector<Operand> places_;        // per web
+  std::vector<uint32_t> order_;
+  std::vector<uint64_t> busy_[2][4];   // per register file and register: bit per position
+  struct Friend {
+    uint32_t web, other;
+  };
+  std::vector<Friend> friends_;        // webs that a move joins, by web
+  std::vector<uint32_t> home_;         // per register: its slot, or kNone
+  uint32_t next_slot_ = 0, scratch_ = 0, frame_slots_ = 0;
+};
+
+inline constexpr uint32_t kScratchSlots = 10;
+
+}  // namespace vmrun::interp::ir
