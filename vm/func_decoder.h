@@ -61,6 +61,7 @@ class FuncDecoder : public FuncDecoderBase {
   struct Control : Consumer::Control {
     ControlKind kind = ControlKind::block;
     bool reachable = true;     // was the code reachable where the frame begins
+    bool outer_polymorphic = false;
     uint32_t height = 0;       // operands below the frame's own, parameters excluded
     uint32_t init_height = 0;  // of set_in_frame_
     std::span<const ValType> params, results;
@@ -121,7 +122,7 @@ class FuncDecoder : public FuncDecoderBase {
     return scratch_.data();
   }
 
-  /// Checks that the top operands match `types`; in dead code the missing ones appear. With `retype`, they take on
+  /// Checks that the top operands match `types`; behind an unconditional branch the missing ones appear. With `retype`, they take on
   /// these types.
   [[gnu::always_inline]] bool check(const ValType* types, size_t n, bool retype = false) {
     if constexpr (kValidate) {
@@ -138,7 +139,8 @@ class FuncDecoder : public FuncDecoderBase {
   bool check(std::span<const ValType> types, bool retype = false) { return check(types.data(), types.size(), retype); }
   bool check1(ValType type) { return check(&type, 1); }
   [[gnu::noinline]] bool check_slow(const ValType* types, size_t n, bool retype);
-  /// Makes sure of `n` operands in the frame: in dead code those that lack appear, of unknown type.
+  /// Makes sure of `n` operands in the frame: behind an unconditional branch those that lack appear, of
+  /// unknown type.
   bool need_operands(size_t n, ValType for_message);
   /// The top operand must be a reference, which stays.
   bool need_ref();
@@ -152,6 +154,7 @@ class FuncDecoder : public FuncDecoderBase {
   void end_of_path() {  // the code that follows is unreachable
     sp_ = floor_;
     reachable_ = false;
+    polymorphic_ = true;
     if constexpr (!kValidate) skip_dead_code();
   }
   bool check_fallthrough(const Control& c);
@@ -222,6 +225,8 @@ class FuncDecoder : public FuncDecoderBase {
   bool general(Op op, const Immediate& imm, std::initializer_list<ValType> params,
                std::initializer_list<ValType> results);
   bool general(Op op, const Immediate& imm, std::span<const ValType> params, std::span<const ValType> results);
+  bool check_data(uint32_t index);
+  bool check_elem(uint32_t index);
   bool do_table(Op op);
   bool do_bulk(Op op);
   bool do_ref(Op op);

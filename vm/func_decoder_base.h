@@ -119,6 +119,7 @@ class FuncDecoderBase {
   const uint8_t* end_ = nullptr;  // of the body
   const uint8_t* op_ = nullptr;   // the current instruction
   bool reachable_ = true;
+  bool polymorphic_ = false;  // the innermost frame's stack has any operands that are asked for: its end is cut off
   bool has_uninitialized_ = false;  // some local has no default value
   uint32_t func_index_ = 0;
   std::vector<ValType> locals_;

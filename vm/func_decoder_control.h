@@ -11,7 +11,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::need_operands(size_t n, Val
   if constexpr (kValidate) {
     size_t available = static_cast<size_t>(sp_ - floor_);
     if (available < n) [[unlikely]] {
-      if (reachable_) return missing_operand(for_message);
+      if (!polymorphic_) return missing_operand(for_message);
       size_t missing = n - available;
       ensure(missing);
       std::move_backward(floor_, sp_, sp_ + missing);
@@ -49,6 +49,8 @@ VMRUN_DECODER void FuncDecoder<Consumer, kValidate>::push_control(ControlKind ki
   Control& c = controls_.emplace_back();
   c.kind = kind;
   c.reachable = reachable_;
+  c.outer_polymorphic = polymorphic_;
+  polymorphic_ = false;
   c.params = type.params;
   c.results = type.results;
   floor_ = sp_ - type.params.size();
@@ -77,6 +79,7 @@ VMRUN_DECODER void FuncDecoder<Consumer, kValidate>::restart_frame(Control& c, C
   undo_local_init(c.init_height);
   c.kind = kind;
   reachable_ = c.reachable;
+  polymorphic_ = false;
   sp_ = floor_;
   push_types(types, values);
 }
@@ -85,6 +88,7 @@ VMRUN_DECODER void FuncDecoder<Consumer, kValidate>::pop_control(const Value* re
   Control& c = controls_.back();
   undo_local_init(c.init_height);
   reachable_ = c.reachable;
+  polymorphic_ = c.outer_polymorphic;
   sp_ = floor_;
   std::span<const ValType> types = c.results;
   controls_.pop_back();

@@ -188,8 +188,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::read_memarg(uint32_t natura
   if constexpr (kValidate) {
     if (out.memory >= module_.memories.size()) [[unlikely]] return unknown("memory", out.memory);
     if (out.align > natural) [[unlikely]]
-      return out.align >= 32 ? malformed("malformed memop flags")
-                             : invalid("alignment must not be larger than natural");
+      return invalid("alignment must not be larger than natural");
     if (atomic && out.align != natural) return invalid("atomic alignment must be natural");
     if (out.offset >> 32 != 0 && !module_.memories[out.memory].limits.is64) [[unlikely]]
       return invalid("offset out of range");
@@ -209,6 +208,17 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::read_table(uint32_t& index)
   return true;
 }
 
+VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::check_data(uint32_t index) {
+  if (kValidate && !state_->has_data_count) return malformed("data count section required");
+  if (kValidate && index >= module_.datas.size()) return unknown("data segment", index);
+  return true;
+}
+
+VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::check_elem(uint32_t index) {
+  if (kValidate && index >= module_.elems.size()) return unknown("elem segment", index);
+  return true;
+}
+
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_table(Op op) {
   Immediate imm;
   if (!read_table(imm.index)) return false;
@@ -224,25 +234,14 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_table(Op op) {
 
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_bulk(Op op) {
   Immediate imm;
-  auto read_data = [&] {
-    if (!u32(imm.index)) return false;
-    if (kValidate && !state_->has_data_count) return malformed("data count section required");
-    if (kValidate && imm.index >= module_.datas.size()) return unknown("data segment", imm.index);
-    return true;
-  };
-  auto read_elem = [&] {
-    if (!u32(imm.index)) return false;
-    if (kValidate && imm.index >= module_.elems.size()) return unknown("elem segment", imm.index);
-    return true;
-  };
   switch (op) {
     case Op::memory_init: {
       uint32_t memory;
-      if (!read_data() || !read_memory(memory)) return false;
+      if (!u32(imm.index) || !read_memory(memory) || !check_data(imm.index)) return false;
       imm.mem.memory = memory;
       return general(op, imm, {memory_address(memory), kI32, kI32}, {});
     }
-    case Op::data_drop: return read_data() && general(op, imm, {}, {});
+    case Op::data_drop: return u32(imm.index) && check_data(imm.index) && general(op, imm, {}, {});
     case Op::memory_copy: {
       uint32_t to, from;
       if (!read_memory(to) || !read_memory(from)) return false;
@@ -252,11 +251,11 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_bulk(Op op) {
       return general(op, imm, {a, b, a == kI64 ? b : a}, {});
     }
     case Op::table_init:
-      if (!read_elem() || !read_table(imm.index2)) return false;
+      if (!u32(imm.index) || !read_table(imm.index2) || !check_elem(imm.index)) return false;
       if (kValidate && !registry_.matches(module_.elems[imm.index].type, module_.tables[imm.index2].type.elem))
         return mismatch(module_.tables[imm.index2].type.elem, module_.elems[imm.index].type);
       return general(op, imm, {table_address(imm.index2), kI32, kI32}, {});
-    case Op::elem_drop: return read_elem() && general(op, imm, {}, {});
+    case Op::elem_drop: return u32(imm.index) && check_elem(imm.index) && general(op, imm, {}, {});
     default: {  // table.copy
       if (!read_table(imm.index) || !read_table(imm.index2)) return false;
       if (kValidate &&

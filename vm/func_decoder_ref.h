@@ -158,11 +158,10 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_array_bulk(Op op) {
   if (!u32(imm.index2)) return false;
   if constexpr (kValidate) {
     if (op == Op::array_new_data || op == Op::array_init_data) {
-      if (!state_->has_data_count) return malformed("data count section required");
-      if (imm.index2 >= module_.datas.size()) return unknown("data segment", imm.index2);
+      if (!check_data(imm.index2)) return false;
       if (elem.type.is_ref()) return invalid("array type is not numeric or vector");
     } else {
-      if (imm.index2 >= module_.elems.size()) return unknown("elem segment", imm.index2);
+      if (!check_elem(imm.index2)) return false;
       if (!registry_.matches(module_.elems[imm.index2].type, elem.type) || elem.packed)
         return mismatch(elem.type, module_.elems[imm.index2].type);
     }

@@ -14,6 +14,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::decode(uint32_t func_index)
   p_ = op_ = image_ + decl.body.begin;
   end_ = image_ + decl.body.end;
   reachable_ = true;
+  polymorphic_ = false;
   sp_ = floor_ = stack_.get();
   controls_.clear();
   set_in_frame_.clear();
@@ -32,6 +33,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::decode_constant(const uint8
   p_ = op_ = begin;
   end_ = end;
   reachable_ = true;
+  polymorphic_ = false;
   sp_ = floor_ = stack_.get();
   controls_.clear();
   locals_.clear();

@@ -182,7 +182,8 @@ bool ModuleDecoder::limits(Reader& r, uint8_t flags, Limits& out) {
 bool ModuleDecoder::table_type(Reader& r, TableType& out) {
   uint64_t at = r.offset();
   uint8_t flags;
-  if (!read_ref_type(r, {m_.types}, out.elem) || !note_type(r, out.elem, at)) return false;
+  if (!read_ref_type(r, {m_.types}, out.elem)) return false;
+  if (out.elem != kFuncRef && !note_type(r, out.elem, at)) return false;  // tables always had functions
   at = r.offset();
   if (!r.u8(flags)) return false;
   if (flags > 7 || (flags & 2)) return r.malformed("malformed limits flags", at);
@@ -206,7 +207,7 @@ bool ModuleDecoder::memory_type(Reader& r, MemoryType& out) {
     uint32_t log2;
     uint64_t log2_at = r.offset();
     if (!use(r, Feature::custom_page_sizes, at) || !r.u32(log2)) return false;
-    if (log2 >= 64) return r.malformed("malformed custom page size", log2_at);
+    if (log2 >= 64) return r.malformed("invalid custom page size", log2_at);
     if (log2 != 0 && log2 != 16) return r.invalid("invalid custom page size", log2_at);
     out.page_log2 = static_cast<uint8_t>(log2);
   }
@@ -266,6 +267,7 @@ bool ModuleDecoder::import_section(Reader& r, uint32_t& items) {
       case ExternKind::table:
         import.index = m_.imported_tables++;
         if (!table_type(r, m_.tables.emplace_back().type)) return false;
+        if (m_.tables.size() == 2 && !use(r, Feature::reference_types, at)) return false;
         break;
       case ExternKind::memory:
         import.index = m_.imported_memories++;

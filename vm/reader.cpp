@@ -17,7 +17,8 @@ bool Reader::fail(ErrorKind kind, std::string message, uint64_t offset) {
 bool Reader::count(uint32_t& out, uint32_t limit, const char* what) {
   uint64_t at = offset();
   if (!u32(out)) return false;
-  if (out > remaining()) return malformed("unexpected end", at);
+  if (out > remaining())
+    return malformed("unexpected end of section or function: " + std::to_string(out) + " " + what, at);
   if (out > limit) {
     return fail(ErrorKind::Limit,
                 std::to_string(out) + " " + what + ": more than the limit of " + std::to_string(limit), at);
@@ -30,7 +31,7 @@ bool Reader::name(std::string_view& out) {
   const uint8_t* begin;
   uint64_t at = offset();
   if (!u32(size)) return false;
-  if (size > remaining()) return malformed("unexpected end", at);
+  if (size > remaining()) return malformed("unexpected end: length out of bounds", at);
   bytes(size, begin);
   out = {reinterpret_cast<const char*>(begin), size};
   return is_utf8(out) || malformed("malformed UTF-8 encoding", offset_of(begin));

@@ -23,7 +23,7 @@ enum class LebStatus : uint8_t { ok, unexpected_end, too_long, too_large };
 constexpr const char* leb_message(LebStatus status) {
   switch (status) {
     case LebStatus::ok: break;
-    case LebStatus::unexpected_end: return "unexpected end";
+    case LebStatus::unexpected_end: return "unexpected end of section or function";
     case LebStatus::too_long: return "integer representation too long";
     case LebStatus::too_large: return "integer too large";
   }
@@ -133,7 +133,7 @@ class Reader {
     LebStatus status = read_leb<T, kBits>(p_, end_, out);
     return status == LebStatus::ok || malformed(leb_message(status), offset_of(start));
   }
-  bool end_error() { return malformed("unexpected end", offset()); }
+  bool end_error() { return malformed(leb_message(LebStatus::unexpected_end), offset()); }
 
   const uint8_t* image_;
   const uint8_t* p_;
