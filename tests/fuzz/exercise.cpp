@@ -1,0 +1,279 @@
+// Rules of the watchdog: the thread that exercises sets store and deadline under the lock; the watchdog thread
+// interrupts the store under the same lock, so that the store cannot die meanwhile.
+#include "exercise.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdio>
+#include <cstring>
+#include <mutex>
+#include <random>
+#include <thread>
+
+namespace vmrun::test {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Interrupts a store when its time is up, and again until it is released: one interrupt ends one call.
+class Watchdog {
+ public:
+  Watchdog() : thread_([this](std::stop_token stop) { run(stop); }) {}
+
+  void watch(Store& store, Clock::time_point deadline) {
+    std::lock_guard lock(mutex_);
+    store_ = &store;
+    deadline_ = deadline;
+    changed_.notify_all();
+  }
+  void release() {
+    std::lock_guard lock(mutex_);
+    store_ = nullptr;
+  }
+
+ private:
+  void run(std::stop_token stop) {
+    std::unique_lock lock(mutex_);
+    while (!stop.stop_requested()) {
+      if (store_ == nullptr) {
+        changed_.wait(lock, stop, [&] { return store_ != nullptr; });
+        continue;
+      }
+      changed_.wait_until(lock, stop, deadline_, [] { return false; });
+      if (store_ != nullptr && Clock::now() >= deadline_) {
+        store_->interrupt();
+        deadline_ = Clock::now() + std::chrono::milliseconds(20);
+      }
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  Store* store_ = nullptr;
+  Clock::time_point deadline_;
+  std::jthread thread_;  // last: it uses the others
+};
+
+std::string hex(uint64_t value) {
+  char text[20];
+  std::snprintf(text, sizeof text, "%llx", static_cast<unsigned long long>(value));
+  return text;
+}
+
+std::string describe(const Val& value) {
+  switch (value.kind()) {
+    case ValKind::I32:
+      return "i32:" + hex(static_cast<uint32_t>(value.as_i32()));
+    case ValKind::I64:
+      return "i64:" + hex(static_cast<uint64_t>(value.as_i64()));
+    case ValKind::F32:
+      return value.as_f32() != value.as_f32() ? "f32:nan" : "f32:" + hex(value.f32_bits());
+    case ValKind::F64:
+      return value.as_f64() != value.as_f64() ? "f64:nan" : "f64:" + hex(value.f64_bits());
+    case ValKind::V128:
+      return "v128:" + hex(value.as_v128().hi) + "," + hex(value.as_v128().lo);
+    case ValKind::Ref:
+      break;
+  }
+  return value.is_null() ? "null" : "ref";
+}
+
+uint64_t hash(std::span<const std::byte> bytes) {
+  uint64_t h = 14695981039346656037u;
+  while (bytes.size() >= 8) {
+    uint64_t word;
+    std::memcpy(&word, bytes.data(), 8);
+    h = (h ^ word) * 1099511628211u;
+    h ^= h >> 29;
+    bytes = bytes.subspan(8);
+  }
+  for (std::byte b : bytes) h = (h ^ static_cast<uint64_t>(b)) * 1099511628211u;
+  return h;
+}
+
+/// Values of any type that are apt to matter.
+class Arguments {
+ public:
+  explicit Arguments(uint64_t seed) : random_(seed) {}
+  Val make(ValType type) {
+    static constexpr uint64_t kEdges[] = {0,
+                                          1,
+                                          2,
+                                          3,
+                                          31,
+                                          32,
+                                          63,
+                                          64,
+                                          0x7f,
+                                          0x80,
+                                          0xff,
+                                          0x7fff,
+                                          0xffff,
+                                          0x7fffffff,
+                                          0x80000000u,
+                                          0xffffffffu,
+                                          0x7fffffffffffffffu,
+                                          0x8000000000000000u,
+                                          0xffffffffffffffffu};
+    uint64_t bits = random_() % 3 == 0 ? random_() : kEdges[random_() % std::size(kEdges)];
+    switch (type.kind()) {
+      case ValKind::I32:
+        return Val::i32(static_cast<int32_t>(bits));
+      case ValKind::I64:
+        return Val::i64(static_cast<int64_t>(bits));
+      case ValKind::F32:
+        return Val::f32(static_cast<float>(static_cast<int64_t>(bits)) / 4);
+      case ValKind::F64:
+        return Val::f64(static_cast<double>(static_cast<int64_t>(bits)) / 4);
+      case ValKind::V128:
+        return Val::v128({bits, random_()});
+      case ValKind::Ref:
+        break;
+    }
+    return Val::zero(type);
+  }
+
+ private:
+  std::mt19937_64 random_;
+};
+
+class Run {
+ public:
+  Run(const Module& module, const ExerciseOptions& options)
+      : module_(module), store_(module.engine(), limits(options)), arguments_(options.seed) {}
+
+  Trace trace;
+
+  void go(Watchdog& watchdog, std::chrono::milliseconds time) {
+    watchdog.watch(store_, Clock::now() + time);
+    instantiate_and_call();
+    watchdog.release();
+  }
+
+ private:
+  static StoreLimits limits(const ExerciseOptions& options) {
+    StoreLimits limits;
+    limits.memory_bytes = options.memory_bytes;
+    limits.table_elements = 100'000;
+    limits.stack_bytes = options.stack_bytes;
+    limits.host_depth = 20;
+    return limits;
+  }
+
+  void say(std::string line) {
+    // Enough to find a difference; a guest that logs in a loop must not fill the host's memory.
+    if (trace.lines.size() < 20'000) trace.lines.push_back(std::move(line));
+  }
+
+  /// What an import of that type gets; a function writes its arguments down and returns zeros.
+  Result<Extern> make_import(const ImportType& import) {
+    if (const FuncType* type = import.type.func()) {
+      return Extern(Func::create(store_, *type,
+                                 [this, name = import.name, type = *type](Caller&, std::span<const Val> args,
+                                                                          std::span<Val> results) -> Result<void> {
+                                   std::string line = "import " + name;
+                                   for (const Val& arg : args) line += " " + describe(arg);
+                                   say(std::move(line));
+                                   for (size_t i = 0; i < results.size(); ++i) results[i] = Val::zero(type.results[i]);
+                                   return {};
+                                 }));
+    }
+    if (const MemoryType* type = import.type.memory()) return wrap(Memory::create(store_, *type));
+    if (const TableType* type = import.type.table())
+      return wrap(Table::create(store_, *type, Val::zero(type->element)));
+    if (const GlobalType* type = import.type.global())
+      return wrap(Global::create(store_, *type, Val::zero(type->type)));
+    return wrap(Tag::create(store_, *import.type.tag()));
+  }
+  template <class T>
+  static Result<Extern> wrap(Result<T> made) {
+    if (!made) return std::move(made).error();
+    return Extern(*made);
+  }
+
+  /// Writes an error down. True when the rest of the run depends on time or on sizes and says nothing.
+  bool failed(const std::string& what, const Error& error) {
+    bool cut = error.kind == ErrorKind::Limit ||
+               (error.kind == ErrorKind::Trap &&
+                (error.trap == TrapCode::Interrupted || error.trap == TrapCode::StackOverflow ||
+                 error.trap == TrapCode::OutOfMemory));
+    if (cut) {
+      trace.cut = true;
+      return true;
+    }
+    say(what + ": " + std::string(to_string(error.kind)) +
+        (error.kind == ErrorKind::Trap ? ": " + std::string(trap_message(error.trap)) : ""));
+    return false;
+  }
+
+  void instantiate_and_call() {
+    std::vector<Extern> imports;
+    for (const ImportType& import : module_.imports()) {
+      Result<Extern> made = make_import(import);
+      if (!made) {
+        failed("import", made.error());
+        return;
+      }
+      imports.push_back(*made);
+    }
+    Result<Instance> instance = Instance::instantiate(store_, module_, imports);
+    if (!instance) {
+      failed("instantiate", instance.error());
+      return;
+    }
+    auto exports = instance->exports();
+    size_t calls = 0;
+    for (const auto& [name, item] : exports) {
+      const Func* func = item.func();
+      if (func == nullptr || ++calls > 200) continue;
+      FuncType type = func->type();
+      std::vector<Val> args;
+      bool callable = true;
+      for (ValType param : type.params) {
+        callable &= !param.is_ref() || param.nullable();
+        args.push_back(arguments_.make(param));
+      }
+      if (!callable) continue;
+      Result<std::vector<Val>> results = func->call(args);
+      if (!results) {
+        if (failed(std::string(name), results.error())) return;
+        continue;
+      }
+      std::string line = std::string(name) + ":";
+      for (const Val& value : *results) line += " " + describe(value);
+      say(std::move(line));
+    }
+    for (const auto& [name, item] : exports) {
+      if (const Global* global = item.global()) say("global " + std::string(name) + " " + describe(global->get()));
+      if (const Memory* memory = item.memory())
+        say("memory " + std::string(name) + " " + hex(memory->size_bytes()) + " " + hex(hash(memory->data())));
+    }
+  }
+
+  const Module& module_;
+  Store store_;
+  Arguments arguments_;
+};
+
+}  // namespace
+
+Trace exercise(const Module& module, const ExerciseOptions& options) {
+  static Watchdog watchdog;
+  Run run(module, options);
+  run.go(watchdog, options.time);
+  return std::move(run.trace);
+}
+
+std::string difference(const Trace& a, const Trace& b) {
+  size_t common = std::min(a.lines.size(), b.lines.size());
+  for (size_t i = 0; i < common; ++i)
+    if (a.lines[i] != b.lines[i]) return "line " + std::to_string(i) + ": " + a.lines[i] + " | " + b.lines[i];
+  if (a.lines.size() == b.lines.size()) return {};
+  const Trace& shorter = a.lines.size() < b.lines.size() ? a : b;
+  if (shorter.cut) return {};
+  const Trace& longer = &shorter == &a ? b : a;
+  return "line " + std::to_string(common) + ": " +
+         (&shorter == &a ? "(nothing) | " + longer.lines[common] : longer.lines[common] + " | (nothing)");
+}
+
+}  // namespace vmrun::test

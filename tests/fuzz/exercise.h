@@ -1,0 +1,36 @@
+// Runs whatever a module offers, within limits, and writes down what could be seen of it: for fuzzing, and for
+// comparing one way of executing with another.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "vmrun/vmrun.h"
+
+namespace vmrun::test {
+
+/// What was seen, one event a line: calls of imports, results, traps, and at the end exported globals and memories.
+/// NaNs are written as "nan" and references as "null" or "ref", because nothing prescribes their bits.
+struct Trace {
+  std::vector<std::string> lines;
+  /// Set when the run ended for a reason that depends on time or on the size of frames (an interrupt, a stack overflow,
+  /// a resource limit): the lines up to there still count.
+  bool cut = false;
+};
+
+struct ExerciseOptions {
+  uint64_t seed = 0;                     // of the arguments that exports are called with
+  std::chrono::milliseconds time{1000};  // for the whole module; then it is interrupted
+  uint64_t memory_bytes = 64u << 20;
+  uint64_t stack_bytes = 1u << 20;
+};
+
+/// Instantiates `module` with imports made to measure, and calls every exported function once.
+Trace exercise(const Module& module, const ExerciseOptions& options);
+
+/// Where two traces of the same module part, for people; empty when they agree.
+std::string difference(const Trace& a, const Trace& b);
+
+}  // namespace vmrun::test
