@@ -52,7 +52,7 @@ static uint64_t one_round(uint32_t seed) {
 }
 
 int main(int argc, char** argv) {
-  long rounds = guest_scaled(argc, argv, 25);
+  long rounds = guest_scaled(argc, argv, 30);
   uint64_t hash = 0;
   for (long i = 0; i < rounds; i++) hash = guest_mix(hash, one_round((uint32_t)i));
   guest_report("arrays", hash);

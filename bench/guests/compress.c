@@ -171,7 +171,7 @@ static int decompress(uint8_t* in, uint8_t* out) {
 }
 
 int main(int argc, char** argv) {
-  long rounds = guest_scaled(argc, argv, 9);
+  long rounds = guest_scaled(argc, argv, 32);
   static uint8_t input[kInput], packed[2 * kInput + 1024], output[kInput + kMaxMatch];
   uint64_t seed = 6, hash = 0;
   for (long round = 0; round < rounds; round++) {

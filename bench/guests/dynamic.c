@@ -87,7 +87,7 @@ static int all_paths(uint64_t seed) {
 }
 
 int main(int argc, char** argv) {
-  long rounds = guest_scaled(argc, argv, 12);
+  long rounds = guest_scaled(argc, argv, 24);
   uint64_t seed = 1, hash = 0;
   for (long round = 0; round < rounds; round++) {
     for (int i = 0; i < kLength; i++) {

@@ -61,7 +61,7 @@ static void transform(Complex* a, int inverse) {
 }
 
 int main(int argc, char** argv) {
-  long rounds = guest_scaled(argc, argv, 170);
+  long rounds = guest_scaled(argc, argv, 560);
   static Complex a[kSize], b[kSize];
   make_roots();
   uint64_t seed = 7;

@@ -104,7 +104,7 @@ static uint64_t digits_of_e(int terms) {
 }
 
 int main(int argc, char** argv) {
-  long rounds = guest_scaled(argc, argv, 20);
+  long rounds = guest_scaled(argc, argv, 64);
   uint64_t hash = 0, seed = 4;
   for (long i = 0; i < rounds; i++) {
     int primes = 0;

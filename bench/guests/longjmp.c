@@ -7,8 +7,9 @@ static jmp_buf top, inner;
 
 __attribute__((noinline)) static int dig(int depth, uint32_t choice) {
   if (depth > 0) return dig(depth - 1, choice * 2654435761u) + 1;
-  if ((choice & 7) == 0) longjmp(top, 1 + (int)(choice >> 8 & 7));
-  if ((choice & 7) == 1) longjmp(inner, 1 + (int)(choice >> 4 & 15));
+  for (int i = 0; i < 40; i++) choice = (choice ^ choice >> 15) * 2246822519u + (uint32_t)i;
+  if ((choice & 63) == 0) longjmp(top, 1 + (int)(choice >> 8 & 7));
+  if ((choice & 63) == 1) longjmp(inner, 1 + (int)(choice >> 4 & 15));
   return (int)(choice & 3);
 }
 
@@ -24,7 +25,7 @@ __attribute__((noinline)) static int attempt(uint32_t choice) {
 }
 
 int main(int argc, char** argv) {
-  long rounds = guest_scaled(argc, argv, 2000000);
+  long rounds = guest_scaled(argc, argv, 3000000);
   uint64_t seed = 31;
   volatile uint64_t hash = 0;
   for (long i = 0; i < rounds; i++) {

@@ -15,7 +15,7 @@ static int escape(double x, double y, double cx, double cy) {
 }
 
 int main(int argc, char** argv) {
-  long frames = guest_scaled(argc, argv, 10);
+  long frames = guest_scaled(argc, argv, 5);
   uint64_t hash = 0;
   for (long f = 0; f < frames; f++) {
     double zoom = 1.0 / (1 + 0.3 * (double)f);

@@ -66,7 +66,7 @@ static double eliminate(void) {
 }
 
 int main(int argc, char** argv) {
-  long rounds = guest_scaled(argc, argv, 30);
+  long rounds = guest_scaled(argc, argv, 40);
   uint64_t seed = 3, hash = 0;
   for (int i = 0; i < kSize; i++) {
     for (int j = 0; j < kSize; j++) {

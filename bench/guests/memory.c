@@ -25,7 +25,7 @@ static uint64_t repack(const Record* in, uint8_t* out, int n) {
 }
 
 int main(int argc, char** argv) {
-  long rounds = guest_scaled(argc, argv, 110);
+  long rounds = guest_scaled(argc, argv, 330);
   uint64_t seed = 8, hash = 0;
   for (int i = 0; i < kSize; i += 8) {
     uint64_t r = guest_random(&seed);

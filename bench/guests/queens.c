@@ -22,7 +22,7 @@ static uint32_t ackermann(uint32_t m, uint32_t n) {
 }
 
 int main(int argc, char** argv) {
-  long rounds = guest_scaled(argc, argv, 12);
+  long rounds = guest_scaled(argc, argv, 900);
   uint64_t hash = 0;
   volatile int size = 10;
   for (long i = 0; i < rounds; i++) {

@@ -60,7 +60,7 @@ Vec trace(const std::vector<Sphere>& scene, Vec from, Vec direction, int depth) 
 }  // namespace
 
 int main(int argc, char** argv) {
-  long frames = guest_scaled(argc, argv, 16);
+  long frames = guest_scaled(argc, argv, 110);
   constexpr int kSide = 160;
   uint64_t seed = 1234, hash = 0;
   std::vector<Sphere> scene;

@@ -95,7 +95,7 @@ static void transpose(void) {
 }
 
 int main(int argc, char** argv) {
-  long rounds = guest_scaled(argc, argv, 1600);
+  long rounds = guest_scaled(argc, argv, 3500);
   uint64_t seed = 77, hash = 0;
   for (int i = 0; i < kBytes; i++) {
     uint64_t r = guest_random(&seed);

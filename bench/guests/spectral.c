@@ -58,7 +58,7 @@ static double solve(int steps) {
 }
 
 int main(int argc, char** argv) {
-  long rounds = guest_scaled(argc, argv, 60);
+  long rounds = guest_scaled(argc, argv, 150);
   static double u[kSize], v[kSize], t[kSize];
   for (int i = 0; i < kSize; i++) u[i] = 1;
   double answer = 0, solved = 0;

@@ -67,7 +67,7 @@ static int match(const char* pattern, const char* text) {
 }
 
 int main(int argc, char** argv) {
-  long rounds = guest_scaled(argc, argv, 3);
+  long rounds = guest_scaled(argc, argv, 12);
   static const char* const patterns[] = {"a*b?.*c+d", ".*ab.*ba.*", "a?a?a?a?a?aaaaa", "(x.)*y+", ".*a.*b.*c.*d.*"};
   uint64_t seed = 3, hash = 0;
   for (long round = 0; round < rounds; round++) {

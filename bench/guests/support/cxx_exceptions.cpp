@@ -29,7 +29,7 @@ class CatchableType : public std::type_info {
 
 struct Exception {
   const std::type_info* type;
-  void (*destructor)(void*);
+  void* (*destructor)(void*);  // destructors return their object in this ABI
   Exception* next_caught;
   void* adjusted;  // the object as the matching clause sees it
   int handlers;    // catch blocks it is in; negative while rethrown from them
@@ -135,7 +135,7 @@ void* __cxa_allocate_exception(size_t size) noexcept {
 
 void __cxa_free_exception(void* object) noexcept { std::free(header_of(object)); }
 
-[[noreturn]] void __cxa_throw(void* object, std::type_info* type, void (*destructor)(void*)) {
+[[noreturn]] void __cxa_throw(void* object, std::type_info* type, void* (*destructor)(void*)) {
   Exception* e = header_of(object);
   e->type = type;
   e->destructor = destructor;
