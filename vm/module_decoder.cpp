@@ -43,9 +43,9 @@ bool ModuleDecoder::run() {
   size_t size = r_.remaining();
   const uint8_t* p = r_.p();
   // A header cut short is "unexpected end" as long as what is there is right.
-  if (std::memcmp(p, kMagic, std::min<size_t>(size, 4)) != 0)
+  if (size > 0 && std::memcmp(p, kMagic, std::min<size_t>(size, 4)) != 0)
     return error_ = Error(ErrorKind::Malformed, "magic header not detected", 0), false;
-  if (size >= 4 && std::memcmp(p + 4, kVersion, std::min<size_t>(size - 4, 4)) != 0) {
+  if (size > 4 && std::memcmp(p + 4, kVersion, std::min<size_t>(size - 4, 4)) != 0) {
     bool component = size >= 8 && p[6] == 1;
     return error_ = Error(ErrorKind::Malformed,
                           component ? "unknown binary version: this is a component, not a core module"
