@@ -72,14 +72,14 @@ struct FuncType {
 struct TableType {
   ValType element = ValType::funcref();
   uint64_t min = 0;
-  std::optional<uint64_t> max;
+  std::optional<uint64_t> max = std::nullopt;
   bool is64 = false;  // indices are i64
   friend bool operator==(const TableType&, const TableType&) = default;
 };
 
 struct MemoryType {
   uint64_t min = 0;  // in pages
-  std::optional<uint64_t> max;
+  std::optional<uint64_t> max = std::nullopt;
   bool is64 = false;  // addresses are i64
   bool shared = false;
   uint8_t page_log2 = 16;  // 16, or 0 with custom page sizes
