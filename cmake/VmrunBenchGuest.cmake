@@ -32,7 +32,7 @@ function(vmrun_bench_guest name)
   add_custom_command(
     OUTPUT ${image}
     COMMAND ${CMAKE_C_COMPILER} --target=wasm32-wasi --sysroot=/usr --no-wasm-opt -Wno-deprecated ${VMRUN_BENCH_FLAGS} ${ARG_FLAGS}
-            ${ARG_WASM_FLAGS} ${ARG_SOURCES} ${ARG_WASM_SOURCES} ${wasm_libraries} -Wl,--strip-debug -o ${image}
+            ${ARG_WASM_FLAGS} ${ARG_SOURCES} ${ARG_WASM_SOURCES} ${wasm_libraries} -Wl,--strip-debug,--compress-relocations -o ${image}
     DEPENDS ${ARG_SOURCES} ${ARG_WASM_SOURCES} ${support}
     COMMENT "Guest ${name}.wasm" VERBATIM)
   add_custom_command(

@@ -45,7 +45,7 @@ def first_line(command):
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     text = (out.stdout or out.stderr).strip()
-    return text.splitlines()[0] if text else "unknown"
+    return text.splitlines()[0] if text and out.returncode == 0 and "sage" not in text[:8] else "unknown"
 
 
 def mapped(job):
@@ -120,7 +120,7 @@ def all_engines():
         Wasmtime("wasmtime-interp", "wasmtime", "Pulley, an interpreter",
                  wasmtime + ["-C", "cache=n", "--target", "pulley64"], cache="off"),
         Wasm3("wasm3", "wasm3", "an interpreter"),
-        Iwasm("iwasm", "iwasm", "WAMR", ["--stack-size=8388608", "--heap-size=0"]),
+        Iwasm("iwasm", "iwasm", "WAMR", ["--stack-size=1048576"]),
     ]
 
 
