@@ -6,7 +6,7 @@
 #include "engine/convert.h"
 #include "engine/engine_impl.h"
 #include "interp/interp.h"
-#include "vm/disassemble.h"
+#include "vm/disasm.h"
 #include "vm/image.h"
 #include "vm/module.h"
 
@@ -25,8 +25,14 @@ vm::Effort to_vm(Effort effort) {
   return vm::Effort::automatic;
 }
 
+/// With the text format's abbreviations, and the module's own type indices.
+std::string type_name(const vm::Module& module, vm::ValType type) {
+  const bool concrete = type.is_ref() && type.heap().is_concrete();
+  return concrete ? module.type_name(type) : engine::to_public(type).to_string();
+}
+
 std::string field_text(const vm::Module& module, const vm::FieldType& field) {
-  const std::string type = field.packed != 0 ? "i" + std::to_string(field.packed) : module.type_name(field.type);
+  const std::string type = field.packed != 0 ? "i" + std::to_string(field.packed) : type_name(module, field.type);
   return field.mutable_ ? "(mut " + type + ")" : type;
 }
 
@@ -38,12 +44,12 @@ std::string type_text(const vm::Module& module, const vm::TypeDef& def) {
       text = "(func";
       if (!def.func.params.empty()) {
         text += " (param";
-        for (vm::ValType type : def.func.params) text += " " + module.type_name(type);
+        for (vm::ValType type : def.func.params) text += " " + type_name(module, type);
         text += ")";
       }
       if (!def.func.results.empty()) {
         text += " (result";
-        for (vm::ValType type : def.func.results) text += " " + module.type_name(type);
+        for (vm::ValType type : def.func.results) text += " " + type_name(module, type);
         text += ")";
       }
       text += ")";
@@ -206,8 +212,8 @@ Result<std::vector<DisassembledInstr>> Module::disassemble(uint32_t func_index) 
     return Error(ErrorKind::Usage, "function " + std::to_string(func_index) + " has no body in this module");
   }
   std::vector<DisassembledInstr> out;
-  for (vm::DisassembledOp& op : vm::disassemble(*impl_, func_index)) {
-    out.push_back({op.bytes.begin, {impl_->bytes() + op.bytes.begin, op.bytes.size()}, op.depth, std::move(op.text)});
+  for (vm::DisasmLine& line : vm::disassemble(*impl_, func_index)) {
+    out.push_back({line.offset, {impl_->bytes() + line.offset, line.size}, line.depth, std::move(line.text)});
   }
   return out;
 }

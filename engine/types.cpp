@@ -59,7 +59,39 @@ struct Printer {
 
 }  // namespace
 
-std::string ValType::to_string() const { return vm::to_string(engine::to_vm(*this)); }
+std::string ValType::to_string() const {
+  if (is_ref() && nullable()) {
+    switch (heap()) {
+      case HeapKind::Func:
+        return "funcref";
+      case HeapKind::Extern:
+        return "externref";
+      case HeapKind::Exn:
+        return "exnref";
+      case HeapKind::Any:
+        return "anyref";
+      case HeapKind::Eq:
+        return "eqref";
+      case HeapKind::I31:
+        return "i31ref";
+      case HeapKind::Struct:
+        return "structref";
+      case HeapKind::Array:
+        return "arrayref";
+      case HeapKind::None:
+        return "nullref";
+      case HeapKind::NoFunc:
+        return "nullfuncref";
+      case HeapKind::NoExtern:
+        return "nullexternref";
+      case HeapKind::NoExn:
+        return "nullexnref";
+      case HeapKind::Concrete:
+        break;
+    }
+  }
+  return vm::to_string(engine::to_vm(*this));
+}
 
 std::string FuncType::to_string() const { return list(params) + " -> " + list(results); }
 

@@ -107,8 +107,8 @@ TEST_CASE("constant expressions and segments") {
   Table table = ok(instance.table("table"));
   CHECK(ok(table.get(2)).is_null());
   CHECK(!ok(table.get(3)).is_null());
-  CHECK(table.get(4).error().kind == ErrorKind::Usage);
-  CHECK(ok(table.grow(2, Val::null(HeapKind::Func))) == 4);
+  CHECK(table.get(5).error().kind == ErrorKind::Usage);
+  CHECK(ok(table.grow(2, Val::null(HeapKind::Func))) == 5);
   CHECK(table.set(0, Val::null(HeapKind::Extern)).error().kind == ErrorKind::Usage);
 
   std::span<std::byte> data = ok(instance.memory("memory")).data();
