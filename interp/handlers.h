@@ -49,9 +49,11 @@ template <class T, int L>
 template <class T>
 [[gnu::always_inline]] inline double widen(T x) {
   if constexpr (std::is_same_v<T, float>) {
-    double d;
-    asm("" : "=x"(d) : "0"(x));
-    return d;
+    using Pair = float __attribute__((vector_size(8)));
+    asm("" : "+x"(x));  // keeps the operation scalar: on whole registers it would run on what the upper half holds
+    Pair pair;
+    pair[0] = x;
+    return __builtin_bit_cast(double, pair);
   } else {
     return static_cast<double>(x);
   }
