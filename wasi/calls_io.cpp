@@ -91,12 +91,11 @@ namespace {
 /// What getdents64 returns; the name follows, NUL-terminated.
 struct HostDirent {
   uint64_t ino;
-  int64_t off;  // the position behind this entry: our cookie
+  int64_t off;  // the position behind this entry
   uint16_t reclen;
   uint8_t type;
 };
 constexpr size_t kNameOffset = 19;
-constexpr uint64_t kUnknownPosition = ~uint64_t{0};
 
 FileType type_of_entry(uint8_t type) {
   switch (type) {
@@ -137,44 +136,64 @@ class DirentWriter {
 
 }  // namespace
 
+namespace {
+
+/// Moves the host to the entry that `cookie` stands for, or, beyond what has been read, as near as is known.
+///
+/// A cookie is the number of entries before it, not the host's position: those of common file systems are 64-bit
+/// hashes, while telldir of a 32-bit guest has 31 bits.
+Errno seek_entry(Descriptor& d, uint64_t cookie) {
+  if (cookie == 0) d.dir_positions.clear();  // asks for the directory as it is now
+  uint64_t known = std::min<uint64_t>(cookie, d.dir_positions.size());
+  if (known == d.dir_at && known != 0) return Errno::success;
+  off_t position = known == 0 ? 0 : d.dir_positions[known - 1];
+  if (int64_t r = raw([&] { return ::lseek(d.host, position, SEEK_SET); }); r < 0) return errno_of(r);
+  d.dir_at = known;
+  return Errno::success;
+}
+
+}  // namespace
+
 Errno fd_readdir(Context& cx, Mem memory, Fd fd, Buffer buffer, Cookie cookie, Out<uint32_t> bytes) {
   Descriptor* d;
   if (Errno e = need(cx, fd, rights::kFdReaddir, d); e != Errno::success) return e;
   std::byte* out = memory.at(buffer.address, buffer.length);
   if (out == nullptr) return Errno::fault;
+  if (Errno e = seek_entry(*d, cookie.value); e != Errno::success) return e;
 
-  // Cookie 0 always seeks: it asks for the directory as it is now.
-  if (cookie.value == 0 || cookie.value != d->dir_position || cookie.value == kUnknownPosition) {
-    int64_t r = raw([&] { return ::lseek(d->host, static_cast<off_t>(cookie.value), SEEK_SET); });
-    if (r < 0) return errno_of(r);
-    d->dir_position = cookie.value;
-  }
   DirentWriter writer(out, buffer.length);
+  uint64_t index = d->dir_at;
   while (!writer.full()) {
     // Guest entries are about as long as the host's, so ask for as much as fits: what is read beyond it is read again.
     alignas(8) char block[8192];
     constexpr size_t kOneEntry = 512;  // the longest name fits
     size_t want = std::clamp(writer.left(), kOneEntry, sizeof(block));
+    d->dir_at = Descriptor::kUnknownPosition;
     int64_t n = raw([&] { return ::syscall(SYS_getdents64, d->host, block, want); });
-    if (n < 0) {
-      d->dir_position = kUnknownPosition;
-      return errno_of(n);
-    }
-    if (n == 0) break;  // the end: fewer bytes than the buffer has say so
-    for (int64_t at = 0; at < n && !writer.full();) {
+    if (n < 0) return errno_of(n);
+    for (int64_t at = 0; at < n && !writer.full(); ++index) {
       HostDirent host;
       std::memcpy(&host, block + at, kNameOffset);
       const char* name = block + at + kNameOffset;
+      at += host.reclen;
+      if (index == d->dir_positions.size()) {
+        d->dir_positions.push_back(host.off);
+      } else {
+        d->dir_positions[index] = host.off;
+      }
+      if (at == n) d->dir_at = index + 1;
+      if (index < cookie.value) continue;
       GuestDirent guest{};
-      guest.next = static_cast<uint64_t>(host.off);
+      guest.next = index + 1;
       guest.ino = host.ino;
       guest.namlen = static_cast<uint32_t>(std::strlen(name));
       guest.type = static_cast<uint8_t>(type_of_entry(host.type));
       writer.put(&guest, sizeof(guest));
       writer.put(name, guest.namlen);
-      at += host.reclen;
-      // Where the host stands matters only when the guest saw all of what was read.
-      d->dir_position = at == n && !writer.full() ? guest.next : kUnknownPosition;
+    }
+    if (n == 0) {  // the end: fewer bytes than the buffer has say so
+      d->dir_at = index;
+      break;
     }
   }
   return bytes.store(memory, static_cast<uint32_t>(writer.used()));

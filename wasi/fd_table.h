@@ -19,11 +19,13 @@ struct Descriptor {
   bool read_only = false;  // beneath a read-only grant: whatever changes a file system fails with rofs
   bool preopen = false;    // announced by fd_prestat_get
   FileType type = FileType::Unknown;
-  Rights base = 0;            // what may be done with it
-  Rights inheriting = 0;      // what descriptors opened through it may have
-  uint32_t sync_flags = 0;    // the dsync, rsync, sync flags it was opened with: the host cannot report all three
-  uint64_t dir_position = 0;  // directories: the cookie at which the host's position stands
-  std::string preopen_name;   // preopens: the guest's name for it
+  Rights base = 0;          // what may be done with it
+  Rights inheriting = 0;    // what descriptors opened through it may have
+  uint32_t sync_flags = 0;  // the dsync, rsync, sync flags it was opened with: the host cannot report all three
+  static constexpr uint64_t kUnknownPosition = ~uint64_t{0};
+  uint64_t dir_at = 0;  // directories: how many entries the host's position is behind, kUnknownPosition: unknown
+  std::vector<int64_t> dir_positions;  // the host's position behind each entry read since the start
+  std::string preopen_name;            // preopens: the guest's name for it
 };
 
 /// Not thread-safe: a context serves one vCPU at a time.
