@@ -137,7 +137,7 @@ def find(engines, given, build):
             continue
         path = given.get(family)
         if path is None and family == "vmrun":
-            path = os.path.join(build, "tools", "vmrun")
+            path = os.path.join(build, "vmrun")
         path = shutil.which(path or family)
         if path:
             engine.program = [os.path.abspath(path)]
