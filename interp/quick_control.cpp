@@ -377,18 +377,22 @@ void QuickTranslator::return_from(std::span<const ValType> types, uint32_t slot)
     emit_.cell(select_return());
     return;
   }
-  uint32_t skip = is_vector(types[0]) ? 0 : 1;
-  if (total > skip && slot != 0) {
+  bool in_register = !is_vector(types[0]);
+  uint32_t skip = in_register ? 1 : 0;
+  if (total == skip) {
+    emit_.cell(is_float(types[0]) ? select_return_float(kSlot) : select_return_int(kSlot)).a =
+        static_cast<uint16_t>(slot);
+    return;
+  }
+  // The first result goes to its register before the others move, which may overwrite its slot.
+  if (in_register) emit_.move(is_float(types[0]), Operand::reg(1), Operand::at_slot(slot));
+  if (slot != 0) {
     Cell& c = emit_.cell(select_move_slots());
     c.a = static_cast<uint16_t>(skip);
     c.b = static_cast<uint16_t>(slot + skip);
     c.imm = static_cast<int32_t>(total - skip);
   }
-  switch (reg_class(types[0])) {
-    case RegClass::integer: emit_.cell(select_return_int(kSlot)).a = static_cast<uint16_t>(slot); break;
-    case RegClass::floating: emit_.cell(select_return_float(kSlot)).a = static_cast<uint16_t>(slot); break;
-    case RegClass::vector: emit_.cell(select_return()); break;
-  }
+  emit_.cell(select_return());
 }
 
 void QuickTranslator::unreachable(D& d) {
