@@ -141,17 +141,22 @@ Errno path_readlink(Context& cx, Mem memory, Fd fd, PathArg arg, Buffer buffer, 
 namespace {
 
 Errno path_stat(Context& cx, Mem memory, Fd fd, LookupFlags flags, PathArg arg, GuestFilestat& out) {
-  GuestPath path;
-  Entry entry;
   Descriptor* d;
   if (Errno e = need_dir(cx, fd, rights::kPathFilestatGet, d); e != Errno::success) return e;
   if ((flags.value & ~kSymlinkFollow) != 0) return Errno::inval;
-  if (Errno e = load_path(memory, arg, path); e != Errno::success) return e;
-  bool follow = (flags.value & kSymlinkFollow) != 0;
-  if (Errno e = resolve_object(cx.resolver, d->host, path, follow, entry); e != Errno::success) return e;
   struct stat st;
-  int64_t r = raw([&] { return ::fstatat(entry.dir(), entry.name(), &st, AT_SYMLINK_NOFOLLOW); });
-  if (r < 0) return errno_of(r);
+  auto stat_object = [&](bool follow) {
+    GuestPath path;
+    Entry entry;
+    if (Errno e = load_path(memory, arg, path); e != Errno::success) return e;
+    if (Errno e = resolve_object(cx.resolver, d->host, path, follow, entry); e != Errno::success) return e;
+    return errno_of(raw([&] { return ::fstatat(entry.dir(), entry.name(), &st, AT_SYMLINK_NOFOLLOW); }));
+  };
+  // Most paths do not end in a link: looking first saves a system call.
+  if (Errno e = stat_object(false); e != Errno::success) return e;
+  if ((flags.value & kSymlinkFollow) && S_ISLNK(st.st_mode)) {
+    if (Errno e = stat_object(true); e != Errno::success) return e;
+  }
   out = filestat_of(st, file_type(st.st_mode, -1));
   return Errno::success;
 }
