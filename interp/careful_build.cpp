@@ -124,7 +124,7 @@ void Builder::begin(Decoder& d) {
   std::span<const ValType> locals = d.locals();
   f_.locals = static_cast<uint32_t>(locals.size());
   if (f_.locals > 8000) {
-    declined_ = true;
+    decline();
     return;
   }
   lazy_.assign(locals.size(), 0);
@@ -390,7 +390,7 @@ void Builder::br_if(Decoder& d, const V& cond, uint32_t depth) {
 void Builder::br_table(Decoder& d, const V& index, std::span<const uint32_t> depths) {
   where_ = static_cast<uint32_t>(d.offset());
   if (depths.size() > 0xffff) {
-    declined_ = true;
+    decline();
     return;
   }
   Inst x = make(Kind::br_table);

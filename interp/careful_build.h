@@ -65,15 +65,15 @@ class Builder {
                             const V* args);
   void return_call_ref(Decoder& d, vm::TypeId type_id, const vm::FuncType& type, const V& ref, const V* args);
   // Left to the quick translator.
-  void try_table(Decoder&, C&, std::span<const vm::CatchClause>) { declined_ = true; }
-  void try_(Decoder&, C&) { declined_ = true; }
-  void catch_(Decoder&, C&, uint32_t, V*) { declined_ = true; }
-  void catch_all(Decoder&, C&) { declined_ = true; }
-  void delegate(Decoder&, C&, uint32_t, V*) { declined_ = true; }
-  void rethrow(Decoder&, uint32_t) { declined_ = true; }
-  void throw_(Decoder&, uint32_t, const V*) { declined_ = true; }
-  void throw_ref(Decoder&, const V&) { declined_ = true; }
-  void br_on_cast(Decoder&, vm::Op, const vm::Immediate&, const V&, uint32_t, V*) { declined_ = true; }
+  void try_table(Decoder&, C&, std::span<const vm::CatchClause>) { decline(); }
+  void try_(Decoder&, C&) { decline(); }
+  void catch_(Decoder&, C&, uint32_t, V*) { decline(); }
+  void catch_all(Decoder&, C&) { decline(); }
+  void delegate(Decoder&, C&, uint32_t, V*) { decline(); }
+  void rethrow(Decoder&, uint32_t) { decline(); }
+  void throw_(Decoder&, uint32_t, const V*) { decline(); }
+  void throw_ref(Decoder&, const V&) { decline(); }
+  void br_on_cast(Decoder&, vm::Op, const vm::Immediate&, const V&, uint32_t, V*) { decline(); }
 
  private:
   static Class class_of(vm::ValType type) {
@@ -166,6 +166,11 @@ class Builder {
   Function& f_;
   Decoder decoder_;
   MemoryMode memory0_ = MemoryMode::guarded;
+  /// The function needs something this translator does not do: what follows would be built on operands without registers.
+  void decline() {
+    declined_ = true;
+    decoder_.stop();
+  }
   bool declined_ = false;
   uint32_t where_ = 0;
   uint32_t depth_ = 0;

@@ -240,7 +240,7 @@ Arity arity(Op op) {
 void Builder::generic(Op op, const vm::Immediate& imm, const V* args, V* results) {
   Arity n = arity(op);
   if (n.operands == 255 || n.results > 1 || !has_generic_form(op)) {
-    declined_ = true;
+    decline();
     return;
   }
   Inst x = make(Kind::generic, op);

@@ -58,6 +58,8 @@ class FuncDecoderBase {
   ValType table_address(uint32_t table) const { return module_.tables[table].type.limits.is64 ? kI64 : kI32; }
 
   const DecodeError& error() const { return error_; }
+  /// From an event: no further instruction is delivered, and `decode` returns false.
+  void stop() { end_ = p_; }
   OpsSeen& seen() { return seen_; }
 
  protected:
