@@ -54,7 +54,9 @@ std::string option_help_line(char letter, const char* name, const char* value, c
 }
 
 std::string markdown_row(const std::string& left, const char* help) {
-  std::string out = "| `" + left + "` | ";
+  std::string out = "| `";
+  for (char c : left) out += c == '|' ? std::string("\\|") : std::string(1, c);
+  out += "` | ";
   for (const char* c = help; *c; ++c) out += *c == '\n' ? ' ' : *c;
   return out + " |\n";
 }

@@ -110,7 +110,8 @@ class Session {
     if (!script) return script.error();
     Counts counts;
     counts.scripts = 1;
-    WastRunner runner(engine_, *script);
+    const Engine engine = engine_for(source.name);
+    WastRunner runner(engine, *script);
     std::map<uint32_t, const LedgerEntry*> excused;  // lines that failed as expected, for what depends on them
     for (const Command& command : script->commands) {
       judge(source.name, command, runner.run(command), counts, excused);
@@ -145,6 +146,17 @@ class Session {
   }
 
  private:
+  /// The engine that all scripts share, or one without the proposals that this script does without.
+  Engine engine_for(const std::string& name) const {
+    const FeatureSet without = ledger_.without(name);
+    if (without.empty()) return engine_;
+    Config config = options_.engine.config;
+    for (unsigned i = 0; i < kFeatureCount; ++i) {
+      if (without.has(static_cast<Feature>(i))) config.features.erase(static_cast<Feature>(i));
+    }
+    return Engine(config);
+  }
+
   static void print(const char* folder, const Counts& c) {
     std::printf("%-30s %7zu %10zu %7zu %8zu %8zu %6zu\n", folder, c.scripts, c.assertions, c.passed, c.expected,
                 c.skipped, c.failed);

@@ -3,6 +3,9 @@
 // A line is   SCRIPT:LINES REASON   where SCRIPT is the script's path below the suite without ".json" (a folder that holds
 // the script of the same name counts once: "binary/binary.json" is "binary") and LINES are line numbers separated by
 // commas, or * for every failure of that script. SCRIPT may end in /* for all scripts below a folder. '#' starts a comment.
+//
+// A line   without FEATURE[,FEATURE...] SCRIPT   says that the script was written for a WebAssembly without these
+// proposals, and is to be run so.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "vmrun/features.h"
 #include "vmrun/result.h"
 
 namespace vmrun::tools {
@@ -25,6 +29,15 @@ struct LedgerEntry {
   bool covers(std::string_view name) const { return prefix ? name.starts_with(script) : name == script; }
 };
 
+/// Scripts that are to be run without some proposals.
+struct LedgerFeatures {
+  std::string script;
+  bool prefix = false;
+  FeatureSet without;
+
+  bool covers(std::string_view name) const { return prefix ? name.starts_with(script) : name == script; }
+};
+
 class Ledger {
  public:
   /// Errors: Io, Malformed (with the line).
@@ -32,10 +45,13 @@ class Ledger {
 
   /// The entry that expects a failure of the command at `line` of `script`, or null.
   const LedgerEntry* find(std::string_view script, uint32_t line) const;
+  /// The proposals that `script` is to be run without.
+  FeatureSet without(std::string_view script) const;
   const std::vector<LedgerEntry>& entries() const { return entries_; }
 
  private:
   std::vector<LedgerEntry> entries_;
+  std::vector<LedgerFeatures> features_;
 };
 
 }  // namespace vmrun::tools

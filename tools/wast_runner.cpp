@@ -197,6 +197,8 @@ CommandOutcome WastRunner::run_refusal(const Command& command) {
   if (module) return CommandOutcome::failed("expected '" + command.text + "', but was accepted");
   const ErrorKind kind = module.error().kind;
   if (kind == ErrorKind::Malformed || kind == ErrorKind::Invalid) return {};
+  // Where a proposal is off, its absence is the reason to refuse.
+  if (kind == ErrorKind::Unsupported && engine_.config().features != FeatureSet::all()) return {};
   return CommandOutcome::failed("expected '" + command.text + "', got " + std::string(vmrun::to_string(kind)) + ": " +
                                 module.error().message);
 }

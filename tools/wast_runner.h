@@ -59,7 +59,7 @@ class WastRunner {
   std::optional<uint32_t> missing_provider(const Module& module) const;
   static CommandOutcome blocked_by(uint32_t line);
 
-  const Engine& engine_;
+  Engine engine_;
   std::string folder_;  // where the script's modules lie
   std::unique_ptr<Store> store_;
   Linker linker_;

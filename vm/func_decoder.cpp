@@ -87,27 +87,32 @@ bool FuncDecoderBase::read_locals(const FuncType& type) {
   has_uninitialized_ = false;
   uint32_t groups;
   if (!u32(groups)) return false;
+  uint64_t total = locals_.size();
+  const uint8_t* beyond_limit = nullptr;  // the first group that is too many for us
   for (uint32_t i = 0; i < groups; ++i) {
     const uint8_t* at = p_;
     uint32_t count;
     ValType local;
     if (!u32(count)) return false;
-    if (count > kMaxLocals - std::min<size_t>(locals_.size(), kMaxLocals)) {
-      // The binary's own limit is 2^32 - 1, ours that of the JavaScript interface.
-      return fail(count > 0xffffffffu - locals_.size() ? ErrorKind::Malformed : ErrorKind::Limit,
-                  "too many locals: more than the limit of " + std::to_string(kMaxLocals), at);
-    }
+    // The binary's own limit is 2^32 - 1, ours that of the JavaScript interface.
+    total += count;
+    if (total > 0xffffffffu) return fail(ErrorKind::Malformed, "too many locals: more than 4294967295", at);
+    if (total > kMaxLocals && beyond_limit == nullptr) beyond_limit = at;
     if (p_ < end_ && *p_ >= 0x7b && *p_ <= 0x7f) {
       local = static_cast<ValType::Kind>(*p_++);
     } else if (!read_val_type(local)) {
       return false;
     }
+    if (beyond_limit != nullptr) continue;
     if (!local.is_defaultable() && count > 0 && !has_uninitialized_) {
       has_uninitialized_ = true;
       local_set_.assign(locals_.size(), 1);
     }
     locals_.resize(locals_.size() + count, local);
     if (has_uninitialized_) local_set_.resize(locals_.size(), local.is_defaultable());
+  }
+  if (beyond_limit != nullptr) {
+    return fail(ErrorKind::Limit, "too many locals: more than the limit of " + std::to_string(kMaxLocals), beyond_limit);
   }
   op_ = p_;
   return true;
