@@ -123,7 +123,7 @@ TEST_CASE("imports, exports and arguments that do not fit") {
   refuse(kError, "unknown import", {"--preload", "env=" + fixture("cli_empty"), fixture("cli_needs_import")});
   refuse(kError, "incompatible import type",
          {"--preload", "math=" + fixture("cli_other_add"), "--invoke", "five", fixture("cli_needs_values")});
-  refuse(kTrap, "env", {"-W", "unknown-imports-trap", "--invoke", "call", fixture("cli_needs_import")});
+  refuse(kTrap, "unknown import called: env.missing", {"-W", "unknown-imports-trap", "--invoke", "call", fixture("cli_needs_import")});
   refuse(kUsage, "exports no function 'subtract'; it exports add", {"--invoke", "subtract", fixture("cli_values")});
   refuse(kUsage, "exports no function 'answer'", {"--invoke", "answer", fixture("cli_values")});
   refuse(kUsage, "takes 2 arguments, and 1 was given", {"--invoke", "add", fixture("cli_values"), "1"});

@@ -95,10 +95,14 @@ int fail(const Error& error) {
   switch (error.kind) {
     case ErrorKind::Exit:
       return error.exit_status & 0xff;
-    case ErrorKind::Trap:
-      print_line("trap:", error.trap == TrapCode::None ? std::string_view(error.message) : trap_message(error.trap));
+    case ErrorKind::Trap: {
+      // A host function may have said more about it than the trap's name.
+      std::string text(trap_message(error.trap));
+      if (error.message != text && !error.message.empty()) text += ": " + error.message;
+      print_line("trap:", text);
       print_backtrace(error.backtrace);
       return kExitTrap;
+    }
     case ErrorKind::Exception:
       print_line("uncaught exception:", error.message);
       print_backtrace(error.backtrace);
