@@ -162,7 +162,7 @@ class Run {
 
   void say(std::string line) {
     // Enough to find a difference; a guest that logs in a loop must not fill the host's memory.
-    if (trace.lines.size() < 20'000) trace.lines.push_back(std::move(line));
+    if (!trace.cut && trace.lines.size() < 20'000) trace.lines.push_back(std::move(line));
   }
 
   /// What an import of that type gets; a function writes its arguments down and returns zeros.
@@ -191,19 +191,15 @@ class Run {
     return Extern(*made);
   }
 
-  /// Writes an error down. True when the rest of the run depends on time or on sizes and says nothing.
-  bool failed(const std::string& what, const Error& error) {
-    bool cut = error.kind == ErrorKind::Limit ||
-               (error.kind == ErrorKind::Trap &&
-                (error.trap == TrapCode::Interrupted || error.trap == TrapCode::StackOverflow ||
-                 error.trap == TrapCode::OutOfMemory));
-    if (cut) {
+  /// Writes an error down, or stops writing: what comes after these depends on time and sizes.
+  void failed(const std::string& what, const Error& error) {
+    if (error.kind == ErrorKind::Limit || error.trap == TrapCode::Interrupted ||
+        error.trap == TrapCode::StackOverflow || error.trap == TrapCode::OutOfMemory) {
       trace.cut = true;
-      return true;
+      return;
     }
     say(what + ": " + std::string(to_string(error.kind)) +
         (error.kind == ErrorKind::Trap ? ": " + std::string(trap_message(error.trap)) : ""));
-    return false;
   }
 
   void instantiate_and_call() {
@@ -236,7 +232,8 @@ class Run {
       if (!callable) continue;
       Result<std::vector<Val>> results = func->call(args);
       if (!results) {
-        if (failed(std::string(name), results.error())) return;
+        failed(std::string(name), results.error());
+        if (results.error().trap == TrapCode::Interrupted) return;
         continue;
       }
       std::string line = std::string(name) + ":";

@@ -15,8 +15,8 @@ namespace vmrun::test {
 /// NaNs are written as "nan" and references as "null" or "ref", because nothing prescribes their bits.
 struct Trace {
   std::vector<std::string> lines;
-  /// Set when the run ended for a reason that depends on time or on the size of frames (an interrupt, a stack overflow,
-  /// a resource limit): the lines up to there still count.
+  /// Set when something happened that depends on time or on the size of frames (an interrupt, a stack overflow, a
+  /// limit): the lines end there.
   bool cut = false;
 };
 

@@ -1,0 +1,18 @@
+;; Seed: exceptions in the form that came before 3.0.
+(module
+  (tag $e (param i32 f64))
+  (tag $empty)
+  (func $raise (param i32)
+    (if (local.get 0) (then (throw $e (local.get 0) (f64.const 2.5))))
+    (throw $empty))
+  (func (export "catch") (param i32) (result i32)
+    (try (result i32)
+      (do (call $raise (local.get 0)) (i32.const 0))
+      (catch $e (drop) (i32.add (i32.const 1)))
+      (catch_all (i32.const -1))))
+  (func (export "delegate") (param i32) (result i32)
+    (try $outer (result i32)
+      (do (try (do (call $raise (local.get 0))) (delegate $outer)) (i32.const 5))
+      (catch_all (i32.const 6))))
+  (func (export "rethrow") (param i32)
+    (try $t (do (call $raise (local.get 0))) (catch $e (drop) (drop) (rethrow $t)))))

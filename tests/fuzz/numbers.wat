@@ -1,0 +1,22 @@
+;; Seed: arithmetic of every type, conversions, vectors.
+(module
+  (memory 1)
+  (func (export "ints") (param i32 i64) (result i64)
+    (i64.add (i64.extend_i32_u (i32.div_s (i32.rotl (local.get 0) (i32.const 5)) (i32.popcnt (local.get 0))))
+      (i64.rem_u (i64.shr_s (local.get 1) (i64.const 3)) (i64.clz (local.get 1)))))
+  (func (export "floats") (param f32 f64) (result f64)
+    (f64.copysign (f64.promote_f32 (f32.nearest (f32.mul (local.get 0) (f32.const 1.5))))
+      (f64.min (f64.div (local.get 1) (f64.const -0.5)) (f64.const nan:0x4000000000000))))
+  (func (export "traps") (param f64) (result i32 i64) (i32.trunc_f64_u (local.get 0)) (i64.trunc_f64_s (local.get 0)))
+  (func (export "lanes") (param v128 i32) (result v128) (local v128)
+    (local.set 2 (i32x4.splat (local.get 1)))
+    (i8x16.swizzle
+      (i16x8.add (i16x8.extmul_low_i8x16_s (local.get 0) (local.get 2)) (i32x4.dot_i16x8_s (local.get 0) (local.get 2)))
+      (v128.bitselect (local.get 0) (i8x16.shuffle 0 1 2 3 20 21 22 23 8 9 10 11 28 29 30 31 (local.get 0) (local.get 2))
+        (f32x4.lt (local.get 0) (f32x4.sqrt (local.get 2))))))
+  (func (export "vectors_in_memory") (param i32) (result i32)
+    (v128.store offset=3 (local.get 0) (v128.load8x8_s (local.get 0)))
+    (v128.store16_lane 3 (local.get 0) (v128.load32_splat (local.get 0)))
+    (i8x16.bitmask (v128.load64_lane 1 (local.get 0) (v128.const i64x2 1 2))))
+  (func (export "relaxed") (param v128 v128 v128) (result v128)
+    (f32x4.relaxed_madd (local.get 0) (i32x4.relaxed_trunc_f64x2_s_zero (local.get 1)) (local.get 2))))
