@@ -192,6 +192,9 @@ ImportItem exported(const vm::Instance& instance, const vm::Export& item) {
 Result<vm::Instance*> instantiate(vm::Store& store, std::shared_ptr<const vm::Module> module_ptr,
                                   std::span<const ImportItem> imports) {
   const vm::Module& module = *module_ptr;
+  if (const char* feature = interp::missing_host_feature()) {
+    return Error(ErrorKind::Unsupported, std::string("this build needs a processor with ") + feature);
+  }
   if (module.unsupported) return unsupported(module);
   if (module.registry != store.registry()) {
     return Error(ErrorKind::Usage, "the module and the store belong to different engines");

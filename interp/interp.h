@@ -8,6 +8,10 @@
 
 namespace vmrun::interp {
 
+/// A feature of the processor that the interpreter's code needs and this machine has not, or null. Nothing of a module
+/// may run when there is one.
+const char* missing_host_feature();
+
 /// Sets the entry of every block record of `module` to the translating stub. Called once, when the module is made.
 void attach(vm::Module& module);
 
