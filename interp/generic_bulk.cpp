@@ -2,6 +2,7 @@
 // touch anything, so nothing faults inside of them.
 #include "interp/generic_ops.h"
 #include "vm/memory.h"
+#include "vm/store.h"
 #include "vm/table.h"
 
 namespace vmrun::interp::generic {
@@ -16,6 +17,12 @@ vm::Ref reference(const std::byte* fp, unsigned slot) { return {get<uint64_t>(fp
 /// The previous size that a growth instruction returns, or -1 in the width of the index type.
 uint64_t grown(uint64_t previous, bool is64) { return is64 ? previous : static_cast<uint32_t>(previous); }
 
+/// What growth that returned `previous` traps with, if the store wants failures to trap.
+vm::TrapCode refusal(const vm::Vcpu* cx, uint64_t previous) {
+  const bool traps = previous == UINT64_MAX && cx->store->limits().trap_on_grow_failure;
+  return traps ? vm::TrapCode::OutOfMemory : vm::TrapCode::None;
+}
+
 }  // namespace
 
 VMRUN_GENERIC(memory_size) {
@@ -25,7 +32,9 @@ VMRUN_GENERIC(memory_size) {
 
 VMRUN_GENERIC(memory_grow) {
   vm::MemoryInst& memory = *inst->memories[pc[1].w];
-  put(fp, pc->a, grown(vm::memory_grow(memory, operand(fp, pc->b)), memory.type.limits.is64));
+  uint64_t previous = vm::memory_grow(memory, operand(fp, pc->b));
+  VMRUN_TRAP_IF(refusal(cx, previous));
+  put(fp, pc->a, grown(previous, memory.type.limits.is64));
   VMRUN_NEXT2;
 }
 
@@ -79,7 +88,9 @@ VMRUN_GENERIC(table_size) {
 
 VMRUN_GENERIC(table_grow) {
   vm::TableInst& table = *inst->tables[pc[1].w];
-  put(fp, pc->a, grown(vm::table_grow(table, operand(fp, pc->c), reference(fp, pc->b)), table.type.limits.is64));
+  uint64_t previous = vm::table_grow(table, operand(fp, pc->c), reference(fp, pc->b));
+  VMRUN_TRAP_IF(refusal(cx, previous));
+  put(fp, pc->a, grown(previous, table.type.limits.is64));
   VMRUN_NEXT2;
 }
 

@@ -148,6 +148,8 @@ TEST_CASE("limits") {
   const auto grown = run_vmrun({"-W", "max-memory-size=64K", "--invoke", "grow", fixture("cli_traps"), "1"});
   CHECK(grown.status == 0);
   CHECK(grown.out == "-1\n");
+  refuse(kTrap, "trap: ",
+         {"-W", "max-memory-size=64K,trap-on-grow-failure", "--invoke", "grow", fixture("cli_traps"), "1"});
   trap("call stack exhausted", {"recurse", "0"});
   refuse(kTrap, "call stack exhausted", {"-W", "max-wasm-stack=64K", "--invoke", "recurse", fixture("cli_traps"), "0"});
 }

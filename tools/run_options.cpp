@@ -28,6 +28,14 @@ Result<void> set_limit(RunOptions& o, Value v) {
 }
 
 template <auto kMember>
+Result<void> set_limit_switch(RunOptions& o, Value v) {
+  auto on = parse_switch(v);
+  if (!on) return on.error();
+  o.limits.*kMember = *on;
+  return {};
+}
+
+template <auto kMember>
 Result<void> set_limit_bytes(RunOptions& o, Value v) {
   auto n = parse_size(v);
   if (!n) return n.error();
@@ -153,6 +161,8 @@ constexpr Key kWasm[] = {
     {"max-instances", "N", "instances, preloaded modules included", set_limit<&StoreLimits::instances>},
     {"max-wasm-stack", "SIZE", "stack of the guest (8M)", set_stack},
     {"max-image-size", "SIZE", "largest image that is accepted (1G)", set_config_bytes<&Config::max_image_bytes>},
+    {"trap-on-grow-failure", nullptr, "memory.grow and table.grow that fail trap instead of returning -1",
+     set_limit_switch<&StoreLimits::trap_on_grow_failure>},
     {"timeout", "TIME", "interrupt the guest after that time, such as 500ms, 10s, 5m", set_timeout},
     {"unknown-imports-trap", nullptr, "functions that nobody provides trap when called, instead of failing the start",
      set_switch<&RunOptions::unknown_imports_trap>},

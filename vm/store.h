@@ -2,6 +2,7 @@
 // are handed out freely. One thread at a time uses a store (only Vcpu::interrupt may be set from another).
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -33,6 +34,7 @@ class Store {
     uint64_t instances = 100'000;
     uint64_t stack_bytes = 8u << 20;
     uint32_t host_depth = 200;
+    bool trap_on_grow_failure = false;
   };
 
   /// When there is no address space for the stack, `new_instance` reports it.
@@ -48,7 +50,11 @@ class Store {
   ExnHeap& exns() { return exns_; }
 
   /// Makes the guest stop at its next poll. Any thread, async-signal-safe.
-  void interrupt() { vcpu_.interrupt.store(true, std::memory_order_relaxed); }
+  void interrupt() {
+    vcpu_.interrupt.store(true, std::memory_order_relaxed);
+    // Makes the next call poll; loops poll when their budget is used up. After the flag, which the poll then sees.
+    std::atomic_ref<std::byte*>(vcpu_.stack_limit).store(nullptr, std::memory_order_release);
+  }
 
   // Makers. What they return is owned by the store. Errors: Limit.
   Result<MemoryInst*> new_memory(const MemoryType& type);

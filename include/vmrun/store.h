@@ -19,6 +19,7 @@ struct StoreLimits {
   uint64_t instances = 100'000;
   uint64_t stack_bytes = 8u << 20;  // of guest frames
   uint32_t host_depth = 200;        // host -> guest -> host ... nesting: bounds the host's own stack
+  bool trap_on_grow_failure = false;  // memory.grow and table.grow that fail trap (OutOfMemory) instead of returning -1
 };
 
 /// Owns what instances are made of; all of it lives until the store dies, and every handle (Instance, Func, Memory,
