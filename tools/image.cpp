@@ -90,7 +90,8 @@ Result<Module> load_image(const Engine& engine, const std::string& path) {
   }
   if (error.message.find(path) == std::string::npos) {
     const char* verb = error.kind == ErrorKind::Io ? "cannot be read" : "cannot be loaded";
-    std::string message = "'" + path + "' " + verb + ": " + error.to_string();
+    std::string message = "'" + path + "' " + verb + ": " + error.message;
+    if (error.offset) message += strf(" (at offset 0x%llx)", static_cast<unsigned long long>(*error.offset));
     // The bytes run out before the image does: say what that usually means.
     if (error.kind == ErrorKind::Malformed && error.message.find("unexpected end") != std::string::npos) {
       message += "; the file may be truncated: compare it with the original";

@@ -1,6 +1,7 @@
 // Messages on standard error; see report.h.
 #include "tools/report.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -10,9 +11,8 @@
 namespace vmrun::tools {
 namespace {
 
-/// A backtrace of runaway recursion has thousands of frames: both ends say what happened.
-constexpr size_t kShownInnerFrames = 24;
-constexpr size_t kShownOuterFrames = 8;
+/// A backtrace of runaway recursion has thousands of frames, of which the library keeps the innermost few hundred.
+constexpr size_t kShownFrames = 32;
 
 struct Style {
   const char* strong = "";
@@ -38,14 +38,9 @@ void print_frame(size_t number, const FrameInfo& frame) {
 }
 
 void print_backtrace(const std::vector<FrameInfo>& frames) {
-  const size_t n = frames.size();
-  const bool all = n <= kShownInnerFrames + kShownOuterFrames;
-  for (size_t i = 0; i < n; ++i) {
-    if (!all && i == kShownInnerFrames) {
-      std::fprintf(stderr, "       (%zu more frames)\n", n - kShownInnerFrames - kShownOuterFrames);
-      i = n - kShownOuterFrames;
-    }
-    print_frame(i, frames[i]);
+  for (size_t i = 0; i < std::min(frames.size(), kShownFrames); ++i) print_frame(i, frames[i]);
+  if (frames.size() > kShownFrames) {
+    std::fprintf(stderr, "       (at least %zu more frames)\n", frames.size() - kShownFrames);
   }
 }
 
@@ -104,7 +99,7 @@ int fail(const Error& error) {
       return kExitTrap;
     }
     case ErrorKind::Exception:
-      print_line("uncaught exception:", error.message);
+      print_line(error.message.empty() ? "uncaught exception" : "", error.message);
       print_backtrace(error.backtrace);
       return kExitTrap;
     case ErrorKind::Usage:

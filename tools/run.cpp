@@ -35,8 +35,9 @@ bool imports_wasi(const Module& module) {
   return false;
 }
 
-/// A Link error in the user's terms: what can be done about it.
-Error explain_link(Error error, const Program& program) {
+/// A failure to instantiate in the user's terms: what can be done about it.
+Error explain(Error error, const Program& program) {
+  if (error.kind == ErrorKind::Limit) error.message += "; -W help lists the limits";
   if (error.kind == ErrorKind::Link && error.message.find("unknown import") != error.message.npos) {
     const bool wasi = error.message.find("wasi_") != error.message.npos;
     error.message += wasi && !program.options.wasi ? "; WASI is off (-S wasi=n)"
@@ -86,12 +87,12 @@ Result<Instance> instantiate(const Program& program, Linker& linker, Store& stor
   }
   for (const auto& [name, module] : program.preloads) {
     auto instance = linker.instantiate(store, module);
-    if (!instance) return explain_link(std::move(instance).error(), program);
+    if (!instance) return explain(std::move(instance).error(), program);
     if (auto done = initialize(*instance); !done) return done.error();
     if (auto defined = linker.define_instance(name, *instance, store); !defined) return defined.error();
   }
   auto instance = linker.instantiate(store, program.module);
-  if (!instance) return explain_link(std::move(instance).error(), program);
+  if (!instance) return explain(std::move(instance).error(), program);
   return instance;
 }
 
