@@ -1,4 +1,5 @@
-// Whatever vmrun is given that is wrong: one clear message on standard error, the right exit status, nothing left behind.
+// Whatever vmrun is given that is wrong: one clear message on standard error, the right exit status, nothing left
+// behind.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -95,8 +96,10 @@ TEST_CASE("malformed, invalid and oversized images say where") {
   refuse(kError, "0x", {dir.write("counts.wasm", head + std::string("\x01\x05\xff\xff\xff\xff\x0f", 7))});
   refuse(kError, "0x", {dir.write("sizes.wasm", head + std::string("\x01\xff\xff\xff\xff\x0f", 6))});
   // (func (result i32)) with an empty body
-  refuse(kError, "0x", {dir.write("invalid.wasm", head + std::string("\x01\x05\x01\x60\x00\x01\x7f\x03\x02\x01\x00"
-                                                                     "\x0a\x04\x01\x02\x00\x0b", 17))});
+  refuse(kError, "0x",
+         {dir.write("invalid.wasm", head + std::string("\x01\x05\x01\x60\x00\x01\x7f\x03\x02\x01\x00"
+                                                       "\x0a\x04\x01\x02\x00\x0b",
+                                                       17))});
   refuse(kError, "image", {"-W", "max-image-size=20", fixture("cli_traps")});
 }
 
@@ -123,7 +126,8 @@ TEST_CASE("imports, exports and arguments that do not fit") {
   refuse(kError, "unknown import", {"--preload", "env=" + fixture("cli_empty"), fixture("cli_needs_import")});
   refuse(kError, "incompatible import type",
          {"--preload", "math=" + fixture("cli_other_add"), "--invoke", "five", fixture("cli_needs_values")});
-  refuse(kTrap, "unknown import called: env.missing", {"-W", "unknown-imports-trap", "--invoke", "call", fixture("cli_needs_import")});
+  refuse(kTrap, "unknown import called: env.missing",
+         {"-W", "unknown-imports-trap", "--invoke", "call", fixture("cli_needs_import")});
   refuse(kUsage, "exports no function 'subtract'; it exports add", {"--invoke", "subtract", fixture("cli_values")});
   refuse(kUsage, "exports no function 'answer'", {"--invoke", "answer", fixture("cli_values")});
   refuse(kUsage, "takes 2 arguments, and 1 was given", {"--invoke", "add", fixture("cli_values"), "1"});
@@ -148,8 +152,8 @@ TEST_CASE("limits") {
   const auto grown = run_vmrun({"-W", "max-memory-size=64K", "--invoke", "grow", fixture("cli_traps"), "1"});
   CHECK(grown.status == 0);
   CHECK(grown.out == "-1\n");
-  refuse(kTrap, "trap: ",
-         {"-W", "max-memory-size=64K,trap-on-grow-failure", "--invoke", "grow", fixture("cli_traps"), "1"});
+  refuse(kTrap,
+         "trap: ", {"-W", "max-memory-size=64K,trap-on-grow-failure", "--invoke", "grow", fixture("cli_traps"), "1"});
   trap("call stack exhausted", {"recurse", "0"});
   refuse(kTrap, "call stack exhausted", {"-W", "max-wasm-stack=64K", "--invoke", "recurse", fixture("cli_traps"), "0"});
 }

@@ -77,7 +77,8 @@ TEST_CASE("variables and directories are granted one by one") {
 }
 
 TEST_CASE("modules can be preloaded for others to import") {
-  const auto r = run_vmrun({"--preload", "math=" + fixture("cli_values"), "--invoke", "five", fixture("cli_needs_values")});
+  const auto r =
+      run_vmrun({"--preload", "math=" + fixture("cli_values"), "--invoke", "five", fixture("cli_needs_values")});
   CHECK(r.err == "");
   CHECK(r.out == "5\n");
 }

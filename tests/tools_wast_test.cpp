@@ -103,7 +103,9 @@ TEST_CASE("floats match by bits or by class of NaN") {
   CHECK(Suite(kValues + addf(kNanArgs, R"({"type": "f32", "value": "nan:arithmetic"})")).run().status == 0);
   CHECK(Suite(kValues + addf(kNanArgs, R"({"type": "f32", "value": "0"})")).run().status == 1);
   CHECK(Suite(kValues + addf(kNanArgs, R"({"type": "either", "values": [{"type": "f32", "value": "1"},
-                                          {"type": "f32", "value": "nan:canonical"}]})")).run().status == 0);
+                                          {"type": "f32", "value": "nan:canonical"}]})"))
+            .run()
+            .status == 0);
   const char* kZeros = R"({"type": "f32", "value": "2147483648"}, {"type": "f32", "value": "2147483648"})";  // -0 twice
   CHECK(Suite(kValues + addf(kZeros, R"({"type": "f32", "value": "2147483648"})")).run().status == 0);
   CHECK(Suite(kValues + addf(kZeros, R"({"type": "f32", "value": "0"})")).run().status == 1);
@@ -134,7 +136,9 @@ TEST_CASE("traps, exceptions, exhaustion and refusals") {
 }
 
 TEST_CASE("modules in the text format are skipped and counted") {
-  const auto r = Suite(R"({"type": "assert_malformed", "line": 2, "filename": "x.wat", "text": "x", "module_type": "text"})").run();
+  const auto r =
+      Suite(R"({"type": "assert_malformed", "line": 2, "filename": "x.wat", "text": "x", "module_type": "text"})")
+          .run();
   CHECK(r.status == 0);
   CHECK(contains(r.out, "skipped: 1 assertions"));
 }

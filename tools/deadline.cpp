@@ -1,11 +1,11 @@
-// -W timeout. Rules: the thread only waits, sets the store's interrupt flag (which any thread may) and, as a last resort,
-// ends the process; the destructor wakes it under the lock and joins it before the store can go.
+// -W timeout. Rules: the thread only waits, sets the store's interrupt flag (which any thread may) and, as a last
+// resort, ends the process; the destructor wakes it under the lock and joins it before the store can go.
+#include <unistd.h>
+
 #include <condition_variable>
 #include <cstdio>
 #include <mutex>
 #include <thread>
-
-#include <unistd.h>
 
 #include "tools/report.h"
 #include "tools/run.h"

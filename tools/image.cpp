@@ -1,12 +1,12 @@
 // Loading images; see image.h. What a wrong file is gets looked at only after the library refused it.
 #include "tools/image.h"
 
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
-
-#include <sys/stat.h>
 
 #include "tools/report.h"
 
@@ -20,8 +20,11 @@ struct Signature {
   const char* meaning;
 };
 constexpr Signature kSignatures[] = {
-    {"\0asm\x0d\0\1\0"sv, "is a WebAssembly component; vmrun runs core modules: extract one with 'wasm-tools component unbundle'"},
-    {"\x7f" "ELF"sv, "is an ELF file, a native program or library; give the .wasm image instead"},
+    {"\0asm\x0d\0\1\0"sv,
+     "is a WebAssembly component; vmrun runs core modules: extract one with 'wasm-tools component unbundle'"},
+    {"\x7f"
+     "ELF"sv,
+     "is an ELF file, a native program or library; give the .wasm image instead"},
     {"\x1f\x8b"sv, "is compressed with gzip; unpack it first: gunzip"},
     {"\x28\xb5\x2f\xfd"sv, "is compressed with zstd; unpack it first: unzstd"},
     {"PK\3\4"sv, "is a zip archive; unpack it first: unzip"},

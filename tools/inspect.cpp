@@ -1,7 +1,6 @@
 // vmrun inspect: what an image says about itself, as text or JSON.
 #include <algorithm>
 #include <cstdio>
-
 #include <nlohmann/json.hpp>
 
 #include "tools/branch_hints.h"

@@ -22,7 +22,8 @@ constexpr CommandInfo kCommands[] = {
 };
 
 std::string overview() {
-  std::string out = "vmrun " VMRUN_VERSION ", a WebAssembly virtual machine\n\nusage: vmrun [run] [options] IMAGE [ARGS...]\n";
+  std::string out =
+      "vmrun " VMRUN_VERSION ", a WebAssembly virtual machine\n\nusage: vmrun [run] [options] IMAGE [ARGS...]\n";
   out += "       vmrun COMMAND ...\n\ncommands:\n";
   for (const CommandInfo& command : kCommands) out += strf("  %-10s %s\n", command.name, command.summary);
   out += "\noptions of run (each group lists its keys by 'help', as in -W help):\n" + run_options_help(false);

@@ -101,7 +101,8 @@ Result<std::chrono::nanoseconds> parse_duration(std::string_view v) {
     std::string_view name;
     double ns;
   };
-  static constexpr Unit kUnits[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"", 1e9}, {"m", 60e9}, {"h", 3600e9}};
+  static constexpr Unit kUnits[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6},  {"s", 1e9},
+                                    {"", 1e9}, {"m", 60e9}, {"h", 3600e9}};
   double n = 0;
   auto [end, failure] = std::from_chars(v.data(), v.data() + v.size(), n, std::chars_format::fixed);
   const std::string_view name(end, static_cast<size_t>(v.data() + v.size() - end));

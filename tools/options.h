@@ -42,9 +42,9 @@ struct OptionRow {
 /// What parsing found.
 struct Parsed {
   std::vector<std::string_view> positional;
-  size_t rest = 0;          // index of the first argument that parsing left alone
-  bool help = false;        // --help was given
-  std::string group_help;   // non-empty: the text of `-X help`
+  size_t rest = 0;         // index of the first argument that parsing left alone
+  bool help = false;       // --help was given
+  std::string group_help;  // non-empty: the text of `-X help`
 };
 
 /// One argument taken apart; an implementation detail of parse().

@@ -1,12 +1,12 @@
 // Messages on standard error; see report.h.
 #include "tools/report.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-
-#include <unistd.h>
 
 namespace vmrun::tools {
 namespace {

@@ -1,10 +1,10 @@
 // vmrun run: loads an image, gives it what the command line grants, runs it and turns its end into an exit status.
 #include "tools/run.h"
 
+#include <sys/resource.h>
+
 #include <csignal>
 #include <cstdio>
-
-#include <sys/resource.h>
 
 #include "tools/commands.h"
 #include "tools/image.h"

@@ -30,7 +30,8 @@ class Deadline {
 Result<std::vector<int>> open_listeners(const RunOptions& options);
 
 /// What the guest is given through WASI. `argv` is its program name and arguments.
-WasiConfig make_wasi_config(const RunOptions& options, std::vector<std::string> argv, const std::vector<int>& listeners);
+WasiConfig make_wasi_config(const RunOptions& options, std::vector<std::string> argv,
+                            const std::vector<int>& listeners);
 
 /// Times and figures of one run for --stats and --repeat.
 struct RunTimes {

@@ -194,7 +194,8 @@ constexpr Key kOptimize[] = {
      "instructions at the first call; auto: quickly, and carefully once hot (default)",
      set_effort},
     {"dense-memory", nullptr, "memories with explicit bounds checks, packed in little address space", set_dense},
-    {"dense-memory-max", "SIZE", "what a dense memory may grow to (64M)", set_config_bytes<&Config::dense_memory_max_bytes>},
+    {"dense-memory-max", "SIZE", "what a dense memory may grow to (64M)",
+     set_config_bytes<&Config::dense_memory_max_bytes>},
     {"validation-threads", "N", "threads that validate an image (0, the default: one per processor)", set_threads},
 };
 

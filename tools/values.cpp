@@ -136,16 +136,17 @@ Result<Val> parse_value(ValType type, std::string_view text) {
 Result<std::vector<Val>> parse_arguments(std::string_view name, const FuncType& type, std::span<char* const> texts) {
   const int length = static_cast<int>(name.size());
   if (texts.size() != type.params.size()) {
-    return Error(ErrorKind::Usage, strf("'%.*s' has type %s: it takes %zu argument%s, and %zu %s given", length, name.data(),
-                                       type.to_string().c_str(), type.params.size(), type.params.size() == 1 ? "" : "s",
-                                       texts.size(), texts.size() == 1 ? "was" : "were"));
+    return Error(ErrorKind::Usage,
+                 strf("'%.*s' has type %s: it takes %zu argument%s, and %zu %s given", length, name.data(),
+                      type.to_string().c_str(), type.params.size(), type.params.size() == 1 ? "" : "s", texts.size(),
+                      texts.size() == 1 ? "was" : "were"));
   }
   std::vector<Val> out;
   for (size_t i = 0; i < texts.size(); ++i) {
     auto value = parse_value(type.params[i], texts[i]);
     if (!value) {
       return Error(ErrorKind::Usage, strf("argument %zu of '%.*s', of type %s: %s", i + 1, length, name.data(),
-                                         type.params[i].to_string().c_str(), value.error().message.c_str()));
+                                          type.params[i].to_string().c_str(), value.error().message.c_str()));
     }
     out.push_back(*value);
   }

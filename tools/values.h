@@ -11,15 +11,15 @@
 
 namespace vmrun::tools {
 
-/// Reads `text` as a value of `type`: integers in decimal or after 0x, signed or unsigned, of the type's width; floats in
-/// decimal, or nan, inf; a v128 as an unsigned 128-bit integer. References cannot be written, except "null".
+/// Reads `text` as a value of `type`: integers in decimal or after 0x, signed or unsigned, of the type's width; floats
+/// in decimal, or nan, inf; a v128 as an unsigned 128-bit integer. References cannot be written, except "null".
 Result<Val> parse_value(ValType type, std::string_view text);
 
 /// The arguments of a call of a function of type `type`. `name` is for messages.
 Result<std::vector<Val>> parse_arguments(std::string_view name, const FuncType& type, std::span<char* const> texts);
 
-/// As `wasmtime run --invoke` prints a result: integers signed in decimal, floats shortest without exponent, a v128 as an
-/// unsigned 128-bit integer, references by kind.
+/// As `wasmtime run --invoke` prints a result: integers signed in decimal, floats shortest without exponent, a v128 as
+/// an unsigned 128-bit integer, references by kind.
 std::string format_value(const Val& value);
 
 }  // namespace vmrun::tools

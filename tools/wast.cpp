@@ -1,4 +1,5 @@
-// vmrun wast: runs scripts of the official test suite, compares the failures with a ledger of expected ones, and counts.
+// vmrun wast: runs scripts of the official test suite, compares the failures with a ledger of expected ones, and
+// counts.
 #include <fnmatch.h>
 
 #include <algorithm>
@@ -35,7 +36,9 @@ constexpr OptionRow<WastOptions> kRows[] = {
     {0, "except", "PATTERN", "leave out scripts whose name matches; may be given again",
      [](WastOptions& o, std::string_view v) -> Result<void> { return o.except.emplace_back(v), Result<void>(); }},
     {0, "dense-memory", nullptr, "memories with explicit bounds checks",
-     [](WastOptions& o, std::string_view) -> Result<void> { return o.engine.config.dense_memory = true, Result<void>(); }},
+     [](WastOptions& o, std::string_view) -> Result<void> {
+       return o.engine.config.dense_memory = true, Result<void>();
+     }},
     {0, "effort", "EFFORT", "quick, careful or auto, as -O effort of run",
      [](WastOptions& o, std::string_view v) { return set_effort(o.engine, v); }},
     {'v', "verbose", nullptr, "a line for each script, with its time",
@@ -116,7 +119,8 @@ class Session {
     for (const Command& command : script->commands) {
       judge(source.name, command, runner.run(command), counts, excused);
     }
-    const std::string folder = source.name.substr(0, source.name.rfind('/') == std::string::npos ? 0 : source.name.rfind('/'));
+    const std::string folder =
+        source.name.substr(0, source.name.rfind('/') == std::string::npos ? 0 : source.name.rfind('/'));
     totals_[folder.empty() ? "core" : folder] += counts;
     names_.push_back(source.name);
     if (options_.verbose) {
@@ -140,7 +144,8 @@ class Session {
     if (totals_.size() > 1) print("all", all);
     if (!reasons_.empty()) std::printf("expected failures (the ledger's reasons):\n");
     for (const auto& [reason, count] : reasons_) std::printf("  %6zu  %s\n", count, reason.c_str());
-    if (all.skipped) std::printf("skipped: %zu assertions on modules in the text format, which vmrun does not read\n", all.skipped);
+    if (all.skipped)
+      std::printf("skipped: %zu assertions on modules in the text format, which vmrun does not read\n", all.skipped);
     if (other_failures_) std::printf("failures that are no assertions: %zu\n", other_failures_);
     return all.failed == 0 && other_failures_ == 0;
   }

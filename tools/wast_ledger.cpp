@@ -66,7 +66,8 @@ Result<Ledger> Ledger::load(const std::string& path) {
   uint32_t number = 0;
   Result<void> outcome;
   const auto complain = [&](const Error& error) {
-    outcome = Error(ErrorKind::Malformed, strf("ledger '%s', line %u: %s", path.c_str(), number, error.message.c_str()));
+    outcome =
+        Error(ErrorKind::Malformed, strf("ledger '%s', line %u: %s", path.c_str(), number, error.message.c_str()));
   };
   while (getline(&buffer, &capacity, file.get()) >= 0) {
     ++number;

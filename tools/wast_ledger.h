@@ -1,8 +1,9 @@
 // The ledger of expected failures: which commands of the suite fail, and why each may.
 //
-// A line is   SCRIPT:LINES REASON   where SCRIPT is the script's path below the suite without ".json" (a folder that holds
-// the script of the same name counts once: "binary/binary.json" is "binary") and LINES are line numbers separated by
-// commas, or * for every failure of that script. SCRIPT may end in /* for all scripts below a folder. '#' starts a comment.
+// A line is   SCRIPT:LINES REASON   where SCRIPT is the script's path below the suite without ".json" (a folder that
+// holds the script of the same name counts once: "binary/binary.json" is "binary") and LINES are line numbers separated
+// by commas, or * for every failure of that script. SCRIPT may end in /* for all scripts below a folder. '#' starts a
+// comment.
 //
 // A line   without FEATURE[,FEATURE...] SCRIPT   says that the script was written for a WebAssembly without these
 // proposals, and is to be run so.

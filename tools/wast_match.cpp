@@ -14,10 +14,18 @@ struct RefName {
   HeapKind heap;
 };
 constexpr RefName kRefNames[] = {
-    {"externref", HeapKind::Extern}, {"funcref", HeapKind::Func},     {"anyref", HeapKind::Any},
-    {"eqref", HeapKind::Eq},         {"i31ref", HeapKind::I31},       {"structref", HeapKind::Struct},
-    {"arrayref", HeapKind::Array},   {"exnref", HeapKind::Exn},       {"nullref", HeapKind::None},
-    {"nullfuncref", HeapKind::NoFunc}, {"nullexternref", HeapKind::NoExtern}, {"nullexnref", HeapKind::NoExn},
+    {"externref", HeapKind::Extern},
+    {"funcref", HeapKind::Func},
+    {"anyref", HeapKind::Any},
+    {"eqref", HeapKind::Eq},
+    {"i31ref", HeapKind::I31},
+    {"structref", HeapKind::Struct},
+    {"arrayref", HeapKind::Array},
+    {"exnref", HeapKind::Exn},
+    {"nullref", HeapKind::None},
+    {"nullfuncref", HeapKind::NoFunc},
+    {"nullexternref", HeapKind::NoExtern},
+    {"nullexnref", HeapKind::NoExn},
 };
 
 HeapKind heap_of(const std::string& name) {
@@ -65,7 +73,8 @@ uint64_t lane_of(V128 v, unsigned width, size_t i) {
 bool matches_ref(const Pattern& p, const Val& value) {
   if (!value.type().is_ref()) return false;
   if (p.ref_null) {
-    return value.is_null() && (p.ref_type == "refnull" || hierarchy(heap_of(p.ref_type)) == hierarchy(value.type().heap()));
+    return value.is_null() &&
+           (p.ref_type == "refnull" || hierarchy(heap_of(p.ref_type)) == hierarchy(value.type().heap()));
   }
   if (value.is_null()) return false;
   if (p.host) {
@@ -174,7 +183,8 @@ std::string describe(const Val& value) {
       return strf("f64:0x%016llx", static_cast<unsigned long long>(value.f64_bits()));
     case ValKind::V128: {
       const V128 v = value.as_v128();
-      return strf("v128:0x%016llx%016llx", static_cast<unsigned long long>(v.hi), static_cast<unsigned long long>(v.lo));
+      return strf("v128:0x%016llx%016llx", static_cast<unsigned long long>(v.hi),
+                  static_cast<unsigned long long>(v.lo));
     }
     case ValKind::Ref:
       return value.type().to_string() + (value.is_null() ? ":null" : "");

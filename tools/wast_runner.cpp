@@ -1,8 +1,8 @@
 // Running a test script; see wast_runner.h.
 #include "tools/wast_runner.h"
 
-#include "tools/report.h"
 #include "tools/branch_hints.h"
+#include "tools/report.h"
 #include "tools/wast_match.h"
 #include "tools/wast_spectest.h"
 
@@ -214,12 +214,12 @@ CommandOutcome WastRunner::run_instantiation_failure(const Command& command) {
   auto instance = instantiate(*module);
   if (instance) return CommandOutcome::failed("expected '" + command.text + "', but was instantiated");
   if (command.type == Type::assert_uninstantiable) {
-    return instance.error().kind == ErrorKind::Exception ? CommandOutcome{} : expect_trap(instance.error(), command.text);
+    return instance.error().kind == ErrorKind::Exception ? CommandOutcome{}
+                                                         : expect_trap(instance.error(), command.text);
   }
   if (instance.error().kind == ErrorKind::Link) return {};
   return CommandOutcome::failed("expected '" + command.text + "', got " +
-                                std::string(vmrun::to_string(instance.error().kind)) + ": " +
-                                instance.error().message);
+                                std::string(vmrun::to_string(instance.error().kind)) + ": " + instance.error().message);
 }
 
 CommandOutcome WastRunner::run(const Command& command) {
@@ -228,7 +228,8 @@ CommandOutcome WastRunner::run(const Command& command) {
     case Type::module_definition:
       return load_and_run_module(command);
     case Type::module_instance: {
-      const std::optional<Module>* module = command.module.empty() ? &latest_definition_ : &definitions_[command.module];
+      const std::optional<Module>* module =
+          command.module.empty() ? &latest_definition_ : &definitions_[command.module];
       if (!*module) return CommandOutcome::failed("there is no module '" + command.module + "'");
       return run_module(command, **module);
     }

@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
-
 #include <nlohmann/json.hpp>
 
 #include "tools/report.h"
@@ -35,7 +34,8 @@ constexpr std::pair<const char*, Type> kTypes[] = {
     {"assert_malformed_custom", Type::assert_malformed_custom},
 };
 
-/// What is wrong with a script. Thrown only within this file: nlohmann's accessors throw too, and one catch serves both.
+/// What is wrong with a script. Thrown only within this file: nlohmann's accessors throw too, and one catch serves
+/// both.
 struct BadScript {
   std::string message;
 };

@@ -23,14 +23,14 @@ struct Lane {
 struct Pattern {
   enum class Kind : uint8_t { i32, i64, f32, f64, v128, ref, either };
   Kind kind = Kind::i32;
-  Lane scalar;                    // i32, i64, f32, f64
-  uint8_t lane_bits = 0;          // v128: 8, 16, 32 or 64
-  bool lane_float = false;        // v128: lanes are floats (NaN classes apply)
-  std::vector<Lane> lanes;        // v128
-  std::string ref_type;           // ref: "externref", "funcref", "anyref", "refnull" ...
-  bool ref_null = false;          // ref: the value must be (is) null
-  std::optional<uint32_t> host;   // ref: the number of a host reference
-  std::vector<Pattern> choices;   // either
+  Lane scalar;                   // i32, i64, f32, f64
+  uint8_t lane_bits = 0;         // v128: 8, 16, 32 or 64
+  bool lane_float = false;       // v128: lanes are floats (NaN classes apply)
+  std::vector<Lane> lanes;       // v128
+  std::string ref_type;          // ref: "externref", "funcref", "anyref", "refnull" ...
+  bool ref_null = false;         // ref: the value must be (is) null
+  std::optional<uint32_t> host;  // ref: the number of a host reference
+  std::vector<Pattern> choices;  // either
 };
 
 struct Action {
@@ -42,15 +42,27 @@ struct Action {
 
 struct Command {
   enum class Type : uint8_t {
-    module, module_definition, module_instance, register_, action, assert_return, assert_trap, assert_exhaustion,
-    assert_exception, assert_invalid, assert_malformed, assert_unlinkable, assert_uninstantiable, assert_invalid_custom,
+    module,
+    module_definition,
+    module_instance,
+    register_,
+    action,
+    assert_return,
+    assert_trap,
+    assert_exhaustion,
+    assert_exception,
+    assert_invalid,
+    assert_malformed,
+    assert_unlinkable,
+    assert_uninstantiable,
+    assert_invalid_custom,
     assert_malformed_custom,
   };
   Type type = Type::module;
   uint32_t line = 0;
-  std::string name;      // module, module_definition, register: the script's name for it; module_instance: the instance's
-  std::string as;        // register: the name to import it by
-  std::string module;    // module_instance: the definition's name
+  std::string name;    // module, module_definition, register: the script's name for it; module_instance: the instance's
+  std::string as;      // register: the name to import it by
+  std::string module;  // module_instance: the definition's name
   std::string filename;  // a module's file, relative to the script
   std::string text;      // the message an assertion expects
   bool is_text = false;  // the file is in the text format
