@@ -3,6 +3,7 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <utility>
 
@@ -45,7 +46,7 @@ bool callee_matches(const vm::FuncRecord* record, uint32_t expected, const vm::I
 
 TrapCode call_polled(vm::Vcpu& cx, const std::byte* callee) {
   // Order: the limit first, so that a request made in between is not lost.
-  cx.stack_limit = cx.stack_end;
+  std::atomic_ref<std::byte*>(cx.stack_limit).store(cx.stack_end, std::memory_order_seq_cst);
   if (cx.interrupt.exchange(false, std::memory_order_acq_rel)) return TrapCode::Interrupted;
   return callee > cx.stack_end ? TrapCode::StackOverflow : TrapCode::None;
 }
