@@ -52,7 +52,7 @@ struct Counts {
 };
 
 /// Compares all ways on one image; says where they part.
-bool agree(const std::vector<Way>& ways, const fs::path& image, uint64_t seed, Counts& counts) {
+bool compare(const std::vector<Way>& ways, const fs::path& image, uint64_t seed, Counts& counts) {
   Trace first;
   for (const Way& way : ways) {
     vmrun::Result<vmrun::Module> module = vmrun::Module::compile_file(way.engine, image);
@@ -76,6 +76,33 @@ bool agree(const std::vector<Way>& ways, const fs::path& image, uint64_t seed, C
   ++counts.modules;
   counts.lines += first.lines.size();
   counts.cut += first.cut;
+  return true;
+}
+
+/// The same in a process of its own, so that a crash is a difference like any other.
+bool agree(const std::vector<Way>& ways, const fs::path& image, uint64_t seed, Counts& counts) {
+  int channel[2];
+  if (pipe(channel) != 0) return false;
+  std::fflush(stdout);
+  pid_t pid = fork();
+  if (pid == 0) {
+    Counts own;
+    bool good = compare(ways, image, seed, own);
+    std::fflush(stdout);
+    bool told = write(channel[1], &own, sizeof own) == sizeof own;
+    _exit(good && told ? 0 : 1);
+  }
+  close(channel[1]);
+  Counts own;
+  bool told = read(channel[0], &own, sizeof own) == sizeof own;
+  close(channel[0]);
+  int status = 0;
+  if (pid < 0 || waitpid(pid, &status, 0) != pid) return false;
+  if (WIFSIGNALED(status)) std::printf("%s: killed by signal %d\n", image.c_str(), WTERMSIG(status));
+  if (!told || status != 0) return false;
+  counts.modules += own.modules;
+  counts.lines += own.lines;
+  counts.cut += own.cut;
   return true;
 }
 
