@@ -63,8 +63,8 @@ class Progress:
 class Bench:
     """Runs jobs through the launcher in a scratch folder of its own, which it removes at the end."""
 
-    def __init__(self, launcher, limit):
-        self.launcher, self.limit = launcher, limit
+    def __init__(self, launcher, limit, clock="wall"):
+        self.launcher, self.limit, self.clock = launcher, limit, clock
         self.scratch = tempfile.mkdtemp(prefix="vmrun-compare-")
         self.work = os.path.join(self.scratch, "work")
         self.first_words = ""  # of what the last run printed
@@ -73,7 +73,7 @@ class Bench:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def run(self, engine, program):
-        """One run; returns (seconds, cpu seconds, peak KiB, digest of what came out) or a string that says what failed."""
+        """One run; returns (wall seconds, cpu seconds, peak KiB, digest of what came out) or a string that says what failed."""
         command = engine.command(program.job)
         if command is None:
             return "not possible"
@@ -115,29 +115,36 @@ class Bench:
 
 
 def compare(bench, engines, programs, rounds, start_rounds):
-    """All rounds of all programs; returns {program name: {engine name: Cell}}. Start-up rows get more rounds."""
+    """All rounds of all programs; returns {program name: {engine name: Cell}}. Start-up rows get more rounds.
+
+    An interrupt (Ctrl+C) ends it early: what was measured until then is returned, the rest has no times.
+    """
     progress = Progress()
     table = {p.name: {e.name: Cell() for e in engines} for p in programs}
-    for program in programs:
-        count = start_rounds if program.group == "start" else rounds
-        for turn in range(count):
-            for engine in engines:
-                cell = table[program.name][engine.name]
-                if cell.problem:
-                    continue
-                progress.say(f"{program.name}  {engine.name}  round {turn + 1} of {count}")
-                result = bench.run(engine, program)
-                if isinstance(result, str):
-                    cell.problem = result
-                    continue
-                seconds, cpu, memory, digest = result
-                cell.seconds.append(seconds)
-                cell.cpu.append(cpu)
-                cell.memory = max(cell.memory, memory)
-                if cell.digest not in (None, digest):
-                    cell.problem = "output differs from run to run"
-                cell.digest, cell.first_words = digest, bench.first_words
-        judge(table[program.name], engines)
+    try:
+        for program in programs:
+            count = start_rounds if program.group == "start" else rounds
+            for turn in range(count):
+                for engine in engines:
+                    cell = table[program.name][engine.name]
+                    if cell.problem:
+                        continue
+                    progress.say(f"{program.name}  {engine.name}  round {turn + 1} of {count}")
+                    result = bench.run(engine, program)
+                    if isinstance(result, str):
+                        cell.problem = result
+                        continue
+                    seconds, cpu, memory, digest = result
+                    cell.seconds.append(seconds)
+                    cell.cpu.append(cpu)
+                    cell.memory = max(cell.memory, memory)
+                    if cell.digest not in (None, digest):
+                        cell.problem = "output differs from run to run"
+                    cell.digest, cell.first_words = digest, bench.first_words
+            judge(table[program.name], engines)
+    except KeyboardInterrupt:
+        for cells in table.values():
+            judge(cells, engines)
     progress.done()
     return table
 
