@@ -67,14 +67,25 @@ std::string script_name(const fs::path& path, const fs::path& root) {
   return name.string();
 }
 
+/// The root of the suite that the script at `path` belongs to: what lies above its folder "proposals", "legacy" or
+/// "custom", else the script's own folder.
+fs::path suite_root(const fs::path& path) {
+  fs::path folder = path.parent_path();
+  // NAME/NAME.json lies in a folder of its own.
+  if (folder.filename() == path.stem()) folder = folder.parent_path();
+  for (fs::path at = folder; at.has_filename(); at = at.parent_path()) {
+    if (at.filename() == "proposals" || at.filename() == "legacy" || at.filename() == "custom") return at.parent_path();
+  }
+  return folder;
+}
+
 Result<std::vector<Source>> find_scripts(std::span<const std::string_view> arguments) {
   std::vector<Source> out;
   for (std::string_view argument : arguments) {
     const fs::path path(argument);
     std::error_code failure;
     if (!fs::is_directory(path, failure)) {
-      // A script on its own is named after its file.
-      out.push_back({path.string(), path.stem().string()});
+      out.push_back({path.string(), script_name(path, suite_root(path))});
       continue;
     }
     const size_t before = out.size();
