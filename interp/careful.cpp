@@ -46,6 +46,12 @@ class Writer {
   bool is_next(uint32_t target) const;
   void mark(const Inst& x);
 
+  /// A definition whose slot must be up to date for calls.
+  bool is_saved(const Inst& x) const { return x.d != kNoReg && places_.saved_at_definition(x.d); }
+  void save(const Inst& x) {
+    if (is_saved(x)) out_.move(is_float(x.d), places_.slot_of(x.d), at(x.d));
+  }
+
   void write_block(uint32_t begin, uint32_t end);
   /// Writes x and y as one, if there is a handler for the two.
   bool write_pair(const Inst& x, const Inst& y);
@@ -118,11 +124,13 @@ void Writer::write_block(uint32_t begin, uint32_t end) {
     if (x.kind == Kind::nop) continue;
     uint32_t j = i + 1;
     while (j < end && f_.code[j].kind == Kind::nop) j++;
-    if (j < end && write_pair(x, f_.code[j])) {
+    if (j < end && !is_saved(x) && write_pair(x, f_.code[j])) {
+      save(f_.code[j]);
       i = j;
       continue;
     }
     write_inst(x);
+    save(x);
   }
 }
 
@@ -401,6 +409,11 @@ void Writer::write_load_op(const Inst& x) {
 void Writer::write_call(const Inst& x) {
   mark(x);
   bool tail = x.kind == Kind::tail_call;
+  std::span<const Allocator::Crossing> crossings;
+  if (!tail) crossings = places_.crossings(x.c);
+  for (const Allocator::Crossing& crossing : crossings) {
+    if (crossing.save) out_.move(crossing.cls == Class::floating, crossing.slot, crossing.reg);
+  }
   Cell& c = out_.cell(tail ? select_tail_call(x.call, loc(x.b)) : select_call(x.call, loc(x.b)));
   c.a = slot(x.b);
   c.imm = tail ? 0 : static_cast<int32_t>(8 * (places_.frame_slots() + kLinkSlots));
@@ -412,6 +425,9 @@ void Writer::write_call(const Inst& x) {
     case CallKind::ref: break;
   }
   if (!tail && x.d != kNoReg && places_.used(x.d)) out_.move(is_float(x.d), at(x.d), Operand::reg(1));
+  for (const Allocator::Crossing& crossing : crossings) {
+    out_.move(crossing.cls == Class::floating, crossing.reg, crossing.slot);
+  }
 }
 
 void Writer::write_generic(const Inst& x) {
@@ -502,6 +518,9 @@ void Writer::write_entries() {
         c.b = static_cast<uint16_t>(from);
       } else {
         out_.move(is_float(live.segment), to, Operand::at_slot(from));
+        if (places_.saved_at_definition(live.segment)) {
+          out_.move(is_float(live.segment), places_.slot_of(live.segment), to);
+        }
       }
     }
     if (!complete) {

@@ -13,6 +13,8 @@ namespace {
 constexpr float kDepthWeight[] = {1, 8, 64, 512, 4096, 32768, 262144, 2097152, 16777216};
 /// A definition saves as much as a use and a half: the store and the latency of reading it back.
 constexpr float kDefinitionWeight = 2;
+/// What a move costs against these: a dispatch of its own.
+constexpr float kMoveWeight = 1.5f;
 
 bool is_pure(const Inst& x) {
   switch (x.kind) {
@@ -178,7 +180,7 @@ void Allocator::solve_liveness() {
 
 uint32_t Allocator::new_segment(uint32_t reg, int32_t end) {
   uint32_t s = static_cast<uint32_t>(segments_.size());
-  segments_.push_back({reg, 0, end, s, 0, false});
+  segments_.push_back({reg, 0, end, s, 0, 0, false});
   return s;
 }
 
@@ -194,8 +196,16 @@ void Allocator::build_segments() {
   for (uint32_t b = 0; b < blocks; b++) {
     live_in_begin_[b] = static_cast<uint32_t>(live_in_.size());
     live_out_begin_[b] = static_cast<uint32_t>(live_out_.size());
-    if (!reachable_[b]) continue;
     int32_t begin = static_cast<int32_t>(f_->blocks[b].begin), end = block_end(b);
+    if (!reachable_[b]) {
+      // Its operands get no segments: nobody may look at them as if they had.
+      for (int32_t i = begin; i < end; i++) {
+        Inst& x = f_->code[static_cast<size_t>(i)];
+        x.kind = Kind::nop;
+        x.d = x.a = x.b = x.c = kNoReg;
+      }
+      continue;
+    }
     touched_.clear();
     for (uint32_t w = 0; w < words_; w++) {
       for (uint64_t bits = out_[b * words_ + w]; bits != 0; bits &= bits - 1) {
@@ -229,6 +239,7 @@ void Allocator::build_segments() {
           if (s == kNone) s = new_segment(x.d, at + 1);
           segments_[s].begin = at;
           segments_[s].weight += x.kind == Kind::generic ? 0 : weight * kDefinitionWeight;
+          segments_[s].definitions += weight;
           current_[x.d] = kNone;
           x.d = s;
         }
@@ -304,11 +315,12 @@ void Allocator::join_webs() {
     uint32_t root = segments_[s].web;
     if (root == s) {
       touched_[s] = static_cast<uint32_t>(webs_.size());
-      webs_.push_back({0, 0, 0, 0, 0, -1});
+      webs_.push_back({0, 0, 0, 0, 0, 0, 0, -1, false, false});
     }
     Web& web = webs_[touched_[root]];
     web.count++;
     web.weight += segments_[s].weight;
+    web.definitions += segments_[s].definitions;
     web.length += static_cast<uint32_t>(segments_[s].end - segments_[s].begin);
     if (int8_t hint = f_->regs[segments_[s].reg].hint; hint >= 0) web.hint = hint;
   }
@@ -336,6 +348,12 @@ bool range_free(const std::vector<uint64_t>& bits, int32_t begin, int32_t end) {
   mask &= ~uint64_t{0} >> (63 - (end - 1) % 64);
   return (bits[w] & mask) == 0;
 }
+void clear_range(std::vector<uint64_t>& bits, int32_t begin, int32_t end) {
+  size_t w = static_cast<size_t>(begin) / 64, last = static_cast<size_t>(end - 1) / 64;
+  uint64_t mask = ~uint64_t{0} << (begin % 64);
+  for (; w < last; w++, mask = ~uint64_t{0}) bits[w] &= ~mask;
+  bits[w] &= ~(mask & (~uint64_t{0} >> (63 - (end - 1) % 64)));
+}
 void set_range(std::vector<uint64_t>& bits, int32_t begin, int32_t end) {
   size_t w = static_cast<size_t>(begin) / 64, last = static_cast<size_t>(end - 1) / 64;
   uint64_t mask = ~uint64_t{0} << (begin % 64);
@@ -344,44 +362,186 @@ void set_range(std::vector<uint64_t>& bits, int32_t begin, int32_t end) {
 }
 }  // namespace
 
+std::pair<size_t, size_t> Allocator::calls_across(const Segment& s) const {
+  auto after = [](int32_t position, const Call& c) { return position < c.position; };
+  auto before = [](const Call& c, int32_t position) { return c.position < position; };
+  auto first = std::upper_bound(calls_.begin(), calls_.end(), s.begin, after);
+  auto last = std::lower_bound(first, calls_.end(), s.end, before);
+  return {static_cast<size_t>(first - calls_.begin()), static_cast<size_t>(last - calls_.begin())};
+}
+
+/// The slot of a register that has one: a local's is canonical, any other gets the next free one.
+uint32_t Allocator::home_of(uint32_t number) {
+  if (home_[number] == kNone) {
+    const Reg& reg = f_->regs[number];
+    if (reg.place == Place::own_slot || number < f_->locals) {
+      home_[number] = reg.slot;
+    } else {
+      home_[number] = next_slot_;
+      next_slot_ += reg.cls == Class::vector ? 2 : 1;
+    }
+  }
+  return home_[number];
+}
+
+bool Allocator::fits(const Web& web, int file, int reg) const {
+  for (uint32_t i = 0; i < web.count; i++) {
+    const Segment& s = segments_[members_[web.first + i]];
+    if (!range_free(busy_[file][reg], s.begin, s.end)) return false;
+  }
+  return true;
+}
+
+void Allocator::take(uint32_t number, int file, int reg) {
+  const Web& web = webs_[number];
+  for (uint32_t i = 0; i < web.count; i++) {
+    const Segment& s = segments_[members_[web.first + i]];
+    set_range(busy_[file][reg], s.begin, s.end);
+  }
+  places_[number] = Operand::reg(reg + 1);
+}
+
+void Allocator::release(uint32_t number) {
+  const Web& web = webs_[number];
+  int file = f_->regs[segments_[members_[web.first]].reg].cls == Class::floating, reg = places_[number].loc - 1;
+  for (uint32_t i = 0; i < web.count; i++) {
+    const Segment& s = segments_[members_[web.first + i]];
+    clear_range(busy_[file][reg], s.begin, s.end);
+  }
+  places_[number] = Operand{};
+}
+
+/// Dense use decides first, so that short values lie scattered over all registers and a long one, however much it is
+/// used, may find none free throughout. Here the heaviest of those get a register where that gains more than what its
+/// holders lose.
+void Allocator::evict_for_gain() {
+  constexpr float kWorthwhile = 16;
+  constexpr size_t kCandidates = 24;
+  candidates_.clear();
+  for (uint32_t w : order_) {
+    if (places_[w].loc == kSlot && webs_[w].gain >= kWorthwhile) candidates_.push_back(w);
+  }
+  if (candidates_.empty()) return;
+  auto heavier = [&](uint32_t x, uint32_t y) {
+    return webs_[x].gain != webs_[y].gain ? webs_[x].gain > webs_[y].gain : x < y;
+  };
+  if (candidates_.size() > kCandidates) {
+    std::partial_sort(candidates_.begin(), candidates_.begin() + kCandidates, candidates_.end(), heavier);
+    candidates_.resize(kCandidates);
+  } else {
+    std::sort(candidates_.begin(), candidates_.end(), heavier);
+  }
+  for (auto& file : held_) {
+    for (auto& reg : file) reg.clear();
+  }
+  for (const Segment& s : segments_) {
+    const Operand& place = places_[s.web];
+    if (place.loc < 1 || place.loc > 4) continue;
+    held_[f_->regs[s.reg].cls == Class::floating][place.loc - 1].push_back({s.begin, s.end, s.web});
+  }
+  for (int file = 0; file < 2; file++) {
+    for (int reg = 0; reg < 4; reg++) {
+      std::sort(held_[file][reg].begin(), held_[file][reg].end(),
+                [](const Held& x, const Held& y) { return x.begin < y.begin; });
+      won_[file][reg].assign(busy_[file][reg].size(), 0);
+    }
+  }
+  for (uint32_t w : candidates_) {
+    const Web& web = webs_[w];
+    int file = f_->regs[segments_[members_[web.first]].reg].cls == Class::floating;
+    float best_gain = 0;
+    int best = -1;
+    for (int reg = 0; reg < 4; reg++) {
+      losers_.clear();
+      float loss = 0;
+      bool possible = true;
+      const std::vector<Held>& held = held_[file][reg];
+      for (uint32_t i = 0; i < web.count && possible; i++) {
+        const Segment& s = segments_[members_[web.first + i]];
+        possible = range_free(won_[file][reg], s.begin, s.end);
+        auto h = std::lower_bound(held.begin(), held.end(), s.begin,
+                                  [](const Held& x, int32_t position) { return x.end <= position; });
+        for (; h != held.end() && h->begin < s.end && possible; ++h) {
+          if (places_[h->web].loc != reg + 1) continue;  // evicted before
+          if (std::find(losers_.begin(), losers_.end(), h->web) != losers_.end()) continue;
+          losers_.push_back(h->web);
+          loss += webs_[h->web].gain;
+          possible = loss < web.gain && f_->regs[segments_[members_[webs_[h->web].first]].reg].place == Place::any &&
+                     losers_.size() < 200;
+        }
+      }
+      if (possible && web.gain - loss > best_gain) {
+        best_gain = web.gain - loss;
+        best = reg;
+        best_losers_ = losers_;
+      }
+    }
+    if (best < 0) continue;
+    for (uint32_t loser : best_losers_) release(loser);
+    take(w, file, best);
+    for (uint32_t i = 0; i < web.count; i++) {
+      const Segment& s = segments_[members_[web.first + i]];
+      set_range(won_[file][best], s.begin, s.end);
+    }
+    std::sort(best_losers_.begin(), best_losers_.end(), heavier);
+    for (uint32_t loser : best_losers_) {
+      for (int reg = 3; reg >= 0; reg--) {
+        if (!fits(webs_[loser], file, reg)) continue;
+        take(loser, file, reg);
+        // Its positions there are not in held_: nothing may evict it again.
+        for (uint32_t i = 0; i < webs_[loser].count; i++) {
+          const Segment& s = segments_[members_[webs_[loser].first + i]];
+          set_range(won_[file][reg], s.begin, s.end);
+        }
+        break;
+      }
+    }
+  }
+}
+
 bool Allocator::assign() {
   size_t n = webs_.size();
   size_t position_words = (2 * f_->code.size() + 2) / 64 + 1;
   for (auto& file : busy_) {
     for (auto& bits : file) bits.assign(position_words, 0);
   }
-  for (size_t i = 0; i < f_->code.size(); i++) {
-    if (f_->code[i].kind != Kind::call) continue;
-    int32_t at = static_cast<int32_t>(2 * i + 1);
-    for (auto& file : busy_) {
-      for (auto& bits : file) set_range(bits, at, at + 1);
+  calls_.clear();
+  calls_weight_ = 0;
+  if (f_->has_call) {
+    for (size_t i = 0; i < f_->code.size(); i++) {
+      Inst& x = f_->code[i];
+      if (x.kind != Kind::call) continue;
+      x.c = static_cast<uint32_t>(calls_.size());
+      calls_.push_back({static_cast<int32_t>(2 * i + 1), calls_weight_});
+      calls_weight_ += kDepthWeight[x.depth];
     }
   }
   places_.assign(n, Operand{});
   order_.clear();
-  auto fits = [&](const Web& web, int file, int reg) {
-    for (uint32_t i = 0; i < web.count; i++) {
-      const Segment& s = segments_[members_[web.first + i]];
-      if (!range_free(busy_[file][reg], s.begin, s.end)) return false;
-    }
-    return true;
-  };
-  auto take = [&](uint32_t number, int file, int reg) {
-    const Web& web = webs_[number];
-    for (uint32_t i = 0; i < web.count; i++) {
-      const Segment& s = segments_[members_[web.first + i]];
-      set_range(busy_[file][reg], s.begin, s.end);
-    }
-    places_[number] = Operand::reg(reg + 1);
-  };
   auto reg_of = [&](const Web& web) -> const Reg& { return f_->regs[segments_[members_[web.first]].reg]; };
 
   for (uint32_t w = 0; w < n; w++) {
     const Reg& reg = reg_of(webs_[w]);
     if (reg.place == Place::reg) {
       take(w, reg.cls == Class::floating, static_cast<int>(reg.slot));
-    } else if (reg.place == Place::any && reg.cls != Class::vector && webs_[w].weight > 0) {
-      webs_[w].priority = webs_[w].weight / static_cast<float>(webs_[w].length + 4);
+    } else if (reg.place == Place::any && reg.cls != Class::vector) {
+      Web& web = webs_[w];
+      float gain = web.weight;
+      if (!calls_.empty()) {
+        float across = 0;
+        for (uint32_t i = 0; i < web.count; i++) {
+          auto [first, last] = calls_across(segments_[members_[web.first + i]]);
+          if (first < last) web.crosses = true;
+          across += total_weight(last) - total_weight(first);
+        }
+        if (web.crosses) {
+          web.saved = web.definitions < across;
+          gain -= kMoveWeight * (across + std::min(across, web.definitions));
+        }
+      }
+      if (gain <= 0) continue;
+      web.gain = gain;
+      web.priority = gain / static_cast<float>(web.length + 4);
       order_.push_back(w);
     }
   }
@@ -419,26 +579,23 @@ bool Allocator::assign() {
     }
     if (got >= 0) take(w, file, got);
   }
+  evict_for_gain();
 
-  // Slots: locals have their own, the rest of a register's webs share one.
   home_.assign(f_->regs.size(), kNone);
   next_slot_ = f_->first_temp;
   for (uint32_t w = 0; w < n; w++) {
-    if (places_[w].loc != kSlot) continue;
-    uint32_t number = segments_[members_[webs_[w].first]].reg;
-    const Reg& reg = f_->regs[number];
-    if (reg.place == Place::callee_slot) continue;  // known when the frame's size is
-    if (home_[number] == kNone) {
-      if (reg.place == Place::own_slot || number < f_->locals) {
-        home_[number] = reg.slot;
-      } else {
-        home_[number] = next_slot_;
-        next_slot_ += reg.cls == Class::vector ? 2 : 1;
-      }
+    if (places_[w].loc != kSlot) {
+      if (webs_[w].crosses) home_of(segments_[members_[webs_[w].first]].reg);
+      continue;
     }
-    if (home_[number] > kMaxSlots - 64) return false;
-    places_[w] = Operand::at_slot(home_[number]);
+    webs_[w].saved = webs_[w].crosses = false;
+    uint32_t number = segments_[members_[webs_[w].first]].reg;
+    if (f_->regs[number].place == Place::callee_slot) continue;  // known when the frame's size is
+    uint32_t slot = home_of(number);
+    if (slot > kMaxSlots - 64) return false;
+    places_[w] = Operand::at_slot(slot);
   }
+  list_crossings();
   scratch_ = next_slot_;
   frame_slots_ = next_slot_ + kScratchSlots;
   uint32_t callee = frame_slots_ + kLinkSlots;
@@ -449,6 +606,31 @@ bool Allocator::assign() {
     places_[w] = Operand::at_slot(callee + reg.slot);
   }
   return frame_slots_ < kMaxSlots - 64;
+}
+
+/// Per call, the webs in registers that live across it.
+void Allocator::list_crossings() {
+  crossing_begin_.assign(calls_.size() + 1, 0);
+  crossings_.clear();
+  if (calls_.empty()) return;
+  auto for_crossings = [&](auto fn) {
+    for (const Web& web : webs_) {
+      if (!web.crosses) continue;
+      for (uint32_t i = 0; i < web.count; i++) {
+        auto [first, last] = calls_across(segments_[members_[web.first + i]]);
+        for (size_t c = first; c < last; c++) fn(web, c);
+      }
+    }
+  };
+  for_crossings([&](const Web&, size_t c) { crossing_begin_[c + 1]++; });
+  for (size_t c = 0; c < calls_.size(); c++) crossing_begin_[c + 1] += crossing_begin_[c];
+  crossings_.resize(crossing_begin_.back());
+  for_crossings([&](const Web& web, size_t c) {
+    uint32_t segment = members_[web.first];
+    crossings_[crossing_begin_[c]++] = {operand(segment), slot_of(segment), cls(segment), !web.saved};
+  });
+  for (size_t c = calls_.size(); c > 0; c--) crossing_begin_[c] = crossing_begin_[c - 1];
+  crossing_begin_[0] = 0;
 }
 
 }  // namespace vmrun::interp::ir

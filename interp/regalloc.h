@@ -1,6 +1,7 @@
 // Places for virtual registers: liveness per block, webs of values that must share a place, and registers by
 // loop-weighted use. What gets no register lives in its slot for good; every handler takes slots, so there is no spill
-// code. A call clobbers all registers, so what lives across one is in a slot.
+// code. A call clobbers all registers: a web that lives across calls is in a register only if that pays for reloading it
+// after each, and for saving it in its slot before each or whenever it is defined, whichever is rarer.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,20 @@ class Allocator {
   uint32_t frame_slots() const { return frame_slots_; }
   uint32_t scratch() const { return scratch_; }
 
+  /// A web in a register that a call clobbers.
+  struct Crossing {
+    Operand reg, slot;
+    Class cls;
+    bool save;  // else the slot is up to date
+  };
+  /// Of the call whose `c` is `ordinal`.
+  std::span<const Crossing> crossings(uint32_t ordinal) const {
+    return {crossings_.data() + crossing_begin_[ordinal], crossing_begin_[ordinal + 1] - crossing_begin_[ordinal]};
+  }
+  /// Whether the definition that begins this segment must also be stored in its slot; which is `slot_of`.
+  bool saved_at_definition(uint32_t segment) const { return webs_[segments_[segment].web].saved; }
+  Operand slot_of(uint32_t segment) const { return Operand::at_slot(home_[segments_[segment].reg]); }
+
   /// What is live at the beginning of `block`: pairs of register and segment.
   struct Live {
     uint32_t reg, segment;
@@ -44,7 +59,8 @@ class Allocator {
     uint32_t reg;
     int32_t begin, end;  // positions: 2 i + 1 for what instruction i defines, up to its last use at 2 i + 1
     uint32_t web;        // first: parent in the union of webs; later: the web's number
-    float weight;
+    float weight;       // of its uses and its definition
+    float definitions;  // of its definition alone
     bool used;
   };
 
@@ -87,11 +103,38 @@ class Allocator {
   // Webs.
   struct Web {
     float priority;
-    float weight;
+    float weight, definitions;
+    float gain;             // what a register for it saves
     uint32_t length;
     uint32_t first, count;  // segments, in members_
     int8_t hint;
+    bool saved;             // in a register, and its slot is written at each definition
+    bool crosses;           // lives across calls
   };
+  struct Call {
+    int32_t position;
+    float weight_before;    // of all calls up to here, this one excluded
+  };
+  /// Calls that `s` lives across: [first, last) in calls_.
+  std::pair<size_t, size_t> calls_across(const Segment& s) const;
+  float total_weight(size_t call) const { return call < calls_.size() ? calls_[call].weight_before : calls_weight_; }
+  uint32_t home_of(uint32_t reg);
+  void list_crossings();
+  bool fits(const Web& web, int file, int reg) const;
+  void take(uint32_t web, int file, int reg);
+  void release(uint32_t web);
+  void evict_for_gain();
+  struct Held {
+    int32_t begin, end;
+    uint32_t web;
+  };
+  std::vector<Held> held_[2][4];       // per register: who holds it when, by position
+  std::vector<uint64_t> won_[2][4];    // positions that eviction has given away for good
+  std::vector<uint32_t> candidates_, losers_, best_losers_;
+  std::vector<Call> calls_;
+  float calls_weight_ = 0;
+  std::vector<Crossing> crossings_;
+  std::vector<uint32_t> crossing_begin_;
   std::vector<Web> webs_;
   std::vector<uint32_t> members_;
   std::vector<Operand> places_;        // per web
