@@ -60,16 +60,16 @@ std::byte* CodeStore::allocate(size_t size) {
   return at;
 }
 
-const Translation* CodeStore::publish(vm::FuncCode& code, const Draft& draft, Effort effort) {
+CodeStore::Published CodeStore::publish(vm::FuncCode& code, const Draft& draft, Effort effort) {
   size_t cells = draft.cells.size() * sizeof(Cell), regions = draft.regions.size() * sizeof(TryRegion),
          catches = draft.catches.size() * sizeof(Catch), loops = draft.loops.size() * sizeof(LoopMark),
          map = map_size(draft.marks);
   std::lock_guard lock(mutex_);
   auto* current = static_cast<Translation*>(code.interp.load(std::memory_order_acquire));
-  if (current != nullptr && current->effort >= effort) return current;
+  if (current != nullptr && current->effort >= effort) return {current, false};
 
   std::byte* at = allocate(aligned(sizeof(Translation)) + cells + aligned(regions + catches + loops + map));
-  if (at == nullptr) return nullptr;
+  if (at == nullptr) return {nullptr, false};
   auto* translation = new (at) Translation;
   at += aligned(sizeof(Translation));
   auto* code_cells = reinterpret_cast<Cell*>(at);
@@ -103,7 +103,7 @@ const Translation* CodeStore::publish(vm::FuncCode& code, const Draft& draft, Ef
   chunks_.back().translations.push_back(translation);
   code.interp.store(translation, std::memory_order_release);
   code.entry.store(code_cells, std::memory_order_release);
-  return translation;
+  return {translation, true};
 }
 
 const Translation* CodeStore::find(const Cell* pc) {

@@ -20,8 +20,12 @@ namespace vmrun::interp {
 class CodeStore {
  public:
   /// Copies `draft` into place and makes it the code of `code`, unless another thread was first with code of at least
-  /// this effort; returns what is in force then. Null when there is no memory.
-  const Translation* publish(vm::FuncCode& code, const Draft& draft, Effort effort);
+  /// this effort; says what is in force then, and whether that is this draft. Null when there is no memory.
+  struct Published {
+    const Translation* translation;
+    bool fresh;
+  };
+  Published publish(vm::FuncCode& code, const Draft& draft, Effort effort);
 
   /// The translation whose cells contain `pc`, or null.
   const Translation* find(const Cell* pc);

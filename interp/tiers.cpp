@@ -51,8 +51,8 @@ const Translation* translate(const Module& module, FuncCode& code, Effort effort
     cell.handler = select_unsupported();
     b.draft.cells.push_back(cell);
   }
-  const Translation* translation = code_store(module).publish(code, b.draft, effort);
-  if (translation != nullptr && translation->effort == effort) {
+  auto [translation, fresh] = code_store(module).publish(code, b.draft, effort);
+  if (fresh) {
     auto& count = effort == Effort::careful ? module.translations.careful : module.translations.quick;
     count.fetch_add(1, std::memory_order_relaxed);
     module.translations.bytes.fetch_add(module.funcs[code.func_index].body.size(), std::memory_order_relaxed);

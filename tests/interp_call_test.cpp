@@ -1,5 +1,8 @@
 // Calls: recursion, tail calls within and between instances, parameters in registers and slots, several results.
+#include <atomic>
+#include <thread>
 #include <tuple>
+#include <vector>
 
 #include "interp_fixture.h"
 
@@ -37,6 +40,8 @@ TEST_CASE("parameters and results keep their places") {
       double sum = mix(round, 0.5f, -2, 3.25, 4, 5.5, int64_t{1} << 40, 8.5f);
       CHECK(ok(func<double(int32_t, float, int64_t, double, int32_t, double, int64_t, float)>(instance, "mix")
                    .call(round, 0.5f, -2, 3.25, 4, 5.5, int64_t{1} << 40, 8.5f)) == sum + 1000 * sum);
+      CHECK(ok(func<double(int32_t, float, int64_t, double, int32_t, double, int64_t, float)>(instance, "tail_host")
+                   .call(round, 0.5f, -2, 3.25, 4, 5.5, int64_t{1} << 40, 8.5f)) == 1000 * sum);
       CHECK(ok(func<int32_t(int32_t, int32_t)>(instance, "exchange").call(round, 20)) == (round + 100) * (27 - round - 3));
       CHECK(ok(func<std::tuple<int64_t, double, int32_t>(int32_t, double)>(instance, "three").call(round, 1.5)) ==
             std::tuple<int64_t, double, int32_t>(round, 3.0, round + 1));
@@ -100,4 +105,31 @@ TEST_CASE("promotion translates what is hot, and only that") {
   CHECK(ok(func<int32_t(int32_t)>(instance, "fib").call(20)) == 6765);
   CHECK(module.translation_stats().quick_functions == 1);
   CHECK(module.translation_stats().careful_functions == 1);
+}
+
+TEST_CASE("stores on several threads translate and promote the same functions") {
+  for (int round = 0; round < 10; ++round) {
+    Engine engine(with(Effort::Auto));
+    Module module = ok(Module::compile_file(engine, VMRUN_FIXTURES "/interp_calls.wasm"));
+    std::atomic<int> waiting{4}, right{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&] {
+        Store store(engine);
+        Linker linker(engine);
+        linker.unknown_imports_trap(true);
+        Result<Instance> instance = linker.instantiate(store, module);
+        if (!instance) return;
+        auto fib = instance->func("fib")->typed<int32_t(int32_t)>();
+        auto depth = instance->func("depth")->typed<int32_t(int32_t)>();
+        --waiting;
+        while (waiting > 0) std::this_thread::yield();
+        Result<int32_t> a = fib->call(18), b = depth->call(3000);
+        if (a && b && *a == 2584 && *b == 3000) ++right;
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK(right == 4);
+    CHECK(module.translation_stats().quick_functions == 2);
+  }
 }
