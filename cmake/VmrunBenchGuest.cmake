@@ -1,9 +1,10 @@
-# vmrun_bench_guest(NAME SOURCES s... SAYS TEXT [FLAGS f...] [WASM_FLAGS f...] [DIRECTORY] [NEEDS proposal...] [WASM_SOURCES s...])
+# vmrun_bench_guest(NAME SOURCES s... SAYS TEXT [FLAGS f...] [WASM_FLAGS f...] [DIRECTORY] [VECTORISED] [NEEDS proposal...] [WASM_SOURCES s...])
 #
 # One guest program of the benchmarks: the same sources with the same flags (-O3 and FLAGS) as a WASI image, as a native
 # program, and as a native program with the compiler's vectoriser off (it tells how much of a ratio is vectorisation).
 # WASM_FLAGS go to the image alone: the instructions it may use, and support code the packaged libraries lack. DIRECTORY
-# says that the program reads and writes files; NEEDS names the proposals beyond the first release that an engine must
+# says that the program reads and writes files; VECTORISED that its native twin works with vectors whatever the
+# compiler does; NEEDS names the proposals beyond the first release that an engine must
 # have. Each call adds a row to the manifest, which
 # vmrun_bench_manifest() writes; bench/compare reads it. --no-wasm-opt: the images must not depend on whether binaryen is
 # installed, and its older versions cannot read the final exception instructions.
@@ -14,7 +15,7 @@ set_property(GLOBAL PROPERTY VMRUN_BENCH_OUTPUTS "")
 set(VMRUN_BENCH_FLAGS -O3 -ffp-contract=off -fno-exceptions -Wall -Wextra -Werror -I${CMAKE_CURRENT_SOURCE_DIR})
 
 function(vmrun_bench_guest name)
-  cmake_parse_arguments(ARG "DIRECTORY" "SAYS" "SOURCES;FLAGS;WASM_FLAGS;WASM_SOURCES;NEEDS" ${ARGN})
+  cmake_parse_arguments(ARG "DIRECTORY;VECTORISED" "SAYS" "SOURCES;FLAGS;WASM_FLAGS;WASM_SOURCES;NEEDS" ${ARGN})
   list(TRANSFORM ARG_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
   list(TRANSFORM ARG_WASM_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
   set(native_libraries -lm)
@@ -57,8 +58,12 @@ function(vmrun_bench_guest name)
   if(ARG_DIRECTORY)
     set(directory true)
   endif()
+  set(vectorised false)
+  if(ARG_VECTORISED)
+    set(vectorised true)
+  endif()
   set_property(GLOBAL APPEND PROPERTY VMRUN_BENCH_ROWS
-    "{\"name\": \"${name}\", \"says\": \"${ARG_SAYS}\", \"directory\": ${directory}, \"needs\": [${needs}], \"flags\": \"${flags}\", \"wasm_flags\": \"${wasm_flags}\"}")
+    "{\"name\": \"${name}\", \"says\": \"${ARG_SAYS}\", \"directory\": ${directory}, \"vectorised\": ${vectorised}, \"needs\": [${needs}], \"flags\": \"${flags}\", \"wasm_flags\": \"${wasm_flags}\"}")
   set_property(GLOBAL APPEND PROPERTY VMRUN_BENCH_OUTPUTS ${image} ${native} ${scalar})
 endfunction()
 

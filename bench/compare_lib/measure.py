@@ -20,6 +20,7 @@ class Program:
     outputs: list = dataclasses.field(default_factory=list)
     ignore_stdout: bool = False
     prepare: object = None
+    vectorised: bool = False  # its native twin works with vectors whatever the compiler does
 
 
 @dataclasses.dataclass

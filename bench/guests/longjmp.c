@@ -13,8 +13,9 @@ __attribute__((noinline)) static int dig(int depth, uint32_t choice) {
   return (int)(choice & 3);
 }
 
-__attribute__((noinline)) static int attempt(uint32_t choice) {
+__attribute__((noinline)) static int attempt(uint32_t start) {
   volatile int tries = 0;
+  volatile uint32_t choice = start;
   int code = setjmp(inner);
   if (code != 0) {
     tries++;
