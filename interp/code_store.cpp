@@ -31,7 +31,7 @@ uint32_t get_leb(const uint8_t*& in) {
 uint32_t zigzag(int32_t value) { return static_cast<uint32_t>(value) << 1 ^ static_cast<uint32_t>(value >> 31); }
 int32_t unzigzag(uint32_t value) { return static_cast<int32_t>(value >> 1) ^ -static_cast<int32_t>(value & 1); }
 
-/// Upper bound of the encoded size, cheap to compute: five bytes for each number would waste most of it.
+/// The encoded size: room for the longest encoding would be mostly waste.
 size_t map_size(const std::vector<SourceMark>& marks) {
   uint8_t scratch[5];
   size_t size = 0;

@@ -21,7 +21,8 @@ using vm::TrapCode;
   return loc == kSlot ? slot_get(fp, slot) : loc == 1 ? r0 : loc == 2 ? r1 : loc == 3 ? r2 : r3;
 }
 
-// ---- entering a function -----------------------------------------------------------------------------------------------
+// ---- entering a function
+// -----------------------------------------------------------------------------------------------
 
 template <int Ints, int Floats>
 VMRUN_HANDLER enter(VMRUN_PARAMS) {
@@ -77,25 +78,25 @@ VMRUN_HANDLER_ATTRS __attribute__((noinline)) void tail_call_foreign(VMRUN_PARAM
   VMRUN_DISPATCH(entry_of(record->code));
 }
 
-#define VMRUN_CALL_RECORD(record)                             \
-  do {                                                        \
-    FuncRecord* callee_record = (record);                     \
-    if (VMRUN_UNLIKELY(callee_record->instance != inst)) {    \
-      r3 = reinterpret_cast<uint64_t>(callee_record);         \
-      VMRUN_TAIL(call_foreign);                               \
-    }                                                         \
-    VMRUN_CALL(pc, callee_record->code);                      \
+#define VMRUN_CALL_RECORD(record)                          \
+  do {                                                     \
+    FuncRecord* callee_record = (record);                  \
+    if (VMRUN_UNLIKELY(callee_record->instance != inst)) { \
+      r3 = reinterpret_cast<uint64_t>(callee_record);      \
+      VMRUN_TAIL(call_foreign);                            \
+    }                                                      \
+    VMRUN_CALL(pc, callee_record->code);                   \
   } while (0)
 
-#define VMRUN_TAIL_CALL_RECORD(record)                                \
-  do {                                                                \
-    FuncRecord* callee_record = (record);                             \
-    if (VMRUN_UNLIKELY(fp > cx->stack_limit)) VMRUN_TAIL(poll_call);  \
-    if (VMRUN_UNLIKELY(callee_record->instance != inst)) {            \
-      r3 = reinterpret_cast<uint64_t>(callee_record);                 \
-      VMRUN_TAIL(tail_call_foreign);                                  \
-    }                                                                 \
-    VMRUN_DISPATCH(entry_of(callee_record->code));                    \
+#define VMRUN_TAIL_CALL_RECORD(record)                               \
+  do {                                                               \
+    FuncRecord* callee_record = (record);                            \
+    if (VMRUN_UNLIKELY(fp > cx->stack_limit)) VMRUN_TAIL(poll_call); \
+    if (VMRUN_UNLIKELY(callee_record->instance != inst)) {           \
+      r3 = reinterpret_cast<uint64_t>(callee_record);                \
+      VMRUN_TAIL(tail_call_foreign);                                 \
+    }                                                                \
+    VMRUN_DISPATCH(entry_of(callee_record->code));                   \
   } while (0)
 
 template <bool Tail>
@@ -160,7 +161,8 @@ VMRUN_HANDLER call_ref(VMRUN_PARAMS) {
   }
 }
 
-// ---- host functions ---------------------------------------------------------------------------------------------------
+// ---- host functions
+// ---------------------------------------------------------------------------------------------------
 
 /// Puts register parameters into the slots where a host function reads all of them.
 #define VMRUN_SPILL_PARAMS(base, places)                                                \
@@ -227,7 +229,8 @@ VMRUN_COLD_HANDLER tail_call_host(VMRUN_PARAMS) {
   VMRUN_TAIL(throw_pending);
 }
 
-// ---- returns ----------------------------------------------------------------------------------------------------------
+// ---- returns
+// ----------------------------------------------------------------------------------------------------------
 
 VMRUN_HANDLER return_(VMRUN_PARAMS) { VMRUN_RETURN; }
 
@@ -254,7 +257,8 @@ VMRUN_HANDLER return_boundary(VMRUN_PARAMS) {
   VMRUN_DISPATCH(pc + kCallCells);
 }
 
-// ---- in and out -------------------------------------------------------------------------------------------------------
+// ---- in and out
+// -------------------------------------------------------------------------------------------------------
 
 enum class ExitKind { other, integer, floating };
 
@@ -292,9 +296,12 @@ bool is_exit_cell(const Cell* pc) { return pc >= kExits[0] && pc < kExits[0] + 9
 const Cell* exit_cell(const vm::FuncType& type) {
   if (type.results.empty()) return kExits[0];
   switch (reg_class(type.results[0])) {
-    case RegClass::integer: return kExits[1];
-    case RegClass::floating: return kExits[2];
-    case RegClass::vector: return kExits[0];
+    case RegClass::integer:
+      return kExits[1];
+    case RegClass::floating:
+      return kExits[2];
+    case RegClass::vector:
+      return kExits[0];
   }
   return kExits[0];
 }
@@ -320,10 +327,14 @@ static Handler pick_call(CallKind kind, int loc) {
   static constexpr Handler kRef[] = {&call_ref<Tail, 0>, &call_ref<Tail, 1>, &call_ref<Tail, 2>, &call_ref<Tail, 3>,
                                      &call_ref<Tail, 4>};
   switch (kind) {
-    case CallKind::direct: return &call_direct<Tail>;
-    case CallKind::import: return &call_import<Tail>;
-    case CallKind::indirect: return kIndirect[loc];
-    case CallKind::ref: return kRef[loc];
+    case CallKind::direct:
+      return &call_direct<Tail>;
+    case CallKind::import:
+      return &call_import<Tail>;
+    case CallKind::indirect:
+      return kIndirect[loc];
+    case CallKind::ref:
+      return kRef[loc];
   }
   return nullptr;
 }
@@ -336,7 +347,8 @@ Handler select_return_int(int loc) {
   return kTable[loc];
 }
 Handler select_return_float(int loc) {
-  static constexpr Handler kTable[] = {&return_float<0>, &return_, &return_float<2>, &return_float<3>, &return_float<4>};
+  static constexpr Handler kTable[] = {&return_float<0>, &return_, &return_float<2>, &return_float<3>,
+                                       &return_float<4>};
   return kTable[loc];
 }
 

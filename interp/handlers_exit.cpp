@@ -8,7 +8,8 @@ namespace vmrun::interp {
 using vm::Outcome;
 using vm::TrapCode;
 
-// ---- traps ------------------------------------------------------------------------------------------------------------
+// ---- traps
+// ------------------------------------------------------------------------------------------------------------
 
 /// The last handler of an activation: returns to `invoke`.
 VMRUN_COLD_HANDLER trap_pending(VMRUN_PARAMS) {
@@ -50,7 +51,8 @@ VMRUN_INSTANTIATE(Interrupted)
 VMRUN_INSTANTIATE(Unsupported)
 #undef VMRUN_INSTANTIATE
 
-// ---- polls ------------------------------------------------------------------------------------------------------------
+// ---- polls
+// ------------------------------------------------------------------------------------------------------------
 
 VMRUN_COLD_HANDLER poll_loop(VMRUN_PARAMS) {
   const Cell* next = slice_ended(*cx, inst, pc);
@@ -67,7 +69,8 @@ VMRUN_COLD_HANDLER poll_call(VMRUN_PARAMS) {
   VMRUN_DISPATCH(pc);
 }
 
-// ---- exceptions -------------------------------------------------------------------------------------------------------
+// ---- exceptions
+// -------------------------------------------------------------------------------------------------------
 
 VMRUN_COLD_HANDLER throw_pending(VMRUN_PARAMS) {
   FrameCursor frame{pc, fp, inst};
@@ -101,7 +104,8 @@ VMRUN_HANDLER throw_ref(VMRUN_PARAMS) {
 VMRUN_HANDLER unreachable(VMRUN_PARAMS) { VMRUN_TRAP(Unreachable); }
 VMRUN_HANDLER unsupported(VMRUN_PARAMS) { VMRUN_TRAP(Unsupported); }
 
-// ---- moves ------------------------------------------------------------------------------------------------------------
+// ---- moves
+// ------------------------------------------------------------------------------------------------------------
 
 typedef uint64_t Pair __attribute__((vector_size(16), aligned(8)));
 

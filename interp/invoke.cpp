@@ -25,9 +25,9 @@ ParamPlaces work_out_places(const vm::FuncType& type) {
     ParamWalk::Place place = walk.next(param);
     if (place.reg < 0) continue;
     if (place.cls == RegClass::integer) {
-      (place.reg == 0 ? places.int0 = place.slot & 0xfff : places.int1 = place.slot & 0xfff);
+      (place.reg == 0 ? places.int0 = place.slot& 0xfff : places.int1 = place.slot & 0xfff);
     } else {
-      (place.reg == 0 ? places.float0 = place.slot & 0xfff : places.float1 = place.slot & 0xfff);
+      (place.reg == 0 ? places.float0 = place.slot& 0xfff : places.float1 = place.slot & 0xfff);
     }
   }
   places.area = std::max(type.param_slots, type.result_slots) & 0xfff;
@@ -53,8 +53,8 @@ TrapCode call_polled(vm::Vcpu& cx, const std::byte* callee) {
 
 namespace {
 
-/// Runs handlers from `entry` on until one returns. `native_sp` is what they see as the stack pointer: should one of them
-/// fault, the way out starts from there.
+/// Runs handlers from `entry` on until one returns. `native_sp` is what they see as the stack pointer: should one of
+/// them fault, the way out starts from there.
 __attribute__((noinline, disable_sanitizer_instrumentation, no_sanitize("address", "thread", "undefined"))) void run(
     const Cell* pc, std::byte* fp, vm::Vcpu* cx, vm::Instance* inst, const ParamPlaces places) {
   auto int_param = [fp](uint64_t slot) { return slot == ParamPlaces::kAbsent ? 0 : slot_get(fp, slot & 0xfff); };
@@ -111,7 +111,8 @@ Outcome invoke(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args, vm::S
   return activation.outcome;
 }
 
-// ---- faults -----------------------------------------------------------------------------------------------------------
+// ---- faults
+// -----------------------------------------------------------------------------------------------------------
 
 extern "C" {
 extern const char __start_vmrun_handlers[] __attribute__((visibility("hidden")));

@@ -14,7 +14,8 @@ inline constexpr int64_t kBudgetSlice = 4096;
 /// start of CPython took 0.36 s with 1000 or 4000, 0.39 s with 100, 0.33 s without careful code (2026-11-21).
 inline constexpr int32_t kHotEntries = 1000;
 
-/// What an expired slice adds to the heat of the function whose loop was running: four slices, some 0.1 ms, make it hot.
+/// What an expired slice adds to the heat of the function whose loop was running: four slices, some 0.1 ms, make it
+/// hot.
 inline constexpr int32_t kSliceHeat = 250;
 
 /// Heat after a promotion has been refused: far away, so that entries do not ask again.

@@ -1,6 +1,7 @@
-// The quick translator: one pass over a function body, at its first call. Locals live in their canonical slots; operands
-// live as constants, as names of locals, or in registers until the end of their basic block, and in canonical slots at
-// every label. At most one instruction is held back, so that the next one can say where its result goes or swallow it.
+// The quick translator: one pass over a function body, at its first call. Locals live in their canonical slots;
+// operands live as constants, as names of locals, or in registers until the end of their basic block, and in canonical
+// slots at every label. At most one instruction is held back, so that the next one can say where its result goes or
+// swallow it.
 #pragma once
 
 #include <cstdint>
@@ -28,12 +29,12 @@ struct QuickValue {
 };
 
 struct QuickControl {
-  uint32_t base = 0;       // canonical slot of the first result (loops: parameter)
-  uint32_t body_base = 0;  // canonical slot of the first operand of the part being translated
-  uint32_t fixups = kNone; // list of branches to the end
+  uint32_t base = 0;        // canonical slot of the first result (loops: parameter)
+  uint32_t body_base = 0;   // canonical slot of the first operand of the part being translated
+  uint32_t fixups = kNone;  // list of branches to the end
   uint32_t else_site = kNone;
-  uint32_t header = 0;     // loops: their first cell
-  uint32_t region = kNone; // the try region that code in here belongs to
+  uint32_t header = 0;      // loops: their first cell
+  uint32_t region = kNone;  // the try region that code in here belongs to
   uint32_t own_region = kNone;
   uint32_t first_catch = kNone, last_catch = kNone;  // older exceptions: list of clauses
   uint32_t table_id = 0, table_stub = 0;             // the last br_table with a stub for this label, and the stub
@@ -45,18 +46,18 @@ struct EventsTo {
   using Value = QuickValue;
   using Control = QuickControl;
   Translator* to;
-#define VMRUN_FORWARD(event)                \
-  void event(auto& d, auto&&... arguments) { \
-    to->event(d, arguments...);             \
-  }
-  VMRUN_FORWARD(begin) VMRUN_FORWARD(end_function) VMRUN_FORWARD(op) VMRUN_FORWARD(local_get) VMRUN_FORWARD(local_set)
-  VMRUN_FORWARD(local_tee) VMRUN_FORWARD(drop) VMRUN_FORWARD(block) VMRUN_FORWARD(loop) VMRUN_FORWARD(if_)
-  VMRUN_FORWARD(else_) VMRUN_FORWARD(end) VMRUN_FORWARD(try_table) VMRUN_FORWARD(try_) VMRUN_FORWARD(catch_)
-  VMRUN_FORWARD(catch_all) VMRUN_FORWARD(delegate) VMRUN_FORWARD(rethrow) VMRUN_FORWARD(br) VMRUN_FORWARD(br_if)
-  VMRUN_FORWARD(br_table) VMRUN_FORWARD(return_) VMRUN_FORWARD(unreachable) VMRUN_FORWARD(br_on_null)
-  VMRUN_FORWARD(br_on_non_null) VMRUN_FORWARD(br_on_cast) VMRUN_FORWARD(call) VMRUN_FORWARD(call_indirect)
-  VMRUN_FORWARD(call_ref) VMRUN_FORWARD(return_call) VMRUN_FORWARD(return_call_indirect)
-  VMRUN_FORWARD(return_call_ref) VMRUN_FORWARD(throw_) VMRUN_FORWARD(throw_ref)
+#define VMRUN_FORWARD(event) \
+  void event(auto& d, auto&&... arguments) { to->event(d, arguments...); }
+  VMRUN_FORWARD(begin)
+  VMRUN_FORWARD(end_function) VMRUN_FORWARD(op) VMRUN_FORWARD(local_get) VMRUN_FORWARD(local_set)
+      VMRUN_FORWARD(local_tee) VMRUN_FORWARD(drop) VMRUN_FORWARD(block) VMRUN_FORWARD(loop) VMRUN_FORWARD(if_)
+          VMRUN_FORWARD(else_) VMRUN_FORWARD(end) VMRUN_FORWARD(try_table) VMRUN_FORWARD(try_) VMRUN_FORWARD(catch_)
+              VMRUN_FORWARD(catch_all) VMRUN_FORWARD(delegate) VMRUN_FORWARD(rethrow) VMRUN_FORWARD(br)
+                  VMRUN_FORWARD(br_if) VMRUN_FORWARD(br_table) VMRUN_FORWARD(return_) VMRUN_FORWARD(unreachable)
+                      VMRUN_FORWARD(br_on_null) VMRUN_FORWARD(br_on_non_null) VMRUN_FORWARD(br_on_cast)
+                          VMRUN_FORWARD(call) VMRUN_FORWARD(call_indirect) VMRUN_FORWARD(call_ref)
+                              VMRUN_FORWARD(return_call) VMRUN_FORWARD(return_call_indirect)
+                                  VMRUN_FORWARD(return_call_ref) VMRUN_FORWARD(throw_) VMRUN_FORWARD(throw_ref)
 #undef VMRUN_FORWARD
 };
 
@@ -199,16 +200,25 @@ class QuickTranslator {
   static constexpr uint32_t kMaxOperandSlot = kMaxSlots - 6000;
 
   struct Pending {
-    enum class What : uint8_t { none, binary, unary, load, load_wrapped, load_indexed, select, global } what = What::none;
+    enum class What : uint8_t {
+      none,
+      binary,
+      unary,
+      load,
+      load_wrapped,
+      load_indexed,
+      select,
+      global
+    } what = What::none;
     bool is_float = false;   // the result's register file
     bool arg_float = false;  // the operands'
     bool traps = false;
-    bool own = false;        // global
+    bool own = false;  // global
     Op op{};
     Operand a, b, c;
-    uint64_t offset = 0;     // load: offset or delta; global: where it is
-    uint32_t index = 0;      // of the result on the operand stack
-    uint32_t source = 0;     // byte offset
+    uint64_t offset = 0;  // load: offset or delta; global: where it is
+    uint32_t index = 0;   // of the result on the operand stack
+    uint32_t source = 0;  // byte offset
     uint16_t slot = 0;
   };
 
@@ -221,13 +231,13 @@ class QuickTranslator {
   Pending pending_;
   unsigned free_ints_ = 0, free_floats_ = 0;
   uint32_t local_slots_ = 0;
-  uint32_t lazy_from_ = 0;             // no operand below this index stands for a local
-  uint32_t last_generic_ = kNone;      // first cell of the generic instruction just emitted, whose result is redirectable
+  uint32_t lazy_from_ = 0;         // no operand below this index stands for a local
+  uint32_t last_generic_ = kNone;  // first cell of the generic instruction just emitted, whose result is redirectable
   uint32_t last_generic_end_ = 0;
   uint32_t region_ = kNone;
   uint32_t table_count_ = 0;
   bool failed_ = false;
-  std::vector<uint32_t> local_slot_;   // by local index
+  std::vector<uint32_t> local_slot_;  // by local index
   std::vector<Fixup> fixups_;
   std::vector<PendingCatch> pending_catches_;
   std::vector<Landing> landings_;

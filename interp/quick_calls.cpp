@@ -38,8 +38,7 @@ QuickTranslator::Callee QuickTranslator::callee_of(D&, uint32_t func_index) {
   return {CallKind::direct, {}, reinterpret_cast<uint64_t>(&module_->code(func_index))};
 }
 
-void QuickTranslator::emit_call(D& d, Callee callee, const FuncType& type, const V* args, V* results,
-                                const V* target) {
+void QuickTranslator::emit_call(D& d, Callee callee, const FuncType& type, const V* args, V* results, const V* target) {
   std::span<V> stack = d.stack();
   size_t count = type.params.size(), first = stack.size() - count;
   uint32_t base = count != 0 ? args->slot : top(d);
@@ -107,7 +106,7 @@ void QuickTranslator::emit_call(D& d, Callee callee, const FuncType& type, const
     }
   }
   uint32_t spare = frame + walk.slots();
-  auto load = [&](Source (&sources)[2], bool floating) {
+  auto load = [&](Source(&sources)[2], bool floating) {
     Operand r0 = Operand::reg(1), r1 = Operand::reg(2);
     bool second_first = sources[1].used && sources[1].from == r0;
     if (second_first && sources[0].from == r1) {

@@ -7,7 +7,8 @@ namespace vmrun::interp {
 using vm::ControlKind;
 using vm::ValType;
 
-// --- frames ------------------------------------------------------------------------------------------------------------
+// --- frames
+// ------------------------------------------------------------------------------------------------------------
 
 void QuickTranslator::begin(D& d) {
   C& c = d.control(0);
@@ -190,12 +191,14 @@ void QuickTranslator::end(D& d, C& c, V* results) {
       pending_.what = Pending::What::none;
       lazy_from_ = last_generic_ = kNone;
       return;
-    case ControlKind::try_table: case ControlKind::try_:
+    case ControlKind::try_table:
+    case ControlKind::try_:
       draft_->regions[c.own_region].end = here();
       region_ = draft_->regions[c.own_region].outer;
       // The moves of the results throw nothing.
       return finish(d, c, results);
-    case ControlKind::catch_: case ControlKind::catch_all_: {
+    case ControlKind::catch_:
+    case ControlKind::catch_all_: {
       TryRegion& region = draft_->regions[c.own_region];
       region.first_catch = static_cast<uint32_t>(draft_->catches.size());
       for (uint32_t i = c.first_catch; i != kNone; i = pending_catches_[i].next) {
@@ -204,7 +207,8 @@ void QuickTranslator::end(D& d, C& c, V* results) {
       }
       return finish(d, c, results);
     }
-    default: return finish(d, c, results);
+    default:
+      return finish(d, c, results);
   }
 }
 
@@ -220,7 +224,8 @@ void QuickTranslator::end_function(D&) {
   }
 }
 
-// --- branches ----------------------------------------------------------------------------------------------------------
+// --- branches
+// ----------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -229,25 +234,37 @@ vm::Op inverse(vm::Op op) {
   using vm::Op;
   switch (op) {
 #define VMRUN_INVERSE(x, y) \
-  case Op::x: return Op::y; \
-  case Op::y: return Op::x;
-    VMRUN_INVERSE(i32_eq, i32_ne) VMRUN_INVERSE(i64_eq, i64_ne)
-    VMRUN_INVERSE(i32_lt_s, i32_ge_s) VMRUN_INVERSE(i32_lt_u, i32_ge_u)
-    VMRUN_INVERSE(i32_gt_s, i32_le_s) VMRUN_INVERSE(i32_gt_u, i32_le_u)
-    VMRUN_INVERSE(i64_lt_s, i64_ge_s) VMRUN_INVERSE(i64_lt_u, i64_ge_u)
-    VMRUN_INVERSE(i64_gt_s, i64_le_s) VMRUN_INVERSE(i64_gt_u, i64_le_u)
+  case Op::x:               \
+    return Op::y;           \
+  case Op::y:               \
+    return Op::x;
+    VMRUN_INVERSE(i32_eq, i32_ne)
+    VMRUN_INVERSE(i64_eq, i64_ne) VMRUN_INVERSE(i32_lt_s, i32_ge_s) VMRUN_INVERSE(i32_lt_u, i32_ge_u)
+        VMRUN_INVERSE(i32_gt_s, i32_le_s) VMRUN_INVERSE(i32_gt_u, i32_le_u) VMRUN_INVERSE(i64_lt_s, i64_ge_s)
+            VMRUN_INVERSE(i64_lt_u, i64_ge_u) VMRUN_INVERSE(i64_gt_s, i64_le_s) VMRUN_INVERSE(i64_gt_u, i64_le_u)
 #undef VMRUN_INVERSE
-    default: return op;
+                default : return op;
   }
 }
 
 bool float_comparison(vm::Op op) {
   using vm::Op;
   switch (op) {
-    case Op::f32_eq: case Op::f32_ne: case Op::f32_lt: case Op::f32_gt: case Op::f32_le: case Op::f32_ge:
-    case Op::f64_eq: case Op::f64_ne: case Op::f64_lt: case Op::f64_gt: case Op::f64_le: case Op::f64_ge:
+    case Op::f32_eq:
+    case Op::f32_ne:
+    case Op::f32_lt:
+    case Op::f32_gt:
+    case Op::f32_le:
+    case Op::f32_ge:
+    case Op::f64_eq:
+    case Op::f64_ne:
+    case Op::f64_lt:
+    case Op::f64_gt:
+    case Op::f64_le:
+    case Op::f64_ge:
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -438,7 +455,8 @@ void QuickTranslator::br_on_cast(D& d, Op, const vm::Immediate&, const V& ref, u
   static_cast<QuickValue&>(*result) = ref;
 }
 
-// --- exceptions --------------------------------------------------------------------------------------------------------
+// --- exceptions
+// --------------------------------------------------------------------------------------------------------
 
 uint32_t QuickTranslator::open_region(C& c) {
   c.own_region = static_cast<uint32_t>(draft_->regions.size());

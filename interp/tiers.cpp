@@ -1,8 +1,8 @@
-// Which code a function runs: translation at the first call, promotion from quick to careful, and entry into better code
-// at a loop header.
+// Which code a function runs: translation at the first call, promotion from quick to careful, and entry into better
+// code at a loop header.
 //
-// Threads: several vCPUs may meet the same stub or the same hot function. Each translates with buffers of its own thread;
-// the code store lets the first result stand.
+// Threads: several vCPUs may meet the same stub or the same hot function. Each translates with buffers of its own
+// thread; the code store lets the first result stand.
 #include <algorithm>
 #include <new>
 

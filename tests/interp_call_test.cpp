@@ -16,8 +16,10 @@ double mix(int32_t a, float b, int64_t c, double d, int32_t e, double f, int64_t
 }
 
 Instance calls(World& world) {
-  ok(world.linker.func_wrap("env", "mix", [](int32_t a, float b, int64_t c, double d, int32_t e, double f, int64_t g,
-                                             float h) { return 1000 * mix(a, b, c, d, e, f, g, h); }));
+  ok(world.linker.func_wrap("env", "mix",
+                            [](int32_t a, float b, int64_t c, double d, int32_t e, double f, int64_t g, float h) {
+                              return 1000 * mix(a, b, c, d, e, f, g, h);
+                            }));
   return world.run("interp_calls", "calls");
 }
 
@@ -42,7 +44,8 @@ TEST_CASE("parameters and results keep their places") {
                    .call(round, 0.5f, -2, 3.25, 4, 5.5, int64_t{1} << 40, 8.5f)) == sum + 1000 * sum);
       CHECK(ok(func<double(int32_t, float, int64_t, double, int32_t, double, int64_t, float)>(instance, "tail_host")
                    .call(round, 0.5f, -2, 3.25, 4, 5.5, int64_t{1} << 40, 8.5f)) == 1000 * sum);
-      CHECK(ok(func<int32_t(int32_t, int32_t)>(instance, "exchange").call(round, 20)) == (round + 100) * (27 - round - 3));
+      CHECK(ok(func<int32_t(int32_t, int32_t)>(instance, "exchange").call(round, 20)) ==
+            (round + 100) * (27 - round - 3));
       CHECK(ok(func<std::tuple<int64_t, double, int32_t>(int32_t, double)>(instance, "three").call(round, 1.5)) ==
             std::tuple<int64_t, double, int32_t>(round, 3.0, round + 1));
       CHECK(ok(func<std::tuple<int32_t, int32_t>(int32_t, int32_t)>(instance, "swap").call(round, 2)) ==
@@ -93,9 +96,8 @@ TEST_CASE("endless recursion is a trap, and the store goes on") {
 
 TEST_CASE("promotion translates what is hot, and only that") {
   World world(Effort::Auto);
-  ok(world.linker.func_wrap("env", "mix", [](int32_t, float, int64_t, double, int32_t, double, int64_t, float) {
-    return 0.0;
-  }));
+  ok(world.linker.func_wrap("env", "mix",
+                            [](int32_t, float, int64_t, double, int32_t, double, int64_t, float) { return 0.0; }));
   Module module = world.load("interp_calls");
   Instance instance = ok(world.linker.instantiate(world.store, module));
   CHECK(module.translation_stats().quick_functions == 0);

@@ -35,10 +35,10 @@ TEST_CASE("an endless guest stops when another thread interrupts it") {
     for (const char* name : {"forever", "forever_table", "forever_throwing", "forever_calling", "tail_forever"}) {
       CAPTURE(name);
       World world(effort);
-      ok(world.linker.func_wrap("env", "mix", [](int32_t, float, int64_t, double, int32_t, double, int64_t, float) {
-        return 0.0;
-      }));
-      bool tail = std::string(name) == "tail_forever", with_argument = tail || std::string(name).find('_') != std::string::npos;
+      ok(world.linker.func_wrap("env", "mix",
+                                [](int32_t, float, int64_t, double, int32_t, double, int64_t, float) { return 0.0; }));
+      bool tail = std::string(name) == "tail_forever",
+           with_argument = tail || std::string(name).find('_') != std::string::npos;
       Instance instance = world.run(tail ? "interp_calls" : "interp_loops");
       std::thread other([&] {
         std::this_thread::sleep_for(std::chrono::milliseconds(20));

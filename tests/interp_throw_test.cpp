@@ -26,7 +26,8 @@ TEST_CASE("an exception lands with its payload, past any number of frames") {
     auto deep = func<int32_t(int32_t, int32_t)>(t.instance, "deep");
     CHECK(ok(deep.call(0, 11)) == 11);
     CHECK(ok(deep.call(1000, 12)) == 12);
-    for (int i = 0; i < 1000; ++i) CHECK(ok(func<int32_t(int32_t)>(t.instance, "state").call(i)) == i * 10 + 100 + i + 2);
+    for (int i = 0; i < 1000; ++i)
+      CHECK(ok(func<int32_t(int32_t)>(t.instance, "state").call(i)) == i * 10 + 100 + i + 2);
     CHECK(ok(func<double()>(t.instance, "other_tag").call()) == 7);
     CHECK(ok(func<int32_t()>(t.instance, "vector").call()) == 13);
     CHECK(ok(func<int32_t(int32_t)>(t.instance, "many").call(100000)) == static_cast<int32_t>(100000LL * 100001 / 2));
