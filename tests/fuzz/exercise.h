@@ -12,7 +12,8 @@
 namespace vmrun::test {
 
 /// What was seen, one event a line: calls of imports, results, traps, and at the end exported globals and memories.
-/// NaNs are written as "nan" and references as "null" or "ref", because nothing prescribes their bits.
+/// NaNs are written as "nan" and references as "null" or "ref", because nothing prescribes their bits. A very long
+/// trace ends in a hash of its rest.
 struct Trace {
   std::vector<std::string> lines;
   /// Set when something happened that depends on time or on the size of frames (an interrupt, a stack overflow, a
@@ -22,12 +23,13 @@ struct Trace {
 
 struct ExerciseOptions {
   uint64_t seed = 0;                     // of the arguments that exports are called with
+  unsigned rounds = 1;                   // how often all exports are called
   std::chrono::milliseconds time{1000};  // for the whole module; then it is interrupted
   uint64_t memory_bytes = 64u << 20;
   uint64_t stack_bytes = 1u << 20;
 };
 
-/// Instantiates `module` with imports made to measure, and calls every exported function once.
+/// Instantiates `module` with imports made to measure, and calls every exported function in turn.
 Trace exercise(const Module& module, const ExerciseOptions& options);
 
 /// Where two traces of the same module part, for people; empty when they agree.
