@@ -135,8 +135,8 @@ def compare(bench, engines, programs, rounds, start_rounds):
                     if isinstance(result, str):
                         cell.problem = result
                         continue
-                    seconds, cpu, memory, digest = result
-                    cell.seconds.append(seconds)
+                    wall, cpu, memory, digest = result
+                    cell.seconds.append(cpu if bench.clock == "cpu" and program.group != "start" else wall)
                     cell.cpu.append(cpu)
                     cell.memory = max(cell.memory, memory)
                     if cell.digest not in (None, digest):

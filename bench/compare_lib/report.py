@@ -57,12 +57,23 @@ def table_text(rows, header):
     return "\n".join([line(header), line(["-" * w for w in widths])] + [line(r) for r in rows])
 
 
+def same_file(a, b):
+    try:
+        with open(a, "rb") as x, open(b, "rb") as y:
+            return x.read() == y.read()
+    except OSError:
+        return False
+
+
 def vectorised(table, program):
     """Whether native works with vectors: by its nature, or gaining a fifth by the vectoriser (if native-scalar ran)."""
     if program.vectorised:
         return True
     cells = table[program.name]
     if not (good(cells.get("native-scalar")) and good(cells.get("native"))):
+        return False
+    folder, name = os.path.split(program.job.native)
+    if same_file(program.job.native, os.path.join(os.path.dirname(folder), "native-scalar", name)):
         return False
     return cells["native-scalar"].best / cells["native"].best > 1.2
 
