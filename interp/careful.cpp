@@ -44,6 +44,7 @@ class Writer {
   }
   /// Whether control gets to `target` by simply going on behind block_.
   bool is_next(uint32_t target) const;
+  const Inst* first_of(uint32_t block) const;
   void mark(const Inst& x);
 
   /// A definition whose slot must be up to date for calls.
@@ -54,12 +55,17 @@ class Writer {
 
   void write_block(uint32_t begin, uint32_t end);
   /// Writes x and y as one, if there is a handler for the two.
-  bool write_pair(const Inst& x, const Inst& y);
+  bool write_pair(const Inst& x, const Inst& y, const Inst* after);
+  bool write_argument_call(const Inst& x, const Inst& y);
+  bool write_branch_pair(const Inst& x, const Inst& y);
+  bool write_plain_pair(const Inst& x, const Inst& y);
+  void natural_cell(Handler handler, const Inst& x);
   void write_inst(const Inst& x);
   void write_binary(const Inst& x);
   void write_pair_op(const Inst& x);
   void write_load_op(const Inst& x);
-  void write_call(const Inst& x);
+  void save_crossings(const Inst& call);
+  void write_call(const Inst& x, bool save_first);
   void write_generic(const Inst& x);
   void write_table(const Inst& x);
   void write_move(const Inst& x);
@@ -97,6 +103,15 @@ Op load_like(Op store) {
   }
 }
 
+/// The first instruction of a block, if it has any.
+const Inst* Writer::first_of(uint32_t block) const {
+  uint32_t end = block + 1 < f_.blocks.size() ? f_.blocks[block + 1].begin : static_cast<uint32_t>(f_.code.size());
+  for (uint32_t i = f_.blocks[block].begin; i < end; i++) {
+    if (f_.code[i].kind != Kind::nop) return &f_.code[i];
+  }
+  return nullptr;
+}
+
 void Writer::mark(const Inst& x) {
   if (!draft_.marks.empty() && draft_.marks.back().offset == x.where) return;
   draft_.marks.push_back({static_cast<uint32_t>(out_.here()), x.where});
@@ -124,7 +139,9 @@ void Writer::write_block(uint32_t begin, uint32_t end) {
     if (x.kind == Kind::nop) continue;
     uint32_t j = i + 1;
     while (j < end && f_.code[j].kind == Kind::nop) j++;
-    if (j < end && !is_saved(x) && write_pair(x, f_.code[j])) {
+    uint32_t k = j + 1;
+    while (k < end && f_.code[k].kind == Kind::nop) k++;
+    if (j < end && !is_saved(x) && write_pair(x, f_.code[j], k < end ? &f_.code[k] : nullptr)) {
       save(f_.code[j]);
       i = j;
       continue;
@@ -134,7 +151,161 @@ void Writer::write_block(uint32_t begin, uint32_t end) {
   }
 }
 
-bool Writer::write_pair(const Inst& x, const Inst& y) {
+namespace {
+bool is_add_constant(const Inst& x) { return x.kind == Kind::binary && x.op == Op::i32_add && x.flags == kConstB; }
+bool is_int_load(const Inst& x) { return x.op == Op::i32_load || x.op == Op::i32_load8_u; }
+}  // namespace
+
+/// The cell of a move, an addition of a constant, or a base_offset load, for a handler that does more than that.
+void Writer::natural_cell(Handler handler, const Inst& x) {
+  Cell& c = out_.cell(handler);
+  c.a = slot(x.d);
+  if (x.kind == Kind::move) {
+    if ((x.flags & kConstA) != 0) {
+      c.imm = static_cast<int32_t>(x.imm);
+    } else {
+      c.b = slot(x.a);
+    }
+    return;
+  }
+  c.b = slot(x.a);
+  c.imm = static_cast<int32_t>(x.kind == Kind::load ? x.offset : x.imm);
+}
+
+bool Writer::write_argument_call(const Inst& x, const Inst& y) {
+  if (y.call != CallKind::direct) return false;
+  Argument what;
+  int a = 0;
+  if (is_add_constant(x)) {
+    what = Argument::add;
+    a = loc(x.a);
+  } else if (x.kind == Kind::move && places_.cls(x.d) == Class::integer) {
+    bool constant = (x.flags & kConstA) != 0;
+    if (constant && x.imm > UINT32_MAX) return false;
+    what = constant ? Argument::constant : Argument::move;
+    if (!constant) a = loc(x.a);
+    if (!constant && at(x.a) == at(x.d)) return false;
+  } else if (x.kind == Kind::load && x.op == Op::i32_load && x.mode == Address::base_offset) {
+    what = Argument::load;
+    a = loc(x.a);
+  } else {
+    return false;
+  }
+  Handler handler = select_argument_call(what, loc(x.d), a);
+  if (handler == nullptr) return false;
+  // The saves come first, so they must not be of what x defines.
+  for (const Allocator::Crossing& crossing : places_.crossings(y.c)) {
+    if (crossing.reg == at(x.d) && crossing.cls == Class::integer) return false;
+  }
+  save_crossings(y);
+  mark(x);
+  natural_cell(handler, x);
+  write_call(y, false);
+  return true;
+}
+
+/// Pairs that end in a branch.
+bool Writer::write_branch_pair(const Inst& x, const Inst& y) {
+  if (y.kind == Kind::branch) {
+    if (is_next(f_.label_block[y.target])) return false;
+    bool back = goes_back(y.target);
+    Handler handler = nullptr;
+    if (x.kind == Kind::binary && (x.op == Op::i32_add || x.op == Op::i64_add) && x.flags == kConstB &&
+        (x.op == Op::i32_add || static_cast<int64_t>(x.imm) == static_cast<int32_t>(x.imm))) {
+      handler = select_add_branch(x.op == Op::i64_add, back, loc(x.d), loc(x.a));
+    } else if (x.kind == Kind::move && places_.cls(x.d) == Class::integer) {
+      bool constant = (x.flags & kConstA) != 0;
+      if (constant ? x.imm > UINT32_MAX : at(x.a) == at(x.d)) return false;
+      handler = select_move_branch(back, loc(x.d), constant ? kImm : loc(x.a));
+    }
+    if (handler == nullptr) return false;
+    natural_cell(handler, x);
+    jump_to(out_.here(), y.target);
+    out_.cell(nullptr);
+    return true;
+  }
+  if (x.kind != Kind::load || y.a != x.d || x.d == kNoReg) return false;
+  if (y.kind == Kind::branch_if && x.mode == Address::base_offset && is_int_load(x) && !goes_back(y.target)) {
+    Operand b = b_of(y);
+    int32_t value = static_cast<int32_t>(b.imm);
+    if (b.is_imm() && value != static_cast<int16_t>(value)) return false;
+    Handler handler = select_load_branch(x.op, y.op, loc(x.d), loc(x.a), b.loc);
+    if (handler == nullptr) return false;
+    mark(x);
+    natural_cell(handler, x);
+    jump_to(out_.here(), y.target);
+    out_.cell(nullptr).b = b.is_imm() ? static_cast<uint16_t>(value) : b.slot;
+    return true;
+  }
+  if (y.kind == Kind::br_table) {
+    Handler handler = select_load_table(x.op, x.mode, loc(x.d), loc(x.a), loc(x.b));
+    if (handler == nullptr) return false;
+    mark(x);
+    Cell& c = out_.cell(handler);
+    c.a = slot(x.d);
+    c.b = slot(x.a);
+    if (x.mode == Address::indexed) {
+      c.c = slot(x.b);
+      c.d = static_cast<uint16_t>(x.shift | x.offset << 3);
+    } else {
+      c.imm = static_cast<int32_t>(x.offset);
+    }
+    write_table(y);
+    return true;
+  }
+  return false;
+}
+
+/// Pairs of loads, stores and additions.
+bool Writer::write_plain_pair(const Inst& x, const Inst& y) {
+  bool plain_load = x.kind == Kind::load && x.mode == Address::base_offset;
+  if (plain_load && y.kind == Kind::load && y.mode == Address::base_offset && x.op == y.op) {
+    Handler handler = select_load_load(x.op, loc(x.d), loc(x.a), loc(y.d), loc(y.a));
+    if (handler == nullptr) return false;
+    mark(x);
+    natural_cell(handler, x);
+    mark(y);
+    natural_cell(nullptr, y);
+    return true;
+  }
+  if (plain_load && y.kind == Kind::store && y.mode == Address::base_offset && y.flags == 0 && y.c == x.d &&
+      ((x.op == Op::i32_load && y.op == Op::i32_store) || (x.op == Op::i64_load && y.op == Op::i64_store))) {
+    if (at(y.a) == at(x.d)) return false;
+    Handler handler = select_load_store(x.op == Op::i64_load, loc(x.d), loc(x.a), loc(y.a));
+    if (handler == nullptr) return false;
+    mark(x);
+    natural_cell(handler, x);
+    Cell& c = out_.cell(nullptr);
+    c.a = slot(y.a);
+    c.imm = static_cast<int32_t>(y.offset);
+    return true;
+  }
+  if (!is_add_constant(y)) return false;
+  if (x.kind == Kind::store && x.mode == Address::base_offset && x.flags == 0 && at(y.a) == at(y.d)) {
+    Handler handler = select_store_increment(x.op, loc(x.a), loc(x.c), loc(y.d));
+    if (handler == nullptr) return false;
+    mark(x);
+    Cell& c = out_.cell(handler);
+    c.a = slot(x.a);
+    c.b = slot(x.c);
+    c.imm = static_cast<int32_t>(x.offset);
+    natural_cell(nullptr, y);
+    return true;
+  }
+  if (is_add_constant(x)) {
+    natural_cell(select_add_add(loc(x.d), loc(x.a), loc(y.d), loc(y.a)), x);
+    natural_cell(nullptr, y);
+    return true;
+  }
+  return false;
+}
+
+bool Writer::write_pair(const Inst& x, const Inst& y, const Inst* after) {
+  if (y.kind == Kind::call) return write_argument_call(x, y);
+  // What the second one would begin with its successor is worth more: a counted loop, an argument of a call.
+  bool second_is_taken = after != nullptr && (after->kind == Kind::branch_if || after->kind == Kind::call) &&
+                         (after->kind == Kind::call || after->a == y.d) && is_add_constant(y);
+  if (!second_is_taken && write_plain_pair(x, y)) return true;
   // i += k, then a back-edge if i op n
   if (x.kind == Kind::binary && y.kind == Kind::branch_if && (x.op == Op::i32_add || x.op == Op::i64_add) &&
       (x.flags & kConstB) != 0 && y.a == x.d && at(x.a) == at(x.d) && goes_back(y.target)) {
@@ -161,6 +332,10 @@ bool Writer::write_pair(const Inst& x, const Inst& y) {
   }
   if (x.kind == Kind::binary && y.kind == Kind::ret && y.a == x.d && y.a != kNoReg && (x.flags & (kConstA | kNegate)) == 0) {
     Operand b = b_of(x);
+    if (b.is_imm() && vm::op_info(x.op).signature[0] == 'l' &&
+        static_cast<int64_t>(b.imm) != static_cast<int32_t>(b.imm)) {
+      return false;
+    }
     if (Handler handler = select_binary_return(x.op, at(x.a).loc, b.loc)) {
       Cell& c = out_.cell(handler);
       c.b = at(x.a).slot;
@@ -175,7 +350,7 @@ bool Writer::write_pair(const Inst& x, const Inst& y) {
   if (x.kind == Kind::move && y.kind == Kind::move && places_.cls(x.d) == Class::integer &&
       places_.cls(y.d) == Class::integer) {
     Operand d1 = at(x.d), d2 = at(y.d), a1 = a_of(x), a2 = a_of(y);
-    if (d1 == a1 || d2 == a2) return false;
+    if (d1 == a1 || d2 == a2 || (after != nullptr && after->kind == Kind::call)) return false;
     if ((a1.is_imm() && a1.imm > UINT32_MAX) || (a2.is_imm() && a2.imm > UINT32_MAX)) return false;
     Cell& c = out_.cell(select_move_move(d1.loc, a1.loc, d2.loc, a2.loc));
     auto fill = [](Cell& cell, const Operand& d, const Operand& a) {
@@ -190,7 +365,7 @@ bool Writer::write_pair(const Inst& x, const Inst& y) {
     fill(out_.cell(nullptr), d2, a2);
     return true;
   }
-  return false;
+  return write_branch_pair(x, y);
 }
 
 void Writer::write_inst(const Inst& x) {
@@ -225,6 +400,9 @@ void Writer::write_inst(const Inst& x) {
         case Address::wrapped: out_.load_wrapped(x.op, at(x.d), at(x.a), static_cast<int32_t>(x.offset)); break;
         case Address::indexed: out_.load_indexed(x.op, at(x.d), at(x.a), at(x.b), x.shift, x.offset); break;
         case Address::absolute: out_.load(x.op, at(x.d), Operand::constant(x.offset), 0); break;
+        case Address::indexed_wrapped:
+          out_.load_indexed(x.op, at(x.d), at(x.a), at(x.b), x.shift, x.offset, true);
+          break;
       }
       break;
     case Kind::store:
@@ -234,10 +412,17 @@ void Writer::write_inst(const Inst& x) {
         case Address::wrapped: out_.store_wrapped(x.op, at(x.a), static_cast<int32_t>(x.offset), c_of(x)); break;
         case Address::indexed: out_.store_indexed(x.op, at(x.a), at(x.b), x.shift, x.offset, c_of(x)); break;
         case Address::absolute: out_.store(x.op, Operand::constant(x.offset), 0, c_of(x)); break;
+        case Address::indexed_wrapped:
+          out_.store_indexed(x.op, at(x.a), at(x.b), x.shift, x.offset, c_of(x), true);
+          break;
       }
       break;
     case Kind::branch:
       if (is_next(f_.label_block[x.target])) break;
+      if (const Inst* target = first_of(f_.label_block[x.target]); target != nullptr && target->kind == Kind::ret) {
+        write_inst(*target);
+        break;
+      }
       jump_to(out_.branch(goes_back(x.target)), x.target);
       break;
     case Kind::branch_if:
@@ -257,7 +442,7 @@ void Writer::write_inst(const Inst& x) {
       break;
     }
     case Kind::br_table: write_table(x); break;
-    case Kind::call: case Kind::tail_call: write_call(x); break;
+    case Kind::call: case Kind::tail_call: write_call(x, x.kind == Kind::call); break;
     case Kind::ret: {
       Handler handler = x.a == kNoReg    ? select_return()
                         : is_float(x.a) ? select_return_float(loc(x.a))
@@ -385,7 +570,7 @@ void Writer::write_load_op(const Inst& x) {
       case Address::base_offset: out_.load(x.op, value, at(x.a), x.offset); break;
       case Address::wrapped: out_.load_wrapped(x.op, value, at(x.a), static_cast<int32_t>(x.offset)); break;
       case Address::indexed: out_.load_indexed(x.op, value, at(x.a), at(x.b), x.shift, x.offset); break;
-      case Address::absolute: out_.load(x.op, value, Operand::constant(x.offset), 0); break;
+      case Address::absolute: case Address::indexed_wrapped: VMRUN_ASSERT(false, "not fused with an operation");
     }
     if (reverse) {
       out_.binary(x.op2, at(x.d), value, at(x.c));
@@ -406,14 +591,17 @@ void Writer::write_load_op(const Inst& x) {
   out_.cell(nullptr).a = slot(x.c);
 }
 
-void Writer::write_call(const Inst& x) {
-  mark(x);
-  bool tail = x.kind == Kind::tail_call;
-  std::span<const Allocator::Crossing> crossings;
-  if (!tail) crossings = places_.crossings(x.c);
-  for (const Allocator::Crossing& crossing : crossings) {
+/// Registers that live across a call and whose slots are not up to date go there.
+void Writer::save_crossings(const Inst& call) {
+  for (const Allocator::Crossing& crossing : places_.crossings(call.c)) {
     if (crossing.save) out_.move(crossing.cls == Class::floating, crossing.slot, crossing.reg);
   }
+}
+
+void Writer::write_call(const Inst& x, bool save_first) {
+  bool tail = x.kind == Kind::tail_call;
+  if (save_first) save_crossings(x);
+  mark(x);
   Cell& c = out_.cell(tail ? select_tail_call(x.call, loc(x.b)) : select_call(x.call, loc(x.b)));
   c.a = slot(x.b);
   c.imm = tail ? 0 : static_cast<int32_t>(8 * (places_.frame_slots() + kLinkSlots));
@@ -425,7 +613,8 @@ void Writer::write_call(const Inst& x) {
     case CallKind::ref: break;
   }
   if (!tail && x.d != kNoReg && places_.used(x.d)) out_.move(is_float(x.d), at(x.d), Operand::reg(1));
-  for (const Allocator::Crossing& crossing : crossings) {
+  if (tail) return;
+  for (const Allocator::Crossing& crossing : places_.crossings(x.c)) {
     out_.move(crossing.cls == Class::floating, crossing.reg, crossing.slot);
   }
 }

@@ -147,6 +147,7 @@ class Builder {
   void store(Decoder& d, vm::Op op, const vm::Immediate& imm, const V* args);
   bool fuse_read_modify(Inst& st, const V& value);
   void address(Inst& x, V base, uint64_t offset);
+  bool wrapped_address(Inst& x, Inst* y);
   void global_set(uint32_t index, const V& v);
   /// The branch to `label` that is taken when `v` is non-zero (or zero, with `invert`); not yet emitted.
   Inst condition(V v, bool invert, uint32_t label);

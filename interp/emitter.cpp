@@ -1,5 +1,7 @@
 #include "interp/emitter.h"
 
+#include "interp/fused.h"
+
 #include "vm/assert.h"
 
 namespace vmrun::interp {
@@ -124,6 +126,15 @@ void Emitter::binary(Op op, Operand d, Operand a, Operand b) {
     }
   }
   if (a.is_imm()) a = in_slot(false, a, 0);
+  if (b.is_imm() && !fits_imm32(b.imm, types.wide)) {
+    if (Handler handler = ir::select_wide_constant(op, d.loc, a.loc)) {
+      Cell& c = cell(handler);
+      c.a = d.slot;
+      c.b = a.slot;
+      cell(nullptr).u = b.imm;
+      return;
+    }
+  }
   if (b.is_imm()) {
     int64_t value = types.wide ? static_cast<int64_t>(b.imm) : static_cast<int32_t>(b.imm);
     if (!fits_imm32(b.imm, types.wide) || (is_division(op) && (value == 0 || value == -1))) b = in_slot(false, b, 1);
@@ -213,10 +224,11 @@ void Emitter::load_wrapped(Op op, Operand d, Operand base, int32_t delta) {
   c.imm = delta;
 }
 
-void Emitter::load_indexed(Op op, Operand d, Operand base, Operand index, uint32_t shift, uint32_t offset) {
+void Emitter::load_indexed(Op op, Operand d, Operand base, Operand index, uint32_t shift, uint32_t offset,
+                           bool wrapped) {
   if (base.is_imm()) base = in_slot(false, base, 0);
   if (index.is_imm()) index = in_slot(false, index, 1);
-  Cell& c = cell(select_load(op, Address::indexed, d.loc, base.loc, index.loc));
+  Cell& c = cell(select_load(op, wrapped ? Address::indexed_wrapped : Address::indexed, d.loc, base.loc, index.loc));
   c.a = d.slot;
   c.b = base.slot;
   c.c = index.slot;
@@ -248,11 +260,12 @@ void Emitter::store_wrapped(Op op, Operand base, int32_t delta, Operand value) {
   if (value.is_imm()) cell(nullptr).u = value.imm;
 }
 
-void Emitter::store_indexed(Op op, Operand base, Operand index, uint32_t shift, uint32_t offset, Operand value) {
+void Emitter::store_indexed(Op op, Operand base, Operand index, uint32_t shift, uint32_t offset, Operand value,
+                            bool wrapped) {
   if (base.is_imm()) base = in_slot(false, base, 0);
   if (index.is_imm()) index = in_slot(false, index, 1);
   if (value.is_imm()) value = in_slot(float_store(op), value, 2);
-  Cell& c = cell(select_store(op, Address::indexed, base.loc, index.loc, value.loc));
+  Cell& c = cell(select_store(op, wrapped ? Address::indexed_wrapped : Address::indexed, base.loc, index.loc, value.loc));
   c.a = base.slot;
   c.b = value.slot;
   c.c = index.slot;

@@ -45,9 +45,12 @@ class Emitter {
   /// Guarded memory 0.
   void load(vm::Op op, Operand d, Operand base, uint64_t offset);
   void store(vm::Op op, Operand base, uint64_t offset, Operand value);
-  /// Address (base + (index << shift)) mod 2^32 + offset; offset < 8192, shift < 8.
-  void load_indexed(vm::Op op, Operand d, Operand base, Operand index, uint32_t shift, uint32_t offset);
-  void store_indexed(vm::Op op, Operand base, Operand index, uint32_t shift, uint32_t offset, Operand value);
+  /// Address (base + (index << shift)) mod 2^32 + offset; offset < 8192, shift < 8. With `wrapped` the address is
+  /// (base + (index << shift) + offset) mod 2^32, and the offset is -4096 to 4095.
+  void load_indexed(vm::Op op, Operand d, Operand base, Operand index, uint32_t shift, uint32_t offset,
+                    bool wrapped = false);
+  void store_indexed(vm::Op op, Operand base, Operand index, uint32_t shift, uint32_t offset, Operand value,
+                     bool wrapped = false);
   /// Address (base + delta) mod 2^32.
   void load_wrapped(vm::Op op, Operand d, Operand base, int32_t delta);
   void store_wrapped(vm::Op op, Operand base, int32_t delta, Operand value);

@@ -58,4 +58,29 @@ Handler select_move_move(int d1, int a1, int d2, int a2);
 /// r0 = a op b, then return. Cell: b, c = operands or imm.
 Handler select_binary_return(vm::Op op, int a, int b);
 
+// ---- neighbours: the cells of the two, the first one's handler doing the work of both --------------------------------
+
+enum class Argument : uint8_t { add, move, constant, load };
+/// i32 addition of a constant, move, 32-bit constant or i32.load (base_offset) into a slot, r0 or r1; then a direct call.
+Handler select_argument_call(Argument what, int d, int a);
+/// i32.load or i32.load8_u (base_offset) into a register, then a comparison of it with `b` that branches forwards.
+Handler select_load_branch(vm::Op load, vm::Op compare, int d, int a, int b);
+/// i32.load8_u (base_offset) or i32.load (indexed) into a register, then br_table by it.
+Handler select_load_table(vm::Op load, Address mode, int d, int base, int index);
+/// Two loads of the same type (i32 or f64, base_offset) into registers.
+Handler select_load_load(vm::Op load, int d1, int a1, int d2, int a2);
+/// Load into a register, and store of it (i32 or i64, both base_offset).
+Handler select_load_store(bool wide, int d, int a, int b);
+/// Store (base_offset), then d += constant (i32; the second cell names d as both operands).
+Handler select_store_increment(vm::Op store, int a, int value, int d);
+/// d = a + constant, then a branch.
+Handler select_add_branch(bool wide, bool back, int d, int a);
+/// d1 = a1 + constant, then d2 = a2 + constant (i32).
+Handler select_add_add(int d1, int a1, int d2, int a2);
+/// Integer move (a may be kImm), then a branch.
+Handler select_move_branch(bool back, int d, int a);
+
+/// d = a op constant in the next cell, for i64 add, mul, and, or, xor.
+Handler select_wide_constant(vm::Op op, int d, int a);
+
 }  // namespace vmrun::interp::ir

@@ -346,7 +346,9 @@ void Builder::binary(Op op, const V* args, V* result) {
     x.a = a.reg;
     bool division = vm::op_info(op).can_trap();
     int64_t value = wide ? static_cast<int64_t>(b.bits) : static_cast<int32_t>(b.bits);
-    if (b.is_const() && fits32(b.bits, wide) && !(division && (value == 0 || value == -1))) {
+    bool wide_constant = wide && (op == Op::i64_add || op == Op::i64_mul || op == Op::i64_and || op == Op::i64_or ||
+                                  op == Op::i64_xor);
+    if (b.is_const() && (fits32(b.bits, wide) || wide_constant) && !(division && (value == 0 || value == -1))) {
       x.flags = kConstB;
       x.imm = b.bits;
     } else {
@@ -445,7 +447,7 @@ bool Builder::load_pair(Op op, const V& a, const V& b, V* result) {
     const V& other = side == 0 ? b : a;
     if (other.is_const()) continue;
     Inst* x = sinkable_load(in);
-    if (x == nullptr || x->mode == Address::absolute) continue;
+    if (x == nullptr || x->mode == Address::absolute || x->mode == Address::indexed_wrapped) continue;
     bool reverse = side == 0;
     int index = fused_load_op(x->op, op, reverse);
     if (index < 0) continue;
@@ -513,6 +515,7 @@ void Builder::address(Inst& x, V base, uint64_t offset) {
     }
   }
   if (Inst* y = sinkable(base)) {
+    if (offset == 0 && wrapped_address(x, y)) return;
     if (y->kind == Kind::binary && y->op == Op::i32_add) {
       if ((y->flags & kConstB) != 0) {
         if (offset == 0) {
@@ -547,6 +550,57 @@ void Builder::address(Inst& x, V base, uint64_t offset) {
   x.offset = static_cast<uint32_t>(offset);
 }
 
+/// The address that `y` defines as (base + (index << shift) + k) mod 2^32, where it is such a sum.
+bool Builder::wrapped_address(Inst& x, Inst* y) {
+  auto fits = [](uint64_t k) { return static_cast<int32_t>(k) >= -4096 && static_cast<int32_t>(k) < 4096; };
+  uint32_t base, index, k, shift = 0;
+  Inst* inner = nullptr;
+  if (y->kind == Kind::binary2 && y->op == Op::i32_add && y->op2 == Op::i32_add) {
+    Form form = static_cast<Form>(y->shift);
+    if (form == Form::imm_then_reg) {  // (a + k) + c
+      k = static_cast<uint32_t>(y->imm);
+      base = y->a;
+      index = y->c;
+    } else if (form == Form::reg_then_imm) {  // (a + b) + k
+      k = static_cast<uint32_t>(y->imm >> 32);
+      base = y->a;
+      index = y->b;
+    } else {
+      return false;
+    }
+    if (!fits(k)) return false;
+    inner = sinkable_reg(index);
+    bool shifted = inner != nullptr && inner->kind == Kind::binary && inner->op == Op::i32_shl &&
+                   inner->flags == kConstB && (inner->imm & 31) < 8;
+    if (!shifted) {
+      inner = nullptr;
+    } else {
+      index = inner->a;
+      shift = static_cast<uint32_t>(inner->imm & 31);
+    }
+  } else if (y->kind == Kind::binary && y->op == Op::i32_add && y->flags == kConstB && fits(y->imm)) {
+    inner = sinkable_reg(y->a);  // ((a << s) + c) + k
+    if (inner == nullptr || inner->kind != Kind::binary2 || inner->op != Op::i32_shl || inner->op2 != Op::i32_add ||
+        inner->shift != static_cast<uint8_t>(Form::imm_then_reg) || (inner->imm & 31) >= 8) {
+      return false;
+    }
+    k = static_cast<uint32_t>(y->imm);
+    base = inner->c;
+    index = inner->a;
+    shift = static_cast<uint32_t>(inner->imm & 31);
+  } else {
+    return false;
+  }
+  x.mode = Address::indexed_wrapped;
+  x.a = base;
+  x.b = index;
+  x.shift = static_cast<uint8_t>(shift);
+  x.offset = k;
+  if (inner != nullptr) kill(inner);
+  kill(y);
+  return true;
+}
+
 void Builder::load(Decoder& d, Op op, const vm::Immediate& imm, const V* args, V* result) {
   (void)d;
   if (imm.mem.memory != 0 || memory0_ == MemoryMode::checked) return generic(op, imm, args, result);
@@ -564,7 +618,7 @@ void Builder::store(Decoder& d, Op op, const vm::Immediate& imm, const V* args) 
   if (narrow) value = peel_wrap(value);
   address(x, args[0], imm.mem.offset);
   if (fuse_read_modify(x, value)) return;
-  if (value.is_const() && x.mode != Address::indexed) {
+  if (value.is_const() && x.mode != Address::indexed && x.mode != Address::indexed_wrapped) {
     x.flags = kConstC;
     x.imm = value.bits;
   } else {
@@ -575,6 +629,7 @@ void Builder::store(Decoder& d, Op op, const vm::Immediate& imm, const V* args) 
 
 /// memory[m] = memory[m] op x, for a load of the same address with no effect between.
 bool Builder::fuse_read_modify(Inst& st, const V& value) {
+  if (st.mode == Address::indexed_wrapped) return false;
   Inst* y = sinkable(value);
   if (y == nullptr) return false;
   auto same_address = [&](const Inst& l) {

@@ -14,7 +14,7 @@ template <class L, Address M, int D, int A, int B>
 VMRUN_HANDLER load(VMRUN_PARAMS) {
   uint64_t base = 0, index = 0;
   if constexpr (M != Address::absolute) base = VMRUN_GET(uint32_t, A, b);
-  if constexpr (M == Address::indexed) index = VMRUN_GET(uint32_t, B, c);
+  if constexpr (M == Address::indexed || M == Address::indexed_wrapped) index = VMRUN_GET(uint32_t, B, c);
   auto value = L::read(mem + address<M>(*pc, base, index));
   pin_load(pc, value);
   VMRUN_SET(D, a, value);
@@ -44,14 +44,15 @@ constexpr int load_index(Op op) {
   }
 }
 
-// Places of an address: base_offset 0-4, wrapped 5-9, indexed 10-34, absolute 35.
-constexpr int kPlaces = 36;
+// Places of an address: base_offset 0-4, wrapped 5-9, indexed 10-34, absolute 35, indexed_wrapped 36-60.
+constexpr int kPlaces = 61;
 constexpr int place_of(Address mode, int base, int index) {
   switch (mode) {
     case Address::base_offset: return base;
     case Address::wrapped: return 5 + base;
     case Address::indexed: return 10 + base * 5 + index;
     case Address::absolute: return 35;
+    case Address::indexed_wrapped: return 36 + base * 5 + index;
   }
   return -1;
 }
@@ -68,8 +69,10 @@ struct LoadGen {
       return &load<L, Address::wrapped, d, place - 5, 0>;
     } else if constexpr (place < 35) {
       return &load<L, Address::indexed, d, (place - 10) / 5, (place - 10) % 5>;
-    } else {
+    } else if constexpr (place == 35) {
       return &load<L, Address::absolute, d, 0, 0>;
+    } else {
+      return &load<L, Address::indexed_wrapped, d, (place - 36) / 5, (place - 36) % 5>;
     }
   }
 };
@@ -79,7 +82,7 @@ template <class T, Address M, int A, int B, int V>
 VMRUN_HANDLER store(VMRUN_PARAMS) {
   uint64_t base = 0, index = 0;
   if constexpr (M != Address::absolute) base = VMRUN_GET(uint32_t, A, a);
-  if constexpr (M == Address::indexed) index = VMRUN_GET(uint32_t, B, c);
+  if constexpr (M == Address::indexed || M == Address::indexed_wrapped) index = VMRUN_GET(uint32_t, B, c);
   std::byte* p = mem + address<M>(*pc, base, index);
   T value;
   if constexpr (V == kImm) {
@@ -123,8 +126,10 @@ struct StoreGen {
       return &store<T, Address::absolute, 0, 0, v>;
     } else if constexpr (v == kImm) {
       return nullptr;
-    } else {
+    } else if constexpr (place < 35) {
       return &store<T, Address::indexed, (place - 10) / 5, (place - 10) % 5, v>;
+    } else {
+      return &store<T, Address::indexed_wrapped, (place - 36) / 5, (place - 36) % 5, v>;
     }
   }
 };

@@ -16,6 +16,9 @@ template <Address M>
   } else if constexpr (M == Address::indexed) {
     uint32_t scaled = static_cast<uint32_t>(index) << (cell.d & 7);
     return uint64_t{static_cast<uint32_t>(base) + scaled} + (cell.d >> 3);
+  } else if constexpr (M == Address::indexed_wrapped) {
+    uint32_t scaled = static_cast<uint32_t>(index) << (cell.d & 7);
+    return static_cast<uint32_t>(base) + scaled + static_cast<uint32_t>(static_cast<int16_t>(cell.d) >> 3);
   } else {
     return static_cast<uint32_t>(cell.imm);
   }

@@ -14,7 +14,7 @@ constexpr float kDepthWeight[] = {1, 8, 64, 512, 4096, 32768, 262144, 2097152, 1
 /// A definition saves as much as a use and a half: the store and the latency of reading it back.
 constexpr float kDefinitionWeight = 2;
 /// What a move costs against these: a dispatch of its own.
-constexpr float kMoveWeight = 1.5f;
+constexpr float kMoveWeight = 3;
 
 bool is_pure(const Inst& x) {
   switch (x.kind) {
