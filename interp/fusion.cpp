@@ -226,6 +226,7 @@ Arity arity(Op op) {
     case Op::ref_func: return {0, 1};
     case Op::ref_eq: return {2, 1};
     case Op::ref_as_non_null: case Op::any_convert_extern: case Op::extern_convert_any: return {1, 1};
+    case Op::ref_test: case Op::ref_test_null: case Op::ref_cast: case Op::ref_cast_null: return {1, 1};
     default: break;
   }
   const char* s = vm::op_info(op).signature;

@@ -230,6 +230,13 @@ bool emit_special(Writer& w, const GenericEnv& env, Op op, const vm::Immediate& 
     case Op::extern_convert_any:
       place(w.first(find_handler(op, false)), dst, 1, src, 1);
       return true;
+    case Op::ref_test:
+    case Op::ref_test_null:
+    case Op::ref_cast:
+    case Op::ref_cast_null:
+      place(w.first(find_handler(op, false)), dst, 1, src, 1);
+      w.data(imm.type.heap().bits(), 0);
+      return true;
     case Op::ref_eq:
       place(w.first(find_handler(op, false)), dst, 1, src, 2);
       return true;

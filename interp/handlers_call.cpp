@@ -257,8 +257,7 @@ VMRUN_HANDLER return_boundary(VMRUN_PARAMS) {
   VMRUN_DISPATCH(pc + kCallCells);
 }
 
-// ---- in and out
-// -------------------------------------------------------------------------------------------------------
+// ---- in and out ----
 
 enum class ExitKind { other, integer, floating };
 
@@ -292,7 +291,7 @@ VMRUN_HANDLER translate_stub(VMRUN_PARAMS) {
 
 const Cell* boundary_cell() { return kBoundary; }
 const Cell* out_of_memory_cell() { return kOutOfMemory; }
-bool is_exit_cell(const Cell* pc) { return pc >= kExits[0] && pc < kExits[0] + 9; }
+bool is_exit_cell(const Cell* pc) { return pc >= std::begin(kExits[0]) && pc < std::end(kExits[2]); }
 const Cell* exit_cell(const vm::FuncType& type) {
   if (type.results.empty()) return kExits[0];
   switch (reg_class(type.results[0])) {

@@ -33,6 +33,8 @@ std::string_view trap_message(TrapCode code) {
       return "null function reference";
     case TrapCode::NullExceptionReference:
       return "null exception reference";
+    case TrapCode::CastFailure:
+      return "cast failure";
     case TrapCode::UnalignedAtomic:
       return "unaligned atomic";
     case TrapCode::ExpectedSharedMemory:

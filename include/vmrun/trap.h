@@ -21,6 +21,7 @@ enum class TrapCode : uint8_t {
   NullReference,           // ref.as_non_null
   NullFunctionReference,   // call_ref
   NullExceptionReference,  // throw_ref
+  CastFailure,             // ref.cast
   UnalignedAtomic,
   ExpectedSharedMemory,
   StackOverflow,
