@@ -118,7 +118,7 @@ class Bench:
 def compare(bench, engines, programs, rounds, start_rounds):
     """All rounds of all programs; returns {program name: {engine name: Cell}}. Start-up rows get more rounds.
 
-    An interrupt (Ctrl+C) ends it early: what was measured until then is returned, the rest has no times.
+    An interrupt (Ctrl+C, or a polite kill) ends it early: what was measured until then is returned, the rest has no times.
     """
     progress = Progress()
     table = {p.name: {e.name: Cell() for e in engines} for p in programs}
