@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "interp/generic.h"
+#include "interp/op_traits.h"
 #include "vm/assert.h"
 
 namespace vmrun::interp::ir {
@@ -43,12 +44,7 @@ bool has_effect(const Inst& x) {
     case Kind::global_adjust: case Kind::global_set_add:
       return true;
     case Kind::binary:
-      switch (x.op) {  // these trap, and traps keep their order
-        case Op::i32_div_s: case Op::i32_div_u: case Op::i32_rem_s: case Op::i32_rem_u: case Op::i64_div_s:
-        case Op::i64_div_u: case Op::i64_rem_s: case Op::i64_rem_u:
-          return true;
-        default: return false;
-      }
+      return is_division(x.op);
     case Kind::unary: return vm::op_info(x.op).can_trap();
     default: return false;
   }

@@ -1,6 +1,7 @@
 #include "interp/emitter.h"
 
 #include "interp/fused.h"
+#include "interp/op_traits.h"
 
 #include "vm/assert.h"
 
@@ -9,6 +10,9 @@ namespace vmrun::interp {
 using vm::Op;
 
 namespace {
+
+/// Operations that may exchange their operands, given mirrored().
+bool exchangeable(Op op) { return commutes(op) || float_commutes(op) || mirrored(op) != op; }
 
 /// What the emitter knows of an operation's operand types.
 struct OpTypes {
@@ -33,44 +37,6 @@ constexpr auto kOpTypes = [] {
 }();
 
 constexpr OpTypes types_of(Op op) { return kOpTypes[static_cast<size_t>(op)]; }
-
-bool is_division(Op op) {
-  switch (op) {
-    case Op::i32_div_s: case Op::i32_div_u: case Op::i32_rem_s: case Op::i32_rem_u: case Op::i64_div_s:
-    case Op::i64_div_u: case Op::i64_rem_s: case Op::i64_rem_u:
-      return true;
-    default: return false;
-  }
-}
-
-/// The comparison that holds for (b, a) when `op` holds for (a, b); `op` itself if it is none.
-Op mirrored(Op op) {
-  switch (op) {
-#define VMRUN_MIRROR(x, y) \
-  case Op::x: return Op::y; \
-  case Op::y: return Op::x;
-    VMRUN_MIRROR(i32_lt_s, i32_gt_s) VMRUN_MIRROR(i32_lt_u, i32_gt_u)
-    VMRUN_MIRROR(i32_le_s, i32_ge_s) VMRUN_MIRROR(i32_le_u, i32_ge_u)
-    VMRUN_MIRROR(i64_lt_s, i64_gt_s) VMRUN_MIRROR(i64_lt_u, i64_gt_u)
-    VMRUN_MIRROR(i64_le_s, i64_ge_s) VMRUN_MIRROR(i64_le_u, i64_ge_u)
-    VMRUN_MIRROR(f32_lt, f32_gt) VMRUN_MIRROR(f32_le, f32_ge)
-    VMRUN_MIRROR(f64_lt, f64_gt) VMRUN_MIRROR(f64_le, f64_ge)
-#undef VMRUN_MIRROR
-    default: return op;
-  }
-}
-
-/// Operations that may exchange their operands, given mirrored(): commutative ones and comparisons.
-bool exchangeable(Op op) {
-  switch (op) {
-    case Op::i32_add: case Op::i32_mul: case Op::i32_and: case Op::i32_or: case Op::i32_xor: case Op::i32_eq:
-    case Op::i32_ne: case Op::i64_add: case Op::i64_mul: case Op::i64_and: case Op::i64_or: case Op::i64_xor:
-    case Op::i64_eq: case Op::i64_ne: case Op::f32_add: case Op::f32_mul: case Op::f32_eq: case Op::f32_ne:
-    case Op::f64_add: case Op::f64_mul: case Op::f64_eq: case Op::f64_ne:
-      return true;
-    default: return mirrored(op) != op;
-  }
-}
 
 bool fits_imm32(uint64_t imm, bool wide) {
   return !wide || static_cast<int64_t>(imm) == static_cast<int32_t>(imm);

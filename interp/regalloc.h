@@ -119,7 +119,10 @@ class Allocator {
   std::pair<size_t, size_t> calls_across(const Segment& s) const;
   float total_weight(size_t call) const { return call < calls_.size() ? calls_[call].weight_before : calls_weight_; }
   uint32_t home_of(uint32_t reg);
+  bool share_slots();
   void list_crossings();
+  std::vector<uint32_t> short_lived_;  // webs in slots, each of one block and one definition
+  std::vector<int32_t> free_at_;       // per shared slot: where its last value ends
   bool fits(const Web& web, int file, int reg) const;
   void take(uint32_t web, int file, int reg);
   void release(uint32_t web);
@@ -149,5 +152,7 @@ class Allocator {
 };
 
 inline constexpr uint32_t kScratchSlots = 10;
+/// How much an instruction counts, by the loops around it.
+inline constexpr float kDepthWeight[] = {1, 8, 64, 512, 4096, 32768, 262144, 2097152, 16777216};
 
 }  // namespace vmrun::interp::ir

@@ -1,0 +1,227 @@
+// Neighbours that have a common handler are written as one.
+#include "interp/careful_writer.h"
+#include "interp/fused.h"
+#include "vm/assert.h"
+
+namespace vmrun::interp::ir {
+
+using vm::Op;
+
+namespace {
+bool is_add_constant(const Inst& x) { return x.kind == Kind::binary && x.op == Op::i32_add && x.flags == kConstB; }
+bool is_int_load(const Inst& x) { return x.op == Op::i32_load || x.op == Op::i32_load8_u; }
+}  // namespace
+
+/// The cell of a move, an addition of a constant, or a base_offset load, for a handler that does more than that.
+void Writer::natural_cell(Handler handler, const Inst& x) {
+  Cell& c = out_.cell(handler);
+  c.a = slot(x.d);
+  if (x.kind == Kind::move) {
+    if ((x.flags & kConstA) != 0) {
+      c.imm = static_cast<int32_t>(x.imm);
+    } else {
+      c.b = slot(x.a);
+    }
+    return;
+  }
+  c.b = slot(x.a);
+  c.imm = static_cast<int32_t>(x.kind == Kind::load ? x.offset : x.imm);
+}
+
+bool Writer::write_argument_call(const Inst& x, const Inst& y) {
+  if (y.call != CallKind::direct) return false;
+  Argument what;
+  int a = 0;
+  if (is_add_constant(x)) {
+    what = Argument::add;
+    a = loc(x.a);
+  } else if (x.kind == Kind::move && places_.cls(x.d) == Class::integer) {
+    bool constant = (x.flags & kConstA) != 0;
+    if (constant && x.imm > UINT32_MAX) return false;
+    what = constant ? Argument::constant : Argument::move;
+    if (!constant) a = loc(x.a);
+    if (!constant && at(x.a) == at(x.d)) return false;
+  } else if (x.kind == Kind::load && x.op == Op::i32_load && x.mode == Address::base_offset) {
+    what = Argument::load;
+    a = loc(x.a);
+  } else {
+    return false;
+  }
+  Handler handler = select_argument_call(what, loc(x.d), a);
+  if (handler == nullptr) return false;
+  // The saves come first, so they must not be of what x defines.
+  for (const Allocator::Crossing& crossing : places_.crossings(y.c)) {
+    if (crossing.reg == at(x.d) && crossing.cls == Class::integer) return false;
+  }
+  save_crossings(y);
+  mark(x);
+  natural_cell(handler, x);
+  write_call(y, false);
+  return true;
+}
+
+/// Pairs that end in a branch.
+bool Writer::write_branch_pair(const Inst& x, const Inst& y) {
+  if (y.kind == Kind::branch) {
+    if (is_next(f_.label_block[y.target])) return false;
+    bool back = goes_back(y.target);
+    Handler handler = nullptr;
+    if (x.kind == Kind::binary && (x.op == Op::i32_add || x.op == Op::i64_add) && x.flags == kConstB &&
+        (x.op == Op::i32_add || static_cast<int64_t>(x.imm) == static_cast<int32_t>(x.imm))) {
+      handler = select_add_branch(x.op == Op::i64_add, back, loc(x.d), loc(x.a));
+    } else if (x.kind == Kind::move && places_.cls(x.d) == Class::integer) {
+      bool constant = (x.flags & kConstA) != 0;
+      if (constant ? x.imm > UINT32_MAX : at(x.a) == at(x.d)) return false;
+      handler = select_move_branch(back, loc(x.d), constant ? kImm : loc(x.a));
+    }
+    if (handler == nullptr) return false;
+    natural_cell(handler, x);
+    jump_to(out_.here(), y.target);
+    out_.cell(nullptr);
+    return true;
+  }
+  if (x.kind != Kind::load || y.a != x.d || x.d == kNoReg) return false;
+  if (y.kind == Kind::branch_if && x.mode == Address::base_offset && is_int_load(x) && !goes_back(y.target)) {
+    Operand b = b_of(y);
+    int32_t value = static_cast<int32_t>(b.imm);
+    if (b.is_imm() && value != static_cast<int16_t>(value)) return false;
+    Handler handler = select_load_branch(x.op, y.op, loc(x.d), loc(x.a), b.loc);
+    if (handler == nullptr) return false;
+    mark(x);
+    natural_cell(handler, x);
+    jump_to(out_.here(), y.target);
+    out_.cell(nullptr).b = b.is_imm() ? static_cast<uint16_t>(value) : b.slot;
+    return true;
+  }
+  if (y.kind == Kind::br_table) {
+    Handler handler = select_load_table(x.op, x.mode, loc(x.d), loc(x.a), loc(x.b));
+    if (handler == nullptr) return false;
+    mark(x);
+    Cell& c = out_.cell(handler);
+    c.a = slot(x.d);
+    c.b = slot(x.a);
+    if (x.mode == Address::indexed) {
+      c.c = slot(x.b);
+      c.d = static_cast<uint16_t>(x.shift | x.offset << 3);
+    } else {
+      c.imm = static_cast<int32_t>(x.offset);
+    }
+    write_table(y);
+    return true;
+  }
+  return false;
+}
+
+/// Pairs of loads, stores and additions.
+bool Writer::write_plain_pair(const Inst& x, const Inst& y) {
+  bool plain_load = x.kind == Kind::load && x.mode == Address::base_offset;
+  if (plain_load && y.kind == Kind::load && y.mode == Address::base_offset && x.op == y.op) {
+    Handler handler = select_load_load(x.op, loc(x.d), loc(x.a), loc(y.d), loc(y.a));
+    if (handler == nullptr) return false;
+    mark(x);
+    natural_cell(handler, x);
+    mark(y);
+    natural_cell(nullptr, y);
+    return true;
+  }
+  if (plain_load && y.kind == Kind::store && y.mode == Address::base_offset && y.flags == 0 && y.c == x.d &&
+      ((x.op == Op::i32_load && y.op == Op::i32_store) || (x.op == Op::i64_load && y.op == Op::i64_store))) {
+    if (at(y.a) == at(x.d)) return false;
+    Handler handler = select_load_store(x.op == Op::i64_load, loc(x.d), loc(x.a), loc(y.a));
+    if (handler == nullptr) return false;
+    mark(x);
+    natural_cell(handler, x);
+    Cell& c = out_.cell(nullptr);
+    c.a = slot(y.a);
+    c.imm = static_cast<int32_t>(y.offset);
+    return true;
+  }
+  if (!is_add_constant(y)) return false;
+  if (x.kind == Kind::store && x.mode == Address::base_offset && x.flags == 0 && at(y.a) == at(y.d)) {
+    Handler handler = select_store_increment(x.op, loc(x.a), loc(x.c), loc(y.d));
+    if (handler == nullptr) return false;
+    mark(x);
+    Cell& c = out_.cell(handler);
+    c.a = slot(x.a);
+    c.b = slot(x.c);
+    c.imm = static_cast<int32_t>(x.offset);
+    natural_cell(nullptr, y);
+    return true;
+  }
+  if (is_add_constant(x)) {
+    natural_cell(select_add_add(loc(x.d), loc(x.a), loc(y.d), loc(y.a)), x);
+    natural_cell(nullptr, y);
+    return true;
+  }
+  return false;
+}
+
+bool Writer::write_pair(const Inst& x, const Inst& y, const Inst* after) {
+  if (y.kind == Kind::call) return write_argument_call(x, y);
+  // What the second one would begin with its successor is worth more: a counted loop, an argument of a call.
+  bool second_is_taken = after != nullptr && (after->kind == Kind::branch_if || after->kind == Kind::call) &&
+                         (after->kind == Kind::call || after->a == y.d) && is_add_constant(y);
+  if (!second_is_taken && write_plain_pair(x, y)) return true;
+  // i += k, then a back-edge if i op n
+  if (x.kind == Kind::binary && y.kind == Kind::branch_if && (x.op == Op::i32_add || x.op == Op::i64_add) &&
+      (x.flags & kConstB) != 0 && y.a == x.d && at(x.a) == at(x.d) && goes_back(y.target)) {
+    bool wide = x.op == Op::i64_add;
+    int64_t step = wide ? static_cast<int64_t>(x.imm) : static_cast<int32_t>(x.imm);
+    if (step == static_cast<int16_t>(step) && wide == (vm::op_info(y.op).signature[0] == 'l')) {
+      Operand i = at(x.d), n = b_of(y);
+      Handler handler = select_count_branch(y.op, i.loc, n.loc);
+      if (handler != nullptr) {
+        Emitter::Site site = out_.here();
+        Cell& c = out_.cell(handler);
+        c.a = i.slot;
+        c.b = static_cast<uint16_t>(step);
+        Cell& second = out_.cell(nullptr);
+        if (n.is_imm()) {
+          second.u = n.imm;
+        } else {
+          second.a = n.slot;
+        }
+        jump_to(site, y.target);
+        return true;
+      }
+    }
+  }
+  if (x.kind == Kind::binary && y.kind == Kind::ret && y.a == x.d && y.a != kNoReg && (x.flags & (kConstA | kNegate)) == 0) {
+    Operand b = b_of(x);
+    if (b.is_imm() && vm::op_info(x.op).signature[0] == 'l' &&
+        static_cast<int64_t>(b.imm) != static_cast<int32_t>(b.imm)) {
+      return false;
+    }
+    if (Handler handler = select_binary_return(x.op, at(x.a).loc, b.loc)) {
+      Cell& c = out_.cell(handler);
+      c.b = at(x.a).slot;
+      if (b.is_imm()) {
+        c.imm = static_cast<int32_t>(b.imm);
+      } else {
+        c.c = b.slot;
+      }
+      return true;
+    }
+  }
+  if (x.kind == Kind::move && y.kind == Kind::move && places_.cls(x.d) == Class::integer &&
+      places_.cls(y.d) == Class::integer) {
+    Operand d1 = at(x.d), d2 = at(y.d), a1 = a_of(x), a2 = a_of(y);
+    if (d1 == a1 || d2 == a2 || (after != nullptr && after->kind == Kind::call)) return false;
+    if ((a1.is_imm() && a1.imm > UINT32_MAX) || (a2.is_imm() && a2.imm > UINT32_MAX)) return false;
+    Cell& c = out_.cell(select_move_move(d1.loc, a1.loc, d2.loc, a2.loc));
+    auto fill = [](Cell& cell, const Operand& d, const Operand& a) {
+      cell.a = d.slot;
+      if (a.is_imm()) {
+        cell.imm = static_cast<int32_t>(a.imm);
+      } else {
+        cell.b = a.slot;
+      }
+    };
+    fill(c, d1, a1);
+    fill(out_.cell(nullptr), d2, a2);
+    return true;
+  }
+  return write_branch_pair(x, y);
+}
+
+}  // namespace vmrun::interp::ir
