@@ -81,6 +81,7 @@ Result<void> make_own(vm::Store& store, vm::Instance& instance) {
     if (!memory) return std::move(memory).error();
     instance.memories[i] = *memory;
   }
+  instance.codes = module.codes.get();
   if (!module.memories.empty()) instance.memory0_base = instance.memories[0]->base;
 
   for (size_t i = module.imported_globals; i < module.globals.size(); ++i) {

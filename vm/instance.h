@@ -31,7 +31,7 @@ struct alignas(16) FuncRecord {
   TypeId type = TypeId::none;
   uint32_t func_index = 0;       // in the instance's module
   Instance* instance = nullptr;  // null for a host function
-  FuncCode* code = nullptr;      // null for a host function
+  FuncCode* code = nullptr;      // never null: a host function's has `host` set and a trampoline as its machine code
   HostFn host = nullptr;         // null for a wasm function
   void* host_env = nullptr;
   uint64_t places = 0;           // how the interpreter passes parameters (interp::ParamPlaces); 0: not worked out yet
@@ -98,6 +98,7 @@ struct Instance {
   const Module* module = nullptr;
   Store* store = nullptr;
   Vcpu* vcpu = nullptr;                // the vCPU of the store
+  FuncCode* codes = nullptr;           // the module's block records: own functions only, from 0
   uint8_t* dropped_elems = nullptr;    // per segment: 1 once dropped
   uint8_t* dropped_datas = nullptr;
 };
@@ -105,27 +106,41 @@ struct Instance {
 /// Bytes of VM stack that are mapped beyond Vcpu::stack_end: a call checks only where the callee's frame begins.
 inline constexpr size_t kStackRedZone = size_t{1} << 20;
 
-/// One entry of the interpreter (or later of machine code) from the host. Links the activations of a vCPU, newest first;
-/// traps, exceptions and backtraces walk it.
+/// A run of frames of one kind on a vCPU: interpreter frames on its VM stack, or machine frames on the native stack. A
+/// call between the kinds, or from the host, begins a new one; the list alternates, newest first. Traps, exceptions and
+/// backtraces walk it. Records live on the native stack, in the frame of the trampoline that made the transition.
 struct Activation {
+  enum class Kind : uint8_t { interp, machine };
   Activation* previous = nullptr;
-  const void* pc = nullptr;      // where the newest frame stands, when it is not running: const interp::Cell*
-  std::byte* fp = nullptr;       // its frame
-  std::byte* entry_fp = nullptr; // frame of the boundary that entered; walking stops there
-  Instance* instance = nullptr;  // what the newest frame runs
-  std::byte* top = nullptr;      // first byte of the VM stack above the newest frame, while the host runs
-  void* native_sp = nullptr;     // the machine's stack pointer as handlers see it
+  Kind kind = Kind::interp;
+  bool from_host = false;        // traps and uncaught exceptions leave here
   Outcome outcome = Outcome::Return;
+  // Where the newest frame stands while it is not running (it called the host, a helper, or the other kind):
+  const void* pc = nullptr;      // interp: const interp::Cell*, null when the newest frame is about to be replaced by a
+                                 // callee of the other kind (walk from its caller); machine: return address
+  std::byte* fp = nullptr;       // interp: frame on the VM stack; machine: rbp
+  Instance* instance = nullptr;  // interp: what the newest frame runs
+  std::byte* top = nullptr;      // first byte of the VM stack above everything of this segment and the older ones
+  // Where the segment ends:
+  std::byte* entry_fp = nullptr; // interp: its oldest frame; machine: rbp of the trampoline that entered
+  void* native_sp = nullptr;     // interp: the stack pointer as handlers see it; from_host: to leave by
+  // Limits of the segment below, put back when this one ends:
+  std::byte* saved_stack_end = nullptr;
+  std::byte* saved_native_end = nullptr;
 };
 
-/// A guest thread of execution with its stack and machine context.
+/// A guest thread of execution with its stacks and machine context. Machine code and handlers use derived offsets.
 struct Vcpu {
   int64_t budget = 0;               // counts down at loop back-edges and entries; negative: charge heat and poll
-  std::byte* stack_limit = nullptr; // a frame may not reach beyond; set to null to make the next call poll
+  std::byte* stack_limit = nullptr; // a VM frame may not reach beyond; set to null to make the next call poll
+  std::byte* native_limit = nullptr;  // rsp may not sink below; set to the highest address to make the next entry poll
   Activation* activation = nullptr;
+  const void* const* helpers = nullptr;  // what machine code calls, by jit::Helper
+  Slot* area = nullptr;             // 16-byte slots of parameters and results beyond the registers (jit/abi.h)
   Store* store = nullptr;
   std::byte* stack_base = nullptr;  // lowest address of the VM stack; it grows upwards
   std::byte* stack_end = nullptr;   // the real limit, with room for the deepest leaf
+  std::byte* native_end = nullptr;  // the real limit of the native stack in use
   Ref exception;                    // in flight or uncaught
   TrapCode trap = TrapCode::None;
   std::atomic<bool> interrupt{false};   // somebody wants the guest to stop: polled when the budget or a call says so

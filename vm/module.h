@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "vm/block.h"
 #include "vm/features.h"
 #include "vm/types.h"
 #include "vmrun/result.h"
@@ -99,18 +100,6 @@ struct UnsupportedOp {
   std::optional<uint32_t> func_index;  // none: in a constant expression
 };
 
-/// The block record of a function body: one per function and module, shared by all instances of the module. `entry` is
-/// what a call jumps to: first the translating stub, then interpreter code; published by a release store.
-struct alignas(64) FuncCode {
-  std::atomic<const void*> entry{nullptr};  // const interp::Cell*
-  const Module* module = nullptr;
-  uint32_t func_index = 0;
-  std::atomic<uint32_t> heat{0};            // charged by expired budgets; racy on purpose
-  std::atomic<void*> interp{nullptr};       // interp::Translation*, owned by the interpreter's code store
-  alignas(16) std::byte stub[16];           // the cell `entry` points to at first
-};
-static_assert(sizeof(FuncCode) == 64);
-
 /// How the interpreter translates functions: quickly at first and carefully once hot, or always one of the two.
 enum class Effort : uint8_t { automatic, quick, careful };
 
@@ -118,6 +107,15 @@ enum class Effort : uint8_t { automatic, quick, careful };
 struct TranslationCounts {
   std::atomic<uint64_t> quick{0}, careful{0};  // functions
   std::atomic<uint64_t> bytes{0};              // of function bodies read, by both
+};
+
+/// What the tier manager wants to hear. Called on the guest's thread off its fast path; must not block, throw or run
+/// guest code.
+struct TierHooks {
+  /// `code` was entered often, or a loop in it used up slices: `heat` says how much since the last call.
+  void (*hot_function)(TierHooks* self, FuncCode& code) = nullptr;
+  /// A loop of `code` used up a slice of a vCPU in `tier`.
+  void (*hot_loop)(TierHooks* self, FuncCode& code, LoopCode& loop, Tier tier) = nullptr;
 };
 
 /// Everything a decoded image says. Immutable after `Module::decode`, but for the block records; safe to share between
@@ -152,6 +150,8 @@ class Module {
   void* interp = nullptr;           // interp::CodeStore*, from interp::attach to interp::detach
   Effort effort = Effort::automatic;
   mutable TranslationCounts translations;
+  TierHooks* tiers = nullptr;  // who decides on promotion; null: nobody
+  bool count_runs = false;          // keep FuncCode::counts
   bool guarded_memories = true;     // what the engine gives 32-bit memories: guard pages, or (dense) explicit checks
 
   const uint8_t* bytes() const;                            // first byte of the image

@@ -171,6 +171,8 @@ FuncRecord* Store::new_host_func(TypeId type, HostFn fn, std::shared_ptr<void> e
   record->type = type;
   record->host = fn;
   record->host_env = env.get();
+  record->code = host_codes_.emplace_back(std::make_unique<FuncCode>()).get();
+  record->code->host = record.get();
   if (env.use_count() != 0) host_envs_.push_back(std::move(env));
   funcs_.push_back(std::move(record));
   return funcs_.back().get();

@@ -104,6 +104,7 @@ class Store {
   std::vector<std::unique_ptr<TagInst>> tags_;
   std::vector<std::unique_ptr<FuncRecord>> funcs_;
   std::vector<std::shared_ptr<void>> host_envs_;
+  std::vector<std::unique_ptr<FuncCode>> host_codes_;  // of host functions
   std::unordered_map<void*, std::unique_ptr<ExternCell>> externs_;
   std::vector<std::unique_ptr<Instance, InstanceFree>> instances_;
   std::vector<std::shared_ptr<const Module>> modules_;

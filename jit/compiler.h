@@ -1,0 +1,43 @@
+// What a machine tier's compiler is to the tier manager: a function from a block to published code.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "jit/code.h"
+#include "vm/module.h"
+
+namespace vmrun::jit {
+
+struct CompileRequest {
+  const vm::Module* module = nullptr;
+  uint32_t func_index = 0;
+  uint32_t unit = kWholeFunction;           // or the offset of a loop to enter at (opt: an OSR unit of its own)
+  bool count_runs = false;                  // count entries in vm::FuncCode::counts
+  bool polls = false;                       // poll at back-edges instead of being preempted by signals
+  const std::atomic<bool>* cancelled = nullptr;
+};
+
+struct CompileResult {
+  enum class Status : uint8_t { done, unsupported, cancelled, no_memory } status = Status::done;
+  const CodeObject* code = nullptr;  // done: published, not yet entered from anywhere
+  std::string reason;                // unsupported: the instruction by name and its offset, or what else
+};
+
+/// Compiles one unit at a time; several threads may compile with one Compiler at once.
+class Compiler {
+ public:
+  virtual ~Compiler() = default;
+  virtual vm::Tier tier() const = 0;
+  virtual CompileResult compile(const CompileRequest& request) = 0;
+};
+
+std::unique_ptr<Compiler> make_baseline_compiler();
+
+/// The optimising tier, from its plug-in library (loaded at the first call, on the calling thread). Null, with the
+/// reason in `*why`, when the library cannot be loaded.
+Compiler* load_opt_compiler(std::string* why);
+
+}  // namespace vmrun::jit
