@@ -1,17 +1,27 @@
 // Code memory and what is known about the code in it.
 //
-// All machine code of the process lies in one reserved range of addresses, mapped twice from one memory file: executable
-// and read-only at `rx`, writable at `rw`. A granule of 64 bytes belongs to at most one CodeObject; which one is said by
-// a flat table, so find() is a load, needs no lock and may be called from a signal handler.
+// All machine code of the process lies in one reserved range of addresses, mapped twice from one memory file:
+// executable and read-only at `rx`, writable at `rw`. A granule of 64 bytes belongs to at most one CodeObject; which
+// one is said by a flat table, so find() is a load, needs no lock and may be called from a signal handler.
 //
-// Life of code: allocate -> write through rw -> publish (find() knows it) -> entry slots point to it -> unlink (no entry
-// slot points to it any more) -> retire -> freed when a walk over all vCPUs' stacks finds nobody inside.
+// Life of code: allocate -> write through rw -> publish (find() knows it) -> entry slots point to it -> unlink (no
+// entry slot points to it any more) -> retire -> freed when a walk over all vCPUs' stacks finds nobody inside.
+//
+// Threads. One lock guards the free ranges and the retired list; it is never held while anything outside this file is
+// called. The table is written under it and read without it: the object's slot is stored before the granules that name
+// it, and granules are cleared before the slot. Who asks find() about a pc must know that its code cannot be freed
+// meanwhile: because the pc stands on a stack that walks see, or because the object was never retired.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "vm/block.h"
@@ -19,6 +29,7 @@
 namespace vmrun::jit {
 
 /// The instruction that a pc belongs to. For returns: pc is the return address; for faults: the faulting instruction.
+/// Where a call is followed at once by a faulting instruction, the call's mark comes first.
 struct SourceMark {
   uint32_t pc;      // from the object's first byte
   uint32_t offset;  // byte offset in the image
@@ -43,18 +54,21 @@ struct CodeObject {
   const std::byte* begin = nullptr;  // executable address
   uint32_t size = 0;
   vm::Tier tier = vm::Tier::baseline;
-  vm::FuncCode* func = nullptr;          // null: a trampoline
-  uint32_t unit = kWholeFunction;        // or the offset of the loop this is the OSR unit of
-  uint32_t entry = 0;                    // of the function (unit == kWholeFunction)
-  std::vector<OsrEntry> osr;             // all OSR entries in this object
+  vm::FuncCode* func = nullptr;    // null: a trampoline
+  uint32_t unit = kWholeFunction;  // or the offset of the loop this is the OSR unit of
+  uint32_t entry = 0;              // of the function (unit == kWholeFunction)
+  std::vector<OsrEntry> osr;       // all OSR entries in this object
   std::vector<SourceMark> marks;
   std::vector<PadMark> pads;
   std::vector<PreemptRange> preempt;
 
+  /// Whether `pc` lies in this code. So does the address behind it: a call that never returns may be its last
+  /// instruction.
   bool contains(const void* pc) const {
-    return static_cast<const std::byte*>(pc) >= begin && static_cast<const std::byte*>(pc) < begin + size;
+    return static_cast<const std::byte*>(pc) >= begin && static_cast<const std::byte*>(pc) <= begin + size;
   }
-  /// Byte offset in the image for a return address (`is_return`) or an interrupted instruction; 0 when unknown.
+  /// Byte offset in the image for a return address (`is_return`) or an interrupted instruction (then of the last mark
+  /// at or before it); 0 when unknown.
   uint32_t source_offset(const void* pc, bool is_return) const;
   /// The pad for an exception out of the call that returns to `return_pc`, or null.
   const void* pad(const void* return_pc) const;
@@ -70,29 +84,84 @@ class CodeSpace {
     size_t size = 0;
     explicit operator bool() const { return rw != nullptr; }
   };
-  /// The one of the process, made at first use. Any thread.
+  /// The space of the process, made at first use. Any thread.
   static CodeSpace& get();
+  /// A space of `range_bytes`, for tests; the process's own has 1 GiB, so that any two places are within reach of each
+  /// other's pc-relative calls. Must outlive everything that is published in it.
+  explicit CodeSpace(size_t range_bytes);
+  ~CodeSpace();
+  CodeSpace(const CodeSpace&) = delete;
+  CodeSpace& operator=(const CodeSpace&) = delete;
 
-  /// `size` bytes (rounded up to granules), or an empty block when the budget or the range is exhausted. Any thread.
+  /// At least `size` bytes and one more, filled with breakpoints and aligned to a granule, or an empty block when the
+  /// budget or the range is exhausted, or the system refuses executable memory. Any thread.
   Block allocate(size_t size);
   /// Gives back code that was never published.
   void free(const Block& block);
+  /// No allocation goes beyond `bytes` in all.
+  void set_budget(size_t bytes) { budget_.store(bytes, std::memory_order_relaxed); }
 
-  /// Makes find() know the object; takes ownership. Any thread.
+  /// Makes find() know the object; takes ownership of it and of the block. `begin` and `size`, when not set, become the
+  /// block's; else they lie in it with at least one byte behind. Any thread.
   const CodeObject* publish(std::unique_ptr<CodeObject> object, const Block& block);
   /// The object whose code contains `pc`, or null. Lock-free, async-signal-safe.
-  const CodeObject* find(const void* pc) const;
+  const CodeObject* find(const void* pc) const {
+    const size_t offset = static_cast<size_t>(static_cast<const std::byte*>(pc) - rx_);
+    if (offset >= range_) return nullptr;
+    const uint32_t id = owners_[offset / kGranule].load(std::memory_order_acquire);
+    if (id == 0) return nullptr;
+    const CodeObject* object = objects_[id].load(std::memory_order_acquire);
+    return object != nullptr && object->contains(pc) ? object : nullptr;
+  }
 
   /// No entry slot leads to `object` any more: it is freed by a later reclaim() that finds no vCPU in it.
   void retire(const CodeObject* object);
-  /// Frees the retired objects that no stack stands in: `in_use(object)` says so, for all vCPUs. Returns how many.
-  size_t reclaim(const std::vector<const CodeObject*>& standing);
+  /// How many objects were ever retired: taken before the stacks are walked, it says which of them the walk speaks for.
+  uint64_t retirements() const { return retirements_.load(std::memory_order_acquire); }
+  /// Objects that are retired and not freed yet.
+  size_t retired_objects() const { return retired_count_.load(std::memory_order_relaxed); }
+  /// Frees those of the first `retirements` retired objects that are not in `standing`: the objects that a walk over
+  /// the stacks of all vCPUs, begun after retirements() was read, found frames in. Returns how many.
+  size_t reclaim(uint64_t retirements, const std::vector<const CodeObject*>& standing);
 
-  /// Bytes and objects that are live now; for statistics and leak checks.
-  size_t live_bytes() const;
-  size_t live_objects() const;
-  /// [begin, end) of the executable range, for fault handling and preemption.
-  std::span<const std::byte> range() const;
+  /// Bytes (whole granules) and published objects that are live now; for statistics and leak checks.
+  size_t live_bytes() const { return live_bytes_.load(std::memory_order_relaxed); }
+  size_t live_objects() const { return live_objects_.load(std::memory_order_relaxed); }
+  /// The executable range, for fault handling and preemption; empty when the system refuses executable memory.
+  std::span<const std::byte> range() const { return {rx_, range_}; }
+
+  static constexpr size_t kGranule = 64;
+
+ private:
+  struct Extent {
+    uint32_t first, count;  // granules
+  };
+  struct Retired {
+    uint64_t number;  // of its retirement, from 1
+    uint32_t id;
+  };
+  Extent extent_of(const Block& block) const;
+  void release(Extent extent);  // with lock_
+  void insert_free(Extent extent);
+  void erase_free(Extent extent);
+
+  // Fixed at construction:
+  size_t range_ = 0;
+  std::byte* rw_ = nullptr;
+  const std::byte* rx_ = nullptr;
+  std::atomic<uint32_t>* owners_ = nullptr;            // by granule: id of the object, 0 for none
+  std::atomic<const CodeObject*>* objects_ = nullptr;  // by id
+  int file_ = -1;
+
+  std::atomic<size_t> budget_{SIZE_MAX}, live_bytes_{0}, live_objects_{0}, retired_count_{0};
+  std::atomic<uint64_t> retirements_{0};
+
+  mutable std::mutex lock_;
+  std::map<uint32_t, uint32_t> free_;                      // count by first granule, never adjacent
+  std::set<std::pair<uint32_t, uint32_t>> free_by_count_;  // the same as (count, first)
+  std::vector<Extent> extents_;                            // by id, from 1
+  std::vector<uint32_t> free_ids_;
+  std::vector<Retired> retired_;
 };
 
 }  // namespace vmrun::jit

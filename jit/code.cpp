@@ -1,0 +1,255 @@
+// The code space and lookups in code objects: see code.h.
+#include "jit/code.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "vm/assert.h"
+
+namespace vmrun::jit {
+namespace {
+
+constexpr size_t kProcessRange = size_t{1} << 30;
+/// A free range at least this long gives its pages back: a system call a megabyte is nothing, one a function is.
+constexpr size_t kGiveBack = size_t{256} << 10;
+constexpr size_t kPage = 4096;
+constexpr int kBreakpoint = 0xcc;  // int3 on x86; traps, or is undefined, elsewhere too
+
+void* map_table(size_t bytes) {
+  void* table = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return table == MAP_FAILED ? nullptr : table;
+}
+
+}  // namespace
+
+// ---- objects
+// ----------------------------------------------------------------------------------------------------------
+
+uint32_t CodeObject::source_offset(const void* pc, bool is_return) const {
+  const auto at = static_cast<uint32_t>(static_cast<const std::byte*>(pc) - begin);
+  if (is_return) {
+    auto exact =
+        std::lower_bound(marks.begin(), marks.end(), at, [](const SourceMark& m, uint32_t p) { return m.pc < p; });
+    if (exact != marks.end() && exact->pc == at) return exact->offset;
+    if (exact == marks.begin()) return 0;
+    return (exact - 1)->offset;
+  }
+  auto after =
+      std::upper_bound(marks.begin(), marks.end(), at, [](uint32_t p, const SourceMark& m) { return p < m.pc; });
+  return after == marks.begin() ? 0 : (after - 1)->offset;
+}
+
+const void* CodeObject::pad(const void* return_pc) const {
+  const auto at = static_cast<uint32_t>(static_cast<const std::byte*>(return_pc) - begin);
+  auto mark =
+      std::lower_bound(pads.begin(), pads.end(), at, [](const PadMark& m, uint32_t p) { return m.return_pc < p; });
+  return mark != pads.end() && mark->return_pc == at ? begin + mark->pad : nullptr;
+}
+
+bool CodeObject::preemptible(const void* pc) const {
+  const auto at = static_cast<uint32_t>(static_cast<const std::byte*>(pc) - begin);
+  auto after = std::upper_bound(preempt.begin(), preempt.end(), at,
+                                [](uint32_t p, const PreemptRange& r) { return p < r.begin; });
+  return after != preempt.begin() && at < (after - 1)->end;
+}
+
+// ---- the space
+// --------------------------------------------------------------------------------------------------------
+
+CodeSpace& CodeSpace::get() {
+  // Never destroyed: compile threads and guests of other threads may still use it while the process ends.
+  static CodeSpace* space = new CodeSpace(kProcessRange);
+  return *space;
+}
+
+CodeSpace::CodeSpace(size_t range_bytes) {
+  VMRUN_ASSERT(range_bytes % kPage == 0 && range_bytes / kGranule < UINT32_MAX, "size of a code space");
+  extents_.push_back({0, 0});
+  // Pages of the file come into being when they are written and count as this process's memory only then.
+  file_ = memfd_create("vmrun-code", MFD_CLOEXEC);
+  if (file_ < 0) return;
+  if (ftruncate(file_, static_cast<off_t>(range_bytes)) != 0) return;
+  void* rw = mmap(nullptr, range_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file_, 0);
+  void* rx = mmap(nullptr, range_bytes, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, file_, 0);
+  const size_t granules = range_bytes / kGranule;
+  owners_ = static_cast<std::atomic<uint32_t>*>(map_table(granules * sizeof *owners_));
+  objects_ = static_cast<std::atomic<const CodeObject*>*>(map_table((granules + 1) * sizeof *objects_));
+  if (rw == MAP_FAILED || rx == MAP_FAILED || owners_ == nullptr || objects_ == nullptr) {
+    if (rw != MAP_FAILED) munmap(rw, range_bytes);
+    if (rx != MAP_FAILED) munmap(rx, range_bytes);
+    if (owners_ != nullptr) munmap(owners_, granules * sizeof *owners_);
+    if (objects_ != nullptr) munmap(objects_, (granules + 1) * sizeof *objects_);
+    return;  // no executable memory here: everything stays in the interpreter
+  }
+  // A child must not see its code change: what it inherits is only good for exec.
+  madvise(rw, range_bytes, MADV_DONTFORK);
+  rw_ = static_cast<std::byte*>(rw);
+  rx_ = static_cast<const std::byte*>(rx);
+  range_ = range_bytes;
+  insert_free({0, static_cast<uint32_t>(granules)});
+}
+
+CodeSpace::~CodeSpace() {
+  for (uint32_t id = 1; id < extents_.size(); ++id) delete objects_[id].load(std::memory_order_relaxed);
+  if (range_ != 0) {
+    munmap(rw_, range_);
+    munmap(const_cast<std::byte*>(rx_), range_);
+    munmap(owners_, range_ / kGranule * sizeof *owners_);
+    munmap(objects_, (range_ / kGranule + 1) * sizeof *objects_);
+  }
+  if (file_ >= 0) close(file_);
+}
+
+CodeSpace::Extent CodeSpace::extent_of(const Block& block) const {
+  return {static_cast<uint32_t>(static_cast<size_t>(block.rx - rx_) / kGranule),
+          static_cast<uint32_t>(block.size / kGranule)};
+}
+
+void CodeSpace::insert_free(Extent extent) {
+  free_.emplace(extent.first, extent.count);
+  free_by_count_.emplace(extent.count, extent.first);
+}
+
+void CodeSpace::erase_free(Extent extent) {
+  free_.erase(extent.first);
+  free_by_count_.erase({extent.count, extent.first});
+}
+
+CodeSpace::Block CodeSpace::allocate(size_t size) {
+  if (size >= range_) return {};
+  const auto count = static_cast<uint32_t>(size / kGranule + 1);  // so that a byte is left behind the last one
+  const size_t bytes = size_t{count} * kGranule;
+  Block block;
+  {
+    std::lock_guard lock(lock_);
+    if (live_bytes_.load(std::memory_order_relaxed) + bytes > budget_.load(std::memory_order_relaxed)) return {};
+    // The smallest range that fits, and of those the lowest.
+    auto fit = free_by_count_.lower_bound({count, 0});
+    if (fit == free_by_count_.end()) return {};
+    const Extent whole{fit->second, fit->first};
+    erase_free(whole);
+    if (whole.count != count) insert_free({whole.first + count, whole.count - count});
+    live_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    const size_t offset = size_t{whole.first} * kGranule;
+    block = {rw_ + offset, rx_ + offset, bytes};
+  }
+  std::memset(block.rw, kBreakpoint, block.size);
+  return block;
+}
+
+void CodeSpace::release(Extent extent) {
+  live_bytes_.fetch_sub(size_t{extent.count} * kGranule, std::memory_order_relaxed);
+  auto after = free_.lower_bound(extent.first);
+  if (after != free_.end() && after->first == extent.first + extent.count) {
+    const Extent next{after->first, after->second};
+    erase_free(next);
+    extent.count += next.count;
+  }
+  after = free_.lower_bound(extent.first);
+  if (after != free_.begin()) {
+    auto before = std::prev(after);
+    if (before->first + before->second == extent.first) {
+      const Extent previous{before->first, before->second};
+      erase_free(previous);
+      extent = {previous.first, previous.count + extent.count};
+    }
+  }
+  insert_free(extent);
+}
+
+void CodeSpace::free(const Block& block) {
+  if (!block) return;
+  // Whatever still jumped here would stop at once. Long ranges have their pages taken away instead.
+  const size_t begin = (static_cast<size_t>(block.rw - rw_) + kPage - 1) & ~(kPage - 1);
+  const size_t end = static_cast<size_t>(block.rw + block.size - rw_) & ~(kPage - 1);
+  if (begin + kGiveBack <= end) {
+    fallocate(file_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin),
+              static_cast<off_t>(end - begin));
+  } else {
+    std::memset(block.rw, kBreakpoint, block.size);
+  }
+  std::lock_guard lock(lock_);
+  release(extent_of(block));
+}
+
+const CodeObject* CodeSpace::publish(std::unique_ptr<CodeObject> object, const Block& block) {
+  if (object->begin == nullptr) object->begin = block.rx;
+  if (object->size == 0) object->size = static_cast<uint32_t>(block.size - 1);
+  VMRUN_ASSERT(object->begin >= block.rx && object->begin + object->size < block.rx + block.size,
+               "code lies in its block");
+  VMRUN_ASSERT(std::is_sorted(object->marks.begin(), object->marks.end(),
+                              [](const SourceMark& a, const SourceMark& b) { return a.pc < b.pc; }),
+               "marks in order");
+  VMRUN_ASSERT(std::is_sorted(object->pads.begin(), object->pads.end(),
+                              [](const PadMark& a, const PadMark& b) { return a.return_pc < b.return_pc; }),
+               "pads in order");
+  VMRUN_ASSERT(std::is_sorted(object->preempt.begin(), object->preempt.end(),
+                              [](const PreemptRange& a, const PreemptRange& b) { return a.end <= b.begin; }),
+               "preemptible ranges in order");
+  auto* begin = reinterpret_cast<char*>(const_cast<std::byte*>(object->begin));
+  __builtin___clear_cache(begin, begin + object->size);
+
+  const CodeObject* published = object.release();
+  const Extent extent = extent_of(block);
+  std::lock_guard lock(lock_);
+  uint32_t id;
+  if (!free_ids_.empty()) {
+    id = free_ids_.back();
+    free_ids_.pop_back();
+    extents_[id] = extent;
+  } else {
+    id = static_cast<uint32_t>(extents_.size());
+    extents_.push_back(extent);
+  }
+  objects_[id].store(published, std::memory_order_release);
+  for (uint32_t i = 0; i < extent.count; ++i) owners_[extent.first + i].store(id, std::memory_order_release);
+  live_objects_.fetch_add(1, std::memory_order_relaxed);
+  return published;
+}
+
+void CodeSpace::retire(const CodeObject* object) {
+  const size_t granule = static_cast<size_t>(object->begin - rx_) / kGranule;
+  std::lock_guard lock(lock_);
+  const uint32_t id = owners_[granule].load(std::memory_order_relaxed);
+  VMRUN_ASSERT(objects_[id].load(std::memory_order_relaxed) == object, "retires what is published");
+  const uint64_t number = retirements_.load(std::memory_order_relaxed) + 1;
+  retired_.push_back({number, id});
+  retired_count_.fetch_add(1, std::memory_order_relaxed);
+  retirements_.store(number, std::memory_order_release);
+}
+
+size_t CodeSpace::reclaim(uint64_t retirements, const std::vector<const CodeObject*>& standing) {
+  std::vector<const CodeObject*> in_use = standing;
+  std::sort(in_use.begin(), in_use.end());
+  struct Freed {
+    std::unique_ptr<const CodeObject> object;
+    Block block;
+  };
+  std::vector<Freed> freed;
+  {
+    std::lock_guard lock(lock_);
+    auto is_free = [&](const Retired& entry) {
+      const CodeObject* object = objects_[entry.id].load(std::memory_order_relaxed);
+      if (entry.number > retirements || std::binary_search(in_use.begin(), in_use.end(), object)) return false;
+      const Extent extent = extents_[entry.id];
+      for (uint32_t i = 0; i < extent.count; ++i) owners_[extent.first + i].store(0, std::memory_order_release);
+      objects_[entry.id].store(nullptr, std::memory_order_release);
+      free_ids_.push_back(entry.id);
+      const size_t offset = size_t{extent.first} * kGranule;
+      freed.push_back(
+          {std::unique_ptr<const CodeObject>(object), {rw_ + offset, rx_ + offset, size_t{extent.count} * kGranule}});
+      return true;
+    };
+    std::erase_if(retired_, is_free);
+    retired_count_.fetch_sub(freed.size(), std::memory_order_relaxed);
+    live_objects_.fetch_sub(freed.size(), std::memory_order_relaxed);
+  }
+  for (const Freed& entry : freed) free(entry.block);
+  return freed.size();
+}
+
+}  // namespace vmrun::jit
