@@ -3,11 +3,18 @@
 
 #include <cstdint>
 
+#include "vm/module.h"
+
 namespace vmrun::interp {
 
 /// Back-edges between two polls of a vCPU. At 1 to 10 ns an iteration an interrupt is seen within 0.1 ms, and the slow
 /// path (some 50 ns: a lookup by pc) costs well under one percent.
 inline constexpr int64_t kBudgetSlice = 4096;
+
+/// The slice for loops of `module`: shorter where a forced schedule wants to hear of every iteration.
+inline int64_t slice_of(const vm::Module& module) {
+  return module.tiers != nullptr && module.tiers->slice != 0 ? module.tiers->slice : kBudgetSlice;
+}
 
 /// Entries of quick code before a function is translated carefully. That costs some 60 ns per byte of wasm (quick: 13)
 /// and saves a part of each run that lies between nothing (large, flat code) and three quarters (numeric kernels). The

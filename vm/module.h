@@ -109,13 +109,18 @@ struct TranslationCounts {
   std::atomic<uint64_t> bytes{0};              // of function bodies read, by both
 };
 
-/// What the tier manager wants to hear. Called on the guest's thread off its fast path; must not block, throw or run
-/// guest code.
+/// What the tier manager wants to hear. Called on the guest's thread off its fast path; must not throw or run guest
+/// code, and must not block unless a function's first call is meant to wait for its compilation.
 struct TierHooks {
   /// `code` was entered often, or a loop in it used up slices: `heat` says how much since the last call.
   void (*hot_function)(TierHooks* self, FuncCode& code) = nullptr;
   /// A loop of `code` used up a slice of a vCPU in `tier`.
   void (*hot_loop)(TierHooks* self, FuncCode& code, LoopCode& loop, Tier tier) = nullptr;
+  /// `code` is about to be translated for the interpreter, at its first call. Machine code that this publishes is
+  /// entered instead. May be null.
+  void (*first_call)(TierHooks* self, FuncCode& code) = nullptr;
+  /// Back-edges of a slice; 0: as many as the interpreter likes (interp/policy.h).
+  int64_t slice = 0;
 };
 
 /// Everything a decoded image says. Immutable after `Module::decode`, but for the block records; safe to share between
