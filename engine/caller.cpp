@@ -2,7 +2,7 @@
 #include "vmrun/caller.h"
 
 #include "engine/outcome.h"
-#include "interp/interp.h"
+#include "vm/activation.h"
 #include "vm/store.h"
 #include "vmrun/instance.h"
 #include "vmrun/store.h"
@@ -39,7 +39,7 @@ std::span<std::byte> Caller::memory_data() const {
 }
 
 std::vector<FrameInfo> Caller::backtrace(size_t max) const {
-  return engine::name_frames(interp::backtrace(*vcpu_, max));
+  return engine::name_frames(vm::backtrace(*vcpu_, max));
 }
 
 Outcome Caller::trap(TrapCode code) const {

@@ -40,8 +40,10 @@
 // to `exn_slot`, and execution goes on at `target` with no register live; so values that are live at a landing must be
 // in slots at every call and throw inside the region. Tail calls leave their frame before the callee can throw.
 //   throw cells:      [0] handler, a = first slot of the payload (canonical order), imm = bytes from fp to the end of the
-//                         frame's live slots    [1] u = tag index
-//   throw_ref cell:   [0] handler, a = slot of the exnref
+//                         frame's live slots    [1] w = Translation* of the code, u = tag index
+//   throw_ref cells:  [0] handler, a = slot of the exnref    [1] w = Translation* of the code
+// The second of two cells that a callee may find as its Link::pc or a throw may stand at is thus a Translation*, but for
+// boundary_cell() and the cells that end an activation, where it is 0.
 //
 // SOURCE MAP. For each cell that can trap, call or throw, the writer records the byte offset of its instruction; lookups
 // take the last entry at or before the cell.

@@ -25,7 +25,7 @@ Handler select_return_int(int loc);
 Handler select_return_float(int loc);
 
 Handler select_throw();      // two cells
-Handler select_throw_ref();  // one cell
+Handler select_throw_ref();  // two cells
 Handler select_unreachable();
 Handler select_unsupported();
 

@@ -1,6 +1,7 @@
 // Calls, tail calls, returns and the ways in and out of the interpreter. See abi.h for cells and frames.
 #include <type_traits>
 
+#include "interp/bridge.h"
 #include "interp/calls.h"
 #include "interp/handler.h"
 #include "interp/runtime.h"
@@ -271,15 +272,17 @@ VMRUN_HANDLER leave(VMRUN_PARAMS) {
 
 VMRUN_HANDLER impossible(VMRUN_PARAMS) { VMRUN_TRAP(Unsupported); }
 
+// What a frame that is called from no guest code finds as its caller's call: no code to return to, no distance.
 constexpr Cell call_like() { return {{.handler = &impossible}, {.u = 0}}; }
+constexpr Cell no_translation() { return {{.w = 0}, {.u = 0}}; }
 VMRUN_HANDLER out_of_memory(VMRUN_PARAMS) { VMRUN_TRAP(OutOfMemory); }
 const Cell kOutOfMemory[] = {{{.handler = &out_of_memory}, {.u = 0}}};
 
-const Cell kBoundary[] = {call_like(), call_like(), {{.handler = &return_boundary}, {.u = 0}}};
+const Cell kBoundary[] = {call_like(), no_translation(), {{.handler = &return_boundary}, {.u = 0}}};
 const Cell kExits[3][3] = {
-    {call_like(), call_like(), {{.handler = &leave<ExitKind::other>}, {.u = 0}}},
-    {call_like(), call_like(), {{.handler = &leave<ExitKind::integer>}, {.u = 0}}},
-    {call_like(), call_like(), {{.handler = &leave<ExitKind::floating>}, {.u = 0}}},
+    {call_like(), no_translation(), {{.handler = &leave<ExitKind::other>}, {.u = 0}}},
+    {call_like(), no_translation(), {{.handler = &leave<ExitKind::integer>}, {.u = 0}}},
+    {call_like(), no_translation(), {{.handler = &leave<ExitKind::floating>}, {.u = 0}}},
 };
 
 VMRUN_HANDLER translate_stub(VMRUN_PARAMS) {
@@ -291,7 +294,11 @@ VMRUN_HANDLER translate_stub(VMRUN_PARAMS) {
 
 const Cell* boundary_cell() { return kBoundary; }
 const Cell* out_of_memory_cell() { return kOutOfMemory; }
-bool is_exit_cell(const Cell* pc) { return pc >= std::begin(kExits[0]) && pc < std::end(kExits[2]); }
+void make_exit_cells(Cell cells[3], Handler handler) {
+  cells[0] = call_like();
+  cells[1] = no_translation();
+  cells[2] = {{.handler = handler}, {.u = 0}};
+}
 const Cell* exit_cell(const vm::FuncType& type) {
   if (type.results.empty()) return kExits[0];
   switch (reg_class(type.results[0])) {

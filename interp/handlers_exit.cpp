@@ -2,6 +2,8 @@
 #include "interp/calls.h"
 #include "interp/handler.h"
 #include "interp/runtime.h"
+#include "vm/activation.h"
+#include "vm/stop.h"
 
 namespace vmrun::interp {
 
@@ -11,18 +13,23 @@ using vm::TrapCode;
 // ---- traps
 // ------------------------------------------------------------------------------------------------------------
 
-/// The last handler of an activation: returns to `invoke`.
-VMRUN_COLD_HANDLER trap_pending(VMRUN_PARAMS) {
-  (void)mem, (void)r0, (void)r1, (void)r2, (void)r3, (void)f0, (void)f1, (void)f2, (void)f3;
-  record_backtrace(*cx, {pc, fp, inst});
-  cx->activation->outcome = Outcome::Trap;
-}
+/// Ends all frames since the host's entry, whose newest one stands at `pc`. The caller returns, which leaves to the host,
+/// when this is the host's own activation.
+#define VMRUN_LEAVE(outcome, is_exact)                            \
+  do {                                                            \
+    (void)mem, (void)r0, (void)r1, (void)r2, (void)r3;            \
+    (void)f0, (void)f1, (void)f2, (void)f3;                       \
+    vm::Activation* running = cx->activation;                     \
+    running->pc = pc;                                             \
+    running->fp = fp;                                             \
+    running->instance = inst;                                     \
+    running->exact = is_exact;                                    \
+    vm::Transfer out = vm::leave_to_host(*cx, outcome);           \
+    if (cx->activation != running) vm::transfer(*cx, out);        \
+  } while (0)
 
-VMRUN_COLD_HANDLER leave_error(VMRUN_PARAMS) {
-  (void)mem, (void)r0, (void)r1, (void)r2, (void)r3, (void)f0, (void)f1, (void)f2, (void)f3;
-  record_backtrace(*cx, {pc, fp, inst});
-  cx->activation->outcome = Outcome::Error;
-}
+VMRUN_COLD_HANDLER trap_pending(VMRUN_PARAMS) { VMRUN_LEAVE(Outcome::Trap, true); }
+VMRUN_COLD_HANDLER leave_error(VMRUN_PARAMS) { VMRUN_LEAVE(Outcome::Error, true); }
 
 template <TrapCode code>
 VMRUN_COLD_HANDLER trap(VMRUN_PARAMS) {
@@ -56,13 +63,18 @@ VMRUN_INSTANTIATE(Unsupported)
 // ------------------------------------------------------------------------------------------------------------
 
 VMRUN_COLD_HANDLER poll_loop(VMRUN_PARAMS) {
-  const Cell* next = slice_ended(*cx, inst, pc);
-  if (next == nullptr) VMRUN_TAIL(trap_pending);
-  VMRUN_DISPATCH(next);
+  if (vm::stop_wanted(*cx)) {
+    if (TrapCode code = poll_here(*cx, pc, fp, inst); code != TrapCode::None) {
+      cx->trap = code;
+      VMRUN_TAIL(trap_pending);
+    }
+  }
+  pc = slice_ended(*cx, inst, pc);
+  VMRUN_DISPATCH(pc);
 }
 
 VMRUN_COLD_HANDLER poll_call(VMRUN_PARAMS) {
-  TrapCode code = call_polled(*cx, fp + pc->imm);
+  TrapCode code = call_polled(*cx, pc, fp, inst);
   if (code != TrapCode::None) {
     cx->trap = code;
     VMRUN_TAIL(trap_pending);
@@ -73,19 +85,26 @@ VMRUN_COLD_HANDLER poll_call(VMRUN_PARAMS) {
 // ---- exceptions
 // -------------------------------------------------------------------------------------------------------
 
-VMRUN_COLD_HANDLER throw_pending(VMRUN_PARAMS) {
-  FrameCursor frame{pc, fp, inst};
-  if (!land_exception(*cx, frame)) {
-    cx->activation->outcome = Outcome::Exception;
-    return;
-  }
-  pc = frame.pc;
-  fp = frame.fp;
-  inst = frame.inst;
+/// Goes on where the running activation says. r15 alone is set, to cx.
+VMRUN_COLD_HANDLER landed(VMRUN_PARAMS) {
+  const vm::Activation* running = cx->activation;
+  pc = static_cast<const Cell*>(running->pc);
+  fp = running->fp;
+  inst = running->instance;
   mem = inst->memory0_base;
   r0 = r1 = r2 = r3 = 0;
   f0 = f1 = f2 = f3 = 0;
   VMRUN_DISPATCH(pc);
+}
+
+VMRUN_COLD_HANDLER throw_pending(VMRUN_PARAMS) {
+  vm::Activation* running = cx->activation;
+  running->pc = pc;
+  running->fp = fp;
+  running->instance = inst;
+  if (VMRUN_LIKELY(land_exception(*cx, *running))) VMRUN_TAIL(landed);
+  vm::Transfer out = vm::raise_exception(*cx, true);
+  if (cx->activation != running) vm::transfer(*cx, out);
 }
 
 namespace {

@@ -15,6 +15,10 @@ const char* missing_host_feature();
 /// Sets the entry of every block record of `module` to the translating stub. Called once, when the module is made.
 void attach(vm::Module& module);
 
+/// Puts carefully translated code behind `code`'s entry, whatever the module's effort; false when there is none to be
+/// had. Any thread that may run guests.
+bool promote_careful(vm::FuncCode& code);
+
 /// Frees the code that translations of `module` made. Called when the module dies; nothing may be running in it.
 void detach(vm::Module& module);
 
@@ -22,8 +26,5 @@ void detach(vm::Module& module);
 /// parameters' slots in order, `results` room for the results' slots; the two may overlap. On Trap and Exception
 /// `vcpu.backtrace` is filled. Re-entrant: host functions called by the guest may call this again.
 vm::Outcome invoke(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args, vm::Slot* results);
-
-/// The frames of `vcpu` as it stands (called from a host function), innermost first, at most `max`.
-std::vector<vm::Frame> backtrace(const vm::Vcpu& vcpu, size_t max = 256);
 
 }  // namespace vmrun::interp

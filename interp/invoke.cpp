@@ -7,10 +7,15 @@
 #include <cstring>
 #include <utility>
 
+#include "interp/bridge.h"
 #include "interp/code_store.h"
+#include "interp/entry.h"
 #include "interp/interp.h"
 #include "interp/runtime.h"
+#include "vm/activation.h"
 #include "vm/fault.h"
+#include "vm/native_stack.h"
+#include "vm/stop.h"
 #include "vm/store.h"
 
 namespace vmrun::interp {
@@ -44,35 +49,73 @@ bool callee_matches(const vm::FuncRecord* record, uint32_t expected, const vm::I
   return inst->module->registry->matches(record->type, vm::TypeId{expected});
 }
 
-TrapCode call_polled(vm::Vcpu& cx, const std::byte* callee) {
-  // Order: the limit first, so that a request made in between is not lost.
+TrapCode poll_here(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance* inst) {
+  vm::Activation& running = *cx.activation;
+  running.pc = pc;
+  running.fp = fp;
+  running.instance = inst;
+  running.exact = true;
+  const TrapCode code = vm::poll(cx);
+  running.exact = false;
+  return code;
+}
+
+TrapCode call_polled(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance* inst) {
+  // Order: the limits first, so that a request made in between is not lost.
   std::atomic_ref<std::byte*>(cx.stack_limit).store(cx.stack_end, std::memory_order_seq_cst);
-  if (cx.interrupt.exchange(false, std::memory_order_acq_rel)) return TrapCode::Interrupted;
-  return callee > cx.stack_end ? TrapCode::StackOverflow : TrapCode::None;
+  std::atomic_ref<std::byte*>(cx.native_limit).store(cx.native_end, std::memory_order_seq_cst);
+  if (vm::stop_wanted(cx)) {
+    if (TrapCode code = poll_here(cx, pc, fp, inst); code != TrapCode::None) return code;
+  }
+  return fp + pc->imm > cx.stack_end ? TrapCode::StackOverflow : TrapCode::None;
 }
 
 namespace {
 
-/// Runs handlers from `entry` on until one returns. `native_sp` is what they see as the stack pointer: should one of
-/// them fault, the way out starts from there.
-__attribute__((noinline, disable_sanitizer_instrumentation, no_sanitize("address", "thread", "undefined"))) void run(
-    const Cell* pc, std::byte* fp, vm::Vcpu* cx, vm::Instance* inst, const ParamPlaces places) {
-  auto int_param = [fp](uint64_t slot) { return slot == ParamPlaces::kAbsent ? 0 : slot_get(fp, slot & 0xfff); };
-  auto float_param = [fp](uint64_t slot) {
-    return slot == ParamPlaces::kAbsent ? 0 : slot_get<double>(fp, slot & 0xfff);
-  };
-  uint64_t r0 = int_param(places.int0), r1 = int_param(places.int1);
-  double f0 = float_param(places.float0), f1 = float_param(places.float1);
-  std::byte* mem = inst->memory0_base;
-  std::byte* sp;
-#if defined(__x86_64__)
-  asm volatile("mov %%rsp, %0" : "=r"(sp));
-  cx->activation->native_sp = sp - 8;  // the call pushes the return address
-#elif defined(__aarch64__)
-  asm volatile("mov %0, sp" : "=r"(sp));
-  cx->activation->native_sp = sp;
-#endif
-  pc->handler(pc, fp, mem, cx, inst, r0, r1, 0, 0, f0, f1, 0, 0);
+/// Makes `activation` the newest one, with what is left of either stack as the limit of the one it uses. False: nothing
+/// is left.
+bool begin(vm::Vcpu& vcpu, vm::Activation& activation) {
+  vm::Activation* previous = vcpu.activation;
+  auto* sp = static_cast<std::byte*>(__builtin_frame_address(0));
+  activation.previous = previous;
+  activation.from_host = true;
+  activation.saved_stack_end = vcpu.stack_end;
+  activation.saved_native_end = vcpu.native_end;
+  if (vcpu.budget <= 0) vcpu.budget = kBudgetSlice;
+  ptrdiff_t room;
+  if (previous == nullptr) {
+    vcpu.backtrace.clear();
+    vcpu.native_floor = vm::native_floor(vcpu);
+    activation.top = vcpu.stack_base;
+    room = vcpu.stack_end - vcpu.stack_base;
+  } else {
+    activation.top = previous->top;
+    room = previous->kind == vm::Activation::Kind::interp ? vcpu.stack_end - previous->top : sp - vcpu.native_end;
+  }
+  if (room < 0 || sp < vcpu.native_floor || vcpu.host_depth >= vcpu.store->limits().host_depth) return false;
+  if (activation.kind == vm::Activation::Kind::interp) {
+    activation.entry_fp = activation.top + sizeof(Link);
+    std::byte* end = std::min(vm::real_stack_end(vcpu), activation.top + room);
+    if (activation.entry_fp > end) return false;
+    vm::set_limits(vcpu, end, vcpu.native_end);
+  } else {
+    vm::set_limits(vcpu, vcpu.stack_end, std::max(vcpu.native_floor, sp - room));
+  }
+  vcpu.activation = &activation;
+  ++vcpu.host_depth;
+  return true;
+}
+
+void end(vm::Vcpu& vcpu, const vm::Activation& activation) {
+  --vcpu.host_depth;
+  vcpu.activation = activation.previous;
+  vm::set_limits(vcpu, activation.saved_stack_end, activation.saved_native_end);
+}
+
+Outcome overflow(vm::Vcpu& vcpu) {
+  vcpu.trap = TrapCode::StackOverflow;
+  if (vcpu.activation != nullptr) vcpu.backtrace = vm::backtrace(vcpu);
+  return Outcome::Trap;
 }
 
 }  // namespace
@@ -81,33 +124,31 @@ Outcome invoke(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args, vm::S
   if (func.host != nullptr) return func.host(func.host_env, vcpu, nullptr, args, results);
   vm::fault_prepare_thread();
   vm::Instance* inst = func.instance;
-  const vm::FuncType& type = inst->module->registry->get(func.type).func;
-  const ParamPlaces places = param_places(&func, inst);
+  vm::FuncCode& code = *func.code;
+  const auto* entry = static_cast<const Cell*>(code.entry.load(std::memory_order_acquire));
 
   vm::Activation activation;
-  activation.previous = vcpu.activation;
-  std::byte* base = vcpu.activation != nullptr ? vcpu.activation->top : vcpu.stack_base;
-  std::byte* fp = base + sizeof(Link);
-  activation.entry_fp = fp;
-  if (vcpu.activation == nullptr) vcpu.backtrace.clear();
-  if (fp > vcpu.stack_end || vcpu.host_depth >= vcpu.store->limits().host_depth) {
-    vcpu.trap = TrapCode::StackOverflow;
-    if (vcpu.activation != nullptr) vcpu.backtrace = backtrace(vcpu);
-    return Outcome::Trap;
+  const bool machine = entry == bridge_cell(code);
+  if (machine) activation.kind = vm::Activation::Kind::machine;
+  if (!begin(vcpu, activation)) return overflow(vcpu);
+  vm::Vcpu* before = vm::set_running(&vcpu);
+  if (machine) {
+    machine_entries(code).from_host(&vcpu, &code, inst, args, results, &activation);
+  } else {
+    const vm::FuncType& type = inst->module->registry->get(func.type).func;
+    const ParamPlaces places = param_places(&func, inst);
+    std::byte* fp = activation.entry_fp;
+    link_of(fp)->pc = exit_cell(type);
+    if (type.param_slots != 0) std::memcpy(fp, args, 8 * size_t{type.param_slots});
+    auto param = [fp](uint64_t slot) { return slot == ParamPlaces::kAbsent ? 0 : slot_get(fp, slot & 0xfff); };
+    const uint64_t regs[4] = {param(places.int0), param(places.int1), param(places.float0), param(places.float1)};
+    enter_handlers(entry, fp, &vcpu, inst, &activation, regs);
+    if (activation.outcome == Outcome::Return && type.result_slots != 0) {
+      std::memcpy(results, fp, 8 * size_t{type.result_slots});
+    }
   }
-  vcpu.activation = &activation;
-  ++vcpu.host_depth;
-  link_of(fp)->pc = exit_cell(type);
-  if (type.param_slots != 0) std::memcpy(fp, args, 8 * size_t{type.param_slots});
-  if (vcpu.budget <= 0) vcpu.budget = kBudgetSlice;
-
-  run(static_cast<const Cell*>(func.code->entry.load(std::memory_order_acquire)), fp, &vcpu, inst, places);
-
-  --vcpu.host_depth;
-  vcpu.activation = activation.previous;
-  if (activation.outcome == Outcome::Return && type.result_slots != 0) {
-    std::memcpy(results, fp, 8 * size_t{type.result_slots});
-  }
+  vm::set_running(before);
+  end(vcpu, activation);
   return activation.outcome;
 }
 

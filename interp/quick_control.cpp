@@ -556,7 +556,9 @@ void QuickTranslator::rethrow(D& d, uint32_t depth) {
   C& target = d.control(depth);
   pending_catches_[target.last_catch].clause.exn_slot = static_cast<uint16_t>(target.base);
   mark(d);
+  draft_->call_cells.push_back(here() + 1);
   emit_.cell(select_throw_ref()).a = static_cast<uint16_t>(target.base);
+  emit_.cell(nullptr);
 }
 
 void QuickTranslator::throw_(D& d, uint32_t tag, const V* args) {
@@ -565,6 +567,7 @@ void QuickTranslator::throw_(D& d, uint32_t tag, const V* args) {
   std::span<V> stack = d.stack();
   bool any = args < stack.data() + stack.size();
   mark(d);
+  draft_->call_cells.push_back(here() + 1);
   Cell& c = emit_.cell(select_throw());
   c.a = any ? args->slot : 0;
   c.imm = static_cast<int32_t>(8 * end);
@@ -579,7 +582,9 @@ void QuickTranslator::throw_ref(D& d, const V& exn) {
     ref = Operand::at_slot(exn.slot);
   }
   mark(d);
+  draft_->call_cells.push_back(here() + 1);
   emit_.cell(select_throw_ref()).a = ref.slot;
+  emit_.cell(nullptr);
 }
 
 }  // namespace vmrun::interp

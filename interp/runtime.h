@@ -42,32 +42,28 @@ const Cell* out_of_memory_cell();
 /// Puts careful code behind `code`'s entry, if there is to be any.
 void promote_entered(vm::FuncCode* code);
 
-/// A slice ended at `target` of a back-edge. Returns where to go on, or null with cx.trap set.
+/// A slice ended at `target` of a back-edge. Returns where to go on.
 const Cell* slice_ended(vm::Vcpu& cx, const vm::Instance* inst, const Cell* target);
-/// A call found no room or was asked to poll; `callee` is the frame it wanted. None: try again.
-vm::TrapCode call_polled(vm::Vcpu& cx, const std::byte* callee);
+/// Serves what was asked of the guest that stands at `pc`, which may be long. None: goes on.
+vm::TrapCode poll_here(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance* inst);
+/// A call at `pc` found no room or was asked to poll. None: try again.
+vm::TrapCode call_polled(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance* inst);
 
 /// Cells that end an activation; the frame of the function called from the host returns to them.
 const Cell* exit_cell(const vm::FuncType& type);
-bool is_exit_cell(const Cell* pc);
 
-/// One frame of a walk, innermost first. `pc` is the call cell the frame stands at, or the trapping cell.
-struct FrameCursor {
-  const Cell* pc;
-  std::byte* fp;
-  vm::Instance* inst;
-  /// The caller within the activation; false when this frame was entered from the host.
-  bool up();
-};
+/// Tells vm/activation.h what interpreter frames are. Once per process.
+void register_frames();
 
-/// Fills vcpu.backtrace from the running frame outwards, through all activations.
-void record_backtrace(vm::Vcpu& vcpu, FrameCursor innermost);
-
-/// Finds the handler of cx.exception from `frame` outwards, within the running activation. If there is one, moves the
-/// payload into place, clears cx.exception, sets `frame` to the handler's (pc = where to go on) and returns true.
-bool land_exception(vm::Vcpu& cx, FrameCursor& frame);
+/// Looks for the landing of cx.exception in the frames of `segment`, from where it stands. If there is one, moves the
+/// payload into place, clears cx.exception, makes pc, fp and instance of `segment` those to go on with and returns true.
+bool land_exception(vm::Vcpu& cx, vm::Activation& segment);
 /// Makes the exception of a throw cell and puts it in cx.exception. False when there is no memory for it.
 bool make_exception(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance* inst);
+/// Goes on where the newest activation stands, with nothing but cx in place.
+__attribute__((visibility("hidden"))) VMRUN_COLD_HANDLER landed(VMRUN_PARAMS);
+/// The same as a place to transfer to (vm/activation.h).
+void landing();
 
 /// Ends the activation after a host function's Error (cx.host_error says why).
 VMRUN_COLD_HANDLER leave_error(VMRUN_PARAMS);

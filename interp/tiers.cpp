@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <new>
 
+#include "interp/bridge.h"
 #include "interp/careful.h"
 #include "interp/code_store.h"
 #include "interp/interp.h"
@@ -13,6 +14,8 @@
 #include "interp/runtime.h"
 #include "vm/assert.h"
 #include "vm/fault.h"
+#include "vm/loops.h"
+#include "vm/machine_entry.h"
 
 namespace vmrun::interp {
 namespace {
@@ -68,8 +71,8 @@ FuncCode* code_of_stub(const Cell* stub) {
 }  // namespace
 
 void attach(Module& module) {
-  static const bool faults_known = (register_faults(), true);
-  (void)faults_known;
+  static const bool registered = (register_faults(), register_frames(), true);
+  (void)registered;
   module.interp = new CodeStore;
   uint32_t count = static_cast<uint32_t>(module.funcs.size()) - module.imported_funcs;
   for (uint32_t i = 0; i < count; ++i) {
@@ -80,6 +83,7 @@ void attach(Module& module) {
     stub->handler = translate_handler();
     code.interp.store(nullptr, std::memory_order_relaxed);
     code.heat.store(0, std::memory_order_relaxed);
+    code.machine.store(vm::lazy_machine_entry(), std::memory_order_relaxed);
     code.entry.store(stub, std::memory_order_release);
   }
 }
@@ -95,6 +99,11 @@ const Cell* translate_at_first_call(const Cell* stub) {
   auto* entry = static_cast<const Cell*>(code->entry.load(std::memory_order_acquire));
   if (entry != stub) return entry;
   const Module& module = *code->module;
+  if (module.tiers != nullptr && module.tiers->first_call != nullptr) {
+    module.tiers->first_call(module.tiers, *code);
+    entry = static_cast<const Cell*>(code->entry.load(std::memory_order_acquire));
+    if (entry != stub) return entry;
+  }
   const Translation* translation = nullptr;
   if (module.effort == vm::Effort::careful) translation = translate(module, *code, Effort::careful);
   if (translation == nullptr) translation = translate(module, *code, Effort::quick);
@@ -102,39 +111,99 @@ const Cell* translate_at_first_call(const Cell* stub) {
   return translation->cells;
 }
 
+bool promote_careful(FuncCode& code) { return translate(*code.module, code, Effort::careful) != nullptr; }
+
 void promote_entered(FuncCode* code) {
+  const Module& module = *code->module;
+  if (vm::TierHooks* tiers = module.tiers; tiers != nullptr) {
+    code->heat.store(0, std::memory_order_relaxed);
+    if (tiers->hot_function != nullptr) tiers->hot_function(tiers, *code);
+    return;
+  }
   auto* current = static_cast<const Translation*>(code->interp.load(std::memory_order_acquire));
-  bool wanted = code->module->effort == vm::Effort::automatic && current->effort == Effort::quick;
-  if (wanted) wanted = translate(*code->module, *code, Effort::careful) != nullptr;
+  bool wanted = module.effort == vm::Effort::automatic && current->effort == Effort::quick;
+  if (wanted) wanted = promote_careful(*code);
   code->heat.store(wanted ? 0 : kNeverHot, std::memory_order_relaxed);
 }
 
-const Cell* slice_ended(vm::Vcpu& cx, const vm::Instance* inst, const Cell* target) {
-  cx.budget = kBudgetSlice;
+// ---- bridges --------------------------------------------------------------------------------------------------------
+
+void prepare_bridge(FuncCode& code, const MachineEntries& entries) {
+  // Once: vCPUs may be reading it from an earlier time, and it never changes.
+  auto* cell = reinterpret_cast<Cell*>(code.bridge);
+  if (cell->p == nullptr) new (cell) Cell(entries.bridge);
+}
+
+void set_bridge(FuncCode& code, const MachineEntries& entries) {
+  prepare_bridge(code, entries);
+  code.entry.store(bridge_cell(code), std::memory_order_release);
+}
+
+void unset_bridge(FuncCode& code) {
+  auto* best = static_cast<const Translation*>(code.interp.load(std::memory_order_acquire));
+  const void* cells = best != nullptr ? static_cast<const void*>(best->cells) : code.stub;
+  const void* entry = bridge_cell(code);
+  code.entry.compare_exchange_strong(entry, cells, std::memory_order_acq_rel);
+}
+
+// ---- slices ---------------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// The same loop in careful code, or null.
+const Cell* careful_loop(const FuncCode& code, uint32_t offset) {
+  auto* best = static_cast<const Translation*>(code.interp.load(std::memory_order_acquire));
+  if (best->effort != Effort::careful) return nullptr;
+  const LoopMark* end = best->loops + best->loop_count;
+  const LoopMark* entry =
+      std::lower_bound(best->loops, end, offset, [](const LoopMark& m, uint32_t o) { return m.offset < o; });
+  return entry != end && entry->offset == offset ? best->cells + entry->cell : nullptr;
+}
+
+/// The loop's machine code, after telling the tier manager; null when there is none.
+vm::LoopCode* machine_loop(vm::TierHooks* tiers, FuncCode& code, uint32_t offset) {
+  vm::LoopTable* table = vm::loops_of(code);
+  vm::LoopCode* loop = table != nullptr ? table->find(offset) : nullptr;
+  if (loop == nullptr) return nullptr;
+  if (tiers->hot_loop != nullptr && loop->entry.load(std::memory_order_relaxed) == nullptr) {
+    tiers->hot_loop(tiers, code, *loop, vm::Tier::interp);
+  }
+  return loop->entry.load(std::memory_order_acquire) != nullptr ? loop : nullptr;
+}
+
+}  // namespace
+
+SliceEnd slice_ended(vm::Vcpu& cx, const vm::Instance* inst, const Cell* target) {
+  const Module& module = *inst->module;
+  cx.budget = module.tiers != nullptr && module.tiers->slice != 0 ? module.tiers->slice : kBudgetSlice;
   if (cx.interrupt.load(std::memory_order_relaxed) && cx.interrupt.exchange(false, std::memory_order_acq_rel)) {
     cx.trap = vm::TrapCode::Interrupted;
-    return nullptr;
+    return {};
   }
-  const Translation* running = code_store(*inst->module).find(target);
-  if (running == nullptr || running->effort == Effort::careful) return target;
-  FuncCode* code = running->code;
-  uint32_t heat = code->heat.load(std::memory_order_relaxed) + kSliceHeat;
-  code->heat.store(heat, std::memory_order_relaxed);
-  auto* best = static_cast<const Translation*>(code->interp.load(std::memory_order_acquire));
-  if (best->effort == Effort::quick && static_cast<int32_t>(heat) >= kHotEntries) {
-    promote_entered(code);
-    best = static_cast<const Translation*>(code->interp.load(std::memory_order_acquire));
-  }
-  if (best->effort != Effort::careful) return target;
-  // On-stack replacement: the same loop in the better code.
+  const Translation* running = code_store(module).find(target);
+  if (running == nullptr || running->effort == Effort::careful) return {target};
+  FuncCode& code = *running->code;
+  const uint32_t heat = code.heat.load(std::memory_order_relaxed) + kSliceHeat;
+  code.heat.store(heat, std::memory_order_relaxed);
+  if (static_cast<int32_t>(heat) >= kHotEntries) promote_entered(&code);
+
   auto cell = static_cast<uint32_t>(target - running->cells);
   const LoopMark* end = running->loops + running->loop_count;
   const LoopMark* header = std::find_if(running->loops, end, [cell](const LoopMark& m) { return m.cell == cell; });
-  if (header == end) return target;
-  const LoopMark* best_end = best->loops + best->loop_count;
-  const LoopMark* entry = std::lower_bound(best->loops, best_end, header->offset,
-                                           [](const LoopMark& m, uint32_t offset) { return m.offset < offset; });
-  return entry != best_end && entry->offset == header->offset ? best->cells + entry->cell : target;
+  if (header == end) return {target};
+  // On-stack replacement.
+  if (module.tiers != nullptr) {
+    if (vm::LoopCode* loop = machine_loop(module.tiers, code, header->offset); loop != nullptr) {
+      if (module.count_runs) {
+        const vm::Tier tier = loop->entry_tier.load(std::memory_order_relaxed);
+        vm::TierCounts* counts = vm::counts_of(code);
+        if (counts != nullptr) counts[static_cast<size_t>(tier)].osr_entries.fetch_add(1, std::memory_order_relaxed);
+      }
+      return {&machine_entries(code).osr, &code, loop->entry.load(std::memory_order_acquire)};
+    }
+  }
+  const Cell* better = careful_loop(code, header->offset);
+  return {better != nullptr ? better : target};
 }
 
 }  // namespace vmrun::interp

@@ -1,59 +1,81 @@
-// Walks frames: backtraces, and where an exception lands. See abi.h for frames and regions.
+// Interpreter frames in walks: what they are, and where an exception lands. See abi.h for frames and regions.
 #include <algorithm>
 
 #include "interp/code_store.h"
 #include "interp/interp.h"
 #include "interp/runtime.h"
+#include "vm/activation.h"
 #include "vm/store.h"
 
 namespace vmrun::interp {
 
+using vm::Activation;
 using vm::ExnCell;
-using vm::Ref;
-
-bool FrameCursor::up() {
-  const Link* link = link_of(fp);
-  const Cell* call = link->pc;
-  if (call == boundary_cell()) {
-    inst = link->inst;
-    call = link->outer;
-  }
-  if (is_exit_cell(call)) return false;
-  pc = call;
-  fp -= call->imm;
-  return true;
-}
+using vm::FrameAt;
+using vm::FrameInfo;
 
 namespace {
 
-constexpr size_t kMaxBacktrace = 256;
+const Translation* translation_of_call(const Cell* pc) { return static_cast<const Translation*>(pc[1].q); }
 
-/// The translation that `pc` belongs to. A caller's frame stands at a call, whose second cell says it.
-const Translation* translation_at(const FrameCursor& frame, bool innermost) {
-  return innermost ? code_store(*frame.inst->module).find(frame.pc) : static_cast<const Translation*>(frame.pc[1].q);
-}
-
-void add_frames(std::vector<vm::Frame>& out, FrameCursor frame, size_t max) {
-  bool innermost = true;
-  do {
-    if (const Translation* t = translation_at(frame, innermost)) {
-      out.push_back({frame.inst->module, t->func_index, source_offset(*t, static_cast<uint32_t>(frame.pc - t->cells))});
-    } else if (frame.pc->handler == translate_handler()) {
-      auto* stub = reinterpret_cast<const std::byte*>(frame.pc);
-      auto* code = reinterpret_cast<const vm::FuncCode*>(stub - offsetof(vm::FuncCode, stub));
-      out.push_back({code->module, code->func_index, code->module->funcs[code->func_index].body.begin});
-    }
-    innermost = false;
-  } while (out.size() < max && frame.up());
-}
-
-/// The frames of activations that wait for the host to return.
-void add_activations(std::vector<vm::Frame>& out, const vm::Activation* activation, size_t max) {
-  for (; activation != nullptr && out.size() < max; activation = activation->previous) {
-    if (activation->pc == nullptr) continue;
-    add_frames(out, {static_cast<const Cell*>(activation->pc), activation->fp, activation->instance}, max);
+/// Moves from a frame to its caller. The translation of the caller, or null when the frame was called from elsewhere.
+[[gnu::always_inline]] inline const Translation* to_caller(const Cell*& pc, std::byte*& fp, vm::Instance*& inst) {
+  const Link* link = link_of(fp);
+  pc = link->pc;
+  const Translation* caller = translation_of_call(pc);
+  if (caller == nullptr) [[unlikely]] {
+    if (pc != boundary_cell()) return nullptr;
+    inst = link->inst;
+    pc = link->outer;
+    caller = translation_of_call(pc);
+    if (caller == nullptr) return nullptr;
   }
+  fp -= pc->imm;
+  return caller;
 }
+
+// ---- walking --------------------------------------------------------------------------------------------------------
+
+bool up(FrameAt& at) {
+  auto* pc = static_cast<const Cell*>(at.pc);
+  const Translation* caller = to_caller(pc, at.fp, at.instance);
+  at.pc = pc;
+  at.exact = false;
+  return caller != nullptr;
+}
+
+bool begin(FrameAt& at) {
+  if (at.pc == nullptr) return up(at);
+  return at.exact || translation_of_call(static_cast<const Cell*>(at.pc)) != nullptr;
+}
+
+bool describe(const FrameAt& at, FrameInfo& info) {
+  auto* pc = static_cast<const Cell*>(at.pc);
+  info.tier = vm::Tier::interp;
+  info.instance = at.instance;
+  info.pc = pc;
+  const Translation* t = at.exact ? code_store(*at.instance->module).find(pc) : translation_of_call(pc);
+  if (t != nullptr) {
+    info.code = t->code;
+    info.offset = source_offset(*t, static_cast<uint32_t>(pc - t->cells));
+    return true;
+  }
+  if (pc->handler != translate_handler()) return false;
+  // A function that was not translated yet: pc is its stub.
+  auto* stub = reinterpret_cast<const std::byte*>(pc);
+  info.code = const_cast<vm::FuncCode*>(reinterpret_cast<const vm::FuncCode*>(stub - offsetof(vm::FuncCode, stub)));
+  info.offset = info.code->module->funcs[info.code->func_index].body.begin;
+  return true;
+}
+
+vm::Transfer land(vm::Vcpu& cx, Activation& segment) {
+  if (!land_exception(cx, segment)) return {};
+  return {reinterpret_cast<const void*>(&landing), segment.native_sp};
+}
+
+constexpr vm::SegmentOps kFrames{begin, up, describe, land};
+
+// ---- exceptions -----------------------------------------------------------------------------------------------------
 
 /// The region from which the search starts: the innermost that contains `cell`.
 uint32_t innermost_region(const Translation& t, uint32_t cell) {
@@ -77,55 +99,51 @@ const Catch* find_catch(const Translation& t, uint32_t cell, const vm::Instance&
   return nullptr;
 }
 
+/// Gives the exception in flight to `clause` of the frame at `fp`.
+void deliver(vm::Vcpu& cx, const Catch& clause, std::byte* fp) {
+  auto* cell = cx.exception.as<ExnCell>();
+  if (clause.slot != kNoSlot && clause.tag != kNone) {
+    std::copy_n(cell->payload(), cell->payload_slots, reinterpret_cast<vm::Slot*>(fp) + clause.slot);
+  }
+  if (clause.exn_slot != kNoSlot) {
+    cell->escaped = true;
+    slot_set(fp, clause.exn_slot, cx.exception.bits);
+  }
+  if (!cell->escaped) cx.store->exns().free(cell);
+  cx.exception = {};
+}
+
 }  // namespace
 
-void record_backtrace(vm::Vcpu& vcpu, FrameCursor innermost) {
-  // A host function that passes a guest's trap on comes with the backtrace of that guest already.
-  if (!vcpu.backtrace.empty()) return;
-  add_frames(vcpu.backtrace, innermost, kMaxBacktrace);
-  if (vcpu.activation != nullptr) add_activations(vcpu.backtrace, vcpu.activation->previous, kMaxBacktrace);
-}
-
-std::vector<vm::Frame> backtrace(const vm::Vcpu& vcpu, size_t max) {
-  std::vector<vm::Frame> out;
-  add_activations(out, vcpu.activation, max);
-  return out;
-}
+void register_frames() { vm::set_segment_ops(Activation::Kind::interp, &kFrames); }
 
 bool make_exception(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance* inst) {
-  vm::TagInst* tag = inst->tags[pc[1].u];
-  uint32_t slots = inst->module->registry->get(tag->type).func.param_slots;
-  auto* payload = reinterpret_cast<const vm::Slot*>(fp + 8 * size_t{pc->a});
-  ExnCell* cell = cx.store->exns().make(tag, payload, slots, fp + pc->imm);
-  cx.exception = Ref::of(cell);
-  return cell != nullptr;
+  if (inst->module->count_runs) [[unlikely]] {
+    Activation* running = cx.activation;
+    running->pc = pc;
+    running->fp = fp;
+    running->instance = inst;
+    vm::count_throw(cx);
+  }
+  return vm::make_exception(cx, inst->tags[pc[1].u], reinterpret_cast<const vm::Slot*>(fp + 8 * size_t{pc->a}),
+                            fp + pc->imm);
 }
 
-bool land_exception(vm::Vcpu& cx, FrameCursor& frame) {
-  auto* cell = cx.exception.as<ExnCell>();
-  const FrameCursor origin = frame;
-  if (!is_exit_cell(frame.pc)) {
-    bool innermost = true;
-    do {
-      // Throw cells and calls of host functions may stand anywhere; a caller's pc is at a call.
-      const Translation* t = translation_at(frame, innermost);
-      innermost = false;
-      if (t == nullptr || t->try_count == 0) continue;
-      const Catch* clause = find_catch(*t, static_cast<uint32_t>(frame.pc - t->cells), *frame.inst, cell->tag);
-      if (clause == nullptr) continue;
-      if (clause->slot != kNoSlot && clause->tag != kNone) {
-        std::copy_n(cell->payload(), cell->payload_slots, reinterpret_cast<vm::Slot*>(frame.fp) + clause->slot);
-      }
-      if (clause->exn_slot != kNoSlot) {
-        cell->escaped = true;
-        slot_set(frame.fp, clause->exn_slot, cx.exception.bits);
-      }
-      if (!cell->escaped) cx.store->exns().free(cell);
-      cx.exception = {};
-      frame.pc = t->cells + clause->target;
-      return true;
-    } while (frame.up());
-    record_backtrace(cx, origin);
+bool land_exception(vm::Vcpu& cx, Activation& segment) {
+  const vm::TagInst* tag = cx.exception.as<ExnCell>()->tag;
+  auto* pc = static_cast<const Cell*>(segment.pc);
+  std::byte* fp = segment.fp;
+  vm::Instance* inst = segment.instance;
+  const Translation* t = pc == nullptr ? to_caller(pc, fp, inst) : translation_of_call(pc);
+  for (; t != nullptr; t = to_caller(pc, fp, inst)) {
+    if (t->try_count == 0) continue;
+    const Catch* clause = find_catch(*t, static_cast<uint32_t>(pc - t->cells), *inst, tag);
+    if (clause == nullptr) continue;
+    deliver(cx, *clause, fp);
+    segment.pc = t->cells + clause->target;
+    segment.fp = fp;
+    segment.instance = inst;
+    return true;
   }
   return false;
 }

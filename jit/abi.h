@@ -76,10 +76,13 @@ class PlaceWalk {
   uint32_t max_ints_, max_vectors_, ints_ = 0, vectors_ = 0, area_ = 0;
 };
 
-/// What generated code may ask of the runtime. Arguments follow the vCPU; slots are canonical (v128 two).
+/// What generated code may ask of the runtime: name, result and arguments as generated code sees them. Arguments follow
+/// the vCPU; slots are canonical (v128 two). A helper that meets a trap does not return. A call of any of them is a call
+/// that can trap: it wants a SourceMark at its return address; throw_, throw_ref and resume_throw want a PadMark inside a
+/// try. (jit/helpers.cpp holds the bodies: a row here and a body there make a helper.)
 #define VMRUN_HELPERS(X)                                                                                              \
   X(trap, void, (uint64_t code))                            /* vm::TrapCode; does not return */                       \
-  X(stack_poll, void, ())                                   /* rsp below the limit: polls, or traps and does not return */ \
+  X(stack_poll, void, ())                                   /* rsp below the limit: polls, or traps. Frames of more than 64 KiB compare again afterwards */ \
   X(throw_, void, (vm::Instance*, uint32_t tag))            /* payload: slots in the area; does not return */         \
   X(throw_ref, void, (uint64_t exn))                        /* traps on null; does not return */                      \
   X(resume_throw, void, ())                                 /* no clause matched: Vcpu::exception goes on; no return */ \
@@ -87,7 +90,23 @@ class PlaceWalk {
   X(memory_grow, uint64_t, (vm::Instance*, uint32_t memory, uint64_t pages)) /* old size or -1 (as i32 or i64) */     \
   X(check_callee, void, (vm::Instance*, vm::FuncRecord*, uint32_t type)) /* call_indirect: traps unless a subtype */  \
   X(hot_loop, const void*, (vm::FuncCode*, uint32_t loop_offset)) /* baseline: its loop ran hot; OSR entry or null */ \
-  X(hot_entry, void, (vm::FuncCode*))                       /* baseline: entered often */
+  X(hot_entry, void, (vm::FuncCode*))                       /* baseline: entered often */                             \
+  /* Pairs of indices are destination | source << 32; for init, memory (or table) | segment << 32. */                 \
+  X(memory_copy, void, (vm::Instance*, uint64_t memories, uint64_t to, uint64_t from, uint64_t size))                 \
+  X(memory_fill, void, (vm::Instance*, uint32_t memory, uint64_t address, uint32_t value, uint64_t size))             \
+  X(memory_init, void, (vm::Instance*, uint64_t indices, uint64_t to, uint64_t from, uint64_t size))                  \
+  X(data_drop, void, (vm::Instance*, uint32_t segment))                                                               \
+  X(table_get, uint64_t, (vm::Instance*, uint32_t table, uint64_t index))                                             \
+  X(table_set, void, (vm::Instance*, uint32_t table, uint64_t index, uint64_t ref))                                   \
+  X(table_grow, uint64_t, (vm::Instance*, uint32_t table, uint64_t ref, uint64_t count)) /* as memory_grow */         \
+  X(table_fill, void, (vm::Instance*, uint32_t table, uint64_t index, uint64_t ref, uint64_t size))                   \
+  X(table_copy, void, (vm::Instance*, uint64_t tables, uint64_t to, uint64_t from, uint64_t size))                    \
+  X(table_init, void, (vm::Instance*, uint64_t indices, uint64_t to, uint64_t from, uint64_t size))                   \
+  X(elem_drop, void, (vm::Instance*, uint32_t segment))                                                               \
+  /* Addresses of these have the offset added; the sum has not wrapped. */                                            \
+  X(atomic_wait32, uint64_t, (vm::Instance*, uint32_t memory, uint64_t address, uint32_t expected, int64_t timeout))  \
+  X(atomic_wait64, uint64_t, (vm::Instance*, uint32_t memory, uint64_t address, uint64_t expected, int64_t timeout))  \
+  X(atomic_notify, uint64_t, (vm::Instance*, uint32_t memory, uint64_t address, uint32_t count))
 
 enum class Helper : uint8_t {
 #define X(name, result, params) name,

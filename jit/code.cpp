@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "jit/unwind.h"
 #include "vm/assert.h"
 
 namespace vmrun::jit {
@@ -62,7 +63,11 @@ bool CodeObject::preemptible(const void* pc) const {
 
 CodeSpace& CodeSpace::get() {
   // Never destroyed: compile threads and guests of other threads may still use it while the process ends.
-  static CodeSpace* space = new CodeSpace(kProcessRange);
+  static CodeSpace* space = [] {
+    auto* made = new CodeSpace(kProcessRange);
+    register_machine_code(made->range());
+    return made;
+  }();
   return *space;
 }
 

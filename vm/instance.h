@@ -67,6 +67,7 @@ struct alignas(16) GlobalInst {
 
 struct alignas(16) TagInst {
   TypeId type = TypeId::none;
+  uint32_t payload_slots = 0;
 };
 
 /// The cell of an exception (what an exnref points to); payload slots follow it. Owned by its store.
@@ -105,25 +106,32 @@ struct Instance {
 
 /// Bytes of VM stack that are mapped beyond Vcpu::stack_end: a call checks only where the callee's frame begins.
 inline constexpr size_t kStackRedZone = size_t{1} << 20;
+/// Bytes of Vcpu::area, right behind the red zone: 16 for each value that does not travel in a register.
+inline constexpr size_t kAreaBytes = 2048 * 16;
 
 /// A run of frames of one kind on a vCPU: interpreter frames on its VM stack, or machine frames on the native stack. A
 /// call between the kinds, or from the host, begins a new one; the list alternates, newest first. Traps, exceptions and
-/// backtraces walk it. Records live on the native stack, in the frame of the trampoline that made the transition.
+/// backtraces walk it (vm/activation.h). Records live on the native stack, in the frame of the trampoline that made the
+/// transition.
 struct Activation {
   enum class Kind : uint8_t { interp, machine };
   Activation* previous = nullptr;
   Kind kind = Kind::interp;
   bool from_host = false;        // traps and uncaught exceptions leave here
+  bool exact = false;            // pc is the very instruction (a fault, a signal, a trap), not a call that was made;
+                                 // whoever sets it clears it before the frame goes on
   Outcome outcome = Outcome::Return;
   // Where the newest frame stands while it is not running (it called the host, a helper, or the other kind):
   const void* pc = nullptr;      // interp: const interp::Cell*, null when the newest frame is about to be replaced by a
                                  // callee of the other kind (walk from its caller); machine: return address
   std::byte* fp = nullptr;       // interp: frame on the VM stack; machine: rbp
+  void* sp = nullptr;            // machine: rsp as the frame has it once that call has returned
   Instance* instance = nullptr;  // interp: what the newest frame runs
   std::byte* top = nullptr;      // first byte of the VM stack above everything of this segment and the older ones
   // Where the segment ends:
   std::byte* entry_fp = nullptr; // interp: its oldest frame; machine: rbp of the trampoline that entered
-  void* native_sp = nullptr;     // interp: the stack pointer as handlers see it; from_host: to leave by
+  void* native_sp = nullptr;     // interp: the stack pointer as handlers see it. from_host: where the address lies at
+                                 // which the host entry goes on: it is left by rsp = native_sp, ret
   // Limits of the segment below, put back when this one ends:
   std::byte* saved_stack_end = nullptr;
   std::byte* saved_native_end = nullptr;
@@ -140,10 +148,14 @@ struct Vcpu {
   Store* store = nullptr;
   std::byte* stack_base = nullptr;  // lowest address of the VM stack; it grows upwards
   std::byte* stack_end = nullptr;   // the real limit, with room for the deepest leaf
-  std::byte* native_end = nullptr;  // the real limit of the native stack in use
+  std::byte* native_end = nullptr;  // the limit of the native stack for the machine segment that runs
+  std::byte* native_floor = nullptr;  // the end of the native stack in use, less what is kept for the host
+  std::byte* fiber_floor = nullptr;   // the same of the fiber it runs on, set by the scheduler; null: the thread's
   Ref exception;                    // in flight or uncaught
   TrapCode trap = TrapCode::None;
   std::atomic<bool> interrupt{false};   // somebody wants the guest to stop: polled when the budget or a call says so
+  std::atomic<uint8_t> requests{0};     // what else is wanted at its next poll: vm::Request bits (vm/stop.h)
+  std::atomic<int32_t> thread{0};       // kernel's number of the thread that runs its guest, for stop signals; 0: none
   std::vector<Frame> backtrace;     // of the last trap or uncaught exception
   std::string host_error;           // what a failed host function said
   int exit_status = 0;              // with is_exit: the guest asked to end with this status

@@ -60,8 +60,11 @@ class MemoryPool {
   /// Takes the mapping back; its contents are gone.
   void release(const MemoryMapping& mapping);
 
-  /// A VM stack of `bytes` usable bytes with kStackRedZone mapped beyond them. Contents unspecified. Error: Limit.
+  /// A VM stack of `bytes` usable bytes with kStackRedZone mapped beyond them, and the area of a vCPU. Contents
+  /// unspecified. Error: Limit.
   Result<std::byte*> acquire_stack(size_t bytes);
+  /// The area (kAreaBytes) behind a stack of `bytes` usable bytes.
+  static Slot* area_of(std::byte* stack, size_t bytes);
   void release_stack(std::byte* base, size_t bytes);
 
  private:

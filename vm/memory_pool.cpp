@@ -28,6 +28,7 @@ constexpr uint64_t kDenseChunk = 64ull << 30;
 constexpr uint64_t kUnboundedReservation = 64ull << 30;
 // What of a released stack stays resident for the next user.
 constexpr size_t kWarmStack = 64u << 10;
+constexpr size_t kStackExtra = kStackRedZone + kAreaBytes;
 
 uint64_t round_up(uint64_t n) { return (n + kHostPage - 1) & ~(kHostPage - 1); }
 
@@ -128,7 +129,7 @@ MemoryPool::MemoryPool(const Options& options) : impl_(std::make_unique<Impl>())
 
 MemoryPool::~MemoryPool() {
   for (const MemoryMapping& mapping : impl_->guarded) Impl::unmap_guarded(mapping);
-  for (const Impl::Stack& stack : impl_->stacks) munmap(stack.base, stack.bytes + kStackRedZone + kHostPage);
+  for (const Impl::Stack& stack : impl_->stacks) munmap(stack.base, stack.bytes + kStackExtra + kHostPage);
   for (auto [base, bytes] : impl_->dense_chunks) munmap(base, bytes);
 }
 
@@ -183,15 +184,19 @@ Result<std::byte*> MemoryPool::acquire_stack(size_t bytes) {
       return base;
     }
   }
-  std::byte* base = map(bytes + kStackRedZone + kHostPage, PROT_READ | PROT_WRITE);
+  std::byte* base = map(bytes + kStackExtra + kHostPage, PROT_READ | PROT_WRITE);
   if (base == nullptr) return no_room("stack", bytes);
-  mprotect(base + bytes + kStackRedZone, kHostPage, PROT_NONE);
+  mprotect(base + bytes + kStackExtra, kHostPage, PROT_NONE);
   return base;
+}
+
+Slot* MemoryPool::area_of(std::byte* stack, size_t bytes) {
+  return reinterpret_cast<Slot*>(stack + round_up(bytes) + kStackRedZone);
 }
 
 void MemoryPool::release_stack(std::byte* base, size_t bytes) {
   bytes = round_up(bytes);
-  if (bytes + kStackRedZone > kWarmStack) madvise(base + kWarmStack, bytes + kStackRedZone - kWarmStack, MADV_DONTNEED);
+  if (bytes + kStackExtra > kWarmStack) madvise(base + kWarmStack, bytes + kStackExtra - kWarmStack, MADV_DONTNEED);
   {
     std::lock_guard hold(impl_->lock);
     if (impl_->stacks.size() < impl_->options.cached) {
@@ -199,7 +204,7 @@ void MemoryPool::release_stack(std::byte* base, size_t bytes) {
       return;
     }
   }
-  munmap(base, bytes + kStackRedZone + kHostPage);
+  munmap(base, bytes + kStackExtra + kHostPage);
 }
 
 }  // namespace vmrun::vm

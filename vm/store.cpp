@@ -68,6 +68,7 @@ Store::Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> reg
   vcpu_.stack_base = *stack;
   vcpu_.stack_end = *stack + limits_.stack_bytes;
   vcpu_.stack_limit = vcpu_.stack_end;
+  vcpu_.area = MemoryPool::area_of(*stack, limits_.stack_bytes);
 }
 
 Store::~Store() {
@@ -163,6 +164,7 @@ GlobalInst* Store::new_global(const GlobalType& type, const Slot value[2]) {
 TagInst* Store::new_tag(TypeId type) {
   tags_.push_back(std::make_unique<TagInst>());
   tags_.back()->type = type;
+  tags_.back()->payload_slots = registry_->get(type).func.param_slots;
   return tags_.back().get();
 }
 
@@ -218,6 +220,7 @@ Result<Instance*> Store::new_instance(std::shared_ptr<const Module> module_ptr) 
   for (size_t i = module.imported_tags; i < module.tags.size(); ++i) {
     TagInst* own = new (instance->own_tags + (i - module.imported_tags)) TagInst;
     own->type = module.tags[i].type;
+    own->payload_slots = registry_->get(own->type).func.param_slots;
     instance->tags[i] = own;
   }
   for (size_t i = module.imported_funcs; i < module.funcs.size(); ++i) {

@@ -1,0 +1,19 @@
+// The runtime's side of VMRUN_HELPERS (jit/abi.h): what machine code calls through Vcpu::helpers.
+#pragma once
+
+#include "vm/activation.h"
+#include "vm/instance.h"
+#include "vm/trap.h"
+
+namespace vmrun::jit {
+
+/// What Vcpu::helpers points to: an entry per jit::Helper.
+const void* const* helper_table();
+
+/// What the body of a helper with a result may return instead of it: the result, or a trap.
+struct Checked {
+  uint64_t value;
+  uint64_t trap;  // vm::TrapCode
+};
+
+}  // namespace vmrun::jit

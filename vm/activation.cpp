@@ -1,0 +1,142 @@
+// The walk over activations: see activation.h.
+#include "vm/activation.h"
+
+#include "vm/loops.h"
+#include "vm/module.h"
+#include "vm/native_stack.h"
+#include "vm/store.h"
+
+namespace vmrun::vm {
+
+constinit thread_local Vcpu* running_vcpu = nullptr;
+
+namespace {
+
+const SegmentOps* segment_ops[2];
+
+const SegmentOps& ops_of(const Activation& activation) { return *segment_ops[static_cast<size_t>(activation.kind)]; }
+
+/// Counts what happened to the newest frame, where its module asked for that.
+void count(const Vcpu& cx, std::atomic<uint64_t> TierCounts::*what) {
+  FrameWalk walk(cx.activation);
+  FrameInfo info;
+  if (!walk.valid() || !walk.describe(info) || info.code->module == nullptr || !info.code->module->count_runs) return;
+  TierCounts* counts = counts_of(*info.code);
+  if (counts == nullptr) return;
+  (counts[static_cast<size_t>(info.tier)].*what).fetch_add(1, std::memory_order_relaxed);
+}
+
+/// Ends everything newer than `entry`, which the host is to see as `outcome`.
+Transfer leave_at(Vcpu& cx, Activation* entry, Outcome outcome) {
+  pop_activations(cx, entry);
+  entry->outcome = outcome;
+  auto* at = static_cast<const void**>(entry->native_sp);
+  return {*at, at + 1};
+}
+
+}  // namespace
+
+void set_segment_ops(Activation::Kind kind, const SegmentOps* ops) { segment_ops[static_cast<size_t>(kind)] = ops; }
+
+// ---- walking --------------------------------------------------------------------------------------------------------
+
+FrameWalk::FrameWalk(const Activation* newest) { enter(newest); }
+
+void FrameWalk::enter(const Activation* activation) {
+  for (; activation != nullptr; activation = activation->previous) {
+    at_ = {activation, activation->pc, activation->fp, activation->sp, activation->instance, activation->exact};
+    if (ops_of(*activation).begin(at_)) return;
+  }
+  at_.activation = nullptr;
+}
+
+bool FrameWalk::describe(FrameInfo& info) const { return ops_of(*at_.activation).describe(at_, info); }
+
+void FrameWalk::next() {
+  if (!ops_of(*at_.activation).up(at_)) enter(at_.activation->previous);
+}
+
+std::vector<Frame> backtrace(const Vcpu& cx, size_t max) {
+  std::vector<Frame> out;
+  FrameInfo info;
+  for (FrameWalk walk(cx.activation); walk.valid() && out.size() < max; walk.next()) {
+    if (walk.describe(info)) out.push_back({info.code->module, info.code->func_index, info.offset});
+  }
+  return out;
+}
+
+void record_backtrace(Vcpu& cx) {
+  if (cx.backtrace.empty()) cx.backtrace = backtrace(cx);
+}
+
+void machine_pcs(const Vcpu& cx, std::vector<const void*>& out) {
+  for (const Activation* a = cx.activation; a != nullptr; a = a->previous) {
+    if (a->kind != Activation::Kind::machine) continue;
+    FrameAt at{a, a->pc, a->fp, a->sp, nullptr, a->exact};
+    if (!ops_of(*a).begin(at)) continue;
+    do {
+      out.push_back(at.pc);
+    } while (ops_of(*a).up(at));
+    out.push_back(at.pc);  // where the oldest frame returns to
+  }
+}
+
+// ---- leaving --------------------------------------------------------------------------------------------------------
+
+Activation* host_entry(const Vcpu& cx) {
+  Activation* activation = cx.activation;
+  while (!activation->from_host) activation = activation->previous;
+  return activation;
+}
+
+void pop_activations(Vcpu& cx, Activation* activation) {
+  if (cx.activation == activation) return;
+  std::byte *stack_end = cx.stack_end, *native_end = cx.native_end;
+  for (Activation* a = cx.activation; a != activation; a = a->previous) {
+    stack_end = a->saved_stack_end;
+    native_end = a->saved_native_end;
+  }
+  cx.activation = activation;
+  set_limits(cx, stack_end, native_end);
+}
+
+Transfer leave_to_host(Vcpu& cx, Outcome outcome) {
+  if (outcome == Outcome::Trap) count(cx, &TierCounts::traps);
+  record_backtrace(cx);
+  return leave_at(cx, host_entry(cx), outcome);
+}
+
+Transfer leave_by_trap(Vcpu& cx, TrapCode code) {
+  cx.trap = code;
+  return leave_to_host(cx, Outcome::Trap);
+}
+
+Transfer raise_exception(Vcpu& cx, bool newest_searched) {
+  for (Activation* a = cx.activation;; a = a->previous) {
+    if (!newest_searched) {
+      Transfer landing = ops_of(*a).land(cx, *a);
+      if (landing.to != nullptr) {
+        pop_activations(cx, a);
+        return landing;
+      }
+    }
+    newest_searched = false;
+    if (!a->from_host) continue;
+    record_backtrace(cx);
+    return leave_at(cx, a, Outcome::Exception);
+  }
+}
+
+void count_throw(const Vcpu& cx) { count(cx, &TierCounts::throws); }
+
+Transfer host_failed(Vcpu& cx, Outcome outcome) {
+  return outcome == Outcome::Exception ? raise_exception(cx) : leave_to_host(cx, outcome);
+}
+
+bool make_exception(Vcpu& cx, TagInst* tag, const Slot* payload, const std::byte* stack_top) {
+  ExnCell* cell = cx.store->exns().make(tag, payload, tag->payload_slots, stack_top);
+  cx.exception = Ref::of(cell);
+  return cell != nullptr;
+}
+
+}  // namespace vmrun::vm

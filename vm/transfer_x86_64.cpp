@@ -1,0 +1,21 @@
+// The jump out of C++ code into a frame further down the stack, for x86-64: see activation.h.
+#include "vm/activation.h"
+
+#if defined(__x86_64__)
+
+namespace vmrun::vm {
+
+// rdi: the vCPU, rsi and rdx: the Transfer.
+__attribute__((naked)) void transfer(Vcpu&, Transfer) {
+  asm("movq %c0(%%rdi), %%rcx\n"
+      "movq %%rdi, %%rax\n"
+      "movq %c1(%%rcx), %%rbp\n"
+      "movq %%rdx, %%rsp\n"
+      "jmpq *%%rsi"
+      :
+      : "i"(offsetof(Vcpu, activation)), "i"(offsetof(Activation, fp)));
+}
+
+}  // namespace vmrun::vm
+
+#endif
