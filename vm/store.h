@@ -15,6 +15,7 @@
 #include "vm/instance.h"
 #include "vm/memory.h"
 #include "vm/module.h"
+#include "vm/stop.h"
 #include "vmrun/result.h"
 
 namespace vmrun::vm {
@@ -50,11 +51,7 @@ class Store {
   ExnHeap& exns() { return exns_; }
 
   /// Makes the guest stop at its next poll. Any thread, async-signal-safe.
-  void interrupt() {
-    vcpu_.interrupt.store(true, std::memory_order_relaxed);
-    // Makes the next call poll; loops poll when their budget is used up. After the flag, which the poll then sees.
-    std::atomic_ref<std::byte*>(vcpu_.stack_limit).store(nullptr, std::memory_order_release);
-  }
+  void interrupt() { ask_interrupt(vcpu_); }
 
   // Makers. What they return is owned by the store. Errors: Limit.
   Result<MemoryInst*> new_memory(const MemoryType& type);

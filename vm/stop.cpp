@@ -1,0 +1,111 @@
+// Requests to a running guest: see stop.h.
+#include "vm/stop.h"
+
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "vm/activation.h"
+
+namespace vmrun::vm {
+namespace {
+
+constexpr unsigned kRequests = 2;
+std::atomic<ServeRequest> servers[kRequests];
+std::atomic<int> stop_signal{0};
+
+unsigned index_of(Request request) { return request == Request::yield ? 0 : 1; }
+
+/// This thread's number: asked for once, because that is a system call.
+int32_t thread_number() {
+  static constinit thread_local int32_t number = 0;
+  if (number == 0) number = static_cast<int32_t>(syscall(SYS_gettid));
+  return number;
+}
+
+/// A full barrier on all threads of the process.
+void fence_all_threads() {
+  // Registration is quick while the process has one thread, and does no harm when repeated.
+  static constinit std::atomic<bool> registered{false};
+  if (!registered.load(std::memory_order_relaxed)) {
+    syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+    registered.store(true, std::memory_order_relaxed);
+  }
+  if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0) {
+    // Slow (milliseconds), but there since Linux 4.3. Where even that is forbidden, repeated signals have to do.
+    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+  }
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+void send_signal(const Vcpu& cx) {
+  const int signal = stop_signal.load(std::memory_order_relaxed);
+  const int32_t thread = cx.thread.load(std::memory_order_relaxed);
+  if (signal != 0 && thread != 0) syscall(SYS_tgkill, getpid(), thread, signal);
+}
+
+void after_flag(Vcpu& cx) {
+  fence_all_threads();
+  make_poll(cx);
+  send_signal(cx);
+}
+
+}  // namespace
+
+void make_poll(Vcpu& cx) {
+  std::atomic_ref<std::byte*>(cx.stack_limit).store(nullptr, std::memory_order_release);
+  std::atomic_ref<std::byte*>(cx.native_limit)
+      .store(reinterpret_cast<std::byte*>(UINTPTR_MAX), std::memory_order_release);
+}
+
+void ask_interrupt(Vcpu& cx) {
+  cx.interrupt.store(true, std::memory_order_seq_cst);
+  after_flag(cx);
+}
+
+void ask(Vcpu& cx, Request request) {
+  cx.requests.fetch_or(static_cast<uint8_t>(request), std::memory_order_seq_cst);
+  after_flag(cx);
+}
+
+void set_request_server(Request request, ServeRequest serve) {
+  servers[index_of(request)].store(serve, std::memory_order_release);
+}
+
+void set_stop_signal(int signal) {
+  if (signal != 0) fence_all_threads();  // registers while there are few threads
+  stop_signal.store(signal, std::memory_order_relaxed);
+}
+
+TrapCode poll(Vcpu& cx) {
+  auto interrupted = [&cx] {
+    return cx.interrupt.load(std::memory_order_relaxed) && cx.interrupt.exchange(false, std::memory_order_acq_rel);
+  };
+  if (interrupted()) return TrapCode::Interrupted;
+  if (cx.requests.load(std::memory_order_relaxed) == 0) return TrapCode::None;
+  const uint8_t wanted = cx.requests.exchange(0, std::memory_order_acq_rel);
+  // The report first: the guest may be away for long.
+  for (Request request : {Request::report, Request::yield}) {
+    if ((wanted & static_cast<uint8_t>(request)) == 0) continue;
+    if (ServeRequest serve = servers[index_of(request)].load(std::memory_order_acquire)) serve(cx);
+  }
+  return interrupted() ? TrapCode::Interrupted : TrapCode::None;
+}
+
+// Never inlined: its caller may be on another thread at the second call, and would use the first one's addresses.
+[[gnu::noinline]] Vcpu* set_running(Vcpu* cx) {
+  Vcpu* before = std::exchange(running_vcpu, cx);
+  if (before != nullptr) before->thread.store(0, std::memory_order_relaxed);
+  if (cx == nullptr) return before;
+  cx->thread.store(thread_number(), std::memory_order_relaxed);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (__builtin_expect(stop_wanted(*cx), 0)) {
+    make_poll(*cx);
+    send_signal(*cx);
+  }
+  return before;
+}
+
+}  // namespace vmrun::vm
