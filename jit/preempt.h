@@ -1,0 +1,37 @@
+// Stopping machine code, which does not poll, by a signal.
+//
+// The stop signal (SIGURG, which programs ignore by default and may get at any time) comes to the thread that a guest
+// runs on. When the interrupted pc lies in preemptible code of a CodeObject and something is wanted from the guest
+// (vm::stop_wanted), the handler makes the thread go on in a stub: it saves all registers, records the position in the
+// running activation and serves the requests (vm::poll), which may take long and end on another thread; then every
+// register is put back and the guest goes on at the very instruction, or it leaves by a trap. Anywhere else (the
+// interpreter, trampolines, prologues, the host) the handler makes the guest poll at its next call or back-edge and
+// asks for the signal again in a while, by a timer of the thread, until nothing is wanted any more.
+//
+// Threads. The handler uses only its thread's own state, atomics and system calls. Signals may be sent at any time: one
+// that comes too late does nothing. Code that runs between a stop and its end must not keep the address of a
+// thread-local variable, and neither may its callers here: the stub uses none.
+#pragma once
+
+#include <pthread.h>
+
+#include <cstdint>
+
+namespace vmrun::jit {
+
+/// Installs the handler and tells vm/stop.h about the signal. Once per process, before machine code runs. A handler
+/// that was there before is called for signals that stop nobody.
+void preempt_install();
+
+/// Asks whatever guest runs on `thread` when the signal gets there to yield (vm::Request::yield). The thread must live.
+void preempt_thread(pthread_t thread);
+
+/// What happened so far in the process.
+struct PreemptCounts {
+  uint64_t signals;  // that came while a guest was running
+  uint64_t stops;    // of machine code, by the stub
+  uint64_t retries;  // asked for, because the guest could not be stopped there
+};
+PreemptCounts preempt_counts();
+
+}  // namespace vmrun::jit
