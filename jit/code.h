@@ -53,6 +53,7 @@ inline constexpr uint32_t kWholeFunction = 0xffffffff;
 struct CodeObject {
   const std::byte* begin = nullptr;  // executable address
   uint32_t size = 0;
+  uint32_t text = 0;               // bytes of instructions at the beginning; constants may follow
   vm::Tier tier = vm::Tier::baseline;
   vm::FuncCode* func = nullptr;    // null: a trampoline
   uint32_t unit = kWholeFunction;  // or the offset of the loop this is the OSR unit of

@@ -1,0 +1,59 @@
+// What happens to a unit's IR: optimisation, code, tables, code memory. One header for the parts; each is one .cpp with
+// its own LLVM headers.
+#pragma once
+
+#include <llvm/ADT/SmallVector.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "jit/compiler.h"
+#include "jit/plugin.h"
+
+namespace llvm {
+class Function;
+class Module;
+class TargetMachine;
+}  // namespace llvm
+
+namespace vmrun::jit::opt {
+
+/// Makes LLVM's x86-64 target known, once per process.
+void initialise_target();
+
+/// For this processor, position-independent. Used by one compile at a time.
+std::unique_ptr<llvm::TargetMachine> make_target_machine();
+
+struct EmitOptions {
+  const std::atomic<bool>* cancelled = nullptr;
+  bool polls = false;
+};
+
+using Object = llvm::SmallVector<char, 0>;  // an ELF file
+
+/// Optimises the module of `unit` and emits it. False: cancelled.
+bool emit(llvm::Function& unit, llvm::TargetMachine& machine, const EmitOptions& options, Object& object);
+
+/// What a code object says about its text; offsets from its first byte.
+struct Tables {
+  uint32_t entry = 0;
+  uint32_t text = 0;  // bytes of instructions
+  std::vector<SourceMark> marks;
+  std::vector<PadMark> pads;
+  std::vector<PreemptRange> preempt;
+};
+/// Reads them from an object file: lines, call-site table, unwind information, and the instructions themselves.
+/// An error's text, or "".
+std::string read_tables(const Object& object, Tables& tables);
+
+/// Puts text and constants into code memory, text first. An error's text, or "".
+/// `no_memory` tells the one error that is nobody's fault.
+std::string link(const Object& object, const PluginHost& host, CodeSpace::Block& block, bool& no_memory);
+
+/// One line per instruction of `code`, which runs at `address`: offset, instruction.
+std::string disassemble(const std::byte* code, size_t size, uint64_t address);
+
+}  // namespace vmrun::jit::opt

@@ -1,0 +1,154 @@
+// Optimisation and code generation: the new pass manager at O2, then the target's emitter into memory. The stack check
+// goes in between, so that it is there once per real frame and costs what is inlined nothing.
+#include <llvm/Analysis/TargetLibraryInfo.h>
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/MDBuilder.h>
+#include <llvm/IR/Module.h>
+#include <llvm/MC/TargetRegistry.h>
+#include <llvm/Passes/PassBuilder.h>
+#include <llvm/Passes/StandardInstrumentations.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/Support/raw_ostream.h>
+#include <llvm/Target/TargetMachine.h>
+#include <llvm/TargetParser/Host.h>
+#include <llvm/TargetParser/SubtargetFeature.h>
+#include <llvm/Transforms/Utils/BasicBlockUtils.h>
+
+#include <mutex>
+
+#include "jit/abi.h"
+#include "jit/opt/backend.h"
+#include "vm/assert.h"
+
+namespace vmrun::jit::opt {
+
+void initialise_target() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86Disassembler();
+  });
+}
+
+std::unique_ptr<llvm::TargetMachine> make_target_machine() {
+  static const std::string features = [] {
+    llvm::SubtargetFeatures list;
+    for (const auto& feature : llvm::sys::getHostCPUFeatures()) list.AddFeature(feature.first(), feature.second);
+    return list.getString();
+  }();
+  const llvm::Triple triple("x86_64-unknown-linux-gnu");
+  std::string error;
+  const llvm::Target* target = llvm::TargetRegistry::lookupTarget(triple, error);
+  VMRUN_ASSERT(target != nullptr, "LLVM knows this target");
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  options.TrapUnreachable = true;  // a return address of a call that never returns still lies in its function
+  options.ExceptionModel = llvm::ExceptionHandling::DwarfCFI;
+  return std::unique_ptr<llvm::TargetMachine>(
+      target->createTargetMachine(triple, llvm::sys::getHostCPUName(), features, options, llvm::Reloc::PIC_,
+                                  llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default, true));
+}
+
+namespace {
+
+bool needs_stack_check(const llvm::Function& unit) {
+  for (const llvm::BasicBlock& block : unit) {
+    for (const llvm::Instruction& i : block) {
+      const auto* call = llvm::dyn_cast<llvm::CallBase>(&i);
+      // Traps and throws run in the reserve; a tail call's frame is gone.
+      if (call == nullptr || call->getIntrinsicID() != llvm::Intrinsic::not_intrinsic) continue;
+      if (!call->doesNotReturn() && !call->isMustTailCall()) return true;
+    }
+  }
+  return false;
+}
+
+/// Compares rsp, which the prologue has moved, with the limit.
+void insert_stack_check(llvm::Function& unit) {
+  llvm::LLVMContext& context = unit.getContext();
+  llvm::BasicBlock& entry = unit.getEntryBlock();
+  llvm::Instruction* first = &*entry.getFirstNonPHIOrDbgOrAlloca();
+  llvm::IRBuilder<> b(first);
+  llvm::DISubprogram* subprogram = unit.getSubprogram();
+  llvm::DebugLoc place = llvm::DILocation::get(context, subprogram->getLine(), 0, subprogram);
+  for (const llvm::Instruction& i : llvm::make_range(first->getIterator(), entry.end())) {
+    if (i.getDebugLoc()) {
+      place = i.getDebugLoc();
+      break;
+    }
+  }
+  b.SetCurrentDebugLocation(place);
+  llvm::MDNode* name = llvm::MDNode::get(context, {llvm::MDString::get(context, "rsp")});
+  llvm::Value* sp = b.CreateIntrinsic(llvm::Intrinsic::read_register, {b.getInt64Ty()},
+                                      {llvm::MetadataAsValue::get(context, name)});
+  llvm::Value* cx = unit.getArg(0);
+  auto field = [&](uint64_t offset) { return b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), cx, offset); };
+  llvm::LoadInst* limit = b.CreateLoad(b.getInt64Ty(), field(offsetof(vm::Vcpu, native_limit)));
+  limit->setVolatile(true);  // others set it
+  llvm::Value* below = b.CreateICmpULT(sp, limit);
+  llvm::Instruction* asked = llvm::SplitBlockAndInsertIfThen(
+      below, first->getIterator(), false, llvm::MDBuilder(context).createBranchWeights(1, 1 << 20));
+  b.SetInsertPoint(asked);
+  b.SetCurrentDebugLocation(place);
+  llvm::Value* table = b.CreateLoad(b.getPtrTy(), field(offsetof(vm::Vcpu, helpers)));
+  llvm::Value* helper = b.CreateLoad(
+      b.getPtrTy(), b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), table, 8 * static_cast<uint64_t>(Helper::stack_poll)));
+  b.CreateCall(llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy()}, false), helper, {cx});
+}
+
+/// Guest code calls nothing by name.
+llvm::TargetLibraryInfoImpl no_library(const llvm::Triple& triple) {
+  llvm::TargetLibraryInfoImpl library(triple);
+  library.disableAllFunctions();
+  return library;
+}
+
+void optimise(llvm::Module& module, llvm::TargetMachine& machine, const std::atomic<bool>* cancelled) {
+  llvm::PassInstrumentationCallbacks callbacks;
+  callbacks.registerShouldRunOptionalPassCallback([cancelled](llvm::StringRef, llvm::Any) {
+    return cancelled == nullptr || !cancelled->load(std::memory_order_relaxed);
+  });
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopVectorization = true;
+  tuning.SLPVectorization = true;
+  llvm::PassBuilder builder(&machine, tuning, std::nullopt, &callbacks);
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  functions.registerPass(
+      [&] { return llvm::TargetLibraryAnalysis(no_library(machine.getTargetTriple())); });
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
+}
+
+}  // namespace
+
+bool emit(llvm::Function& unit, llvm::TargetMachine& machine, const EmitOptions& options, Object& object) {
+  llvm::Module& module = *unit.getParent();
+  module.setTargetTriple(machine.getTargetTriple());
+  module.setDataLayout(machine.createDataLayout());
+  unit.addFnAttr("target-cpu", machine.getTargetCPU());
+  unit.addFnAttr("target-features", machine.getTargetFeatureString());
+  auto cancelled = [&] { return options.cancelled != nullptr && options.cancelled->load(std::memory_order_relaxed); };
+  optimise(module, machine, options.cancelled);
+  if (cancelled()) return false;
+  if (options.polls || needs_stack_check(unit)) insert_stack_check(unit);
+  llvm::legacy::PassManager passes;
+  passes.add(new llvm::TargetLibraryInfoWrapperPass(no_library(machine.getTargetTriple())));
+  llvm::raw_svector_ostream out(object);
+  const bool refused = machine.addPassesToEmitFile(passes, out, nullptr, llvm::CodeGenFileType::ObjectFile, true);
+  VMRUN_ASSERT(!refused, "LLVM emits object files for this target");
+  passes.run(module);
+  return !cancelled();
+}
+
+}  // namespace vmrun::jit::opt

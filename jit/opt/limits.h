@@ -1,0 +1,19 @@
+// What the optimising tier refuses to compile, with the reasons.
+#pragma once
+
+#include <cstdint>
+
+namespace vmrun::jit::opt {
+
+/// Bytes of a function's body. At some 34 ms per KB (and worse than linear beyond) this takes 2 s or more; memory grows
+/// alike, and LLVM ends the process when there is none left.
+inline constexpr uint32_t kMaxBodyBytes = 64u << 10;
+
+/// Locals: each is an alloca that SROA visits once for every store around it.
+inline constexpr uint32_t kMaxLocals = 4096;
+
+/// A prologue moves rsp before it compares it with the limit, and 64 KiB beneath the limit are always there: half of
+/// them for the frame, half for the helper that then runs.
+inline constexpr uint32_t kMaxFrameBytes = 32u << 10;
+
+}  // namespace vmrun::jit::opt

@@ -1,0 +1,298 @@
+// Lowering: the function's frame, its entry, locals, helpers and what all other parts share.
+#include "jit/opt/lower.h"
+
+#include <llvm/BinaryFormat/Dwarf.h>
+#include <llvm/IR/DIBuilder.h>
+#include <llvm/IR/MDBuilder.h>
+#include <llvm/IR/Module.h>
+
+#include "jit/opt/limits.h"
+#include "vm/assert.h"
+
+namespace vmrun::jit::opt {
+
+using llvm::BasicBlock;
+using llvm::Type;
+using vm::ValType;
+
+Lowering::Lowering(llvm::Module& module, const CompileRequest& request)
+    : module_(module), request_(request), image_(*request.module), context_(module.getContext()), b_(context_) {}
+
+llvm::Function* Lowering::run() {
+  const vm::ByteRange body = image_.funcs[request_.func_index].body;
+  if (body.size() > kMaxBodyBytes) {
+    reason_ = "a function of " + std::to_string(body.size()) + " bytes";
+    return nullptr;
+  }
+  func_type_ = &image_.func_type(request_.func_index);
+  v128_ = llvm::FixedVectorType::get(b_.getInt8Ty(), 16);
+  result_type_ = llvm::StructType::get(b_.getInt64Ty(), v128_);
+  llvm::SmallVector<Type*, 24> params(3, b_.getPtrTy());
+  params.append(kIntParams, b_.getInt64Ty());
+  params.append(2, b_.getPtrTy());
+  params.append(kVectorParams, v128_);
+  guest_type_ = llvm::FunctionType::get(result_type_, params, false);
+
+  function_ = llvm::Function::Create(guest_type_, llvm::GlobalValue::ExternalLinkage, "unit", module_);
+  function_->setCallingConv(llvm::CallingConv::PreserveNone);
+  function_->addFnAttr("frame-pointer", "all");
+  function_->addFnAttr("no-builtins");
+  function_->addFnAttr("warn-stack-size", std::to_string(kMaxFrameBytes));
+  function_->addFnAttr(llvm::Attribute::NoRedZone);
+  function_->addFnAttr(llvm::Attribute::getWithUWTableKind(context_, llvm::UWTableKind::Async));
+  // Frames are set up before anything that can fault: this is the attribute that keeps the prologue at the entry (and
+  // does nothing else, as no sanitizer's pass runs).
+  function_->addFnAttr(llvm::Attribute::SanitizeType);
+  // Pads are found by our own tables; LLVM wants a name.
+  function_->setPersonalityFn(llvm::cast<llvm::Constant>(module_.getOrInsertFunction("vmrun_pads", b_.getVoidTy()).getCallee()));
+  function_->addParamAttrs(0, llvm::AttrBuilder(context_).addDereferenceableAttr(sizeof(vm::Vcpu)));
+  function_->addParamAttrs(1, llvm::AttrBuilder(context_).addDereferenceableAttr(sizeof(vm::Instance)));
+
+  module_.addModuleFlag(llvm::Module::Warning, "Debug Info Version", llvm::DEBUG_METADATA_VERSION);
+  module_.addModuleFlag(llvm::Module::Warning, "Dwarf Version", 4);
+  llvm::DIBuilder debug(module_);
+  llvm::DIFile* file = debug.createFile("image", "");
+  debug.createCompileUnit(llvm::DISourceLanguageName(llvm::dwarf::DW_LANG_C), file, "vmrun", true, "", 0, "",
+                          llvm::DICompileUnit::LineTablesOnly);
+  subprogram_ = debug.createFunction(file, "unit", "unit", file, 1, debug.createSubroutineType(nullptr), 1,
+                                     llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagDefinition);
+  function_->setSubprogram(subprogram_);
+
+  tries_.emplace_back();
+  LowerConsumer consumer{this};
+  D decoder(image_, consumer);
+  decoder.decode(request_.func_index);
+  debug.finalize();
+  if (!failed_ && request_.unit != kWholeFunction && !entered_) {
+    failed_ = true;
+    reason_ = "no loop at offset " + std::to_string(request_.unit);
+  }
+  return failed_ ? nullptr : function_;
+}
+
+void Lowering::unsupported(D& d, std::string what) {
+  failed_ = true;
+  reason_ = std::move(what) + " at offset " + std::to_string(d.offset());
+  d.stop();
+}
+
+void Lowering::at(D& d) {
+  offset_ = static_cast<uint32_t>(d.offset());
+  b_.SetCurrentDebugLocation(llvm::DILocation::get(context_, offset_, 0, subprogram_));
+}
+
+// ---- entry ----------------------------------------------------------------------------------------------------------
+
+void Lowering::begin(D& d) {
+  const std::span<const ValType> locals = d.locals();
+  if (locals.size() > kMaxLocals) return unsupported(d, std::to_string(locals.size()) + " locals");
+  const bool whole = request_.unit == kWholeFunction;
+  cx_ = function_->getArg(0);
+  inst_ = function_->getArg(1);
+  mem_ = function_->getArg(2);
+  entry_ = BasicBlock::Create(context_, "entry", function_);
+  b_.SetInsertPoint(entry_);
+  b_.SetCurrentDebugLocation(
+      llvm::DILocation::get(context_, image_.funcs[request_.func_index].body.begin, 0, subprogram_));
+
+  for (ValType local : locals) locals_.push_back(new_alloca(type(local)));
+  if (!whole) {
+    llvm::Value* slots = b_.CreateIntToPtr(function_->getArg(3), b_.getPtrTy());
+    uint32_t slot = 0;
+    for (size_t i = 0; i < locals.size(); ++i) {
+      b_.CreateStore(load_slot(offset(slots, 8 * size_t{slot}), locals[i]), locals_[i]);
+      slot += locals[i].slots();
+    }
+    count_run();
+    // The state of the header's operands is read when the header is met.
+    b_.SetInsertPoint(new_block("body"));
+  } else {
+    PlaceWalk walk = PlaceWalk::params();
+    for (size_t i = 0; i < func_type_->params.size(); ++i) {
+      const ValType param = locals[i];
+      const Place place = walk.next(param);
+      llvm::Value* v = nullptr;
+      switch (place.in) {
+        case Place::In::integer: v = from_register(function_->getArg(3 + place.index), param); break;
+        case Place::In::vector: v = from_register(function_->getArg(11 + place.index), param); break;
+        case Place::In::area: v = load_slot(offset(area(), kAreaSlot * place.index), param); break;
+      }
+      b_.CreateStore(v, locals_[i]);
+    }
+    count_run();
+  }
+  for (size_t i = func_type_->params.size(); i < locals.size(); ++i) {
+    b_.CreateStore(zero(locals[i]), locals_[i]);
+  }
+}
+
+void Lowering::end_function(D&) {}
+
+void Lowering::count_run() {
+  if (!request_.count_runs) return;
+  const bool whole = request_.unit == kWholeFunction;
+  llvm::Value* code = whole ? function_->getArg(9) : direct(request_.func_index).code;
+  llvm::Value* counts = load_field(b_.getPtrTy(), code, offsetof(vm::FuncCode, counts));
+  const size_t count = whole ? offsetof(vm::TierCounts, runs) : offsetof(vm::TierCounts, osr_entries);
+  BasicBlock* counted = new_block("counted");
+  BasicBlock* go = new_block("go");
+  b_.CreateCondBr(b_.CreateIsNotNull(counts), counted, go);
+  b_.SetInsertPoint(counted);
+  b_.CreateAtomicRMW(llvm::AtomicRMWInst::Add,
+                     offset(counts, static_cast<size_t>(vm::Tier::opt) * sizeof(vm::TierCounts) + count), i64(1),
+                     llvm::Align(8), llvm::AtomicOrdering::Monotonic);
+  b_.CreateBr(go);
+  b_.SetInsertPoint(go);
+}
+
+// ---- locals ---------------------------------------------------------------------------------------------------------
+
+void Lowering::local_get(D&, uint32_t index, V* result) {
+  result->v = b_.CreateLoad(locals_[index]->getAllocatedType(), locals_[index]);
+}
+void Lowering::local_set(D&, uint32_t index, const V& value) { b_.CreateStore(value.v, locals_[index]); }
+void Lowering::local_tee(D&, uint32_t index, const V& value, V* result) {
+  b_.CreateStore(value.v, locals_[index]);
+  result->v = value.v;
+}
+
+// ---- instructions ---------------------------------------------------------------------------------------------------
+
+void Lowering::op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results) {
+  at(d);
+  if (numeric_op(op, imm, args, results) || memory_op(d, op, imm, args, results) ||
+      reference_op(d, op, imm, args, results) || simd_op(op, imm, args, results) ||
+      simd_memory_op(op, imm, args, results)) {
+    return;
+  }
+  unsupported(d, std::string(vm::mnemonic(op)));
+}
+
+// ---- values ---------------------------------------------------------------------------------------------------------
+
+Type* Lowering::type(ValType type) {
+  switch (type.kind()) {
+    case ValType::Kind::i32: return b_.getInt32Ty();
+    case ValType::Kind::f32: return b_.getFloatTy();
+    case ValType::Kind::f64: return b_.getDoubleTy();
+    case ValType::Kind::v128: return v128_;
+    default: return b_.getInt64Ty();
+  }
+}
+
+llvm::Value* Lowering::zero(ValType t) { return llvm::Constant::getNullValue(type(t)); }
+
+BasicBlock* Lowering::new_block(const char* name) { return BasicBlock::Create(context_, name, function_); }
+
+llvm::AllocaInst* Lowering::new_alloca(Type* type) {
+  Builder entry(entry_, entry_->begin());
+  return entry.CreateAlloca(type);
+}
+
+llvm::Value* Lowering::offset(llvm::Value* base, uint64_t offset) {
+  return offset == 0 ? base : b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), base, offset);
+}
+
+llvm::Value* Lowering::load_field(Type* type, llvm::Value* base, uint64_t at, bool fixed) {
+  llvm::LoadInst* load = b_.CreateLoad(type, offset(base, at));
+  if (fixed) load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(context_, {}));
+  return load;
+}
+
+llvm::Value* Lowering::element(llvm::Value* base, llvm::Value* index, uint64_t scale) {
+  llvm::Value* wide = b_.CreateZExt(index, b_.getInt64Ty());
+  return b_.CreateGEP(b_.getInt8Ty(), base, scale == 1 ? wide : b_.CreateMul(wide, i64(scale)));
+}
+
+llvm::Value* Lowering::to_register(llvm::Value* v, ValType t) {
+  switch (t.kind()) {
+    case ValType::Kind::i32: return b_.CreateZExt(v, b_.getInt64Ty());
+    case ValType::Kind::f32:
+    case ValType::Kind::f64: {
+      Type* vector = lanes(type(t));
+      return bytes(b_.CreateInsertElement(llvm::PoisonValue::get(vector), v, uint64_t{0}));
+    }
+    default: return v;
+  }
+}
+
+llvm::Value* Lowering::from_register(llvm::Value* v, ValType t) {
+  switch (t.kind()) {
+    case ValType::Kind::i32: return b_.CreateTrunc(v, b_.getInt32Ty());
+    case ValType::Kind::f32:
+    case ValType::Kind::f64: return b_.CreateExtractElement(b_.CreateBitCast(v, lanes(type(t))), uint64_t{0});
+    default: return v;
+  }
+}
+
+llvm::Value* Lowering::load_slot(llvm::Value* at, ValType t) {
+  return b_.CreateAlignedLoad(type(t), at, llvm::Align(t.kind() == ValType::Kind::f32 || t == vm::kI32 ? 4 : 8));
+}
+
+void Lowering::store_slot(llvm::Value* at, llvm::Value* v, ValType t) {
+  if (t == vm::kI32) v = b_.CreateZExt(v, b_.getInt64Ty());
+  b_.CreateAlignedStore(v, at, llvm::Align(t == vm::kF32 ? 4 : 8));
+}
+
+llvm::Value* Lowering::area() { return load_fixed_ptr(cx_, offsetof(vm::Vcpu, area)); }
+
+// ---- helpers and traps ----------------------------------------------------------------------------------------------
+
+llvm::CallBase* Lowering::helper(Helper helper, Type* result, llvm::ArrayRef<llvm::Value*> args, bool may_throw) {
+  llvm::Value* table = load_fixed_ptr(cx_, offsetof(vm::Vcpu, helpers));
+  llvm::Value* target = load_fixed_ptr(table, 8 * static_cast<uint64_t>(helper));
+  llvm::SmallVector<llvm::Value*, 4> all{cx_};
+  all.append(args.begin(), args.end());
+  llvm::SmallVector<Type*, 4> types;
+  for (llvm::Value* arg : all) types.push_back(arg->getType());
+  llvm::FunctionType* type = llvm::FunctionType::get(result, types, false);
+  llvm::CallBase* call;
+  if (BasicBlock* pad = may_throw ? landing_pad() : nullptr) {
+    BasicBlock* next = new_block("next");
+    call = b_.CreateInvoke(type, target, next, pad, all);
+    // Landing restores no register but the frame's.
+    call->addFnAttr(llvm::Attribute::get(context_, "no_callee_saved_registers"));
+    b_.SetInsertPoint(next);
+  } else {
+    call = b_.CreateCall(type, target, all);
+  }
+  call->addFnAttr(llvm::Attribute::NoMerge);  // each call has its own place in the image
+  return call;
+}
+
+void Lowering::final_helper(Helper which, llvm::ArrayRef<llvm::Value*> args, bool may_throw) {
+  llvm::CallBase* call = helper(which, b_.getVoidTy(), args, may_throw);
+  call->addFnAttr(llvm::Attribute::NoReturn);
+  call->addFnAttr(llvm::Attribute::Cold);
+  b_.CreateUnreachable();
+}
+
+llvm::MDNode* Lowering::unlikely() { return llvm::MDBuilder(context_).createUnlikelyBranchWeights(); }
+
+void Lowering::trap_if(llvm::Value* condition, vm::TrapCode code) {
+  BasicBlock* bad = new_block("trap");
+  BasicBlock* good = new_block("checked");
+  b_.CreateCondBr(condition, bad, good, unlikely());
+  b_.SetInsertPoint(bad);
+  trap(code);
+  b_.SetInsertPoint(good);
+}
+
+void Lowering::trap(vm::TrapCode code) { final_helper(Helper::trap, {i64(static_cast<uint64_t>(code))}, false); }
+
+void Lowering::poll() {
+  llvm::MDNode* name = llvm::MDNode::get(context_, {llvm::MDString::get(context_, "rsp")});
+  llvm::Value* sp = b_.CreateIntrinsic(llvm::Intrinsic::read_register, {b_.getInt64Ty()},
+                                       {llvm::MetadataAsValue::get(context_, name)});
+  llvm::LoadInst* limit = b_.CreateLoad(b_.getInt64Ty(), offset(cx_, offsetof(vm::Vcpu, native_limit)));
+  limit->setVolatile(true);  // others set it
+  BasicBlock* asked = new_block("poll");
+  BasicBlock* go = new_block("go");
+  b_.CreateCondBr(b_.CreateICmpULT(sp, limit), asked, go, unlikely());
+  b_.SetInsertPoint(asked);
+  helper(Helper::stack_poll, b_.getVoidTy(), {});
+  b_.CreateBr(go);
+  b_.SetInsertPoint(go);
+}
+
+}  // namespace vmrun::jit::opt

@@ -1,0 +1,261 @@
+// From a function body to LLVM IR: a consumer of the decoder's events. Parts by kind of instruction: lower.cpp (frame,
+// locals, entry), lower_control.cpp, lower_call.cpp, lower_memory.cpp, lower_numeric.cpp, lower_simd.cpp.
+//
+// VALUES. i32, i64, float and double stand for themselves, references are i64, v128 is <16 x i8>. Locals are allocas that
+// the optimiser promotes; operands are SSA values, with phis at labels.
+//
+// EXACTNESS. An access to guarded memory is volatile: it is neither dropped, duplicated nor moved past another effect,
+// so that a guest traps exactly where it should and memory is then what the specification says. Divisions, conversions
+// and checked accesses test first and branch to a call of Helper::trap. What traps carries its byte offset as its line.
+//
+// EXCEPTIONS. Inside a try every call is an invoke. Each try has one landing pad and one block that tries its clauses;
+// what they do not take goes on at the enclosing try's block, or to Helper::resume_throw.
+//
+// OSR UNITS. The entry block loads the state at the wanted header and jumps there. The rest of the body is lowered as
+// usual; what no longer is reachable (all that runs before the header only) falls away. Since the header is entered from
+// two sides, operands that live across it, or across the header of a loop around it, are kept in allocas there.
+#pragma once
+
+#include <llvm/ADT/SmallVector.h>
+#include <llvm/IR/IRBuilder.h>
+
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "jit/abi.h"
+#include "jit/compiler.h"
+#include "vm/func_decoder.h"
+
+namespace llvm {
+class DIBuilder;
+class DISubprogram;
+class Module;
+}  // namespace llvm
+
+namespace vmrun::jit::opt {
+
+class Lowering;
+
+struct LowerValue {
+  llvm::Value* v = nullptr;
+};
+
+struct LowerControl {
+  llvm::BasicBlock* label = nullptr;      // where a branch to the frame goes; null: out of the function
+  llvm::BasicBlock* otherwise = nullptr;  // if: where the condition leads when it does not hold, until `else`
+  uint32_t saved = 0;                     // if: its parameters for `else`, an index into saved_
+  uint32_t outer_try = 0;                 // try_table: the innermost try around it
+  bool in_allocas = false;                // loop of an OSR unit: takes its parameters in allocas
+};
+
+/// Passes the decoder's events on: the decoder's own types depend on its consumer's.
+struct LowerConsumer {
+  using Value = LowerValue;
+  using Control = LowerControl;
+  Lowering* to;
+#define VMRUN_FORWARD(event) void event(auto& d, auto&&... arguments);
+#define VMRUN_EVENTS(X)                                                                                               \
+  X(begin) X(end_function) X(op) X(local_get) X(local_set) X(local_tee) X(drop) X(block) X(loop) X(if_) X(else_) X(end) \
+  X(try_table) X(try_) X(catch_) X(catch_all) X(delegate) X(rethrow) X(br) X(br_if) X(br_table) X(return_)              \
+  X(unreachable) X(br_on_null) X(br_on_non_null) X(br_on_cast) X(call) X(call_indirect) X(call_ref) X(return_call)      \
+  X(return_call_indirect) X(return_call_ref) X(throw_) X(throw_ref)
+  VMRUN_EVENTS(VMRUN_FORWARD)
+#undef VMRUN_FORWARD
+};
+
+/// Lowers one unit into a function of an LLVM module. Used once.
+class Lowering {
+ public:
+  Lowering(llvm::Module& module, const CompileRequest& request);
+  /// The function, or null: see reason().
+  llvm::Function* run();
+  const std::string& reason() const { return reason_; }
+
+ private:
+  friend LowerConsumer;
+  using D = vm::FuncDecoder<LowerConsumer, false>;
+  using V = D::Value;
+  using C = D::Control;
+  using Op = vm::Op;
+  using Builder = llvm::IRBuilder<>;
+
+  // --- events (vm/func_decoder.h) ---
+  void begin(D& d);
+  void end_function(D& d);
+  void op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results);
+  void local_get(D& d, uint32_t index, V* result);
+  void local_set(D& d, uint32_t index, const V& value);
+  void local_tee(D& d, uint32_t index, const V& value, V* result);
+  void drop(D&, const V&) {}
+  void block(D& d, C& c);
+  void loop(D& d, C& c);
+  void if_(D& d, C& c, const V& condition);
+  void else_(D& d, C& c, V* params);
+  void end(D& d, C& c, V* results);
+  void try_table(D& d, C& c, std::span<const vm::CatchClause> clauses);
+  void try_(D& d, C& c);
+  void catch_(D& d, C& c, uint32_t tag, V* params);
+  void catch_all(D& d, C& c);
+  void delegate(D& d, C& c, uint32_t depth, V* results);
+  void rethrow(D& d, uint32_t depth);
+  void br(D& d, uint32_t depth);
+  void br_if(D& d, const V& condition, uint32_t depth);
+  void br_table(D& d, const V& index, std::span<const uint32_t> depths);
+  void return_(D& d);
+  void unreachable(D& d);
+  void br_on_null(D& d, const V& ref, uint32_t depth, V* result);
+  void br_on_non_null(D& d, const V& ref, uint32_t depth);
+  void br_on_cast(D& d, Op op, const vm::Immediate& imm, const V& ref, uint32_t depth, V* result);
+  void call(D& d, uint32_t func_index, const vm::FuncType& type, const V* args, V* results);
+  void call_indirect(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index, const V* args,
+                     V* results);
+  void call_ref(D& d, vm::TypeId type_id, const vm::FuncType& type, const V& ref, const V* args, V* results);
+  void return_call(D& d, uint32_t func_index, const vm::FuncType& type, const V* args);
+  void return_call_indirect(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
+                            const V* args);
+  void return_call_ref(D& d, vm::TypeId type_id, const vm::FuncType& type, const V& ref, const V* args);
+  void throw_(D& d, uint32_t tag, const V* args);
+  void throw_ref(D& d, const V& exn);
+
+  // --- common (lower.cpp) ---
+  /// The unit cannot be compiled: `what` says by which instruction or limit. Decoding ends.
+  void unsupported(D& d, std::string what);
+  /// Called at the beginning of each event that emits: the place in the image for what follows.
+  void at(D& d);
+  llvm::Type* type(vm::ValType type);
+  llvm::Constant* i32(uint32_t v) { return b_.getInt32(v); }
+  llvm::Constant* i64(uint64_t v) { return b_.getInt64(v); }
+  llvm::Value* zero(vm::ValType type);
+  llvm::BasicBlock* new_block(const char* name);
+  llvm::AllocaInst* new_alloca(llvm::Type* type);
+  /// `base` + `offset` bytes.
+  llvm::Value* offset(llvm::Value* base, uint64_t offset);
+  /// A field of a runtime structure; `fixed`: it never changes while guest code can see it.
+  llvm::Value* load_field(llvm::Type* type, llvm::Value* base, uint64_t at, bool fixed = false);
+  llvm::Value* load_fixed_ptr(llvm::Value* base, uint64_t at) { return load_field(b_.getPtrTy(), base, at, true); }
+  /// `base` + `index` * `scale`, where index is an integer value.
+  llvm::Value* element(llvm::Value* base, llvm::Value* index, uint64_t scale);
+  /// Between a value and its form in an integer or vector register.
+  llvm::Value* to_register(llvm::Value* v, vm::ValType type);
+  llvm::Value* from_register(llvm::Value* v, vm::ValType type);
+  /// Values in canonical slots and in slots of the area, which hold them in their natural size.
+  llvm::Value* load_slot(llvm::Value* at, vm::ValType type);
+  void store_slot(llvm::Value* at, llvm::Value* v, vm::ValType type);
+  llvm::Value* area();
+
+  /// Calls a helper; `args` follow the vCPU. With `may_throw`, exceptions land in the innermost try.
+  llvm::CallBase* helper(Helper helper, llvm::Type* result, llvm::ArrayRef<llvm::Value*> args, bool may_throw = false);
+  /// A helper that does not return; ends the block.
+  void final_helper(Helper helper, llvm::ArrayRef<llvm::Value*> args, bool may_throw);
+  /// Traps when `condition` holds, and goes on in a new block otherwise.
+  void trap_if(llvm::Value* condition, vm::TrapCode code);
+  void trap(vm::TrapCode code);
+  llvm::MDNode* unlikely();
+  /// What the stack pointer is compared with, for interrupts at back-edges.
+  void poll();
+  void count_run();
+
+  // --- control (lower_control.cpp) ---
+  /// Branches to a frame with `values` for its label.
+  void branch_to(C& target, llvm::ArrayRef<llvm::Value*> values);
+  void branch(D& d, uint32_t depth);
+  /// The operands that a branch to `target` takes.
+  llvm::SmallVector<llvm::Value*, 4> taken(D& d, const C& target);
+  llvm::BasicBlock* new_label(std::span<const vm::ValType> types, const char* name);
+  void emit_return(llvm::ArrayRef<llvm::Value*> values);
+  void finish(D& d, C& c, V* results);
+  /// Takes the results of an ended frame from its label's phis.
+  void from_label(C& c, llvm::BasicBlock* label, V* results);
+  /// The alloca of operand `index` of the stack, for OSR units.
+  llvm::AllocaInst* operand_alloca(size_t index, llvm::Type* type);
+  void enter_unit(D& d, llvm::BasicBlock* header);
+  llvm::Value* condition(const V& v) { return b_.CreateICmpNE(v.v, i32(0)); }
+  /// The landing pad of the innermost try; null outside of all.
+  llvm::BasicBlock* landing_pad();
+
+  // --- calls (lower_call.cpp) ---
+  struct Callee {
+    llvm::Value* code;    // vm::FuncCode*
+    llvm::Value* inst;
+    llvm::Value* mem;
+    llvm::Value* caller;  // the caller's instance, where the callee gets it
+  };
+  Callee direct(uint32_t func_index);
+  Callee through(llvm::Value* record);
+  Callee callee_of(uint32_t func_index);
+  /// Checks and finds the record for an indirect call.
+  llvm::Value* indirect_record(D& d, vm::TypeId type_id, uint32_t table, llvm::Value* index);
+  llvm::CallBase* emit_call(const vm::FuncType& type, const Callee& callee, const V* args, bool tail);
+  void emit_call(const vm::FuncType& type, const Callee& callee, const V* args, V* results);
+  void emit_tail_call(const vm::FuncType& type, const Callee& callee, const V* args);
+
+  // --- memory (lower_memory.cpp) ---
+  llvm::Value* memory(uint32_t index);  // MemoryInst*
+  /// The address of `bytes` bytes, checked where faults do not do that.
+  llvm::Value* address(const vm::MemArg& arg, llvm::Value* index, unsigned bytes);
+  /// Whether accesses to the memory may trap by a fault or race, and so must stay as they are.
+  bool is_volatile(uint32_t memory) const;
+  llvm::Value* load(const vm::MemArg& arg, llvm::Value* index, llvm::Type* type);
+  void store(const vm::MemArg& arg, llvm::Value* index, llvm::Value* value);
+  bool memory_op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results);
+  bool reference_op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results);
+
+  // --- numbers (lower_numeric.cpp) ---
+  bool numeric_op(Op op, const vm::Immediate& imm, const V* args, V* results);
+  llvm::Value* divide(llvm::Value* a, llvm::Value* b, bool is_signed, bool remainder);
+  llvm::Value* truncate(llvm::Value* a, llvm::Type* to, bool is_signed);
+  llvm::Value* float_binary(unsigned opcode, llvm::Value* a, llvm::Value* b);
+  llvm::Value* float_min(llvm::Value* a, llvm::Value* b, bool max);
+  /// The same number, but a quiet NaN for a signalling one.
+  llvm::Value* quieted(llvm::Value* a);
+
+  // --- vectors (lower_simd.cpp) ---
+  bool simd_op(Op op, const vm::Immediate& imm, const V* args, V* results);
+  bool simd_memory_op(Op op, const vm::Immediate& imm, const V* args, V* results);
+  llvm::Type* lanes(llvm::Type* lane);
+  llvm::Value* bytes(llvm::Value* v);
+
+  struct Try {
+    llvm::BasicBlock* pad = nullptr;       // made at the first call inside
+    llvm::BasicBlock* dispatch = nullptr;  // tries the clauses
+    uint32_t outer = 0;
+  };
+
+  llvm::Module& module_;
+  const CompileRequest& request_;
+  const vm::Module& image_;
+  llvm::LLVMContext& context_;
+  Builder b_;
+  llvm::Function* function_ = nullptr;
+  llvm::DISubprogram* subprogram_ = nullptr;
+  llvm::StructType* result_type_ = nullptr;
+  llvm::FixedVectorType* v128_ = nullptr;
+  llvm::FunctionType* guest_type_ = nullptr;
+  llvm::BasicBlock* entry_ = nullptr;
+  llvm::Value* cx_ = nullptr;
+  llvm::Value* inst_ = nullptr;
+  llvm::Value* mem_ = nullptr;
+  const vm::FuncType* func_type_ = nullptr;
+  std::vector<llvm::AllocaInst*> locals_;
+  std::vector<llvm::Value*> saved_;
+  std::vector<Try> tries_;  // [0] stands for none
+  uint32_t inner_ = 0;      // the innermost
+  std::map<std::pair<size_t, llvm::Type*>, llvm::AllocaInst*> operand_allocas_;
+  uint32_t offset_ = 0;     // of the instruction being lowered
+  bool entered_ = false;    // an OSR unit's header was found
+  bool failed_ = false;
+  std::string reason_;
+};
+
+#define VMRUN_FORWARD(event)                                     \
+  void LowerConsumer::event(auto& d, auto&&... arguments) {      \
+    if (!to->failed_) to->event(d, arguments...);                \
+  }
+VMRUN_EVENTS(VMRUN_FORWARD)
+#undef VMRUN_FORWARD
+#undef VMRUN_EVENTS
+
+}  // namespace vmrun::jit::opt

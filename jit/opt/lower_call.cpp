@@ -1,0 +1,145 @@
+// Lowering: calls of all kinds. Which registers and slots: jit/abi.h.
+#include "jit/opt/lower.h"
+
+namespace vmrun::jit::opt {
+
+using llvm::BasicBlock;
+using vm::ValType;
+
+// ---- who is called --------------------------------------------------------------------------------------------------
+
+Lowering::Callee Lowering::direct(uint32_t func_index) {
+  llvm::Value* codes = load_fixed_ptr(inst_, offsetof(vm::Instance, codes));
+  const uint64_t at = uint64_t{func_index - image_.imported_funcs} * sizeof(vm::FuncCode);
+  return {offset(codes, at), inst_, mem_, llvm::PoisonValue::get(b_.getPtrTy())};
+}
+
+Lowering::Callee Lowering::through(llvm::Value* record) {
+  llvm::Value* inst = load_fixed_ptr(record, offsetof(vm::FuncRecord, instance));
+  // A host function has no instance: its trampoline ignores what is passed.
+  llvm::Value* readable = b_.CreateSelect(b_.CreateIsNull(inst), inst_, inst);
+  return {load_fixed_ptr(record, offsetof(vm::FuncRecord, code)), inst,
+          load_fixed_ptr(readable, offsetof(vm::Instance, memory0_base)), inst_};
+}
+
+Lowering::Callee Lowering::callee_of(uint32_t func_index) {
+  if (func_index >= image_.imported_funcs) return direct(func_index);
+  llvm::Value* funcs = load_fixed_ptr(inst_, offsetof(vm::Instance, funcs));
+  return through(load_fixed_ptr(funcs, 8 * uint64_t{func_index}));
+}
+
+llvm::Value* Lowering::indirect_record(D&, vm::TypeId type_id, uint32_t table, llvm::Value* index) {
+  llvm::Value* tables = load_fixed_ptr(inst_, offsetof(vm::Instance, tables));
+  llvm::Value* t = load_fixed_ptr(tables, 8 * uint64_t{table});
+  llvm::Value* wide = b_.CreateZExt(index, b_.getInt64Ty());
+  llvm::Value* size = load_field(b_.getInt64Ty(), t, offsetof(vm::TableInst, size));
+  trap_if(b_.CreateICmpUGE(wide, size), vm::TrapCode::UndefinedElement);
+  llvm::Value* elems = load_field(b_.getPtrTy(), t, offsetof(vm::TableInst, elems));
+  llvm::Value* record = b_.CreateLoad(b_.getPtrTy(), element(elems, wide, 8));
+  trap_if(b_.CreateIsNull(record), vm::TrapCode::UninitializedElement);
+  llvm::Value* type = load_field(b_.getInt32Ty(), record, offsetof(vm::FuncRecord, type), true);
+  llvm::Value* differs = b_.CreateICmpNE(type, i32(static_cast<uint32_t>(type_id)));
+  if (image_.type_def(type_id).final_) {
+    trap_if(differs, vm::TrapCode::IndirectCallTypeMismatch);
+  } else {
+    BasicBlock* check = new_block("subtype");
+    BasicBlock* good = new_block("checked");
+    b_.CreateCondBr(differs, check, good, unlikely());
+    b_.SetInsertPoint(check);
+    helper(Helper::check_callee, b_.getVoidTy(), {inst_, record, i32(static_cast<uint32_t>(type_id))});
+    b_.CreateBr(good);
+    b_.SetInsertPoint(good);
+  }
+  return record;
+}
+
+// ---- the call -------------------------------------------------------------------------------------------------------
+
+llvm::CallBase* Lowering::emit_call(const vm::FuncType& type, const Callee& callee, const V* args, bool tail) {
+  llvm::SmallVector<llvm::Value*, 24> all{cx_, callee.inst, callee.mem};
+  for (unsigned i = 0; i < kIntParams; ++i) all.push_back(llvm::PoisonValue::get(b_.getInt64Ty()));
+  all.append({callee.code, callee.caller});
+  for (unsigned i = 0; i < kVectorParams; ++i) all.push_back(llvm::PoisonValue::get(v128_));
+  PlaceWalk walk = PlaceWalk::params();
+  for (ValType param : type.params) {
+    llvm::Value* v = args++->v;
+    const Place place = walk.next(param);
+    switch (place.in) {
+      case Place::In::integer: all[3 + place.index] = to_register(v, param); break;
+      case Place::In::vector: all[11 + place.index] = to_register(v, param); break;
+      case Place::In::area: store_slot(offset(area(), kAreaSlot * place.index), v, param); break;
+    }
+  }
+  llvm::LoadInst* target = b_.CreateLoad(b_.getPtrTy(), offset(callee.code, offsetof(vm::FuncCode, machine)));
+  target->setAtomic(llvm::AtomicOrdering::Unordered);  // published by others; what it leads to depends on it
+  target->setAlignment(llvm::Align(8));
+  BasicBlock* pad = tail ? nullptr : landing_pad();
+  llvm::CallBase* call;
+  if (pad != nullptr) {
+    BasicBlock* next = new_block("next");
+    call = b_.CreateInvoke(guest_type_, target, next, pad, all);
+    b_.SetInsertPoint(next);
+  } else {
+    llvm::CallInst* plain = b_.CreateCall(guest_type_, target, all);
+    if (tail) plain->setTailCallKind(llvm::CallInst::TCK_MustTail);
+    // A frame that is there must stay: backtraces name it, and what it may cost was counted.
+    if (!tail) plain->setTailCallKind(llvm::CallInst::TCK_NoTail);
+    call = plain;
+  }
+  call->setCallingConv(llvm::CallingConv::PreserveNone);
+  call->addFnAttr(llvm::Attribute::NoMerge);
+  return call;
+}
+
+void Lowering::emit_call(const vm::FuncType& type, const Callee& callee, const V* args, V* results) {
+  llvm::Value* returned = emit_call(type, callee, args, false);
+  PlaceWalk walk = PlaceWalk::results();
+  for (size_t i = 0; i < type.results.size(); ++i) {
+    const ValType t = type.results[i];
+    const Place place = walk.next(t);
+    switch (place.in) {
+      case Place::In::integer: results[i].v = from_register(b_.CreateExtractValue(returned, 0), t); break;
+      case Place::In::vector: results[i].v = from_register(b_.CreateExtractValue(returned, 1), t); break;
+      case Place::In::area: results[i].v = load_slot(offset(area(), kAreaSlot * place.index), t); break;
+    }
+  }
+}
+
+void Lowering::emit_tail_call(const vm::FuncType& type, const Callee& callee, const V* args) {
+  b_.CreateRet(emit_call(type, callee, args, true));
+}
+
+// ---- events ---------------------------------------------------------------------------------------------------------
+
+void Lowering::call(D& d, uint32_t func_index, const vm::FuncType& type, const V* args, V* results) {
+  at(d);
+  emit_call(type, callee_of(func_index), args, results);
+}
+void Lowering::return_call(D& d, uint32_t func_index, const vm::FuncType& type, const V* args) {
+  at(d);
+  emit_tail_call(type, callee_of(func_index), args);
+}
+
+void Lowering::call_indirect(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
+                             const V* args, V* results) {
+  at(d);
+  emit_call(type, through(indirect_record(d, type_id, table, index.v)), args, results);
+}
+void Lowering::return_call_indirect(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
+                                    const V* args) {
+  at(d);
+  emit_tail_call(type, through(indirect_record(d, type_id, table, index.v)), args);
+}
+
+void Lowering::call_ref(D& d, vm::TypeId, const vm::FuncType& type, const V& ref, const V* args, V* results) {
+  at(d);
+  trap_if(b_.CreateICmpEQ(ref.v, i64(0)), vm::TrapCode::NullFunctionReference);
+  emit_call(type, through(b_.CreateIntToPtr(ref.v, b_.getPtrTy())), args, results);
+}
+void Lowering::return_call_ref(D& d, vm::TypeId, const vm::FuncType& type, const V& ref, const V* args) {
+  at(d);
+  trap_if(b_.CreateICmpEQ(ref.v, i64(0)), vm::TrapCode::NullFunctionReference);
+  emit_tail_call(type, through(b_.CreateIntToPtr(ref.v, b_.getPtrTy())), args);
+}
+
+}  // namespace vmrun::jit::opt

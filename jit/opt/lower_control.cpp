@@ -1,0 +1,343 @@
+// Lowering: blocks, branches, returns and exceptions.
+#include "jit/opt/lower.h"
+#include "vm/assert.h"
+
+namespace vmrun::jit::opt {
+
+using llvm::BasicBlock;
+using vm::ControlKind;
+using vm::ValType;
+
+// ---- labels ---------------------------------------------------------------------------------------------------------
+
+BasicBlock* Lowering::new_label(std::span<const ValType> types, const char* name) {
+  BasicBlock* label = new_block(name);
+  Builder phis(label);
+  for (ValType t : types) phis.CreatePHI(type(t), 2);
+  return label;
+}
+
+llvm::SmallVector<llvm::Value*, 4> Lowering::taken(D& d, const C& target) {
+  const std::span<V> stack = d.stack();
+  llvm::SmallVector<llvm::Value*, 4> values;
+  for (size_t i = stack.size() - target.br_types().size(); i < stack.size(); ++i) values.push_back(stack[i].v);
+  return values;
+}
+
+void Lowering::branch_to(C& target, llvm::ArrayRef<llvm::Value*> values) {
+  if (target.kind == ControlKind::func) return emit_return(values);
+  if (target.kind == ControlKind::loop && request_.polls) poll();
+  if (target.in_allocas) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      b_.CreateStore(values[i], operand_alloca(target.height + i, values[i]->getType()));
+    }
+  } else {
+    size_t i = 0;
+    for (llvm::PHINode& phi : target.label->phis()) phi.addIncoming(values[i++], b_.GetInsertBlock());
+  }
+  b_.CreateBr(target.label);
+}
+
+void Lowering::branch(D& d, uint32_t depth) {
+  C& target = d.control(depth);
+  branch_to(target, taken(d, target));
+}
+
+void Lowering::from_label(C& c, BasicBlock* label, V* results) {
+  b_.SetInsertPoint(label);
+  size_t i = 0;
+  for (llvm::PHINode& phi : label->phis()) results[i++].v = &phi;
+  VMRUN_ASSERT(i == c.results.size(), "a label has a phi for each result");
+}
+
+// ---- frames ---------------------------------------------------------------------------------------------------------
+
+void Lowering::block(D&, C& c) { c.label = new_label(c.results, "end"); }
+
+void Lowering::if_(D& d, C& c, const V& v) {
+  at(d);
+  c.label = new_label(c.results, "end");
+  c.saved = static_cast<uint32_t>(saved_.size());
+  for (const V& param : d.stack().subspan(c.height)) saved_.push_back(param.v);
+  c.otherwise = new_block("else");
+  BasicBlock* then = new_block("then");
+  b_.CreateCondBr(condition(v), then, c.otherwise);
+  b_.SetInsertPoint(then);
+}
+
+void Lowering::else_(D& d, C& c, V* params) {
+  at(d);
+  if (d.reachable()) branch_to(c, taken(d, c));
+  b_.SetInsertPoint(c.otherwise);
+  c.otherwise = nullptr;
+  for (size_t i = 0; i < c.params.size(); ++i) params[i].v = saved_[c.saved + i];
+}
+
+void Lowering::end(D& d, C& c, V* results) {
+  at(d);
+  switch (c.kind) {
+    case ControlKind::func:
+      if (d.reachable()) emit_return(taken(d, c));
+      return;
+    case ControlKind::loop: {
+      // Nothing branches to the end of a loop.
+      const std::span<V> stack = d.stack();
+      if (!d.reachable()) {
+        b_.SetInsertPoint(new_block("dead"));
+        for (size_t i = 0; i < c.results.size(); ++i) results[i].v = zero(c.results[i]);
+        return;
+      }
+      for (size_t i = 0; i < c.results.size(); ++i) results[i].v = stack[stack.size() - c.results.size() + i].v;
+      return;
+    }
+    case ControlKind::try_table:
+      inner_ = c.outer_try;
+      return finish(d, c, results);
+    default:
+      return finish(d, c, results);
+  }
+}
+
+void Lowering::finish(D& d, C& c, V* results) {
+  if (d.reachable()) branch_to(c, taken(d, c));
+  if (c.otherwise != nullptr) {  // an if without else hands its parameters on
+    b_.SetInsertPoint(c.otherwise);
+    branch_to(c, llvm::ArrayRef(saved_).slice(c.saved, c.params.size()));
+  }
+  from_label(c, c.label, results);
+}
+
+// ---- loops and OSR entries ------------------------------------------------------------------------------------------
+
+llvm::AllocaInst* Lowering::operand_alloca(size_t index, llvm::Type* type) {
+  llvm::AllocaInst*& alloca = operand_allocas_[{index, type}];
+  if (alloca == nullptr) alloca = new_alloca(type);
+  return alloca;
+}
+
+void Lowering::loop(D& d, C& c) {
+  at(d);
+  const std::span<V> stack = d.stack();
+  const bool unit_here = request_.unit == d.offset();
+  if (request_.unit != kWholeFunction && d.offset() <= request_.unit) {
+    // The unit's header, or that of a loop that may be around it.
+    c.in_allocas = true;
+    for (size_t i = 0; i < stack.size(); ++i) b_.CreateStore(stack[i].v, operand_alloca(i, stack[i].v->getType()));
+    c.label = new_block("loop");
+    b_.CreateBr(c.label);
+    if (unit_here) enter_unit(d, c.label);
+    b_.SetInsertPoint(c.label);
+    for (size_t i = 0; i < stack.size(); ++i) {
+      llvm::Type* t = stack[i].v->getType();
+      stack[i].v = b_.CreateLoad(t, operand_alloca(i, t));
+    }
+    return;
+  }
+  c.label = new_label(c.params, "loop");
+  size_t i = c.height;
+  for (llvm::PHINode& phi : c.label->phis()) {
+    phi.addIncoming(stack[i].v, b_.GetInsertBlock());
+    stack[i++].v = &phi;
+  }
+  b_.CreateBr(c.label);
+  b_.SetInsertPoint(c.label);
+}
+
+void Lowering::enter_unit(D& d, BasicBlock* header) {
+  entered_ = true;
+  // count_run may have split the entry block; its last part has no terminator yet.
+  BasicBlock* last = entry_;
+  while (last->getTerminator() != nullptr) last = last->getTerminator()->getSuccessor(last->getTerminator()->getNumSuccessors() - 1);
+  b_.SetInsertPoint(last);
+  llvm::Value* slots = b_.CreateIntToPtr(function_->getArg(3), b_.getPtrTy());
+  uint32_t slot = 0;
+  for (ValType local : d.locals()) slot += local.slots();
+  const std::span<V> stack = d.stack();
+  for (size_t i = 0; i < stack.size(); ++i) {
+    llvm::Value* v = load_slot(offset(slots, 8 * size_t{slot}), stack[i].type);
+    b_.CreateStore(v, operand_alloca(i, v->getType()));
+    slot += stack[i].type.slots();
+  }
+  b_.CreateBr(header);
+}
+
+// ---- branches -------------------------------------------------------------------------------------------------------
+
+void Lowering::br(D& d, uint32_t depth) {
+  at(d);
+  branch(d, depth);
+}
+
+void Lowering::br_if(D& d, const V& v, uint32_t depth) {
+  at(d);
+  BasicBlock* take = new_block("take");
+  BasicBlock* stay = new_block("stay");
+  b_.CreateCondBr(condition(v), take, stay);
+  b_.SetInsertPoint(take);
+  branch(d, depth);
+  b_.SetInsertPoint(stay);
+}
+
+void Lowering::br_table(D& d, const V& index, std::span<const uint32_t> depths) {
+  at(d);
+  // One block per label, which a switch may name often.
+  std::map<uint32_t, BasicBlock*> takes;
+  BasicBlock* from = b_.GetInsertBlock();
+  for (uint32_t depth : depths) {
+    BasicBlock*& take = takes[depth];
+    if (take != nullptr) continue;
+    take = new_block("take");
+    b_.SetInsertPoint(take);
+    branch(d, depth);
+  }
+  b_.SetInsertPoint(from);
+  llvm::SwitchInst* s = b_.CreateSwitch(index.v, takes[depths.back()], static_cast<unsigned>(depths.size() - 1));
+  for (uint32_t i = 0; i + 1 < depths.size(); ++i) s->addCase(b_.getInt32(i), takes[depths[i]]);
+}
+
+void Lowering::return_(D& d) {
+  at(d);
+  C& function = d.control(d.control_depth() - 1);
+  emit_return(taken(d, function));
+}
+
+void Lowering::unreachable(D& d) {
+  at(d);
+  trap(vm::TrapCode::Unreachable);
+}
+
+void Lowering::emit_return(llvm::ArrayRef<llvm::Value*> values) {
+  PlaceWalk walk = PlaceWalk::results();
+  llvm::Value* result = llvm::PoisonValue::get(result_type_);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const ValType t = func_type_->results[i];
+    const Place place = walk.next(t);
+    switch (place.in) {
+      case Place::In::integer: result = b_.CreateInsertValue(result, to_register(values[i], t), 0); break;
+      case Place::In::vector: result = b_.CreateInsertValue(result, to_register(values[i], t), 1); break;
+      case Place::In::area: store_slot(offset(area(), kAreaSlot * place.index), values[i], t); break;
+    }
+  }
+  b_.CreateRet(result);
+}
+
+void Lowering::br_on_null(D& d, const V& ref, uint32_t depth, V* result) {
+  at(d);
+  BasicBlock* take = new_block("take");
+  BasicBlock* stay = new_block("stay");
+  b_.CreateCondBr(b_.CreateICmpEQ(ref.v, i64(0)), take, stay);
+  b_.SetInsertPoint(take);
+  branch(d, depth);
+  b_.SetInsertPoint(stay);
+  result->v = ref.v;
+}
+
+void Lowering::br_on_non_null(D& d, const V& ref, uint32_t depth) {
+  at(d);
+  BasicBlock* take = new_block("take");
+  BasicBlock* stay = new_block("stay");
+  b_.CreateCondBr(b_.CreateICmpNE(ref.v, i64(0)), take, stay);
+  b_.SetInsertPoint(take);
+  branch(d, depth);
+  b_.SetInsertPoint(stay);
+}
+
+void Lowering::br_on_cast(D& d, Op op, const vm::Immediate&, const V&, uint32_t, V*) {
+  unsupported(d, std::string(vm::mnemonic(op)));
+}
+
+// ---- exceptions -----------------------------------------------------------------------------------------------------
+
+void Lowering::try_table(D& d, C& c, std::span<const vm::CatchClause> clauses) {
+  at(d);
+  c.label = new_label(c.results, "end");
+  c.outer_try = inner_;
+  const BasicBlock::iterator here = b_.GetInsertPoint();
+  BasicBlock* body = b_.GetInsertBlock();
+  VMRUN_ASSERT(here == body->end(), "code grows at its end");
+  const auto self = static_cast<uint32_t>(tries_.size());
+  tries_.push_back({nullptr, new_block("dispatch"), inner_});
+  b_.SetInsertPoint(tries_[self].dispatch);
+  // Code of the clauses stands outside the try.
+  bool takes_all = false;
+  for (const vm::CatchClause& clause : clauses) {
+    const bool any = clause.kind == vm::CatchKind::catch_all || clause.kind == vm::CatchKind::catch_all_ref;
+    const bool want_ref = clause.kind == vm::CatchKind::catch_ref || clause.kind == vm::CatchKind::catch_all_ref;
+    BasicBlock* next = nullptr;
+    if (!any) {
+      // The tag of the exception, whose address names it in all modules.
+      llvm::Value* cell = b_.CreateIntToPtr(load_field(b_.getInt64Ty(), cx_, offsetof(vm::Vcpu, exception)), b_.getPtrTy());
+      llvm::Value* tag = load_field(b_.getPtrTy(), cell, offsetof(vm::ExnCell, tag));
+      llvm::Value* tags = load_fixed_ptr(inst_, offsetof(vm::Instance, tags));
+      llvm::Value* wanted = load_fixed_ptr(tags, 8 * size_t{clause.tag});
+      BasicBlock* match = new_block("match");
+      next = new_block("next");
+      b_.CreateCondBr(b_.CreateICmpEQ(tag, wanted), match, next);
+      b_.SetInsertPoint(match);
+    }
+    llvm::Value* exn = helper(Helper::take_exception, b_.getInt64Ty(), {i64(want_ref)});
+    llvm::SmallVector<llvm::Value*, 4> values;
+    if (!any) {
+      uint32_t slot = 0;
+      for (ValType t : image_.type_def(image_.tags[clause.tag].type).func.params) {
+        values.push_back(load_slot(offset(area(), 8 * size_t{slot}), t));
+        slot += t.slots();
+      }
+    }
+    if (want_ref) values.push_back(exn);
+    branch_to(d.control(clause.depth + 1), values);
+    if (any) {
+      takes_all = true;
+      break;
+    }
+    b_.SetInsertPoint(next);
+  }
+  if (!takes_all) {
+    if (c.outer_try != 0) {
+      b_.CreateBr(tries_[c.outer_try].dispatch);
+    } else {
+      final_helper(Helper::resume_throw, {}, false);
+    }
+  }
+  inner_ = self;
+  b_.SetInsertPoint(body);
+}
+
+BasicBlock* Lowering::landing_pad() {
+  if (inner_ == 0) return nullptr;
+  Try& t = tries_[inner_];
+  if (t.pad == nullptr) {
+    t.pad = new_block("pad");
+    Builder pad(t.pad);
+    pad.SetCurrentDebugLocation(b_.getCurrentDebugLocation());
+    llvm::LandingPadInst* landing =
+        pad.CreateLandingPad(llvm::StructType::get(b_.getPtrTy(), b_.getInt32Ty()), 1);
+    landing->addClause(llvm::ConstantPointerNull::get(b_.getPtrTy()));  // everything
+    pad.CreateBr(t.dispatch);
+  }
+  return t.pad;
+}
+
+void Lowering::throw_(D& d, uint32_t tag, const V* args) {
+  at(d);
+  uint32_t slot = 0;
+  for (ValType t : image_.type_def(image_.tags[tag].type).func.params) {
+    store_slot(offset(area(), 8 * size_t{slot}), args++->v, t);
+    slot += t.slots();
+  }
+  final_helper(Helper::throw_, {inst_, i32(tag)}, true);
+}
+
+void Lowering::throw_ref(D& d, const V& exn) {
+  at(d);
+  final_helper(Helper::throw_ref, {exn.v}, true);
+}
+
+// The older form stays in the interpreter and the baseline tier.
+void Lowering::try_(D& d, C&) { unsupported(d, "try"); }
+void Lowering::catch_(D& d, C&, uint32_t, V*) { unsupported(d, "catch"); }
+void Lowering::catch_all(D& d, C&) { unsupported(d, "catch_all"); }
+void Lowering::delegate(D& d, C&, uint32_t, V*) { unsupported(d, "delegate"); }
+void Lowering::rethrow(D& d, uint32_t) { unsupported(d, "rethrow"); }
+
+}  // namespace vmrun::jit::opt

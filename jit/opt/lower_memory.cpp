@@ -1,0 +1,197 @@
+// Lowering: linear memories, globals, tables and references.
+#include "jit/opt/lower.h"
+#include "vm/memory.h"
+
+namespace vmrun::jit::opt {
+
+using vm::ValType;
+
+// ---- addresses ------------------------------------------------------------------------------------------------------
+
+llvm::Value* Lowering::memory(uint32_t index) {
+  llvm::Value* memories = load_fixed_ptr(inst_, offsetof(vm::Instance, memories));
+  return load_fixed_ptr(memories, 8 * uint64_t{index});
+}
+
+bool Lowering::is_volatile(uint32_t index) const {
+  const vm::MemoryType& type = image_.memories[index];
+  return type.shared || vm::memory_is_guarded(type, !image_.guarded_memories);
+}
+
+llvm::Value* Lowering::address(const vm::MemArg& arg, llvm::Value* index, unsigned bytes) {
+  const vm::MemoryType& type = image_.memories[arg.memory];
+  llvm::Value* base = mem_;
+  if (arg.memory != 0) base = load_fixed_ptr(memory(arg.memory), offsetof(vm::MemoryInst, base));
+  llvm::Value* wide = b_.CreateZExt(index, b_.getInt64Ty());
+  if (vm::memory_is_guarded(type, !image_.guarded_memories)) {
+    // index + offset + bytes stays below 8 GiB and the guard, all of which is reserved.
+    llvm::Value* sum = arg.offset == 0 ? wide : b_.CreateNUWAdd(wide, i64(arg.offset));
+    return b_.CreateGEP(b_.getInt8Ty(), base, sum);
+  }
+  llvm::LoadInst* size = b_.CreateLoad(b_.getInt64Ty(), offset(memory(arg.memory), offsetof(vm::MemoryInst, bytes)));
+  if (type.shared) {
+    size->setAtomic(llvm::AtomicOrdering::Acquire);
+    size->setAlignment(llvm::Align(8));
+  }
+  llvm::Value* end;
+  if (type.limits.is64) {
+    llvm::Value* last = i64(arg.offset + bytes);
+    if (arg.offset + bytes < arg.offset) {  // ends beyond every memory
+      trap_if(b_.getTrue(), vm::TrapCode::MemoryOutOfBounds);
+      return base;
+    }
+    llvm::Value* sum = b_.CreateBinaryIntrinsic(llvm::Intrinsic::uadd_with_overflow, wide, last);
+    end = b_.CreateExtractValue(sum, 0);
+    llvm::Value* beyond = b_.CreateOr(b_.CreateExtractValue(sum, 1), b_.CreateICmpUGT(end, size));
+    trap_if(beyond, vm::TrapCode::MemoryOutOfBounds);
+  } else {
+    end = b_.CreateNUWAdd(wide, i64(arg.offset + bytes));
+    trap_if(b_.CreateICmpUGT(end, size), vm::TrapCode::MemoryOutOfBounds);
+  }
+  return b_.CreateGEP(b_.getInt8Ty(), base, b_.CreateAdd(wide, i64(arg.offset)));
+}
+
+llvm::Value* Lowering::load(const vm::MemArg& arg, llvm::Value* index, llvm::Type* type) {
+  llvm::Value* from = address(arg, index, type->getPrimitiveSizeInBits() / 8);
+  return b_.CreateAlignedLoad(type, from, llvm::Align(1), is_volatile(arg.memory));
+}
+
+void Lowering::store(const vm::MemArg& arg, llvm::Value* index, llvm::Value* value) {
+  llvm::Value* to = address(arg, index, value->getType()->getPrimitiveSizeInBits() / 8);
+  b_.CreateAlignedStore(value, to, llvm::Align(1), is_volatile(arg.memory));
+}
+
+// ---- instructions ---------------------------------------------------------------------------------------------------
+
+bool Lowering::memory_op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results) {
+  llvm::Type* const i32_type = b_.getInt32Ty();
+  llvm::Type* const i64_type = b_.getInt64Ty();
+  auto extended = [&](unsigned bits, llvm::Type* to, bool is_signed) {
+    llvm::Value* v = load(imm.mem, args[0].v, b_.getIntNTy(bits));
+    results[0].v = is_signed ? b_.CreateSExt(v, to) : b_.CreateZExt(v, to);
+  };
+  auto wide = [&](unsigned i) { return b_.CreateZExt(args[i].v, i64_type); };
+  auto narrow = [&](unsigned bits) { store(imm.mem, args[0].v, b_.CreateTrunc(args[1].v, b_.getIntNTy(bits))); };
+  switch (op) {
+    case Op::i32_load: results[0].v = load(imm.mem, args[0].v, i32_type); return true;
+    case Op::i64_load: results[0].v = load(imm.mem, args[0].v, i64_type); return true;
+    case Op::f32_load: results[0].v = load(imm.mem, args[0].v, b_.getFloatTy()); return true;
+    case Op::f64_load: results[0].v = load(imm.mem, args[0].v, b_.getDoubleTy()); return true;
+    case Op::i32_load8_s: extended(8, i32_type, true); return true;
+    case Op::i32_load8_u: extended(8, i32_type, false); return true;
+    case Op::i32_load16_s: extended(16, i32_type, true); return true;
+    case Op::i32_load16_u: extended(16, i32_type, false); return true;
+    case Op::i64_load8_s: extended(8, i64_type, true); return true;
+    case Op::i64_load8_u: extended(8, i64_type, false); return true;
+    case Op::i64_load16_s: extended(16, i64_type, true); return true;
+    case Op::i64_load16_u: extended(16, i64_type, false); return true;
+    case Op::i64_load32_s: extended(32, i64_type, true); return true;
+    case Op::i64_load32_u: extended(32, i64_type, false); return true;
+    case Op::i32_store:
+    case Op::i64_store:
+    case Op::f32_store:
+    case Op::f64_store: store(imm.mem, args[0].v, args[1].v); return true;
+    case Op::i32_store8:
+    case Op::i64_store8: narrow(8); return true;
+    case Op::i32_store16:
+    case Op::i64_store16: narrow(16); return true;
+    case Op::i64_store32: narrow(32); return true;
+    case Op::memory_size: {
+      llvm::LoadInst* bytes =
+          b_.CreateLoad(i64_type, offset(memory(imm.mem.memory), offsetof(vm::MemoryInst, bytes)));
+      bytes->setAtomic(llvm::AtomicOrdering::Acquire);
+      bytes->setAlignment(llvm::Align(8));
+      llvm::Value* pages = b_.CreateLShr(bytes, i64(image_.memories[imm.mem.memory].page_log2));
+      results[0].v = b_.CreateTrunc(pages, type(d.memory_address(imm.mem.memory)));
+      return true;
+    }
+    case Op::memory_grow: {
+      llvm::Value* pages = b_.CreateZExt(args[0].v, i64_type);
+      llvm::Value* old = helper(Helper::memory_grow, i64_type, {inst_, i32(imm.mem.memory), pages});
+      results[0].v = b_.CreateTrunc(old, type(d.memory_address(imm.mem.memory)));
+      return true;
+    }
+    case Op::memory_copy:
+      helper(Helper::memory_copy, b_.getVoidTy(),
+             {inst_, i64(imm.mem.memory | uint64_t{imm.index2} << 32), wide(0), wide(1), wide(2)});
+      return true;
+    case Op::memory_fill:
+      helper(Helper::memory_fill, b_.getVoidTy(), {inst_, i32(imm.mem.memory), wide(0), args[1].v, wide(2)});
+      return true;
+    case Op::memory_init:
+      helper(Helper::memory_init, b_.getVoidTy(),
+             {inst_, i64(imm.mem.memory | uint64_t{imm.index} << 32), wide(0), wide(1), wide(2)});
+      return true;
+    case Op::data_drop: helper(Helper::data_drop, b_.getVoidTy(), {inst_, i32(imm.index)}); return true;
+    default: return false;
+  }
+}
+
+bool Lowering::reference_op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results) {
+  llvm::Type* const i64_type = b_.getInt64Ty();
+  auto table = [&](uint32_t index) {
+    return load_fixed_ptr(load_fixed_ptr(inst_, offsetof(vm::Instance, tables)), 8 * uint64_t{index});
+  };
+  auto table_element = [&](uint32_t index, llvm::Value* at) {
+    llvm::Value* t = table(index);
+    llvm::Value* wide = b_.CreateZExt(at, i64_type);
+    trap_if(b_.CreateICmpUGE(wide, load_field(i64_type, t, offsetof(vm::TableInst, size))),
+            vm::TrapCode::TableOutOfBounds);
+    return element(load_field(b_.getPtrTy(), t, offsetof(vm::TableInst, elems)), wide, 8);
+  };
+  auto wide = [&](unsigned i) { return b_.CreateZExt(args[i].v, i64_type); };
+  auto global = [&](uint32_t index) -> llvm::Value* {
+    if (index >= image_.imported_globals) {
+      llvm::Value* own = load_fixed_ptr(inst_, offsetof(vm::Instance, own_globals));
+      return offset(own, uint64_t{index - image_.imported_globals} * sizeof(vm::GlobalInst));
+    }
+    llvm::Value* globals = load_fixed_ptr(inst_, offsetof(vm::Instance, globals));
+    return load_fixed_ptr(globals, 8 * uint64_t{index});
+  };
+  switch (op) {
+    case Op::global_get: results[0].v = load_slot(global(imm.index), image_.globals[imm.index].type.type); return true;
+    case Op::global_set: store_slot(global(imm.index), args[0].v, image_.globals[imm.index].type.type); return true;
+    case Op::table_get: results[0].v = b_.CreateLoad(i64_type, table_element(imm.index, args[0].v)); return true;
+    case Op::table_set: b_.CreateStore(args[1].v, table_element(imm.index, args[0].v)); return true;
+    case Op::table_size:
+      results[0].v = b_.CreateTrunc(load_field(i64_type, table(imm.index), offsetof(vm::TableInst, size)),
+                                    type(d.table_address(imm.index)));
+      return true;
+    case Op::table_grow: {
+      llvm::Value* old = helper(Helper::table_grow, i64_type, {inst_, i32(imm.index), args[0].v, wide(1)});
+      results[0].v = b_.CreateTrunc(old, type(d.table_address(imm.index)));
+      return true;
+    }
+    case Op::table_fill:
+      helper(Helper::table_fill, b_.getVoidTy(), {inst_, i32(imm.index), wide(0), args[1].v, wide(2)});
+      return true;
+    case Op::table_copy:
+      helper(Helper::table_copy, b_.getVoidTy(),
+             {inst_, i64(imm.index | uint64_t{imm.index2} << 32), wide(0), wide(1), wide(2)});
+      return true;
+    case Op::table_init:
+      helper(Helper::table_init, b_.getVoidTy(),
+             {inst_, i64(imm.index2 | uint64_t{imm.index} << 32), wide(0), wide(1), wide(2)});
+      return true;
+    case Op::elem_drop: helper(Helper::elem_drop, b_.getVoidTy(), {inst_, i32(imm.index)}); return true;
+    case Op::ref_null: results[0].v = i64(0); return true;
+    case Op::ref_is_null:
+      results[0].v = b_.CreateZExt(b_.CreateICmpEQ(args[0].v, i64(0)), b_.getInt32Ty());
+      return true;
+    case Op::ref_eq: results[0].v = b_.CreateZExt(b_.CreateICmpEQ(args[0].v, args[1].v), b_.getInt32Ty()); return true;
+    case Op::ref_func: {
+      llvm::Value* funcs = load_fixed_ptr(inst_, offsetof(vm::Instance, funcs));
+      results[0].v = load_field(i64_type, funcs, 8 * uint64_t{imm.index}, true);
+      return true;
+    }
+    case Op::ref_as_non_null:
+      trap_if(b_.CreateICmpEQ(args[0].v, i64(0)), vm::TrapCode::NullReference);
+      results[0].v = args[0].v;
+      return true;
+    case Op::any_convert_extern:
+    case Op::extern_convert_any: results[0].v = args[0].v; return true;
+    default: return false;
+  }
+}
+
+}  // namespace vmrun::jit::opt

@@ -1,0 +1,54 @@
+// Between the process and the optimising tier's library. The library holds LLVM and copies of nothing that has state:
+// code memory is the process's, reached through PluginHost. Both sides are built from the same tree; the version says so.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "jit/code.h"
+#include "jit/compiler.h"
+#include "vm/instance.h"
+#include "vm/opcode.h"
+
+namespace vmrun::jit {
+
+/// Changes whenever the two sides would understand a structure differently.
+inline constexpr uint64_t kPluginVersion = [] {
+  uint64_t version = 1;
+  for (uint64_t part :
+       {sizeof(vm::Vcpu), sizeof(vm::Instance), sizeof(vm::FuncCode), sizeof(vm::FuncRecord), sizeof(vm::Module),
+        sizeof(vm::FuncDecl), sizeof(vm::TypeDef), sizeof(vm::MemoryInst), sizeof(vm::TableInst), sizeof(CodeObject),
+        sizeof(CompileRequest), sizeof(CompileResult), offsetof(vm::Vcpu, helpers), offsetof(vm::Vcpu, exception),
+        vm::kOpCount}) {
+    version = (version ^ part) * 0x100000001b3;
+  }
+  return version;
+}();
+
+/// What the library uses of the process.
+struct PluginHost {
+  uint64_t version = kPluginVersion;
+  CodeSpace::Block (*allocate)(size_t size) = nullptr;
+  void (*free)(const CodeSpace::Block& block) = nullptr;
+  const CodeObject* (*publish)(std::unique_ptr<CodeObject> object, const CodeSpace::Block& block) = nullptr;
+};
+
+/// What the library gives. It stays loaded for as long as the process lives.
+struct Plugin {
+  uint64_t version = kPluginVersion;
+  Compiler* compiler = nullptr;
+  std::string (*disassemble)(const std::byte* code, size_t size, uint64_t address) = nullptr;
+  /// The unit's optimised IR as text, or why there is none; for tests and for people.
+  std::string (*print_ir)(const CompileRequest& request) = nullptr;
+};
+
+/// The library's one exported function, by this name. Null when the versions differ.
+using PluginEntry = const Plugin* (*)(const PluginHost* host);
+inline constexpr const char* kPluginEntry = "vmrun_opt_plugin";
+
+/// Loads the library at the first call, on the calling thread; null, with the reason in `*why`, when that fails.
+const Plugin* load_plugin(std::string* why);
+
+}  // namespace vmrun::jit
