@@ -11,7 +11,7 @@
 #endif
 #include "vm/loops.h"
 #include "vm/memory.h"
-#include "vm/native_stack.h"
+#include "vm/stop.h"
 #include "vm/store.h"
 #include "vm/table.h"
 #include "vm/wait.h"
@@ -40,7 +40,7 @@ TrapCode stack_poll(Vcpu* cx) {
   std::byte* limit = native.exchange(cx->native_end, std::memory_order_seq_cst);
   if (limit == cx->native_end) return TrapCode::StackOverflow;  // nobody asked for a poll
   stack.store(cx->stack_end, std::memory_order_seq_cst);
-  if (cx->interrupt.exchange(false, std::memory_order_acq_rel)) return TrapCode::Interrupted;
+  if (TrapCode code = vm::poll(*cx); code != TrapCode::None) return code;
   const bool room = static_cast<std::byte*>(cx->activation->sp) >= cx->native_end;
   return room ? TrapCode::None : TrapCode::StackOverflow;
 }

@@ -101,7 +101,19 @@ __attribute__((no_sanitize("address", "memory", "thread"))) void ExnHeap::scan(c
   }
 }
 
+/// From the caller's frame to the oldest activation: all of them lie on one native stack.
+__attribute__((noinline)) void ExnHeap::scan_native_stack() {
+  const Activation* oldest = nullptr;
+  bool machine = false;
+  for (const Activation* a = store_.vcpu_.activation; a != nullptr; a = a->previous) {
+    machine |= a->kind == Activation::Kind::machine;
+    oldest = a;
+  }
+  if (machine) scan(static_cast<const Slot*>(__builtin_frame_address(0)), reinterpret_cast<const Slot*>(oldest + 1));
+}
+
 void ExnHeap::collect(const std::byte* stack_top, std::span<const Slot> more_roots) {
+  __builtin_unwind_init();  // what machine code has in registers that calls preserve is in this frame now
   std::sort(cells_.begin(), cells_.end());
   const auto holds_exn = [](ValType type) {
     if (!type.is_ref() || type.heap().is_concrete()) return false;
@@ -110,6 +122,7 @@ void ExnHeap::collect(const std::byte* stack_top, std::span<const Slot> more_roo
 
   scan(reinterpret_cast<const Slot*>(store_.vcpu_.stack_base), reinterpret_cast<const Slot*>(stack_top));
   scan(more_roots.data(), more_roots.data() + more_roots.size());
+  scan_native_stack();
   mark(store_.vcpu_.exception.bits);
   for (const auto& [cell, count] : pins_) mark(reinterpret_cast<uint64_t>(cell));
   for (const auto& table : store_.tables_) {

@@ -1,6 +1,6 @@
 // Exception cells: what exnrefs point to. A cell that no exnref ever named is freed at its catch. The others are
 // garbage collected: when their number passes a threshold (which doubles with the survivors), a throw marks from the
-// roots - the VM stack scanned conservatively, tables and globals of exception type, the exception in flight, what the
+// roots - the VM stack and, where there is machine code on it, the native stack, scanned conservatively, tables and globals of exception type, the exception in flight, what the
 // host pinned, and the payloads of marked cells - and frees the rest. Nothing else ever frees one. Used by the store's
 // thread only.
 #pragma once
@@ -26,8 +26,7 @@ class ExnHeap {
   ExnHeap& operator=(const ExnHeap&) = delete;
 
   /// A new cell with a copy of `slots` payload slots. May collect; `stack_top` is the end of the VM stack in use (the
-  /// end of the throwing frame). References that are only in machine registers or native frames are not seen: they must
-  /// be in the VM stack, or pinned.
+  /// end of the throwing frame). References that the host keeps on its own stack are not seen: they must be pinned.
   ExnCell* make(TagInst* tag, const Slot* payload, uint32_t slots, const std::byte* stack_top);
 
   /// Frees a cell that was caught without its exnref becoming visible (`!cell->escaped`).
@@ -47,6 +46,7 @@ class ExnHeap {
   };
   void mark(uint64_t bits);
   void scan(const Slot* begin, const Slot* end);
+  void scan_native_stack();
   ExnCell* allocate(uint32_t slots);
 
   Store& store_;
