@@ -1,13 +1,13 @@
 // Asking a running guest to stop at its next opportunity: to end (Vcpu::interrupt) or to do something for others first
 // (Vcpu::requests).
 //
-// Who asks sets the flag, then makes all guest code that polls do so (the limits of both stacks), then sends the thread a
-// signal, whose handler (jit/preempt.h) stops machine code, which does not poll, and cuts the interpreter's slice short.
-// The guest serves requests in poll(), where its position is recorded and its registers are safe.
+// Who asks sets the flag, then makes all guest code that polls do so (the limits of both stacks), then sends the thread
+// a signal, whose handler (jit/preempt.h) stops machine code, which does not poll, and cuts the interpreter's slice
+// short. The guest serves requests in poll(), where its position is recorded and its registers are safe.
 //
-// Threads. Asking: any thread, and signal handlers; the vCPU must live. What a guest's thread does unfenced is ordered by
-// membarrier(2) on the asking side, between the flag and the rest: a guest that stores its limits or Vcpu::thread and
-// then looks at the flags either sees the flag, or what it stored is seen (and the limits overwritten) by who asks.
+// Threads. Asking: any thread, and signal handlers; the vCPU must live. What a guest's thread does unfenced is ordered
+// by membarrier(2) on the asking side, between the flag and the rest: a guest that stores its limits or Vcpu::thread
+// and then looks at the flags either sees the flag, or what it stored is seen (and the limits overwritten) by who asks.
 #pragma once
 
 #include <atomic>

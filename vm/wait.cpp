@@ -92,7 +92,7 @@ TrapCode wait(Vcpu& vcpu, MemoryInst& memory, uint64_t address, T expected, int6
     return TrapCode::None;
   }
   bucket.remove(waiter);
-  if (vcpu.interrupt.load(std::memory_order_relaxed)) return TrapCode::Interrupted;
+  if (vcpu.interrupt.exchange(false, std::memory_order_acq_rel)) return TrapCode::Interrupted;
   *result = WaitResult::TimedOut;
   return TrapCode::None;
 }
