@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <vector>
+
+#include "interp/bridge.h"
 
 namespace vmrun::interp {
 namespace {
@@ -46,17 +49,43 @@ size_t map_size(const std::vector<SourceMark>& marks) {
 
 }  // namespace
 
-std::byte* CodeStore::allocate(size_t size) {
-  if (chunks_.empty() || chunks_.back().size - chunks_.back().used < size) {
-    size_t wanted = chunks_.empty() ? kFirstChunk : std::min(chunks_.back().size * 2, kLargestChunk);
-    wanted = std::max(wanted, size);
-    std::unique_ptr<std::byte[]> bytes(new (std::nothrow) std::byte[wanted]);
-    if (bytes == nullptr) return nullptr;
-    chunks_.push_back({std::move(bytes), wanted, 0, {}});
+struct CodeStore::Chunk {
+  Chunk* next;
+  std::byte* bytes;
+  size_t size, used;
+  std::atomic<uint32_t> count{0};  // translations
+
+  bool contains(const void* p) const { return p >= bytes && p < bytes + size; }
+  /// The place of number `i`, in address order.
+  const Translation*& entry(uint32_t i) const {
+    return reinterpret_cast<const Translation**>(bytes + size)[-1 - static_cast<ptrdiff_t>(i)];
   }
-  Chunk& chunk = chunks_.back();
-  std::byte* at = chunk.bytes.get() + chunk.used;
-  chunk.used += size;
+  size_t room() const { return size - used - sizeof(Translation*) * count.load(std::memory_order_relaxed); }
+};
+
+CodeStore::~CodeStore() {
+  for (Chunk* chunk = chunks_.load(std::memory_order_relaxed); chunk != nullptr;) {
+    Chunk* next = chunk->next;
+    delete[] chunk->bytes;
+    delete chunk;
+    chunk = next;
+  }
+}
+
+/// Room for a translation of `size` bytes and its place in the index.
+std::byte* CodeStore::allocate(size_t size) {
+  Chunk* chunk = chunks_.load(std::memory_order_relaxed);
+  const size_t needed = size + sizeof(Translation*);
+  if (chunk == nullptr || chunk->room() < needed) {
+    size_t wanted = chunk == nullptr ? kFirstChunk : std::min(chunk->size * 2, kLargestChunk);
+    wanted = aligned(std::max(wanted, needed));
+    auto* bytes = new (std::nothrow) std::byte[wanted];
+    if (bytes == nullptr) return nullptr;
+    chunk = new Chunk{chunk, bytes, wanted, 0, {}};
+    chunks_.store(chunk, std::memory_order_release);
+  }
+  std::byte* at = chunk->bytes + chunk->used;
+  chunk->used += size;
   return at;
 }
 
@@ -100,24 +129,31 @@ CodeStore::Published CodeStore::publish(vm::FuncCode& code, const Draft& draft, 
     bytes += put_leb(bytes, zigzag(static_cast<int32_t>(mark.offset - last.offset)));
     last = mark;
   }
-  chunks_.back().translations.push_back(translation);
+  Chunk& chunk = *chunks_.load(std::memory_order_relaxed);
+  const uint32_t number = chunk.count.load(std::memory_order_relaxed);
+  chunk.entry(number) = translation;
+  chunk.count.store(number + 1, std::memory_order_release);
   code.interp.store(translation, std::memory_order_release);
-  code.entry.store(code_cells, std::memory_order_release);
+  const void* entry = code.entry.load(std::memory_order_relaxed);
+  while (entry != bridge_cell(code) &&
+         !code.entry.compare_exchange_weak(entry, code_cells, std::memory_order_release)) {
+  }
   return {translation, true};
 }
 
-const Translation* CodeStore::find(const Cell* pc) {
-  auto* address = reinterpret_cast<const std::byte*>(pc);
-  std::lock_guard lock(mutex_);
-  for (const Chunk& chunk : chunks_) {
-    if (address < chunk.bytes.get() || address >= chunk.bytes.get() + chunk.used) continue;
-    auto after = std::upper_bound(chunk.translations.begin(), chunk.translations.end(), pc,
-                                  [](const Cell* p, const Translation* t) { return p < t->cells; });
-    if (after == chunk.translations.begin()) return nullptr;
-    const Translation* found = *--after;
-    return found->contains(pc) ? found : nullptr;
+const Translation* CodeStore::find(const Cell* pc) const {
+  const Chunk* chunk = chunks_.load(std::memory_order_acquire);
+  while (chunk != nullptr && !chunk->contains(pc)) chunk = chunk->next;
+  if (chunk == nullptr) return nullptr;
+  // The last one that begins at or before pc.
+  uint32_t low = 0, high = chunk->count.load(std::memory_order_acquire);
+  while (low < high) {
+    const uint32_t middle = low + (high - low) / 2;
+    (chunk->entry(middle)->cells <= pc ? low = middle + 1 : high = middle);
   }
-  return nullptr;
+  if (low == 0) return nullptr;
+  const Translation* found = chunk->entry(low - 1);
+  return found->contains(pc) ? found : nullptr;
 }
 
 uint32_t source_offset(const Translation& translation, uint32_t cell) {

@@ -69,8 +69,13 @@ VMRUN_COLD_HANDLER poll_loop(VMRUN_PARAMS) {
       VMRUN_TAIL(trap_pending);
     }
   }
-  pc = slice_ended(*cx, inst, pc);
-  VMRUN_DISPATCH(pc);
+  SliceEnd next = slice_ended(*cx, inst, pc);
+  if (next.machine != nullptr) {
+    // No register is live at a header of quick code.
+    r2 = reinterpret_cast<uint64_t>(next.code);
+    r3 = reinterpret_cast<uint64_t>(next.machine);
+  }
+  VMRUN_DISPATCH(next.pc);
 }
 
 VMRUN_COLD_HANDLER poll_call(VMRUN_PARAMS) {

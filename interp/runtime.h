@@ -42,8 +42,14 @@ const Cell* out_of_memory_cell();
 /// Puts careful code behind `code`'s entry, if there is to be any.
 void promote_entered(vm::FuncCode* code);
 
-/// A slice ended at `target` of a back-edge. Returns where to go on.
-const Cell* slice_ended(vm::Vcpu& cx, const vm::Instance* inst, const Cell* target);
+/// A slice ended at `target` of a back-edge. Where to go on: at `pc`; with `machine`, that is the cell that goes on in that
+/// machine code of `code`'s loop.
+struct SliceEnd {
+  const Cell* pc;
+  vm::FuncCode* code = nullptr;
+  const void* machine = nullptr;
+};
+SliceEnd slice_ended(vm::Vcpu& cx, const vm::Instance* inst, const Cell* target);
 /// Serves what was asked of the guest that stands at `pc`, which may be long. None: goes on.
 vm::TrapCode poll_here(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance* inst);
 /// A call at `pc` found no room or was asked to poll. None: try again.

@@ -176,10 +176,6 @@ vm::LoopCode* machine_loop(vm::TierHooks* tiers, FuncCode& code, uint32_t offset
 SliceEnd slice_ended(vm::Vcpu& cx, const vm::Instance* inst, const Cell* target) {
   const Module& module = *inst->module;
   cx.budget = module.tiers != nullptr && module.tiers->slice != 0 ? module.tiers->slice : kBudgetSlice;
-  if (cx.interrupt.load(std::memory_order_relaxed) && cx.interrupt.exchange(false, std::memory_order_acq_rel)) {
-    cx.trap = vm::TrapCode::Interrupted;
-    return {};
-  }
   const Translation* running = code_store(module).find(target);
   if (running == nullptr || running->effort == Effort::careful) return {target};
   FuncCode& code = *running->code;

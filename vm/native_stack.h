@@ -1,8 +1,8 @@
 // Where the native stack ends, and the limits of both stacks as they change hands.
 //
-// One limit covers a vCPU's VM stack and its native stack: what is left on one is all that is left on the other. So each
-// crossing between the kinds of frames works out the limit of the side it enters; the record of the crossing keeps both
-// limits as they were.
+// One limit covers a vCPU's VM stack and its native stack: what is left on one is all that is left on the other. So
+// each crossing between the kinds of frames works out the limit of the side it enters; the record of the crossing keeps
+// both limits as they were.
 #pragma once
 
 #include <algorithm>

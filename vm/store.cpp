@@ -8,6 +8,7 @@
 #include <string>
 
 #include "vm/assert.h"
+#include "vm/machine_entry.h"
 
 namespace vmrun::vm {
 namespace {
@@ -60,6 +61,7 @@ Instance* carve(Carver& carver, const Module& module) {
 Store::Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry, const Limits& limits)
     : pool_(std::move(pool)), registry_(std::move(registry)), limits_(limits), exns_(*this) {
   vcpu_.store = this;
+  vcpu_.helpers = machine_helpers.load(std::memory_order_acquire);
   Result<std::byte*> stack = pool_->acquire_stack(limits_.stack_bytes);
   if (!stack) {
     stack_error_ = std::move(stack).error();
@@ -175,6 +177,7 @@ FuncRecord* Store::new_host_func(TypeId type, HostFn fn, std::shared_ptr<void> e
   record->host_env = env.get();
   record->code = host_codes_.emplace_back(std::make_unique<FuncCode>()).get();
   record->code->host = record.get();
+  record->code->machine.store(lazy_machine_entry(), std::memory_order_relaxed);
   if (env.use_count() != 0) host_envs_.push_back(std::move(env));
   funcs_.push_back(std::move(record));
   return funcs_.back().get();

@@ -1,0 +1,56 @@
+// The cache of trampolines and what lazy entries resolve to: see trampoline.h.
+#include "jit/trampoline.h"
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "jit/helpers.h"
+#include "jit/trampoline_maker.h"
+#include "vm/assert.h"
+#include "vm/machine_entry.h"
+#include "vm/store.h"
+
+namespace vmrun::jit {
+namespace {
+
+struct Cache {
+  std::mutex lock;
+  std::unordered_map<std::string, std::unique_ptr<const Trampolines>> by_key;
+};
+Cache& cache() {
+  static auto* instance = new Cache;  // guests may run while the process ends
+  return *instance;
+}
+
+const void* resolve(vm::FuncCode* code, vm::Vcpu* cx) {
+  const vm::FuncType& type = code->host != nullptr ? cx->store->registry()->get(code->host->type).func
+                                                   : code->module->func_type(code->func_index);
+  const Trampolines* made = trampolines(type);
+  VMRUN_ASSERT(made != nullptr, "no code memory for trampolines, but machine code runs");
+  const void* entry = code->host != nullptr ? made->to_host : made->from_machine;
+  const void* expected = vm::lazy_machine_entry();
+  return code->machine.compare_exchange_strong(expected, entry, std::memory_order_acq_rel) ? entry : expected;
+}
+
+}  // namespace
+
+const Trampolines* trampolines(const vm::FuncType& type) {
+  std::string key = Shape::key(type);
+  Cache& c = cache();
+  std::lock_guard hold(c.lock);
+  std::unique_ptr<const Trampolines>& slot = c.by_key[std::move(key)];
+  if (slot == nullptr) slot = make_trampolines(Shape(type));
+  return slot.get();
+}
+
+void initialize() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    vm::set_machine_resolver(resolve);
+    vm::machine_helpers.store(helper_table(), std::memory_order_release);
+  });
+}
+
+}  // namespace vmrun::jit
