@@ -1,0 +1,262 @@
+// Tasks from spawn to end, the global queue, and the stores of cells and fibers.
+#include "sched/core.h"
+
+#include <algorithm>
+
+#include "sched/check.h"
+#include "sched/worker.h"
+
+namespace vmrun::sched {
+
+Core::Core(const Config& given) : config(given), stacks(given.stack_size) {
+  if (config.workers == 0) {
+    config.workers = std::max(1u, std::thread::hardware_concurrency());
+  }
+  config.max_threads = std::max(config.max_threads, config.workers);
+  for (unsigned i = 0; i < config.workers; ++i) {
+    processors.push_back(std::make_unique<Processor>(config.local_queue));
+    idle_processors_.push_back(processors.back().get());
+  }
+  std::reverse(idle_processors_.begin(), idle_processors_.end());
+  idle_count_.store(config.workers, std::memory_order_relaxed);
+  monitor_ = std::thread([this] { monitor_main(); });
+}
+
+Core::~Core() = default;
+
+TaskCell* Core::take_cells(size_t n) {
+  std::lock_guard lock(cells_lock_);
+  TaskCell* list = nullptr;
+  for (size_t i = 0; i < n; ++i) {
+    if (free_cells_ == nullptr) {
+      constexpr size_t chunk = 64;
+      cell_chunks_.push_back(std::make_unique<TaskCell[]>(chunk));
+      for (size_t k = 0; k < chunk; ++k) {
+        TaskCell* cell = &cell_chunks_.back()[k];
+        cell->core = this;
+        cell->next = free_cells_;
+        free_cells_ = cell;
+      }
+    }
+    TaskCell* cell = free_cells_;
+    free_cells_ = cell->next;
+    cell->next = list;
+    list = cell;
+  }
+  return list;
+}
+
+void Core::free_cell(TaskCell* cell) noexcept {
+  Worker* w = current_worker();
+  if (w != nullptr && &w->core() == this) {
+    w->free_cell(cell);
+    return;
+  }
+  std::lock_guard lock(cells_lock_);
+  cell->next = free_cells_;
+  free_cells_ = cell;
+}
+
+TaskCell* Core::prepare(const SpawnOptions& options) {
+  SCHED_ASSERT(!stopping.load(std::memory_order_relaxed), "spawn after the scheduler has ended");
+  Worker* w = current_worker();
+  const bool inside = w != nullptr && &w->core() == this;
+  TaskCell* cell = inside ? w->take_cell() : take_cells(1);
+  cell->park.store(ParkState::Running, std::memory_order_relaxed);
+  cell->cancel.store(CancelReason::None, std::memory_order_relaxed);
+  cell->done.store(false, std::memory_order_relaxed);
+  cell->priority = options.priority;
+  cell->next = nullptr;
+  cell->worker.store(nullptr, std::memory_order_relaxed);
+  cell->ready_at = 0;
+  cell->hooks = options.hooks;
+  cell->user = options.user;
+  cell->id.store(inside ? w->take_id() : next_id.fetch_add(1, std::memory_order_relaxed), std::memory_order_relaxed);
+  return cell;
+}
+
+Task Core::launch(TaskCell* cell, const SpawnOptions& options) {
+  cell->refs.store(2, std::memory_order_relaxed);  // the task's own and the handle's
+  live.fetch_add(1, std::memory_order_relaxed);
+  bump(&ThreadCounters::spawns);
+  if (TokenState* token = options.token.state_) {
+    token->refs.fetch_add(1, std::memory_order_relaxed);
+    cell->token = token;
+    if (!token->link(cell)) {
+      cell->cancel.store(CancelReason::Requested, std::memory_order_relaxed);
+    }
+  }
+  if (options.deadline) {
+    cell->deadline.when = nanos(*options.deadline);
+    cell->deadline.task = cell;
+    cell->deadline.what = Timer::What::Deadline;
+    cell->deadline.fired.store(false, std::memory_order_relaxed);
+    if (timers.add(cell->deadline)) {
+      cover_timers();
+    }
+  }
+  make_ready(cell);
+  return Task(cell);
+}
+
+void Core::finish(TaskCell* task) {
+  if (TokenState* token = std::exchange(task->token, nullptr)) {
+    token->unlink(task);
+    token->drop_ref();
+  }
+  if (task->deadline.when != never) {
+    timers.remove(task->deadline);
+    task->deadline.when = never;
+  }
+  WaitList::Node* node;
+  {
+    std::lock_guard lock(task->join_lock);
+    task->done.store(true, std::memory_order_release);
+    node = task->joiners.pop_all();
+  }
+  while (node != nullptr) {
+    WaitList::Node* next = WaitList::next_of(node);
+    WaitList::signal(node);
+    node = next;
+  }
+  bump(&ThreadCounters::finished);
+  task->drop_ref();
+  if (live.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    std::lock_guard lock(done_lock_);
+    done_.notify_all();
+  }
+}
+
+void Core::wait_idle() {
+  Worker* w = current_worker();
+  SCHED_ASSERT(w == nullptr || &w->core() != this, "a task waits for all tasks to end");
+  std::unique_lock lock(done_lock_);
+  done_.wait(lock, [this] { return live.load(std::memory_order_acquire) == 0; });
+}
+
+void Core::stop() {
+  if (stopping.load(std::memory_order_relaxed)) {
+    return;
+  }
+  wait_idle();
+  {
+    std::lock_guard lock(idle_lock_);
+    stopping.store(true, std::memory_order_seq_cst);
+    while (!idle_workers_.empty()) {
+      wake_worker_locked(*idle_workers_.back(), nullptr, false);
+    }
+  }
+  poke_monitor();
+  monitor_.join();
+  for (auto& worker : workers_) {
+    worker->join();
+  }
+}
+
+void Core::make_ready(TaskCell* task) {
+  Worker* w = current_worker();
+  if (w != nullptr && &w->core() == this) {
+    w->make_ready(task, true);
+    return;
+  }
+  push_global(task);
+  maybe_wake();
+}
+
+void Core::push_global(TaskCell* task) {
+  task->next = nullptr;
+  push_global_list(task, task, task->priority, 1);
+}
+
+void Core::push_global_list(TaskCell* first, TaskCell* last, Priority priority, size_t n) {
+  std::lock_guard lock(global_lock_);
+  List& list = global_[static_cast<size_t>(priority)];
+  (list.first == nullptr ? list.first : list.last->next) = first;
+  list.last = last;
+  global_size_.store(global_size_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+}
+
+TaskCell* Core::take_global(Processor& p) {
+  std::lock_guard lock(global_lock_);
+  const size_t size = global_size_.load(std::memory_order_relaxed);
+  size_t n = std::min<size_t>(size / processors.size() + 1, p.queues[0].capacity() / 2);
+  n = std::min(n, size);
+  TaskCell* result = nullptr;
+  size_t taken = 0;
+  for (size_t i = 0; i < priority_count && taken < n; ++i) {
+    List& list = global_[i];
+    while (list.first != nullptr && taken < n) {
+      TaskCell* task = list.first;
+      TaskCell* next = task->next;
+      if (result == nullptr) {
+        result = task;
+      } else if (!p.queues[i].push(task)) {
+        break;
+      }
+      list.first = next;
+      ++taken;
+    }
+  }
+  global_size_.store(size - taken, std::memory_order_relaxed);
+  return result;
+}
+
+Fiber* Core::take_fiber() {
+  std::lock_guard lock(fibers_lock_);
+  Fiber* fiber = idle_fibers_;
+  if (fiber != nullptr) {
+    idle_fibers_ = fiber->next;
+    --idle_fiber_count_;
+  }
+  return fiber;
+}
+
+bool Core::keep_fiber(Fiber* fiber) {
+  std::lock_guard lock(fibers_lock_);
+  fiber->next = idle_fibers_;
+  idle_fibers_ = fiber;
+  ++idle_fiber_count_;
+  return true;
+}
+
+void Core::set_preempt(PreemptHook hook, void* context) {
+  preempt_context_ = context;
+  preempt_hook_.store(hook, std::memory_order_release);
+}
+
+void Core::request_preempt(TaskCell* task) {
+  Worker* w = task->worker.load(std::memory_order_acquire);
+  if (w == nullptr || w == current_worker() || w->current() != task) {
+    return;  // it does not run, or it is the caller
+  }
+  for (auto& p : processors) {
+    if (p->running.load(std::memory_order_relaxed) == task) {
+      p->preempt.store(true, std::memory_order_relaxed);
+    }
+  }
+  bump(&ThreadCounters::preempt_requests);
+  if (PreemptHook hook = preempt_hook_.load(std::memory_order_acquire)) {
+    hook(preempt_context_, w->pthread(), task->id.load(std::memory_order_relaxed));
+  }
+}
+
+void Core::bump(std::atomic<uint64_t> ThreadCounters::* which, uint64_t n) {
+  Worker* w = current_worker();
+  if (w != nullptr && &w->core() == this) {
+    count(w->counters.*which, n);
+  } else {
+    (external_.*which).fetch_add(n, std::memory_order_relaxed);
+  }
+}
+
+Counters Core::counters() {
+  Counters sum;
+  std::lock_guard lock(idle_lock_);
+  for (auto& worker : workers_) {
+    worker->counters.add_to(sum);
+  }
+  external_.add_to(sum);
+  return sum;
+}
+
+}  // namespace vmrun::sched

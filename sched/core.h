@@ -1,0 +1,150 @@
+// What the workers of one scheduler share: processors, the global queue, idle lists, timers, cells and fibers.
+//
+// Rules. Locks are OS mutexes, held for a few dozen instructions and never across a suspension; none is taken while
+// another is held, except that `idle_lock_` may be held while reading the timers' earliest (no lock).
+//
+// Sleeping and waking, after Go's scheduler:
+//   Whoever makes a task runnable first queues it, then looks (after a full fence): is a processor idle and nobody
+//   searching? Then it starts one worker as a searcher ("spinning"). A searcher that finds work, if it was the last
+//   one, starts the next in turn: workers wake one at a time. A worker that finds nothing gives its processor back,
+//   stops searching, and after a full fence looks through all queues once more: so either it sees the task or the other
+//   sees the idle processor. At most half as many search as are busy.
+//
+// Timers: at any time some thread sleeps until the earliest timer or is awake and will look: an idle worker (the
+// keeper) or, when none is idle, the monitor. Whoever adds an earlier one or ends the keeper's sleep sees to that
+// (cover()).
+//
+// Tried and dropped: one timer thread only (two thread wake-ups for each sleep); clock reads at every pick (20 ns).
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "sched/fiber.h"
+#include "sched/processor.h"
+#include "sched/stack.h"
+#include "sched/task.h"
+#include "sched/timer.h"
+
+namespace vmrun::sched {
+
+class Worker;
+
+class Core {
+ public:
+  explicit Core(const Config& config);
+  ~Core();
+
+  // Tasks: core.cpp.
+  TaskCell* prepare(const SpawnOptions& options);
+  Task launch(TaskCell* cell, const SpawnOptions& options);
+  /// The task has run to its end on the calling worker.
+  void finish(TaskCell* task);
+  /// Queues a runnable task that the caller owns, from any thread.
+  void make_ready(TaskCell* task);
+  void push_global(TaskCell* task);
+  void push_global_list(TaskCell* first, TaskCell* last, Priority priority, size_t n);
+  /// A task of the global queue; moves the processor's share of what else is there to its own queue.
+  TaskCell* take_global(Processor& p);
+  bool global_empty() const { return global_size_.load(std::memory_order_relaxed) == 0; }
+  void free_cell(TaskCell* cell) noexcept;
+  void wait_idle();
+  void stop();
+  void set_preempt(PreemptHook hook, void* context);
+  /// Asks the worker that runs `task` to stop it.
+  void request_preempt(TaskCell* task);
+  Counters counters();
+  /// Adds to a counter of the calling thread.
+  void bump(std::atomic<uint64_t> ThreadCounters::* which, uint64_t n = 1);
+
+  // Fibers kept for reuse: core.cpp.
+  Fiber* take_fiber();
+  /// False when there are enough.
+  bool keep_fiber(Fiber* fiber);
+
+  // Idle processors and workers: idle.cpp.
+  /// After a task was queued: starts a searcher if one is needed.
+  void wake_one();
+  void maybe_wake() {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (idle_count_.load(std::memory_order_relaxed) != 0 && spinning_.load(std::memory_order_relaxed) == 0) {
+      wake_one();
+    }
+  }
+  void put_idle(Processor* p);
+  Processor* take_idle();
+  /// Gives the processor to another worker thread, or to the idle ones when none is needed or to be had.
+  void hand_over(Processor* p, bool spinning);
+  bool work_anywhere() const;
+  /// Sleeps until the worker is given a processor, a timer is due, or all ends.
+  void sleep(Worker& worker);
+  /// Sees to it that somebody wakes for the earliest timer.
+  void cover_timers();
+  /// Wakes what is due; false when nothing was.
+  bool run_timers();
+
+  // Monitor: monitor.cpp.
+  void monitor_main();
+
+  Config config;
+  TimerQueue timers;
+  StackPool stacks;
+  std::vector<std::unique_ptr<Processor>> processors;
+  std::atomic<uint32_t> spinning_{0};
+  std::atomic<uint32_t> idle_count_{0};
+  std::atomic<bool> stopping{false};
+  std::atomic<size_t> live{0};
+  std::atomic<uint64_t> next_id{1};
+
+ private:
+  friend class Worker;
+  struct List {
+    TaskCell* first = nullptr;
+    TaskCell* last = nullptr;
+  };
+
+  Processor* take_idle_locked();
+  void put_idle_locked(Processor* p);
+  void start_worker_locked(Processor* p, bool spinning);
+  void wake_worker_locked(Worker& worker, Processor* p, bool spinning);
+  void poke_monitor();
+  /// Looks after one processor; true when its worker lost it.
+  bool watch(Processor& p, Nanos at);
+
+  std::mutex global_lock_;
+  List global_[priority_count];
+  std::atomic<size_t> global_size_{0};
+
+  std::mutex idle_lock_;
+  std::vector<Processor*> idle_processors_;
+  std::vector<Worker*> idle_workers_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  Worker* keeper_ = nullptr;
+  Nanos keeper_until_ = never;
+  Nanos monitor_until_ = 0;
+  std::atomic<uint32_t> monitor_word_{0};
+
+  std::mutex cells_lock_;
+  TaskCell* free_cells_ = nullptr;
+  std::vector<std::unique_ptr<TaskCell[]>> cell_chunks_;
+  TaskCell* take_cells(size_t n);
+
+  std::mutex fibers_lock_;
+  Fiber* idle_fibers_ = nullptr;
+  size_t idle_fiber_count_ = 0;
+
+  std::mutex done_lock_;
+  std::condition_variable done_;
+
+  std::atomic<PreemptHook> preempt_hook_{nullptr};
+  void* preempt_context_ = nullptr;
+  ThreadCounters external_;
+  std::thread monitor_;
+};
+
+}  // namespace vmrun::sched

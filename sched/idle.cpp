@@ -1,0 +1,199 @@
+// Idle processors and sleeping workers: who sleeps, who wakes whom. The protocol is described in core.h.
+#include <algorithm>
+
+#include "sched/check.h"
+#include "sched/core.h"
+#include "sched/worker.h"
+
+namespace vmrun::sched {
+
+Processor* Core::take_idle_locked() {
+  if (idle_processors_.empty()) {
+    return nullptr;
+  }
+  Processor* p = idle_processors_.back();
+  idle_processors_.pop_back();
+  idle_count_.store(static_cast<uint32_t>(idle_processors_.size()), std::memory_order_seq_cst);
+  if (monitor_until_ == never) {
+    poke_monitor();
+  }
+  return p;
+}
+
+void Core::put_idle_locked(Processor* p) {
+  p->running.store(nullptr, std::memory_order_relaxed);
+  p->state.store(Processor::Idle, std::memory_order_release);
+  idle_processors_.push_back(p);
+  idle_count_.store(static_cast<uint32_t>(idle_processors_.size()), std::memory_order_seq_cst);
+}
+
+Processor* Core::take_idle() {
+  std::lock_guard lock(idle_lock_);
+  return take_idle_locked();
+}
+
+void Core::put_idle(Processor* p) {
+  std::lock_guard lock(idle_lock_);
+  put_idle_locked(p);
+}
+
+void Core::wake_worker_locked(Worker& worker, Processor* p, bool spinning) {
+  std::erase(idle_workers_, &worker);
+  if (keeper_ == &worker) {
+    keeper_ = nullptr;  // awake, it sees to the timers itself
+  }
+  worker.given_ = p;
+  worker.given_spinning_ = spinning;
+  worker.wake_word_.store(1, std::memory_order_release);
+  futex_wake(worker.wake_word_);
+}
+
+void Core::start_worker_locked(Processor* p, bool spinning) {
+  if (!idle_workers_.empty()) {
+    // The one that slept last has the warmest caches; the keeper only if it is alone.
+    Worker* worker = idle_workers_.back();
+    if (worker == keeper_ && idle_workers_.size() > 1) {
+      worker = idle_workers_[idle_workers_.size() - 2];
+    }
+    wake_worker_locked(*worker, p, spinning);
+    return;
+  }
+  if (workers_.size() < config.max_threads) {
+    workers_.push_back(std::make_unique<Worker>(*this, static_cast<uint32_t>(workers_.size()), p, spinning));
+    workers_.back()->start();
+    return;
+  }
+  put_idle_locked(p);
+  if (spinning) {
+    spinning_.fetch_sub(1, std::memory_order_seq_cst);
+  }
+}
+
+void Core::wake_one() {
+  uint32_t none = 0;
+  if (!spinning_.compare_exchange_strong(none, 1, std::memory_order_seq_cst)) {
+    return;
+  }
+  std::lock_guard lock(idle_lock_);
+  Processor* p = take_idle_locked();
+  if (p == nullptr) {
+    spinning_.fetch_sub(1, std::memory_order_seq_cst);
+    return;
+  }
+  start_worker_locked(p, true);
+}
+
+void Core::hand_over(Processor* p, bool spinning) {
+  {
+    std::lock_guard lock(idle_lock_);
+    if (p->has_work() || !global_empty()) {
+      start_worker_locked(p, spinning);
+      return;
+    }
+    put_idle_locked(p);
+  }
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (work_anywhere()) {
+    maybe_wake();
+  }
+}
+
+bool Core::work_anywhere() const {
+  if (!global_empty()) {
+    return true;
+  }
+  for (const auto& p : processors) {
+    if (p->has_work()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void Core::sleep(Worker& w) {
+  Nanos deadline = never;
+  {
+    std::lock_guard lock(idle_lock_);
+    if (stopping.load(std::memory_order_relaxed)) {
+      return;
+    }
+    w.wake_word_.store(0, std::memory_order_relaxed);
+    idle_workers_.push_back(&w);
+    const Nanos earliest = timers.earliest();
+    if (earliest != never && (keeper_ == nullptr || earliest < keeper_until_)) {
+      keeper_ = &w;
+      keeper_until_ = deadline = earliest;
+    }
+  }
+  w.timers_dirty_ = true;  // for when it wakes
+  for (;;) {
+    const bool in_time = futex_wait(w.wake_word_, 0, deadline);
+    if (w.wake_word_.load(std::memory_order_acquire) != 0) {
+      break;
+    }
+    if (in_time) {
+      continue;
+    }
+    {
+      std::lock_guard lock(idle_lock_);
+      if (w.wake_word_.load(std::memory_order_acquire) != 0) {
+        break;
+      }
+      std::erase(idle_workers_, &w);
+      if (keeper_ == &w) {
+        keeper_ = nullptr;
+      }
+      w.p_ = take_idle_locked();
+      w.spinning_ = false;
+    }
+    if (w.p_ == nullptr) {
+      run_timers();  // all processors are at work: theirs, through the global queue
+    }
+    return;
+  }
+  w.p_ = w.given_;
+  w.spinning_ = w.given_spinning_;
+}
+
+void Core::cover_timers() {
+  const Nanos earliest = timers.earliest();
+  if (earliest == never) {
+    return;
+  }
+  std::lock_guard lock(idle_lock_);
+  if (keeper_ != nullptr) {
+    if (earliest < keeper_until_) {
+      wake_worker_locked(*keeper_, nullptr, false);
+    }
+  } else if (earliest < monitor_until_) {
+    poke_monitor();
+  }
+}
+
+bool Core::run_timers() {
+  const Nanos earliest = timers.earliest();
+  if (earliest == never || earliest > now()) {
+    return false;
+  }
+  bool any = false;
+  for (;;) {
+    constexpr uint32_t batch = 64;
+    TimerQueue::Due due[batch];
+    const uint32_t n = timers.take_due(now(), due, batch);
+    for (uint32_t i = 0; i < n; ++i) {
+      if (due[i].what == Timer::What::Wake) {
+        due[i].task->unpark();
+      } else {
+        due[i].task->request_cancel(CancelReason::Deadline);
+      }
+      due[i].task->drop_ref();
+    }
+    bump(&ThreadCounters::timers_fired, n);
+    any |= n != 0;
+    if (n < batch) {
+      return any;
+    }
+  }
+}
+
+}  // namespace vmrun::sched

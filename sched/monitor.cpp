@@ -1,0 +1,111 @@
+// The monitor thread: ends slices, takes processors from blocked workers, repeats requests to stop cancelled tasks, and
+// fires timers while every worker is busy. It sleeps for good when all processors are idle and nothing is due.
+#include <algorithm>
+
+#include "sched/core.h"
+#include "sched/worker.h"
+
+namespace vmrun::sched {
+
+namespace {
+
+// How often it looks: this at first and after it took a processor away, then doubling up to half a slice (a slice ends
+// half of one late at most), or 5 ms, where its 3 µs of work no longer show.
+constexpr Nanos shortest_look = 50'000;
+constexpr Nanos longest_look = 5'000'000;
+// A blocking call shorter than this is cheaper to wait for than a thread is to wake.
+constexpr Nanos handoff_after = 50'000;
+// A blocked worker keeps a processor that nobody needs for so long, then it counts as idle.
+constexpr Nanos handoff_idle_after = 10'000'000;
+// Looks at nothing but idle processors before it sleeps for good.
+constexpr unsigned idle_looks = 16;
+
+}  // namespace
+
+void Core::poke_monitor() {
+  monitor_word_.fetch_add(1, std::memory_order_release);
+  futex_wake(monitor_word_);
+}
+
+bool Core::watch(Processor& p, Nanos at) {
+  const uint64_t state = p.state.load(std::memory_order_acquire);
+  const uint32_t tick = p.tick.load(std::memory_order_relaxed);
+  if (state != p.seen_state || tick != p.seen_tick) {
+    p.seen_state = state;
+    p.seen_tick = tick;
+    p.seen_since = at;
+  }
+  const Nanos held = at - p.seen_since;
+  TaskCell* task = p.running.load(std::memory_order_relaxed);
+  const bool cancelled = task != nullptr && task->cancel.load(std::memory_order_relaxed) != CancelReason::None;
+  switch (Processor::state_of(state)) {
+    case Processor::Running: {
+      const Nanos slice = std::chrono::duration_cast<std::chrono::nanoseconds>(config.slice).count();
+      const bool over = held >= slice && (config.preempt_alone || p.has_work() || !global_empty());
+      if (task != nullptr && (over || cancelled)) {
+        p.seen_since = over ? at : p.seen_since;
+        request_preempt(task);
+      }
+      return false;
+    }
+    case Processor::Blocking: {
+      if (cancelled) {
+        request_preempt(task);
+      }
+      const bool needed = p.has_work() || !global_empty();
+      if (held < (needed ? handoff_after : handoff_idle_after)) {
+        return false;
+      }
+      uint64_t expected = state;
+      if (!p.state.compare_exchange_strong(expected, Processor::Idle, std::memory_order_acq_rel)) {
+        return false;
+      }
+      p.running.store(nullptr, std::memory_order_relaxed);
+      bump(&ThreadCounters::handoffs);
+      hand_over(&p, false);
+      return true;
+    }
+    case Processor::Idle:
+      return false;
+  }
+  return false;
+}
+
+void Core::monitor_main() {
+  set_exact_deadlines();
+  const Nanos slice = std::chrono::duration_cast<std::chrono::nanoseconds>(config.slice).count();
+  const Nanos longest = std::clamp(slice / 2, shortest_look, longest_look);
+  Nanos period = shortest_look;
+  unsigned idle_rounds = 0;
+  for (;;) {
+    const uint32_t word = monitor_word_.load(std::memory_order_acquire);
+    if (stopping.load(std::memory_order_acquire)) {
+      return;
+    }
+    run_timers();
+    const Nanos at = now();
+    bool took = false;
+    for (auto& p : processors) {
+      took |= watch(*p, at);
+    }
+    period = took ? shortest_look : std::min(period * 2, longest);
+    Nanos until;
+    {
+      std::lock_guard lock(idle_lock_);
+      idle_rounds = idle_processors_.size() == processors.size() ? idle_rounds + 1 : 0;
+      if (idle_rounds > idle_looks) {
+        until = never;
+        period = shortest_look;
+      } else {
+        until = at + period;
+      }
+      if (keeper_ == nullptr) {
+        until = std::min(until, timers.earliest());
+      }
+      monitor_until_ = until;
+    }
+    futex_wait(monitor_word_, word, until);
+  }
+}
+
+}  // namespace vmrun::sched

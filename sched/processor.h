@@ -1,0 +1,58 @@
+// A processor: the right to run tasks, with its own run queues. There are as many as tasks may run at the same time;
+// a worker thread needs one to run tasks.
+//
+// Rules: the holder alone pushes and picks; thieves take from the queues and, at last, from run_next. `state` says who
+// holds it: only Blocking -> anything is raced for, by compare-and-swap, between the blocked worker and whoever takes
+// it away. `tick` and `running` are for the monitor.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "sched/run_queue.h"
+#include "sched/scheduler.h"
+
+namespace vmrun::sched {
+
+struct TaskCell;
+
+class Processor {
+ public:
+  enum State : uint64_t { Idle = 0, Running = 1, Blocking = 2 };
+
+  explicit Processor(uint32_t capacity) : queues{RunQueue(capacity), RunQueue(capacity), RunQueue(capacity)} {}
+
+  static uint64_t held(uint32_t worker, State state) { return (uint64_t{worker} << 2) | state; }
+  static State state_of(uint64_t held) { return static_cast<State>(held & 3); }
+
+  RunQueue& queue(Priority priority) { return queues[static_cast<size_t>(priority)]; }
+  /// Approximate for anyone but the holder.
+  bool has_work() const {
+    if (run_next.load(std::memory_order_acquire) != nullptr) {
+      return true;
+    }
+    for (const RunQueue& q : queues) {
+      if (!q.empty()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  std::atomic<uint64_t> state{Idle};
+  /// The task to run next, before those of the queues: made runnable last, with what it needs still in the caches.
+  std::atomic<TaskCell*> run_next{nullptr};
+  std::array<RunQueue, priority_count> queues;
+
+  std::atomic<TaskCell*> running{nullptr};
+  std::atomic<uint32_t> tick{0};     // changes whenever a task starts or goes on
+  std::atomic<bool> preempt{false};  // the running task was asked to give way
+
+  // The monitor's own notes.
+  uint32_t seen_tick = 0;
+  uint64_t seen_state = 0;
+  Nanos seen_since = 0;
+};
+
+}  // namespace vmrun::sched

@@ -1,0 +1,80 @@
+// Tells the thread and address sanitizers which stack runs. Both keep state for each stack (a mirror of the call stack
+// with its clock; fake frames); a switch they do not hear of gives false reports or a crash. Debian's Boost is built
+// without its own annotations, so these stand around every switch, all of which our code starts: see algorithm.h.
+//
+// Rules: leave() is called last before the jump, in a function whose frame lives on the stack that is left and that is
+// resumed with it, or in one without instrumentation; arrive() first after it.
+#pragma once
+
+#include <cstddef>
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SCHED_TSAN 1
+#elif __has_feature(address_sanitizer)
+#define SCHED_ASAN 1
+#endif
+#endif
+
+#if SCHED_TSAN
+#include <sanitizer/tsan_interface.h>
+#elif SCHED_ASAN
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+#define SCHED_UNINSTRUMENTED __attribute__((disable_sanitizer_instrumentation, noinline))
+
+namespace vmrun::sched {
+
+/// One stack as the sanitizers know it: a fiber's, a dispatcher's or a thread's own.
+struct Strand {
+#if SCHED_TSAN
+  void* fiber = nullptr;
+#elif SCHED_ASAN
+  void* fake = nullptr;
+  const void* low = nullptr;
+  size_t size = 0;
+#endif
+
+  /// For a stack that no thread owns.
+  void create([[maybe_unused]] const void* low_end, [[maybe_unused]] size_t bytes) {
+#if SCHED_TSAN
+    fiber = __tsan_create_fiber(0);
+#elif SCHED_ASAN
+    low = low_end;
+    size = bytes;
+#endif
+  }
+  /// For the calling thread's own stack.
+  void adopt_thread([[maybe_unused]] const void* low_end, [[maybe_unused]] size_t bytes) {
+#if SCHED_TSAN
+    fiber = __tsan_get_current_fiber();
+#elif SCHED_ASAN
+    low = low_end;
+    size = bytes;
+#endif
+  }
+  void destroy() {
+#if SCHED_TSAN
+    __tsan_destroy_fiber(fiber);
+#endif
+  }
+};
+
+__attribute__((always_inline)) inline void leave([[maybe_unused]] Strand& from, [[maybe_unused]] Strand& to,
+                                                 [[maybe_unused]] bool for_good = false) {
+#if SCHED_TSAN
+  __tsan_switch_to_fiber(to.fiber, 0);
+#elif SCHED_ASAN
+  __sanitizer_start_switch_fiber(for_good ? nullptr : &from.fake, to.low, to.size);
+#endif
+}
+
+__attribute__((always_inline)) inline void arrive([[maybe_unused]] Strand& here) {
+#if SCHED_ASAN
+  __sanitizer_finish_switch_fiber(here.fake, nullptr, nullptr);
+  here.fake = nullptr;
+#endif
+}
+
+}  // namespace vmrun::sched

@@ -1,0 +1,163 @@
+// The public calls.
+#include "sched/scheduler.h"
+
+#include <boost/fiber/context.hpp>
+
+#include "sched/check.h"
+#include "sched/core.h"
+#include "sched/worker.h"
+
+namespace vmrun::sched {
+
+namespace {
+
+Worker& worker_of_task(const char* what) {
+  Worker* w = current_worker();
+  SCHED_ASSERT(w != nullptr && w->current() != nullptr, what);
+  return *w;
+}
+
+}  // namespace
+
+Task::Task(const Task& other) : cell_(other.cell_) {
+  if (cell_ != nullptr) {
+    cell_->add_ref();
+  }
+}
+
+Task::~Task() {
+  if (cell_ != nullptr) {
+    cell_->drop_ref();
+  }
+}
+
+uint64_t Task::id() const { return cell_->id.load(std::memory_order_relaxed); }
+bool Task::done() const { return cell_->done.load(std::memory_order_acquire); }
+void Task::cancel() const { cell_->request_cancel(CancelReason::Requested); }
+void Task::unpark() const { cell_->unpark(); }
+
+namespace {
+
+Wake join_cell(TaskCell* cell, Nanos deadline) {
+  std::unique_lock lock(cell->join_lock);
+  if (cell->done.load(std::memory_order_relaxed)) {
+    return Wake::Unparked;
+  }
+  return cell->joiners.wait(lock, Cancellable::Yes, deadline);
+}
+
+}  // namespace
+
+Wake Task::join() const { return join_cell(cell_, never); }
+Wake Task::join_until(Clock::time_point deadline) const { return join_cell(cell_, nanos(deadline)); }
+
+Scheduler::Scheduler(Config config) : core_(std::make_unique<Core>(config)) {}
+Scheduler::~Scheduler() { core_->stop(); }
+TaskCell* Scheduler::prepare(const SpawnOptions& options) { return core_->prepare(options); }
+TaskBody& Scheduler::body(TaskCell* cell) { return cell->body; }
+Task Scheduler::launch(TaskCell* cell, const SpawnOptions& options) { return core_->launch(cell, options); }
+void Scheduler::discard(TaskCell* cell) { core_->free_cell(cell); }
+void Scheduler::wait_idle() { core_->wait_idle(); }
+void Scheduler::join() { core_->stop(); }
+void Scheduler::set_preempt(PreemptHook hook, void* context) { core_->set_preempt(hook, context); }
+Counters Scheduler::counters() const { return core_->counters(); }
+unsigned Scheduler::workers() const { return core_->config.workers; }
+size_t Scheduler::fibers() const { return core_->stacks.in_use(); }
+size_t Scheduler::live() const { return core_->live.load(std::memory_order_acquire); }
+
+bool on_task() {
+  Worker* w = current_worker();
+  return w != nullptr && w->current() != nullptr;
+}
+
+Task self() {
+  Worker* w = current_worker();
+  if (w == nullptr || w->current() == nullptr) {
+    return {};
+  }
+  w->current()->add_ref();
+  return Task(w->current());
+}
+
+CancelReason yield() { return worker_of_task("yield outside a task").yield(false); }
+CancelReason preempted() { return worker_of_task("preempted outside a task").yield(true); }
+
+bool preempt_requested() {
+  Worker* w = current_worker();
+  return w != nullptr && w->processor() != nullptr && w->processor()->preempt.load(std::memory_order_relaxed);
+}
+
+CancelReason cancel_reason() {
+  return worker_of_task("cancel_reason outside a task").current()->cancel.load(std::memory_order_acquire);
+}
+
+CancelReason take_cancel() {
+  TaskCell* task = worker_of_task("take_cancel outside a task").current();
+  return task->cancel.exchange(CancelReason::None, std::memory_order_acq_rel);
+}
+
+Wake park(Cancellable cancellable) {
+  Worker& w = worker_of_task("park outside a task");
+  TaskCell* task = w.current();
+  auto cancelled = [&] {
+    return cancellable == Cancellable::Yes && task->cancel.load(std::memory_order_acquire) != CancelReason::None;
+  };
+  if (cancelled()) {
+    return Wake::Cancelled;
+  }
+  w.park();
+  return cancelled() ? Wake::Cancelled : Wake::Unparked;
+}
+
+Wake park_until(Clock::time_point deadline, Cancellable cancellable) {
+  Worker& w = worker_of_task("park_until outside a task");
+  TaskCell* task = w.current();
+  auto cancelled = [&] {
+    return cancellable == Cancellable::Yes && task->cancel.load(std::memory_order_acquire) != CancelReason::None;
+  };
+  if (cancelled()) {
+    return Wake::Cancelled;
+  }
+  Timer timer;
+  timer.when = nanos(deadline);
+  timer.task = task;
+  w.start_timer(timer);
+  w.park();
+  const bool fired = timer.fired.load(std::memory_order_acquire);
+  if (!fired) {
+    task->core->timers.remove(timer);
+  }
+  return cancelled() ? Wake::Cancelled : fired ? Wake::TimedOut : Wake::Unparked;
+}
+
+Wake sleep_until(Clock::time_point deadline, Cancellable cancellable) {
+  bool stray = false;
+  Wake result;
+  while ((result = park_until(deadline, cancellable)) == Wake::Unparked) {
+    stray = true;
+  }
+  if (stray) {
+    current_worker()->current()->unpark();  // meant for another wait
+  }
+  return result;
+}
+
+Wake sleep_for(Clock::duration time, Cancellable cancellable) { return sleep_until(Clock::now() + time, cancellable); }
+
+StackBounds stack_bounds() {
+  Fiber* fiber = worker_of_task("stack_bounds outside a task").current()->fiber;
+  return {fiber->stack.low, reinterpret_cast<std::byte*>(fiber->context)};
+}
+
+void set_switch_hooks(const SwitchHooks* hooks, void* user) {
+  TaskCell* task = worker_of_task("set_switch_hooks outside a task").current();
+  task->hooks = hooks;
+  task->user = user;
+}
+
+void* switch_user() { return worker_of_task("switch_user outside a task").current()->user; }
+
+void enter_blocking(Blocking how) { worker_of_task("enter_blocking outside a task").enter_blocking(how); }
+void exit_blocking() { worker_of_task("exit_blocking outside a task").exit_blocking(); }
+
+}  // namespace vmrun::sched

@@ -1,0 +1,195 @@
+// Tasks on fibers, spread over a few worker threads: the public face of sched/, which stands alone.
+//
+// A task is a callable with a fiber's stack. It runs until it ends, yields, waits, or is made to yield (by a settable
+// hook that stops the code it runs), and may go on on another thread after any of these. So across every call that may
+// suspend: keep no address of a thread-local (errno is one), hold no OS mutex, be inside no catch block.
+#pragma once
+
+#include <pthread.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "sched/cancel.h"
+#include "sched/counters.h"
+#include "sched/futex.h"
+#include "sched/stack.h"
+#include "sched/task_body.h"
+#include "sched/wait_list.h"
+
+namespace vmrun::sched {
+
+class Core;
+
+enum class Priority : uint8_t { High, Normal, Low };
+inline constexpr size_t priority_count = 3;
+
+/// Called on the worker thread, on the task's stack, whenever the task starts or goes on (`resume`) and before it is
+/// left or ends (`suspend`): they make a thread-local follow the task. Neither may suspend.
+struct SwitchHooks {
+  void (*resume)(void* user) noexcept = nullptr;
+  void (*suspend)(void* user) noexcept = nullptr;
+};
+
+struct SpawnOptions {
+  Priority priority = Priority::Normal;
+  CancelToken token{};
+  /// Cancels the task with CancelReason::Deadline.
+  std::optional<Clock::time_point> deadline{};
+  /// Outlives the task (usually static).
+  const SwitchHooks* hooks = nullptr;
+  void* user = nullptr;
+};
+
+/// Asks for the task `task_id` (Task::id) to be stopped, which runs on `worker` or did so a moment ago: the code it
+/// runs shall call preempted() soon. May be called by any thread, also repeatedly, and when the task is in a blocking
+/// region.
+using PreemptHook = void (*)(void* context, pthread_t worker, uint64_t task_id) noexcept;
+
+struct Config {
+  /// Tasks that may run at the same time; 0: one for each core of the machine.
+  unsigned workers = 0;
+  /// Threads at most, those in blocking regions included.
+  unsigned max_threads = 1024;
+  /// Usable bytes of a fiber's stack: address space, committed as it is used.
+  size_t stack_size = 256 * 1024;
+  /// How long a task runs while others wait. The monitor sees it up to half a slice late. Long enough that the switch
+  /// (a signal, some 5 µs) does not count, as in Go.
+  Clock::duration slice = std::chrono::milliseconds(10);
+  /// Stop tasks at the end of a slice even if nobody waits (tests of preemption).
+  bool preempt_alone = false;
+  /// Tasks a processor's own queue holds (each priority); more go to the global queue. Go's figure.
+  unsigned local_queue = 256;
+  /// Fibers of ended tasks kept for reuse, with what their stacks have committed.
+  unsigned idle_fibers = 1024;
+  /// Called by each worker thread when it starts and before it ends (an alternate signal stack, for example).
+  void (*thread_started)(void* context) = nullptr;
+  void (*thread_stopped)(void* context) = nullptr;
+  void* thread_context = nullptr;
+};
+
+/// A handle to a task, which runs whether or not a handle exists. No handle outlives the scheduler.
+class Task {
+ public:
+  Task() = default;
+  Task(const Task& other);
+  Task(Task&& other) noexcept : cell_(std::exchange(other.cell_, nullptr)) {}
+  Task& operator=(Task other) noexcept {
+    std::swap(cell_, other.cell_);
+    return *this;
+  }
+  ~Task();
+
+  explicit operator bool() const { return cell_ != nullptr; }
+  /// Unique for the life of its scheduler.
+  uint64_t id() const;
+  bool done() const;
+
+  /// Waits for its end: from a task (its cancellation ends the wait) or from any thread.
+  Wake join() const;
+  Wake join_until(Clock::time_point deadline) const;
+
+  /// Cancels it: every cancellable wait it is in or comes to ends at once, and code it runs is stopped by the preempt
+  /// hook until it has seen the cancellation (take_cancel). It still runs to its end.
+  void cancel() const;
+  /// Ends the park() it is in, or its next one.
+  void unpark() const;
+
+ private:
+  friend class Core;
+  friend Task self();
+  explicit Task(TaskCell* cell) : cell_(cell) {}  // takes over a reference
+  TaskCell* cell_ = nullptr;
+};
+
+class Scheduler {
+ public:
+  explicit Scheduler(Config config = {});
+  /// join()s.
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  /// Starts a task that calls `f()`. Callable from tasks and from any thread.
+  template <class F>
+  Task spawn(F&& f, const SpawnOptions& options = {}) {
+    TaskCell* cell = prepare(options);
+    try {
+      body(cell).emplace(std::forward<F>(f));
+    } catch (...) {
+      discard(cell);
+      throw;
+    }
+    return launch(cell, options);
+  }
+
+  /// Waits, from a thread that is no worker, until no task is left.
+  void wait_idle();
+  /// wait_idle(), then ends all threads. Afterwards nothing may be spawned.
+  void join();
+
+  /// Before the first spawn.
+  void set_preempt(PreemptHook hook, void* context);
+
+  Counters counters() const;
+  unsigned workers() const;
+  /// Stacks in use by fibers, running or kept.
+  size_t fibers() const;
+  /// Tasks that have not ended.
+  size_t live() const;
+
+ private:
+  TaskCell* prepare(const SpawnOptions& options);
+  static TaskBody& body(TaskCell* cell);
+  Task launch(TaskCell* cell, const SpawnOptions& options);
+  void discard(TaskCell* cell);
+
+  std::unique_ptr<Core> core_;
+};
+
+// What a task does about itself. All but on_task() and self() must be called by a task.
+
+/// Whether the caller is a task.
+bool on_task();
+/// The running task, or an empty handle.
+Task self();
+
+/// Lets others run. Returns why the task is to end, if it is.
+CancelReason yield();
+/// What stopped code calls: a yield that is counted as preemption and goes behind all others, on any worker.
+CancelReason preempted();
+/// Whether the running task was asked to give way: for code that polls.
+bool preempt_requested();
+
+/// Waits for Task::unpark, which may come (or have come) for another reason: check and repeat.
+Wake park(Cancellable cancellable = Cancellable::Yes);
+Wake park_until(Clock::time_point deadline, Cancellable cancellable = Cancellable::Yes);
+/// TimedOut, or Cancelled.
+Wake sleep_until(Clock::time_point deadline, Cancellable cancellable = Cancellable::Yes);
+Wake sleep_for(Clock::duration time, Cancellable cancellable = Cancellable::Yes);
+
+/// Why the running task is cancelled, if it is.
+CancelReason cancel_reason();
+/// The same, and ends the cancellation: waits work again, for cleaning up.
+CancelReason take_cancel();
+
+/// The stack the running task is on. The whole usable part, frames so far included.
+StackBounds stack_bounds();
+
+void set_switch_hooks(const SwitchHooks* hooks, void* user);
+void* switch_user();
+
+/// Around calls that may block the thread: others take over its processor meanwhile. Inside, only Task::unpark and
+/// Task::cancel may be called. enter never suspends; exit may.
+enum class Blocking : uint8_t {
+  Maybe,   ///< the monitor takes the processor when the call turns out long
+  Surely,  ///< the processor is given away at once
+};
+void enter_blocking(Blocking how = Blocking::Maybe);
+void exit_blocking();
+
+}  // namespace vmrun::sched

@@ -1,0 +1,110 @@
+// Waking and cancelling tasks; tokens.
+#include "sched/task.h"
+
+#include <vector>
+
+#include "sched/core.h"
+
+namespace vmrun::sched {
+
+void TaskCell::drop_ref() {
+  if (refs.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    core->free_cell(this);
+  }
+}
+
+void TaskCell::unpark() {
+  ParkState state = park.load(std::memory_order_acquire);
+  for (;;) {
+    if (state == ParkState::Parked) {
+      if (park.compare_exchange_weak(state, ParkState::Running, std::memory_order_acq_rel)) {
+        core->bump(&ThreadCounters::unparks);
+        core->make_ready(this);
+        return;
+      }
+    } else if (park.compare_exchange_weak(state, ParkState::Permit, std::memory_order_acq_rel)) {
+      // Written even where a permit is already: the task then sees what this caller wrote before.
+      return;
+    }
+  }
+}
+
+void TaskCell::request_cancel(CancelReason reason) {
+  if (done.load(std::memory_order_acquire)) {
+    return;
+  }
+  auto none = CancelReason::None;
+  if (!cancel.compare_exchange_strong(none, reason, std::memory_order_seq_cst)) {
+    return;
+  }
+  core->bump(&ThreadCounters::cancels);
+  unpark();
+  core->request_preempt(this);
+}
+
+void TokenState::drop_ref() {
+  if (refs.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    delete this;
+  }
+}
+
+bool TokenState::link(TaskCell* task) {
+  std::lock_guard guard(lock);
+  task->token_prev = nullptr;
+  task->token_next = first;
+  if (first != nullptr) {
+    first->token_prev = task;
+  }
+  first = task;
+  return !cancelled.load(std::memory_order_relaxed);
+}
+
+void TokenState::unlink(TaskCell* task) {
+  std::lock_guard guard(lock);
+  (task->token_prev != nullptr ? task->token_prev->token_next : first) = task->token_next;
+  if (task->token_next != nullptr) {
+    task->token_next->token_prev = task->token_prev;
+  }
+}
+
+CancelToken CancelToken::create() {
+  CancelToken token;
+  token.state_ = new TokenState;
+  return token;
+}
+
+CancelToken::CancelToken(const CancelToken& other) : state_(other.state_) {
+  if (state_ != nullptr) {
+    state_->refs.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+CancelToken::~CancelToken() {
+  if (state_ != nullptr) {
+    state_->drop_ref();
+  }
+}
+
+bool CancelToken::cancelled() const { return state_ != nullptr && state_->cancelled.load(std::memory_order_acquire); }
+
+void CancelToken::cancel() const {
+  if (state_ == nullptr) {
+    return;
+  }
+  // Waking takes other locks: gather the tasks first. A linked task holds its own reference, so one more may be taken.
+  std::vector<TaskCell*> tasks;
+  {
+    std::lock_guard guard(state_->lock);
+    state_->cancelled.store(true, std::memory_order_release);
+    for (TaskCell* t = state_->first; t != nullptr; t = t->token_next) {
+      t->add_ref();
+      tasks.push_back(t);
+    }
+  }
+  for (TaskCell* t : tasks) {
+    t->request_cancel(CancelReason::Requested);
+    t->drop_ref();
+  }
+}
+
+}  // namespace vmrun::sched

@@ -1,0 +1,71 @@
+// The cell of a task: its state from spawn to end.
+//
+// Rules. A task is owned by whoever holds it: a run queue, the worker that runs it, or, parked, whoever unparks it.
+//   park    Running -> Parked by its worker, after the switch away from it (its registers are saved by then);
+//           Parked -> Running by the one unparker who thereby owns it and must queue it;
+//           Running <-> Permit by unparkers and by the task itself. An unpark that comes early leaves a permit.
+//   refs    one for the running task, one for each handle, timer or waker that is about to touch it.
+//   cancel  set by anybody, cleared by the task. Whoever sets it unparks the task and asks its worker to stop it.
+// Cells are never given back to the system before the scheduler ends: the monitor may read one that has been reused.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "sched/scheduler.h"
+#include "sched/timer.h"
+
+namespace vmrun::sched {
+
+struct Fiber;
+class Worker;
+
+enum class ParkState : uint32_t { Running, Permit, Parked };
+
+struct TaskCell {
+  std::atomic<ParkState> park{ParkState::Running};
+  std::atomic<uint32_t> refs{0};
+  std::atomic<CancelReason> cancel{CancelReason::None};
+  std::atomic<bool> done{false};
+  Priority priority = Priority::Normal;
+  Fiber* fiber = nullptr;  // from its first run on
+  TaskCell* next = nullptr;
+  std::atomic<Worker*> worker{nullptr};  // that runs it or ran it last
+  Nanos ready_at = 0;                    // when it was queued, in samples; else 0
+  const SwitchHooks* hooks = nullptr;
+  void* user = nullptr;
+  std::atomic<uint64_t> id{0};
+  Core* core = nullptr;
+
+  SpinLock join_lock;  // guards joiners, and done's change to true
+  WaitList joiners;
+
+  TokenState* token = nullptr;  // holds a reference to it
+  TaskCell* token_prev = nullptr;
+  TaskCell* token_next = nullptr;
+  Timer deadline;
+
+  TaskBody body;
+
+  void add_ref() { refs.fetch_add(1, std::memory_order_relaxed); }
+  void drop_ref();
+  /// Any thread. Makes the task runnable if it is parked, else leaves a permit.
+  void unpark();
+  /// Any thread that holds a reference.
+  void request_cancel(CancelReason reason);
+};
+
+/// The tasks of a CancelToken.
+struct TokenState {
+  std::atomic<uint32_t> refs{1};
+  std::atomic<bool> cancelled{false};
+  SpinLock lock;
+  TaskCell* first = nullptr;
+
+  void drop_ref();
+  /// Links the task, or says that it is to be cancelled at once.
+  bool link(TaskCell* task);
+  void unlink(TaskCell* task);
+};
+
+}  // namespace vmrun::sched

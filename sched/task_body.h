@@ -1,0 +1,43 @@
+// What a task runs: one callable, kept in the task's cell when it is small.
+#pragma once
+
+#include <cstddef>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace vmrun::sched {
+
+class TaskBody {
+ public:
+  static constexpr size_t inline_size = 64;
+
+  template <class F>
+  void emplace(F&& f) {
+    using Fn = std::decay_t<F>;
+    if constexpr (sizeof(Fn) <= inline_size && alignof(Fn) <= alignof(std::max_align_t)) {
+      new (storage_) Fn(std::forward<F>(f));
+      run_ = [](void* at) noexcept {
+        Fn* fn = std::launder(static_cast<Fn*>(at));
+        (*fn)();
+        fn->~Fn();
+      };
+    } else {
+      new (storage_) Fn*(new Fn(std::forward<F>(f)));
+      run_ = [](void* at) noexcept {
+        Fn* fn = *std::launder(static_cast<Fn**>(at));
+        (*fn)();
+        delete fn;
+      };
+    }
+  }
+
+  /// Calls the callable, once, and destroys it. An exception that leaves it ends the program, as a thread's does.
+  void run() noexcept { run_(storage_); }
+
+ private:
+  void (*run_)(void*) noexcept = nullptr;
+  alignas(std::max_align_t) std::byte storage_[inline_size];
+};
+
+}  // namespace vmrun::sched

@@ -1,0 +1,322 @@
+// The life of a worker thread and its switches. Finding work: pick.cpp.
+#include "sched/worker.h"
+
+#include <algorithm>
+#include <bit>
+#include <boost/fiber/operations.hpp>
+
+#include "sched/algorithm.h"
+#include "sched/check.h"
+
+namespace vmrun::sched {
+
+namespace {
+
+thread_local Worker* this_worker = nullptr;
+
+}  // namespace
+
+// Not inlined, so that no caller keeps the thread-local's address across a switch.
+__attribute__((noinline)) Worker* current_worker() noexcept {
+  asm volatile("");
+  return this_worker;
+}
+
+Worker::Worker(Core& core, uint32_t index, Processor* p, bool spinning)
+    : core_(core), p_(p), spinning_(spinning), random_(index * 2654435761u + 1), index_(index) {}
+
+void Worker::start() {
+  thread_ = std::thread([this] { main(); });
+}
+
+void Worker::main() {
+  this_worker = this;
+  pthread_ = pthread_self();
+  set_exact_deadlines();
+  count(counters.threads);
+  if (p_ != nullptr) {
+    p_->state.store(Processor::held(index_, Processor::Running), std::memory_order_release);
+  }
+
+  pthread_attr_t attributes;
+  void* low = nullptr;
+  size_t size = 0;
+  if (pthread_getattr_np(pthread_, &attributes) == 0) {
+    pthread_attr_getstack(&attributes, &low, &size);
+    pthread_attr_destroy(&attributes);
+  }
+  main_strand_.adopt_thread(low, size);
+
+  if (core_.config.thread_started != nullptr) {
+    core_.config.thread_started(core_.config.thread_context);
+  }
+  boost::fibers::use_scheduling_algorithm<Algorithm>(*this);
+  main_ = boost::fibers::context::active();
+  boost_ = main_->get_scheduler();
+  main_->suspend();  // to the dispatcher, until the scheduler stops
+  finish_switch();
+  if (core_.config.thread_stopped != nullptr) {
+    core_.config.thread_stopped(core_.config.thread_context);
+  }
+  // Boost's thread-local scheduler ends after this, by way of pick_next and notify.
+}
+
+Strand& Worker::strand_of(boost::fibers::context* context) {
+  if (context == dispatcher_) {
+    return dispatcher_strand_;
+  }
+  return context == main_ ? main_strand_ : left_fiber_->strand;
+}
+
+// Called by Boost for every switch that keeps what it leaves, and first of all for the dispatcher when it is made.
+void Worker::arrived(boost::fibers::context* left) {
+  finish_switch();
+  if (dispatcher_ == nullptr) {
+    dispatcher_ = left;
+    // Its stack is Boost's, its context at the stack's top.
+    const auto* top = reinterpret_cast<const std::byte*>(left);
+    const size_t size = boost::context::stack_traits::default_size() - 4096;
+    dispatcher_strand_.create(top - size, size);
+    return;
+  }
+  TaskCell* task = left_;
+  switch (std::exchange(after_, After::Nothing)) {
+    case After::Nothing:
+      break;
+    case After::Yield:
+      if (p_ != nullptr) {
+        sample(task);
+        push_local(task);
+        break;
+      }
+      [[fallthrough]];
+    case After::Global:
+      core_.push_global(task);
+      core_.maybe_wake();
+      break;
+    case After::Park: {
+      auto state = ParkState::Running;
+      if (!task->park.compare_exchange_strong(state, ParkState::Parked, std::memory_order_acq_rel)) {
+        // A permit came meanwhile. Exchanged, not stored: what the last unparker wrote must be seen.
+        task->park.exchange(ParkState::Running, std::memory_order_acq_rel);
+        make_ready(task, false);
+      }
+      break;
+    }
+    case After::Recycle:
+      if (!keep_fiber(left_fiber_)) {
+        SCHED_ASSERT(core_.keep_fiber(left_fiber_), "a fiber is kept or ended before it is left");
+      }
+      break;
+  }
+}
+
+void Worker::adopt(Fiber* fiber) {
+  if (fiber->context->get_scheduler() != boost_) {
+    boost_->attach_worker_context(fiber->context);
+    // Not to stay in its list: another thread could then not take the fiber without this one's help.
+    fiber->context->worker_unlink();
+  }
+}
+
+void Worker::enter(TaskCell* task) {
+  current_.store(task, std::memory_order_relaxed);
+  Worker* last = task->worker.load(std::memory_order_relaxed);
+  if (last != this) {
+    if (last != nullptr) {
+      count(counters.migrations);
+    }
+    task->worker.store(this, std::memory_order_release);
+  }
+  p_->running.store(task, std::memory_order_relaxed);
+  p_->tick.store(p_->tick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  p_->preempt.store(false, std::memory_order_relaxed);
+  count(counters.switches);
+  if (task->ready_at != 0) {
+    const Nanos waited = now() - task->ready_at;
+    task->ready_at = 0;
+    const size_t bucket = waited <= 1 ? 0 : std::bit_width(static_cast<uint64_t>(waited)) - 1;
+    count(counters.queue_latency[std::min(bucket, counters.queue_latency.size() - 1)]);
+  }
+}
+
+Fiber* Worker::bind(TaskCell* task) {
+  enter(task);
+  Fiber* fiber = task->fiber;
+  if (fiber == nullptr) {
+    fiber = take_fiber();
+    fiber->task = task;
+    task->fiber = fiber;
+  }
+  adopt(fiber);
+  return fiber;
+}
+
+void Worker::switch_to(Fiber& from, Fiber* next) {
+  Strand& to = next != nullptr ? next->strand : dispatcher_strand_;
+  boost::fibers::context* context = next != nullptr ? next->context : dispatcher_;
+  if (next == nullptr) {
+    current_.store(nullptr, std::memory_order_relaxed);
+    if (p_ != nullptr) {
+      p_->running.store(nullptr, std::memory_order_relaxed);
+    }
+  }
+  left_fiber_ = &from;
+  now_on(to);
+  leave(from.strand, to);
+  context->resume(from.context);
+}
+
+void Worker::leave_task(TaskCell* task, After after, TaskCell* next) {
+  const SwitchHooks* hooks = task->hooks;
+  if (hooks != nullptr && hooks->suspend != nullptr) {
+    hooks->suspend(task->user);
+  }
+  Fiber* fiber = task->fiber;
+  after_ = after;
+  left_ = task;
+  Fiber* to = next != nullptr ? bind(next) : nullptr;
+  if (next != nullptr) {
+    cover_dirty_timers();
+  }
+  switch_to(*fiber, to);
+  // Perhaps another thread's from here on: `this` is stale.
+  hooks = task->hooks;
+  if (hooks != nullptr && hooks->resume != nullptr) {
+    hooks->resume(task->user);
+  }
+}
+
+CancelReason Worker::yield(bool preempted) {
+  TaskCell* task = current();
+  count(preempted ? counters.preemptions : counters.yields);
+  p_->preempt.store(false, std::memory_order_relaxed);
+  if (TaskCell* next = pick_or_global()) {
+    leave_task(task, preempted ? After::Global : After::Yield, next);
+  } else {
+    cover_dirty_timers();
+  }
+  return task->cancel.load(std::memory_order_acquire);
+}
+
+void Worker::park() {
+  TaskCell* task = current();
+  auto permit = ParkState::Permit;
+  if (task->park.load(std::memory_order_acquire) == ParkState::Permit &&
+      task->park.compare_exchange_strong(permit, ParkState::Running, std::memory_order_acq_rel)) {
+    return;
+  }
+  count(counters.parks);
+  leave_task(task, After::Park, pick_or_global());
+}
+
+void Worker::enter_blocking(Blocking how) {
+  SCHED_ASSERT(blocked_ == nullptr && p_ != nullptr, "blocking regions do not nest");
+  count(counters.blocking_calls);
+  cover_dirty_timers();
+  blocked_ = std::exchange(p_, nullptr);
+  blocked_->state.store(Processor::held(index_, Processor::Blocking), std::memory_order_release);
+  if (how == Blocking::Surely) {
+    uint64_t mine = Processor::held(index_, Processor::Blocking);
+    if (blocked_->state.compare_exchange_strong(mine, Processor::Idle, std::memory_order_acq_rel)) {
+      count(counters.handoffs);
+      blocked_->running.store(nullptr, std::memory_order_relaxed);
+      core_.hand_over(blocked_, false);
+    }
+  }
+}
+
+void Worker::exit_blocking() {
+  SCHED_ASSERT(blocked_ != nullptr, "exit_blocking without enter_blocking");
+  Processor* p = std::exchange(blocked_, nullptr);
+  uint64_t mine = Processor::held(index_, Processor::Blocking);
+  TaskCell* task = current();
+  if (!p->state.compare_exchange_strong(mine, Processor::held(index_, Processor::Running), std::memory_order_acq_rel)) {
+    p = core_.take_idle();
+    if (p == nullptr) {
+      leave_task(task, After::Global, nullptr);  // others have all processors: wait in line
+      return;
+    }
+    p->state.store(Processor::held(index_, Processor::Running), std::memory_order_release);
+    p->running.store(task, std::memory_order_relaxed);
+  }
+  p_ = p;
+  p->tick.store(p->tick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+bool Worker::next_for(Fiber* fiber) {
+  Worker* w = current_worker();
+  if (w->idle_fiber_count_ >= 64 && !w->core_.stopping.load(std::memory_order_relaxed)) {
+    // Enough of them: this one ends, unless the scheduler's store has room.
+    std::lock_guard lock(w->core_.fibers_lock_);
+    if (w->core_.idle_fiber_count_ >= w->core_.config.idle_fibers) {
+      w->current_.store(nullptr, std::memory_order_relaxed);
+      w->p_->running.store(nullptr, std::memory_order_relaxed);
+      w->left_fiber_ = fiber;
+      return false;
+    }
+  }
+  TaskCell* next = w->pick_or_global();
+  if (next != nullptr) {
+    w->cover_dirty_timers();
+  }
+  if (next != nullptr && next->fiber == nullptr) {
+    w->enter(next);
+    next->fiber = fiber;
+    fiber->task = next;
+    return true;
+  }
+  w->after_ = After::Recycle;
+  w->switch_to(*fiber, next != nullptr ? w->bind(next) : nullptr);
+  return !fiber->end;
+}
+
+void fiber_main(Fiber* fiber) {
+  while (!fiber->end) {
+    TaskCell* task = fiber->task;
+    if (task->hooks != nullptr && task->hooks->resume != nullptr) {
+      task->hooks->resume(task->user);
+    }
+    task->body.run();
+    if (task->hooks != nullptr && task->hooks->suspend != nullptr) {
+      task->hooks->suspend(task->user);
+    }
+    fiber->task = nullptr;
+    task->fiber = nullptr;
+    current_worker()->core().finish(task);
+    if (!Worker::next_for(fiber)) {
+      break;
+    }
+  }
+}
+
+void release_fiber(Fiber* fiber) noexcept {
+  fiber->strand.destroy();
+  fiber->pool->give(fiber->stack);
+  delete fiber;
+}
+
+Fiber* Worker::take_fiber() {
+  if (Fiber* fiber = idle_fibers_) {
+    idle_fibers_ = fiber->next;
+    --idle_fiber_count_;
+    return fiber;
+  }
+  if (Fiber* fiber = core_.take_fiber()) {
+    return fiber;
+  }
+  count(counters.fibers);
+  return create_fiber(core_.stacks);
+}
+
+bool Worker::keep_fiber(Fiber* fiber) {
+  if (idle_fiber_count_ >= 64) {
+    return false;
+  }
+  fiber->next = idle_fibers_;
+  idle_fibers_ = fiber;
+  ++idle_fiber_count_;
+  return true;
+}
+
+}  // namespace vmrun::sched
