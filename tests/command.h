@@ -14,6 +14,9 @@ struct CommandResult {
 /// Runs vmrun with `args` in the directory `cwd` (the current one when empty). Its standard input is empty.
 CommandResult run_vmrun(const std::vector<std::string>& args, const std::string& cwd = {});
 
+/// The same, with Ctrl-C pressed `milliseconds` after the start.
+CommandResult run_vmrun_with_ctrl_c(const std::vector<std::string>& args, int milliseconds);
+
 /// Path of a fixture made by the build: fixture("cli_empty") is the image of tests/fixtures/cli_empty.wat.
 std::string fixture(const std::string& name);
 

@@ -182,8 +182,3 @@ TEST_CASE("a backtrace names module, function and offset") {
   CHECK(r.err.find("1: traps!middle @ 0x") != std::string::npos);
   CHECK(r.err.find("2: traps!start_unreachable @ 0x") != std::string::npos);
 }
-
-TEST_CASE("a guest that takes too long is interrupted") {
-  refuse(kTrap, "interrupt", {"-W", "timeout=50ms", "--invoke", "spin", fixture("cli_traps")});
-  refuse(kTrap, "interrupt", {"-W", "timeout=50ms", fixture("cli_wait")});
-}

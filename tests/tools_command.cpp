@@ -1,6 +1,7 @@
 // Running the built vmrun; see command.h.
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,12 +18,18 @@ extern char** environ;
 namespace vmrun::test {
 namespace {
 
-/// Reads both pipes until both are closed, so that neither can fill up and block the child.
-void drain(int out, int err, CommandResult& result) {
+/// Reads both pipes until both are closed, so that neither can fill up and block the child, which is sent a SIGINT after
+/// `ctrl_c_after` milliseconds (-1: never).
+void drain(int out, int err, CommandResult& result, pid_t child, int ctrl_c_after) {
   std::array<pollfd, 2> fds{{{out, POLLIN, 0}, {err, POLLIN, 0}}};
   std::string* const texts[] = {&result.out, &result.err};
   for (int open = 2; open > 0;) {
-    if (poll(fds.data(), fds.size(), -1) < 0) continue;
+    const int ready = poll(fds.data(), fds.size(), ctrl_c_after);
+    if (ready == 0) {
+      kill(child, SIGINT);
+      ctrl_c_after = -1;
+    }
+    if (ready <= 0) continue;
     for (size_t i = 0; i < fds.size(); ++i) {
       if (!(fds[i].revents & (POLLIN | POLLHUP))) continue;
       char block[4096];
@@ -38,9 +45,7 @@ void drain(int out, int err, CommandResult& result) {
   }
 }
 
-}  // namespace
-
-CommandResult run_vmrun(const std::vector<std::string>& args, const std::string& cwd) {
+CommandResult spawn_vmrun(const std::vector<std::string>& args, const std::string& cwd, int ctrl_c_after) {
   std::vector<char*> argv{const_cast<char*>(VMRUN_COMMAND)};
   for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);
@@ -53,17 +58,36 @@ CommandResult run_vmrun(const std::vector<std::string>& args, const std::string&
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, out[1], 1);
   posix_spawn_file_actions_adddup2(&actions, err[1], 2);
+  // A test that runs in the background ignores Ctrl-C; the command must not inherit that.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t heard;
+  sigemptyset(&heard);
+  sigaddset(&heard, SIGINT);
+  posix_spawnattr_setsigdefault(&attributes, &heard);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
   pid_t child = 0;
-  const int failure = posix_spawn(&child, VMRUN_COMMAND, &actions, nullptr, argv.data(), environ);
+  const int failure = posix_spawn(&child, VMRUN_COMMAND, &actions, &attributes, argv.data(), environ);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(out[1]);
   close(err[1]);
-  drain(out[0], err[0], result);
+  drain(out[0], err[0], result, child, ctrl_c_after);
   int status = 0;
   if (failure == 0 && waitpid(child, &status, 0) == child) {
     result.status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
   return result;
+}
+
+}  // namespace
+
+CommandResult run_vmrun(const std::vector<std::string>& args, const std::string& cwd) {
+  return spawn_vmrun(args, cwd, -1);
+}
+
+CommandResult run_vmrun_with_ctrl_c(const std::vector<std::string>& args, int milliseconds) {
+  return spawn_vmrun(args, {}, milliseconds);
 }
 
 std::string fixture(const std::string& name) { return VMRUN_FIXTURES "/" + name + ".wasm"; }

@@ -12,9 +12,10 @@ namespace vmrun::tools {
 /// Exit statuses of the command that are not the guest's own.
 enum ExitStatus : int {
   kExitOk = 0,
-  kExitError = 1,   // vmrun could not do what it was asked to
-  kExitUsage = 2,   // the command line is wrong
-  kExitTrap = 134,  // the guest trapped, or threw an exception that nobody caught
+  kExitError = 1,    // vmrun could not do what it was asked to
+  kExitUsage = 2,    // the command line is wrong
+  kExitCtrlC = 130,  // the guest was ended by Ctrl-C
+  kExitTrap = 134,   // the guest trapped, or threw an exception that nobody caught
 };
 
 /// printf into a string.

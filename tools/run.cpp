@@ -120,6 +120,7 @@ Result<void> run_entry(const Program& program, const Instance& instance) {
 int run_once(const Program& program, RunTimes& times) {
   Store store(program.engine, program.options.limits);
   Linker linker(program.engine);
+  CtrlC ctrl_c(store);
   std::optional<Deadline> deadline;
   if (program.options.timeout) deadline.emplace(store, *program.options.timeout);
   const auto start = Clock::now();
@@ -133,7 +134,14 @@ int run_once(const Program& program, RunTimes& times) {
   }
   times = {ready - start, Clock::now() - ready, store.peak_memory_bytes()};
   deadline.reset();
-  return done ? kExitOk : fail(done.error());
+  if (!ctrl_c.pressed()) return done ? kExitOk : fail(done.error());
+  // A host call that was cut short may have made the guest end in its own way.
+  if (done || done.error().trap != TrapCode::Interrupted) {
+    fail("interrupted");
+  } else {
+    fail(done.error());
+  }
+  return kExitCtrlC;
 }
 
 Result<Program> load(const RunOptions& options, std::string_view image, Args args) {

@@ -25,6 +25,19 @@ class Deadline {
   std::unique_ptr<Impl> impl_;
 };
 
+/// While it lives, Ctrl-C interrupts `store`, and ends the process if the guest sits in a host call that does not return.
+class CtrlC {
+ public:
+  explicit CtrlC(Store& store);
+  ~CtrlC();
+  CtrlC(const CtrlC&) = delete;
+  CtrlC& operator=(const CtrlC&) = delete;
+  bool pressed() const;
+
+ private:
+  bool active_ = false;
+};
+
 /// Sockets for the guest: those that -S tcplisten asks for, opened here, and those that systemd passed on.
 /// Errors: Io, Usage.
 Result<std::vector<int>> open_listeners(const RunOptions& options);

@@ -1,0 +1,80 @@
+// Guests that never end by themselves: -W timeout and Ctrl-C.
+#include <doctest/doctest.h>
+
+#include <chrono>
+
+#include "tests/command.h"
+
+namespace vmrun::test {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+constexpr int kTrap = 134, kCtrlC = 130;
+/// Far more than it takes, and far less than until somebody gives up on the guest.
+constexpr auto kSoon = 5s;
+
+/// The options that choose how the guest runs.
+const std::vector<std::vector<std::string>> kModes = {
+    {},
+    {"-O", "effort=quick"},
+    {"-O", "effort=careful"},
+};
+
+std::vector<std::string> join(std::vector<std::string> args, const std::vector<std::string>& more) {
+  args.insert(args.end(), more.begin(), more.end());
+  return args;
+}
+
+/// An exported function of stop_spin.wat, none of which returns.
+const char* const kEndless[] = {"loop", "nested", "calls", "tail_calls", "indirect", "memory", "grow"};
+
+TEST_CASE("a guest that takes too long is interrupted, wherever it is") {
+  for (const auto& mode : kModes) {
+    for (const char* name : kEndless) {
+      CAPTURE(name);
+      const auto start = Clock::now();
+      const auto r = run_vmrun(join(mode, {"-W", "timeout=100ms", "--invoke", name, fixture("stop_spin")}));
+      CHECK(r.status == kTrap);
+      CHECK(r.err.find("vmrun: trap: interrupted") != std::string::npos);
+      CHECK(r.err.find("0: spin!") != std::string::npos);
+      CHECK(Clock::now() - start >= 100ms);
+      CHECK(Clock::now() - start < kSoon);
+    }
+  }
+}
+
+TEST_CASE("Ctrl-C ends a guest with a backtrace") {
+  for (const auto& mode : kModes) {
+    for (const char* name : {"loop", "calls"}) {
+      CAPTURE(name);
+      const auto start = Clock::now();
+      const auto r = run_vmrun_with_ctrl_c(join(mode, {"--invoke", name, fixture("stop_spin")}), 150);
+      CHECK(r.status == kCtrlC);
+      CHECK(r.err.find("vmrun: trap: interrupted") != std::string::npos);
+      CHECK(r.err.find("0: spin!") != std::string::npos);
+      CHECK(r.err.find("spin!" + std::string(name) + " @ 0x") != std::string::npos);
+      CHECK(Clock::now() - start < kSoon);
+    }
+  }
+}
+
+TEST_CASE("a guest that waits in the host is given up on") {
+  const auto start = Clock::now();
+  const auto late = run_vmrun({"-W", "timeout=50ms", fixture("cli_wait")});
+  CHECK(late.status == kTrap);
+  CHECK(late.err.find("interrupted") != std::string::npos);
+  const auto pressed = run_vmrun_with_ctrl_c({fixture("cli_wait")}, 100);
+  CHECK(pressed.status == kCtrlC);
+  CHECK(pressed.err.find("interrupted") != std::string::npos);
+  CHECK(Clock::now() - start < kSoon);
+}
+
+TEST_CASE("a guest that is in time is left alone") {
+  CHECK(run_vmrun({"-W", "timeout=1m", fixture("cli_empty")}).status == 0);
+  CHECK(run_vmrun({"-W", "timeout=soon", fixture("cli_empty")}).status == 2);
+}
+
+}  // namespace
+}  // namespace vmrun::test

@@ -1,0 +1,68 @@
+// Ctrl-C. Rules: the handler only sets flags, interrupts the store and starts a timer, all of which handlers may; there
+// is one CtrlC at a time, made and destroyed on the main thread.
+#include <signal.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "tools/report.h"
+#include "tools/run.h"
+
+namespace vmrun::tools {
+namespace {
+
+/// How long a guest may take to notice: polls are well below a millisecond apart, host calls mostly too.
+constexpr suseconds_t kGraceMicroseconds = 500'000;
+
+std::atomic<Store*> running{nullptr};
+std::atomic<bool> was_pressed{false};
+
+void set_timer(suseconds_t microseconds) {
+  itimerval timer = {};
+  timer.it_value.tv_usec = microseconds;
+  setitimer(ITIMER_REAL, &timer, nullptr);
+}
+
+void press(int) {
+  was_pressed.store(true, std::memory_order_relaxed);
+  Store* store = running.load(std::memory_order_acquire);
+  if (store != nullptr) store->interrupt();
+  set_timer(kGraceMicroseconds);
+}
+
+void give_up(int) {
+  constexpr char kMessage[] = "vmrun: interrupted in a host call that did not return\n";
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+  _exit(kExitCtrlC);
+}
+
+}  // namespace
+
+CtrlC::CtrlC(Store& store) {
+  struct sigaction before = {};
+  sigaction(SIGINT, nullptr, &before);
+  if (before.sa_handler == SIG_IGN) return;  // started in the background: stays deaf
+  active_ = true;
+  was_pressed.store(false, std::memory_order_relaxed);
+  running.store(&store, std::memory_order_release);
+  struct sigaction action = {};
+  sigemptyset(&action.sa_mask);
+  action.sa_handler = give_up;
+  sigaction(SIGALRM, &action, nullptr);
+  // Without SA_RESTART, so that a host call that waits is cut short; the second time it does what it does to others.
+  action.sa_handler = press;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+}
+
+CtrlC::~CtrlC() {
+  if (!active_) return;
+  signal(SIGINT, SIG_DFL);
+  running.store(nullptr, std::memory_order_release);
+  set_timer(0);
+}
+
+bool CtrlC::pressed() const { return active_ && was_pressed.load(std::memory_order_relaxed); }
+
+}  // namespace vmrun::tools
