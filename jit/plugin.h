@@ -1,5 +1,6 @@
 // Between the process and the optimising tier's library. The library holds LLVM and copies of nothing that has state:
-// code memory is the process's, reached through PluginHost. Both sides are built from the same tree; the version says so.
+// code memory is the process's, reached through PluginHost. Both sides are built from the same tree; the version says
+// so.
 #pragma once
 
 #include <cstddef>
@@ -17,11 +18,10 @@ namespace vmrun::jit {
 /// Changes whenever the two sides would understand a structure differently.
 inline constexpr uint64_t kPluginVersion = [] {
   uint64_t version = 1;
-  for (uint64_t part :
-       {sizeof(vm::Vcpu), sizeof(vm::Instance), sizeof(vm::FuncCode), sizeof(vm::FuncRecord), sizeof(vm::Module),
-        sizeof(vm::FuncDecl), sizeof(vm::TypeDef), sizeof(vm::MemoryInst), sizeof(vm::TableInst), sizeof(CodeObject),
-        sizeof(CompileRequest), sizeof(CompileResult), offsetof(vm::Vcpu, helpers), offsetof(vm::Vcpu, exception),
-        vm::kOpCount}) {
+  for (uint64_t part : {sizeof(vm::Vcpu), sizeof(vm::Instance), sizeof(vm::FuncCode), sizeof(vm::FuncRecord),
+                        sizeof(vm::Module), sizeof(vm::FuncDecl), sizeof(vm::TypeDef), sizeof(vm::MemoryInst),
+                        sizeof(vm::TableInst), sizeof(CodeObject), sizeof(CompileRequest), sizeof(CompileResult),
+                        offsetof(vm::Vcpu, helpers), offsetof(vm::Vcpu, exception), vm::kOpCount}) {
     version = (version ^ part) * 0x100000001b3;
   }
   return version;

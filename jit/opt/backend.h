@@ -49,9 +49,14 @@ struct Tables {
 /// An error's text, or "".
 std::string read_tables(const Object& object, Tables& tables);
 
-/// Puts text and constants into code memory, text first. An error's text, or "".
-/// `no_memory` tells the one error that is nobody's fault.
-std::string link(const Object& object, const PluginHost& host, CodeSpace::Block& block, bool& no_memory);
+struct Linked {
+  CodeSpace::Block block;
+  uint32_t size = 0;       // bytes in use of the block
+  bool no_memory = false;  // the one error that is nobody's fault
+  std::string error;       // what went wrong, or ""
+};
+/// Puts text and constants into code memory, text first.
+Linked link(const Object& object, const PluginHost& host);
 
 /// One line per instruction of `code`, which runs at `address`: offset, instruction.
 std::string disassemble(const std::byte* code, size_t size, uint64_t address);

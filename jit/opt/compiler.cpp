@@ -71,15 +71,13 @@ CompileResult OptCompiler::compile(const CompileRequest& request) {
   Tables tables;
   std::string error = read_tables(object, tables);
   if (!error.empty()) return refused(error);
-  CodeSpace::Block block;
-  bool no_memory;
-  error = link(object, *host, block, no_memory);
-  if (no_memory) return {CompileResult::Status::no_memory, nullptr, error};
-  if (!error.empty()) return refused(error);
+  const Linked linked = link(object, *host);
+  if (linked.no_memory) return {CompileResult::Status::no_memory, nullptr, linked.error};
+  if (!linked.error.empty()) return refused(linked.error);
 
   auto code = std::make_unique<CodeObject>();
-  code->begin = block.rx;
-  code->size = static_cast<uint32_t>(block.size);
+  code->begin = linked.block.rx;
+  code->size = linked.size;
   code->text = tables.text;
   code->tier = vm::Tier::opt;
   code->func = &request.module->code(request.func_index);
@@ -89,7 +87,7 @@ CompileResult OptCompiler::compile(const CompileRequest& request) {
   code->marks = std::move(tables.marks);
   code->pads = std::move(tables.pads);
   code->preempt = std::move(tables.preempt);
-  return {CompileResult::Status::done, host->publish(std::move(code), block), ""};
+  return {CompileResult::Status::done, host->publish(std::move(code), linked.block), ""};
 }
 
 std::string print_ir(const CompileRequest& request) {

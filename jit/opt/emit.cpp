@@ -83,15 +83,15 @@ void insert_stack_check(llvm::Function& unit) {
   }
   b.SetCurrentDebugLocation(place);
   llvm::MDNode* name = llvm::MDNode::get(context, {llvm::MDString::get(context, "rsp")});
-  llvm::Value* sp = b.CreateIntrinsic(llvm::Intrinsic::read_register, {b.getInt64Ty()},
-                                      {llvm::MetadataAsValue::get(context, name)});
+  llvm::Value* sp =
+      b.CreateIntrinsic(llvm::Intrinsic::read_register, {b.getInt64Ty()}, {llvm::MetadataAsValue::get(context, name)});
   llvm::Value* cx = unit.getArg(0);
   auto field = [&](uint64_t offset) { return b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), cx, offset); };
   llvm::LoadInst* limit = b.CreateLoad(b.getInt64Ty(), field(offsetof(vm::Vcpu, native_limit)));
   limit->setVolatile(true);  // others set it
   llvm::Value* below = b.CreateICmpULT(sp, limit);
-  llvm::Instruction* asked = llvm::SplitBlockAndInsertIfThen(
-      below, first->getIterator(), false, llvm::MDBuilder(context).createBranchWeights(1, 1 << 20));
+  llvm::Instruction* asked = llvm::SplitBlockAndInsertIfThen(below, first->getIterator(), false,
+                                                             llvm::MDBuilder(context).createBranchWeights(1, 1 << 20));
   b.SetInsertPoint(asked);
   b.SetCurrentDebugLocation(place);
   llvm::Value* table = b.CreateLoad(b.getPtrTy(), field(offsetof(vm::Vcpu, helpers)));
@@ -120,8 +120,7 @@ void optimise(llvm::Module& module, llvm::TargetMachine& machine, const std::ato
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
   llvm::ModuleAnalysisManager modules;
-  functions.registerPass(
-      [&] { return llvm::TargetLibraryAnalysis(no_library(machine.getTargetTriple())); });
+  functions.registerPass([&] { return llvm::TargetLibraryAnalysis(no_library(machine.getTargetTriple())); });
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(components);
   builder.registerFunctionAnalyses(functions);

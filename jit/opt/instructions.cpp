@@ -54,8 +54,8 @@ struct Disassembler {
     for (uint64_t at = 0; at < size;) {
       llvm::MCInst inst;
       uint64_t length = 0;
-      auto status = disassembler->getInstruction(inst, length, llvm::ArrayRef(code + at, size - at), address + at,
-                                                 llvm::nulls());
+      auto status =
+          disassembler->getInstruction(inst, length, llvm::ArrayRef(code + at, size - at), address + at, llvm::nulls());
       if (status != llvm::MCDisassembler::Success) return false;
       found(at, length, inst);
       at += length;
@@ -71,11 +71,11 @@ Disassembler& disassembler() {
 
 }  // namespace
 
-bool walk_instructions(const uint8_t* code, size_t size,
-                       const std::function<void(uint64_t, uint64_t, bool)>& found) {
+bool walk_instructions(const uint8_t* code, size_t size, const std::function<void(uint64_t, uint64_t, bool)>& found) {
   Disassembler& d = disassembler();
   return d.walk(code, size, 0, [&](uint64_t at, uint64_t length, const llvm::MCInst& inst) {
-    found(at, length, d.instructions->get(inst.getOpcode()).isCall() && !d.instructions->get(inst.getOpcode()).isReturn());
+    found(at, length,
+          d.instructions->get(inst.getOpcode()).isCall() && !d.instructions->get(inst.getOpcode()).isReturn());
   });
 }
 
@@ -86,12 +86,11 @@ std::string disassemble(const std::byte* code, size_t size, uint64_t address) {
   printer->setPrintBranchImmAsAddress(true);
   std::string text;
   llvm::raw_string_ostream out(text);
-  d.walk(reinterpret_cast<const uint8_t*>(code), size, address,
-         [&](uint64_t at, uint64_t, const llvm::MCInst& inst) {
-           out << llvm::format("%6x:", static_cast<unsigned>(at));
-           printer->printInst(&inst, address + at, "", *d.subtarget, out);
-           out << '\n';
-         });
+  d.walk(reinterpret_cast<const uint8_t*>(code), size, address, [&](uint64_t at, uint64_t, const llvm::MCInst& inst) {
+    out << llvm::format("%6x:", static_cast<unsigned>(at));
+    printer->printInst(&inst, address + at, "", *d.subtarget, out);
+    out << '\n';
+  });
   return text;
 }
 

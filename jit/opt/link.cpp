@@ -1,6 +1,6 @@
 // Linking: JITLink puts an object's text and constants into one block of code memory. The object calls nothing by name
-// and refers to its own constants only, so no symbol is ever looked up. What the linker would register elsewhere (unwind
-// information, call-site tables, lines) has been read into tables before and stays out.
+// and refers to its own constants only, so no symbol is ever looked up. What the linker would register elsewhere
+// (unwind information, call-site tables, lines) has been read into tables before and stays out.
 #include <llvm/ExecutionEngine/JITLink/JITLink.h>
 #include <llvm/ExecutionEngine/JITLink/JITLinkMemoryManager.h>
 #include <llvm/ExecutionEngine/Orc/SymbolStringPool.h>
@@ -16,8 +16,7 @@ namespace jl = llvm::jitlink;
 /// through the writable mapping and fixed up for the executable one.
 class BlockManager : public jl::JITLinkMemoryManager {
  public:
-  BlockManager(const PluginHost& host, CodeSpace::Block& block, bool& no_memory)
-      : host_(host), block_(block), no_memory_(no_memory) {}
+  BlockManager(const PluginHost& host, Linked& linked) : host_(host), linked_(linked) {}
 
   void allocate(const jl::JITLinkDylib*, jl::LinkGraph& graph, OnAllocatedFunction done) override {
     jl::BasicLayout layout(graph);
@@ -25,7 +24,8 @@ class BlockManager : public jl::JITLinkMemoryManager {
     auto each = [&](auto found) {
       for (const bool executable : {true, false}) {
         for (auto& [group, segment] : layout.segments()) {
-          const bool is = (static_cast<unsigned>(group.getMemProt()) & static_cast<unsigned>(llvm::orc::MemProt::Exec)) != 0;
+          const bool is =
+              (static_cast<unsigned>(group.getMemProt()) & static_cast<unsigned>(llvm::orc::MemProt::Exec)) != 0;
           if (is == executable) found(segment);
         }
       }
@@ -33,16 +33,18 @@ class BlockManager : public jl::JITLinkMemoryManager {
     each([&](jl::BasicLayout::Segment& segment) {
       size = llvm::alignTo(size, segment.Alignment) + segment.ContentSize + segment.ZeroFillSize;
     });
-    block_ = host_.allocate(size);
-    if (!block_) {
-      no_memory_ = true;
+    const CodeSpace::Block block = host_.allocate(size);
+    linked_.block = block;
+    linked_.size = static_cast<uint32_t>(size);
+    if (!block) {
+      linked_.no_memory = true;
       return done(llvm::make_error<jl::JITLinkError>("code memory is exhausted"));
     }
     size_t at = 0;
     each([&](jl::BasicLayout::Segment& segment) {
       at = llvm::alignTo(at, segment.Alignment);
-      segment.Addr = llvm::orc::ExecutorAddr::fromPtr(block_.rx + at);
-      segment.WorkingMem = reinterpret_cast<char*>(block_.rw + at);
+      segment.Addr = llvm::orc::ExecutorAddr::fromPtr(block.rx + at);
+      segment.WorkingMem = reinterpret_cast<char*>(block.rw + at);
       at += segment.ContentSize + segment.ZeroFillSize;
     });
     if (llvm::Error error = layout.apply()) return done(std::move(error));
@@ -60,8 +62,7 @@ class BlockManager : public jl::JITLinkMemoryManager {
     void finalize(OnFinalizedFunction done) override { done(FinalizedAlloc(llvm::orc::ExecutorAddr(1))); }
   };
   const PluginHost& host_;
-  CodeSpace::Block& block_;
-  bool& no_memory_;
+  Linked& linked_;
 };
 
 class Context : public jl::JITLinkContext {
@@ -100,20 +101,22 @@ class Context : public jl::JITLinkContext {
 
 }  // namespace
 
-std::string link(const Object& object, const PluginHost& host, CodeSpace::Block& block, bool& no_memory) {
-  no_memory = false;
-  auto graph = jl::createLinkGraphFromObject(
-      llvm::MemoryBufferRef(llvm::StringRef(object.data(), object.size()), "unit"),
-      std::make_shared<llvm::orc::SymbolStringPool>());
-  if (!graph) return llvm::toString(graph.takeError());
-  BlockManager memory(host, block, no_memory);
-  std::string error;
-  jl::link(std::move(*graph), std::make_unique<Context>(memory, error));
-  if (!error.empty() && block) {
-    host.free(block);
-    block = {};
+Linked link(const Object& object, const PluginHost& host) {
+  Linked linked;
+  auto graph =
+      jl::createLinkGraphFromObject(llvm::MemoryBufferRef(llvm::StringRef(object.data(), object.size()), "unit"),
+                                    std::make_shared<llvm::orc::SymbolStringPool>());
+  if (!graph) {
+    linked.error = llvm::toString(graph.takeError());
+    return linked;
   }
-  return error;
+  BlockManager memory(host, linked);
+  jl::link(std::move(*graph), std::make_unique<Context>(memory, linked.error));
+  if (!linked.error.empty() && linked.block) {
+    host.free(linked.block);
+    linked.block = {};
+  }
+  return linked;
 }
 
 }  // namespace vmrun::jit::opt

@@ -1,8 +1,8 @@
 // From a function body to LLVM IR: a consumer of the decoder's events. Parts by kind of instruction: lower.cpp (frame,
 // locals, entry), lower_control.cpp, lower_call.cpp, lower_memory.cpp, lower_numeric.cpp, lower_simd.cpp.
 //
-// VALUES. i32, i64, float and double stand for themselves, references are i64, v128 is <16 x i8>. Locals are allocas that
-// the optimiser promotes; operands are SSA values, with phis at labels.
+// VALUES. i32, i64, float and double stand for themselves, references are i64, v128 is <16 x i8>. Locals are allocas
+// that the optimiser promotes; operands are SSA values, with phis at labels.
 //
 // EXACTNESS. An access to guarded memory is volatile: it is neither dropped, duplicated nor moved past another effect,
 // so that a guest traps exactly where it should and memory is then what the specification says. Divisions, conversions
@@ -12,8 +12,8 @@
 // what they do not take goes on at the enclosing try's block, or to Helper::resume_throw.
 //
 // OSR UNITS. The entry block loads the state at the wanted header and jumps there. The rest of the body is lowered as
-// usual; what no longer is reachable (all that runs before the header only) falls away. Since the header is entered from
-// two sides, operands that live across it, or across the header of a loop around it, are kept in allocas there.
+// usual; what no longer is reachable (all that runs before the header only) falls away. Since the header is entered
+// from two sides, operands that live across it, or across the header of a loop around it, are kept in allocas there.
 #pragma once
 
 #include <llvm/ADT/SmallVector.h>
@@ -57,11 +57,12 @@ struct LowerConsumer {
   using Control = LowerControl;
   Lowering* to;
 #define VMRUN_FORWARD(event) void event(auto& d, auto&&... arguments);
-#define VMRUN_EVENTS(X)                                                                                               \
-  X(begin) X(end_function) X(op) X(local_get) X(local_set) X(local_tee) X(drop) X(block) X(loop) X(if_) X(else_) X(end) \
-  X(try_table) X(try_) X(catch_) X(catch_all) X(delegate) X(rethrow) X(br) X(br_if) X(br_table) X(return_)              \
-  X(unreachable) X(br_on_null) X(br_on_non_null) X(br_on_cast) X(call) X(call_indirect) X(call_ref) X(return_call)      \
-  X(return_call_indirect) X(return_call_ref) X(throw_) X(throw_ref)
+#define VMRUN_EVENTS(X)                                                                                        \
+  X(begin)                                                                                                     \
+  X(end_function) X(op) X(local_get) X(local_set) X(local_tee) X(drop) X(block) X(loop) X(if_) X(else_) X(end) \
+      X(try_table) X(try_) X(catch_) X(catch_all) X(delegate) X(rethrow) X(br) X(br_if) X(br_table) X(return_) \
+          X(unreachable) X(br_on_null) X(br_on_non_null) X(br_on_cast) X(call) X(call_indirect) X(call_ref)    \
+              X(return_call) X(return_call_indirect) X(return_call_ref) X(throw_) X(throw_ref)
   VMRUN_EVENTS(VMRUN_FORWARD)
 #undef VMRUN_FORWARD
 };
@@ -178,7 +179,7 @@ class Lowering {
 
   // --- calls (lower_call.cpp) ---
   struct Callee {
-    llvm::Value* code;    // vm::FuncCode*
+    llvm::Value* code;  // vm::FuncCode*
     llvm::Value* inst;
     llvm::Value* mem;
     llvm::Value* caller;  // the caller's instance, where the callee gets it
@@ -244,15 +245,15 @@ class Lowering {
   std::vector<Try> tries_;  // [0] stands for none
   uint32_t inner_ = 0;      // the innermost
   std::map<std::pair<size_t, llvm::Type*>, llvm::AllocaInst*> operand_allocas_;
-  uint32_t offset_ = 0;     // of the instruction being lowered
-  bool entered_ = false;    // an OSR unit's header was found
+  uint32_t offset_ = 0;   // of the instruction being lowered
+  bool entered_ = false;  // an OSR unit's header was found
   bool failed_ = false;
   std::string reason_;
 };
 
-#define VMRUN_FORWARD(event)                                     \
-  void LowerConsumer::event(auto& d, auto&&... arguments) {      \
-    if (!to->failed_) to->event(d, arguments...);                \
+#define VMRUN_FORWARD(event)                                \
+  void LowerConsumer::event(auto& d, auto&&... arguments) { \
+    if (!to->failed_) to->event(d, arguments...);           \
   }
 VMRUN_EVENTS(VMRUN_FORWARD)
 #undef VMRUN_FORWARD

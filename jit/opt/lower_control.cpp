@@ -147,7 +147,8 @@ void Lowering::enter_unit(D& d, BasicBlock* header) {
   entered_ = true;
   // count_run may have split the entry block; its last part has no terminator yet.
   BasicBlock* last = entry_;
-  while (last->getTerminator() != nullptr) last = last->getTerminator()->getSuccessor(last->getTerminator()->getNumSuccessors() - 1);
+  while (last->getTerminator() != nullptr)
+    last = last->getTerminator()->getSuccessor(last->getTerminator()->getNumSuccessors() - 1);
   b_.SetInsertPoint(last);
   llvm::Value* slots = b_.CreateIntToPtr(function_->getArg(3), b_.getPtrTy());
   uint32_t slot = 0;
@@ -213,9 +214,15 @@ void Lowering::emit_return(llvm::ArrayRef<llvm::Value*> values) {
     const ValType t = func_type_->results[i];
     const Place place = walk.next(t);
     switch (place.in) {
-      case Place::In::integer: result = b_.CreateInsertValue(result, to_register(values[i], t), 0); break;
-      case Place::In::vector: result = b_.CreateInsertValue(result, to_register(values[i], t), 1); break;
-      case Place::In::area: store_slot(offset(area(), kAreaSlot * place.index), values[i], t); break;
+      case Place::In::integer:
+        result = b_.CreateInsertValue(result, to_register(values[i], t), 0);
+        break;
+      case Place::In::vector:
+        result = b_.CreateInsertValue(result, to_register(values[i], t), 1);
+        break;
+      case Place::In::area:
+        store_slot(offset(area(), kAreaSlot * place.index), values[i], t);
+        break;
     }
   }
   b_.CreateRet(result);
@@ -266,7 +273,8 @@ void Lowering::try_table(D& d, C& c, std::span<const vm::CatchClause> clauses) {
     BasicBlock* next = nullptr;
     if (!any) {
       // The tag of the exception, whose address names it in all modules.
-      llvm::Value* cell = b_.CreateIntToPtr(load_field(b_.getInt64Ty(), cx_, offsetof(vm::Vcpu, exception)), b_.getPtrTy());
+      llvm::Value* cell =
+          b_.CreateIntToPtr(load_field(b_.getInt64Ty(), cx_, offsetof(vm::Vcpu, exception)), b_.getPtrTy());
       llvm::Value* tag = load_field(b_.getPtrTy(), cell, offsetof(vm::ExnCell, tag));
       llvm::Value* tags = load_fixed_ptr(inst_, offsetof(vm::Instance, tags));
       llvm::Value* wanted = load_fixed_ptr(tags, 8 * size_t{clause.tag});
@@ -310,8 +318,7 @@ BasicBlock* Lowering::landing_pad() {
     t.pad = new_block("pad");
     Builder pad(t.pad);
     pad.SetCurrentDebugLocation(b_.getCurrentDebugLocation());
-    llvm::LandingPadInst* landing =
-        pad.CreateLandingPad(llvm::StructType::get(b_.getPtrTy(), b_.getInt32Ty()), 1);
+    llvm::LandingPadInst* landing = pad.CreateLandingPad(llvm::StructType::get(b_.getPtrTy(), b_.getInt32Ty()), 1);
     landing->addClause(llvm::ConstantPointerNull::get(b_.getPtrTy()));  // everything
     pad.CreateBr(t.dispatch);
   }

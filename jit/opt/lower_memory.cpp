@@ -72,6 +72,7 @@ bool Lowering::memory_op(D& d, Op op, const vm::Immediate& imm, const V* args, V
   };
   auto wide = [&](unsigned i) { return b_.CreateZExt(args[i].v, i64_type); };
   auto narrow = [&](unsigned bits) { store(imm.mem, args[0].v, b_.CreateTrunc(args[1].v, b_.getIntNTy(bits))); };
+  // clang-format off: a row per instruction
   switch (op) {
     case Op::i32_load: results[0].v = load(imm.mem, args[0].v, i32_type); return true;
     case Op::i64_load: results[0].v = load(imm.mem, args[0].v, i64_type); return true;
@@ -125,6 +126,7 @@ bool Lowering::memory_op(D& d, Op op, const vm::Immediate& imm, const V* args, V
     case Op::data_drop: helper(Helper::data_drop, b_.getVoidTy(), {inst_, i32(imm.index)}); return true;
     default: return false;
   }
+  // clang-format on
 }
 
 bool Lowering::reference_op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results) {
@@ -148,6 +150,7 @@ bool Lowering::reference_op(D& d, Op op, const vm::Immediate& imm, const V* args
     llvm::Value* globals = load_fixed_ptr(inst_, offsetof(vm::Instance, globals));
     return load_fixed_ptr(globals, 8 * uint64_t{index});
   };
+  // clang-format off: a row per instruction
   switch (op) {
     case Op::global_get: results[0].v = load_slot(global(imm.index), image_.globals[imm.index].type.type); return true;
     case Op::global_set: store_slot(global(imm.index), args[0].v, image_.globals[imm.index].type.type); return true;
@@ -192,6 +195,7 @@ bool Lowering::reference_op(D& d, Op op, const vm::Immediate& imm, const V* args
     case Op::extern_convert_any: results[0].v = args[0].v; return true;
     default: return false;
   }
+  // clang-format on
 }
 
 }  // namespace vmrun::jit::opt

@@ -1,8 +1,8 @@
 // Lowering: constants and numeric instructions (WebAssembly 3.0, 4.3). LLVM's floating point allows a signalling NaN to
 // pass through an operation that changes no number; WebAssembly wants it quiet, so such operations are told apart here.
-#include "jit/opt/lower.h"
-
 #include <cmath>
+
+#include "jit/opt/lower.h"
 
 namespace vmrun::jit::opt {
 
@@ -101,9 +101,7 @@ bool Lowering::numeric_op(Op op, const vm::Immediate& imm, const V* args, V* res
   auto count = [&] {  // a shift's, which is taken modulo the width
     return b_.CreateAnd(b(), llvm::ConstantInt::get(b()->getType(), b()->getType()->getIntegerBitWidth() - 1));
   };
-  auto extend = [&](unsigned bits) {
-    r = b_.CreateSExt(b_.CreateTrunc(a(), b_.getIntNTy(bits)), a()->getType());
-  };
+  auto extend = [&](unsigned bits) { r = b_.CreateSExt(b_.CreateTrunc(a(), b_.getIntNTy(bits)), a()->getType()); };
   auto sat = [&](llvm::Type* to, ID id) { r = b_.CreateIntrinsic(id, {to, a()->getType()}, {a()}); };
 
 // The same instruction of both integer or both float types.
@@ -113,6 +111,7 @@ bool Lowering::numeric_op(Op op, const vm::Immediate& imm, const V* args, V* res
 #define VMRUN_FLOAT(name) \
   case Op::f32_##name:    \
   case Op::f64_##name:
+  // clang-format off: a row per instruction
   switch (op) {
     case Op::nop: return true;
     case Op::i32_const: r = i32(static_cast<uint32_t>(imm.i32)); return true;
@@ -248,6 +247,7 @@ bool Lowering::numeric_op(Op op, const vm::Immediate& imm, const V* args, V* res
     }
     default: return false;
   }
+    // clang-format on
 #undef VMRUN_INT
 #undef VMRUN_FLOAT
 }

@@ -67,9 +67,7 @@ bool Lowering::simd_op(Op op, const vm::Immediate& imm, const V* args, V* result
     Value* count = b_.CreateZExtOrTrunc(b_.CreateAnd(args[1].v, i32(bits - 1)), lane);
     return set(b_.CreateBinOp(opcode, in(0, lane), b_.CreateVectorSplat(128 / bits, count)));
   };
-  auto integer_abs = [&](Type* lane) {
-    return set(b_.CreateBinaryIntrinsic(Id::abs, in(0, lane), b_.getFalse()));
-  };
+  auto integer_abs = [&](Type* lane) { return set(b_.CreateBinaryIntrinsic(Id::abs, in(0, lane), b_.getFalse())); };
   auto negate = [&](Type* lane) { return set(b_.CreateNeg(in(0, lane))); };
   auto all_true = [&](Type* lane) {
     Value* v = in(0, lane);
@@ -106,8 +104,8 @@ bool Lowering::simd_op(Op op, const vm::Immediate& imm, const V* args, V* result
     const unsigned bits = lane->getPrimitiveSizeInBits();
     Value* both = b_.CreateShuffleVector(in(0, lane), in(1, lane), sequence(0, 2 * (128 / bits)));
     const llvm::APInt low = is_signed ? llvm::APInt::getSignedMinValue(bits / 2).sext(bits) : llvm::APInt(bits, 0);
-    const llvm::APInt high = is_signed ? llvm::APInt::getSignedMaxValue(bits / 2).sext(bits)
-                                       : llvm::APInt::getMaxValue(bits / 2).zext(bits);
+    const llvm::APInt high =
+        is_signed ? llvm::APInt::getSignedMaxValue(bits / 2).sext(bits) : llvm::APInt::getMaxValue(bits / 2).zext(bits);
     Value* clamped = b_.CreateBinaryIntrinsic(Id::smax, both, llvm::ConstantInt::get(both->getType(), low));
     clamped = b_.CreateBinaryIntrinsic(Id::smin, clamped, llvm::ConstantInt::get(both->getType(), high));
     return set(b_.CreateTrunc(clamped, lanes(b_.getIntNTy(bits / 2))));
@@ -126,7 +124,8 @@ bool Lowering::simd_op(Op op, const vm::Immediate& imm, const V* args, V* result
   };
   auto saturate = [&](llvm::Intrinsic::ID id, Type* lane) {
     Value* v = in(0, lane);
-    auto* type = llvm::FixedVectorType::get(i32_type, llvm::cast<llvm::FixedVectorType>(v->getType())->getNumElements());
+    auto* type =
+        llvm::FixedVectorType::get(i32_type, llvm::cast<llvm::FixedVectorType>(v->getType())->getNumElements());
     return b_.CreateIntrinsic(id, {type, v->getType()}, {v});
   };
   auto zero_extended = [&](Value* half_vector, Type* lane) {  // two lanes and two zeros
@@ -140,6 +139,7 @@ bool Lowering::simd_op(Op op, const vm::Immediate& imm, const V* args, V* result
 #define VMRUN_SMALL_INTS(X) X(i8x16, i8) X(i16x8, i16) X(i32x4, i32_type)
 #define VMRUN_SAT_INTS(X) X(i8x16, i8) X(i16x8, i16)
 #define VMRUN_FLOATS(X) X(f32x4, f32) X(f64x2, f64)
+  // clang-format off: a row per instruction
   switch (op) {
     case Op::v128_const: {
       uint8_t raw[16];
@@ -300,6 +300,7 @@ bool Lowering::simd_op(Op op, const vm::Immediate& imm, const V* args, V* result
     case Op::f64x2_convert_low_i32x4_u: return set(b_.CreateUIToFP(low_pair(i32_type), lanes(f64)));
     default: return false;
   }
+  // clang-format on
 }
 
 bool Lowering::simd_memory_op(Op op, const vm::Immediate& imm, const V* args, V* results) {
@@ -332,6 +333,7 @@ bool Lowering::simd_memory_op(Op op, const vm::Immediate& imm, const V* args, V*
     store(imm.mem, args[0].v, b_.CreateExtractElement(vector, uint64_t{imm.lane}));
     return true;
   };
+  // clang-format off: a row per instruction
   switch (op) {
     case Op::v128_load: results[0].v = load(imm.mem, args[0].v, v128_); return true;
     case Op::v128_store: store(imm.mem, args[0].v, args[1].v); return true;
@@ -357,6 +359,7 @@ bool Lowering::simd_memory_op(Op op, const vm::Immediate& imm, const V* args, V*
     case Op::v128_store64_lane: return store_lane(64);
     default: return false;
   }
+  // clang-format on
 }
 
 }  // namespace vmrun::jit::opt
