@@ -370,9 +370,9 @@ class Maker {
     a.mov(r10, at(r15, VMRUN_CX(native_end)));
     a.mov(at(rsp, VMRUN_ACT(saved_stack_end)), rbx);
     a.mov(at(rsp, VMRUN_ACT(saved_native_end)), r10);
-    // max(floor, rsp - (stack_end - fp))
+    // max(floor, rbp - (stack_end - fp)): this frame counts
     a.sub(rbx, r13);
-    a.mov(r10, rsp);
+    a.mov(r10, rbp);
     a.sub(r10, rbx);
     a.mov(rbx, at(r15, VMRUN_CX(native_floor)));
     a.cmp(r10, rbx);
@@ -429,8 +429,8 @@ class Maker {
     a.mov(rbx, at(r12, VMRUN_CX(stack_end)));
     a.mov(at(rsp, VMRUN_ACT(saved_native_end)), r11);
     a.mov(at(rsp, VMRUN_ACT(saved_stack_end)), rbx);
-    // min(real end, fp + (rsp - native_end))
-    a.mov(rbx, rsp);
+    // min(real end, fp + (rsp - native_end)), the link counted
+    a.lea(rbx, at(rsp, static_cast<size_t>(-static_cast<ptrdiff_t>(sizeof(interp::Link)))));
     a.sub(rbx, r11);
     a.add(rbx, r10);
     a.mov(r11, at(r12, VMRUN_CX(area)));
