@@ -1,0 +1,263 @@
+// Calls and tail calls of functions, and calls of helpers. See jit/abi.h for where everything travels.
+#include <bit>
+
+#include "jit/baseline/compiler.h"
+#include "vm/assert.h"
+
+namespace vmrun::jit::baseline {
+
+using asmjit::x86::ptr;
+
+namespace {
+constexpr uint8_t kIntArgs[kIntParams] = {r15, rdi, rsi, rdx, rcx, r8};
+}
+
+void FunctionCompiler::parallel_moves(std::vector<Move>& moves, bool vec) {
+  auto emit = [&](uint8_t to, uint8_t from) { vec ? move_vec(to, from) : move_int(to, from); };
+  const uint8_t scratch = vec ? kVectorScratch : kScratch;
+  std::erase_if(moves, [](const Move& m) { return m.to == m.from; });
+  while (!moves.empty()) {
+    bool progress = false;
+    for (size_t i = 0; i < moves.size();) {
+      Move m = moves[i];
+      bool read = false;
+      for (const Move& other : moves) read |= other.from == m.to;
+      // The scratch register may be needed to break a cycle: it is written last.
+      if (read || (m.to == scratch && moves.size() > 1)) {
+        ++i;
+        continue;
+      }
+      emit(m.to, m.from);
+      moves[i] = moves.back();
+      moves.pop_back();
+      progress = true;
+    }
+    if (progress) continue;
+    uint8_t taken = moves[0].to == scratch ? moves[1].to : moves[0].to;
+    emit(scratch, taken);
+    for (Move& m : moves) {
+      if (m.from == taken) m.from = scratch;
+    }
+  }
+}
+
+/// Puts arguments into registers and area, and `record` (if any) into rbx. Operands beneath the arguments must be out of
+/// the registers, and no home dirty.
+void FunctionCompiler::place_args(D&, const FuncType& type, const V* args, uint8_t record) {
+  size_t count = type.params.size();
+  PlaceWalk walk = PlaceWalk::params();
+  bool area = false;
+  for (size_t i = 0; i < count; ++i) {
+    Place place = walk.next(type.params[i]);
+    if (place.in != Place::In::area) continue;
+    if (!area) {
+      preempt_off();
+      a_.mov(q(kScratch), at(r12, layout::kArea));
+      area = true;
+    }
+    store_to_area(at(kScratch, static_cast<int32_t>(kAreaSlot * place.index)), args[i]);
+  }
+  auto register_of = [&](const V& value) -> uint8_t {
+    if (value.kind == Kind::reg) return value.reg;
+    if (value.kind != Kind::local) return kNoHome;
+    uint8_t h = home_of(static_cast<uint32_t>(value.bits));
+    return h != kNoHome && (state_.loaded >> h & 1) != 0 ? homes_[h].reg : kNoHome;
+  };
+  for (bool vec : {false, true}) {
+    moves_.clear();
+    if (!vec && record != kNoHome) moves_.push_back({rbx, record});
+    PlaceWalk registers = PlaceWalk::params();
+    for (size_t i = 0; i < count; ++i) {
+      Place place = registers.next(type.params[i]);
+      if (place.in == Place::In::area || (place.in == Place::In::vector) != vec) continue;
+      uint8_t from = register_of(args[i]);
+      if (from != kNoHome) moves_.push_back({vec ? static_cast<uint8_t>(place.index) : kIntArgs[place.index], from});
+    }
+    parallel_moves(moves_, vec);
+  }
+  PlaceWalk memory = PlaceWalk::params();
+  for (size_t i = 0; i < count; ++i) {
+    Place place = memory.next(type.params[i]);
+    if (place.in == Place::In::area || register_of(args[i]) != kNoHome) continue;
+    if (place.in == Place::In::vector) {
+      move_to_vec(static_cast<uint8_t>(place.index), args[i]);
+    } else {
+      move_to_int(kIntArgs[place.index], args[i]);
+    }
+  }
+}
+
+void FunctionCompiler::reload_context() {
+  a_.mov(q(r12), at(rbp, -8));
+  a_.mov(q(r13), at(rbp, -16));
+  a_.mov(q(r14), at(rbp, -24));
+}
+
+/// A call that may throw ends here.
+void FunctionCompiler::call_site(D& d) {
+  mark(d);
+  if (region_ == kNone) return;
+  Region& region = regions_[region_];
+  if (!region.used) {
+    region.used = true;
+    region.pad = a_.newLabel();
+  }
+  object_->pads.push_back({here(), region_});  // the pad's address is filled in when it is known
+}
+
+void FunctionCompiler::emit_call(D& d, CalleeKind kind, uint32_t func_index, const FuncType& type, const V* args,
+                                 V* results, uint8_t record, bool tail) {
+  size_t count = type.params.size();
+  uint32_t base = count != 0 ? args->slot : top(d);
+  if (!tail) {
+    flush_registers(d, count);
+    store_dirty();
+  }
+  place_args(d, type, args, record);
+  if (kind == CalleeKind::direct) {
+    a_.mov(q(r9), at(r13, layout::kCodes));
+    uint32_t distance = (func_index - module_->imported_funcs) * layout::kCodeSize;
+    if (distance != 0) a_.add(q(r9), distance);
+  } else {
+    a_.mov(q(r9), at(rbx, layout::kRecordCode));
+    a_.mov(q(r11), q(r13));
+    // Host functions belong to no instance; theirs stays the caller's.
+    a_.mov(q(rax), at(rbx, layout::kRecordInstance));
+    a_.test(q(rax), q(rax));
+    a_.cmovnz(q(r13), q(rax));
+    a_.mov(q(r14), at(r13, layout::kMemory0Base));
+  }
+  finish_op();
+  Mem entry = at(r9, layout::kMachine);
+  entry.setSize(8);
+  if (tail) {
+    preempt_off();
+    a_.leave();
+    a_.jmp(entry);
+    preempt_on();
+    return;
+  }
+  a_.call(entry);
+  call_site(d);
+  free_int_ = all_int_;
+  free_vec_ = all_vec_;
+  forget_homes();
+  take_results(d, type, base, results);
+}
+
+void FunctionCompiler::take_results(D&, const FuncType& type, uint32_t base, V* results) {
+  PlaceWalk count = PlaceWalk::results();
+  for (ValType result : type.results) count.next(result);
+  if (count.area_slots() != 0) preempt_off();
+  reload_context();
+  PlaceWalk walk = PlaceWalk::results();
+  uint32_t slot = base;
+  bool area = false;
+  for (size_t i = 0; i < type.results.size(); ++i) {
+    ValType t = type.results[i];
+    set_slot(results[i], slot);
+    Place place = walk.next(t);
+    if (place.in == Place::In::area) {
+      if (!area) a_.mov(q(kScratch), at(r12, layout::kArea));
+      area = true;
+      Mem from = at(kScratch, static_cast<int32_t>(kAreaSlot * place.index));
+      ValType whole = t == vm::kV128 ? vm::kV128 : vm::kF64;
+      load_vec(kVectorScratch, from, whole);
+      store_vec(slot_mem(slot, t), kVectorScratch, whole);
+    } else {
+      results[i].kind = Kind::reg;
+      results[i].reg = 0;  // rax, xmm0
+      (place.in == Place::In::vector ? free_vec_ : free_int_) &= ~1u;
+    }
+    slot += t.slots();
+  }
+  preempt_on();
+}
+
+void FunctionCompiler::any_call(D& d, uint32_t func_index, const FuncType& type, const V* args, V* results, bool tail) {
+  if (func_index >= module_->imported_funcs) {
+    emit_call(d, CalleeKind::direct, func_index, type, args, results, kNoHome, tail);
+    return;
+  }
+  uint8_t record = take_int();
+  a_.mov(q(record), at(r13, layout::kFuncs));
+  a_.mov(q(record), at(record, static_cast<int32_t>(8 * func_index)));
+  emit_call(d, CalleeKind::record, func_index, type, args, results, record, tail);
+}
+
+/// The record that a table's entry points to, in a temporary.
+uint8_t FunctionCompiler::find_record(D& d, vm::TypeId type_id, uint32_t table, const V& index) {
+  uint8_t record = table_entry(d, table, index, TrapCode::UndefinedElement);
+  a_.test(q(record), q(record));
+  trap_if(d, Cond::kZ, TrapCode::UninitializedElement);
+  Mem type = at(record, layout::kRecordType);
+  type.setSize(4);
+  a_.cmp(type, static_cast<int32_t>(type_id));
+  if (module_->registry->get(type_id).final_) {  // no other type is a subtype
+    trap_if(d, Cond::kNE, TrapCode::IndirectCallTypeMismatch);
+    return record;
+  }
+  Label same = a_.newLabel();
+  a_.je(same);
+  // Everything in registers waits on the stack while the helper looks at the types.
+  constexpr uint8_t kSaved[] = {rax, rcx, rdx, rsi, rdi, r8, r9, r10};
+  constexpr int32_t kBytes = 8 * 8 + 16 * 16;
+  a_.sub(q(rsp), kBytes);
+  for (int i = 0; i < 8; ++i) a_.mov(at(rsp, 8 * i), q(kSaved[i]));
+  for (int i = 0; i < 16; ++i) a_.vmovups(at(rsp, 64 + 16 * i), x(static_cast<uint8_t>(i)));
+  move_int(rdx, record);
+  a_.mov(w(rcx), static_cast<uint32_t>(type_id));
+  a_.mov(q(rsi), q(r13));
+  call_helper(Helper::check_callee);
+  mark(d);
+  for (int i = 0; i < 8; ++i) a_.mov(q(kSaved[i]), at(rsp, 8 * i));
+  for (int i = 0; i < 16; ++i) a_.vmovups(x(static_cast<uint8_t>(i)), at(rsp, 64 + 16 * i));
+  a_.add(q(rsp), kBytes);
+  a_.bind(same);
+  return record;
+}
+
+void FunctionCompiler::call_helper(Helper helper) {
+  a_.mov(q(rdi), q(r12));
+  a_.mov(q(rax), at(r12, layout::kHelpers));
+  Mem entry = at(rax, 8 * static_cast<int32_t>(helper));
+  entry.setSize(8);
+  a_.call(entry);
+}
+
+void FunctionCompiler::call(D& d, uint32_t func_index, const FuncType& type, const V* args, V* results) {
+  any_call(d, func_index, type, args, results, false);
+}
+void FunctionCompiler::return_call(D& d, uint32_t func_index, const FuncType& type, const V* args) {
+  any_call(d, func_index, type, args, nullptr, true);
+}
+
+void FunctionCompiler::call_indirect(D& d, vm::TypeId type_id, uint32_t table, const FuncType& type, const V& index,
+                                     const V* args, V* results) {
+  own(index);
+  uint8_t record = find_record(d, type_id, table, index);
+  emit_call(d, CalleeKind::record, 0, type, args, results, record, false);
+}
+void FunctionCompiler::return_call_indirect(D& d, vm::TypeId type_id, uint32_t table, const FuncType& type,
+                                            const V& index, const V* args) {
+  own(index);
+  uint8_t record = find_record(d, type_id, table, index);
+  emit_call(d, CalleeKind::record, 0, type, args, nullptr, record, true);
+}
+
+void FunctionCompiler::call_ref(D& d, vm::TypeId, const FuncType& type, const V& ref, const V* args, V* results) {
+  own(ref);
+  uint8_t record = fetch_int(ref);
+  a_.test(q(record), q(record));
+  trap_if(d, Cond::kZ, TrapCode::NullFunctionReference);
+  emit_call(d, CalleeKind::record, 0, type, args, results, record, false);
+}
+void FunctionCompiler::return_call_ref(D& d, vm::TypeId, const FuncType& type, const V& ref, const V* args) {
+  own(ref);
+  uint8_t record = fetch_int(ref);
+  a_.test(q(record), q(record));
+  trap_if(d, Cond::kZ, TrapCode::NullFunctionReference);
+  emit_call(d, CalleeKind::record, 0, type, args, nullptr, record, true);
+}
+
+}  // namespace vmrun::jit::baseline

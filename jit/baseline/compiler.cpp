@@ -1,0 +1,110 @@
+// The compiler as the tier manager sees it, and the compilation of one function.
+#include "jit/baseline/compiler.h"
+
+#include <cstring>
+#include <memory>
+
+#include "interp/policy.h"
+#include "vm/assert.h"
+#include "vm/loops.h"
+#include "vm/memory.h"
+
+namespace vmrun::jit {
+namespace baseline {
+namespace {
+
+/// An instruction that cannot be encoded is a bug here.
+class Errors final : public asmjit::ErrorHandler {
+ public:
+  void handleError(asmjit::Error, const char* message, asmjit::BaseEmitter*) override { VMRUN_ASSERT(false, message); }
+};
+
+}  // namespace
+
+FunctionCompiler::FunctionCompiler() : errors_(std::make_unique<Errors>()) {}
+
+void FunctionCompiler::unsupported(D& d, Op op) {
+  failed_ = true;
+  reason_ = std::string(vm::mnemonic(op)) + " at offset " + std::to_string(d.offset());
+}
+
+CompileResult FunctionCompiler::compile(const CompileRequest& request) {
+  request_ = request;
+  module_ = request.module;
+  type_ = &module_->func_type(request.func_index);
+  memory0_guarded_ = !module_->memories.empty() && vm::memory_is_guarded(module_->memories[0], !module_->guarded_memories);
+  slice_ = interp::slice_of(*module_);
+  failed_ = false;
+  state_ = {};
+  owned_int_ = owned_vec_ = 0;
+  lazy_ = kNone;
+  region_ = kNone;
+  next_loop_ = 0;
+  preempt_begin_ = kNone;
+  traps_.clear();
+  pool_.clear();
+  loops_.clear();
+  tables_.clear();
+  regions_.clear();
+  polls_.clear();
+  frame_size_fixups_.clear();
+  object_ = std::make_unique<CodeObject>();
+  object_->tier = vm::Tier::baseline;
+  object_->func = &module_->code(request.func_index);
+  if (request.count_runs) vm::counts_of(*object_->func);
+
+  asmjit::Environment environment;
+  environment.setArch(asmjit::Arch::kX64);
+  code_.reset(asmjit::ResetPolicy::kSoft);
+  code_.init(environment);
+  code_.setErrorHandler(errors_.get());
+  code_.attach(&a_);
+
+  if (request.unit != kWholeFunction) return {CompileResult::Status::unsupported, nullptr, "units of loops"};
+  if (type_->params.size() > kMaxAreaSlots || type_->results.size() > kMaxAreaSlots) {
+    return {CompileResult::Status::unsupported, nullptr, "more parameters or results than the area holds"};
+  }
+  Events events{this};
+  D decoder(*module_, events);
+  decoder_ = &decoder;
+  bool decoded = decoder.decode(request.func_index);
+  VMRUN_ASSERT(decoded, "a validated body decodes");
+  if (failed_) return {CompileResult::Status::unsupported, nullptr, std::move(reason_)};
+  if (request.cancelled != nullptr && request.cancelled->load(std::memory_order_relaxed)) {
+    return {CompileResult::Status::cancelled, nullptr, {}};
+  }
+  return publish();
+}
+
+CompileResult FunctionCompiler::publish() {
+  const uint32_t frame = (24 + 8 * max_slot_ + 15) & ~15u;
+  if (frame > kMaxFrameBytes) {
+    return {CompileResult::Status::unsupported, nullptr, "a frame of " + std::to_string(frame) + " bytes"};
+  }
+  asmjit::CodeBuffer& buffer = code_.textSection()->buffer();
+  for (uint32_t fixup : frame_size_fixups_) std::memcpy(buffer.data() + fixup, &frame, 4);
+  CodeSpace& space = CodeSpace::get();
+  CodeSpace::Block block = space.allocate(buffer.size());
+  if (!block) return {CompileResult::Status::no_memory, nullptr, "no memory for code"};
+  std::memcpy(block.rw, buffer.data(), buffer.size());
+  return {CompileResult::Status::done, space.publish(std::move(object_), block), {}};
+}
+
+namespace {
+
+class BaselineCompiler final : public Compiler {
+ public:
+  vm::Tier tier() const override { return vm::Tier::baseline; }
+  CompileResult compile(const CompileRequest& request) override {
+    thread_local std::unique_ptr<FunctionCompiler> compiler;
+    if (!compiler) compiler = std::make_unique<FunctionCompiler>();
+    return compiler->compile(request);
+  }
+};
+
+}  // namespace
+}  // namespace baseline
+
+std::unique_ptr<Compiler> make_baseline_compiler() { return std::make_unique<baseline::BaselineCompiler>(); }
+
+}  // namespace vmrun::jit

@@ -1,0 +1,457 @@
+// The baseline compiler: one pass over a function body, straight to x86-64 code.
+//
+// VALUES. An operand is a constant, the name of a local, a temporary register, or in its canonical slot. Names of locals
+// are resolved when they are used, so a local.get costs nothing; a write to the local first gives pending names a place.
+//
+// LOCALS. The locals that a look ahead (scan.h) finds most used have a home register for the whole function. A state
+// (HomeState) says which homes are loaded and which are newer than the local's slot. Calls clobber all registers: dirty
+// homes are stored before, and loaded again when next used. All other locals live in their slots.
+//
+// MERGES. A label's state is that of the first branch to it; whoever comes later conforms with loads and stores. A loop
+// header's state follows from what the loop uses and writes. At a label, operands beneath the label's own are constants
+// or in their slots; a label with one result takes it in rax or xmm0, any other label takes its values in slots.
+//
+// FRAME. [rbp-8] vCPU, [rbp-16] instance, [rbp-24] memory base, then canonical slots downwards: slot i is at
+// rbp - 32 - 8i, and a v128 in slots i and i+1 has its low half at slot i+1's address.
+//
+// CONDITIONS. A comparison right before its branch or select leaves its result in the flags. Nothing between the two
+// may change flags: constants are loaded by mov.
+//
+// SCRATCH. r11 and xmm7 never hold operands: whatever moves values between places may use them.
+#pragma once
+
+#include <asmjit/x86.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "jit/abi.h"
+#include "jit/baseline/layout.h"
+#include "jit/baseline/scan.h"
+#include "jit/code.h"
+#include "jit/compiler.h"
+#include "vm/func_decoder.h"
+
+namespace vmrun::jit::baseline {
+
+class FunctionCompiler;
+
+inline constexpr uint32_t kNone = 0xffffffff;
+/// OSR into the next tier goes through the vCPU's area; larger frames stay here.
+inline constexpr uint32_t kMaxOsrSlots = 2000;
+/// 16-byte slots of the area that one call may use.
+inline constexpr uint32_t kMaxAreaSlots = 2000;
+/// Larger frames are left to the interpreter: a prologue touches the stack below the limit before it is checked.
+inline constexpr uint32_t kMaxFrameBytes = 32 << 10;
+
+/// Machine registers by number.
+enum Reg : uint8_t { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 };
+inline constexpr uint8_t kScratch = r11;
+inline constexpr uint8_t kVectorScratch = 7;
+
+/// Where an operand is.
+struct BaselineValue {
+  enum class Kind : uint8_t { slot, local, constant, reg, flags };
+  Kind kind = Kind::slot;
+  uint8_t reg = 0;    // reg: its number, in the file of the type; flags: asmjit's condition code
+  uint32_t slot = 0;  // its canonical slot
+  uint64_t bits = 0;  // constant: i32 zero-extended, floats as bits; local: its index
+};
+
+/// Which homes hold their locals, and which of them are newer than the slots. By index of the home.
+struct HomeState {
+  uint32_t loaded = 0;
+  uint32_t dirty = 0;  // a subset of `loaded`
+  friend bool operator==(const HomeState&, const HomeState&) = default;
+};
+
+/// The target of branches.
+struct Target {
+  asmjit::Label label;
+  HomeState state;
+  bool used = false;  // some branch has fixed the state
+};
+
+struct BaselineControl {
+  uint32_t base = 0;      // canonical slot of the first result (loops: parameter)
+  uint32_t body_base = 0; // canonical slot of the first operand of the part being compiled
+  Target target;          // its end, or a loop's header
+  Target else_;           // if: where the condition leads when it is zero
+  uint32_t loop = kNone;       // index of its LoopSite
+  uint32_t region = kNone;     // try region that code in here belongs to
+  uint32_t own_region = kNone; // of a try or try_table
+};
+
+/// Passes the decoder's events on until the function turns out to be unsupported.
+struct Events {
+  using Value = BaselineValue;
+  using Control = BaselineControl;
+  FunctionCompiler* to;
+#define VMRUN_FORWARD(event) \
+  void event(auto& d, auto&&... arguments);
+#define VMRUN_BASELINE_EVENTS(X)                                                                                  \
+  X(begin) X(end_function) X(op) X(local_get) X(local_set) X(local_tee) X(drop) X(block) X(loop) X(if_) X(else_)  \
+  X(end) X(try_table) X(try_) X(catch_) X(catch_all) X(delegate) X(rethrow) X(br) X(br_if) X(br_table) X(return_) \
+  X(unreachable) X(br_on_null) X(br_on_non_null) X(br_on_cast) X(call) X(call_indirect) X(call_ref)               \
+  X(return_call) X(return_call_indirect) X(return_call_ref) X(throw_) X(throw_ref)
+  VMRUN_BASELINE_EVENTS(VMRUN_FORWARD)
+#undef VMRUN_FORWARD
+};
+
+/// Compiles one function after another and keeps its buffers between them. One per thread.
+class FunctionCompiler {
+ public:
+  FunctionCompiler();
+  CompileResult compile(const CompileRequest& request);
+
+ private:
+  friend Events;
+  using D = vm::FuncDecoder<Events, false>;
+  using V = D::Value;
+  using C = D::Control;
+  using Kind = BaselineValue::Kind;
+  using Op = vm::Op;
+  using ValType = vm::ValType;
+  using FuncType = vm::FuncType;
+  using Imm = vm::Immediate;
+  using Gp = asmjit::x86::Gp;
+  using Xmm = asmjit::x86::Xmm;
+  using Mem = asmjit::x86::Mem;
+  using Label = asmjit::Label;
+  using InstId = asmjit::InstId;
+  using Cond = asmjit::x86::CondCode;
+  using TrapCode = vm::TrapCode;
+
+  // --- events (vm/func_decoder.h) ---
+  void begin(D& d);
+  void end_function(D& d);
+  void op(D& d, Op op, const Imm& imm, const V* args, V* results);
+  void local_get(D& d, uint32_t index, V* result);
+  void local_set(D& d, uint32_t index, const V& value);
+  void local_tee(D& d, uint32_t index, const V& value, V* result);
+  void drop(D& d, const V& value);
+  void block(D& d, C& c);
+  void loop(D& d, C& c);
+  void if_(D& d, C& c, const V& condition);
+  void else_(D& d, C& c, V* params);
+  void end(D& d, C& c, V* results);
+  void try_table(D& d, C& c, std::span<const vm::CatchClause> clauses);
+  void try_(D& d, C& c);
+  void catch_(D& d, C& c, uint32_t tag, V* params);
+  void catch_all(D& d, C& c);
+  void delegate(D& d, C& c, uint32_t depth, V* results);
+  void rethrow(D& d, uint32_t depth);
+  void br(D& d, uint32_t depth);
+  void br_if(D& d, const V& condition, uint32_t depth);
+  void br_table(D& d, const V& index, std::span<const uint32_t> depths);
+  void return_(D& d);
+  void unreachable(D& d);
+  void br_on_null(D& d, const V& ref, uint32_t depth, V* result);
+  void br_on_non_null(D& d, const V& ref, uint32_t depth);
+  void br_on_cast(D& d, Op op, const Imm& imm, const V& ref, uint32_t depth, V* result);
+  void call(D& d, uint32_t func_index, const FuncType& type, const V* args, V* results);
+  void call_indirect(D& d, vm::TypeId type_id, uint32_t table, const FuncType& type, const V& index, const V* args,
+                     V* results);
+  void call_ref(D& d, vm::TypeId type_id, const FuncType& type, const V& ref, const V* args, V* results);
+  void return_call(D& d, uint32_t func_index, const FuncType& type, const V* args);
+  void return_call_indirect(D& d, vm::TypeId type_id, uint32_t table, const FuncType& type, const V& index,
+                            const V* args);
+  void return_call_ref(D& d, vm::TypeId type_id, const FuncType& type, const V& ref, const V* args);
+  void throw_(D& d, uint32_t tag, const V* args);
+  void throw_ref(D& d, const V& exn);
+
+  // --- assembly (values.cpp) ---
+  static Gp q(uint8_t reg) { return asmjit::x86::gpq(reg); }
+  static Gp w(uint8_t reg) { return asmjit::x86::gpd(reg); }
+  static Gp gp(uint8_t reg, bool wide) { return wide ? q(reg) : w(reg); }
+  static Xmm x(uint8_t reg) { return asmjit::x86::xmm(reg); }
+  static Mem at(uint8_t base, int32_t offset) { return asmjit::x86::ptr(q(base), offset); }
+  static bool is_vec(ValType type) {
+    ValType::Kind k = type.kind();
+    return k == ValType::Kind::f32 || k == ValType::Kind::f64 || k == ValType::Kind::v128;
+  }
+  static bool is_wide(ValType type) { return type.kind() != ValType::Kind::i32; }
+  Mem slot_mem(uint32_t slot, ValType type) {
+    uint32_t last = slot + type.slots() - 1;
+    if (last >= max_slot_) max_slot_ = last + 1;
+    return asmjit::x86::ptr(q(rbp), kSlotBase - 8 * static_cast<int32_t>(last));
+  }
+  uint32_t here() const { return static_cast<uint32_t>(a_.offset()); }
+  /// Records that the code that ends here (a call) or begins here (an access) belongs to the current instruction.
+  void mark(D& d) { object_->marks.push_back({here(), static_cast<uint32_t>(d.offset())}); }
+  /// A constant in the pool behind the code.
+  Mem pool(uint64_t lo, uint64_t hi = 0, unsigned size = 8);
+  Mem pool(const vm::V128& v) { return pool(v.lo, v.hi, 16); }
+  void preempt_off();
+  void preempt_on();
+
+  // --- operands (values.cpp) ---
+  static constexpr int32_t kSlotBase = -32;
+  static constexpr uint8_t kNoHome = 0xff;
+  struct Home {
+    uint8_t reg;
+    bool vec;
+    uint32_t local, slot;
+    ValType type;
+  };
+  uint32_t top(D& d);
+  static void set_slot(V& value, uint32_t slot) { value.kind = Kind::slot, value.slot = slot; }
+  static void set_reg(V& value, uint8_t reg, uint32_t slot) { value.kind = Kind::reg, value.reg = reg, value.slot = slot; }
+  static void set_const(V& value, uint64_t bits, uint32_t slot) { value.kind = Kind::constant, value.bits = bits, value.slot = slot; }
+  /// Begins an instruction: the registers of `args` are given back by finish_op.
+  void begin_op(D& d, const V* args, size_t count);
+  void own(const V& value);
+  void finish_op();
+  /// The result of the instruction is in `reg`, which is a temporary of the instruction or the home that hint() named.
+  void result_reg(V& result, uint8_t reg);
+  /// Takes a temporary for the rest of the instruction. May spill an operand that the instruction does not use.
+  uint8_t take(bool vec);
+  uint8_t take_int() { return take(false); }
+  uint8_t take_vec() { return take(true); }
+  /// Makes `reg` a temporary of the instruction, moving whatever operand is in it. Before operands are fetched.
+  void take_fixed(D& d, uint8_t reg);
+  void spill_one(bool vec);
+  void to_slot(V& value);
+  void load_home(uint8_t home);
+  void store_home(uint8_t home);
+  /// Moves an operand's value without changing what is known about it. Uses no register but the target; no flags.
+  void move_to_int(uint8_t reg, const V& value);
+  void move_to_vec(uint8_t reg, const V& value);
+  void move_to(uint8_t reg, const V& value) { is_vec(value.type) ? move_to_vec(reg, value) : move_to_int(reg, value); }
+  /// Stores an operand's value. Uses the scratch registers; no flags.
+  void store_to(const Mem& to, const V& value);
+  /// The same, to a place that r11 is needed to address.
+  void store_to_area(const Mem& to, const V& value);
+  void move_int(uint8_t to, uint8_t from) { if (to != from) a_.mov(q(to), q(from)); }
+  void move_vec(uint8_t to, uint8_t from) { if (to != from) a_.vmovaps(x(to), x(from)); }
+  void load_int(uint8_t reg, const Mem& from, ValType type);
+  void load_vec(uint8_t reg, const Mem& from, ValType type);
+  void store_int(const Mem& to, uint8_t reg);
+  void store_vec(const Mem& to, uint8_t reg, ValType type);
+  void load_const(uint8_t reg, uint64_t bits);
+  /// The operand in a register, for reading only.
+  uint8_t fetch_int(const V& value);
+  uint8_t fetch_vec(const V& value);
+  /// The operand as the last source of an instruction: register, memory or (integers only) a constant of 32 bits.
+  asmjit::Operand source_int(const V& value, bool wide);
+  asmjit::Operand source_vec(const V& value);
+  /// A register for the result: the home of the local that the next instruction sets, else a register of an operand
+  /// that ends here (`a`, then `b`), else a new one. Never the register `not_this`.
+  uint8_t target(D& d, bool vec, size_t args, const V* a, const V* b, uint8_t not_this = kNoHome);
+  /// The home of the local that the next instruction sets, if any. Its register may be written from now on.
+  uint8_t hint(D& d, bool vec, size_t args);
+  bool owned(const V& value) const { return value.kind == Kind::reg; }
+  void detach_local(D& d, uint32_t local, size_t skip);
+  void flush_registers(D& d, size_t skip);
+  void flush_all(D& d);
+  void flush_frame(D& d, bool constants, size_t from);
+  void store_dirty();
+  void forget_homes() { state_ = {}; }
+  void conform(const HomeState& from, const HomeState& to);
+  static bool conforms(const HomeState& from, const HomeState& to) {
+    return (to.loaded & ~from.loaded) == 0 && (from.dirty & ~to.dirty) == 0;
+  }
+  uint8_t home_of(uint32_t local) const { return home_of_[local]; }
+
+  // --- control (control.cpp) ---
+  struct LoopSite {
+    uint32_t offset = 0;
+    Label header, slow;
+    HomeState state;
+    uint32_t slots = 0;  // canonical slots that are live at the header
+    std::vector<uint32_t> vectors;  // those at which a v128 begins
+  };
+  struct BrTable {
+    Label at;
+    std::vector<Label> targets;
+  };
+  void enter_frame(D& d, C& c);
+  void branch_state(Target& target);
+  bool in_register(const C& c) const {
+    return c.kind != vm::ControlKind::loop && c.br_types().size() == 1;
+  }
+  bool is_plain_edge(D& d, C& c);
+  void take_edge(D& d, uint32_t depth);
+  void move_results(D& d, const C& target);
+  void bind(Target& target, bool falls_through);
+  void begin_results(const C& c, V* results);
+  void back_edge(const LoopSite& site);
+  void emit_return(D& d);
+  void return_values(const V* values);
+  void epilogue();
+  /// The condition in the flags; the code says when it is not zero.
+  Cond test(const V& condition);
+  void branch_if(D& d, Cond cond, uint32_t depth);
+  void finish_block(D& d, C& c, V* results);
+  void trap_if(D& d, Cond cond, TrapCode code);
+  void trap(D& d, TrapCode code);
+  Label trap_label(D& d, TrapCode code);
+
+  // --- frame (frame.cpp) ---
+  void choose_homes(D& d);
+  void emit_frame_setup();
+  void emit_params(D& d);
+  void emit_zeros(D& d);
+  void emit_loop_stubs();
+  void emit_osr_entries();
+  void emit_polls();
+  void emit_traps();
+  void emit_pool();
+  void copy_slots(uint8_t area, const LoopSite& loop, bool out);
+  void count_run(int32_t counter);
+  void own_record(uint8_t reg);
+  CompileResult publish();
+
+  // --- calls (calls.cpp) ---
+  enum class CalleeKind : uint8_t { direct, record };
+  void place_args(D& d, const FuncType& type, const V* args, uint8_t record);
+  void emit_call(D& d, CalleeKind kind, uint32_t func_index, const FuncType& type, const V* args, V* results,
+                 uint8_t record, bool tail);
+  void take_results(D& d, const FuncType& type, uint32_t base, V* results);
+  void any_call(D& d, uint32_t func_index, const FuncType& type, const V* args, V* results, bool tail);
+  uint8_t find_record(D& d, vm::TypeId type_id, uint32_t table, const V& index);
+  void reload_context();
+  void call_site(D& d);
+  /// Calls a helper whose further arguments are in place. All registers but r12 to r15, rbx and rbp are clobbered.
+  void call_helper(Helper helper);
+  struct Move {
+    uint8_t to, from;
+  };
+  void parallel_moves(std::vector<Move>& moves, bool vec);
+
+  // --- exceptions (exceptions.cpp) ---
+  /// A handler: what lands there, and where it goes on.
+  struct Clause {
+    uint32_t tag = kNone;      // kNone: catches all
+    bool with_ref = false;     // the exnref follows the payload
+    bool legacy = false;       // the payload stands behind the hidden slot for the exnref
+    bool returns = false;      // the label is the function's
+    bool in_register = false;  // the label takes its one value in rax or xmm0
+    uint32_t slot = 0;         // of the label's first value, or the hidden slot
+    uint32_t loop = kNone;     // index of a LoopSite
+    Label label;
+    HomeState state;
+    Label stub;                // made when a pad needs it
+    bool has_stub = false;
+  };
+  struct Region {
+    uint32_t outer;            // region around it
+    uint32_t next;             // where the search goes on (differs for delegate)
+    uint32_t offset;           // of the try in the image
+    bool rethrown = false;     // a rethrow wants the exnref
+    bool used = false;         // some call has the pad
+    Label pad;
+    uint32_t pad_pc = 0;
+    std::vector<Clause> clauses;
+  };
+  uint32_t open_region(D& d, C& c);
+  void emit_pads(D& d);
+  void emit_clause(D& d, const Region& region, const Clause& clause);
+  void end_try_part(D& d, C& c);
+  void begin_catch(D& d, C& c, uint32_t tag, V* params);
+
+  // --- instructions ---
+  void unsupported(D& d, Op op);
+  bool other_op(D& d, Op op, const Imm& imm, const V* args, size_t count, V* results);  // ops_other.cpp
+  bool vector_op(D& d, Op op, const Imm& imm, const V* args, V* results);  // ops_vector.cpp
+
+  void binary(D& d, InstId id, bool wide, bool commutes, const V* args, V* result);
+  void add_sub(D& d, bool sub, bool wide, const V* args, V* result);
+  void shift(D& d, Op op, bool wide, const V* args, V* result);
+  void divide(D& d, bool is_signed, bool remainder, bool wide, const V* args, V* result);
+  void compare(D& d, Cond cond, bool wide, const V* args, V* result);
+  void compare_zero(D& d, const V* args, V* result);
+  void unary_int(D& d, InstId id, bool wide, const V* args, V* result);
+  void extend(D& d, unsigned from_bits, bool wide, const V* args, V* result);
+  void set_flags(D& d, Cond cond, size_t args, V* result);
+  /// Whether the next instruction takes its condition from the flags.
+  bool condition_is_next(D& d) const;
+  void select(D& d, ValType type, const V* args, V* result);
+
+  void widen(D& d, bool wrap, const V* args, V* result);
+
+  enum class Comparison : uint8_t { eq, ne, lt, gt, le, ge };
+  void float_binary(D& d, InstId id, const V* args, V* result);
+  void float_min_max(D& d, bool max, bool f64, const V* args, V* result);
+  void float_compare(D& d, Comparison which, bool f64, const V* args, V* result);
+  void float_sign(D& d, Op op, bool f64, const V* args, V* result);
+  void float_round(D& d, unsigned mode, bool f64, const V* args, V* result);
+  void convert_float(D& d, InstId id, const V* args, V* result);
+  void reinterpret(D& d, const V* args, V* result);
+  void truncate(D& d, bool from64, bool to64, bool is_signed, bool saturate, const V* args, V* result);
+  void int_to_float(D& d, bool from64, bool is_signed, bool to64, const V* args, V* result);
+
+  /// The address of an access to a memory, checked where faults do not guard it.
+  Mem address(D& d, const vm::MemArg& mem, const V& index, unsigned size);
+  void load(D& d, Op op, const Imm& imm, const V* args, V* result);
+  void store(D& d, Op op, const Imm& imm, const V* args);
+  void global_access(D& d, bool write, uint32_t index, const V* args, V* result);
+  uint8_t table_entry(D& d, uint32_t table, const V& index, TrapCode code);
+  Mem table_of(uint32_t table, uint8_t reg);
+  /// Calls a helper with the instance, `immediates` and the operands as arguments, and takes its result, if any.
+  void helper_op(D& d, Helper helper, std::initializer_list<uint64_t> immediates, std::span<const V* const> operands,
+                 V* result);
+
+  asmjit::CodeHolder code_;
+  asmjit::x86::Assembler a_;
+  std::unique_ptr<asmjit::ErrorHandler> errors_;
+  BodyScan scan_;
+  const vm::Module* module_ = nullptr;
+  const FuncType* type_ = nullptr;
+  D* decoder_ = nullptr;
+  CompileRequest request_;
+  std::unique_ptr<CodeObject> object_;
+  std::string reason_;
+  bool failed_ = false;
+  bool memory0_guarded_ = false;
+
+  uint32_t free_int_ = 0, free_vec_ = 0;    // temporaries that hold nothing
+  uint32_t owned_int_ = 0, owned_vec_ = 0;  // temporaries of the current instruction
+  uint32_t all_int_ = 0, all_vec_ = 0;      // all temporaries
+  HomeState state_;
+  std::vector<Home> homes_;
+  std::vector<uint8_t> home_of_;      // by local
+  std::vector<uint32_t> local_slot_;  // by local
+  uint32_t operand_base_ = 0;         // canonical slot of the first operand
+  uint32_t max_slot_ = 0;             // canonical slots of the frame
+  uint32_t lazy_ = 0;                 // operands that may name locals are not below this index of the stack
+  uint32_t region_ = kNone;
+  size_t next_loop_ = 0;
+
+  struct TrapSite {
+    Label label;
+    TrapCode code;
+    uint32_t offset;
+  };
+  struct PoolEntry {
+    uint64_t lo, hi;
+    unsigned size;
+    Label label;
+  };
+  std::vector<TrapSite> traps_;
+  std::vector<PoolEntry> pool_;
+  std::vector<LoopSite> loops_;
+  std::vector<BrTable> tables_;
+  std::vector<Region> regions_;
+  std::vector<uint32_t> frame_size_fixups_;  // offsets of 32-bit frame sizes in the code
+  std::vector<Move> moves_;
+  uint32_t preempt_begin_ = kNone;
+  struct Poll {
+    Label label, back;
+    Helper helper;
+  };
+  std::vector<Poll> polls_;
+  int64_t slice_ = 0;  // back-edges and entries until heat is charged
+};
+
+#define VMRUN_FORWARD(event)                                  \
+  void Events::event(auto& d, auto&&... arguments) {          \
+    if (!to->failed_) [[likely]] to->event(d, arguments...);  \
+  }
+VMRUN_BASELINE_EVENTS(VMRUN_FORWARD)
+#undef VMRUN_FORWARD
+
+}  // namespace vmrun::jit::baseline

@@ -1,0 +1,411 @@
+// Blocks, branches and traps.
+#include <algorithm>
+
+#include "jit/baseline/compiler.h"
+#include "vm/assert.h"
+
+namespace vmrun::jit::baseline {
+
+using asmjit::x86::ptr;
+using vm::ControlKind;
+
+/// The frame of `c` is on top; the operands it can see, and all beneath, become constants or slots.
+void FunctionCompiler::enter_frame(D& d, C& c) {
+  std::span<V> stack = d.stack();
+  const C& outer = d.control(1);
+  flush_frame(d, false, outer.height);
+  for (size_t i = c.height; i < stack.size(); ++i) to_slot(stack[i]);  // parameters, constants too
+  if (stack.size() > c.height) {
+    c.base = stack[c.height].slot;
+  } else if (stack.size() > outer.height) {
+    c.base = stack.back().slot + stack.back().type.slots();
+  } else {
+    c.base = outer.body_base;
+  }
+  c.body_base = c.base;
+  c.region = region_;
+}
+
+/// The code here branches to `target`: the first to do so fixes the state.
+void FunctionCompiler::branch_state(Target& target) {
+  if (target.used) return;
+  target.used = true;
+  target.state = state_;
+  target.label = a_.newLabel();
+}
+
+void FunctionCompiler::block(D& d, C& c) { enter_frame(d, c); }
+
+void FunctionCompiler::loop(D& d, C& c) {
+  enter_frame(d, c);
+  flush_frame(d, true, 0);
+  std::span<V> stack = d.stack();
+  for (size_t i = c.height; i < stack.size(); ++i) stack[i].kind = Kind::slot;
+
+  auto offset = static_cast<uint32_t>(d.offset());
+  while (scan_.loops()[next_loop_].offset < offset) ++next_loop_;
+  const LoopScan& scan = scan_.loops()[next_loop_];
+  uint32_t used = 0, written = 0;
+  for (uint32_t access : scan_.touched(scan)) {
+    uint8_t h = home_of_[access >> 1];
+    if (h == kNoHome) continue;
+    used |= 1u << h;
+    if ((access & 1) != 0) written |= 1u << h;
+  }
+  HomeState state{used, written};
+  if (!scan.calls) {  // what is loaded already stays
+    state.loaded |= state_.loaded;
+    state.dirty |= state_.dirty;
+  }
+  conform(state_, state);
+  state_ = state;
+
+  c.loop = static_cast<uint32_t>(loops_.size());
+  LoopSite& site = loops_.emplace_back();
+  site.offset = offset;
+  site.state = state;
+  site.slots = top(d);
+  for (size_t i = 0; i < local_slot_.size(); ++i) {
+    if (d.locals()[i] == vm::kV128) site.vectors.push_back(local_slot_[i]);
+  }
+  for (const V& value : stack) {
+    if (value.type == vm::kV128) site.vectors.push_back(value.slot);
+  }
+  if (site.slots > max_slot_) max_slot_ = site.slots;
+  site.header = a_.newLabel();
+  site.slow = a_.newLabel();
+  c.target = {site.header, state, true};
+  a_.bind(site.header);
+}
+
+// --- conditions -------------------------------------------------------------------------------------------------------
+
+asmjit::x86::CondCode FunctionCompiler::test(const V& condition) {
+  bool wide = is_wide(condition.type);
+  switch (condition.kind) {
+    case Kind::flags: return static_cast<Cond>(condition.reg);
+    case Kind::slot: {
+      Mem mem = slot_mem(condition.slot, condition.type);
+      mem.setSize(wide ? 8 : 4);
+      a_.cmp(mem, 0);
+      return Cond::kNE;
+    }
+    case Kind::constant:
+      load_const(kScratch, condition.bits);
+      a_.test(q(kScratch), q(kScratch));
+      return Cond::kNE;
+    default: {
+      uint8_t reg = fetch_int(condition);
+      a_.test(gp(reg, wide), gp(reg, wide));
+      return Cond::kNE;
+    }
+  }
+}
+
+void FunctionCompiler::if_(D& d, C& c, const V& condition) {
+  own(condition);
+  enter_frame(d, c);
+  Cond cond = test(condition);
+  finish_op();
+  branch_state(c.else_);
+  a_.j(asmjit::x86::negateCond(cond), c.else_.label);
+}
+
+// --- edges ------------------------------------------------------------------------------------------------------------
+
+void FunctionCompiler::move_results(D& d, const C& target) {
+  std::span<const ValType> types = target.br_types();
+  if (types.empty()) return;
+  std::span<V> stack = d.stack();
+  if (in_register(target)) {
+    move_to(rax, stack.back());  // rax or xmm0
+    return;
+  }
+  // In order: the slots of the label lie at or below the operands' own, so none is overwritten before it is read.
+  uint32_t slot = target.base;
+  for (size_t i = stack.size() - types.size(); i < stack.size(); ++i) {
+    if (stack[i].kind != Kind::slot || stack[i].slot != slot) store_to(slot_mem(slot, stack[i].type), stack[i]);
+    slot += stack[i].type.slots();
+  }
+}
+
+/// Whether a branch is nothing but a jump.
+bool FunctionCompiler::is_plain_edge(D&, C& c) {
+  return c.kind != ControlKind::func && c.kind != ControlKind::loop && c.br_types().empty() &&
+         (!c.target.used || conforms(state_, c.target.state));
+}
+
+/// Emits the moves and the jump to `depth`. Nothing that is known about operands and homes changes: the code may lie on
+/// a conditional edge.
+void FunctionCompiler::take_edge(D& d, uint32_t depth) {
+  C& c = d.control(depth);
+  if (c.kind == ControlKind::func) return emit_return(d);
+  move_results(d, c);
+  branch_state(c.target);
+  conform(state_, c.target.state);
+  if (c.kind != ControlKind::loop) {
+    a_.jmp(c.target.label);
+    return;
+  }
+  back_edge(loops_[c.loop]);
+}
+
+/// The homes are as the header wants them.
+void FunctionCompiler::back_edge(const LoopSite& site) {
+  if (request_.polls) {
+    a_.cmp(q(rsp), at(r12, layout::kNativeLimit));
+    a_.jb(site.slow);
+  }
+  Mem budget = at(r12, layout::kBudget);
+  budget.setSize(8);
+  a_.dec(budget);
+  a_.jns(site.header);
+  a_.jmp(site.slow);
+}
+
+void FunctionCompiler::branch_if(D& d, Cond cond, uint32_t depth) {
+  C& c = d.control(depth);
+  if (is_plain_edge(d, c)) {
+    branch_state(c.target);
+    a_.j(cond, c.target.label);
+    return;
+  }
+  Label skip = a_.newLabel();
+  a_.j(asmjit::x86::negateCond(cond), skip);
+  take_edge(d, depth);
+  a_.bind(skip);
+}
+
+void FunctionCompiler::br(D& d, uint32_t depth) { take_edge(d, depth); }
+
+void FunctionCompiler::br_if(D& d, const V& condition, uint32_t depth) {
+  own(condition);
+  Cond cond = test(condition);
+  finish_op();
+  branch_if(d, cond, depth);
+}
+
+void FunctionCompiler::br_table(D& d, const V& index, std::span<const uint32_t> depths) {
+  own(index);
+  auto count = static_cast<uint32_t>(depths.size() - 1);
+  if (count == 0) {
+    finish_op();
+    return take_edge(d, depths[0]);
+  }
+  uint8_t reg = fetch_int(index);
+  uint8_t base = take_int();
+  BrTable table{a_.newLabel(), {}};
+  // Clamped without a branch, so that nothing is read beyond the table even speculatively.
+  a_.mov(w(kScratch), count);
+  a_.cmp(w(reg), w(kScratch));
+  a_.cmovb(w(kScratch), w(reg));
+  a_.lea(q(base), ptr(table.at));
+  a_.movsxd(q(kScratch), asmjit::x86::dword_ptr(q(base), q(kScratch), 2));
+  a_.add(q(kScratch), q(base));
+  finish_op();
+  a_.jmp(q(kScratch));
+  std::vector<std::pair<uint32_t, Label>> edges;
+  for (uint32_t depth : depths) {
+    C& c = d.control(depth);
+    if (is_plain_edge(d, c)) {
+      branch_state(c.target);
+      table.targets.push_back(c.target.label);
+      continue;
+    }
+    auto found = std::ranges::find(edges, depth, &std::pair<uint32_t, Label>::first);
+    if (found == edges.end()) found = edges.insert(edges.end(), {depth, a_.newLabel()});
+    table.targets.push_back(found->second);
+  }
+  for (auto& [depth, label] : edges) {
+    a_.bind(label);
+    take_edge(d, depth);
+  }
+  tables_.push_back(std::move(table));
+}
+
+void FunctionCompiler::br_on_null(D& d, const V& ref, uint32_t depth, V* result) {
+  static_cast<BaselineValue&>(*result) = ref;
+  if (ref.kind == Kind::local && d.stack().size() < lazy_) lazy_ = static_cast<uint32_t>(d.stack().size());
+  Cond cond = test(ref);
+  finish_op();  // a register that holds the reference goes on holding it
+  branch_if(d, asmjit::x86::negateCond(cond), depth);
+}
+
+void FunctionCompiler::br_on_non_null(D& d, const V& ref, uint32_t depth) {
+  Cond cond = test(ref);
+  branch_if(d, cond, depth);
+  own(ref);
+  finish_op();
+}
+
+void FunctionCompiler::br_on_cast(D& d, Op op, const Imm&, const V&, uint32_t, V*) { unsupported(d, op); }
+
+// --- returns ----------------------------------------------------------------------------------------------------------
+
+void FunctionCompiler::emit_return(D& d) { return_values(d.stack().data() + d.stack().size() - type_->results.size()); }
+
+void FunctionCompiler::return_values(const V* values) {
+  std::span<const ValType> types = type_->results;
+  PlaceWalk walk = PlaceWalk::results();
+  const V *in_rax = nullptr, *in_xmm0 = nullptr;
+  bool area = false;
+  for (size_t i = 0; i < types.size(); ++i) {
+    const V& value = values[i];
+    Place place = walk.next(types[i]);
+    if (place.in == Place::In::integer) {
+      in_rax = &value;
+    } else if (place.in == Place::In::vector) {
+      in_xmm0 = &value;
+    } else {
+      if (!area) {
+        preempt_off();
+        a_.mov(q(kScratch), at(r12, layout::kArea));
+        area = true;
+      }
+      store_to_area(at(kScratch, static_cast<int32_t>(kAreaSlot * place.index)), value);
+    }
+  }
+  if (in_rax != nullptr) move_to_int(rax, *in_rax);
+  if (in_xmm0 != nullptr) move_to_vec(0, *in_xmm0);
+  epilogue();
+  preempt_on();
+}
+
+void FunctionCompiler::epilogue() {
+  preempt_off();
+  a_.leave();
+  a_.ret();
+}
+
+void FunctionCompiler::return_(D& d) { emit_return(d); }
+
+// --- ends -------------------------------------------------------------------------------------------------------------
+
+/// The results of a label that has been bound: in the register or the slots that all branches to it use.
+void FunctionCompiler::begin_results(const C& c, V* results) {
+  free_int_ = all_int_;
+  free_vec_ = all_vec_;
+  uint32_t slot = c.base;
+  for (size_t i = 0; i < c.results.size(); ++i) {
+    set_slot(results[i], slot);
+    slot += c.results[i].slots();
+  }
+  if (c.results.size() == 1) {
+    results[0].kind = Kind::reg;
+    results[0].reg = rax;
+    if (is_vec(results[0].type)) {
+      free_vec_ &= ~1u;
+    } else {
+      free_int_ &= ~1u;
+    }
+  }
+}
+
+void FunctionCompiler::else_(D& d, C& c, V* params) {
+  if (d.reachable()) {
+    move_results(d, c);
+    branch_state(c.target);
+    conform(state_, c.target.state);
+    a_.jmp(c.target.label);
+  }
+  a_.bind(c.else_.label);
+  state_ = c.else_.state;
+  c.else_.used = false;
+  free_int_ = all_int_;
+  free_vec_ = all_vec_;
+  lazy_ = kNone;
+  uint32_t slot = c.base;
+  for (size_t i = 0; i < c.params.size(); ++i) {
+    set_slot(params[i], slot);
+    slot += c.params[i].slots();
+  }
+}
+
+void FunctionCompiler::finish_block(D& d, C& c, V* results) {
+  bool falls = d.reachable();
+  bool in_place = c.body_base == c.base;
+  if (!c.target.used && !c.else_.used && in_place) {
+    // Nobody branches here: operands stay where they are.
+    if (falls) {
+      std::span<V> stack = d.stack();
+      size_t first = stack.size() - c.results.size();
+      for (size_t i = 0; i < c.results.size(); ++i) static_cast<BaselineValue&>(results[i]) = stack[first + i];
+    } else {
+      begin_results(c, results);
+    }
+    return;
+  }
+  if (falls) move_results(d, c);
+  if (c.else_.used) {  // an if without else: its parameters are its results
+    if (!c.target.used) {
+      c.target.used = true;
+      c.target.state = c.else_.state;
+      c.target.label = a_.newLabel();
+    }
+    if (falls) conform(state_, c.target.state);
+    bool plain = c.results.empty() && conforms(c.else_.state, c.target.state);
+    if (falls && !plain) a_.jmp(c.target.label);
+    a_.bind(c.else_.label);
+    if (!plain) {
+      state_ = c.else_.state;
+      if (c.results.size() == 1) {
+        ValType type = c.results[0];
+        if (is_vec(type)) {
+          load_vec(0, slot_mem(c.base, type), type);
+        } else {
+          load_int(rax, slot_mem(c.base, type), type);
+        }
+      }
+      conform(c.else_.state, c.target.state);
+    }
+  } else if (falls && c.target.used) {
+    conform(state_, c.target.state);
+  }
+  if (c.target.used) {
+    a_.bind(c.target.label);
+    state_ = c.target.state;
+  }
+  lazy_ = kNone;
+  begin_results(c, results);
+}
+
+void FunctionCompiler::end(D& d, C& c, V* results) {
+  switch (c.kind) {
+    case ControlKind::func:
+      if (d.reachable()) emit_return(d);
+      return;
+    case ControlKind::loop: {
+      // Nothing branches to the end of a loop.
+      std::span<V> stack = d.stack();
+      if (d.reachable()) {
+        size_t first = stack.size() - c.results.size();
+        for (size_t i = 0; i < c.results.size(); ++i) static_cast<BaselineValue&>(results[i]) = stack[first + i];
+      } else {
+        begin_results(c, results);
+      }
+      return;
+    }
+    case ControlKind::try_table: case ControlKind::try_:
+      region_ = regions_[c.own_region].outer;
+      finish_block(d, c, results);
+      return;
+    default:
+      finish_block(d, c, results);
+      return;
+  }
+}
+
+// --- traps ------------------------------------------------------------------------------------------------------------
+
+asmjit::Label FunctionCompiler::trap_label(D& d, TrapCode code) {
+  auto offset = static_cast<uint32_t>(d.offset());
+  if (!traps_.empty() && traps_.back().offset == offset && traps_.back().code == code) return traps_.back().label;
+  traps_.push_back({a_.newLabel(), code, offset});
+  return traps_.back().label;
+}
+
+void FunctionCompiler::trap_if(D& d, Cond cond, TrapCode code) { a_.j(cond, trap_label(d, code)); }
+void FunctionCompiler::trap(D& d, TrapCode code) { a_.jmp(trap_label(d, code)); }
+void FunctionCompiler::unreachable(D& d) { trap(d, TrapCode::Unreachable); }
+
+}  // namespace vmrun::jit::baseline

@@ -1,0 +1,218 @@
+// Throws, tries of both kinds and landing pads. A call inside a try has a pad behind the function's code; the pad
+// compares tags clause by clause, from the innermost region outwards, and takes the exception or lets it go on.
+//
+// At a pad no register holds anything: calls have stored every dirty home, and operands beneath a try are in slots.
+#include "jit/baseline/compiler.h"
+
+namespace vmrun::jit::baseline {
+
+using asmjit::x86::ptr;
+using vm::ControlKind;
+
+uint32_t FunctionCompiler::open_region(D& d, C& c) {
+  enter_frame(d, c);
+  c.own_region = static_cast<uint32_t>(regions_.size());
+  regions_.push_back({region_, region_, static_cast<uint32_t>(d.offset()), false, false, {}, 0, {}});
+  region_ = c.region = c.own_region;
+  return c.own_region;
+}
+
+void FunctionCompiler::try_table(D& d, C& c, std::span<const vm::CatchClause> clauses) {
+  Region& region = regions_[open_region(d, c)];
+  for (const vm::CatchClause& clause : clauses) {
+    C& target = d.control(clause.depth + 1);
+    Clause& out = region.clauses.emplace_back();
+    bool tagged = clause.kind == vm::CatchKind::catch_ || clause.kind == vm::CatchKind::catch_ref;
+    if (tagged) out.tag = clause.tag;
+    out.with_ref = clause.kind == vm::CatchKind::catch_ref || clause.kind == vm::CatchKind::catch_all_ref;
+    out.slot = target.base;
+    if (target.kind == ControlKind::func) {
+      out.returns = true;
+      out.slot = top(d);
+    } else if (target.kind == ControlKind::loop) {
+      out.loop = target.loop;
+      out.label = target.target.label;
+      out.state = target.target.state;
+    } else {
+      branch_state(target.target);
+      out.in_register = in_register(target);
+      out.label = target.target.label;
+      out.state = target.target.state;
+    }
+  }
+}
+
+void FunctionCompiler::try_(D& d, C& c) { open_region(d, c); }
+
+/// The try body or a catch part ends and another one follows.
+void FunctionCompiler::end_try_part(D& d, C& c) {
+  if (d.reachable()) {
+    move_results(d, c);
+    branch_state(c.target);
+    conform(state_, c.target.state);
+    a_.jmp(c.target.label);
+  }
+  if (c.kind == ControlKind::try_) region_ = c.region = regions_[c.own_region].outer;
+}
+
+void FunctionCompiler::begin_catch(D&, C& c, uint32_t tag, V* params) {
+  c.body_base = c.base + 1;
+  Clause& clause = regions_[c.own_region].clauses.emplace_back();
+  clause.tag = tag;
+  clause.legacy = true;
+  clause.slot = c.base;
+  clause.label = a_.newLabel();
+  a_.bind(clause.label);
+  if (c.body_base > max_slot_) max_slot_ = c.body_base;
+  state_ = {};
+  free_int_ = all_int_;
+  free_vec_ = all_vec_;
+  lazy_ = kNone;
+  if (tag == kNone) return;
+  uint32_t slot = c.body_base;
+  for (ValType type : module_->registry->get(module_->tags[tag].type).func.params) {
+    set_slot(*params++, slot);
+    slot += type.slots();
+  }
+}
+
+void FunctionCompiler::catch_(D& d, C& c, uint32_t tag, V* params) {
+  end_try_part(d, c);
+  begin_catch(d, c, tag, params);
+}
+
+void FunctionCompiler::catch_all(D& d, C& c) {
+  end_try_part(d, c);
+  begin_catch(d, c, kNone, nullptr);
+}
+
+void FunctionCompiler::delegate(D& d, C& c, uint32_t depth, V* results) {
+  Region& region = regions_[c.own_region];
+  region.next = d.control(depth + 1).region;
+  region_ = region.outer;
+  finish_block(d, c, results);
+}
+
+void FunctionCompiler::rethrow(D& d, uint32_t depth) {
+  C& target = d.control(depth);
+  regions_[target.own_region].rethrown = true;
+  store_dirty();
+  load_int(rsi, slot_mem(target.base, vm::kExnRef), vm::kExnRef);
+  call_helper(Helper::throw_ref);
+  call_site(d);
+}
+
+void FunctionCompiler::throw_(D& d, uint32_t tag, const V* args) {
+  const FuncType& type = module_->registry->get(module_->tags[tag].type).func;
+  store_dirty();
+  preempt_off();
+  if (!type.params.empty()) a_.mov(q(kScratch), at(r12, layout::kArea));
+  int32_t offset = 0;
+  for (size_t i = 0; i < type.params.size(); ++i) {
+    store_to_area(at(kScratch, offset), args[i]);
+    offset += 8 * static_cast<int32_t>(type.params[i].slots());
+  }
+  a_.mov(q(rsi), q(r13));
+  a_.mov(w(rdx), tag);
+  call_helper(Helper::throw_);
+  call_site(d);
+  preempt_on();
+}
+
+void FunctionCompiler::throw_ref(D& d, const V& exn) {
+  store_dirty();
+  move_to_int(rsi, exn);
+  call_helper(Helper::throw_ref);
+  call_site(d);
+}
+
+// --- pads -------------------------------------------------------------------------------------------------------------
+
+void FunctionCompiler::emit_pads(D& d) {
+  for (Region& region : regions_) {
+    if (!region.used) continue;
+    region.pad_pc = here();
+    a_.bind(region.pad);
+    a_.mov(q(r12), q(rax));
+    a_.mov(q(r13), at(rbp, -16));
+    a_.mov(q(r14), at(rbp, -24));
+    a_.mov(q(rcx), at(r12, layout::kException));
+    a_.mov(q(rcx), at(rcx, layout::kExnTag));
+    a_.mov(q(rdx), at(r13, layout::kTags));
+    bool catches_all = false;
+    for (uint32_t r = static_cast<uint32_t>(&region - regions_.data()); r != kNone && !catches_all; r = regions_[r].next) {
+      for (Clause& clause : regions_[r].clauses) {
+        if (!clause.has_stub) {
+          clause.has_stub = true;
+          clause.stub = a_.newLabel();
+        }
+        if (clause.tag == kNone) {
+          a_.jmp(clause.stub);
+          catches_all = true;
+          break;
+        }
+        a_.cmp(q(rcx), at(rdx, static_cast<int32_t>(8 * clause.tag)));
+        a_.je(clause.stub);
+      }
+    }
+    if (catches_all) continue;
+    call_helper(Helper::resume_throw);
+    object_->marks.push_back({here(), region.offset});
+  }
+  for (const Region& region : regions_) {
+    for (const Clause& clause : region.clauses) {
+      if (clause.has_stub) emit_clause(d, region, clause);
+    }
+  }
+  for (PadMark& mark : object_->pads) mark.pad = regions_[mark.pad].pad_pc;
+}
+
+void FunctionCompiler::emit_clause(D&, const Region& region, const Clause& clause) {
+  a_.bind(clause.stub);
+  const bool wants_ref = clause.with_ref || (clause.legacy && region.rethrown);
+  a_.mov(w(rsi), wants_ref ? 1 : 0);
+  call_helper(Helper::take_exception);
+  object_->marks.push_back({here(), region.offset});
+  std::span<const ValType> payload;
+  if (clause.tag != kNone) payload = module_->registry->get(module_->tags[clause.tag].type).func.params;
+  a_.mov(q(rcx), at(r12, layout::kArea));
+  if (clause.in_register) {
+    if (!clause.with_ref) {
+      if (is_vec(payload[0])) {
+        load_vec(0, at(rcx, 0), payload[0]);
+      } else {
+        load_int(rax, at(rcx, 0), payload[0]);
+      }
+    }
+  } else {
+    uint32_t slot = clause.slot;
+    std::vector<V> values;
+    if (clause.legacy) {
+      if (wants_ref) store_int(slot_mem(slot, vm::kExnRef), rax);
+      ++slot;
+    }
+    int32_t offset = 0;
+    for (ValType type : payload) {
+      ValType whole = type == vm::kV128 ? vm::kV128 : vm::kF64;
+      load_vec(kVectorScratch, at(rcx, offset), whole);
+      store_vec(slot_mem(slot, type), kVectorScratch, whole);
+      V& value = values.emplace_back();
+      value.type = type;
+      set_slot(value, slot);
+      slot += type.slots();
+      offset += 8 * static_cast<int32_t>(type.slots());
+    }
+    if (clause.with_ref) {
+      store_int(slot_mem(slot, vm::kExnRef), rax);
+      V& value = values.emplace_back();
+      value.type = vm::kExnRef;
+      set_slot(value, slot);
+    }
+    if (clause.returns) return return_values(values.data());
+  }
+  conform({}, clause.state);
+  if (clause.loop != kNone) return back_edge(loops_[clause.loop]);
+  a_.jmp(clause.label);
+}
+
+}  // namespace vmrun::jit::baseline

@@ -1,0 +1,410 @@
+// The frame of a function: homes of locals, prologue, entries at loop headers, and what lies behind the body.
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "jit/baseline/compiler.h"
+#include "vm/assert.h"
+
+namespace vmrun::jit::baseline {
+
+using asmjit::x86::ptr;
+
+namespace {
+
+constexpr uint8_t kIntArgs[kIntParams] = {r15, rdi, rsi, rdx, rcx, r8};
+// Registers of homes, those that no parameter arrives in first.
+constexpr uint8_t kIntHomes[] = {rbx, r9, r8, rsi, rdi, r15};
+constexpr uint8_t kVectorHomes[] = {8, 9, 10, 11, 12, 13, 14, 15};
+constexpr uint32_t kIntTemps = 1u << rax | 1u << rcx | 1u << rdx | 1u << r10;
+constexpr uint32_t kVectorTemps = 0x7f;
+
+constexpr uint32_t bits_of(std::span<const uint8_t> registers) {
+  uint32_t bits = 0;
+  for (uint8_t r : registers) bits |= 1u << r;
+  return bits;
+}
+
+/// The heaviest few, in falling order.
+template <size_t N>
+struct Heaviest {
+  std::array<std::pair<uint32_t, uint32_t>, N> entries;  // weight, local
+  size_t count = 0;
+  void add(uint32_t weight, uint32_t local) {
+    if (count == N && weight <= entries[N - 1].first) return;
+    size_t i = count < N ? count++ : N - 1;
+    for (; i > 0 && entries[i - 1].first < weight; --i) entries[i] = entries[i - 1];
+    entries[i] = {weight, local};
+  }
+};
+
+}  // namespace
+
+/// Gives the most used locals their registers; a parameter keeps the one it arrives in where it can.
+void FunctionCompiler::choose_homes(D& d) {
+  std::span<const ValType> types = d.locals();
+  Heaviest<std::size(kIntHomes)> ints;
+  Heaviest<std::size(kVectorHomes)> vectors;
+  for (uint32_t i = 0; i < types.size(); ++i) {
+    uint32_t weight = scan_.weight(i);
+    if (weight == 0) continue;
+    if (is_vec(types[i])) {
+      vectors.add(weight, i);
+    } else {
+      ints.add(weight, i);
+    }
+  }
+  homes_.clear();
+  home_of_.assign(types.size(), kNoHome);
+  uint32_t free = bits_of(kIntHomes);
+  uint8_t arrives[std::size(kIntHomes)];
+  for (size_t k = 0; k < ints.count; ++k) {
+    uint32_t local = ints.entries[k].second;
+    arrives[k] = kNoHome;
+    if (local >= type_->params.size()) continue;
+    PlaceWalk walk = PlaceWalk::params();
+    Place place{};
+    for (uint32_t i = 0; i <= local; ++i) place = walk.next(types[i]);
+    if (place.in != Place::In::integer) continue;
+    uint8_t reg = kIntArgs[place.index];
+    if ((free >> reg & 1) != 0) arrives[k] = reg, free &= ~(1u << reg);
+  }
+  auto add = [&](uint32_t local, uint8_t reg, bool vec) {
+    home_of_[local] = static_cast<uint8_t>(homes_.size());
+    homes_.push_back({reg, vec, local, local_slot_[local], types[local]});
+  };
+  for (size_t k = 0; k < ints.count; ++k) {
+    uint8_t reg = arrives[k];
+    for (size_t i = 0; reg == kNoHome; ++i) {
+      if ((free >> kIntHomes[i] & 1) != 0) reg = kIntHomes[i], free &= ~(1u << reg);
+    }
+    add(ints.entries[k].second, reg, false);
+  }
+  for (size_t k = 0; k < vectors.count; ++k) add(vectors.entries[k].second, kVectorHomes[k], true);
+  all_int_ = kIntTemps | free;
+  all_vec_ = kVectorTemps;
+  for (size_t k = vectors.count; k < std::size(kVectorHomes); ++k) all_vec_ |= 1u << kVectorHomes[k];
+}
+
+void FunctionCompiler::emit_frame_setup() {
+  a_.push(q(rbp));
+  a_.mov(q(rbp), q(rsp));
+  a_.sub(q(rsp), 0x7ffffff0);
+  frame_size_fixups_.push_back(here() - 4);
+  a_.cmp(q(rsp), at(r12, layout::kNativeLimit));
+  Poll& poll = polls_.emplace_back(Poll{a_.newLabel(), a_.newLabel(), Helper::stack_poll});
+  a_.jb(poll.label);
+  a_.bind(poll.back);
+  a_.mov(at(rbp, -8), q(r12));
+  a_.mov(at(rbp, -16), q(r13));
+  a_.mov(at(rbp, -24), q(r14));
+}
+
+/// The address of this function's block record.
+void FunctionCompiler::own_record(uint8_t reg) {
+  a_.mov(q(reg), at(r13, layout::kCodes));
+  uint32_t distance = (request_.func_index - module_->imported_funcs) * layout::kCodeSize;
+  if (distance != 0) a_.add(q(reg), distance);
+}
+
+void FunctionCompiler::count_run(int32_t counter) {
+  own_record(rax);
+  a_.mov(q(rax), at(rax, layout::kCounts));
+  a_.inc(asmjit::x86::qword_ptr(q(rax), counter));
+}
+
+/// Parameters go to their homes or slots. Unused ones go nowhere.
+void FunctionCompiler::emit_params(D& d) {
+  std::span<const ValType> types = d.locals().first(type_->params.size());
+  // Those without a home first: a home may be the register that another parameter arrives in.
+  PlaceWalk stored = PlaceWalk::params();
+  for (uint32_t i = 0; i < types.size(); ++i) {
+    Place place = stored.next(types[i]);
+    if (home_of(i) != kNoHome || scan_.weight(i) == 0) continue;
+    if (place.in == Place::In::integer) store_int(slot_mem(local_slot_[i], types[i]), kIntArgs[place.index]);
+    if (place.in == Place::In::vector) {
+      store_vec(slot_mem(local_slot_[i], types[i]), static_cast<uint8_t>(place.index), types[i]);
+    }
+  }
+  PlaceWalk moved = PlaceWalk::params();
+  for (uint32_t i = 0; i < types.size(); ++i) {
+    Place place = moved.next(types[i]);
+    uint8_t h = home_of(i);
+    if (h == kNoHome) continue;
+    state_.loaded |= 1u << h;
+    state_.dirty |= 1u << h;
+    if (place.in == Place::In::integer) move_int(homes_[h].reg, kIntArgs[place.index]);
+    if (place.in == Place::In::vector) move_vec(homes_[h].reg, static_cast<uint8_t>(place.index));
+  }
+  if (stored.area_slots() == 0) return;
+  PlaceWalk loaded = PlaceWalk::params();
+  a_.mov(q(kScratch), at(r12, layout::kArea));
+  for (uint32_t i = 0; i < types.size(); ++i) {
+    Place place = loaded.next(types[i]);
+    if (place.in != Place::In::area || scan_.weight(i) == 0) continue;
+    Mem from = at(kScratch, static_cast<int32_t>(kAreaSlot * place.index));
+    uint8_t h = home_of(i);
+    if (h == kNoHome) {
+      ValType whole = types[i] == vm::kV128 ? vm::kV128 : vm::kF64;
+      load_vec(kVectorScratch, from, whole);
+      store_vec(slot_mem(local_slot_[i], types[i]), kVectorScratch, whole);
+    } else if (homes_[h].vec) {
+      load_vec(homes_[h].reg, from, types[i]);
+    } else {
+      load_int(homes_[h].reg, from, types[i]);
+    }
+  }
+}
+
+void FunctionCompiler::emit_zeros(D& d) {
+  std::span<const ValType> types = d.locals();
+  const size_t params = type_->params.size();
+  size_t in_slots = 0;
+  for (uint32_t i = static_cast<uint32_t>(params); i < types.size(); ++i) {
+    uint8_t h = home_of(i);
+    if (h == kNoHome) {
+      in_slots += scan_.weight(i) != 0;
+      continue;
+    }
+    state_.loaded |= 1u << h;
+    state_.dirty |= 1u << h;
+    uint8_t reg = homes_[h].reg;
+    if (homes_[h].vec) {
+      a_.vxorps(x(reg), x(reg), x(reg));
+    } else {
+      a_.xor_(w(reg), w(reg));
+    }
+  }
+  if (in_slots == 0) return;
+  a_.vxorps(x(kVectorScratch), x(kVectorScratch), x(kVectorScratch));
+  if (in_slots <= 8) {
+    for (uint32_t i = static_cast<uint32_t>(params); i < types.size(); ++i) {
+      if (home_of(i) != kNoHome || scan_.weight(i) == 0) continue;
+      ValType whole = types[i] == vm::kV128 ? vm::kV128 : vm::kF64;
+      store_vec(slot_mem(local_slot_[i], types[i]), kVectorScratch, whole);
+    }
+    return;
+  }
+  // All of them, from the lowest address up; homes' slots too.
+  const uint32_t first = local_slot_[params], count = operand_base_ - first;
+  if (operand_base_ > max_slot_) max_slot_ = operand_base_;
+  int32_t lowest = kSlotBase - 8 * static_cast<int32_t>(operand_base_ - 1);
+  const uint32_t pairs = count / 2;
+  if (count % 2 != 0) {
+    a_.vmovsd(at(rbp, lowest), x(kVectorScratch));
+    lowest += 8;
+  }
+  if (pairs <= 32) {
+    for (uint32_t i = 0; i < pairs; ++i) a_.vmovups(at(rbp, lowest + 16 * static_cast<int32_t>(i)), x(kVectorScratch));
+    return;
+  }
+  Label again = a_.newLabel();
+  a_.lea(q(r10), at(rbp, lowest));
+  a_.mov(w(rax), pairs);
+  a_.bind(again);
+  a_.vmovups(at(r10, 0), x(kVectorScratch));
+  a_.add(q(r10), 16);
+  a_.dec(w(rax));
+  a_.jnz(again);
+}
+
+void FunctionCompiler::begin(D& d) {
+  std::span<const ValType> types = d.locals();
+  local_slot_.resize(types.size());
+  uint32_t slot = 0;
+  for (size_t i = 0; i < types.size(); ++i) {
+    local_slot_[i] = slot;
+    slot += types[i].slots();
+  }
+  operand_base_ = slot;
+  max_slot_ = slot;
+  scan_.run(*module_, request_.func_index, types.size());
+  choose_homes(d);
+  free_int_ = all_int_;
+  free_vec_ = all_vec_;
+  d.control(0).base = d.control(0).body_base = operand_base_;
+  object_->entry = here();
+  emit_frame_setup();
+  if (request_.count_runs) count_run(layout::kRunsOfBaseline);
+  Mem budget = at(r12, layout::kBudget);
+  budget.setSize(8);
+  a_.dec(budget);
+  Poll& poll = polls_.emplace_back(Poll{a_.newLabel(), a_.newLabel(), Helper::hot_entry});
+  a_.js(poll.label);
+  a_.bind(poll.back);
+  emit_params(d);
+  emit_zeros(d);
+  preempt_on();
+}
+
+// --- behind the body --------------------------------------------------------------------------------------------------
+
+/// Copies canonical slots between the frame, where they lie downwards, and consecutive memory at `area`. Clobbers rcx, rdx,
+/// rsi and rdi (not rax, not `area`).
+void FunctionCompiler::copy_slots(uint8_t area, const LoopSite& loop, bool out) {
+  if (loop.slots == 0) return;
+  Label again = a_.newLabel();
+  a_.lea(q(rsi), at(rbp, kSlotBase));
+  a_.mov(q(rdi), q(area));
+  a_.mov(w(rcx), loop.slots);
+  a_.bind(again);
+  uint8_t from = out ? rsi : rdi, to = out ? rdi : rsi;
+  a_.mov(q(rdx), at(from, 0));
+  a_.mov(at(to, 0), q(rdx));
+  a_.sub(q(rsi), 8);
+  a_.add(q(rdi), 8);
+  a_.dec(w(rcx));
+  a_.jnz(again);
+  for (uint32_t slot : loop.vectors) {
+    Mem in_frame = at(rbp, kSlotBase - 8 * static_cast<int32_t>(slot + 1));
+    Mem in_area = at(area, 8 * static_cast<int32_t>(slot));
+    if (out) {
+      a_.vmovups(x(kVectorScratch), in_frame);
+      a_.vmovups(in_area, x(kVectorScratch));
+    } else {
+      a_.vmovups(x(kVectorScratch), in_area);
+      a_.vmovups(in_frame, x(kVectorScratch));
+    }
+  }
+}
+
+/// Where back-edges lead when the budget is used up: heat is charged, and a better tier's code entered if there is any.
+void FunctionCompiler::emit_loop_stubs() {
+  for (LoopSite& site : loops_) {
+    a_.bind(site.slow);
+    for (uint32_t bits = site.state.dirty; bits != 0; bits &= bits - 1) {
+      store_home(static_cast<uint8_t>(std::countr_zero(bits)));
+    }
+    Label reload = a_.newLabel(), better = a_.newLabel();
+    Mem budget = at(r12, layout::kBudget);
+    budget.setSize(8);
+    if (request_.polls) {
+      Label no_poll = a_.newLabel();
+      a_.cmp(q(rsp), at(r12, layout::kNativeLimit));
+      a_.jae(no_poll);
+      call_helper(Helper::stack_poll);
+      object_->marks.push_back({here(), site.offset});
+      a_.bind(no_poll);
+      a_.cmp(budget, 0);
+      a_.jge(reload);
+    }
+    a_.mov(budget, static_cast<int32_t>(slice_));
+    own_record(rsi);
+    a_.mov(w(rdx), site.offset);
+    call_helper(Helper::hot_loop);
+    object_->marks.push_back({here(), site.offset});
+    if (site.slots <= kMaxOsrSlots) {
+      a_.test(q(rax), q(rax));
+      a_.jnz(better);
+    }
+    a_.bind(reload);
+    conform({}, {site.state.loaded, 0});
+    a_.jmp(site.header);
+    a_.bind(better);
+    if (site.slots > kMaxOsrSlots) continue;
+    a_.mov(q(r15), at(r12, layout::kArea));
+    copy_slots(r15, site, true);
+    a_.leave();
+    a_.jmp(q(rax));
+  }
+}
+
+void FunctionCompiler::emit_osr_entries() {
+  for (LoopSite& site : loops_) {
+    a_.align(asmjit::AlignMode::kCode, 16);
+    object_->osr.push_back({site.offset, here()});
+    emit_frame_setup();
+    if (request_.count_runs) count_run(layout::kOsrEntriesOfBaseline);
+    copy_slots(r15, site, false);
+    conform({}, {site.state.loaded, 0});
+    a_.jmp(site.header);
+  }
+}
+
+/// What prologues call when there is no room, or the budget is used up: all parameters survive.
+void FunctionCompiler::emit_polls() {
+  for (Helper helper : {Helper::stack_poll, Helper::hot_entry}) {
+    Label common;
+    for (Poll& poll : polls_) {
+      if (poll.helper != helper) continue;
+      if (!common.isValid()) common = a_.newLabel();
+      a_.bind(poll.label);
+      a_.call(common);
+      a_.jmp(poll.back);
+    }
+    if (!common.isValid()) continue;
+    a_.bind(common);
+    constexpr uint8_t kSaved[] = {r15, rdi, rsi, rdx, rcx, r8, r9, r11};
+    constexpr int32_t kBytes = 8 * 8 + 8 * 16 + 8;  // aligned again, the return address included
+    a_.sub(q(rsp), kBytes);
+    for (int i = 0; i < 8; ++i) a_.mov(at(rsp, 8 * i), q(kSaved[i]));
+    for (int i = 0; i < 8; ++i) a_.vmovups(at(rsp, 64 + 16 * i), x(static_cast<uint8_t>(i)));
+    if (helper == Helper::hot_entry) {
+      Mem budget = at(r12, layout::kBudget);
+      budget.setSize(8);
+      a_.mov(budget, static_cast<int32_t>(slice_));
+      own_record(rsi);
+    }
+    call_helper(helper);
+    object_->marks.push_back({here(), module_->funcs[request_.func_index].body.begin});
+    for (int i = 0; i < 8; ++i) a_.mov(q(kSaved[i]), at(rsp, 8 * i));
+    for (int i = 0; i < 8; ++i) a_.vmovups(x(static_cast<uint8_t>(i)), at(rsp, 64 + 16 * i));
+    a_.add(q(rsp), kBytes);
+    a_.ret();
+  }
+}
+
+void FunctionCompiler::emit_traps() {
+  constexpr size_t kCodes = static_cast<size_t>(TrapCode::Unsupported) + 1;
+  Label common[kCodes];
+  for (TrapSite& site : traps_) {
+    Label& shared = common[static_cast<size_t>(site.code)];
+    if (!shared.isValid()) shared = a_.newLabel();
+    a_.bind(site.label);
+    a_.call(shared);
+    object_->marks.push_back({here(), site.offset});
+  }
+  for (size_t code = 0; code < kCodes; ++code) {
+    if (!common[code].isValid()) continue;
+    a_.bind(common[code]);
+    // As if the helper had been called from the site.
+    a_.mov(w(rsi), static_cast<uint32_t>(code));
+    a_.mov(q(rdi), q(r12));
+    a_.mov(q(rax), at(r12, layout::kHelpers));
+    Mem entry = at(rax, 8 * static_cast<int32_t>(Helper::trap));
+    entry.setSize(8);
+    a_.jmp(entry);
+  }
+}
+
+void FunctionCompiler::emit_pool() {
+  if (!pool_.empty() || !tables_.empty()) a_.align(asmjit::AlignMode::kZero, 16);
+  for (unsigned size : {16u, 8u}) {
+    for (const PoolEntry& entry : pool_) {
+      if (entry.size != size) continue;
+      a_.bind(entry.label);
+      a_.embedUInt64(entry.lo);
+      if (size == 16) a_.embedUInt64(entry.hi);
+    }
+  }
+  for (BrTable& table : tables_) {
+    a_.bind(table.at);
+    const auto base = static_cast<int64_t>(code_.labelOffset(table.at));
+    for (const Label& target : table.targets) {
+      a_.embedInt32(static_cast<int32_t>(static_cast<int64_t>(code_.labelOffset(target)) - base));
+    }
+  }
+}
+
+void FunctionCompiler::end_function(D& d) {
+  preempt_off();
+  emit_loop_stubs();
+  emit_pads(d);
+  emit_traps();
+  emit_osr_entries();
+  emit_polls();
+  object_->text = here();
+  emit_pool();
+}
+
+}  // namespace vmrun::jit::baseline

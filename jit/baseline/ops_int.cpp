@@ -1,0 +1,309 @@
+// Integer instructions.
+#include <bit>
+
+#include "jit/baseline/compiler.h"
+
+namespace vmrun::jit::baseline {
+
+namespace Inst = asmjit::x86::Inst;
+using asmjit::x86::ptr;
+
+bool FunctionCompiler::condition_is_next(D& d) const {
+  const uint8_t* p = module_->bytes() + d.next_offset();
+  auto takes = [](uint8_t code) {
+    return code == vm::op_info(Op::br_if).code || code == vm::op_info(Op::if_).code ||
+           code == vm::op_info(Op::select).code;
+  };
+  return takes(*p) || (*p == vm::op_info(Op::i32_eqz).code && takes(p[1]));
+}
+
+/// The result of a comparison is in the flags: leaves it there for the next instruction, or makes 0 or 1 of it.
+void FunctionCompiler::set_flags(D& d, Cond cond, size_t args, V* result) {
+  if (condition_is_next(d)) {
+    result->kind = Kind::flags;
+    result->reg = static_cast<uint8_t>(cond);
+    return;
+  }
+  uint8_t reg = target(d, false, args, nullptr, nullptr);
+  a_.set(cond, asmjit::x86::gpb_lo(reg));
+  a_.movzx(w(reg), asmjit::x86::gpb_lo(reg));
+  result_reg(*result, reg);
+}
+
+void FunctionCompiler::compare(D& d, Cond cond, bool wide, const V* args, V* result) {
+  const V *a = &args[0], *b = &args[1];
+  if (a->kind == Kind::constant && b->kind != Kind::constant) {
+    std::swap(a, b);
+    switch (cond) {
+      case Cond::kL: cond = Cond::kG; break;
+      case Cond::kG: cond = Cond::kL; break;
+      case Cond::kLE: cond = Cond::kGE; break;
+      case Cond::kGE: cond = Cond::kLE; break;
+      case Cond::kB: cond = Cond::kA; break;
+      case Cond::kA: cond = Cond::kB; break;
+      case Cond::kBE: cond = Cond::kAE; break;
+      case Cond::kAE: cond = Cond::kBE; break;
+      default: break;
+    }
+  }
+  uint8_t left = fetch_int(*a);
+  if (b->kind == Kind::constant && b->bits == 0 && (cond == Cond::kE || cond == Cond::kNE)) {
+    a_.test(gp(left, wide), gp(left, wide));
+  } else {
+    asmjit::Operand right = source_int(*b, wide);
+    a_.emit(Inst::kIdCmp, gp(left, wide), right);
+  }
+  set_flags(d, cond, 2, result);
+}
+
+void FunctionCompiler::compare_zero(D& d, const V* args, V* result) {
+  Cond cond = test(args[0]);
+  set_flags(d, asmjit::x86::negateCond(cond), 1, result);
+}
+
+void FunctionCompiler::binary(D& d, InstId id, bool wide, bool commutes, const V* args, V* result) {
+  const V *a = &args[0], *b = &args[1];
+  if (commutes && (a->kind == Kind::constant || (b->kind == Kind::reg && a->kind != Kind::reg))) std::swap(a, b);
+  asmjit::Operand right = source_int(*b, wide);
+  uint8_t right_reg = right.isReg() ? static_cast<uint8_t>(right.as<Gp>().id()) : kNoHome;
+  if (id == Inst::kIdImul && right.isImm()) {
+    asmjit::Operand left = source_int(*a, wide);
+    if (left.isImm()) left = gp(fetch_int(*a), wide);
+    uint8_t to = target(d, false, 2, a, nullptr);
+    a_.emit(id, gp(to, wide), left, right);
+    return result_reg(*result, to);
+  }
+  uint8_t to = target(d, false, 2, a, nullptr, commutes ? kNoHome : right_reg);
+  if (to == right_reg) {
+    a_.emit(id, gp(to, wide), source_int(*a, wide));
+  } else {
+    move_to_int(to, *a);
+    a_.emit(id, gp(to, wide), right);
+  }
+  result_reg(*result, to);
+}
+
+void FunctionCompiler::add_sub(D& d, bool sub, bool wide, const V* args, V* result) {
+  const V *a = &args[0], *b = &args[1];
+  if (!sub && (a->kind == Kind::constant || (b->kind == Kind::reg && a->kind != Kind::reg))) std::swap(a, b);
+  asmjit::Operand right = source_int(*b, wide);
+  const bool in_register = a->kind == Kind::reg || (a->kind == Kind::local && home_of(static_cast<uint32_t>(a->bits)) != kNoHome);
+  if (right.isImm() && in_register) {
+    int64_t by = right.as<asmjit::Imm>().value();
+    if (sub) by = wide ? -by : static_cast<int32_t>(-static_cast<uint32_t>(by));
+    if (by == static_cast<int32_t>(by)) {
+      uint8_t from = fetch_int(*a);
+      uint8_t to = target(d, false, 2, a, nullptr);
+      if (to == from) {
+        a_.add(gp(to, wide), by);
+      } else {
+        a_.lea(gp(to, wide), ptr(q(from), static_cast<int32_t>(by)));
+      }
+      return result_reg(*result, to);
+    }
+  }
+  uint8_t right_reg = right.isReg() ? static_cast<uint8_t>(right.as<Gp>().id()) : kNoHome;
+  if (!sub && in_register && right_reg != kNoHome) {
+    uint8_t from = fetch_int(*a);
+    uint8_t to = target(d, false, 2, a, b);
+    if (to == from) {
+      a_.add(gp(to, wide), gp(right_reg, wide));
+    } else if (to == right_reg) {
+      a_.add(gp(to, wide), gp(from, wide));
+    } else {
+      a_.lea(gp(to, wide), ptr(q(from), q(right_reg)));
+    }
+    return result_reg(*result, to);
+  }
+  uint8_t to = target(d, false, 2, a, nullptr, right_reg);
+  move_to_int(to, *a);
+  a_.emit(sub ? Inst::kIdSub : Inst::kIdAdd, gp(to, wide), right);
+  result_reg(*result, to);
+}
+
+void FunctionCompiler::shift(D& d, Op op, bool wide, const V* args, V* result) {
+  const V &a = args[0], &b = args[1];
+  enum { shl, shr_s, shr_u, rotl, rotr } kind;
+  switch (op) {
+    case Op::i32_shl: case Op::i64_shl: kind = shl; break;
+    case Op::i32_shr_s: case Op::i64_shr_s: kind = shr_s; break;
+    case Op::i32_shr_u: case Op::i64_shr_u: kind = shr_u; break;
+    case Op::i32_rotl: case Op::i64_rotl: kind = rotl; break;
+    default: kind = rotr; break;
+  }
+  const unsigned width = wide ? 64 : 32;
+  if (b.kind == Kind::constant) {
+    unsigned by = static_cast<unsigned>(b.bits) & (width - 1);
+    if (kind == rotl || kind == rotr) {
+      asmjit::Operand from = source_int(a, wide);
+      if (from.isImm()) from = gp(fetch_int(a), wide);
+      uint8_t to = target(d, false, 2, &a, nullptr);
+      a_.emit(Inst::kIdRorx, gp(to, wide), from, asmjit::Imm(kind == rotr ? by : (width - by) & (width - 1)));
+      return result_reg(*result, to);
+    }
+    uint8_t to = target(d, false, 2, &a, nullptr);
+    move_to_int(to, a);
+    if (by != 0) a_.emit(kind == shl ? Inst::kIdShl : kind == shr_s ? Inst::kIdSar : Inst::kIdShr, gp(to, wide), asmjit::Imm(by));
+    return result_reg(*result, to);
+  }
+  if (kind == rotl || kind == rotr) {
+    // The count in rcx; the value anywhere else.
+    uint8_t count = fetch_int(b);
+    uint8_t to = target(d, false, 2, &a, nullptr, rcx);
+    a_.mov(w(kScratch), w(count));
+    move_to_int(to, a);
+    bool free_rcx = (free_int_ >> rcx & 1) != 0 || (owned_int_ >> rcx & 1) != 0;
+    if (free_rcx) {
+      a_.mov(w(rcx), w(kScratch));
+      a_.emit(kind == rotl ? Inst::kIdRol : Inst::kIdRor, gp(to, wide), asmjit::x86::cl);
+    } else {
+      a_.xchg(q(rcx), q(kScratch));
+      a_.emit(kind == rotl ? Inst::kIdRol : Inst::kIdRor, gp(to, wide), asmjit::x86::cl);
+      a_.mov(q(rcx), q(kScratch));
+    }
+    return result_reg(*result, to);
+  }
+  asmjit::Operand from = source_int(a, wide);
+  if (from.isImm()) from = gp(fetch_int(a), wide);
+  uint8_t count = fetch_int(b);
+  uint8_t to = target(d, false, 2, &a, &b);
+  a_.emit(kind == shl ? Inst::kIdShlx : kind == shr_s ? Inst::kIdSarx : Inst::kIdShrx, gp(to, wide), from, gp(count, wide));
+  result_reg(*result, to);
+}
+
+void FunctionCompiler::divide(D& d, bool is_signed, bool remainder, bool wide, const V* args, V* result) {
+  const V &a = args[0], &b = args[1];
+  if (b.kind == Kind::constant && !is_signed && b.bits != 0 && std::has_single_bit(b.bits)) {
+    if (remainder && b.bits - 1 <= 0x7fffffff) {
+      uint8_t to = target(d, false, 2, &a, nullptr);
+      move_to_int(to, a);
+      a_.and_(gp(to, wide), static_cast<int32_t>(b.bits - 1));
+      return result_reg(*result, to);
+    }
+    if (!remainder) {
+      uint8_t to = target(d, false, 2, &a, nullptr);
+      move_to_int(to, a);
+      if (b.bits != 1) a_.shr(gp(to, wide), std::countr_zero(b.bits));
+      return result_reg(*result, to);
+    }
+  }
+  // The divisor waits in r11, the dividend goes to rax, and rdx is clobbered.
+  const bool known = b.kind == Kind::constant;
+  const uint64_t divisor = wide ? b.bits : static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(b.bits)));
+  move_to_int(kScratch, b);
+  if (!known) {
+    a_.test(gp(kScratch, wide), gp(kScratch, wide));
+    trap_if(d, Cond::kZ, TrapCode::IntegerDivideByZero);
+  } else if (divisor == 0) {
+    trap(d, TrapCode::IntegerDivideByZero);
+  }
+  if (a.kind == Kind::reg && a.reg == rax) {
+    // In place.
+  } else {
+    if ((owned_int_ >> rax & 1) == 0) take_fixed(d, rax);
+    move_to_int(rax, a);
+  }
+  if ((owned_int_ >> rdx & 1) == 0) take_fixed(d, rdx);
+  if (!is_signed) {
+    a_.xor_(w(rdx), w(rdx));
+    a_.div(gp(kScratch, wide));
+  } else {
+    Label done;
+    if (!known || static_cast<int64_t>(divisor) == -1) {
+      Label divides = a_.newLabel();
+      a_.cmp(gp(kScratch, wide), -1);
+      a_.jne(divides);
+      if (remainder) {
+        a_.xor_(w(rdx), w(rdx));
+      } else {
+        a_.neg(gp(rax, wide));
+        trap_if(d, Cond::kO, TrapCode::IntegerOverflow);
+      }
+      done = a_.newLabel();
+      a_.jmp(done);
+      a_.bind(divides);
+    }
+    if (wide) {
+      a_.cqo();
+    } else {
+      a_.cdq();
+    }
+    a_.idiv(gp(kScratch, wide));
+    if (done.isValid()) a_.bind(done);
+  }
+  uint8_t from = remainder ? rdx : rax;
+  uint8_t home = hint(d, false, 2);
+  if (home != kNoHome) {
+    move_int(home, from);
+    from = home;
+  }
+  result_reg(*result, from);
+}
+
+void FunctionCompiler::unary_int(D& d, InstId id, bool wide, const V* args, V* result) {
+  asmjit::Operand from = source_int(args[0], wide);
+  if (from.isImm()) from = gp(fetch_int(args[0]), wide);
+  uint8_t to = target(d, false, 1, &args[0], nullptr);
+  a_.emit(id, gp(to, wide), from);
+  result_reg(*result, to);
+}
+
+void FunctionCompiler::extend(D& d, unsigned from_bits, bool wide, const V* args, V* result) {
+  uint8_t from = fetch_int(args[0]);
+  uint8_t to = target(d, false, 1, &args[0], nullptr);
+  if (from_bits == 8) {
+    a_.movsx(gp(to, wide), asmjit::x86::gpb_lo(from));
+  } else if (from_bits == 16) {
+    a_.movsx(gp(to, wide), asmjit::x86::gpw(from));
+  } else {
+    a_.movsxd(q(to), w(from));
+  }
+  result_reg(*result, to);
+}
+
+/// i32.wrap_i64 clears the upper half; i64.extend_i32_u does nothing, since an i32 is zero-extended already.
+void FunctionCompiler::widen(D& d, bool wrap, const V* args, V* result) {
+  const V& a = args[0];
+  if (a.kind == Kind::constant) {
+    set_const(*result, wrap ? static_cast<uint32_t>(a.bits) : a.bits, result->slot);
+    return;
+  }
+  if (!wrap && a.kind == Kind::reg) {
+    result_reg(*result, a.reg);
+    return;
+  }
+  V low = a;
+  low.type = vm::kI32;
+  asmjit::Operand from = source_int(low, false);
+  uint8_t to = target(d, false, 1, &a, nullptr);
+  a_.emit(Inst::kIdMov, w(to), from);
+  result_reg(*result, to);
+}
+
+void FunctionCompiler::select(D& d, ValType type, const V* args, V* result) {
+  const V &a = args[0], &b = args[1];
+  if (!is_vec(type)) {
+    bool wide = is_wide(type);
+    const V* c = &args[2];
+    // Operands first: they need no flags, but fetching may load homes (no flags either).
+    asmjit::Operand other = source_int(b, wide);
+    if (other.isImm()) other = gp(fetch_int(b), wide);
+    uint8_t other_reg = other.isReg() ? static_cast<uint8_t>(other.as<Gp>().id()) : kNoHome;
+    Cond cond = test(*c);
+    uint8_t to = target(d, false, 3, &a, nullptr, other_reg);
+    move_to_int(to, a);
+    a_.emit(Inst::cmovccFromCond(asmjit::x86::negateCond(cond)), gp(to, wide), other);
+    return result_reg(*result, to);
+  }
+  uint8_t other = fetch_vec(b);
+  Cond cond = test(args[2]);
+  uint8_t to = target(d, true, 3, &a, nullptr, other);
+  move_to_vec(to, a);
+  Label done = a_.newLabel();
+  a_.j(cond, done);
+  move_vec(to, other);
+  a_.bind(done);
+  result_reg(*result, to);
+}
+
+}  // namespace vmrun::jit::baseline

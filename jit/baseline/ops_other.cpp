@@ -1,0 +1,109 @@
+// References, tables, sizes and growth of memories, and the bulk instructions.
+#include "jit/baseline/compiler.h"
+
+namespace vmrun::jit::baseline {
+
+using asmjit::x86::ptr;
+
+void FunctionCompiler::helper_op(D& d, Helper helper, std::initializer_list<uint64_t> immediates,
+                                 std::span<const V* const> operands, V* result) {
+  constexpr uint8_t kArgs[] = {rdx, rcx, r8, r9};
+  flush_all(d);
+  forget_homes();
+  size_t next = 0;
+  for (uint64_t immediate : immediates) load_const(kArgs[next++], immediate);
+  for (const V* operand : operands) move_to_int(kArgs[next++], *operand);
+  a_.mov(q(rsi), q(r13));
+  call_helper(helper);
+  mark(d);
+  owned_int_ = owned_vec_ = 0;
+  free_int_ = all_int_;
+  free_vec_ = all_vec_;
+  if (result == nullptr) return;
+  free_int_ &= ~(1u << rax);
+  result_reg(*result, rax);
+}
+
+bool FunctionCompiler::other_op(D& d, Op op, const Imm& imm, const V* args, size_t count, V* results) {
+  const V* operands[4] = {};
+  for (size_t i = 0; i < count && i < 4; ++i) operands[i] = &args[i];
+  auto helper = [&](Helper which, std::initializer_list<uint64_t> immediates) {
+    helper_op(d, which, immediates, {operands, count}, results);
+  };
+  auto pair = [](uint64_t low, uint64_t high) { return low | high << 32; };
+  switch (op) {
+    case Op::ref_is_null: {
+      Cond cond = test(args[0]);
+      set_flags(d, asmjit::x86::negateCond(cond), 1, results);
+      return true;
+    }
+    case Op::ref_as_non_null: {
+      Cond cond = test(args[0]);
+      trap_if(d, asmjit::x86::negateCond(cond), TrapCode::NullReference);
+      uint8_t to = target(d, false, 1, &args[0], nullptr);
+      move_to_int(to, args[0]);
+      result_reg(*results, to);
+      return true;
+    }
+    case Op::ref_eq: compare(d, Cond::kE, true, args, results); return true;
+    case Op::ref_func: {
+      uint8_t to = target(d, false, 0, nullptr, nullptr);
+      a_.mov(q(to), at(r13, layout::kFuncs));
+      a_.mov(q(to), at(to, static_cast<int32_t>(8 * imm.index)));
+      result_reg(*results, to);
+      return true;
+    }
+    case Op::any_convert_extern: case Op::extern_convert_any: {
+      uint8_t to = target(d, false, 1, &args[0], nullptr);
+      move_to_int(to, args[0]);
+      result_reg(*results, to);
+      return true;
+    }
+    case Op::memory_size: {
+      uint8_t to = target(d, false, 0, nullptr, nullptr);
+      a_.mov(q(to), at(r13, layout::kMemories));
+      a_.mov(q(to), at(to, static_cast<int32_t>(8 * imm.mem.memory)));
+      a_.mov(q(to), at(to, layout::kMemoryBytes));
+      if (unsigned log2 = module_->memories[imm.mem.memory].page_log2; log2 != 0) a_.shr(q(to), log2);
+      result_reg(*results, to);
+      return true;
+    }
+    case Op::table_size: {
+      uint8_t to = target(d, false, 0, nullptr, nullptr);
+      a_.mov(q(to), table_of(imm.index, to));
+      result_reg(*results, to);
+      return true;
+    }
+    case Op::table_get: {
+      uint8_t entry = table_entry(d, imm.index, args[0], TrapCode::TableOutOfBounds);
+      result_reg(*results, entry);
+      return true;
+    }
+    case Op::table_set: {
+      uint8_t value = fetch_int(args[1]);
+      uint8_t entry = take_int();
+      uint8_t index = fetch_int(args[0]);
+      Mem size = table_of(imm.index, kScratch);
+      a_.cmp(q(index), size);
+      a_.mov(w(entry), 0);
+      a_.cmovb(q(entry), q(index));
+      trap_if(d, Cond::kAE, TrapCode::TableOutOfBounds);
+      a_.mov(q(kScratch), at(kScratch, layout::kTableElems));
+      a_.mov(ptr(q(kScratch), q(entry), 3), q(value));
+      return true;
+    }
+    case Op::memory_grow: helper(Helper::memory_grow, {imm.mem.memory}); return true;
+    case Op::memory_copy: helper(Helper::memory_copy, {pair(imm.mem.memory, imm.index2)}); return true;
+    case Op::memory_fill: helper(Helper::memory_fill, {imm.mem.memory}); return true;
+    case Op::memory_init: helper(Helper::memory_init, {pair(imm.mem.memory, imm.index)}); return true;
+    case Op::data_drop: helper(Helper::data_drop, {imm.index}); return true;
+    case Op::table_grow: helper(Helper::table_grow, {imm.index}); return true;
+    case Op::table_fill: helper(Helper::table_fill, {imm.index}); return true;
+    case Op::table_copy: helper(Helper::table_copy, {pair(imm.index, imm.index2)}); return true;
+    case Op::table_init: helper(Helper::table_init, {pair(imm.index2, imm.index)}); return true;
+    case Op::elem_drop: helper(Helper::elem_drop, {imm.index}); return true;
+    default: return false;
+  }
+}
+
+}  // namespace vmrun::jit::baseline

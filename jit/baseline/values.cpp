@@ -1,0 +1,454 @@
+// Operands, registers and the homes of locals.
+#include <bit>
+
+#include "jit/baseline/compiler.h"
+#include "vm/assert.h"
+
+namespace vmrun::jit::baseline {
+
+using asmjit::x86::ptr;
+
+// --- places -----------------------------------------------------------------------------------------------------------
+
+asmjit::x86::Mem FunctionCompiler::pool(uint64_t lo, uint64_t hi, unsigned size) {
+  for (const PoolEntry& entry : pool_) {
+    if (entry.lo == lo && entry.hi == hi && entry.size == size) return ptr(entry.label);
+  }
+  pool_.push_back({lo, hi, size, a_.newLabel()});
+  return ptr(pool_.back().label);
+}
+
+void FunctionCompiler::preempt_off() {
+  if (preempt_begin_ == kNone) return;
+  if (here() > preempt_begin_) object_->preempt.push_back({preempt_begin_, here()});
+  preempt_begin_ = kNone;
+}
+void FunctionCompiler::preempt_on() {
+  if (preempt_begin_ == kNone) preempt_begin_ = here();
+}
+
+uint32_t FunctionCompiler::top(D& d) {
+  std::span<V> stack = d.stack();
+  const C& c = d.control(0);
+  if (stack.size() <= c.height) return c.body_base;
+  return stack.back().slot + stack.back().type.slots();
+}
+
+// --- temporaries ------------------------------------------------------------------------------------------------------
+
+void FunctionCompiler::own(const V& value) {
+  if (value.kind != Kind::reg) return;
+  if (is_vec(value.type)) {
+    owned_vec_ |= 1u << value.reg;
+  } else {
+    owned_int_ |= 1u << value.reg;
+  }
+}
+
+void FunctionCompiler::begin_op(D&, const V* args, size_t count) {
+  for (size_t i = 0; i < count; ++i) own(args[i]);
+}
+
+void FunctionCompiler::finish_op() {
+  free_int_ |= owned_int_ & all_int_;
+  free_vec_ |= owned_vec_ & all_vec_;
+  owned_int_ = owned_vec_ = 0;
+}
+
+void FunctionCompiler::result_reg(V& result, uint8_t reg) {
+  result.kind = Kind::reg;
+  result.reg = reg;
+  if (is_vec(result.type)) {
+    owned_vec_ &= ~(1u << reg);
+  } else {
+    owned_int_ &= ~(1u << reg);
+  }
+}
+
+uint8_t FunctionCompiler::take(bool vec) {
+  uint32_t& free = vec ? free_vec_ : free_int_;
+  if (free == 0) [[unlikely]] spill_one(vec);
+  auto reg = static_cast<uint8_t>(std::countr_zero(free));
+  free &= free - 1;
+  (vec ? owned_vec_ : owned_int_) |= 1u << reg;
+  return reg;
+}
+
+void FunctionCompiler::spill_one(bool vec) {
+  std::span<V> stack = decoder_->stack();
+  uint32_t owned = vec ? owned_vec_ : owned_int_;
+  for (V& value : stack) {
+    if (value.kind != Kind::reg || is_vec(value.type) != vec || (owned >> value.reg & 1) != 0) continue;
+    to_slot(value);
+    return;
+  }
+  VMRUN_ASSERT(false, "an instruction took more temporaries than there are");
+}
+
+void FunctionCompiler::take_fixed(D& d, uint8_t reg) {
+  uint32_t bit = 1u << reg;
+  if ((free_int_ & bit) == 0) {
+    for (V& value : d.stack()) {
+      if (value.kind != Kind::reg || value.reg != reg || is_vec(value.type)) continue;
+      if (free_int_ != 0) {
+        auto other = static_cast<uint8_t>(std::countr_zero(free_int_));
+        free_int_ &= free_int_ - 1;
+        a_.mov(q(other), q(reg));
+        value.reg = other;
+        free_int_ |= bit;
+      } else {
+        to_slot(value);
+      }
+      break;
+    }
+  }
+  VMRUN_ASSERT((free_int_ & bit) != 0, "a fixed register is held by nobody");
+  free_int_ &= ~bit;
+  owned_int_ |= bit;
+}
+
+void FunctionCompiler::to_slot(V& value) {
+  if (value.kind == Kind::slot) return;
+  store_to(slot_mem(value.slot, value.type), value);
+  if (value.kind == Kind::reg) {
+    if (is_vec(value.type)) {
+      free_vec_ |= (1u << value.reg) & all_vec_;
+    } else {
+      free_int_ |= (1u << value.reg) & all_int_;
+    }
+  }
+  value.kind = Kind::slot;
+}
+
+// --- moves ------------------------------------------------------------------------------------------------------------
+
+void FunctionCompiler::load_int(uint8_t reg, const Mem& from, ValType type) { a_.mov(gp(reg, is_wide(type)), from); }
+void FunctionCompiler::store_int(const Mem& to, uint8_t reg) { a_.mov(to, q(reg)); }
+
+void FunctionCompiler::load_vec(uint8_t reg, const Mem& from, ValType type) {
+  switch (type.kind()) {
+    case ValType::Kind::f32: a_.vmovss(x(reg), from); break;
+    case ValType::Kind::f64: a_.vmovsd(x(reg), from); break;
+    default: a_.vmovups(x(reg), from); break;
+  }
+}
+void FunctionCompiler::store_vec(const Mem& to, uint8_t reg, ValType type) {
+  switch (type.kind()) {
+    case ValType::Kind::f32: a_.vmovss(to, x(reg)); break;
+    case ValType::Kind::f64: a_.vmovsd(to, x(reg)); break;
+    default: a_.vmovups(to, x(reg)); break;
+  }
+}
+
+void FunctionCompiler::load_const(uint8_t reg, uint64_t bits) {
+  if (bits <= 0xffffffffu) {
+    a_.mov(w(reg), static_cast<uint32_t>(bits));
+  } else {
+    a_.mov(q(reg), static_cast<int64_t>(bits));
+  }
+}
+
+void FunctionCompiler::load_home(uint8_t h) {
+  const Home& home = homes_[h];
+  if (home.vec) {
+    load_vec(home.reg, slot_mem(home.slot, home.type), home.type);
+  } else {
+    load_int(home.reg, slot_mem(home.slot, home.type), home.type);
+  }
+}
+void FunctionCompiler::store_home(uint8_t h) {
+  const Home& home = homes_[h];
+  if (home.vec) {
+    store_vec(slot_mem(home.slot, home.type), home.reg, home.type);
+  } else {
+    store_int(slot_mem(home.slot, home.type), home.reg);
+  }
+}
+
+void FunctionCompiler::move_to_int(uint8_t reg, const V& value) {
+  switch (value.kind) {
+    case Kind::constant: load_const(reg, value.bits); break;
+    case Kind::reg: move_int(reg, value.reg); break;
+    case Kind::slot: load_int(reg, slot_mem(value.slot, value.type), value.type); break;
+    case Kind::local: {
+      uint8_t h = home_of(static_cast<uint32_t>(value.bits));
+      if (h != kNoHome && (state_.loaded >> h & 1) != 0) {
+        move_int(reg, homes_[h].reg);
+      } else {
+        load_int(reg, slot_mem(local_slot_[value.bits], value.type), value.type);
+      }
+      break;
+    }
+    case Kind::flags:
+      a_.set(static_cast<Cond>(value.reg), asmjit::x86::gpb_lo(reg));
+      a_.movzx(w(reg), asmjit::x86::gpb_lo(reg));
+      break;
+  }
+}
+
+void FunctionCompiler::move_to_vec(uint8_t reg, const V& value) {
+  switch (value.kind) {
+    case Kind::constant:
+      if (value.bits == 0) {
+        a_.vxorps(x(reg), x(reg), x(reg));
+      } else {
+        load_vec(reg, pool(value.bits), value.type);
+      }
+      break;
+    case Kind::reg: move_vec(reg, value.reg); break;
+    case Kind::slot: load_vec(reg, slot_mem(value.slot, value.type), value.type); break;
+    case Kind::local: {
+      uint8_t h = home_of(static_cast<uint32_t>(value.bits));
+      if (h != kNoHome && (state_.loaded >> h & 1) != 0) {
+        move_vec(reg, homes_[h].reg);
+      } else {
+        load_vec(reg, slot_mem(local_slot_[value.bits], value.type), value.type);
+      }
+      break;
+    }
+    case Kind::flags: break;
+  }
+}
+
+void FunctionCompiler::store_to(const Mem& to, const V& value) {
+  if (value.kind == Kind::constant) {
+    auto bits = static_cast<int64_t>(value.bits);
+    if (bits == static_cast<int32_t>(bits)) {
+      Mem wide = to;
+      wide.setSize(8);
+      a_.mov(wide, static_cast<int32_t>(bits));
+    } else {
+      load_const(kScratch, value.bits);
+      store_int(to, kScratch);
+    }
+    return;
+  }
+  uint8_t reg = kNoHome;
+  if (value.kind == Kind::reg) reg = value.reg;
+  if (value.kind == Kind::local) {
+    uint8_t h = home_of(static_cast<uint32_t>(value.bits));
+    if (h != kNoHome && (state_.loaded >> h & 1) != 0) reg = homes_[h].reg;
+  }
+  if (is_vec(value.type)) {
+    if (reg == kNoHome) move_to_vec(reg = kVectorScratch, value);
+    store_vec(to, reg, value.type);
+  } else {
+    if (reg == kNoHome) move_to_int(reg = kScratch, value);
+    store_int(to, reg);
+  }
+}
+
+void FunctionCompiler::store_to_area(const Mem& to, const V& value) {
+  bool in_memory = value.kind == Kind::slot;
+  if (value.kind == Kind::local) {
+    uint8_t h = home_of(static_cast<uint32_t>(value.bits));
+    in_memory = h == kNoHome || (state_.loaded >> h & 1) == 0;
+  }
+  if (value.kind == Kind::constant && static_cast<int64_t>(value.bits) != static_cast<int32_t>(value.bits)) {
+    a_.vmovsd(x(kVectorScratch), pool(value.bits));
+    a_.vmovsd(to, x(kVectorScratch));
+  } else if (in_memory && !is_vec(value.type)) {
+    uint32_t slot = value.kind == Kind::slot ? value.slot : local_slot_[value.bits];
+    a_.vmovsd(x(kVectorScratch), slot_mem(slot, value.type));
+    a_.vmovsd(to, x(kVectorScratch));
+  } else {
+    store_to(to, value);  // needs no r11
+  }
+}
+
+// --- operands of an instruction ---------------------------------------------------------------------------------------
+
+uint8_t FunctionCompiler::fetch_int(const V& value) {
+  if (value.kind == Kind::reg) return value.reg;
+  if (value.kind == Kind::local) {
+    uint8_t h = home_of(static_cast<uint32_t>(value.bits));
+    if (h != kNoHome) {
+      if ((state_.loaded >> h & 1) == 0) load_home(h), state_.loaded |= 1u << h;
+      return homes_[h].reg;
+    }
+  }
+  uint8_t reg = take_int();
+  move_to_int(reg, value);
+  return reg;
+}
+
+uint8_t FunctionCompiler::fetch_vec(const V& value) {
+  if (value.kind == Kind::reg) return value.reg;
+  if (value.kind == Kind::local) {
+    uint8_t h = home_of(static_cast<uint32_t>(value.bits));
+    if (h != kNoHome) {
+      if ((state_.loaded >> h & 1) == 0) load_home(h), state_.loaded |= 1u << h;
+      return homes_[h].reg;
+    }
+  }
+  uint8_t reg = take_vec();
+  move_to_vec(reg, value);
+  return reg;
+}
+
+asmjit::Operand FunctionCompiler::source_int(const V& value, bool wide) {
+  if (value.kind == Kind::constant) {
+    if (!wide) return asmjit::Imm(static_cast<int32_t>(value.bits));
+    auto bits = static_cast<int64_t>(value.bits);
+    if (bits == static_cast<int32_t>(bits)) return asmjit::Imm(bits);
+  }
+  Mem mem;
+  if (value.kind == Kind::slot) {
+    mem = slot_mem(value.slot, value.type);
+  } else if (value.kind == Kind::local && home_of(static_cast<uint32_t>(value.bits)) == kNoHome) {
+    mem = slot_mem(local_slot_[value.bits], value.type);
+  } else {
+    return gp(fetch_int(value), wide);
+  }
+  mem.setSize(wide ? 8 : 4);
+  return mem;
+}
+
+asmjit::Operand FunctionCompiler::source_vec(const V& value) {
+  if (value.kind == Kind::constant && value.bits != 0) return pool(value.bits);
+  if (value.kind == Kind::slot) return slot_mem(value.slot, value.type);
+  if (value.kind == Kind::local && home_of(static_cast<uint32_t>(value.bits)) == kNoHome) {
+    return slot_mem(local_slot_[value.bits], value.type);
+  }
+  return x(fetch_vec(value));
+}
+
+uint8_t FunctionCompiler::hint(D& d, bool vec, size_t args) {
+  const uint8_t* p = module_->bytes() + d.next_offset();
+  if (*p != 0x21 && *p != 0x22) return kNoHome;
+  uint32_t local = *++p & 0x7f;
+  for (unsigned shift = 7; (*p++ & 0x80) != 0; shift += 7) local |= static_cast<uint32_t>(*p & 0x7f) << shift;
+  uint8_t h = home_of(local);
+  if (h == kNoHome || homes_[h].vec != vec) return kNoHome;
+  detach_local(d, local, args);
+  return homes_[h].reg;
+}
+
+uint8_t FunctionCompiler::target(D& d, bool vec, size_t args, const V* a, const V* b, uint8_t not_this) {
+  uint8_t home = hint(d, vec, args);
+  if (home != kNoHome && home != not_this) return home;
+  if (a != nullptr && a->kind == Kind::reg && is_vec(a->type) == vec && a->reg != not_this) return a->reg;
+  if (b != nullptr && b->kind == Kind::reg && is_vec(b->type) == vec && b->reg != not_this) return b->reg;
+  return take(vec);
+}
+
+// --- locals -----------------------------------------------------------------------------------------------------------
+
+/// Before `local` changes: gives operands that name it, but the topmost `skip`, places of their own.
+void FunctionCompiler::detach_local(D& d, uint32_t local, size_t skip) {
+  std::span<V> stack = d.stack();
+  size_t end = stack.size() - skip;
+  if (lazy_ >= end) return;
+  for (size_t i = lazy_; i < end; ++i) {
+    V& value = stack[i];
+    if (value.kind != Kind::local || value.bits != local) continue;
+    bool vec = is_vec(value.type);
+    uint32_t& free = vec ? free_vec_ : free_int_;
+    if (free == 0) {
+      to_slot(value);
+      continue;
+    }
+    auto reg = static_cast<uint8_t>(std::countr_zero(free));
+    free &= free - 1;
+    move_to(reg, value);
+    value.kind = Kind::reg;
+    value.reg = reg;
+  }
+}
+
+void FunctionCompiler::local_get(D& d, uint32_t index, V* result) {
+  result->slot = top(d);
+  result->kind = Kind::local;
+  result->bits = index;
+  auto at = static_cast<uint32_t>(d.stack().size());
+  if (at < lazy_) lazy_ = at;
+}
+
+void FunctionCompiler::local_set(D& d, uint32_t index, const V& value) {
+  if (value.kind == Kind::local && value.bits == index) return;
+  detach_local(d, index, 1);
+  begin_op(d, &value, 1);
+  uint8_t h = home_of(index);
+  if (h != kNoHome) {
+    move_to(homes_[h].reg, value);
+    state_.loaded |= 1u << h;
+    state_.dirty |= 1u << h;
+  } else {
+    store_to(slot_mem(local_slot_[index], value.type), value);
+  }
+  finish_op();
+  if (lazy_ + 1 >= d.stack().size()) lazy_ = kNone;
+}
+
+void FunctionCompiler::local_tee(D& d, uint32_t index, const V& value, V* result) {
+  static_cast<BaselineValue&>(*result) = value;
+  if (value.kind == Kind::local && value.bits == index) return;
+  detach_local(d, index, 1);
+  uint8_t h = home_of(index);
+  if (h == kNoHome) {
+    store_to(slot_mem(local_slot_[index], value.type), value);
+    return;
+  }
+  begin_op(d, &value, 1);
+  move_to(homes_[h].reg, value);
+  finish_op();
+  state_.loaded |= 1u << h;
+  state_.dirty |= 1u << h;
+  result->kind = Kind::local;
+  result->bits = index;
+  auto at = static_cast<uint32_t>(d.stack().size() - 1);
+  if (at < lazy_) lazy_ = at;
+}
+
+void FunctionCompiler::drop(D& d, const V& value) {
+  begin_op(d, &value, 1);
+  finish_op();
+}
+
+// --- flushing ---------------------------------------------------------------------------------------------------------
+
+/// Empties the temporaries: operands in them, but the topmost `skip`, go to their slots.
+void FunctionCompiler::flush_registers(D& d, size_t skip) {
+  std::span<V> stack = d.stack();
+  for (size_t i = d.control(0).height; i + skip < stack.size(); ++i) {
+    if (stack[i].kind == Kind::reg) to_slot(stack[i]);
+  }
+}
+
+/// Before anything that clobbers registers but takes its operands from slots.
+void FunctionCompiler::flush_all(D& d) {
+  flush_registers(d, 0);
+  store_dirty();
+}
+
+/// Operands from index `from` on go to their slots; constants stay constants, and have their slots filled if wanted.
+void FunctionCompiler::flush_frame(D& d, bool constants, size_t from) {
+  std::span<V> stack = d.stack();
+  for (size_t i = from; i < stack.size(); ++i) {
+    V& value = stack[i];
+    if (value.kind == Kind::constant) {
+      if (constants) store_to(slot_mem(value.slot, value.type), value);
+    } else {
+      to_slot(value);
+    }
+  }
+  lazy_ = kNone;
+}
+
+void FunctionCompiler::store_dirty() {
+  for (uint32_t bits = state_.dirty; bits != 0; bits &= bits - 1) {
+    store_home(static_cast<uint8_t>(std::countr_zero(bits)));
+  }
+  state_.dirty = 0;
+}
+
+void FunctionCompiler::conform(const HomeState& from, const HomeState& to) {
+  for (uint32_t bits = from.dirty & ~to.dirty; bits != 0; bits &= bits - 1) {
+    store_home(static_cast<uint8_t>(std::countr_zero(bits)));
+  }
+  for (uint32_t bits = to.loaded & ~from.loaded; bits != 0; bits &= bits - 1) {
+    load_home(static_cast<uint8_t>(std::countr_zero(bits)));
+  }
+}
+
+}  // namespace vmrun::jit::baseline
