@@ -74,14 +74,14 @@ namespace {
 
 /// Makes `activation` the newest one, with what is left of either stack as the limit of the one it uses. False: nothing
 /// is left.
-bool begin(vm::Vcpu& vcpu, vm::Activation& activation) {
+bool begin(vm::Vcpu& vcpu, const vm::Module& module, vm::Activation& activation) {
   vm::Activation* previous = vcpu.activation;
   auto* sp = static_cast<std::byte*>(__builtin_frame_address(0));
   activation.previous = previous;
   activation.from_host = true;
   activation.saved_stack_end = vcpu.stack_end;
   activation.saved_native_end = vcpu.native_end;
-  if (vcpu.budget <= 0) vcpu.budget = kBudgetSlice;
+  if (vcpu.budget <= 0) vcpu.budget = slice_of(module);
   ptrdiff_t room;
   if (previous == nullptr) {
     vcpu.backtrace.clear();
@@ -101,14 +101,14 @@ bool begin(vm::Vcpu& vcpu, vm::Activation& activation) {
   } else {
     vm::set_limits(vcpu, vcpu.stack_end, std::max(vcpu.native_floor, sp - room));
   }
-  vcpu.activation = &activation;
+  std::atomic_ref(vcpu.activation).store(&activation, std::memory_order_release);  // others look whether there is one
   ++vcpu.host_depth;
   return true;
 }
 
 void end(vm::Vcpu& vcpu, const vm::Activation& activation) {
   --vcpu.host_depth;
-  vcpu.activation = activation.previous;
+  std::atomic_ref(vcpu.activation).store(activation.previous, std::memory_order_release);
   vm::set_limits(vcpu, activation.saved_stack_end, activation.saved_native_end);
 }
 
@@ -130,8 +130,11 @@ Outcome invoke(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args, vm::S
   vm::Activation activation;
   const bool machine = entry == bridge_cell(code);
   if (machine) activation.kind = vm::Activation::Kind::machine;
-  if (!begin(vcpu, activation)) return overflow(vcpu);
   vm::Vcpu* before = vm::set_running(&vcpu);
+  if (!begin(vcpu, *inst->module, activation)) {
+    vm::end_running(&vcpu, before);
+    return overflow(vcpu);
+  }
   if (machine) {
     machine_entries(code).from_host(&vcpu, &code, inst, args, results, &activation);
   } else {
@@ -147,8 +150,8 @@ Outcome invoke(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args, vm::S
       std::memcpy(results, fp, 8 * size_t{type.result_slots});
     }
   }
-  vm::set_running(before);
   end(vcpu, activation);
+  vm::end_running(&vcpu, before);
   return activation.outcome;
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "jit/preempt.h"
 #include "jit/unwind.h"
 #include "vm/assert.h"
 
@@ -19,6 +20,8 @@ constexpr size_t kProcessRange = size_t{1} << 30;
 constexpr size_t kGiveBack = size_t{256} << 10;
 constexpr size_t kPage = 4096;
 constexpr int kBreakpoint = 0xcc;  // int3 on x86; traps, or is undefined, elsewhere too
+
+constinit std::atomic<CodeSpace*> process_space{nullptr};
 
 void* map_table(size_t bytes) {
   void* table = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -65,11 +68,15 @@ CodeSpace& CodeSpace::get() {
   // Never destroyed: compile threads and guests of other threads may still use it while the process ends.
   static CodeSpace* space = [] {
     auto* made = new CodeSpace(kProcessRange);
+    process_space.store(made, std::memory_order_release);
     register_machine_code(made->range());
+    preempt_install();
     return made;
   }();
   return *space;
 }
+
+const CodeSpace* CodeSpace::existing() { return process_space.load(std::memory_order_acquire); }
 
 CodeSpace::CodeSpace(size_t range_bytes) {
   VMRUN_ASSERT(range_bytes % kPage == 0 && range_bytes / kGranule < UINT32_MAX, "size of a code space");
@@ -227,6 +234,28 @@ void CodeSpace::retire(const CodeObject* object) {
   retirements_.store(number, std::memory_order_release);
 }
 
+void CodeSpace::discard(const CodeObject* object) {
+  Block block;
+  {
+    std::lock_guard lock(lock_);
+    const uint32_t id = owners_[static_cast<size_t>(object->begin - rx_) / kGranule].load(std::memory_order_relaxed);
+    VMRUN_ASSERT(objects_[id].load(std::memory_order_relaxed) == object, "discards what is published");
+    block = forget(id);
+  }
+  delete object;
+  free(block);
+}
+
+CodeSpace::Block CodeSpace::forget(uint32_t id) {
+  const Extent extent = extents_[id];
+  for (uint32_t i = 0; i < extent.count; ++i) owners_[extent.first + i].store(0, std::memory_order_release);
+  objects_[id].store(nullptr, std::memory_order_release);
+  free_ids_.push_back(id);
+  live_objects_.fetch_sub(1, std::memory_order_relaxed);
+  const size_t offset = size_t{extent.first} * kGranule;
+  return {rw_ + offset, rx_ + offset, size_t{extent.count} * kGranule};
+}
+
 size_t CodeSpace::reclaim(uint64_t retirements, const std::vector<const CodeObject*>& standing) {
   std::vector<const CodeObject*> in_use = standing;
   std::sort(in_use.begin(), in_use.end());
@@ -240,18 +269,11 @@ size_t CodeSpace::reclaim(uint64_t retirements, const std::vector<const CodeObje
     auto is_free = [&](const Retired& entry) {
       const CodeObject* object = objects_[entry.id].load(std::memory_order_relaxed);
       if (entry.number > retirements || std::binary_search(in_use.begin(), in_use.end(), object)) return false;
-      const Extent extent = extents_[entry.id];
-      for (uint32_t i = 0; i < extent.count; ++i) owners_[extent.first + i].store(0, std::memory_order_release);
-      objects_[entry.id].store(nullptr, std::memory_order_release);
-      free_ids_.push_back(entry.id);
-      const size_t offset = size_t{extent.first} * kGranule;
-      freed.push_back(
-          {std::unique_ptr<const CodeObject>(object), {rw_ + offset, rx_ + offset, size_t{extent.count} * kGranule}});
+      freed.push_back({std::unique_ptr<const CodeObject>(object), forget(entry.id)});
       return true;
     };
     std::erase_if(retired_, is_free);
     retired_count_.fetch_sub(freed.size(), std::memory_order_relaxed);
-    live_objects_.fetch_sub(freed.size(), std::memory_order_relaxed);
   }
   for (const Freed& entry : freed) free(entry.block);
   return freed.size();

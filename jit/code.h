@@ -53,7 +53,7 @@ inline constexpr uint32_t kWholeFunction = 0xffffffff;
 struct CodeObject {
   const std::byte* begin = nullptr;  // executable address
   uint32_t size = 0;
-  uint32_t text = 0;               // bytes of instructions at the beginning; constants may follow
+  uint32_t text = 0;  // bytes of instructions at the beginning; constants may follow
   vm::Tier tier = vm::Tier::baseline;
   vm::FuncCode* func = nullptr;    // null: a trampoline
   uint32_t unit = kWholeFunction;  // or the offset of the loop this is the OSR unit of
@@ -87,6 +87,8 @@ class CodeSpace {
   };
   /// The space of the process, made at first use. Any thread.
   static CodeSpace& get();
+  /// The same if it has been made, else null. Async-signal-safe.
+  static const CodeSpace* existing();
   /// A space of `range_bytes`, for tests; the process's own has 1 GiB, so that any two places are within reach of each
   /// other's pc-relative calls. Must outlive everything that is published in it.
   explicit CodeSpace(size_t range_bytes);
@@ -117,6 +119,9 @@ class CodeSpace {
 
   /// No entry slot leads to `object` any more: it is freed by a later reclaim() that finds no vCPU in it.
   void retire(const CodeObject* object);
+  /// The same for an object that nobody is in or on the way into, because its module's last guest is gone: freed at
+  /// once.
+  void discard(const CodeObject* object);
   /// How many objects were ever retired: taken before the stacks are walked, it says which of them the walk speaks for.
   uint64_t retirements() const { return retirements_.load(std::memory_order_acquire); }
   /// Objects that are retired and not freed yet.
@@ -142,7 +147,9 @@ class CodeSpace {
     uint32_t id;
   };
   Extent extent_of(const Block& block) const;
-  void release(Extent extent);  // with lock_
+  // With lock_:
+  Block forget(uint32_t id);
+  void release(Extent extent);
   void insert_free(Extent extent);
   void erase_free(Extent extent);
 

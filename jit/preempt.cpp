@@ -15,6 +15,7 @@
 #include "jit/preempt_stub.h"
 #include "vm/assert.h"
 #include "vm/stop.h"
+#include "vm/vcpus.h"
 
 namespace vmrun::jit {
 namespace {
@@ -66,7 +67,8 @@ void ask_no_more() {
 void stop_guest(vm::Vcpu& cx, void* ucontext) {
   signal_count.fetch_add(1, std::memory_order_relaxed);
   const void* pc = interrupted_pc(ucontext);
-  const CodeObject* object = CodeSpace::get().find(pc);
+  const CodeSpace* space = CodeSpace::existing();
+  const CodeObject* object = space != nullptr ? space->find(pc) : nullptr;
   const vm::Activation* running = cx.activation;
   if (object != nullptr && running != nullptr && running->kind == vm::Activation::Kind::machine &&
       object->preemptible(pc)) {
@@ -106,11 +108,26 @@ void handle(int signal, siginfo_t* info, void* ucontext) {
 
 }  // namespace
 
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+
+// ThreadSanitizer holds signals back until the thread calls something it knows, which guests may never do. In its
+// builds compiled code polls (CompileRequest::polls).
+void preempt_install() {}
+
+void preempt_thread(pthread_t) {
+  vm::for_each_vcpu(
+      [](void*, vm::VcpuEntry& entry) {
+        if (entry.cx.thread.load(std::memory_order_relaxed) > 0) vm::ask(entry.cx, vm::Request::yield);
+      },
+      nullptr);
+}
+
+#else
+
 void preempt_install() {
   static std::once_flag once;
   std::call_once(once, [] {
     prepare_preempt_stub();
-    CodeSpace::get();  // made now: the handler must not be the first to ask
     struct sigaction action = {};
     action.sa_sigaction = handle;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
@@ -127,6 +144,8 @@ void preempt_thread(pthread_t thread) {
   // Fails when too many signals are queued: the next attempt will do.
   pthread_sigqueue(thread, kSignal, value);
 }
+
+#endif
 
 PreemptCounts preempt_counts() {
   return {signal_count.load(std::memory_order_relaxed), stop_count.load(std::memory_order_relaxed),

@@ -19,11 +19,12 @@
 
 namespace vmrun::jit {
 
-/// Installs the handler and tells vm/stop.h about the signal. Once per process, before machine code runs. A handler
+/// Installs the handler and tells vm/stop.h about the signal. Once per process, by the code space when it is made. A handler
 /// that was there before is called for signals that stop nobody.
 void preempt_install();
 
 /// Asks whatever guest runs on `thread` when the signal gets there to yield (vm::Request::yield). The thread must live.
+/// Builds that poll ask every guest.
 void preempt_thread(pthread_t thread);
 
 /// What happened so far in the process.

@@ -124,8 +124,8 @@ struct Guest {
     cx.activation = &activation;
     vm::Vcpu* before = vm::set_running(&cx);
     interp::enter_handlers(&cell, stack.data(), &cx, &inst, &activation, regs);
-    vm::set_running(before);
     cx.activation = nullptr;
+    vm::end_running(&cx, before);
     return activation.outcome;
   }
 };

@@ -96,7 +96,7 @@ void pop_activations(Vcpu& cx, Activation* activation) {
     stack_end = a->saved_stack_end;
     native_end = a->saved_native_end;
   }
-  cx.activation = activation;
+  std::atomic_ref(cx.activation).store(activation, std::memory_order_relaxed);
   set_limits(cx, stack_end, native_end);
 }
 

@@ -25,7 +25,38 @@ int32_t thread_number() {
   return number;
 }
 
-/// A full barrier on all threads of the process.
+void send_signal(const Vcpu& cx) {
+  const int signal = stop_signal.load(std::memory_order_relaxed);
+  const int32_t thread = cx.thread.load(std::memory_order_relaxed);
+  if (signal != 0 && thread > 0) syscall(SYS_tgkill, getpid(), thread, signal);
+}
+
+void after_flag(Vcpu& cx) {
+  fence_all_threads();
+  make_poll(cx);
+  send_signal(cx);
+}
+
+/// Takes a vCPU that is about to run over for this thread.
+void take_over(Vcpu& cx) {
+  const int32_t self = thread_number();
+  int32_t thread = cx.thread.load(std::memory_order_relaxed);
+  if (thread == 0) {
+    cx.thread.store(self, std::memory_order_relaxed);
+  } else if (thread != self) {
+    do {
+      thread = kSuspended;
+    } while (!cx.thread.compare_exchange_weak(thread, self, std::memory_order_acquire));
+  }
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (__builtin_expect(stop_wanted(cx), 0)) {
+    make_poll(cx);
+    send_signal(cx);
+  }
+}
+
+}  // namespace
+
 void fence_all_threads() {
   // Registration is quick while the process has one thread, and does no harm when repeated.
   static constinit std::atomic<bool> registered{false};
@@ -39,20 +70,6 @@ void fence_all_threads() {
   }
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
-
-void send_signal(const Vcpu& cx) {
-  const int signal = stop_signal.load(std::memory_order_relaxed);
-  const int32_t thread = cx.thread.load(std::memory_order_relaxed);
-  if (signal != 0 && thread != 0) syscall(SYS_tgkill, getpid(), thread, signal);
-}
-
-void after_flag(Vcpu& cx) {
-  fence_all_threads();
-  make_poll(cx);
-  send_signal(cx);
-}
-
-}  // namespace
 
 void make_poll(Vcpu& cx) {
   std::atomic_ref<std::byte*>(cx.stack_limit).store(nullptr, std::memory_order_release);
@@ -94,18 +111,20 @@ TrapCode poll(Vcpu& cx) {
   return interrupted() ? TrapCode::Interrupted : TrapCode::None;
 }
 
-// Never inlined: its caller may be on another thread at the second call, and would use the first one's addresses.
+// Neither is inlined: their caller may be on another thread at the second call, and would use the first one's
+// addresses.
 [[gnu::noinline]] Vcpu* set_running(Vcpu* cx) {
   Vcpu* before = std::exchange(running_vcpu, cx);
-  if (before != nullptr) before->thread.store(0, std::memory_order_relaxed);
-  if (cx == nullptr) return before;
-  cx->thread.store(thread_number(), std::memory_order_relaxed);
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (__builtin_expect(stop_wanted(*cx), 0)) {
-    make_poll(*cx);
-    send_signal(*cx);
-  }
+  if (before != nullptr && before != cx) before->thread.store(kSuspended, std::memory_order_release);
+  if (cx != nullptr) take_over(*cx);
   return before;
+}
+
+[[gnu::noinline]] void end_running(Vcpu* cx, Vcpu* before) {
+  running_vcpu = before;
+  if (cx == before) return;
+  cx->thread.store(cx->activation == nullptr ? 0 : kSuspended, std::memory_order_release);
+  if (before != nullptr) take_over(*before);
 }
 
 }  // namespace vmrun::vm

@@ -47,8 +47,19 @@ void make_poll(Vcpu& cx);
 /// From now on (0: no longer) ask() sends this signal to the guest's thread. The handler is installed before.
 void set_stop_signal(int signal);
 
-/// Says that the guest of `cx` (null: none) is what runs on this thread. Returns whose it was before. By whoever enters
-/// or leaves a guest, and by a scheduler at each switch.
+// ---- whose guest runs where: Vcpu::thread ----
+// 0: it has no frames, or has had none since it was last entered. Positive: the thread that runs it. kSuspended: it has
+// frames, whose positions are recorded, and goes on later. kHeldStill: the same, and somebody looks at them
+// (vm/vcpus.h).
+inline constexpr int32_t kSuspended = -1, kHeldStill = -2;
+
+/// Says that the guest of `cx` (null: none) is what runs on this thread, having been entered from the host or resumed.
+/// Whose was running before is suspended; it is returned. By whoever enters a guest, and by a scheduler at each switch.
 Vcpu* set_running(Vcpu* cx);
+/// Ends an entry: `cx` is left, and `before` goes on, which set_running returned when `cx` was entered.
+void end_running(Vcpu* cx, Vcpu* before);
+
+/// A full barrier on all threads of the process: what each did before is seen by the caller from now on.
+void fence_all_threads();
 
 }  // namespace vmrun::vm

@@ -16,6 +16,7 @@
 #include "vm/memory.h"
 #include "vm/module.h"
 #include "vm/stop.h"
+#include "vm/vcpus.h"
 #include "vmrun/result.h"
 
 namespace vmrun::vm {
@@ -45,6 +46,7 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   Vcpu& vcpu() { return vcpu_; }
+  VcpuEntry& vcpu_entry() { return vcpu_entry_; }
   const Limits& limits() const { return limits_; }
   const std::shared_ptr<TypeRegistry>& registry() const { return registry_; }
   MemoryPool& pool() { return *pool_; }
@@ -94,6 +96,7 @@ class Store {
   std::shared_ptr<TypeRegistry> registry_;
   Limits limits_;
   Vcpu vcpu_;
+  VcpuEntry vcpu_entry_{vcpu_};
   ExnHeap exns_;
   std::vector<std::unique_ptr<MemoryOwner>> memories_;
   std::vector<std::unique_ptr<TableInst>> tables_;
