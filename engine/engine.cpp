@@ -2,9 +2,36 @@
 #include "vmrun/engine.h"
 
 #include "engine/engine_impl.h"
+#include "jit/trampoline.h"
 #include "vm/fault.h"
 
 namespace vmrun {
+namespace {
+
+std::shared_ptr<tiering::Manager> make_tiers(const Config& config) {
+  tiering::Options options;
+  switch (config.tiers) {
+    case Tiers::Interp:
+      return nullptr;
+    case Tiers::Auto:
+      options.mode = tiering::Mode::automatic;
+      break;
+    case Tiers::Baseline:
+      options.mode = tiering::Mode::baseline;
+      break;
+    case Tiers::Opt:
+      options.mode = tiering::Mode::opt;
+      break;
+    case Tiers::InterpBaseline:
+      options.mode = tiering::Mode::interp_baseline;
+      break;
+  }
+  options.eager_baseline = config.eager_baseline;
+  options.threads = config.compile_threads;
+  return std::make_shared<tiering::Manager>(options);
+}
+
+}  // namespace
 
 Engine::Engine(const Config& config) : impl_(std::make_shared<Impl>()) {
   impl_->config = config;
@@ -15,6 +42,8 @@ Engine::Engine(const Config& config) : impl_(std::make_shared<Impl>()) {
   pool.cached = config.cached_memories;
   impl_->pool = std::make_shared<vm::MemoryPool>(pool);
   vm::fault_install();
+  jit::initialize();
+  impl_->tiers = make_tiers(config);
 }
 
 const Config& Engine::config() const { return impl_->config; }

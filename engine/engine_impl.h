@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "tiering/manager.h"
 #include "vm/memory.h"
 #include "vm/types.h"
 #include "vmrun/engine.h"
@@ -13,6 +14,7 @@ struct Engine::Impl {
   Config config;
   std::shared_ptr<vm::TypeRegistry> registry;
   std::shared_ptr<vm::MemoryPool> pool;
+  std::shared_ptr<tiering::Manager> tiers;  // null: interpreter only
 };
 
 }  // namespace vmrun

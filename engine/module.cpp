@@ -25,6 +25,9 @@ vm::Effort to_vm(Effort effort) {
   return vm::Effort::automatic;
 }
 
+static_assert(static_cast<int>(Tier::Baseline) == static_cast<int>(vm::Tier::baseline));
+static_assert(static_cast<int>(Tier::Opt) == static_cast<int>(vm::Tier::opt));
+
 /// With the text format's abbreviations, and the module's own type indices.
 std::string type_name(const vm::Module& module, vm::ValType type) {
   const bool concrete = type.is_ref() && type.heap().is_concrete();
@@ -94,9 +97,15 @@ Result<std::shared_ptr<vm::Module>> make(const Engine& engine, Result<std::share
   vm::Module* module = decoded->get();
   module->guarded_memories = !config.dense_memory;
   module->effort = to_vm(config.effort);
+  module->count_runs = config.count_runs;
   interp::attach(*module);
-  // The interpreter's code goes when the last handle and the last store let go of the module.
-  return std::shared_ptr<vm::Module>(module, [keep = std::move(*decoded)](vm::Module* m) { interp::detach(*m); });
+  const std::shared_ptr<tiering::Manager>& tiers = engine.impl()->tiers;
+  if (tiers != nullptr) tiers->attach(*module);
+  // All code goes when the last handle and the last store let go of the module.
+  return std::shared_ptr<vm::Module>(module, [keep = std::move(*decoded), tiers](vm::Module* m) {
+    if (tiers != nullptr) tiers->detach(*m);
+    interp::detach(*m);
+  });
 }
 
 }  // namespace
@@ -205,6 +214,24 @@ TranslationStats Module::translation_stats() const {
   const vm::TranslationCounts& counts = impl_->translations;
   return {counts.quick.load(std::memory_order_relaxed), counts.careful.load(std::memory_order_relaxed),
           counts.bytes.load(std::memory_order_relaxed)};
+}
+
+TierStats Module::tier_stats(Tier tier) const {
+  const vm::Tier which = static_cast<vm::Tier>(tier);
+  const tiering::TierStats stats = tiering::Manager::stats(*impl_, which);
+  TierStats out;
+  out.functions = stats.functions;
+  out.osr_units = stats.osr_units;
+  out.failed = stats.failed;
+  out.dropped = stats.dropped;
+  out.wasm_bytes = stats.wasm_bytes;
+  out.code_bytes = stats.code_bytes;
+  out.compile_time = stats.compile_time;
+  out.osr_entries = stats.osr_entries;
+  out.reasons.assign(stats.reasons.begin(), stats.reasons.end());
+  std::sort(out.reasons.begin(), out.reasons.end(),
+                   [](const auto& a, const auto& b) { return a.second != b.second ? a.second > b.second : a.first < b.first; });
+  return out;
 }
 
 Result<std::vector<DisassembledInstr>> Module::disassemble(uint32_t func_index) const {

@@ -11,9 +11,10 @@ namespace vmrun::interp {
 /// path (some 50 ns: a lookup by pc) costs well under one percent.
 inline constexpr int64_t kBudgetSlice = 4096;
 
-/// The slice for loops of `module`: shorter where a forced schedule wants to hear of every iteration.
+/// What the budget is refilled with in loops of `module`: less where a forced schedule wants to hear of every back-edge.
 inline int64_t slice_of(const vm::Module& module) {
-  return module.tiers != nullptr && module.tiers->slice != 0 ? module.tiers->slice : kBudgetSlice;
+  // The slice ends when the budget turns negative.
+  return module.tiers != nullptr && module.tiers->slice != 0 ? module.tiers->slice - 1 : kBudgetSlice;
 }
 
 /// Entries of quick code before a function is translated carefully. That costs some 60 ns per byte of wasm (quick: 13)

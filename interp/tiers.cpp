@@ -116,7 +116,11 @@ bool promote_careful(FuncCode& code) { return translate(*code.module, code, Effo
 void promote_entered(FuncCode* code) {
   const Module& module = *code->module;
   if (vm::TierHooks* tiers = module.tiers; tiers != nullptr) {
-    code->heat.store(0, std::memory_order_relaxed);
+    // Entries of the interpreter's code are counted here and, what is left, in the heat itself.
+    const uint32_t heat = code->heat.exchange(0, std::memory_order_relaxed);
+    if (module.count_runs) {
+      if (vm::TierCounts* counts = vm::counts_of(*code)) counts[0].runs.fetch_add(heat, std::memory_order_relaxed);
+    }
     if (tiers->hot_function != nullptr) tiers->hot_function(tiers, *code);
     return;
   }
@@ -175,12 +179,15 @@ vm::LoopCode* machine_loop(vm::TierHooks* tiers, FuncCode& code, uint32_t offset
 
 SliceEnd slice_ended(vm::Vcpu& cx, const vm::Instance* inst, const Cell* target) {
   const Module& module = *inst->module;
-  cx.budget = module.tiers != nullptr && module.tiers->slice != 0 ? module.tiers->slice : kBudgetSlice;
+  cx.budget = slice_of(module);
   const Translation* running = code_store(module).find(target);
   if (running == nullptr || running->effort == Effort::careful) return {target};
   FuncCode& code = *running->code;
   const uint32_t heat = code.heat.load(std::memory_order_relaxed) + kSliceHeat;
   code.heat.store(heat, std::memory_order_relaxed);
+  if (module.count_runs) {
+    if (vm::TierCounts* counts = vm::counts_of(code)) counts[0].runs.fetch_sub(kSliceHeat, std::memory_order_relaxed);
+  }
   if (static_cast<int32_t>(heat) >= kHotEntries) promote_entered(&code);
 
   auto cell = static_cast<uint32_t>(target - running->cells);
@@ -190,10 +197,9 @@ SliceEnd slice_ended(vm::Vcpu& cx, const vm::Instance* inst, const Cell* target)
   // On-stack replacement.
   if (module.tiers != nullptr) {
     if (vm::LoopCode* loop = machine_loop(module.tiers, code, header->offset); loop != nullptr) {
-      if (module.count_runs) {
+      if (vm::TierCounts* counts = code.counts.load(std::memory_order_acquire); counts != nullptr) {
         const vm::Tier tier = loop->entry_tier.load(std::memory_order_relaxed);
-        vm::TierCounts* counts = vm::counts_of(code);
-        if (counts != nullptr) counts[static_cast<size_t>(tier)].osr_entries.fetch_add(1, std::memory_order_relaxed);
+        counts[static_cast<size_t>(tier)].osr_entries.fetch_add(1, std::memory_order_relaxed);
       }
       return {&machine_entries(code).osr, &code, loop->entry.load(std::memory_order_acquire)};
     }

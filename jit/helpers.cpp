@@ -167,7 +167,12 @@ const void* hot_loop(Vcpu*, vm::FuncCode* code, uint32_t loop_offset) {
   if (hooks != nullptr && hooks->hot_loop != nullptr) hooks->hot_loop(hooks, *code, *loop, vm::Tier::baseline);
   // Entered from baseline code: only what is better counts.
   const void* entry = loop->entry.load(std::memory_order_acquire);
-  return loop->entry_tier.load(std::memory_order_relaxed) > vm::Tier::baseline ? entry : nullptr;
+  const vm::Tier tier = loop->entry_tier.load(std::memory_order_relaxed);
+  if (entry == nullptr || tier <= vm::Tier::baseline) return nullptr;
+  if (vm::TierCounts* counts = code->counts.load(std::memory_order_acquire); counts != nullptr) {
+    counts[static_cast<size_t>(tier)].osr_entries.fetch_add(1, std::memory_order_relaxed);
+  }
+  return entry;
 }
 
 void hot_entry(Vcpu*, vm::FuncCode* code) {

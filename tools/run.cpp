@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 
@@ -204,6 +205,23 @@ void print_stats(std::chrono::nanoseconds load, const RunTimes& times, const Mod
                                     static_cast<unsigned long long>(translated.quick_functions),
                                     static_cast<unsigned long long>(translated.careful_functions),
                                     static_cast<unsigned long long>(translated.bytes)));
+  for (const auto& [tier, name] : {std::pair(Tier::Baseline, "baseline"), std::pair(Tier::Opt, "optimised")}) {
+    const TierStats stats = module.tier_stats(tier);
+    if (stats.functions + stats.osr_units + stats.failed == 0) continue;
+    const auto number = [](uint64_t n) { return static_cast<unsigned long long>(n); };
+    line(strf("%s code", name).c_str(),
+         strf("%llu functions, %llu loops, %llu bytes to %llu, %.3f ms", number(stats.functions),
+              number(stats.osr_units), number(stats.wasm_bytes), number(stats.code_bytes),
+              milliseconds(stats.compile_time)));
+    line(strf("%s entries in loops", name).c_str(), strf("%llu", number(stats.osr_entries)));
+    if (stats.dropped != 0) line(strf("%s code dropped", name).c_str(), strf("%llu", number(stats.dropped)));
+    if (stats.failed == 0) continue;
+    line(strf("%s code failed", name).c_str(), strf("%llu", number(stats.failed)));
+    constexpr size_t kShown = 5;
+    for (size_t i = 0; i < std::min(kShown, stats.reasons.size()); ++i) {
+      line("", strf("%6llu  %s", number(stats.reasons[i].second), stats.reasons[i].first.c_str()));
+    }
+  }
   line("peak linear memory", strf("%.1f MiB", static_cast<double>(times.peak_memory) / (1 << 20)));
   line("peak resident memory", strf("%.1f MiB", static_cast<double>(usage.ru_maxrss) / 1024));
 }

@@ -82,6 +82,20 @@ Result<void> set_threads(RunOptions& o, Value v) {
   return {};
 }
 
+Result<void> set_eager(RunOptions& o, Value v) {
+  if (v != "baseline" && v != "n") return usage_error("'" + std::string(v) + "' is neither baseline nor n");
+  o.config.eager_baseline = v == "baseline";
+  return {};
+}
+
+Result<void> set_compile_threads(RunOptions& o, Value v) {
+  auto n = parse_count(v);
+  if (!n) return n.error();
+  if (*n > 64) return usage_error("must be at most 64");
+  o.config.compile_threads = static_cast<unsigned>(*n);
+  return {};
+}
+
 Result<void> set_dense(RunOptions& o, Value v) {
   auto on = parse_switch(v);
   if (!on) return on.error();
@@ -189,6 +203,14 @@ constexpr Key kWasm[] = {
 };
 
 constexpr Key kOptimize[] = {
+    {"tier", "TIER",
+     "auto: interpreter, baseline and optimised code by heat (default); interp: the interpreter\n"
+     "alone; interp+baseline: no optimised code; baseline, opt: that code at a function's first\n"
+     "call, where the compiler supports it",
+     set_tier},
+    {"eager", "baseline", "baseline code at a function's first call instead of when it is hot", set_eager},
+    {"compile-threads", "N", "threads that compile hot code (0, the default: one per processor but one, at most 4)",
+     set_compile_threads},
     {"effort", "EFFORT",
      "quick: translate functions in one pass; careful: with register allocation and fused\n"
      "instructions at the first call; auto: quickly, and carefully once hot (default)",
@@ -222,7 +244,7 @@ constexpr Row kRows[] = {
     {0, "env", "NAME[=VALUE]", "set a variable for the guest, or hand on this process's; may be given again", add_env},
     {0, "preload", "NAME=IMAGE", "instantiate IMAGE first and offer its exports as module NAME; in order", add_preload},
     {0, "argv0", "NAME", "the guest's program name (its image's file name)", set_argv0},
-    {0, "stats", nullptr, "print times, translated functions and memory on standard error",
+    {0, "stats", nullptr, "print times, translated and compiled functions and memory on standard error",
      set_switch<&RunOptions::stats>},
     {0, "repeat", "N", "run N times, in a fresh instance each, and print the time of each", set_repeat},
     {'W', "wasm", "KEY[=VALUE],...", "limits and proposals", nullptr, kWasm},
@@ -244,6 +266,20 @@ Result<void> set_effort(RunOptions& o, Value v) {
     return usage_error("'" + std::string(v) + "' is none of quick, careful and auto");
   }
   return {};
+}
+
+Result<void> set_tier(RunOptions& o, Value v) {
+  static constexpr std::pair<std::string_view, Tiers> kNames[] = {{"auto", Tiers::Auto},
+                                                                  {"interp", Tiers::Interp},
+                                                                  {"interp+baseline", Tiers::InterpBaseline},
+                                                                  {"baseline", Tiers::Baseline},
+                                                                  {"opt", Tiers::Opt}};
+  for (const auto& [name, tiers] : kNames) {
+    if (v != name) continue;
+    o.config.tiers = tiers;
+    return {};
+  }
+  return usage_error("'" + std::string(v) + "' is none of auto, interp, interp+baseline, baseline and opt");
 }
 
 std::span<const Row> run_rows() { return kRows; }

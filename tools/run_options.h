@@ -45,5 +45,7 @@ std::span<const OptionRow<RunOptions>> run_rows();
 
 /// -O effort, also an option of `vmrun wast`.
 Result<void> set_effort(RunOptions& options, std::string_view value);
+/// -O tier, likewise.
+Result<void> set_tier(RunOptions& options, std::string_view value);
 
 }  // namespace vmrun::tools

@@ -41,6 +41,8 @@ constexpr OptionRow<WastOptions> kRows[] = {
      }},
     {0, "effort", "EFFORT", "quick, careful or auto, as -O effort of run",
      [](WastOptions& o, std::string_view v) { return set_effort(o.engine, v); }},
+    {0, "tier", "TIER", "interp, baseline, opt, interp+baseline or auto, as -O tier of run",
+     [](WastOptions& o, std::string_view v) { return set_tier(o.engine, v); }},
     {'v', "verbose", nullptr, "a line for each script, with its time",
      [](WastOptions& o, std::string_view) -> Result<void> { return o.verbose = true, Result<void>(); }},
 };

@@ -16,10 +16,34 @@ enum class Effort : uint8_t {
   Careful,  // the careful one at the first call
 };
 
+/// A way of executing a function.
+enum class Tier : uint8_t {
+  Interp,    // the interpreter
+  Baseline,  // machine code made in one pass
+  Opt,       // machine code made by LLVM
+};
+
+/// Which tiers an engine uses.
+enum class Tiers : uint8_t {
+  Auto,            // all: hot functions and loops are compiled in the background, better the hotter they are
+  Interp,          // the interpreter alone
+  Baseline,        // baseline code at a function's first call, where the compiler supports it, else the interpreter
+  Opt,             // the same with optimised code
+  InterpBaseline,  // as Auto, without optimised code
+};
+
 /// Settings of an engine; fixed once the engine exists.
 struct Config {
   FeatureSet features = FeatureSet::all();
   Effort effort = Effort::Auto;
+  Tiers tiers = Tiers::Auto;
+  /// Auto and InterpBaseline: a function's first call waits for its baseline code instead of being interpreted.
+  bool eager_baseline = false;
+  /// Threads that compile in the background, started when there is first something to compile; 0: one per processor but
+  /// one, at most four. They run at a lower priority.
+  unsigned compile_threads = 0;
+  /// Count each function's runs in every tier; for tests and profiles, at a small cost.
+  bool count_runs = false;
 
   /// Linear memories in pooled slots with explicit bounds checks instead of 8 GiB guarded reservations: some 3 times
   /// slower accesses, but address space for very many instances.

@@ -2,6 +2,7 @@
 // it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "vmrun/engine.h"
@@ -46,6 +48,19 @@ struct FuncBody {
 struct TranslationStats {
   uint64_t quick_functions = 0, careful_functions = 0;
   uint64_t bytes = 0;  // of function bodies read
+};
+
+/// What a machine tier has done for a module.
+struct TierStats {
+  uint64_t functions = 0;   // compiled as a whole
+  uint64_t osr_units = 0;   // compiled to enter at a loop
+  uint64_t failed = 0;      // compiles that ended without code
+  uint64_t dropped = 0;     // given up again for want of code memory
+  uint64_t wasm_bytes = 0;  // of the compiled functions' bodies
+  uint64_t code_bytes = 0;  // of machine code that they became
+  std::chrono::nanoseconds compile_time{0};
+  uint64_t osr_entries = 0;  // frames that moved into the tier in the middle of a loop
+  std::vector<std::pair<std::string, uint64_t>> reasons;  // of failures, the most frequent first
 };
 
 /// A line of disassembly.
@@ -97,6 +112,8 @@ class Module {
   std::string_view function_name(uint32_t func_index) const;
   /// What has been translated for execution so far, by all stores.
   TranslationStats translation_stats() const;
+  /// What has been compiled for that tier so far (nothing for the interpreter).
+  TierStats tier_stats(Tier tier) const;
   /// The instructions of an own function. Usage error for an import or an index out of range.
   Result<std::vector<DisassembledInstr>> disassemble(uint32_t func_index) const;
 

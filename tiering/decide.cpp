@@ -1,0 +1,190 @@
+// What to compile and when: the hooks that guests call, heat against cost, forced schedules. See policy.h for the rule.
+//
+// Which unit of a hot loop: baseline code has an entry at every loop. Optimised code is compiled for the entry at the
+// outermost loop around the hot one, because there all of the nest is in reach of the optimiser; when that entry is there
+// and the inner loop still runs on, the next one inward gets its turn.
+#include <algorithm>
+#include <bit>
+
+#include "interp/interp.h"
+#include "interp/policy.h"
+#include "tiering/manager.h"
+#include "tiering/module_tiers.h"
+#include "tiering/policy.h"
+#include "vm/func_decoder_base.h"
+#include "vm/loops.h"
+#include "vm/opcode.h"
+
+namespace vmrun::tiering {
+
+using vm::BlockState;
+using vm::FuncCode;
+using vm::LoopCode;
+using vm::Tier;
+
+std::vector<uint32_t> loop_nest(const vm::Module& module, uint32_t func_index, uint32_t offset) {
+  constexpr uint32_t kOther = 0;  // an open block that is no loop; no loop stands at offset 0
+  std::vector<uint32_t> open;
+  const vm::ByteRange body = module.funcs[func_index].body;
+  const uint8_t* p = vm::skip_locals(module.bytes() + body.begin);
+  const uint8_t* end = module.bytes() + body.end;
+  while (p < end) {
+    const auto at = static_cast<uint32_t>(p - module.bytes());
+    switch (vm::skip_instruction(p)) {
+      case vm::Op::loop:
+        open.push_back(at);
+        if (at == offset) {
+          std::erase(open, kOther);
+          return open;
+        }
+        break;
+      case vm::Op::block:
+      case vm::Op::if_:
+      case vm::Op::try_:
+      case vm::Op::try_table:
+        open.push_back(kOther);
+        break;
+      case vm::Op::end:
+      case vm::Op::delegate:
+        if (!open.empty()) open.pop_back();
+        break;
+      default:
+        break;
+    }
+  }
+  return {};
+}
+
+std::pair<uint32_t, uint32_t> ModuleTiers::charge(const FuncCode& code, uint32_t heat) {
+  std::atomic<uint32_t>& sum = heat_[code.func_index - module_.imported_funcs];
+  const uint32_t before = sum.load(std::memory_order_relaxed);
+  const uint32_t after = before > UINT32_MAX - heat ? UINT32_MAX : before + heat;
+  sum.store(after, std::memory_order_relaxed);  // a lost charge does not matter
+  return {before, after};
+}
+
+void ModuleTiers::on_hot_function(TierHooks* hooks, FuncCode& code) {
+  ModuleTiers& tiers = self(hooks);
+  if (tiers.heat_ == nullptr) return;
+  if (!tiers.schedule_.empty()) return tiers.follow_schedule(code);
+  const Tier from = code.tier.load(std::memory_order_relaxed);
+  // Both report after a fixed number of entries, the interpreter's slices counted in.
+  const uint32_t heat = from == Tier::interp ? static_cast<uint32_t>(interp::kHotEntries) : kMachineEntriesHeat;
+  const std::pair<uint32_t, uint32_t> sums = tiers.charge(code, heat);
+  tiers.consider(code, from, sums);
+  if (from == Tier::interp) tiers.consider_careful(code);
+}
+
+void ModuleTiers::on_hot_loop(TierHooks* hooks, FuncCode& code, LoopCode& loop, Tier tier) {
+  ModuleTiers& tiers = self(hooks);
+  if (tiers.heat_ == nullptr) return;
+  if (!tiers.schedule_.empty()) return tiers.follow_schedule(code, loop, tier);
+  const uint32_t slice = tier == Tier::interp ? static_cast<uint32_t>(interp::kSliceHeat) : kMachineSliceHeat;
+  loop.heat.fetch_add(slice, std::memory_order_relaxed);
+  // The interpreter counts its slices among the function's entries.
+  const std::pair<uint32_t, uint32_t> heat = tiers.charge(code, tier == Tier::interp ? 0 : slice);
+  tiers.consider(code, tier, heat);
+  tiers.consider_loop(code, loop, tier, heat);
+}
+
+void ModuleTiers::on_first_call(TierHooks* hooks, FuncCode& code) {
+  ModuleTiers& tiers = self(hooks);
+  if (!tiers.schedule_.empty()) {
+    for (const Promotion& p : tiers.schedule_) {
+      if (p.func_index != code.func_index || p.unit != jit::kWholeFunction) continue;
+      if (p.at == 0) {
+        tiers.promote(p.func_index, p.unit, p.tier);
+      } else if (p.at < static_cast<uint32_t>(interp::kHotEntries)) {
+        // The entry that reaches the interpreter's threshold is then the p.at-th.
+        code.heat.store(static_cast<uint32_t>(interp::kHotEntries) - p.at, std::memory_order_relaxed);
+      }
+    }
+    return;
+  }
+  const Tier tier = tiers.manager_.options().mode == Mode::opt ? Tier::opt : Tier::baseline;
+  tiers.promote(code.func_index, jit::kWholeFunction, tier);
+}
+
+void ModuleTiers::follow_schedule(FuncCode& code) {
+  for (const Promotion& p : schedule_) {
+    if (p.func_index == code.func_index && p.unit == jit::kWholeFunction && p.at != 0) {
+      promote(p.func_index, p.unit, p.tier);
+    }
+  }
+}
+
+void ModuleTiers::follow_schedule(FuncCode& code, const LoopCode& loop, Tier tier) {
+  for (size_t i = 0; i < schedule_.size(); ++i) {
+    const Promotion& p = schedule_[i];
+    if (p.func_index != code.func_index || p.unit != loop.offset || tier >= p.tier) continue;
+    if (++schedule_counts_[i] == p.at) promote(p.func_index, p.unit, p.tier);
+  }
+}
+
+void ModuleTiers::consider(FuncCode& code, Tier from, std::pair<uint32_t, uint32_t> heat) {
+  const Mode mode = manager_.options().mode;
+  const bool baseline = mode != Mode::interp && mode != Mode::opt;
+  const bool opt = mode == Mode::automatic;
+  if (baseline && from == Tier::interp) request(code, jit::kWholeFunction, from, Tier::baseline, heat);
+  if (!opt || from == Tier::opt) return;
+  // What the optimiser adds is what it gains over baseline code, where there can be some.
+  const bool hopeless = !baseline || code.state[static_cast<unsigned>(Tier::baseline)].load(std::memory_order_relaxed) ==
+                                         BlockState::failed;
+  request(code, jit::kWholeFunction, hopeless ? from : Tier::baseline, Tier::opt, heat);
+}
+
+void ModuleTiers::consider_careful(FuncCode& code) {
+  if (module_.effort != vm::Effort::automatic) return;
+  // A frame in careful code does not move over to machine code in mid-loop, so what may get machine code soon stays in
+  // quick code until then.
+  for (const Tier tier : {Tier::baseline, Tier::opt}) {
+    const BlockState state = code.state[static_cast<unsigned>(tier)].load(std::memory_order_acquire);
+    if (state == BlockState::queued || state == BlockState::compiling || state == BlockState::ready) return;
+  }
+  const Mode mode = manager_.options().mode;
+  const bool later = (mode == Mode::automatic || mode == Mode::interp_baseline) &&
+                     code.state[static_cast<unsigned>(Tier::baseline)].load(std::memory_order_relaxed) == BlockState::cold;
+  if (!later) interp::promote_careful(code);
+}
+
+void ModuleTiers::consider_loop(FuncCode& code, LoopCode& loop, Tier from, std::pair<uint32_t, uint32_t> heat) {
+  if (manager_.options().mode != Mode::automatic || from == Tier::opt) return;
+  const uint32_t size = module_.funcs[code.func_index].body.size();
+  if (!pays(heat.second, size, Tier::baseline, Tier::opt, manager_.waiting())) return;
+  const uint32_t patience =
+      kInnerAfterSlices * (from == Tier::interp ? static_cast<uint32_t>(interp::kSliceHeat) : kMachineSliceHeat);
+  for (uint32_t offset : loop_nest(module_, code.func_index, loop.offset)) {
+    LoopCode* candidate = code.loops.load(std::memory_order_acquire)->find(offset);
+    const BlockState state = candidate->state[static_cast<unsigned>(Tier::opt)].load(std::memory_order_acquire);
+    if (state == BlockState::failed) continue;
+    if (state == BlockState::ready && loop.heat.load(std::memory_order_relaxed) >= patience) continue;
+    if (state == BlockState::cold || state == BlockState::queued) request(code, offset, from, Tier::opt, heat);
+    return;
+  }
+}
+
+void ModuleTiers::request(FuncCode& code, uint32_t unit, Tier from, Tier to, std::pair<uint32_t, uint32_t> heat) {
+  const Key key{code.func_index, unit, to};
+  std::atomic<BlockState>* state = state_of(key);
+  if (state == nullptr) return;
+  BlockState now = state->load(std::memory_order_acquire);
+  if (now == BlockState::failed && may_retry_.load(std::memory_order_relaxed)) {
+    std::lock_guard lock(mutex_);
+    auto failure = failures_.find(key);
+    if (failure != failures_.end() && heat.second >= failure->second.retry_heat &&
+        failure->second.retry_heat != UINT32_MAX) {
+      failures_.erase(failure);
+      state->store(now = BlockState::cold, std::memory_order_release);
+    }
+  }
+  const uint32_t size = module_.funcs[code.func_index].body.size();
+  if (now == BlockState::cold) {
+    if (!pays(heat.second, size, from, to, manager_.waiting())) return;
+    if (!state->compare_exchange_strong(now, BlockState::queued, std::memory_order_acq_rel)) return;
+  } else if (now != BlockState::queued || std::bit_width(heat.first) == std::bit_width(heat.second)) {
+    return;  // nothing to do, or nothing new: a waiting job moves up each time its heat has doubled
+  }
+  manager_.enqueue({gain(heat.second, size, from, to) / cost(size, to), shared_from_this(), code.func_index, unit, to});
+}
+
+}  // namespace vmrun::tiering

@@ -1,0 +1,110 @@
+// The tier manager: see manager.h.
+#include "tiering/manager.h"
+
+#include <algorithm>
+
+#include "jit/reclaim.h"
+#include "vm/loops.h"
+
+namespace vmrun::tiering {
+
+Manager::Manager(Options options) : options_(std::move(options)) {}
+
+Manager::~Manager() { join_threads(); }
+
+void Manager::attach(vm::Module& module, Schedule schedule) {
+  std::lock_guard lock(mutex_);
+  if (schedule.empty()) schedule = schedule_;
+  auto tiers = std::make_shared<ModuleTiers>(*this, module, std::move(schedule));
+  modules_.push_back(tiers);
+  module.tiers = tiers.get();
+}
+
+void Manager::detach(vm::Module& module) {
+  std::shared_ptr<ModuleTiers> tiers;
+  {
+    std::lock_guard lock(mutex_);
+    auto at = std::find_if(modules_.begin(), modules_.end(), [&](const auto& m) { return &m->module() == &module; });
+    if (at != modules_.end()) {
+      tiers = std::move(*at);
+      modules_.erase(at);
+    }
+  }
+  if (tiers != nullptr) {
+    tiers->die();
+    module.tiers = nullptr;
+  }
+  vm::free_block_records(module);
+}
+
+void Manager::set_schedule(Schedule schedule) {
+  std::lock_guard lock(mutex_);
+  schedule_ = std::move(schedule);
+}
+
+std::string Manager::promote(const vm::Module& module, uint32_t func_index, vm::Tier tier, uint32_t unit) {
+  if (module.tiers == nullptr) return "the module has no tiers";
+  return static_cast<ModuleTiers*>(module.tiers)->promote(func_index, unit, tier);
+}
+
+TierStats Manager::stats(const vm::Module& module, vm::Tier tier) {
+  if (module.tiers == nullptr) return {};
+  return static_cast<ModuleTiers*>(module.tiers)->stats(tier);
+}
+
+size_t Manager::threads() const { return thread_count_.load(std::memory_order_acquire); }
+
+void Manager::enqueue(Job job) {
+  std::call_once(started_, [this] { start_threads(); });
+  queue_.push(std::move(job));
+}
+
+jit::Compiler* Manager::compiler(vm::Tier tier, std::string* why) {
+  if (tier == vm::Tier::baseline) {
+    std::call_once(baseline_once_, [this] {
+      if (options_.baseline) {
+        baseline_ = options_.baseline(&no_baseline_);
+      } else {
+        own_baseline_ = jit::make_baseline_compiler();
+        baseline_ = own_baseline_.get();
+      }
+    });
+    if (baseline_ == nullptr) *why = no_baseline_;
+    return baseline_;
+  }
+  std::call_once(opt_once_, [this] {
+    opt_ = options_.opt ? options_.opt(&no_opt_) : jit::load_opt_compiler(&no_opt_);
+  });
+  if (opt_ == nullptr) *why = no_opt_;
+  return opt_;
+}
+
+void Manager::make_room() {
+  const jit::CodeSpace& space = jit::CodeSpace::get();
+  size_t live = space.live_bytes();
+  if (live <= options_.code_full) return;
+  std::lock_guard one(room_mutex_);
+  // What is dropped here is freed only when no stack stands in it any more, so the decision cannot wait for live_bytes.
+  live = space.live_bytes();
+  std::vector<std::shared_ptr<ModuleTiers>> modules;
+  {
+    std::lock_guard lock(mutex_);
+    modules.assign(modules_.begin(), modules_.end());
+  }
+  while (live > options_.code_after_drop) {
+    std::shared_ptr<ModuleTiers> oldest;
+    uint64_t number = UINT64_MAX;
+    for (const auto& module : modules) {
+      const uint64_t its = module->oldest();
+      if (its < number) {
+        number = its;
+        oldest = module;
+      }
+    }
+    if (oldest == nullptr) return;
+    live -= std::min(live, oldest->drop_oldest());
+  }
+  jit::reclaim_code();
+}
+
+}  // namespace vmrun::tiering

@@ -1,0 +1,109 @@
+// The tier manager of an engine: decides which blocks are compiled for which machine tier, compiles them on threads of
+// its own, publishes and gives up the code.
+//
+// Threads: everything here may be called from any thread. Guests reach it through the hooks of their module
+// (ModuleTiers), push jobs and never wait for one, unless the mode says that a first call waits for its compile. Compile
+// threads start at the first job, so that a process that promotes nothing has none; they are joined when the manager
+// dies, which is after all its modules. A module waits, when it dies, for compiles of it to notice.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "jit/compiler.h"
+#include "tiering/module_tiers.h"
+#include "tiering/policy.h"
+#include "tiering/queue.h"
+#include "tiering/schedule.h"
+
+namespace vmrun::tiering {
+
+enum class Mode : uint8_t {
+  automatic,        // all tiers, by heat
+  interp,           // only the interpreter
+  baseline,         // baseline code at the first call of every function that the compiler supports
+  opt,              // the same with optimised code
+  interp_baseline,  // by heat, but never optimised
+};
+
+struct Options {
+  Mode mode = Mode::automatic;
+  bool eager_baseline = false;  // automatic modes: baseline code at the first call instead of by heat
+  unsigned threads = 0;         // compile threads; 0: policy.h decides
+  bool polls = false;           // code that polls at back-edges instead of being preempted by signals
+  size_t code_full = kCodeFull, code_after_drop = kCodeAfterDrop;  // policy.h
+  /// The compilers; empty: the real ones. Null results say why in the string.
+  std::function<jit::Compiler*(std::string*)> baseline, opt;
+};
+
+class Manager {
+ public:
+  explicit Manager(Options options = {});
+  ~Manager();
+  Manager(const Manager&) = delete;
+  Manager& operator=(const Manager&) = delete;
+
+  const Options& options() const { return options_; }
+
+  /// Takes charge of a module that the interpreter knows already and nobody runs yet. With a schedule, its promotions
+  /// and no others are made. Module::count_runs is set before.
+  void attach(vm::Module& module, Schedule schedule = {});
+  /// Takes leave of a module in which nobody runs any more; afterwards nothing of it is touched. Harmless when the
+  /// module was never attached.
+  void detach(vm::Module& module);
+  /// Schedule for the modules that are attached from now on; for tests, which set it between modules.
+  void set_schedule(Schedule schedule);
+
+  /// Forces code of `tier` on a function, or (unit: its offset) on a loop's entry, now and on this thread. Empty, or why
+  /// it cannot be.
+  static std::string promote(const vm::Module& module, uint32_t func_index, vm::Tier tier,
+                             uint32_t unit = jit::kWholeFunction);
+  /// Waits until no job waits or runs.
+  void wait_idle() { queue_.wait_idle(); }
+  static TierStats stats(const vm::Module& module, vm::Tier tier);
+  /// Compile threads that exist.
+  size_t threads() const;
+
+  // ---- for ModuleTiers ----
+  void enqueue(Job job);
+  size_t waiting() const { return queue_.waiting(); }
+  /// The compiler of a machine tier, made or loaded at the first call; null, with the reason, when there is none.
+  jit::Compiler* compiler(vm::Tier tier, std::string* why);
+  uint64_t next_number() { return number_.fetch_add(1, std::memory_order_relaxed); }
+  /// Drops the oldest code of all modules when there is too much of it.
+  void make_room();
+
+ private:
+  unsigned thread_limit() const;
+  void start_threads();
+  void join_threads();
+  void serve();
+  void run(Job& job);
+
+  const Options options_;
+  Queue queue_;
+  std::atomic<uint64_t> number_{0};
+
+  std::once_flag started_, baseline_once_, opt_once_;
+  std::vector<std::thread> threads_;
+  std::atomic<size_t> thread_count_{0};
+  std::unique_ptr<jit::Compiler> own_baseline_;
+  jit::Compiler* baseline_ = nullptr;
+  jit::Compiler* opt_ = nullptr;
+  std::string no_baseline_, no_opt_;
+
+  std::mutex mutex_;  // guards modules_, schedule_ and the making of arena_; before ModuleTiers' own
+  void* arena_ = nullptr;  // pool.h; made by the first compile thread
+  std::list<std::shared_ptr<ModuleTiers>> modules_;
+  Schedule schedule_;
+  std::mutex room_mutex_;  // one thread at a time drops code; before mutex_
+};
+
+}  // namespace vmrun::tiering

@@ -1,0 +1,284 @@
+// A module's tiers: compiling, publishing and giving up code. See module_tiers.h; decisions are in decide.cpp.
+#include "tiering/module_tiers.h"
+
+#include <algorithm>
+
+#include "jit/publish.h"
+#include "jit/reclaim.h"
+#include "tiering/manager.h"
+#include "tiering/policy.h"
+#include "vm/assert.h"
+#include "vm/loops.h"
+
+namespace vmrun::tiering {
+
+using vm::BlockState;
+using vm::FuncCode;
+using vm::LoopCode;
+using vm::LoopTable;
+using vm::Tier;
+
+namespace {
+
+constexpr const char* kDying = "the module is being dropped";
+
+/// A reason without the place, so that equal ones count together.
+std::string without_offset(const std::string& reason) { return reason.substr(0, reason.find(" at ")); }
+
+}  // namespace
+
+ModuleTiers::ModuleTiers(Manager& manager, vm::Module& module, Schedule schedule)
+    : manager_(manager), module_(module), schedule_(std::move(schedule)), schedule_counts_(schedule_.size()) {
+  const size_t own = module.funcs.size() - module.imported_funcs;
+  heat_.reset(static_cast<std::atomic<uint32_t>*>(std::calloc(std::max<size_t>(own, 1), sizeof(uint32_t))));
+  hot_function = &on_hot_function;
+  hot_loop = &on_hot_loop;
+  const Mode mode = manager.options().mode;
+  if (!schedule_.empty() || mode == Mode::baseline || mode == Mode::opt || manager.options().eager_baseline) {
+    first_call = &on_first_call;
+  }
+  const bool loops = std::any_of(schedule_.begin(), schedule_.end(),
+                                 [](const Promotion& p) { return p.unit != jit::kWholeFunction; });
+  if (loops) slice = 1;
+  if (module.count_runs) {
+    for (size_t i = 0; i < own; ++i) vm::counts_of(module.codes[i]);
+  }
+}
+
+std::atomic<BlockState>* ModuleTiers::state_of(const Key& key) {
+  FuncCode& code = module_.code(key.func_index);
+  if (key.unit == jit::kWholeFunction) return &code.state[static_cast<unsigned>(key.tier)];
+  LoopTable* table = vm::loops_of(code);
+  LoopCode* loop = table != nullptr ? table->find(key.unit) : nullptr;
+  return loop != nullptr ? &loop->state[static_cast<unsigned>(key.tier)] : nullptr;
+}
+
+bool ModuleTiers::begin() {
+  std::lock_guard lock(mutex_);
+  if (dying_.load(std::memory_order_relaxed)) return false;
+  ++running_;
+  return true;
+}
+
+void ModuleTiers::end() {
+  std::lock_guard lock(mutex_);
+  --running_;
+  changed_.notify_all();
+}
+
+void ModuleTiers::run(uint32_t func_index, uint32_t unit, Tier tier) {
+  if (!begin()) return;
+  const Key key{func_index, unit, tier};
+  std::atomic<BlockState>* state = state_of(key);
+  BlockState expected = BlockState::queued;
+  if (state != nullptr && state->compare_exchange_strong(expected, BlockState::compiling, std::memory_order_acq_rel)) {
+    compile(key, *state);
+  }
+  end();
+}
+
+std::string ModuleTiers::promote(uint32_t func_index, uint32_t unit, Tier tier) {
+  if (!begin()) return kDying;
+  const Key key{func_index, unit, tier};
+  std::string reason;
+  std::atomic<BlockState>* state = state_of(key);
+  if (state == nullptr) reason = "the function has no loop there";
+  while (state != nullptr) {
+    BlockState now = state->load(std::memory_order_acquire);
+    if (now == BlockState::ready) break;
+    if (now == BlockState::failed) {
+      std::lock_guard lock(mutex_);
+      reason = failures_[key].reason;
+      break;
+    }
+    if (now == BlockState::compiling) {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return state->load(std::memory_order_acquire) != BlockState::compiling; });
+      continue;
+    }
+    if (state->compare_exchange_strong(now, BlockState::compiling, std::memory_order_acq_rel)) {
+      reason = compile(key, *state);
+      break;
+    }
+  }
+  end();
+  return reason;
+}
+
+std::string ModuleTiers::compile(const Key& key, std::atomic<BlockState>& state) {
+  FuncCode& code = module_.code(key.func_index);
+  // A loop of baseline code is entered in the middle of the function's only unit.
+  const bool whole = key.unit == jit::kWholeFunction || key.tier == Tier::baseline;
+  if (whole && key.unit != jit::kWholeFunction) {
+    state.store(BlockState::cold, std::memory_order_release);
+    std::string reason = promote(key.func_index, jit::kWholeFunction, key.tier);
+    std::lock_guard lock(mutex_);
+    if (reason.empty() && state.load(std::memory_order_relaxed) != BlockState::ready) reason = "no entry at this loop";
+    if (!reason.empty()) {
+      failures_[key] = {reason, UINT32_MAX};
+      state.store(BlockState::failed, std::memory_order_release);
+    }
+    return reason;
+  }
+  std::string reason;
+  jit::Compiler* compiler = manager_.compiler(key.tier, &reason);
+  if (compiler == nullptr) {
+    fail(key, reason, UINT32_MAX);
+    return reason;
+  }
+  if (vm::counts_of(code) == nullptr) {
+    fail(key, "no memory for the block's counters", UINT32_MAX);
+    return "no memory for the block's counters";
+  }
+  jit::CompileRequest request;
+  request.module = &module_;
+  request.func_index = key.func_index;
+  request.unit = key.unit;
+  request.count_runs = module_.count_runs;
+  request.polls = manager_.options().polls;
+  request.cancelled = &dying_;
+  const auto start = std::chrono::steady_clock::now();
+  jit::CompileResult result = compiler->compile(request);
+  const auto time = std::chrono::steady_clock::now() - start;
+  {
+    std::lock_guard lock(mutex_);
+    stats_[static_cast<unsigned>(key.tier)].compile_time += time;
+  }
+  switch (result.status) {
+    case jit::CompileResult::Status::done:
+      publish(key, result.code);
+      manager_.make_room();
+      jit::reclaim_code();
+      return {};
+    case jit::CompileResult::Status::unsupported:
+      fail(key, result.reason, UINT32_MAX);
+      return result.reason;
+    case jit::CompileResult::Status::cancelled:
+      state.store(BlockState::cold, std::memory_order_release);
+      return kDying;
+    case jit::CompileResult::Status::no_memory: {
+      const uint32_t heat = heat_[key.func_index - module_.imported_funcs].load(std::memory_order_relaxed);
+      const bool far = heat >= UINT32_MAX / kRetryFactor;
+      fail(key, "no memory for code", far ? UINT32_MAX - 1 : std::max(heat, 1u) * kRetryFactor);
+      manager_.make_room();
+      return "no memory for code";
+    }
+  }
+  return {};
+}
+
+void ModuleTiers::fail(const Key& key, std::string reason, uint32_t retry_heat) {
+  std::lock_guard lock(mutex_);
+  TierStats& stats = stats_[static_cast<unsigned>(key.tier)];
+  ++stats.failed;
+  ++stats.reasons[without_offset(reason)];
+  failures_[key] = {std::move(reason), retry_heat};
+  if (retry_heat != UINT32_MAX) may_retry_.store(true, std::memory_order_relaxed);
+  state_of(key)->store(BlockState::failed, std::memory_order_release);
+}
+
+void ModuleTiers::publish(const Key& key, const jit::CodeObject* object) {
+  FuncCode& code = module_.code(key.func_index);
+  std::lock_guard lock(mutex_);
+  TierStats& stats = stats_[static_cast<unsigned>(key.tier)];
+  ++(key.unit == jit::kWholeFunction ? stats.functions : stats.osr_units);
+  stats.wasm_bytes += module_.funcs[key.func_index].body.size();
+  stats.code_bytes += object->size;
+  codes_.push_back({manager_.next_number(), key, object});
+
+  bool entered = false;  // whether any entry leads to the object
+  if (LoopTable* table = object->osr.empty() ? nullptr : vm::loops_of(code)) {
+    for (const jit::OsrEntry& entry : object->osr) {
+      LoopCode* loop = table->find(entry.loop_offset);
+      VMRUN_ASSERT(loop != nullptr, "an OSR entry belongs to a loop of the function");
+      if (key.unit == jit::kWholeFunction || entry.loop_offset == key.unit) {
+        loop->state[static_cast<unsigned>(key.tier)].store(BlockState::ready, std::memory_order_release);
+      }
+      const bool better = loop->entry.load(std::memory_order_relaxed) == nullptr ||
+                          loop->entry_tier.load(std::memory_order_relaxed) <= key.tier;
+      if (!better) continue;
+      entered |= jit::publish_loop(code, *loop, object->begin + entry.pc, key.tier);
+    }
+    // How long inner loops go on without anybody's getting to this entry is counted from now.
+    for (uint32_t i = 0; i < table->count; ++i) table->loops[i].heat.store(0, std::memory_order_relaxed);
+  }
+  if (key.unit == jit::kWholeFunction) {
+    const Tier before = code.tier.load(std::memory_order_relaxed);
+    if (before <= key.tier && jit::publish_function(code, object->begin + object->entry, key.tier)) {
+      entered = true;
+      if (before != Tier::interp) remove({key.func_index, jit::kWholeFunction, before});
+    }
+  }
+  state_of(key)->store(BlockState::ready, std::memory_order_release);
+  if (!entered) remove(key);
+}
+
+void ModuleTiers::unlink(const Code& published) {
+  FuncCode& code = module_.code(published.key.func_index);
+  const jit::CodeObject& object = *published.object;
+  if (published.key.unit == jit::kWholeFunction && code.tier.load(std::memory_order_relaxed) == published.key.tier) {
+    jit::unlink_function(code);
+  }
+  LoopTable* table = code.loops.load(std::memory_order_acquire);
+  for (uint32_t i = 0; table != nullptr && i < table->count; ++i) {
+    LoopCode& loop = table->loops[i];
+    if (object.contains(loop.entry.load(std::memory_order_relaxed))) jit::unlink_loop(loop);
+  }
+}
+
+void ModuleTiers::remove(const Key& key) {
+  auto at = std::find_if(codes_.begin(), codes_.end(), [&](const Code& c) { return c.key == key; });
+  if (at == codes_.end()) return;
+  unlink(*at);
+  jit::CodeSpace::get().retire(at->object);
+  codes_.erase(at);
+}
+
+uint64_t ModuleTiers::oldest() {
+  std::lock_guard lock(mutex_);
+  return codes_.empty() ? UINT64_MAX : codes_.front().number;
+}
+
+size_t ModuleTiers::drop_oldest() {
+  std::lock_guard lock(mutex_);
+  if (codes_.empty()) return 0;
+  const Key key = codes_.front().key;
+  const size_t size = codes_.front().object->size;
+  remove(key);
+  ++stats_[static_cast<unsigned>(key.tier)].dropped;
+  heat_[key.func_index - module_.imported_funcs].store(0, std::memory_order_relaxed);
+  LoopTable* table = module_.code(key.func_index).loops.load(std::memory_order_acquire);
+  for (uint32_t i = 0; table != nullptr && i < table->count; ++i) {
+    LoopCode& loop = table->loops[i];
+    auto& state = loop.state[static_cast<unsigned>(key.tier)];
+    BlockState ready = BlockState::ready;
+    if (key.unit == jit::kWholeFunction || loop.offset == key.unit) {
+      state.compare_exchange_strong(ready, BlockState::cold, std::memory_order_acq_rel);
+    }
+  }
+  state_of(key)->store(BlockState::cold, std::memory_order_release);
+  return size;
+}
+
+void ModuleTiers::die() {
+  std::unique_lock lock(mutex_);
+  dying_.store(true, std::memory_order_release);
+  changed_.wait(lock, [this] { return running_ == 0; });
+  for (const Code& code : codes_) jit::CodeSpace::get().discard(code.object);
+  codes_.clear();
+}
+
+TierStats ModuleTiers::stats(Tier tier) {
+  std::lock_guard lock(mutex_);
+  TierStats stats = stats_[static_cast<unsigned>(tier)];
+  const size_t own = module_.funcs.size() - module_.imported_funcs;
+  for (size_t i = 0; i < own; ++i) {
+    const vm::TierCounts* counts = module_.codes[i].counts.load(std::memory_order_acquire);
+    if (counts != nullptr) {
+      stats.osr_entries += counts[static_cast<unsigned>(tier)].osr_entries.load(std::memory_order_relaxed);
+    }
+  }
+  return stats;
+}
+
+}  // namespace vmrun::tiering

@@ -1,0 +1,119 @@
+// What the tier manager keeps of one module: the heat of its functions, its compiled code, what failed and why. It is the
+// TierHooks of the module, and what compile jobs refer to.
+//
+// Threads: the hooks run on guests' threads, compile() on compile threads (or on a guest's, where a promotion is forced);
+// the module is detached by whoever drops its last reference. A block is compiled by the one thread that took its state
+// from cold or queued to compiling. `mutex_` guards the tables of code and failures and orders publications; it is never
+// held while compiling. Lock order: Manager's mutex, then this one; the queue's mutex is innermost.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <cstdlib>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "jit/compiler.h"
+#include "tiering/schedule.h"
+#include "tiering/stats.h"
+#include "vm/module.h"
+
+namespace vmrun::tiering {
+
+class Manager;
+
+class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<ModuleTiers> {
+ public:
+  ModuleTiers(Manager& manager, vm::Module& module, Schedule schedule);
+
+  /// Compiles and publishes at once, on this thread. An empty string when the block's code of that tier is in force
+  /// afterwards (or a better tier's), else the reason. Any thread.
+  std::string promote(uint32_t func_index, uint32_t unit, vm::Tier tier);
+
+  /// A compile thread's work on a job; does nothing when the job is outdated or the module died.
+  void run(uint32_t func_index, uint32_t unit, vm::Tier tier);
+
+  /// Waits for running compiles to notice that nobody wants them, and gives up all code. No guest may be in the module
+  /// or enter it again.
+  void die();
+
+  /// Drops the oldest code and says how many bytes it has; 0 when there is none.
+  size_t drop_oldest();
+  /// When the oldest code was published, as a number that rises from publication to publication; UINT64_MAX for none.
+  uint64_t oldest();
+
+  TierStats stats(vm::Tier tier);
+  const vm::Module& module() const { return module_; }
+
+ private:
+  struct Key {
+    uint32_t func_index, unit;
+    vm::Tier tier;
+    auto operator<=>(const Key&) const = default;
+  };
+  struct Code {
+    uint64_t number;  // of its publication
+    Key key;
+    const jit::CodeObject* object;
+  };
+  struct Failure {
+    std::string reason;
+    uint32_t retry_heat;  // UINT32_MAX: never
+  };
+
+  static ModuleTiers& self(vm::TierHooks* hooks) { return *static_cast<ModuleTiers*>(hooks); }
+  static void on_hot_function(vm::TierHooks* hooks, vm::FuncCode& code);
+  static void on_hot_loop(vm::TierHooks* hooks, vm::FuncCode& code, vm::LoopCode& loop, vm::Tier tier);
+  static void on_first_call(vm::TierHooks* hooks, vm::FuncCode& code);
+
+  /// Adds to a function's heat; returns the sums before and after.
+  std::pair<uint32_t, uint32_t> charge(const vm::FuncCode& code, uint32_t heat);
+  void consider(vm::FuncCode& code, vm::Tier from, std::pair<uint32_t, uint32_t> heat);
+  void consider_careful(vm::FuncCode& code);
+  void consider_loop(vm::FuncCode& code, vm::LoopCode& loop, vm::Tier from, std::pair<uint32_t, uint32_t> heat);
+  void request(vm::FuncCode& code, uint32_t unit, vm::Tier from, vm::Tier to, std::pair<uint32_t, uint32_t> heat);
+  void follow_schedule(vm::FuncCode& code);
+  void follow_schedule(vm::FuncCode& code, const vm::LoopCode& loop, vm::Tier tier);
+
+  /// Of a block in a tier; null when the function has no such loop.
+  std::atomic<vm::BlockState>* state_of(const Key& key);
+  /// Registers a running compile, unless the module is dying.
+  bool begin();
+  void end();
+  /// The block's state is compiling and this thread's to change. Returns the reason when it fails.
+  std::string compile(const Key& key, std::atomic<vm::BlockState>& state);
+  void publish(const Key& key, const jit::CodeObject* object);
+  void fail(const Key& key, std::string reason, uint32_t retry_heat);
+  /// Takes the entries that lead into `object` back. With mutex_.
+  void unlink(const Code& code);
+  void remove(const Key& key);  // unlinks and retires what is published under the key, if anything; with mutex_
+
+  Manager& manager_;
+  vm::Module& module_;
+  const Schedule schedule_;
+  std::vector<uint32_t> schedule_counts_;  // back-edges seen, per promotion of a loop
+  struct Free {
+    void operator()(void* p) const { std::free(p); }
+  };
+  std::unique_ptr<std::atomic<uint32_t>[], Free> heat_;  // by own function; zero pages until somebody is hot
+
+  std::mutex mutex_;
+  std::condition_variable changed_;  // a compile ended
+  std::atomic<bool> dying_{false};
+  uint32_t running_ = 0;
+  std::deque<Code> codes_;  // in order of publication
+  std::map<Key, Failure> failures_;
+  std::atomic<bool> may_retry_{false};
+  TierStats stats_[vm::kTiers];
+};
+
+/// Offsets of the loops around (and including) the one at `offset`, outermost first.
+std::vector<uint32_t> loop_nest(const vm::Module& module, uint32_t func_index, uint32_t offset);
+
+}  // namespace vmrun::tiering

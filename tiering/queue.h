@@ -1,0 +1,54 @@
+// Compiles that wait, the most beneficial first.
+//
+// Threads: any thread pushes, compile threads pop; one mutex guards the heap and is held for some hundred nanoseconds. A
+// job may stand in the heap twice, when its heat rose: whoever takes it looks at the block's state, and the second one
+// finds that there is nothing left to do. The jobs of a module that died stay until they are popped and are dropped
+// then, so that they hold its record but touch nothing of the module.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "vm/block.h"
+
+namespace vmrun::tiering {
+
+class ModuleTiers;
+
+struct Job {
+  double priority = 0;  // nanoseconds gained per nanosecond of compiling
+  std::shared_ptr<ModuleTiers> module;
+  uint32_t func_index = 0;
+  uint32_t unit = 0;  // as in jit::CompileRequest
+  vm::Tier tier = vm::Tier::baseline;
+};
+
+class Queue {
+ public:
+  void push(Job job);
+  /// The best job; waits for one. Nothing once the queue is closed.
+  std::optional<Job> pop();
+  /// Says that the job popped last on this thread is over.
+  void done();
+  /// Wakes everybody for good; what waits is dropped.
+  void close();
+  /// Waits until no job waits or runs.
+  void wait_idle();
+  /// How many jobs wait; racy.
+  size_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable more_, idle_;
+  std::vector<Job> heap_;
+  std::atomic<size_t> waiting_{0};
+  size_t running_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace vmrun::tiering

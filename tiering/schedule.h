@@ -1,0 +1,24 @@
+// Forced promotions, for tests: which block gets which tier's code, and exactly when, whatever its heat.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "jit/code.h"
+#include "vm/block.h"
+
+namespace vmrun::tiering {
+
+struct Promotion {
+  uint32_t func_index = 0;
+  uint32_t unit = jit::kWholeFunction;  // or the offset of a `loop` in the image
+  /// Whole function: the call in the interpreter during whose prologue the code is made, so that the next call runs it;
+  /// 0: before the first call. Loop: the back-edge in the tier below at which its frame moves over, from 1.
+  uint32_t at = 0;
+  vm::Tier tier = vm::Tier::baseline;
+};
+
+/// Promotions of one module, made synchronously on the guest's thread. Nothing else of the module is promoted.
+using Schedule = std::vector<Promotion>;
+
+}  // namespace vmrun::tiering

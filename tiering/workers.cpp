@@ -1,0 +1,97 @@
+// The compile threads of a tier manager: see pool.h for the arena they work in.
+#include <dlfcn.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "jit/reclaim.h"
+#include "tiering/manager.h"
+#include "tiering/policy.h"
+#include "tiering/pool.h"
+#include "vm/log.h"
+#include "vm/plugin.h"
+
+namespace vmrun::tiering {
+namespace {
+
+vm::Log& log() {
+  static vm::Log instance("tiering");
+  return instance;
+}
+
+/// Loads the plug-in at the first call; it stays. Null when it cannot be.
+const PoolPlugin* pool_plugin() {
+  static const PoolPlugin* plugin = [] {
+    std::string why;
+    void* library = vm::open_plugin(kPoolPluginFile, &why);
+    const void* symbol = library != nullptr ? dlsym(library, kPoolPluginSymbol) : nullptr;
+    if (symbol == nullptr) VMRUN_LOG_AT(log(), info, "compiling without an arena: {}", why);
+    return static_cast<const PoolPlugin*>(symbol);
+  }();
+  return plugin;
+}
+
+/// Lowers the calling thread's priority; a thread's nice value is its own on Linux.
+void lower_priority() {
+  const auto thread = static_cast<id_t>(syscall(SYS_gettid));
+  setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + kCompileNice);
+}
+
+}  // namespace
+
+unsigned Manager::thread_limit() const {
+  return options_.threads != 0 ? options_.threads : default_threads(std::thread::hardware_concurrency());
+}
+
+void Manager::start_threads() {
+  const unsigned count = thread_limit();
+  for (unsigned i = 0; i < count; ++i) threads_.emplace_back([this] { serve(); });
+  thread_count_.store(count, std::memory_order_release);
+}
+
+void Manager::serve() {
+  lower_priority();
+  const PoolPlugin* plugin = pool_plugin();
+  {
+    std::lock_guard lock(mutex_);
+    if (plugin != nullptr && arena_ == nullptr) {
+      arena_ = plugin->create(thread_limit());
+    }
+  }
+  auto work = [](void* self) {
+    auto* manager = static_cast<Manager*>(self);
+    while (std::optional<Job> job = manager->queue_.pop()) {
+      manager->run(*job);
+      jit::reclaim_code();  // what the new code has replaced, and what earlier walks could not say yet
+      job.reset();
+      manager->queue_.done();
+    }
+  };
+  if (plugin != nullptr) {
+    plugin->serve(arena_, work, this);
+  } else {
+    work(this);
+  }
+}
+
+void Manager::run(Job& job) {
+  auto task = [](void* env) {
+    const Job& it = *static_cast<Job*>(env);
+    it.module->run(it.func_index, it.unit, it.tier);
+  };
+  if (arena_ != nullptr) {
+    pool_plugin()->run(task, &job);
+  } else {
+    task(&job);
+  }
+}
+
+void Manager::join_threads() {
+  queue_.close();
+  for (std::thread& thread : threads_) thread.join();
+  if (arena_ != nullptr) pool_plugin()->destroy(arena_);
+}
+
+}  // namespace vmrun::tiering
