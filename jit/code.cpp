@@ -220,6 +220,7 @@ const CodeObject* CodeSpace::publish(std::unique_ptr<CodeObject> object, const B
   objects_[id].store(published, std::memory_order_release);
   for (uint32_t i = 0; i < extent.count; ++i) owners_[extent.first + i].store(id, std::memory_order_release);
   live_objects_.fetch_add(1, std::memory_order_relaxed);
+  if (published->func != nullptr) live_functions_.fetch_add(1, std::memory_order_relaxed);
   return published;
 }
 
@@ -249,6 +250,9 @@ void CodeSpace::discard(const CodeObject* object) {
 CodeSpace::Block CodeSpace::forget(uint32_t id) {
   const Extent extent = extents_[id];
   for (uint32_t i = 0; i < extent.count; ++i) owners_[extent.first + i].store(0, std::memory_order_release);
+  if (objects_[id].load(std::memory_order_relaxed)->func != nullptr) {
+    live_functions_.fetch_sub(1, std::memory_order_relaxed);
+  }
   objects_[id].store(nullptr, std::memory_order_release);
   free_ids_.push_back(id);
   live_objects_.fetch_sub(1, std::memory_order_relaxed);

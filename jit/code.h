@@ -133,6 +133,8 @@ class CodeSpace {
   /// Bytes (whole granules) and published objects that are live now; for statistics and leak checks.
   size_t live_bytes() const { return live_bytes_.load(std::memory_order_relaxed); }
   size_t live_objects() const { return live_objects_.load(std::memory_order_relaxed); }
+  /// Those of the objects that are a function's: trampolines are shared and stay.
+  size_t live_functions() const { return live_functions_.load(std::memory_order_relaxed); }
   /// The executable range, for fault handling and preemption; empty when the system refuses executable memory.
   std::span<const std::byte> range() const { return {rx_, range_}; }
 
@@ -161,7 +163,7 @@ class CodeSpace {
   std::atomic<const CodeObject*>* objects_ = nullptr;  // by id
   int file_ = -1;
 
-  std::atomic<size_t> budget_{SIZE_MAX}, live_bytes_{0}, live_objects_{0}, retired_count_{0};
+  std::atomic<size_t> budget_{SIZE_MAX}, live_bytes_{0}, live_objects_{0}, live_functions_{0}, retired_count_{0};
   std::atomic<uint64_t> retirements_{0};
 
   mutable std::mutex lock_;

@@ -79,6 +79,7 @@ void visit(void* missing, vm::VcpuEntry& entry) {
 }  // namespace
 
 size_t reclaim_code() {
+  if (CodeSpace::existing() == nullptr) return 0;
   CodeSpace& space = CodeSpace::get();
   std::lock_guard guard(lock);
   if (!walking) {

@@ -1,0 +1,104 @@
+// Guests on fibers: they share threads, are stopped wherever they are, move between threads and are cancelled.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "engine/guest_task.h"
+#include "engine_fixture.h"
+
+namespace vmrun::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Tiers kTiers[] = {Tiers::Interp, Tiers::Baseline, Tiers::Opt};
+
+sched::Config two_workers() {
+  sched::Config config;
+  config.workers = 2;
+  config.slice = 200us;
+  config.preempt_alone = true;
+  return guest_scheduler_config(config);
+}
+
+Config engine_config(Tiers tiers) {
+  Config config;
+  config.tiers = tiers;
+  return config;
+}
+
+TEST_CASE("guests that are stopped every slice come to the same results, on either thread") {
+  for (Tiers tiers : kTiers) {
+    CAPTURE(static_cast<int>(tiers));
+    Engine engine(engine_config(tiers));
+    const Module module = load(engine, "interp_loops");
+    Linker linker(engine);
+    constexpr int32_t kRounds = 2'000'000;
+    double expected = 0;
+    {
+      Store store(engine);
+      expected = ok(ok(ok(ok(linker.instantiate(store, module)).func("mixed")).typed<double(int32_t)>()).call(kRounds));
+    }
+    sched::Scheduler scheduler(two_workers());
+    let_scheduler_stop_guests(scheduler);
+    constexpr unsigned kGuests = 6;
+    std::atomic<unsigned> right{0}, moved{0};
+    for (unsigned i = 0; i < kGuests; ++i) {
+      scheduler.spawn([&] {
+        Store store(engine);
+        GuestTask here(store);
+        auto function = ok(ok(ok(linker.instantiate(store, module)).func("mixed")).typed<double(int32_t)>());
+        const auto before = std::this_thread::get_id();
+        right += ok(function.call(kRounds)) == expected;
+        moved += std::this_thread::get_id() != before;
+      });
+    }
+    scheduler.wait_idle();
+    CHECK(right == kGuests);
+    CHECK(scheduler.counters().preemptions > kGuests);
+    MESSAGE("moved: " << moved << ", preemptions: " << scheduler.counters().preemptions);
+  }
+}
+
+TEST_CASE("cancelling a task ends its guest, wherever that is") {
+  for (Tiers tiers : kTiers) {
+    CAPTURE(static_cast<int>(tiers));
+    Engine engine(engine_config(tiers));
+    const Module module = load(engine, "stop_spin");
+    Linker linker(engine);
+    sched::Scheduler scheduler(two_workers());
+    let_scheduler_stop_guests(scheduler);
+    std::atomic<unsigned> interrupted{0}, known{0}, placed{0};
+    std::vector<sched::Task> tasks;
+    const std::vector<const char*> names{"loop", "nested", "calls", "tail_calls", "indirect", "memory", "grow"};
+    for (size_t i = 0; i < names.size(); ++i) {
+      sched::SpawnOptions options;
+      if (i % 2 != 0) options.deadline = sched::Clock::now() + 50ms;
+      tasks.push_back(scheduler.spawn(
+          [&, name = names[i], i] {
+            Store store(engine);
+            GuestTask here(store);
+            auto result = ok(ok(ok(linker.instantiate(store, module)).func(name)).typed<void()>()).call();
+            interrupted += !result && result.error().trap == TrapCode::Interrupted;
+            placed += !result && !result.error().backtrace.empty();
+            known +=
+                sched::take_cancel() == (i % 2 != 0 ? sched::CancelReason::Deadline : sched::CancelReason::Requested);
+          },
+          options));
+    }
+    std::this_thread::sleep_for(50ms);
+    for (size_t i = 0; i < names.size(); i += 2) tasks[i].cancel();
+    scheduler.wait_idle();
+    CHECK(interrupted == names.size());
+    CHECK(placed == names.size());
+    CHECK(known == names.size());
+  }
+}
+
+}  // namespace
+}  // namespace vmrun::test
