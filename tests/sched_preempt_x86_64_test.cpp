@@ -1,0 +1,241 @@
+// Preemption: code with nothing but registers in use is stopped by a signal, yields, and goes on on any worker, with
+// all its registers. The signal handler and the routine it leads to stand for those of machine code.
+#include <doctest/doctest.h>
+#include <ucontext.h>
+
+#include <atomic>
+#include <cmath>
+#include <csignal>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "sched/scheduler.h"
+
+using namespace vmrun::sched;
+using namespace std::chrono_literals;
+
+namespace {
+
+// The thread sanitizer holds back signals until the thread makes a call of its knowledge: there, code polls.
+#if defined(__has_feature) && __has_feature(thread_sanitizer)
+#define SIGNALS 0
+#else
+#define SIGNALS 1
+#endif
+
+std::atomic<uint64_t> stops{0};
+
+struct Loop {
+  volatile bool stop = false;
+  std::atomic<int> runs{0};
+};
+
+// Gives way; a task that comes back cancelled is told so, as a guest would trap.
+void give_way() {
+  if (preempted() != CancelReason::None && switch_user() != nullptr) {
+    static_cast<Loop*>(switch_user())->stop = true;
+  }
+}
+
+}  // namespace
+
+#if SIGNALS
+extern "C" char __start_stoppable[], __stop_stoppable[];
+extern "C" void stop_here();
+extern "C" void stopped_task() { give_way(); }
+
+// Entered instead of the next instruction: the pc to go on at lies at 128(return address), below the red zone. Saves
+// everything, gives way, restores everything.
+asm(R"(
+.text
+.globl stop_here
+stop_here:
+  pushfq
+  push %rax; push %rcx; push %rdx; push %rbx; push %rbp; push %rsi; push %rdi
+  push %r8; push %r9; push %r10; push %r11; push %r12; push %r13; push %r14; push %r15
+  mov %rsp, %rbp
+  sub $8192, %rsp
+  and $-64, %rsp
+  xor %eax, %eax
+  lea 512(%rsp), %rdi
+  mov $8, %ecx
+  rep stosq
+  mov $-1, %eax
+  mov $-1, %edx
+  xsave64 (%rsp)
+  cld
+  call stopped_task
+  mov $-1, %eax
+  mov $-1, %edx
+  xrstor64 (%rsp)
+  mov %rbp, %rsp
+  pop %r15; pop %r14; pop %r13; pop %r12; pop %r11; pop %r10; pop %r9; pop %r8
+  pop %rdi; pop %rsi; pop %rbp; pop %rbx; pop %rdx; pop %rcx; pop %rax
+  popfq
+  ret $128
+)");
+#endif
+
+namespace {
+
+using Vector = double __attribute__((vector_size(32)));
+
+// Eight vectors and an integer live throughout, no memory touched.
+__attribute__((section("stoppable"), noinline, disable_sanitizer_instrumentation)) double busy(uint64_t n,
+                                                                                               double seed) {
+  Vector a{seed, seed + 1, seed + 2, seed + 3}, b = a * 2, c = a * 3, d = a * 5;
+  const Vector k{0.5, 0.25, 0.125, 0.0625};
+  uint64_t x = 1;
+  for (uint64_t i = 0; i < n; ++i) {
+    x = x * 6364136223846793005u + i;
+    const double y = static_cast<double>(x >> 40);
+    a = a * k + y;
+    b = b * k + a;
+    c = c * k + b;
+    d = d * k + c;
+  }
+  const Vector sum = a + b + c + d;
+  return sum[0] + sum[1] + sum[2] + sum[3] + static_cast<double>(x >> 32);
+}
+
+// Stops only for a flag in memory, which a canceller sets: an endless guest loop.
+__attribute__((section("stoppable"), noinline, disable_sanitizer_instrumentation)) uint64_t
+endless(const volatile bool* stop) {
+  uint64_t n = 0;
+  while (!*stop) {
+    ++n;
+#if !SIGNALS
+    if (preempt_requested()) {
+      give_way();
+    }
+#endif
+  }
+  return n;
+}
+
+double busy_for_test(uint64_t n, double seed) {
+#if SIGNALS
+  return busy(n, seed);
+#else
+  const double result = busy(n, seed);
+  if (preempt_requested()) {
+    preempted();
+  }
+  return result;
+#endif
+}
+
+#if SIGNALS
+void on_signal(int, siginfo_t*, void* context) {
+  auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+  const auto pc = static_cast<uintptr_t>(registers[REG_RIP]);
+  if (pc >= reinterpret_cast<uintptr_t>(__start_stoppable) && pc < reinterpret_cast<uintptr_t>(__stop_stoppable)) {
+    const auto sp = static_cast<uintptr_t>(registers[REG_RSP]) - 128 - 8;
+    *reinterpret_cast<uintptr_t*>(sp) = pc;
+    registers[REG_RSP] = static_cast<greg_t>(sp);
+    registers[REG_RIP] = reinterpret_cast<greg_t>(&stop_here);
+    stops.fetch_add(1);
+  }
+}
+#endif
+
+struct Signals {
+  explicit Signals(Scheduler& s) {
+#if SIGNALS
+    struct sigaction action{};
+    action.sa_sigaction = on_signal;
+    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+    sigaction(SIGURG, &action, &before);
+    s.set_preempt([](void*, pthread_t worker, uint64_t) noexcept { pthread_kill(worker, SIGURG); }, nullptr);
+#else
+    s.set_preempt([](void*, pthread_t, uint64_t) noexcept { stops.fetch_add(1); }, nullptr);
+#endif
+  }
+  ~Signals() {
+#if SIGNALS
+    sigaction(SIGURG, &before, nullptr);
+  }
+  struct sigaction before{};
+#else
+  }
+#endif
+};
+
+Config preempting(unsigned workers) { return {.workers = workers, .slice = 200us, .preempt_alone = true}; }
+
+}  // namespace
+
+TEST_CASE("stopped computations give exact results, whatever thread they go on on") {
+  const uint64_t n = SIGNALS ? 3'000'000 : 200'000;
+  const double expected = busy(n, 1.5);
+  for (unsigned workers : {1u, 2u, 8u}) {
+    CAPTURE(workers);
+    Scheduler s(preempting(workers));
+    Signals signals(s);
+    std::atomic<int> wrong{0};
+    for (int i = 0; i < 8; ++i) {
+      s.spawn([&] {
+        for (int k = 0; k < 4; ++k) {
+          wrong += busy_for_test(n, 1.5) != expected ? 1 : 0;
+        }
+      });
+    }
+    s.wait_idle();
+    CHECK(wrong == 0);
+    const Counters c = s.counters();
+    MESSAGE(c.preemptions << " preemptions, " << c.migrations << " migrations, " << c.preempt_requests << " requests");
+    CHECK(c.preempt_requests > 0);
+    if (SIGNALS) {
+      CHECK(c.preemptions > 10);
+    }
+    if (SIGNALS && workers == 2) {
+      CHECK(c.migrations > 0);
+    }
+  }
+}
+
+TEST_CASE("8 endless loops share two workers, and are stopped by cancellation and deadline") {
+  Scheduler s(preempting(2));
+  Signals signals(s);
+  static const SwitchHooks hooks{.resume = [](void* user) noexcept { static_cast<Loop*>(user)->runs.fetch_add(1); },
+                                 .suspend = nullptr};
+  std::vector<Loop> loops(8);
+  std::vector<Task> tasks;
+  for (size_t i = 0; i < loops.size(); ++i) {
+    SpawnOptions options{.hooks = &hooks, .user = &loops[i]};
+    if (i >= 4) {
+      options.deadline = Clock::now() + 60ms;
+    }
+    tasks.push_back(s.spawn(
+        [&loops, i] {
+          CHECK(endless(&loops[i].stop) > 0);
+          CHECK(cancel_reason() == (i < 4 ? CancelReason::Requested : CancelReason::Deadline));
+        },
+        options));
+  }
+  for (Loop& loop : loops) {
+    while (loop.runs < 3) {
+      std::this_thread::sleep_for(1ms);
+    }
+  }
+  for (size_t i = 0; i < 4; ++i) {
+    tasks[i].cancel();
+  }
+  for (Task& t : tasks) {
+    CHECK(t.join() == Wake::Unparked);
+  }
+  CHECK(stops > 0);
+}
+
+TEST_CASE("a task is stopped only when another waits, unless asked otherwise") {
+  Scheduler s({.workers = 2, .slice = 1ms});
+  Signals signals(s);
+  volatile bool stop = false;
+  Task task = s.spawn([&] { endless(&stop); });
+  std::this_thread::sleep_for(20ms);
+  CHECK(s.counters().preemptions == 0);
+  CHECK(s.counters().preempt_requests == 0);
+  stop = true;
+  task.join();
+}
