@@ -258,20 +258,26 @@ llvm::Value* Lowering::area() { return load_fixed_ptr(cx_, offsetof(vm::Vcpu, ar
 llvm::CallBase* Lowering::helper(Helper helper, Type* result, llvm::ArrayRef<llvm::Value*> args, bool may_throw) {
   llvm::Value* table = load_fixed_ptr(cx_, offsetof(vm::Vcpu, helpers));
   llvm::Value* target = load_fixed_ptr(table, 8 * static_cast<uint64_t>(helper));
-  llvm::SmallVector<llvm::Value*, 4> all{cx_};
+  BasicBlock* pad = may_throw ? landing_pad() : nullptr;
+  llvm::SmallVector<llvm::Value*, 10> all;
+  // Landing restores no register but the frame's, so what may land is called by the convention that keeps none. Behind
+  // four parameters that are not there, its registers are those of the C convention.
+  if (pad != nullptr) all.assign(4, llvm::PoisonValue::get(b_.getInt64Ty()));
+  all.push_back(cx_);
   all.append(args.begin(), args.end());
-  llvm::SmallVector<Type*, 4> types;
+  llvm::SmallVector<Type*, 10> types;
   for (llvm::Value* arg : all) types.push_back(arg->getType());
   llvm::FunctionType* type = llvm::FunctionType::get(result, types, false);
   llvm::CallBase* call;
-  if (BasicBlock* pad = may_throw ? landing_pad() : nullptr) {
+  if (pad != nullptr) {
     BasicBlock* next = new_block("next");
     call = b_.CreateInvoke(type, target, next, pad, all);
-    // Landing restores no register but the frame's.
-    call->addFnAttr(llvm::Attribute::get(context_, "no_callee_saved_registers"));
+    call->setCallingConv(llvm::CallingConv::PreserveNone);
     b_.SetInsertPoint(next);
   } else {
-    call = b_.CreateCall(type, target, all);
+    llvm::CallInst* plain = b_.CreateCall(type, target, all);
+    plain->setTailCallKind(llvm::CallInst::TCK_NoTail);  // a trap inside is this frame's
+    call = plain;
   }
   call->addFnAttr(llvm::Attribute::NoMerge);  // each call has its own place in the image
   return call;
