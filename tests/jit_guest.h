@@ -30,6 +30,13 @@ inline void ok(Result<void> result) {
   if (!result) FAIL(result.error().to_string());
 }
 
+/// An engine that compiles nothing by itself.
+inline Config interpreted() {
+  Config config;
+  config.tiers = Tiers::Interp;
+  return config;
+}
+
 inline Module fixture(const Engine& engine, const std::string& name) {
   return ok(Module::compile_file(engine, std::string(VMRUN_FIXTURES "/") + name + ".wasm"));
 }

@@ -119,7 +119,7 @@ constexpr const char* kSignatures[] = {"i", "f", "v"};
 
 /// A store with three instances of jit_crossing: first -> second -> last -> the host.
 struct Chain {
-  Engine engine;
+  Engine engine{interpreted()};
   Store store{engine};
   Linker linker{engine};
   std::vector<std::shared_ptr<Reverser>> hosts;
@@ -275,7 +275,7 @@ uint64_t call2(Store& store, vm::FuncRecord& func, uint64_t a, uint64_t b) {
 }
 
 TEST_CASE("a million tail calls that change the kind of frame each time") {
-  Engine engine;
+  Engine engine{interpreted()};
   Store store(engine);
   Linker linker(engine);
   Instance instance = ok(linker.instantiate(store, fixture(engine, "jit_pingpong")));
@@ -295,7 +295,7 @@ TEST_CASE("a million tail calls that change the kind of frame each time") {
 TEST_CASE("a million tail calls between instances of both kinds, beneath frames of both kinds") {
   for (int machine = 0; machine < 8; ++machine) {
     CAPTURE(machine);
-    Engine engine;
+    Engine engine{interpreted()};
     Store store(engine);
     Linker linker(engine);
     Instance caller = ok(linker.instantiate(store, fixture(engine, "jit_pingpong")));
@@ -337,7 +337,7 @@ TEST_CASE("one limit holds for frames of both kinds together") {
   uint64_t depths[4];
   for (int machine = 0; machine < 4; ++machine) {
     CAPTURE(machine);
-    Engine engine;
+    Engine engine{interpreted()};
     StoreLimits limits;
     limits.stack_bytes = kStack;
     Store store(engine, limits);
@@ -383,7 +383,7 @@ struct Promoter : vm::TierHooks {
 };
 
 TEST_CASE("a loop goes on in machine code") {
-  Engine engine;
+  Engine engine{interpreted()};
   Store store(engine);
   Linker linker(engine);
   Instance instance = ok(linker.instantiate(store, fixture(engine, "jit_pingpong")));
@@ -459,7 +459,7 @@ TEST_CASE("a host function's failure leaves frames of both kinds at once, throug
         CAPTURE(machine);
         CAPTURE(static_cast<int>(outcome));
         CAPTURE(depth);
-        Engine engine;
+        Engine engine{interpreted()};
         Store store(engine);
         Linker linker(engine);
         Instance first = ok(linker.instantiate(store, fixture(engine, "jit_pingpong")));
