@@ -4,7 +4,8 @@
 # vmrun_wasm_program(OUTPUT SOURCES s... [FLAGS f...])  a rule that makes the WASI program OUTPUT from C or C++ sources
 #
 # Both only state rules: let a custom target depend on the outputs. VMRUN_WAT2WASM and VMRUN_WASM_CC are empty or false
-# when the machine cannot make them; ask before calling.
+# when the machine cannot make them; ask before calling. --no-wasm-opt: the images must not depend on whether binaryen
+# is installed.
 
 find_program(VMRUN_WAT2WASM wat2wasm DOC "wabt's text to binary translator")
 
@@ -39,7 +40,7 @@ function(vmrun_wasm_program output)
   endforeach()
   add_custom_command(
     OUTPUT ${output}
-    COMMAND ${compiler} --target=wasm32-wasi --sysroot=${VMRUN_WASM_SYSROOT} -Wno-deprecated -O3 ${ARG_FLAGS} ${ARG_SOURCES} -o ${output}
+    COMMAND ${compiler} --target=wasm32-wasi --sysroot=${VMRUN_WASM_SYSROOT} --no-wasm-opt -Wno-deprecated -O3 ${ARG_FLAGS} ${ARG_SOURCES} -o ${output}
     DEPENDS ${ARG_SOURCES}
     COMMENT "wasm32-wasi ${output}"
     VERBATIM)

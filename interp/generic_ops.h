@@ -20,6 +20,7 @@
 
 #include "interp/generic.h"
 #include "interp/handler.h"
+#include "interp/speculation.h"
 #include "vm/opcode.h"
 #include "vm/simd_lanes.h"
 
@@ -117,14 +118,6 @@ template <auto F, class A, class B, class R>
 template <auto F>
 [[gnu::always_inline]] inline vm::TrapCode try_compute(const Cell* pc, std::byte* fp) {
   return try_compute_as<F>(pc, fp, F);
-}
-
-/// A condition as an all-ones or all-zeros mask that the compiler cannot see through, so that an index anded with it is
-/// 0 even where the processor runs ahead of the check that follows.
-[[gnu::always_inline]] inline uint64_t speculation_mask(bool ok) {
-  uint64_t mask = -static_cast<uint64_t>(ok);
-  asm volatile("" : "+r"(mask));
-  return mask;
 }
 
 /// Address of `size` bytes at guest address `address` + offset of a memory, from the two cells of a checked access, or

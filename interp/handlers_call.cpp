@@ -5,6 +5,7 @@
 #include "interp/calls.h"
 #include "interp/handler.h"
 #include "interp/runtime.h"
+#include "interp/speculation.h"
 
 namespace vmrun::interp {
 namespace {
@@ -137,8 +138,10 @@ template <bool Tail, int Loc>
 VMRUN_HANDLER call_indirect(VMRUN_PARAMS) {
   const vm::TableInst* table = inst->tables[pc[1].u >> 32];
   uint64_t index = int_at(Loc, fp, pc->a, r0, r1, r2, r3);
-  if (VMRUN_UNLIKELY(index >= table->size)) VMRUN_TRAP(UndefinedElement);
-  auto* record = table->elems[index].as<FuncRecord>();
+  bool inside = index < table->size;
+  uint64_t mask = speculation_mask(inside);
+  if (VMRUN_UNLIKELY(!inside)) VMRUN_TRAP(UndefinedElement);
+  auto* record = table->elems[index & mask].as<FuncRecord>();
   if (VMRUN_UNLIKELY(record == nullptr)) VMRUN_TRAP(UninitializedElement);
   if (VMRUN_UNLIKELY(static_cast<uint32_t>(record->type) != static_cast<uint32_t>(pc[1].u))) {
     r3 = reinterpret_cast<uint64_t>(record);

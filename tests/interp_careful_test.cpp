@@ -184,7 +184,7 @@ TEST_CASE("two integer operations") {
         int32_t narrow_x = static_cast<int32_t>(x), narrow_y = static_cast<int32_t>(y);
         out.push_back(static_cast<uint32_t>(vmrun::test::ok(a.call(narrow_x, narrow_y, 3))));
         out.push_back(static_cast<uint64_t>(vmrun::test::ok(b.call(x, y, x ^ 5))));
-        out.push_back(static_cast<uint32_t>(vmrun::test::ok(c.call(narrow_x, narrow_y, narrow_y + 9))));
+        out.push_back(static_cast<uint32_t>(vmrun::test::ok(c.call(narrow_x, narrow_y, narrow_y ^ 9))));
         out.push_back(static_cast<uint64_t>(vmrun::test::ok(d.call(x, y, -7))));
       }
     }

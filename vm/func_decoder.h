@@ -74,7 +74,7 @@ class FuncDecoder : public FuncDecoderBase {
     grow(256);
   }
 
-  /// Decodes the body of an own function. False: see error(). Always true without kValidate.
+  /// Decodes the body of an own function. False: see error(); without kValidate only after the consumer's stop().
   bool decode(uint32_t func_index);
   /// Validates a constant expression (already checked to contain constant instructions only) against its type.
   bool decode_constant(const uint8_t* begin, const uint8_t* end, ValType type);
