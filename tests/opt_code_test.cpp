@@ -1,8 +1,10 @@
 // The optimising tier's code: what it computes, and what it must not contain.
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <sstream>
+#include <thread>
 
 #include "opt_fixture.h"
 #include "vm/func_decoder_base.h"
@@ -199,4 +201,70 @@ TEST_CASE("tables name the place of each return, and a pad for calls inside a tr
   CHECK(code->preemptible(code->begin + pad.return_pc));
   CHECK_FALSE(code->preemptible(code->begin + code->entry));
   for (size_t i = 1; i < code->marks.size(); ++i) CHECK(code->marks[i - 1].pc <= code->marks[i].pc);
+}
+
+TEST_CASE("code polls at back-edges where that was asked for") {
+  Bench bench("opt_basic");
+  jit::CompileRequest request = bench.request(bench.index("fill"));
+  request.polls = true;
+  const jit::CompileResult result = plugin().compiler->compile(request);
+  REQUIRE(result.status == jit::CompileResult::Status::done);
+  const std::string text = text_of(result.code);
+  INFO(text);
+  // Once in the prologue, once in the loop.
+  const std::string limit = "[r12 + " + std::to_string(offsetof(vm::Vcpu, native_limit)) + "]";
+  size_t compared = 0;
+  for (size_t at = text.find(limit); at != std::string::npos; at = text.find(limit, at + 1)) ++compared;
+  CHECK(compared == 2);
+}
+
+TEST_CASE("entries and OSR entries are counted where that was asked for") {
+  Bench bench("opt_basic");
+  const uint32_t index = bench.index("loop");
+  vm::TierCounts counts[vm::kTiers];
+  bench.module->code(index).counts = counts;
+  jit::CompileRequest request = bench.request(index);
+  request.count_runs = true;
+  const jit::CompileResult result = plugin().compiler->compile(request);
+  REQUIRE(result.status == jit::CompileResult::Status::done);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(bench.call<uint64_t>(result.code->begin + result.code->entry, {10}, {}, &bench.module->code(index)) == 45);
+  }
+  CHECK(counts[static_cast<int>(vm::Tier::opt)].runs == 3);
+  CHECK(counts[static_cast<int>(vm::Tier::opt)].osr_entries == 0);
+}
+
+TEST_CASE("what the tier does not take it names; what nobody wants any more it gives up") {
+  // (try (do) (catch_all))
+  Bench bench(std::span<const uint8_t>(::test::func_module({0x60, 0, 0}, {0, 0x06, 0x40, 0x19, 0x0b, 0x0b})));
+  jit::CompileResult result = plugin().compiler->compile(bench.request(0));
+  CHECK(result.status == jit::CompileResult::Status::unsupported);
+  CHECK(result.code == nullptr);
+  CHECK(result.reason == "try at offset " + std::to_string(bench.module->funcs[0].body.begin + 1));
+
+  Bench basic("opt_basic");
+  result = plugin().compiler->compile(basic.request(basic.index("nest"), 12345));
+  CHECK(result.status == jit::CompileResult::Status::unsupported);
+  CHECK(result.reason == "no loop at offset 12345");
+
+  const std::atomic<bool> cancelled{true};
+  jit::CompileRequest request = basic.request(basic.index("nest"));
+  request.cancelled = &cancelled;
+  CHECK(plugin().compiler->compile(request).status == jit::CompileResult::Status::cancelled);
+}
+
+TEST_CASE("several threads compile at once") {
+  Bench bench("opt_basic");
+  const uint32_t count = static_cast<uint32_t>(bench.module->funcs.size());
+  std::vector<std::thread> threads;
+  std::atomic<uint32_t> done{0};
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (uint32_t i = 0; i < count; ++i) {
+        done += plugin().compiler->compile(bench.request(i)).status == jit::CompileResult::Status::done;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(done == 4 * count);
 }

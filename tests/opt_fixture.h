@@ -129,14 +129,15 @@ struct Bench {
   vm::TrapCode trap = vm::TrapCode::None;
 
   template <class Result>
-  Result call(const void* code, std::vector<uint64_t> ints = {}, std::vector<Vector> vectors = {}) {
+  Result call(const void* code, std::vector<uint64_t> ints = {}, std::vector<Vector> vectors = {},
+              vm::FuncCode* callee = nullptr) {
     ints.resize(jit::kIntParams);
     vectors.resize(jit::kVectorParams);
     trap = vm::TrapCode::None;
     jump_to() = this;
     if (setjmp(back) != 0) return Result{};
     auto machine = reinterpret_cast<Machine<Result>>(const_cast<void*>(code));
-    return machine(&cx, &inst, memory.base, ints[0], ints[1], ints[2], ints[3], ints[4], ints[5], nullptr, nullptr,
+    return machine(&cx, &inst, memory.base, ints[0], ints[1], ints[2], ints[3], ints[4], ints[5], callee, nullptr,
                    vectors[0], vectors[1], vectors[2], vectors[3], vectors[4], vectors[5], vectors[6], vectors[7]);
   }
   template <class Result>
