@@ -6,6 +6,7 @@
 #include "engine/convert.h"
 #include "engine/engine_impl.h"
 #include "interp/interp.h"
+#include "jit/listing.h"
 #include "vm/disasm.h"
 #include "vm/image.h"
 #include "vm/module.h"
@@ -232,6 +233,29 @@ TierStats Module::tier_stats(Tier tier) const {
   std::sort(out.reasons.begin(), out.reasons.end(),
                    [](const auto& a, const auto& b) { return a.second != b.second ? a.second > b.second : a.first < b.first; });
   return out;
+}
+
+Result<std::string> Module::disassemble_code(uint32_t func_index, Tier tier) const {
+  if (func_index < impl_->imported_funcs || func_index >= impl_->funcs.size()) {
+    return Error(ErrorKind::Usage, "function " + std::to_string(func_index) + " has no body in this module");
+  }
+  if (tier == Tier::Interp) return Error(ErrorKind::Usage, "the interpreter makes no machine code");
+  jit::CompileRequest request;
+  request.module = impl_.get();
+  request.func_index = func_index;
+  std::string why;
+  std::unique_ptr<jit::Compiler> baseline;
+  jit::Compiler* compiler = nullptr;
+  if (tier == Tier::Baseline) {
+    baseline = jit::make_baseline_compiler();
+    compiler = baseline.get();
+  } else {
+    compiler = jit::load_opt_compiler(&why);
+  }
+  if (compiler == nullptr) return Error(ErrorKind::Unsupported, why);
+  jit::Listed listed = jit::compile_listing(*compiler, request);
+  if (!listed.done) return Error(ErrorKind::Unsupported, listed.text);
+  return std::move(listed.text);
 }
 
 Result<std::vector<DisassembledInstr>> Module::disassemble(uint32_t func_index) const {

@@ -82,10 +82,10 @@ bool begin(vm::Vcpu& vcpu, const vm::Module& module, vm::Activation& activation)
   activation.saved_stack_end = vcpu.stack_end;
   activation.saved_native_end = vcpu.native_end;
   if (vcpu.budget <= 0) vcpu.budget = slice_of(module);
+  vcpu.native_floor = vm::native_floor(vcpu);
   ptrdiff_t room;
   if (previous == nullptr) {
     vcpu.backtrace.clear();
-    vcpu.native_floor = vm::native_floor(vcpu);
     activation.top = vcpu.stack_base;
     room = vcpu.stack_end - vcpu.stack_base;
   } else {
@@ -122,7 +122,6 @@ Outcome overflow(vm::Vcpu& vcpu) {
 
 Outcome invoke(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args, vm::Slot* results) {
   if (func.host != nullptr) return func.host(func.host_env, vcpu, nullptr, args, results);
-  vm::fault_prepare_thread();
   vm::Instance* inst = func.instance;
   vm::FuncCode& code = *func.code;
   const auto* entry = static_cast<const Cell*>(code.entry.load(std::memory_order_acquire));

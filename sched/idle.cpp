@@ -21,7 +21,7 @@ Processor* Core::take_idle_locked() {
 }
 
 void Core::put_idle_locked(Processor* p) {
-  p->running.store(nullptr, std::memory_order_relaxed);
+  p->running.store(nullptr, std::memory_order_release);
   p->state.store(Processor::Idle, std::memory_order_release);
   idle_processors_.push_back(p);
   idle_count_.store(static_cast<uint32_t>(idle_processors_.size()), std::memory_order_seq_cst);

@@ -36,7 +36,7 @@ bool Core::watch(Processor& p, Nanos at) {
     p.seen_since = at;
   }
   const Nanos held = at - p.seen_since;
-  TaskCell* task = p.running.load(std::memory_order_relaxed);
+  TaskCell* task = p.running.load(std::memory_order_acquire);
   const bool cancelled = task != nullptr && task->cancel.load(std::memory_order_relaxed) != CancelReason::None;
   switch (Processor::state_of(state)) {
     case Processor::Running: {
@@ -60,7 +60,7 @@ bool Core::watch(Processor& p, Nanos at) {
       if (!p.state.compare_exchange_strong(expected, Processor::Idle, std::memory_order_acq_rel)) {
         return false;
       }
-      p.running.store(nullptr, std::memory_order_relaxed);
+      p.running.store(nullptr, std::memory_order_release);
       bump(&ThreadCounters::handoffs);
       hand_over(&p, false);
       return true;

@@ -45,7 +45,7 @@ class Processor {
   std::atomic<TaskCell*> run_next{nullptr};
   std::array<RunQueue, priority_count> queues;
 
-  std::atomic<TaskCell*> running{nullptr};
+  std::atomic<TaskCell*> running{nullptr};  // released, so that the monitor finds a whole cell
   std::atomic<uint32_t> tick{0};     // changes whenever a task starts or goes on
   std::atomic<bool> preempt{false};  // the running task was asked to give way
 

@@ -3,22 +3,15 @@
 // without its own annotations, so these stand around every switch, all of which our code starts: see algorithm.h.
 //
 // Rules: leave() is called last before the jump, in a function whose frame lives on the stack that is left and that is
-// resumed with it, or in one without instrumentation; arrive() first after it.
+// resumed with it, or in one without instrumentation; arrive() first after it. The build defines SCHED_TSAN or
+// SCHED_ASAN (not __has_feature: one file is built without sanitizers and shares these types).
 #pragma once
 
 #include <cstddef>
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SCHED_TSAN 1
-#elif __has_feature(address_sanitizer)
-#define SCHED_ASAN 1
-#endif
-#endif
-
-#if SCHED_TSAN
+#if defined(SCHED_TSAN)
 #include <sanitizer/tsan_interface.h>
-#elif SCHED_ASAN
+#elif defined(SCHED_ASAN)
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -28,9 +21,9 @@ namespace vmrun::sched {
 
 /// One stack as the sanitizers know it: a fiber's, a dispatcher's or a thread's own.
 struct Strand {
-#if SCHED_TSAN
+#if defined(SCHED_TSAN)
   void* fiber = nullptr;
-#elif SCHED_ASAN
+#elif defined(SCHED_ASAN)
   void* fake = nullptr;
   const void* low = nullptr;
   size_t size = 0;
@@ -38,24 +31,24 @@ struct Strand {
 
   /// For a stack that no thread owns.
   void create([[maybe_unused]] const void* low_end, [[maybe_unused]] size_t bytes) {
-#if SCHED_TSAN
+#if defined(SCHED_TSAN)
     fiber = __tsan_create_fiber(0);
-#elif SCHED_ASAN
+#elif defined(SCHED_ASAN)
     low = low_end;
     size = bytes;
 #endif
   }
   /// For the calling thread's own stack.
   void adopt_thread([[maybe_unused]] const void* low_end, [[maybe_unused]] size_t bytes) {
-#if SCHED_TSAN
+#if defined(SCHED_TSAN)
     fiber = __tsan_get_current_fiber();
-#elif SCHED_ASAN
+#elif defined(SCHED_ASAN)
     low = low_end;
     size = bytes;
 #endif
   }
   void destroy() {
-#if SCHED_TSAN
+#if defined(SCHED_TSAN)
     __tsan_destroy_fiber(fiber);
 #endif
   }
@@ -63,15 +56,15 @@ struct Strand {
 
 __attribute__((always_inline)) inline void leave([[maybe_unused]] Strand& from, [[maybe_unused]] Strand& to,
                                                  [[maybe_unused]] bool for_good = false) {
-#if SCHED_TSAN
+#if defined(SCHED_TSAN)
   __tsan_switch_to_fiber(to.fiber, 0);
-#elif SCHED_ASAN
+#elif defined(SCHED_ASAN)
   __sanitizer_start_switch_fiber(for_good ? nullptr : &from.fake, to.low, to.size);
 #endif
 }
 
 __attribute__((always_inline)) inline void arrive([[maybe_unused]] Strand& here) {
-#if SCHED_ASAN
+#if defined(SCHED_ASAN)
   __sanitizer_finish_switch_fiber(here.fake, nullptr, nullptr);
   here.fake = nullptr;
 #endif

@@ -128,7 +128,7 @@ void Worker::enter(TaskCell* task) {
     }
     task->worker.store(this, std::memory_order_release);
   }
-  p_->running.store(task, std::memory_order_relaxed);
+  p_->running.store(task, std::memory_order_release);
   p_->tick.store(p_->tick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   p_->preempt.store(false, std::memory_order_relaxed);
   count(counters.switches);
@@ -158,7 +158,7 @@ void Worker::switch_to(Fiber& from, Fiber* next) {
   if (next == nullptr) {
     current_.store(nullptr, std::memory_order_relaxed);
     if (p_ != nullptr) {
-      p_->running.store(nullptr, std::memory_order_relaxed);
+      p_->running.store(nullptr, std::memory_order_release);
     }
   }
   left_fiber_ = &from;
@@ -220,7 +220,7 @@ void Worker::enter_blocking(Blocking how) {
     uint64_t mine = Processor::held(index_, Processor::Blocking);
     if (blocked_->state.compare_exchange_strong(mine, Processor::Idle, std::memory_order_acq_rel)) {
       count(counters.handoffs);
-      blocked_->running.store(nullptr, std::memory_order_relaxed);
+      blocked_->running.store(nullptr, std::memory_order_release);
       core_.hand_over(blocked_, false);
     }
   }
@@ -238,7 +238,7 @@ void Worker::exit_blocking() {
       return;
     }
     p->state.store(Processor::held(index_, Processor::Running), std::memory_order_release);
-    p->running.store(task, std::memory_order_relaxed);
+    p->running.store(task, std::memory_order_release);
   }
   p_ = p;
   p->tick.store(p->tick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -251,7 +251,7 @@ bool Worker::next_for(Fiber* fiber) {
     std::lock_guard lock(w->core_.fibers_lock_);
     if (w->core_.idle_fiber_count_ >= w->core_.config.idle_fibers) {
       w->current_.store(nullptr, std::memory_order_relaxed);
-      w->p_->running.store(nullptr, std::memory_order_relaxed);
+      w->p_->running.store(nullptr, std::memory_order_release);
       w->left_fiber_ = fiber;
       return false;
     }

@@ -167,7 +167,7 @@ Config preempting(unsigned workers) { return {.workers = workers, .slice = 200us
 }  // namespace
 
 TEST_CASE("stopped computations give exact results, whatever thread they go on on") {
-  const uint64_t n = SIGNALS ? 3'000'000 : 200'000;
+  const uint64_t n = SIGNALS ? 3'000'000 : 2'000'000;
   const double expected = busy(n, 1.5);
   for (unsigned workers : {1u, 2u, 8u}) {
     CAPTURE(workers);

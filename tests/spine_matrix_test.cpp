@@ -69,6 +69,8 @@ class CellTest {
   Func entry() {
     return ok(instance_->func(plan_.has_outer ? "outer" : plan_.has_caller ? "caller" : "callee"));
   }
+  /// The interpreter tail-calls the host by calling it and returning: its frame is there while the host runs.
+  bool keeps_frame() const { return cell_.callee == Side::host && cell_.caller == Side::interp; }
   /// One more than the callee's result unless the caller is gone or there is none.
   int32_t plus(int32_t n) const { return plan_.has_caller && !tail() ? n + 1 : n; }
 
@@ -203,7 +205,7 @@ class CellTest {
   std::vector<Where> frames(uint32_t callee_at) const {
     std::vector<Where> out;
     if (is_guest(cell_.callee)) out.push_back({plan_.callee, callee_at});
-    if (plan_.has_caller && !tail()) out.push_back({plan_.caller, plan_.caller_at});
+    if (plan_.has_caller && (!tail() || keeps_frame())) out.push_back({plan_.caller, plan_.caller_at});
     return out;
   }
 
@@ -278,8 +280,10 @@ class CellTest {
     CHECK(result.error().kind == ErrorKind::Trap);
     CHECK(result.error().trap == TrapCode::StackOverflow);
     const auto& frames = result.error().backtrace;
-    REQUIRE(frames.size() >= 20);
-    for (size_t i = 2; i < 20; ++i) {
+    // Where all guest frames end in tail calls to the host there is none left to show.
+    const size_t least = cell_.callee == Side::host && tail() && !keeps_frame() ? 0 : 20;
+    REQUIRE(frames.size() >= least);
+    for (size_t i = 2; i < least; ++i) {
       const uint32_t one = frames[i].func_index;
       CHECK((one == plan_.callee || (plan_.has_caller && !tail() && one == plan_.caller) ||
              (cell_.callee == Side::host && one == plan_.caller)));

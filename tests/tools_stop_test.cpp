@@ -18,8 +18,10 @@ constexpr auto kSoon = 5s;
 /// The options that choose how the guest runs.
 const std::vector<std::vector<std::string>> kModes = {
     {},
-    {"-O", "effort=quick"},
-    {"-O", "effort=careful"},
+    {"-O", "tier=interp,effort=quick"},
+    {"-O", "tier=interp,effort=careful"},
+    {"-O", "tier=baseline"},
+    {"-O", "tier=opt"},
 };
 
 std::vector<std::string> join(std::vector<std::string> args, const std::vector<std::string>& more) {
@@ -39,6 +41,7 @@ TEST_CASE("a guest that takes too long is interrupted, wherever it is") {
       CHECK(r.status == kTrap);
       CHECK(r.err.find("vmrun: trap: interrupted") != std::string::npos);
       CHECK(r.err.find("0: spin!") != std::string::npos);
+      CHECK(r.err.find("@ 0x0\n") == std::string::npos);
       CHECK(Clock::now() - start >= 100ms);
       CHECK(Clock::now() - start < kSoon);
     }

@@ -11,6 +11,7 @@ namespace {
 struct ObjdumpOptions {
   std::vector<std::string> functions;  // names or indices; empty: all
   bool no_bytes = false;
+  Tier tier = Tier::Interp;  // whose machine code is shown; the interpreter's: the image's instructions
 };
 
 constexpr OptionRow<ObjdumpOptions> kRows[] = {
@@ -18,6 +19,12 @@ constexpr OptionRow<ObjdumpOptions> kRows[] = {
      [](ObjdumpOptions& o, std::string_view v) -> Result<void> { return o.functions.emplace_back(v), Result<void>(); }},
     {0, "no-bytes", nullptr, "leave out the instructions' bytes",
      [](ObjdumpOptions& o, std::string_view) -> Result<void> { return o.no_bytes = true, Result<void>(); }},
+    {0, "tier", "TIER", "machine code instead, as made by that tier: baseline or opt",
+     [](ObjdumpOptions& o, std::string_view v) -> Result<void> {
+       if (v == "baseline") return o.tier = Tier::Baseline, Result<void>();
+       if (v == "opt") return o.tier = Tier::Opt, Result<void>();
+       return Error(ErrorKind::Usage, "--tier takes baseline or opt, not '" + std::string(v) + "'");
+     }},
 };
 
 constexpr size_t kBytesOnALine = 10;
@@ -83,7 +90,13 @@ int objdump_command(Args args) {
                 static_cast<unsigned long long>(body.offset), body.func_index, name.c_str(),
                 module->function_type(body.func_index).to_string().c_str(),
                 export_names(exports, body.func_index).c_str(), static_cast<unsigned long long>(body.size));
-    for (const DisassembledInstr& instr : *instrs) print_instr(instr, options);
+    if (options.tier == Tier::Interp) {
+      for (const DisassembledInstr& instr : *instrs) print_instr(instr, options);
+    } else if (auto code = module->disassemble_code(body.func_index, options.tier)) {
+      std::fputs(code->c_str(), stdout);
+    } else {
+      std::printf("  none: %s\n", code.error().message.c_str());
+    }
   }
   if (printed == 0 && !options.functions.empty()) {
     return fail("the image has no function of its own called '" + options.functions[0] +

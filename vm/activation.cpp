@@ -50,7 +50,14 @@ void FrameWalk::enter(const Activation* activation) {
   at_.activation = nullptr;
 }
 
-bool FrameWalk::describe(FrameInfo& info) const { return ops_of(*at_.activation).describe(at_, info); }
+bool FrameWalk::describe(FrameInfo& info) const {
+  if (!ops_of(*at_.activation).describe(at_, info)) return false;
+  // Stopped before the first instruction that anything is known about.
+  if (info.offset == 0 && info.code->module != nullptr) {
+    info.offset = info.code->module->funcs[info.code->func_index].body.begin;
+  }
+  return true;
+}
 
 void FrameWalk::next() {
   if (!ops_of(*at_.activation).up(at_)) enter(at_.activation->previous);

@@ -1,8 +1,8 @@
 // Exception cells: what exnrefs point to. A cell that no exnref ever named is freed at its catch. The others are
 // garbage collected: when their number passes a threshold (which doubles with the survivors), a throw marks from the
-// roots - the VM stack and, where there is machine code on it, the native stack, scanned conservatively, tables and globals of exception type, the exception in flight, what the
-// host pinned, and the payloads of marked cells - and frees the rest. Nothing else ever frees one. Used by the store's
-// thread only.
+// roots and frees the rest; nothing else ever frees one. Roots are the VM stack and, where machine code stands on it, the
+// native stack, both scanned conservatively; tables and globals of exception type, the exception in flight, what the host
+// pinned, and the payloads of marked cells. Used by the store's thread only.
 #pragma once
 
 #include <cstddef>

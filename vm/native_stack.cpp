@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "vm/assert.h"
+#include "vm/fault.h"
 
 namespace vmrun::vm {
 namespace {
@@ -21,10 +22,11 @@ std::byte* find_floor() {
 
 }  // namespace
 
-std::byte* thread_native_floor() {
-  static thread_local std::byte* floor = nullptr;
-  if (__builtin_expect(floor == nullptr, 0)) floor = find_floor();
-  return floor;
+constinit thread_local std::byte* thread_floor = nullptr;
+
+[[gnu::noinline, gnu::cold]] void prepare_thread() {
+  fault_prepare_thread();
+  thread_floor = find_floor();
 }
 
 }  // namespace vmrun::vm

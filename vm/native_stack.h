@@ -18,12 +18,21 @@ namespace vmrun::vm {
 /// Bytes at the end of a native stack that guests leave to host functions and the runtime.
 inline constexpr size_t kHostReserve = size_t{128} << 10;
 
-/// The end of the calling thread's stack plus kHostReserve. Found out once per thread.
-std::byte* thread_native_floor();
+/// Makes the calling thread fit to run guests, once per thread: an alternate signal stack (vm/fault.h), and the end of
+/// its stack, plus kHostReserve, found out.
+void prepare_thread();
+extern constinit thread_local std::byte* thread_floor;  // null before
+
+/// The end of the calling thread's stack plus kHostReserve; the thread is fit to run guests afterwards.
+inline std::byte* thread_native_floor() {
+  if (__builtin_expect(thread_floor == nullptr, 0)) prepare_thread();
+  return thread_floor;
+}
 
 /// How far guests may use the native stack in use.
 inline std::byte* native_floor(const Vcpu& cx) {
-  return cx.fiber_floor != nullptr ? cx.fiber_floor : thread_native_floor();
+  std::byte* thread = thread_native_floor();
+  return cx.fiber_floor != nullptr ? cx.fiber_floor : thread;
 }
 
 /// The end of the VM stack as it is mapped; Vcpu::stack_end may lie below.

@@ -19,13 +19,13 @@ std::atomic<int> stop_signal{0};
 unsigned index_of(Request request) { return request == Request::yield ? 0 : 1; }
 
 /// This thread's number: asked for once, because that is a system call.
-int32_t thread_number() {
-  static constinit thread_local int32_t number = 0;
-  if (number == 0) number = static_cast<int32_t>(syscall(SYS_gettid));
-  return number;
+constinit thread_local int32_t known_number = 0;
+[[gnu::noinline, gnu::cold]] int32_t ask_number() {
+  return known_number = static_cast<int32_t>(syscall(SYS_gettid));
 }
+int32_t thread_number() { return __builtin_expect(known_number != 0, 1) ? known_number : ask_number(); }
 
-void send_signal(const Vcpu& cx) {
+[[gnu::noinline, gnu::cold]] void send_signal(const Vcpu& cx) {
   const int signal = stop_signal.load(std::memory_order_relaxed);
   const int32_t thread = cx.thread.load(std::memory_order_relaxed);
   if (signal != 0 && thread > 0) syscall(SYS_tgkill, getpid(), thread, signal);

@@ -116,6 +116,10 @@ class Module {
   TierStats tier_stats(Tier tier) const;
   /// The instructions of an own function. Usage error for an import or an index out of range.
   Result<std::vector<DisassembledInstr>> disassemble(uint32_t func_index) const;
+  /// The machine code that a tier's compiler makes of an own function for this processor, one instruction a line with
+  /// offsets in the image behind ';'. Errors: Usage for an import, an index out of range or the interpreter;
+  /// Unsupported with the reason when the compiler does not take the function or is not installed.
+  Result<std::string> disassemble_code(uint32_t func_index, Tier tier) const;
 
   const std::shared_ptr<vm::Module>& impl() const { return impl_; }
 

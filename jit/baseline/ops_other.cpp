@@ -28,7 +28,8 @@ bool FunctionCompiler::other_op(D& d, Op op, const Imm& imm, const V* args, size
   const V* operands[4] = {};
   for (size_t i = 0; i < count && i < 4; ++i) operands[i] = &args[i];
   auto helper = [&](Helper which, std::initializer_list<uint64_t> immediates) {
-    helper_op(d, which, immediates, {operands, count}, results);
+    const bool grows = which == Helper::memory_grow || which == Helper::table_grow;
+    helper_op(d, which, immediates, {operands, count}, grows ? results : nullptr);
   };
   auto pair = [](uint64_t low, uint64_t high) { return low | high << 32; };
   switch (op) {
