@@ -149,10 +149,11 @@ void FunctionCompiler::shift(D& d, Op op, bool wide, const V* args, V* result) {
   if (kind == rotl || kind == rotr) {
     // The count in rcx; the value anywhere else.
     uint8_t count = fetch_int(b);
+    const bool free_rcx = ((free_int_ | owned_int_) >> rcx & 1) != 0;
+    if (free_rcx) free_int_ &= ~(1u << rcx), owned_int_ |= 1u << rcx;  // so that the value is given another
     uint8_t to = target(d, false, 2, &a, nullptr, rcx);
     a_.mov(w(kScratch), w(count));
     move_to_int(to, a);
-    bool free_rcx = (free_int_ >> rcx & 1) != 0 || (owned_int_ >> rcx & 1) != 0;
     if (free_rcx) {
       a_.mov(w(rcx), w(kScratch));
       a_.emit(kind == rotl ? Inst::kIdRol : Inst::kIdRor, gp(to, wide), asmjit::x86::cl);
