@@ -169,7 +169,8 @@ void Lowering::op(D& d, Op op, const vm::Immediate& imm, const V* args, V* resul
   at(d);
   if (numeric_op(op, imm, args, results) || memory_op(d, op, imm, args, results) ||
       reference_op(d, op, imm, args, results) || simd_op(op, imm, args, results) ||
-      simd_memory_op(op, imm, args, results)) {
+      simd_memory_op(op, imm, args, results) || atomic_op(op, imm, args, results) ||
+      relaxed_op(op, imm, args, results)) {
     return;
   }
   unsupported(d, std::string(vm::mnemonic(op)));

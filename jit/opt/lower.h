@@ -1,5 +1,6 @@
 // From a function body to LLVM IR: a consumer of the decoder's events. Parts by kind of instruction: lower.cpp (frame,
-// locals, entry), lower_control.cpp, lower_call.cpp, lower_memory.cpp, lower_numeric.cpp, lower_simd.cpp.
+// locals, entry), lower_control.cpp, lower_exceptions.cpp, lower_call.cpp, lower_memory.cpp, lower_atomic.cpp,
+// lower_numeric.cpp, lower_simd.cpp, lower_relaxed.cpp.
 //
 // VALUES. i32, i64, float and double stand for themselves, references are i64, v128 is <16 x i8>. Locals are allocas
 // that the optimiser promotes; operands are SSA values, with phis at labels.
@@ -13,7 +14,8 @@
 //
 // OSR UNITS. The entry block loads the state at the wanted header and jumps there. The rest of the body is lowered as
 // usual; what no longer is reachable (all that runs before the header only) falls away. Since the header is entered
-// from two sides, operands that live across it, or across the header of a loop around it, are kept in allocas there.
+// from two sides, operands are kept in allocas at it and at the headers of loops around it, and those beneath a frame
+// that may contain it from the frame's begin to its end.
 #pragma once
 
 #include <llvm/ADT/SmallVector.h>
@@ -45,10 +47,15 @@ struct LowerValue {
 
 struct LowerControl {
   llvm::BasicBlock* label = nullptr;      // where a branch to the frame goes; null: out of the function
-  llvm::BasicBlock* otherwise = nullptr;  // if: where the condition leads when it does not hold, until `else`
+  llvm::BasicBlock* otherwise = nullptr;  // if: where the condition leads when it does not hold, until `else`; try:
+                                          // where what was thrown and not taken yet is
+  llvm::AllocaInst* exn = nullptr;        // catch: the reference of the exception, for rethrow
+  llvm::CallBase* taken = nullptr;        // catch: what took it
   uint32_t saved = 0;                     // if: its parameters for `else`, an index into saved_
-  uint32_t outer_try = 0;                 // try_table: the innermost try around it
+  uint32_t outer_try = 0;                 // try, try_table: the innermost try around it
+  uint32_t region = 0;                    // the innermost try of its code
   bool in_allocas = false;                // loop of an OSR unit: takes its parameters in allocas
+  bool spilled = false;                   // the operands beneath it are in their allocas
 };
 
 /// Passes the decoder's events on: the decoder's own types depend on its consumer's.
@@ -169,11 +176,28 @@ class Lowering {
   void emit_return(llvm::ArrayRef<llvm::Value*> values);
   void finish(D& d, C& c, V* results);
   /// Takes the results of an ended frame from its label's phis.
-  void from_label(C& c, llvm::BasicBlock* label, V* results);
+  void from_label(D& d, C& c, V* results);
+  /// A frame begins.
+  void open(D& d, C& c);
+  /// Whether the header that an OSR unit is entered at may still come.
+  bool before_unit(D& d) const { return request_.unit != kWholeFunction && d.offset() < request_.unit; }
+  /// The operands beneath a frame, when it goes on in a block that is entered from several sides.
+  void reload_operands(D& d, const C& c);
   /// The alloca of operand `index` of the stack, for OSR units.
   llvm::AllocaInst* operand_alloca(size_t index, llvm::Type* type);
   void enter_unit(D& d, llvm::BasicBlock* header);
   llvm::Value* condition(const V& v) { return b_.CreateICmpNE(v.v, i32(0)); }
+
+  // --- exceptions (lower_exceptions.cpp) ---
+  uint32_t open_try(D& d, C& c);
+  void end_try(C& c);
+  void begin_catch(D& d, C& c);
+  void take(D& d, C& c);
+  /// Compares the exception's tag; goes on where it matches. Returns where it does not.
+  llvm::BasicBlock* match_tag(uint32_t tag);
+  void load_payload(uint32_t tag, llvm::SmallVectorImpl<llvm::Value*>& values);
+  /// What this try's clauses do not take.
+  void pass_on(uint32_t outer);
   /// The landing pad of the innermost try; null outside of all.
   llvm::BasicBlock* landing_pad();
 
@@ -202,6 +226,8 @@ class Lowering {
   llvm::Value* load(const vm::MemArg& arg, llvm::Value* index, llvm::Type* type);
   void store(const vm::MemArg& arg, llvm::Value* index, llvm::Value* value);
   bool memory_op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results);
+  llvm::Value* atomic_address(const vm::MemArg& arg, llvm::Value* index, unsigned bytes);
+  bool atomic_op(Op op, const vm::Immediate& imm, const V* args, V* results);  // lower_atomic.cpp
   bool reference_op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results);
 
   // --- numbers (lower_numeric.cpp) ---
@@ -215,6 +241,7 @@ class Lowering {
 
   // --- vectors (lower_simd.cpp) ---
   bool simd_op(Op op, const vm::Immediate& imm, const V* args, V* results);
+  bool relaxed_op(Op op, const vm::Immediate& imm, const V* args, V* results);  // lower_relaxed.cpp
   bool simd_memory_op(Op op, const vm::Immediate& imm, const V* args, V* results);
   llvm::Type* lanes(llvm::Type* lane);
   llvm::Value* bytes(llvm::Value* v);
@@ -222,7 +249,6 @@ class Lowering {
   struct Try {
     llvm::BasicBlock* pad = nullptr;       // made at the first call inside
     llvm::BasicBlock* dispatch = nullptr;  // tries the clauses
-    uint32_t outer = 0;
   };
 
   llvm::Module& module_;

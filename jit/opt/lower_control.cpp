@@ -1,4 +1,4 @@
-// Lowering: blocks, branches, returns and exceptions.
+// Lowering: blocks, branches, returns, loops and OSR entries.
 #include "jit/opt/lower.h"
 #include "vm/assert.h"
 
@@ -38,24 +38,46 @@ void Lowering::branch_to(C& target, llvm::ArrayRef<llvm::Value*> values) {
   b_.CreateBr(target.label);
 }
 
+void Lowering::open(D& d, C& c) {
+  c.region = inner_;
+  if (!before_unit(d)) return;
+  c.spilled = true;
+  const std::span<V> stack = d.stack();
+  for (size_t i = 0; i < c.height; ++i) b_.CreateStore(stack[i].v, operand_alloca(i, stack[i].v->getType()));
+}
+
+void Lowering::reload_operands(D& d, const C& c) {
+  if (!c.spilled) return;
+  const std::span<V> stack = d.stack();
+  for (size_t i = 0; i < c.height; ++i) {
+    llvm::Type* t = stack[i].v->getType();
+    stack[i].v = b_.CreateLoad(t, operand_alloca(i, t));
+  }
+}
+
 void Lowering::branch(D& d, uint32_t depth) {
   C& target = d.control(depth);
   branch_to(target, taken(d, target));
 }
 
-void Lowering::from_label(C& c, BasicBlock* label, V* results) {
-  b_.SetInsertPoint(label);
+void Lowering::from_label(D& d, C& c, V* results) {
+  b_.SetInsertPoint(c.label);
   size_t i = 0;
-  for (llvm::PHINode& phi : label->phis()) results[i++].v = &phi;
+  for (llvm::PHINode& phi : c.label->phis()) results[i++].v = &phi;
   VMRUN_ASSERT(i == c.results.size(), "a label has a phi for each result");
+  reload_operands(d, c);
 }
 
 // ---- frames ---------------------------------------------------------------------------------------------------------
 
-void Lowering::block(D&, C& c) { c.label = new_label(c.results, "end"); }
+void Lowering::block(D& d, C& c) {
+  open(d, c);
+  c.label = new_label(c.results, "end");
+}
 
 void Lowering::if_(D& d, C& c, const V& v) {
   at(d);
+  open(d, c);
   c.label = new_label(c.results, "end");
   c.saved = static_cast<uint32_t>(saved_.size());
   for (const V& param : d.stack().subspan(c.height)) saved_.push_back(param.v);
@@ -71,6 +93,7 @@ void Lowering::else_(D& d, C& c, V* params) {
   b_.SetInsertPoint(c.otherwise);
   c.otherwise = nullptr;
   for (size_t i = 0; i < c.params.size(); ++i) params[i].v = saved_[c.saved + i];
+  reload_operands(d, c);
 }
 
 void Lowering::end(D& d, C& c, V* results) {
@@ -91,7 +114,10 @@ void Lowering::end(D& d, C& c, V* results) {
       return;
     }
     case ControlKind::try_table:
-      inner_ = c.outer_try;
+    case ControlKind::try_:
+    case ControlKind::catch_:
+    case ControlKind::catch_all_:
+      end_try(c);
       return finish(d, c, results);
     default:
       return finish(d, c, results);
@@ -104,7 +130,7 @@ void Lowering::finish(D& d, C& c, V* results) {
     b_.SetInsertPoint(c.otherwise);
     branch_to(c, llvm::ArrayRef(saved_).slice(c.saved, c.params.size()));
   }
-  from_label(c, c.label, results);
+  from_label(d, c, results);
 }
 
 // ---- loops and OSR entries ------------------------------------------------------------------------------------------
@@ -118,8 +144,9 @@ llvm::AllocaInst* Lowering::operand_alloca(size_t index, llvm::Type* type) {
 void Lowering::loop(D& d, C& c) {
   at(d);
   const std::span<V> stack = d.stack();
+  c.region = inner_;
   const bool unit_here = request_.unit == d.offset();
-  if (request_.unit != kWholeFunction && d.offset() <= request_.unit) {
+  if (unit_here || before_unit(d)) {
     // The unit's header, or that of a loop that may be around it.
     c.in_allocas = true;
     for (size_t i = 0; i < stack.size(); ++i) b_.CreateStore(stack[i].v, operand_alloca(i, stack[i].v->getType()));
@@ -154,11 +181,21 @@ void Lowering::enter_unit(D& d, BasicBlock* header) {
   uint32_t slot = 0;
   for (ValType local : d.locals()) slot += local.slots();
   const std::span<V> stack = d.stack();
+  uint32_t frame = d.control_depth();  // frames that begin at or beneath operand i have their hidden slots behind them
+  auto hidden_beneath = [&](size_t operand) {
+    for (; frame > 0 && d.control(frame - 1).height <= operand; --frame) {
+      const C& c = d.control(frame - 1);
+      if (c.kind != ControlKind::catch_ && c.kind != ControlKind::catch_all_) continue;
+      b_.CreateStore(load_slot(offset(slots, 8 * size_t{slot++}), vm::kExnRef), c.exn);
+    }
+  };
   for (size_t i = 0; i < stack.size(); ++i) {
+    hidden_beneath(i);
     llvm::Value* v = load_slot(offset(slots, 8 * size_t{slot}), stack[i].type);
     b_.CreateStore(v, operand_alloca(i, v->getType()));
     slot += stack[i].type.slots();
   }
+  hidden_beneath(stack.size());
   b_.CreateBr(header);
 }
 
@@ -252,99 +289,5 @@ void Lowering::br_on_non_null(D& d, const V& ref, uint32_t depth) {
 void Lowering::br_on_cast(D& d, Op op, const vm::Immediate&, const V&, uint32_t, V*) {
   unsupported(d, std::string(vm::mnemonic(op)));
 }
-
-// ---- exceptions -----------------------------------------------------------------------------------------------------
-
-void Lowering::try_table(D& d, C& c, std::span<const vm::CatchClause> clauses) {
-  at(d);
-  c.label = new_label(c.results, "end");
-  c.outer_try = inner_;
-  const BasicBlock::iterator here = b_.GetInsertPoint();
-  BasicBlock* body = b_.GetInsertBlock();
-  VMRUN_ASSERT(here == body->end(), "code grows at its end");
-  const auto self = static_cast<uint32_t>(tries_.size());
-  tries_.push_back({nullptr, new_block("dispatch"), inner_});
-  b_.SetInsertPoint(tries_[self].dispatch);
-  // Code of the clauses stands outside the try.
-  bool takes_all = false;
-  for (const vm::CatchClause& clause : clauses) {
-    const bool any = clause.kind == vm::CatchKind::catch_all || clause.kind == vm::CatchKind::catch_all_ref;
-    const bool want_ref = clause.kind == vm::CatchKind::catch_ref || clause.kind == vm::CatchKind::catch_all_ref;
-    BasicBlock* next = nullptr;
-    if (!any) {
-      // The tag of the exception, whose address names it in all modules.
-      llvm::Value* cell =
-          b_.CreateIntToPtr(load_field(b_.getInt64Ty(), cx_, offsetof(vm::Vcpu, exception)), b_.getPtrTy());
-      llvm::Value* tag = load_field(b_.getPtrTy(), cell, offsetof(vm::ExnCell, tag));
-      llvm::Value* tags = load_fixed_ptr(inst_, offsetof(vm::Instance, tags));
-      llvm::Value* wanted = load_fixed_ptr(tags, 8 * size_t{clause.tag});
-      BasicBlock* match = new_block("match");
-      next = new_block("next");
-      b_.CreateCondBr(b_.CreateICmpEQ(tag, wanted), match, next);
-      b_.SetInsertPoint(match);
-    }
-    llvm::Value* exn = helper(Helper::take_exception, b_.getInt64Ty(), {i64(want_ref)});
-    llvm::SmallVector<llvm::Value*, 4> values;
-    if (!any) {
-      uint32_t slot = 0;
-      for (ValType t : image_.type_def(image_.tags[clause.tag].type).func.params) {
-        values.push_back(load_slot(offset(area(), 8 * size_t{slot}), t));
-        slot += t.slots();
-      }
-    }
-    if (want_ref) values.push_back(exn);
-    branch_to(d.control(clause.depth + 1), values);
-    if (any) {
-      takes_all = true;
-      break;
-    }
-    b_.SetInsertPoint(next);
-  }
-  if (!takes_all) {
-    if (c.outer_try != 0) {
-      b_.CreateBr(tries_[c.outer_try].dispatch);
-    } else {
-      final_helper(Helper::resume_throw, {}, false);
-    }
-  }
-  inner_ = self;
-  b_.SetInsertPoint(body);
-}
-
-BasicBlock* Lowering::landing_pad() {
-  if (inner_ == 0) return nullptr;
-  Try& t = tries_[inner_];
-  if (t.pad == nullptr) {
-    t.pad = new_block("pad");
-    Builder pad(t.pad);
-    pad.SetCurrentDebugLocation(b_.getCurrentDebugLocation());
-    llvm::LandingPadInst* landing = pad.CreateLandingPad(llvm::StructType::get(b_.getPtrTy(), b_.getInt32Ty()), 1);
-    landing->addClause(llvm::ConstantPointerNull::get(b_.getPtrTy()));  // everything
-    pad.CreateBr(t.dispatch);
-  }
-  return t.pad;
-}
-
-void Lowering::throw_(D& d, uint32_t tag, const V* args) {
-  at(d);
-  uint32_t slot = 0;
-  for (ValType t : image_.type_def(image_.tags[tag].type).func.params) {
-    store_slot(offset(area(), 8 * size_t{slot}), args++->v, t);
-    slot += t.slots();
-  }
-  final_helper(Helper::throw_, {inst_, i32(tag)}, true);
-}
-
-void Lowering::throw_ref(D& d, const V& exn) {
-  at(d);
-  final_helper(Helper::throw_ref, {exn.v}, true);
-}
-
-// The older form stays in the interpreter and the baseline tier.
-void Lowering::try_(D& d, C&) { unsupported(d, "try"); }
-void Lowering::catch_(D& d, C&, uint32_t, V*) { unsupported(d, "catch"); }
-void Lowering::catch_all(D& d, C&) { unsupported(d, "catch_all"); }
-void Lowering::delegate(D& d, C&, uint32_t, V*) { unsupported(d, "delegate"); }
-void Lowering::rethrow(D& d, uint32_t) { unsupported(d, "rethrow"); }
 
 }  // namespace vmrun::jit::opt
