@@ -1,6 +1,6 @@
 // Entries into running loops: random functions move from the interpreter, and from baseline code, into tier-2 code at
 // each of their loops and at several iterations, with operands, locals and exceptions of all types alive, and give the
-// same results, traps and backtraces as in the interpreter.
+// same results, traps with their backtraces, and exceptions as in the interpreter.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -39,6 +39,11 @@ std::string outcome(spine::World& world, const Module& module) {
       continue;
     }
     text += result.error().message;
+    // Where an exception passed a try that did not want it, its frames before that are gone in machine code.
+    if (result.error().kind != ErrorKind::Trap) {
+      text += "\n";
+      continue;
+    }
     for (const auto& frame : result.error().backtrace) {
       text += " " + std::to_string(frame.func_index) + "@" + std::to_string(frame.offset);
     }
@@ -59,7 +64,7 @@ TEST_CASE("random functions enter tier-2 code at any of their loops") {
   const uint64_t end = begin + (count != nullptr ? std::strtoull(count, nullptr, 10) : 24);
   for (uint64_t seed = begin; seed < end; ++seed) {
     CAPTURE(seed);
-    const spine::Bytes image = test::RandomModule(seed).image;
+    const spine::Bytes image = vmrun::test::RandomModule(seed).image;
     world.engine.impl()->tiers->set_schedule(spine::World::nothing());
     const Module interpreted = world.compile(image);
     const std::string expected = outcome(world, interpreted);
