@@ -6,6 +6,7 @@
 #include "interp/handler.h"
 #include "interp/runtime.h"
 #include "interp/speculation.h"
+#include "vm/stop.h"
 
 namespace vmrun::interp {
 namespace {
@@ -190,6 +191,8 @@ VMRUN_COLD_HANDLER call_host(VMRUN_PARAMS) {
   auto* slots = reinterpret_cast<vm::Slot*>(callee);
   vm::Outcome outcome = record->host(record->host_env, *cx, inst, slots, slots);
   activation->pc = nullptr;
+  // Whoever wants the guest to stop need not wait for as many host calls as a slice has back-edges.
+  if (VMRUN_UNLIKELY(vm::stop_wanted(*cx))) cx->budget = 0;
   if (VMRUN_LIKELY(outcome == vm::Outcome::Return)) {
     r0 = slot_get(callee, 0);
     f0 = slot_get<double>(callee, 0);

@@ -31,14 +31,14 @@ constinit char yield_marker = 0, retry_marker = 0;
 constinit std::atomic<uint64_t> signal_count{0}, stop_count{0}, retry_count{0};
 
 /// The thread's timer for another signal; made when first needed, gone when nothing is wanted. `delay` is 0 while there
-/// is none.
+/// is none. Only the timer's own signal sets it again: whoever asks more often than it fires would put it off for ever.
 struct Retry {
   int timer = 0;
   long delay = 0;
 };
 constinit thread_local Retry retry __attribute__((tls_model("initial-exec")));
 
-void ask_again() {
+void ask_again(bool timer_fired) {
   if (retry.delay == 0) {
     sigevent event = {};
     event.sigev_notify = SIGEV_THREAD_ID;
@@ -48,8 +48,10 @@ void ask_again() {
     // The bare system call: the library's function allocates for some kinds of events.
     if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &retry.timer) != 0) return;
     retry.delay = kFirstRetry;
-  } else {
+  } else if (timer_fired) {
     retry.delay = std::min(2 * retry.delay, kLastRetry);
+  } else {
+    return;
   }
   itimerspec once = {};
   once.it_value.tv_nsec = retry.delay;
@@ -64,7 +66,7 @@ void ask_no_more() {
 }
 
 /// Something is wanted from the guest of this thread.
-void stop_guest(vm::Vcpu& cx, void* ucontext) {
+void stop_guest(vm::Vcpu& cx, void* ucontext, bool timer_fired) {
   signal_count.fetch_add(1, std::memory_order_relaxed);
   const void* pc = interrupted_pc(ucontext);
   const CodeSpace* space = CodeSpace::existing();
@@ -77,9 +79,11 @@ void stop_guest(vm::Vcpu& cx, void* ucontext) {
     ask_no_more();
     return;
   }
+  // The runtime looks on the way back to machine code, the interpreter at its next call or back-edge; the rest is over in
+  // nanoseconds. So it is only for what takes long that the signal has to come again, and ever more rarely.
   cx.budget = 0;
   vm::make_poll(cx);
-  ask_again();
+  ask_again(timer_fired);
 }
 
 void handle(int signal, siginfo_t* info, void* ucontext) {
@@ -90,7 +94,7 @@ void handle(int signal, siginfo_t* info, void* ucontext) {
     cx->requests.fetch_or(static_cast<uint8_t>(vm::Request::yield), std::memory_order_relaxed);
   }
   if (cx != nullptr && vm::stop_wanted(*cx)) {
-    stop_guest(*cx, ucontext);
+    stop_guest(*cx, ucontext, value == &retry_marker);
   } else {
     ask_no_more();
   }
@@ -108,23 +112,8 @@ void handle(int signal, siginfo_t* info, void* ucontext) {
 
 }  // namespace
 
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-
-// ThreadSanitizer holds signals back until the thread calls something it knows, which guests may never do. In its
-// builds compiled code polls (CompileRequest::polls).
-void preempt_install() {}
-
-void preempt_thread(pthread_t) {
-  vm::for_each_vcpu(
-      [](void*, vm::VcpuEntry& entry) {
-        if (entry.cx.thread.load(std::memory_order_relaxed) > 0) vm::ask(entry.cx, vm::Request::yield);
-      },
-      nullptr);
-}
-
-#else
-
 void preempt_install() {
+  if (!kStopsBySignal) return;
   static std::once_flag once;
   std::call_once(once, [] {
     prepare_preempt_stub();
@@ -139,13 +128,19 @@ void preempt_install() {
 }
 
 void preempt_thread(pthread_t thread) {
+  if (!kStopsBySignal) {
+    vm::for_each_vcpu(
+        [](void*, vm::VcpuEntry& entry) {
+          if (entry.cx.thread.load(std::memory_order_relaxed) > 0) vm::ask(entry.cx, vm::Request::yield);
+        },
+        nullptr);
+    return;
+  }
   sigval value;
   value.sival_ptr = &yield_marker;
   // Fails when too many signals are queued: the next attempt will do.
   pthread_sigqueue(thread, kSignal, value);
 }
-
-#endif
 
 PreemptCounts preempt_counts() {
   return {signal_count.load(std::memory_order_relaxed), stop_count.load(std::memory_order_relaxed),

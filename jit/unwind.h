@@ -16,4 +16,8 @@ void register_machine_code(std::span<const std::byte> code);
 /// exception or to the host's entry. Jumped to by trampolines, with any aligned stack.
 [[noreturn]] void host_failed(vm::Vcpu* cx, vm::Outcome outcome);
 
+/// Serves what is wanted from the guest (vm/stop.h) when a host function has returned, from where the newest activation
+/// stands. Called by trampolines by the C convention; does not return when the guest has to end.
+void poll_after_host(vm::Vcpu* cx);
+
 }  // namespace vmrun::jit

@@ -10,6 +10,8 @@
 #include "jit/code.h"
 #include "vm/activation.h"
 #include "vm/fault.h"
+#include "vm/stop.h"
+#include "vm/store.h"
 
 namespace vmrun::jit {
 namespace {
@@ -51,12 +53,14 @@ bool describe(const FrameAt& at, FrameInfo& info) {
   return true;
 }
 
-vm::Transfer land(vm::Vcpu&, Activation& segment) {
+vm::Transfer land(vm::Vcpu& cx, Activation& segment) {
   const CodeSpace& space = CodeSpace::get();
+  vm::Unwound& unwound = cx.store->unwound();
   auto* pc = static_cast<const std::byte*>(segment.pc);
   std::byte* fp = segment.fp;
   void* sp = segment.sp;
   while (fp != segment.entry_fp) {
+    unwound.add({pc, nullptr, Activation::Kind::machine, false});
     const CodeObject* object = space.find(pc - 1);
     if (object != nullptr && !object->pads.empty()) {
       if (const void* pad = object->pad(pc)) {
@@ -73,6 +77,13 @@ vm::Transfer land(vm::Vcpu&, Activation& segment) {
 }
 
 constexpr vm::SegmentOps kFrames{begin, up, describe, land};
+
+// ---- leaving --------------------------------------------------------------------------------------------------------
+
+vm::Transfer poll_returning(vm::Vcpu* cx) {
+  const vm::TrapCode code = vm::poll_on_return(*cx);
+  return code == vm::TrapCode::None ? vm::Transfer{} : vm::leave_by_trap(*cx, code);
+}
 
 // ---- faults ---------------------------------------------------------------------------------------------------------
 
@@ -140,6 +151,20 @@ __attribute__((naked)) void host_failed(vm::Vcpu*, vm::Outcome) {
       "jmp %P1"
       :
       : "i"(&vm::host_failed), "i"(&vm::transfer));
+}
+
+__attribute__((naked)) void poll_after_host(vm::Vcpu*) {
+  asm("pushq %%rdi\n"
+      "callq %P0\n"
+      "popq %%rdi\n"
+      "testq %%rax, %%rax\n"
+      "jnz 1f\n"
+      "retq\n"
+      "1:\n"
+      "movq %%rax, %%rsi\n"
+      "jmp %P1"
+      :
+      : "i"(&poll_returning), "i"(&vm::transfer));
 }
 
 void register_machine_code(std::span<const std::byte> code) {

@@ -23,6 +23,7 @@ inline void ok(Result<void> result) {
 
 inline Config with(Effort effort, bool dense = false) {
   Config config;
+  config.tiers = Tiers::Interp;
   config.effort = effort;
   config.dense_memory = dense;
   return config;

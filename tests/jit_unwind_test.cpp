@@ -205,7 +205,6 @@ TEST_CASE("every mixture of frames behaves as the interpreter's") {
     }
     if (mask == 0) expected = said;
     CHECK(said == expected);
-    if (getenv("DBGU") && said != expected) for (size_t i = 0; i < said.size(); ++i) if (said[i] != expected[i]) fprintf(stderr, "%u %zu: %s | %s\n", mask, i, said[i].c_str(), expected[i].c_str());
   }
   CHECK(expected[0] == "48");                     // caught
   CHECK(expected[1].rfind("uncaught exception rethrower+", 0) == 0);

@@ -63,10 +63,12 @@ void FrameWalk::next() {
   if (!ops_of(*at_.activation).up(at_)) enter(at_.activation->previous);
 }
 
-std::vector<Frame> backtrace(const Vcpu& cx, size_t max) {
+std::vector<Frame> backtrace(const Vcpu& cx, size_t max) { return backtrace(cx.activation, max); }
+
+std::vector<Frame> backtrace(const Activation* newest, size_t max) {
   std::vector<Frame> out;
   FrameInfo info;
-  for (FrameWalk walk(cx.activation); walk.valid() && out.size() < max; walk.next()) {
+  for (FrameWalk walk(newest); walk.valid() && out.size() < max; walk.next()) {
     if (walk.describe(info)) out.push_back({info.code->module, info.code->func_index, info.offset});
   }
   return out;
@@ -118,20 +120,60 @@ Transfer leave_by_trap(Vcpu& cx, TrapCode code) {
   return leave_to_host(cx, Outcome::Trap);
 }
 
-Transfer raise_exception(Vcpu& cx, bool newest_searched) {
+namespace {
+
+/// Backtrace of an exception that leaves by `entry`, some of whose frames are gone.
+void record_unwound(Vcpu& cx, const Activation& entry) {
+  if (!cx.backtrace.empty()) return;
+  FrameInfo info;
+  for (const Unwound::Position& p : cx.store->unwound()) {
+    const FrameAt at{nullptr, p.pc, nullptr, nullptr, p.instance, p.exact};
+    if (!segment_ops[static_cast<size_t>(p.kind)]->describe(at, info)) continue;
+    cx.backtrace.push_back({info.code->module, info.code->func_index, info.offset});
+  }
+  const std::vector<Frame> rest = backtrace(entry.previous, kMaxBacktrace - cx.backtrace.size());
+  cx.backtrace.insert(cx.backtrace.end(), rest.begin(), rest.end());
+}
+
+/// The search has come by all of a segment.
+void pass(Unwound& unwound, const Activation& segment) {
+  if (segment.kind == Activation::Kind::machine) return;  // done by land
+  FrameAt at{&segment, segment.pc, segment.fp, segment.sp, segment.instance, segment.exact};
+  if (!ops_of(segment).begin(at)) return;
+  do {
+    unwound.add({at.pc, at.instance, segment.kind, at.exact});
+  } while (ops_of(segment).up(at));
+}
+
+Transfer search(Vcpu& cx, bool newest_searched) {
+  Unwound& unwound = cx.store->unwound();
   for (Activation* a = cx.activation;; a = a->previous) {
     if (!newest_searched) {
       Transfer landing = ops_of(*a).land(cx, *a);
       if (landing.to != nullptr) {
+        unwound.landed();
         pop_activations(cx, a);
         return landing;
       }
     }
     newest_searched = false;
+    pass(unwound, *a);
     if (!a->from_host) continue;
-    record_backtrace(cx);
+    unwound.needed() ? record_unwound(cx, *a) : record_backtrace(cx);
     return leave_at(cx, a, Outcome::Exception);
   }
+}
+
+}  // namespace
+
+Transfer raise_exception(Vcpu& cx, bool newest_searched) {
+  cx.store->unwound().clear();
+  return search(cx, newest_searched);
+}
+
+Transfer resume_exception(Vcpu& cx) {
+  cx.store->unwound().resumed();
+  return search(cx, false);
 }
 
 void count_throw(const Vcpu& cx) { count(cx, &TierCounts::throws); }

@@ -66,7 +66,8 @@ struct SegmentOps {
   /// Says what the frame is; false when it is nobody's (a trampoline).
   bool (*describe)(const FrameAt& at, FrameInfo& info);
   /// Looks for the landing of cx.exception in the segment, from where it stands. If there is one, changes the
-  /// activation's position accordingly, prepares what has to be prepared, and says where to go on.
+  /// activation's position accordingly, prepares what has to be prepared, and says where to go on. Machine segments tell
+  /// vm/unwound.h of the frames that it comes by.
   Transfer (*land)(Vcpu& cx, Activation& activation);
 };
 void set_segment_ops(Activation::Kind kind, const SegmentOps* ops);
@@ -89,6 +90,8 @@ class FrameWalk {
 inline constexpr size_t kMaxBacktrace = 256;
 /// The guest frames of `cx` as it stands, innermost first, at most `max`.
 std::vector<Frame> backtrace(const Vcpu& cx, size_t max = kMaxBacktrace);
+/// Those of the segment `newest` (null: none) and the older ones.
+std::vector<Frame> backtrace(const Activation* newest, size_t max);
 /// Fills cx.backtrace, unless a failure that came up through a host function has filled it already.
 void record_backtrace(Vcpu& cx);
 /// All return addresses and interrupted instructions in the machine frames of `cx` (not running), trampolines included.
@@ -105,6 +108,8 @@ Transfer leave_to_host(Vcpu& cx, Outcome outcome);
 [[gnu::visibility("hidden")]] Transfer leave_by_trap(Vcpu& cx, TrapCode code);
 /// Takes cx.exception to its landing, or out to the host. `newest_searched`: it does not land in the newest activation.
 Transfer raise_exception(Vcpu& cx, bool newest_searched = false);
+/// The same from the pad where it landed, which has no use for it.
+Transfer resume_exception(Vcpu& cx);
 /// Counts a throw in the newest frame's block record; to be called when its module wants counts.
 void count_throw(const Vcpu& cx);
 /// What to do after a host function that did not return: by its outcome, one of the above.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "vm/activation.h"
+#include "vm/store.h"
 
 namespace vmrun::vm {
 namespace {
@@ -102,6 +103,8 @@ TrapCode poll(Vcpu& cx) {
   };
   if (interrupted()) return TrapCode::Interrupted;
   if (cx.requests.load(std::memory_order_relaxed) == 0) return TrapCode::None;
+  // What is served may free code: positions in it are good no longer.
+  if (cx.store != nullptr) cx.store->unwound().clear();
   const uint8_t wanted = cx.requests.exchange(0, std::memory_order_acq_rel);
   // The report first: the guest may be away for long.
   for (Request request : {Request::report, Request::yield}) {
@@ -109,6 +112,13 @@ TrapCode poll(Vcpu& cx) {
     if (ServeRequest serve = servers[index_of(request)].load(std::memory_order_acquire)) serve(cx);
   }
   return interrupted() ? TrapCode::Interrupted : TrapCode::None;
+}
+
+TrapCode poll_on_return(Vcpu& cx) {
+  // The limits first, so that a request made in between is not lost.
+  std::atomic_ref<std::byte*>(cx.native_limit).store(cx.native_end, std::memory_order_seq_cst);
+  std::atomic_ref<std::byte*>(cx.stack_limit).store(cx.stack_end, std::memory_order_seq_cst);
+  return poll(cx);
 }
 
 // Neither is inlined: their caller may be on another thread at the second call, and would use the first one's

@@ -36,6 +36,9 @@ inline bool stop_wanted(const Vcpu& cx) {
 /// when it goes on, which it may do on another thread.
 TrapCode poll(Vcpu& cx);
 
+/// poll() by the runtime on the way back to machine code: also puts back the limits that make_poll took away.
+[[gnu::visibility("hidden")]] TrapCode poll_on_return(Vcpu& cx);
+
 /// What serving a request means. Called in poll(). `yield` may suspend and return on another thread; it sets
 /// Vcpu::interrupt when the guest is to end instead of going on. Null: nothing is done.
 using ServeRequest = void (*)(Vcpu& cx);

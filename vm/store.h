@@ -16,6 +16,7 @@
 #include "vm/memory.h"
 #include "vm/module.h"
 #include "vm/stop.h"
+#include "vm/unwound.h"
 #include "vm/vcpus.h"
 #include "vmrun/result.h"
 
@@ -51,6 +52,7 @@ class Store {
   const std::shared_ptr<TypeRegistry>& registry() const { return registry_; }
   MemoryPool& pool() { return *pool_; }
   ExnHeap& exns() { return exns_; }
+  Unwound& unwound() { return unwound_; }
 
   /// Makes the guest stop at its next poll. Any thread, async-signal-safe.
   void interrupt() { ask_interrupt(vcpu_); }
@@ -98,6 +100,7 @@ class Store {
   Vcpu vcpu_;
   VcpuEntry vcpu_entry_{vcpu_};
   ExnHeap exns_;
+  Unwound unwound_;  // by the exception in flight
   std::vector<std::unique_ptr<MemoryOwner>> memories_;
   std::vector<std::unique_ptr<TableInst>> tables_;
   std::vector<std::unique_ptr<GlobalInst>> globals_;  // made by the host; an instance's own lie in the instance
