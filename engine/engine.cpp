@@ -2,6 +2,7 @@
 #include "vmrun/engine.h"
 
 #include "engine/engine_impl.h"
+#include "jit/preempt.h"
 #include "jit/trampoline.h"
 #include "vm/fault.h"
 
@@ -28,6 +29,7 @@ std::shared_ptr<tiering::Manager> make_tiers(const Config& config) {
   }
   options.eager_baseline = config.eager_baseline;
   options.threads = config.compile_threads;
+  options.polls = !jit::kStopsBySignal;
   return std::make_shared<tiering::Manager>(options);
 }
 

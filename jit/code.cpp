@@ -68,6 +68,7 @@ CodeSpace& CodeSpace::get() {
   // Never destroyed: compile threads and guests of other threads may still use it while the process ends.
   static CodeSpace* space = [] {
     auto* made = new CodeSpace(kProcessRange);
+    made->set_budget(kCodeBudget);
     process_space.store(made, std::memory_order_release);
     register_machine_code(made->range());
     preempt_install();
@@ -131,14 +132,15 @@ void CodeSpace::erase_free(Extent extent) {
   free_by_count_.erase({extent.count, extent.first});
 }
 
-CodeSpace::Block CodeSpace::allocate(size_t size) {
+CodeSpace::Block CodeSpace::allocate(size_t size, Use use) {
   if (size >= range_) return {};
   const auto count = static_cast<uint32_t>(size / kGranule + 1);  // so that a byte is left behind the last one
   const size_t bytes = size_t{count} * kGranule;
   Block block;
   {
     std::lock_guard lock(lock_);
-    if (live_bytes_.load(std::memory_order_relaxed) + bytes > budget_.load(std::memory_order_relaxed)) return {};
+    const size_t live = live_bytes_.load(std::memory_order_relaxed) + bytes;
+    if (use == Use::function && live > budget_.load(std::memory_order_relaxed)) return {};
     // The smallest range that fits, and of those the lowest.
     auto fit = free_by_count_.lower_bound({count, 0});
     if (fit == free_by_count_.end()) return {};

@@ -77,6 +77,9 @@ struct CodeObject {
   bool preemptible(const void* pc) const;
 };
 
+/// Code memory of the process, at most. Six bytes of machine code for one of wasm: enough for 40 MB of hot wasm.
+inline constexpr size_t kCodeBudget = size_t{256} << 20;
+
 class CodeSpace {
  public:
   struct Block {
@@ -96,12 +99,15 @@ class CodeSpace {
   CodeSpace(const CodeSpace&) = delete;
   CodeSpace& operator=(const CodeSpace&) = delete;
 
+  /// What a block is for. Compiled code can do without; trampolines are few and small, and machine code that runs already
+  /// may be in need of one: they get what lies beyond the budget.
+  enum class Use : uint8_t { function, trampoline };
   /// At least `size` bytes and one more, filled with breakpoints and aligned to a granule, or an empty block when the
   /// budget or the range is exhausted, or the system refuses executable memory. Any thread.
-  Block allocate(size_t size);
+  Block allocate(size_t size, Use use = Use::function);
   /// Gives back code that was never published.
   void free(const Block& block);
-  /// No allocation goes beyond `bytes` in all.
+  /// No allocation of functions goes beyond `bytes` in all; kCodeBudget in the process's space.
   void set_budget(size_t bytes) { budget_.store(bytes, std::memory_order_relaxed); }
 
   /// Makes find() know the object; takes ownership of it and of the block. `begin` and `size`, when not set, become the

@@ -68,7 +68,7 @@ class Maker {
     code.flatten();
     code.resolveUnresolvedLinks();
     CodeSpace& space = CodeSpace::get();
-    const CodeSpace::Block block = space.allocate(code.codeSize());
+    const CodeSpace::Block block = space.allocate(code.codeSize(), CodeSpace::Use::trampoline);
     if (!block) return false;
     const asmjit::Error failed =
         code.relocateToBase(reinterpret_cast<uint64_t>(block.rx)) | code.copyFlattenedData(block.rw, block.size);
@@ -507,7 +507,7 @@ class Maker {
   // ---- machine to host ----------------------------------------------------------------------------------------------
 
   void to_host() {
-    Label failed = a.newLabel();
+    Label failed = a.newLabel(), stop = a.newLabel(), go_on = a.newLabel();
     const uint32_t slots = (std::max(shape_.param_slots, shape_.result_slots) + 1) & ~1u;
     a.push(rbp);
     a.mov(rbp, rsp);
@@ -525,10 +525,20 @@ class Maker {
     a.call(at(rax, offsetof(vm::FuncRecord, host)));
     a.test(al, al);
     a.jne(failed);
+    a.cmp(word_ptr(r12, VMRUN_CX(interrupt)), 0);
+    a.jne(stop);
+    a.bind(go_on);
     if (results_in_area()) a.mov(r10, at(r12, VMRUN_CX(area)));
     slots_to_results(rsp, r10, false);
     a.leave();
     a.ret();
+
+    // Signals do not stop the host: what they asked for meanwhile is served now. The results lie in the frame.
+    a.bind(stop);
+    a.mov(rdi, r12);
+    a.mov(rax, reinterpret_cast<uint64_t>(&poll_after_host));
+    a.call(rax);
+    a.jmp(go_on);
 
     a.bind(failed);
     a.mov(rdi, r12);

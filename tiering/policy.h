@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "jit/code.h"
 #include "vm/block.h"
 
 namespace vmrun::tiering {
@@ -43,10 +44,8 @@ inline constexpr uint32_t kInnerAfterSlices = 64;
 /// A compile that found no code memory is worth another try after this many more times the heat.
 inline constexpr uint32_t kRetryFactor = 4;
 
-/// Code memory of the process, at most. Six bytes of machine code for one of wasm: enough for 40 MB of hot wasm.
-inline constexpr size_t kCodeBudget = size_t{256} << 20;
 /// Beyond 7/8 of the budget the oldest code is dropped until a quarter is free; what is still hot comes back by its heat.
-inline constexpr size_t kCodeFull = kCodeBudget / 8 * 7, kCodeAfterDrop = kCodeBudget / 4 * 3;
+inline constexpr size_t kCodeFull = jit::kCodeBudget / 8 * 7, kCodeAfterDrop = jit::kCodeBudget / 4 * 3;
 
 /// Compile threads when nobody says: one processor stays with the guests, and beyond four compilers rather fight for
 /// memory bandwidth.
