@@ -89,8 +89,12 @@ class PlaceWalk {
   X(take_exception, uint64_t, (uint64_t want_ref))          /* clears Vcpu::exception, payload into the area; exnref if wanted, else 0 */ \
   X(memory_grow, uint64_t, (vm::Instance*, uint32_t memory, uint64_t pages)) /* old size or -1 (as i32 or i64) */     \
   X(check_callee, void, (vm::Instance*, vm::FuncRecord*, uint32_t type)) /* call_indirect: traps unless a subtype */  \
-  X(hot_loop, const void*, (vm::FuncCode*, uint32_t loop_offset)) /* baseline: its loop ran hot; OSR entry or null */ \
-  X(hot_entry, void, (vm::FuncCode*))                       /* baseline: entered often */                             \
+  /* Baseline code only. Its canonical slots lie at rbp + kBaselineSlots downwards, a v128's low half at the lower      \
+     address. The first two are called with r12 and r9 as a function is entered, whose parameters all survive. */      \
+  X(prologue_poll, void, (vm::FuncCode*))                   /* as stack_poll */                                       \
+  X(hot_entry, void, (vm::FuncCode*))                       /* the budget is used up; refills it */                   \
+  X(hot_loop, const void*, (vm::FuncCode*, uint64_t loop))  /* the same in a loop: offset | slots << 32. A better OSR entry, the slots copied into the area; or null */ \
+  X(enter_loop, void, (const uint64_t* state, uint32_t slots)) /* copies the state of an OSR entry into the frame */  \
   /* Pairs of indices are destination | source << 32; for init, memory (or table) | segment << 32. */                 \
   X(memory_copy, void, (vm::Instance*, uint64_t memories, uint64_t to, uint64_t from, uint64_t size))                 \
   X(memory_fill, void, (vm::Instance*, uint32_t memory, uint64_t address, uint32_t value, uint64_t size))             \
@@ -107,6 +111,10 @@ class PlaceWalk {
   X(atomic_wait32, uint64_t, (vm::Instance*, uint32_t memory, uint64_t address, uint32_t expected, int64_t timeout))  \
   X(atomic_wait64, uint64_t, (vm::Instance*, uint32_t memory, uint64_t address, uint64_t expected, int64_t timeout))  \
   X(atomic_notify, uint64_t, (vm::Instance*, uint32_t memory, uint64_t address, uint32_t count))
+
+inline constexpr int32_t kBaselineSlots = -32;
+/// Frames with more canonical slots stay in baseline code: OSR into the next tier goes through the vCPU's area.
+inline constexpr uint32_t kMaxOsrSlots = 2000;
 
 enum class Helper : uint8_t {
 #define X(name, result, params) name,

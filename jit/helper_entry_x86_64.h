@@ -2,9 +2,13 @@
 // the newest activation, and calls the body by the C convention with the caller's arguments. By the type that the body
 // returns:
 //   T             the entry jumps to the body, which returns to the machine code
-//   vm::TrapCode  a trap, if it is not None; the helper has no result
-//   Checked       a trap, or the helper's result
+//   vm::TrapCode  a trap, if it is not None; the helper has no result. Polls
+//   Checked       a trap, or the helper's result. Polls
 //   vm::Transfer  gone to, if it is somewhere; the helper has no result
+//   Prologue      a trap, if it is not None; the vCPU is in r12, the body's argument in r9, and all registers that may
+//                 hold parameters survive
+// Those that poll serve what is wanted from the guest (vm/stop.h) before they return: they may have taken long, and a
+// loop of little else gives signals no chance.
 // Callee-saved registers of the C convention survive a helper that returns. A body must not be visible outside of the
 // library: its address is part of the entry.
 #pragma once
@@ -12,6 +16,7 @@
 #include <cstddef>
 
 #include "jit/helpers.h"
+#include "vm/stop.h"
 
 namespace vmrun::jit {
 
@@ -25,7 +30,8 @@ namespace vmrun::jit {
       "movq %%r10, %c3(%%rax)\n" text                                                                             \
       :                                                                                                           \
       : "i"(offsetof(vm::Vcpu, activation)), "i"(offsetof(vm::Activation, pc)), "i"(offsetof(vm::Activation, fp)), \
-        "i"(offsetof(vm::Activation, sp)), "i"(Body), "i"(&vm::transfer), "i"(&vm::leave_by_trap))
+        "i"(offsetof(vm::Activation, sp)), "i"(Body), "i"(&vm::transfer), "i"(&vm::leave_by_trap),                  \
+        "i"(offsetof(vm::Vcpu, interrupt)), "i"(&vm::poll_on_return))
 
 #define VMRUN_CALL_BODY \
   "pushq %%rdi\n"       \
@@ -38,6 +44,9 @@ namespace vmrun::jit {
   "popq %%rdi\n"            \
   "movq %%rax, %%rsi\n"     \
   "jmp %P5"
+
+// interrupt and requests are looked at as one.
+static_assert(offsetof(vm::Vcpu, requests) == offsetof(vm::Vcpu, interrupt) + 1);
 
 template <class R, auto Body>
 struct HelperEntry {
@@ -52,6 +61,16 @@ struct HelperEntry<vm::TrapCode, Body> {
                        "movzbl %%al, %%esi\n"
                        "testl %%esi, %%esi\n"
                        "jnz 1f\n"
+                       "cmpw $0, %c7(%%rdi)\n"
+                       "jne 2f\n"
+                       "retq\n"
+                       "2:\n"
+                       "pushq %%rdi\n"
+                       "callq %P8\n"
+                       "popq %%rdi\n"
+                       "movzbl %%al, %%esi\n"
+                       "testl %%esi, %%esi\n"
+                       "jnz 1f\n"
                        "retq\n"
                        "1:\n" VMRUN_LEAVE_BY_TRAP);
   }
@@ -62,6 +81,20 @@ struct HelperEntry<Checked, Body> {
   __attribute__((naked)) static void enter() {
     VMRUN_HELPER_ENTRY(VMRUN_CALL_BODY
                        "movzbl %%dl, %%esi\n"
+                       "testl %%esi, %%esi\n"
+                       "jnz 1f\n"
+                       "cmpw $0, %c7(%%rdi)\n"
+                       "jne 2f\n"
+                       "retq\n"
+                       "2:\n"
+                       "pushq %%rdi\n"
+                       "pushq %%rax\n"
+                       "subq $8, %%rsp\n"
+                       "callq %P8\n"
+                       "addq $8, %%rsp\n"
+                       "movzbl %%al, %%esi\n"
+                       "popq %%rax\n"
+                       "popq %%rdi\n"
                        "testl %%esi, %%esi\n"
                        "jnz 1f\n"
                        "retq\n"
@@ -79,6 +112,67 @@ struct HelperEntry<vm::Transfer, Body> {
                        "1:\n"
                        "movq %%rax, %%rsi\n"
                        "jmp %P5");
+  }
+};
+
+template <auto Body>
+struct HelperEntry<Prologue, Body> {
+  static_assert(sizeof(Prologue) == 1);
+  // 200 bytes: eight registers, eight vector registers, and rsp aligned for the call.
+  __attribute__((naked)) static void enter() {
+    asm("subq $200, %%rsp\n"
+        "movq %%r15, (%%rsp)\n"
+        "movq %%rdi, 8(%%rsp)\n"
+        "movq %%rsi, 16(%%rsp)\n"
+        "movq %%rdx, 24(%%rsp)\n"
+        "movq %%rcx, 32(%%rsp)\n"
+        "movq %%r8, 40(%%rsp)\n"
+        "movq %%r9, 48(%%rsp)\n"
+        "movq %%r11, 56(%%rsp)\n"
+        "vmovups %%xmm0, 64(%%rsp)\n"
+        "vmovups %%xmm1, 80(%%rsp)\n"
+        "vmovups %%xmm2, 96(%%rsp)\n"
+        "vmovups %%xmm3, 112(%%rsp)\n"
+        "vmovups %%xmm4, 128(%%rsp)\n"
+        "vmovups %%xmm5, 144(%%rsp)\n"
+        "vmovups %%xmm6, 160(%%rsp)\n"
+        "vmovups %%xmm7, 176(%%rsp)\n"
+        "movq %c0(%%r12), %%rax\n"
+        "movq 200(%%rsp), %%r10\n"
+        "movq %%r10, %c1(%%rax)\n"
+        "movq %%rbp, %c2(%%rax)\n"
+        "leaq 208(%%rsp), %%r10\n"
+        "movq %%r10, %c3(%%rax)\n"
+        "movq %%r12, %%rdi\n"
+        "movq %%r9, %%rsi\n"
+        "callq %P4\n"
+        "movzbl %%al, %%esi\n"
+        "movq (%%rsp), %%r15\n"
+        "testl %%esi, %%esi\n"
+        "jnz 1f\n"
+        "movq 8(%%rsp), %%rdi\n"
+        "movq 16(%%rsp), %%rsi\n"
+        "movq 24(%%rsp), %%rdx\n"
+        "movq 32(%%rsp), %%rcx\n"
+        "movq 40(%%rsp), %%r8\n"
+        "movq 48(%%rsp), %%r9\n"
+        "movq 56(%%rsp), %%r11\n"
+        "vmovups 64(%%rsp), %%xmm0\n"
+        "vmovups 80(%%rsp), %%xmm1\n"
+        "vmovups 96(%%rsp), %%xmm2\n"
+        "vmovups 112(%%rsp), %%xmm3\n"
+        "vmovups 128(%%rsp), %%xmm4\n"
+        "vmovups 144(%%rsp), %%xmm5\n"
+        "vmovups 160(%%rsp), %%xmm6\n"
+        "vmovups 176(%%rsp), %%xmm7\n"
+        "addq $200, %%rsp\n"
+        "retq\n"
+        "1:\n"
+        "movq %%r12, %%rdi\n"
+        "addq $200, %%rsp\n" VMRUN_LEAVE_BY_TRAP
+        :
+        : "i"(offsetof(vm::Vcpu, activation)), "i"(offsetof(vm::Activation, pc)), "i"(offsetof(vm::Activation, fp)),
+          "i"(offsetof(vm::Activation, sp)), "i"(Body), "i"(&vm::transfer), "i"(&vm::leave_by_trap));
   }
 };
 

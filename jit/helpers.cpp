@@ -9,6 +9,7 @@
 #if defined(__x86_64__)
 #include "jit/helper_entry_x86_64.h"
 #endif
+#include "interp/policy.h"
 #include "vm/loops.h"
 #include "vm/memory.h"
 #include "vm/stop.h"
@@ -47,7 +48,15 @@ TrapCode stack_poll(Vcpu* cx) {
 
 // ---- exceptions -----------------------------------------------------------------------------------------------------
 
+/// Before an exception sets out: a loop of throws gives signals no other chance.
+Transfer poll_at_throw(Vcpu* cx) {
+  if (!vm::stop_wanted(*cx)) [[likely]] return {};
+  const TrapCode code = vm::poll_on_return(*cx);
+  return code == TrapCode::None ? Transfer{} : vm::leave_by_trap(*cx, code);
+}
+
 Transfer throw_(Vcpu* cx, Instance* inst, uint32_t tag) {
+  if (Transfer stop = poll_at_throw(cx); stop.to != nullptr) return stop;
   if (inst->module->count_runs) [[unlikely]] vm::count_throw(*cx);
   if (!vm::make_exception(*cx, inst->tags[tag], cx->area, cx->activation->top)) {
     return vm::leave_by_trap(*cx, TrapCode::OutOfMemory);
@@ -57,11 +66,12 @@ Transfer throw_(Vcpu* cx, Instance* inst, uint32_t tag) {
 
 Transfer throw_ref(Vcpu* cx, uint64_t exn) {
   if (exn == 0) return vm::leave_by_trap(*cx, TrapCode::NullExceptionReference);
+  if (Transfer stop = poll_at_throw(cx); stop.to != nullptr) return stop;
   cx->exception = vm::Ref{exn};
   return vm::raise_exception(*cx);
 }
 
-Transfer resume_throw(Vcpu* cx) { return vm::raise_exception(*cx); }
+Transfer resume_throw(Vcpu* cx) { return vm::resume_exception(*cx); }
 
 uint64_t take_exception(Vcpu* cx, uint64_t want_ref) {
   const vm::Ref exception = cx->exception;
@@ -159,7 +169,18 @@ TrapCode check_callee(Vcpu*, Instance* inst, vm::FuncRecord* record, uint32_t ty
 
 // ---- heat -----------------------------------------------------------------------------------------------------------
 
-const void* hot_loop(Vcpu*, vm::FuncCode* code, uint32_t loop_offset) {
+Prologue prologue_poll(Vcpu* cx, vm::FuncCode*) { return {stack_poll(cx)}; }
+
+Prologue hot_entry(Vcpu* cx, vm::FuncCode* code) {
+  cx->budget = interp::slice_of(*code->module);
+  vm::TierHooks* hooks = code->module->tiers;
+  if (hooks != nullptr && hooks->hot_function != nullptr) hooks->hot_function(hooks, *code);
+  return {TrapCode::None};
+}
+
+const void* hot_loop(Vcpu* cx, vm::FuncCode* code, uint64_t which) {
+  const uint32_t loop_offset = low(which), slots = high(which);
+  cx->budget = interp::slice_of(*code->module);
   vm::TierHooks* hooks = code->module->tiers;
   vm::LoopTable* loops = vm::loops_of(*code);
   vm::LoopCode* loop = loops == nullptr ? nullptr : loops->find(loop_offset);
@@ -168,16 +189,18 @@ const void* hot_loop(Vcpu*, vm::FuncCode* code, uint32_t loop_offset) {
   // Entered from baseline code: only what is better counts.
   const void* entry = loop->entry.load(std::memory_order_acquire);
   const vm::Tier tier = loop->entry_tier.load(std::memory_order_relaxed);
-  if (entry == nullptr || tier <= vm::Tier::baseline) return nullptr;
+  if (entry == nullptr || tier <= vm::Tier::baseline || slots > kMaxOsrSlots) return nullptr;
+  auto* frame = reinterpret_cast<const uint64_t*>(static_cast<const std::byte*>(cx->activation->fp) + kBaselineSlots);
+  for (uint32_t i = 0; i < slots; ++i) reinterpret_cast<uint64_t*>(cx->area)[i] = frame[-static_cast<ptrdiff_t>(i)];
   if (vm::TierCounts* counts = code->counts.load(std::memory_order_acquire); counts != nullptr) {
     counts[static_cast<size_t>(tier)].osr_entries.fetch_add(1, std::memory_order_relaxed);
   }
   return entry;
 }
 
-void hot_entry(Vcpu*, vm::FuncCode* code) {
-  vm::TierHooks* hooks = code->module->tiers;
-  if (hooks != nullptr && hooks->hot_function != nullptr) hooks->hot_function(hooks, *code);
+void enter_loop(Vcpu* cx, const uint64_t* state, uint32_t slots) {
+  auto* frame = reinterpret_cast<uint64_t*>(static_cast<std::byte*>(cx->activation->fp) + kBaselineSlots);
+  for (uint32_t i = 0; i < slots; ++i) frame[-static_cast<ptrdiff_t>(i)] = state[i];
 }
 
 }  // namespace
@@ -195,7 +218,8 @@ struct ResultOf<R (*)(A...)> {
 /// Whether a body that returns `Body` can serve as a helper whose result is `Row`.
 template <class Body, class Row>
 constexpr bool serves = std::is_same_v<Body, Row> || (std::is_same_v<Body, Checked> && std::is_same_v<Row, uint64_t>) ||
-                        (std::is_void_v<Row> && (std::is_same_v<Body, vm::TrapCode> || std::is_same_v<Body, vm::Transfer>));
+                        (std::is_void_v<Row> && (std::is_same_v<Body, vm::TrapCode> || std::is_same_v<Body, vm::Transfer> ||
+                                                      std::is_same_v<Body, Prologue>));
 
 #define VMRUN_ARGUMENTS(...) (vm::Vcpu * __VA_OPT__(, ) __VA_ARGS__)
 #define X(name, result, params)                                                                          \

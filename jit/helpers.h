@@ -16,4 +16,10 @@ struct Checked {
   uint64_t trap;  // vm::TrapCode
 };
 
+/// What the body of a helper returns that is called with r12 and r9 as a function's prologue has them, and whose caller's
+/// parameters survive: a trap, if it is not None.
+struct Prologue {
+  vm::TrapCode trap;
+};
+
 }  // namespace vmrun::jit

@@ -4,7 +4,6 @@
 #include <cstring>
 #include <memory>
 
-#include "interp/policy.h"
 #include "vm/assert.h"
 #include "vm/loops.h"
 #include "vm/memory.h"
@@ -12,6 +11,9 @@
 namespace vmrun::jit {
 namespace baseline {
 namespace {
+
+/// Machine code of a byte of wasm; more is a matter of copying.
+constexpr size_t kCodePerByte = 4;
 
 /// An instruction that cannot be encoded is a bug here.
 class Errors final : public asmjit::ErrorHandler {
@@ -21,7 +23,20 @@ class Errors final : public asmjit::ErrorHandler {
 
 }  // namespace
 
-FunctionCompiler::FunctionCompiler() : errors_(std::make_unique<Errors>()) {}
+FunctionCompiler::FunctionCompiler()
+    : errors_(std::make_unique<Errors>()), events_{this}, object_(std::make_unique<CodeObject>()) {
+  object_->tier = vm::Tier::baseline;
+}
+
+FunctionCompiler::D& FunctionCompiler::decoder_for(const vm::Module& module) {
+  // A module may have been replaced by another at the same address.
+  const std::array<const void*, 3> now = {&module, module.bytes(), module.registry.get()};
+  if (!decoder_ || now != decoded_) {
+    decoder_.emplace(module, events_);
+    decoded_ = now;
+  }
+  return *decoder_;
+}
 
 void FunctionCompiler::unsupported(D& d, Op op) {
   failed_ = true;
@@ -33,7 +48,6 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   module_ = request.module;
   type_ = &module_->func_type(request.func_index);
   memory0_guarded_ = !module_->memories.empty() && vm::memory_is_guarded(module_->memories[0], !module_->guarded_memories);
-  slice_ = interp::slice_of(*module_);
   failed_ = false;
   state_ = {};
   owned_int_ = owned_vec_ = 0;
@@ -48,8 +62,10 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   regions_.clear();
   polls_.clear();
   frame_size_fixups_.clear();
-  object_ = std::make_unique<CodeObject>();
-  object_->tier = vm::Tier::baseline;
+  object_->osr.clear();
+  object_->marks.clear();
+  object_->pads.clear();
+  object_->preempt.clear();
   object_->func = &module_->code(request.func_index);
   if (request.count_runs) vm::counts_of(*object_->func);
 
@@ -59,15 +75,13 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   code_.init(environment);
   code_.setErrorHandler(errors_.get());
   code_.attach(&a_);
+  code_.reserveBuffer(&code_.textSection()->buffer(), kCodePerByte * module_->funcs[request.func_index].body.size() + 512);
 
   if (request.unit != kWholeFunction) return {CompileResult::Status::unsupported, nullptr, "units of loops"};
   if (type_->params.size() > kMaxAreaSlots || type_->results.size() > kMaxAreaSlots) {
     return {CompileResult::Status::unsupported, nullptr, "more parameters or results than the area holds"};
   }
-  Events events{this};
-  D decoder(*module_, events);
-  decoder_ = &decoder;
-  bool decoded = decoder.decode(request.func_index);
+  bool decoded = decoder_for(*module_).decode(request.func_index);
   VMRUN_ASSERT(decoded, "a validated body decodes");
   if (failed_) return {CompileResult::Status::unsupported, nullptr, std::move(reason_)};
   if (request.cancelled != nullptr && request.cancelled->load(std::memory_order_relaxed)) {
@@ -87,7 +101,8 @@ CompileResult FunctionCompiler::publish() {
   CodeSpace::Block block = space.allocate(buffer.size());
   if (!block) return {CompileResult::Status::no_memory, nullptr, "no memory for code"};
   std::memcpy(block.rw, buffer.data(), buffer.size());
-  return {CompileResult::Status::done, space.publish(std::move(object_), block), {}};
+  // A copy has no more memory than it needs.
+  return {CompileResult::Status::done, space.publish(std::make_unique<CodeObject>(*object_), block), {}};
 }
 
 namespace {

@@ -22,13 +22,16 @@
 
 #include <asmjit/x86.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "jit/abi.h"
+#include "jit/baseline/assembler_x86_64.h"
 #include "jit/baseline/layout.h"
 #include "jit/baseline/scan.h"
 #include "jit/code.h"
@@ -40,8 +43,6 @@ namespace vmrun::jit::baseline {
 class FunctionCompiler;
 
 inline constexpr uint32_t kNone = 0xffffffff;
-/// OSR into the next tier goes through the vCPU's area; larger frames stay here.
-inline constexpr uint32_t kMaxOsrSlots = 2000;
 /// 16-byte slots of the area that one call may use.
 inline constexpr uint32_t kMaxAreaSlots = 2000;
 /// Larger frames are left to the interpreter: a prologue touches the stack below the limit before it is checked.
@@ -189,7 +190,7 @@ class FunctionCompiler {
   void preempt_on();
 
   // --- operands (values.cpp) ---
-  static constexpr int32_t kSlotBase = -32;
+  static constexpr int32_t kSlotBase = kBaselineSlots;
   static constexpr uint8_t kNoHome = 0xff;
   struct Home {
     uint8_t reg;
@@ -291,6 +292,7 @@ class FunctionCompiler {
   Label trap_label(D& d, TrapCode code);
 
   // --- frame (frame.cpp) ---
+  D& decoder_for(const vm::Module& module);
   void choose_homes(D& d);
   void emit_frame_setup();
   void emit_params(D& d);
@@ -300,7 +302,7 @@ class FunctionCompiler {
   void emit_polls();
   void emit_traps();
   void emit_pool();
-  void copy_slots(uint8_t area, const LoopSite& loop, bool out);
+  void copy_vectors(uint8_t area, const LoopSite& loop, bool out);
   void count_run(int32_t counter);
   void own_record(uint8_t reg);
   CompileResult publish();
@@ -358,6 +360,47 @@ class FunctionCompiler {
   bool other_op(D& d, Op op, const Imm& imm, const V* args, size_t count, V* results);  // ops_other.cpp
   bool vector_op(D& d, Op op, const Imm& imm, const V* args, V* results);  // ops_vector.cpp
 
+  // --- vector instructions (ops_vector*.cpp) ---
+  /// How one instruction is compiled: by which of the emitters below, from which machine instructions, with which
+  /// immediate (kNoImm: without) or number that the emitter wants.
+  struct VectorRow {
+    Op op;
+    void (FunctionCompiler::*emit)(D& d, const VectorRow& row, const Imm& imm, const V* args, V* result);
+    InstId id = 0, id2 = 0;
+    uint8_t imm = kNoImm;
+  };
+  static constexpr uint8_t kNoImm = 0x80;
+  struct VectorTable;
+  static std::span<const VectorRow> vector_int_rows();
+  static std::span<const VectorRow> vector_shift_rows();
+  static std::span<const VectorRow> vector_float_rows();
+  static std::span<const VectorRow> vector_lane_rows();
+  static std::span<const VectorRow> vector_memory_rows();
+#define VMRUN_VECTOR_EMITTERS(X)                                                                                       \
+  /* plain */ X(unary) X(binary) X(swapped) X(binary_not) X(swapped_not) X(order) X(order_not) X(with_pool)            \
+  /* int */ X(negate) X(abs_quad) X(popcnt) X(all_true) X(mask) X(mask_words) X(mul_quad) X(extend_high)               \
+  X(extend_high_u) X(extmul_bytes) X(extmul_words) X(extmul_dwords) X(times_one) X(pairs_bytes_s) X(pairs_words_u)     \
+  X(q15mulr) X(dot_bytes) X(dot_bytes_add)                                                                             \
+  /* shift */ X(shift) X(shift_left_bytes) X(shift_right_bytes) X(shift_right_quad)                                    \
+  /* float */ X(min_max) X(madd) X(nmadd) X(trunc_s) X(trunc_u) X(trunc_f64_s) X(trunc_f64_u) X(convert_u)             \
+  X(convert_f64_u)                                                                                                     \
+  /* lane */ X(constant) X(not_) X(bitselect) X(any_true) X(splat) X(splat_float) X(extract) X(extract_float)          \
+  X(replace) X(replace_f32) X(replace_f64) X(swizzle) X(shuffle)                                                       \
+  /* memory */ X(load) X(load_lane) X(store_lane)
+#define VMRUN_DECLARE(name) void vec_##name(D& d, const VectorRow& row, const Imm& imm, const V* args, V* result);
+  VMRUN_VECTOR_EMITTERS(VMRUN_DECLARE)
+#undef VMRUN_DECLARE
+#undef VMRUN_VECTOR_EMITTERS
+  /// The same constant in every lane of `lane_bits`.
+  Mem pool_lanes(uint64_t value, unsigned lane_bits);
+  void shift_count(const V& count, unsigned bits, unsigned more);
+  void load_vector(uint8_t to, const vm::V128& value);
+  Mem vector_access(D& d, const VectorRow& row, const Imm& imm, const V& index);
+  /// Sums of the products of neighbouring signed bytes, wrapped to 16 bits.
+  void dot_of_bytes(Xmm to, const V* args);
+  void shuffle_one(Xmm to, Xmm from, const std::array<uint8_t, 16>& lanes);
+  bool shuffle_two(Xmm to, Xmm a, Xmm b, const std::array<uint8_t, 16>& lanes);
+
   void binary(D& d, InstId id, bool wide, bool commutes, const V* args, V* result);
   void add_sub(D& d, bool sub, bool wide, const V* args, V* result);
   void shift(D& d, Op op, bool wide, const V* args, V* result);
@@ -396,12 +439,14 @@ class FunctionCompiler {
                  V* result);
 
   asmjit::CodeHolder code_;
-  asmjit::x86::Assembler a_;
+  FastAssembler a_;
   std::unique_ptr<asmjit::ErrorHandler> errors_;
   BodyScan scan_;
   const vm::Module* module_ = nullptr;
   const FuncType* type_ = nullptr;
-  D* decoder_ = nullptr;
+  Events events_;
+  std::optional<D> decoder_;  // for `decoded_`: a module, its bytes and its types
+  std::array<const void*, 3> decoded_{};
   CompileRequest request_;
   std::unique_ptr<CodeObject> object_;
   std::string reason_;
@@ -444,7 +489,6 @@ class FunctionCompiler {
     Helper helper;
   };
   std::vector<Poll> polls_;
-  int64_t slice_ = 0;  // back-edges and entries until heat is charged
 };
 
 #define VMRUN_FORWARD(event)                                  \

@@ -92,7 +92,7 @@ void FunctionCompiler::emit_frame_setup() {
   a_.sub(q(rsp), 0x7ffffff0);
   frame_size_fixups_.push_back(here() - 4);
   a_.cmp(q(rsp), at(r12, layout::kNativeLimit));
-  Poll& poll = polls_.emplace_back(Poll{a_.newLabel(), a_.newLabel(), Helper::stack_poll});
+  Poll& poll = polls_.emplace_back(Poll{a_.newLabel(), a_.newLabel(), Helper::prologue_poll});
   a_.jb(poll.label);
   a_.bind(poll.back);
   a_.mov(at(rbp, -8), q(r12));
@@ -239,22 +239,9 @@ void FunctionCompiler::begin(D& d) {
 
 // --- behind the body --------------------------------------------------------------------------------------------------
 
-/// Copies canonical slots between the frame, where they lie downwards, and consecutive memory at `area`. Clobbers rcx, rdx,
-/// rsi and rdi (not rax, not `area`).
-void FunctionCompiler::copy_slots(uint8_t area, const LoopSite& loop, bool out) {
-  if (loop.slots == 0) return;
-  Label again = a_.newLabel();
-  a_.lea(q(rsi), at(rbp, kSlotBase));
-  a_.mov(q(rdi), q(area));
-  a_.mov(w(rcx), loop.slots);
-  a_.bind(again);
-  uint8_t from = out ? rsi : rdi, to = out ? rdi : rsi;
-  a_.mov(q(rdx), at(from, 0));
-  a_.mov(at(to, 0), q(rdx));
-  a_.sub(q(rsi), 8);
-  a_.add(q(rdi), 8);
-  a_.dec(w(rcx));
-  a_.jnz(again);
+/// The halves of a v128 lie the other way round in the frame than in consecutive memory at `area`: copies of the slots
+/// have them wrong.
+void FunctionCompiler::copy_vectors(uint8_t area, const LoopSite& loop, bool out) {
   for (uint32_t slot : loop.vectors) {
     Mem in_frame = at(rbp, kSlotBase - 8 * static_cast<int32_t>(slot + 1));
     Mem in_area = at(area, 8 * static_cast<int32_t>(slot));
@@ -288,9 +275,8 @@ void FunctionCompiler::emit_loop_stubs() {
       a_.cmp(budget, 0);
       a_.jge(reload);
     }
-    a_.mov(budget, static_cast<int32_t>(slice_));
     own_record(rsi);
-    a_.mov(w(rdx), site.offset);
+    a_.mov(q(rdx), static_cast<int64_t>(site.offset | static_cast<uint64_t>(site.slots) << 32));
     call_helper(Helper::hot_loop);
     object_->marks.push_back({here(), site.offset});
     if (site.slots <= kMaxOsrSlots) {
@@ -303,7 +289,7 @@ void FunctionCompiler::emit_loop_stubs() {
     a_.bind(better);
     if (site.slots > kMaxOsrSlots) continue;
     a_.mov(q(r15), at(r12, layout::kArea));
-    copy_slots(r15, site, true);
+    copy_vectors(r15, site, true);
     a_.leave();
     a_.jmp(q(rax));
   }
@@ -315,7 +301,12 @@ void FunctionCompiler::emit_osr_entries() {
     object_->osr.push_back({site.offset, here()});
     emit_frame_setup();
     if (request_.count_runs) count_run(layout::kOsrEntriesOfBaseline);
-    copy_slots(r15, site, false);
+    if (site.slots != 0) {
+      a_.mov(q(rsi), q(r15));
+      a_.mov(w(rdx), site.slots);
+      call_helper(Helper::enter_loop);
+      copy_vectors(r15, site, false);
+    }
     conform({}, {site.state.loaded, 0});
     a_.jmp(site.header);
   }
@@ -323,34 +314,14 @@ void FunctionCompiler::emit_osr_entries() {
 
 /// What prologues call when there is no room, or the budget is used up: all parameters survive.
 void FunctionCompiler::emit_polls() {
-  for (Helper helper : {Helper::stack_poll, Helper::hot_entry}) {
-    Label common;
-    for (Poll& poll : polls_) {
-      if (poll.helper != helper) continue;
-      if (!common.isValid()) common = a_.newLabel();
-      a_.bind(poll.label);
-      a_.call(common);
-      a_.jmp(poll.back);
-    }
-    if (!common.isValid()) continue;
-    a_.bind(common);
-    constexpr uint8_t kSaved[] = {r15, rdi, rsi, rdx, rcx, r8, r9, r11};
-    constexpr int32_t kBytes = 8 * 8 + 8 * 16 + 8;  // aligned again, the return address included
-    a_.sub(q(rsp), kBytes);
-    for (int i = 0; i < 8; ++i) a_.mov(at(rsp, 8 * i), q(kSaved[i]));
-    for (int i = 0; i < 8; ++i) a_.vmovups(at(rsp, 64 + 16 * i), x(static_cast<uint8_t>(i)));
-    if (helper == Helper::hot_entry) {
-      Mem budget = at(r12, layout::kBudget);
-      budget.setSize(8);
-      a_.mov(budget, static_cast<int32_t>(slice_));
-      own_record(rsi);
-    }
-    call_helper(helper);
+  for (const Poll& poll : polls_) {
+    a_.bind(poll.label);
+    a_.mov(q(rax), at(r12, layout::kHelpers));
+    Mem entry = at(rax, 8 * static_cast<int32_t>(poll.helper));
+    entry.setSize(8);
+    a_.call(entry);
     object_->marks.push_back({here(), module_->funcs[request_.func_index].body.begin});
-    for (int i = 0; i < 8; ++i) a_.mov(q(kSaved[i]), at(rsp, 8 * i));
-    for (int i = 0; i < 8; ++i) a_.vmovups(x(static_cast<uint8_t>(i)), at(rsp, 64 + 16 * i));
-    a_.add(q(rsp), kBytes);
-    a_.ret();
+    a_.jmp(poll.back);
   }
 }
 
