@@ -1,5 +1,6 @@
 // Generic handlers of constants, selection, globals and references.
 #include "interp/generic_ops.h"
+#include "vm/ref_test.h"
 #include "vm/types.h"
 
 namespace vmrun::interp::generic {
@@ -68,44 +69,35 @@ VMRUN_GENERIC(ref_func) {
   VMRUN_NEXT;
 }
 
-// As long as there are no objects, what a reference can be is null, a function, an exception or a host reference; the
-// last may stand in the hierarchy of `any` too, where it is nothing more special than that.
 namespace {
-
-/// Whether `ref`, which is not null and in the hierarchy of `heap`, is a `heap`.
-[[gnu::noinline]] bool is_a(const vm::Instance* inst, uint64_t ref, vm::HeapType heap) {
-  const vm::TypeRegistry& registry = *inst->module->registry;
-  const vm::Heap top = registry.top(heap);
-  if (!heap.is_concrete()) return heap.abstract() == top;
-  return top == vm::Heap::func && registry.matches(vm::Ref{ref}.as<vm::FuncRecord>()->type, heap.concrete());
+/// Whether `ref` is not null and a reference to what the instruction's second cell names.
+[[gnu::noinline]] bool is_a(const vm::Instance* inst, uint64_t ref, const Cell* pc) {
+  return vm::ref_is(*inst->module->registry, vm::Ref{ref}, vm::HeapType::from_bits(static_cast<uint32_t>(pc[1].w)));
 }
-
-vm::HeapType wanted(const Cell* pc) { return vm::HeapType::from_bits(static_cast<uint32_t>(pc[1].w)); }
-
 }  // namespace
 
 VMRUN_GENERIC(ref_test) {
   uint64_t ref = get<uint64_t>(fp, pc->b);
-  put(fp, pc->a, static_cast<uint32_t>(ref != 0 && is_a(inst, ref, wanted(pc))));
+  put(fp, pc->a, static_cast<uint32_t>(ref != 0 && is_a(inst, ref, pc)));
   VMRUN_NEXT2;
 }
 
 VMRUN_GENERIC(ref_test_null) {
   uint64_t ref = get<uint64_t>(fp, pc->b);
-  put(fp, pc->a, static_cast<uint32_t>(ref == 0 || is_a(inst, ref, wanted(pc))));
+  put(fp, pc->a, static_cast<uint32_t>(ref == 0 || is_a(inst, ref, pc)));
   VMRUN_NEXT2;
 }
 
 VMRUN_GENERIC(ref_cast) {
   uint64_t ref = get<uint64_t>(fp, pc->b);
-  if (VMRUN_UNLIKELY(ref == 0 || !is_a(inst, ref, wanted(pc)))) VMRUN_TRAP(CastFailure);
+  if (VMRUN_UNLIKELY(ref == 0 || !is_a(inst, ref, pc))) VMRUN_TRAP(CastFailure);
   put(fp, pc->a, ref);
   VMRUN_NEXT2;
 }
 
 VMRUN_GENERIC(ref_cast_null) {
   uint64_t ref = get<uint64_t>(fp, pc->b);
-  if (VMRUN_UNLIKELY(ref != 0 && !is_a(inst, ref, wanted(pc)))) VMRUN_TRAP(CastFailure);
+  if (VMRUN_UNLIKELY(ref != 0 && !is_a(inst, ref, pc))) VMRUN_TRAP(CastFailure);
   put(fp, pc->a, ref);
   VMRUN_NEXT2;
 }

@@ -12,6 +12,7 @@
 #include "interp/policy.h"
 #include "vm/loops.h"
 #include "vm/memory.h"
+#include "vm/ref_test.h"
 #include "vm/stop.h"
 #include "vm/store.h"
 #include "vm/table.h"
@@ -161,6 +162,11 @@ TrapCode table_init(Vcpu*, Instance* inst, uint64_t indices, uint64_t to, uint64
 }
 
 void elem_drop(Vcpu*, Instance* inst, uint32_t segment) { vm::elem_drop(*inst, segment); }
+
+uint64_t ref_test(Vcpu*, Instance* inst, uint64_t heap, uint64_t ref) {
+  if (ref == 0) return high(heap);
+  return vm::ref_is(*inst->module->registry, vm::Ref{ref}, vm::HeapType::from_bits(low(heap))) ? 1 : 0;
+}
 
 TrapCode check_callee(Vcpu*, Instance* inst, vm::FuncRecord* record, uint32_t type) {
   const bool matches = inst->module->registry->matches(record->type, vm::TypeId{type});

@@ -359,6 +359,7 @@ class FunctionCompiler {
   void unsupported(D& d, Op op);
   bool other_op(D& d, Op op, const Imm& imm, const V* args, size_t count, V* results);  // ops_other.cpp
   bool vector_op(D& d, Op op, const Imm& imm, const V* args, V* results);  // ops_vector.cpp
+  bool atomic_op(D& d, Op op, const Imm& imm, const V* args, size_t count, V* results);  // ops_atomic.cpp
 
   // --- vector instructions (ops_vector*.cpp) ---
   /// How one instruction is compiled: by which of the emitters below, from which machine instructions, with which
@@ -415,6 +416,8 @@ class FunctionCompiler {
   void select(D& d, ValType type, const V* args, V* result);
 
   void widen(D& d, bool wrap, const V* args, V* result);
+  void add_sub_128(D& d, bool sub, const V* args, V* results);
+  void mul_wide(D& d, bool is_signed, const V* args, V* results);
 
   enum class Comparison : uint8_t { eq, ne, lt, gt, le, ge };
   void float_binary(D& d, InstId id, const V* args, V* result);
@@ -429,14 +432,30 @@ class FunctionCompiler {
 
   /// The address of an access to a memory, checked where faults do not guard it.
   Mem address(D& d, const vm::MemArg& mem, const V& index, unsigned size);
+  /// The address of an atomic access, which must be aligned. r11 holds it until the access; no other temporary does.
+  Mem atomic_address(D& d, const vm::MemArg& mem, const V& index, unsigned size);
+  /// Adds the offset to an index, into r11.
+  void add_offset(uint8_t index, uint64_t offset);
+  /// Compares the address in r11 with the current size, traps or leaves it, and says where the access goes.
+  Mem checked_address(D& d, uint32_t memory, uint8_t limit, unsigned size);
+  void atomic_rmw(D& d, Op op, const Imm& imm, unsigned size, const V* args, V* result);
+  void atomic_cmpxchg(D& d, const Imm& imm, unsigned size, const V* args, V* result);
+  /// Claims rax for the instruction, and moves whichever of `args` is in it elsewhere.
+  void claim_rax(D& d, V* args, size_t count);
+  /// Zero-extends a value of `size` bytes.
+  void zero_extend(uint8_t reg, unsigned size);
+  /// The part of a register that an access of `size` bytes names.
+  static Gp sized(uint8_t reg, unsigned size);
+  void ref_test(D& d, bool cast, bool nullable, vm::HeapType heap, const V* args, V* result);
   void load(D& d, Op op, const Imm& imm, const V* args, V* result);
   void store(D& d, Op op, const Imm& imm, const V* args);
   void global_access(D& d, bool write, uint32_t index, const V* args, V* result);
   uint8_t table_entry(D& d, uint32_t table, const V& index, TrapCode code);
   Mem table_of(uint32_t table, uint8_t reg);
-  /// Calls a helper with the instance, `immediates` and the operands as arguments, and takes its result, if any.
+  /// Calls a helper with the instance, `immediates` and the operands as arguments, and takes its result, if any. The
+  /// offset is added to the first operand.
   void helper_op(D& d, Helper helper, std::initializer_list<uint64_t> immediates, std::span<const V* const> operands,
-                 V* result);
+                 V* result, const vm::MemArg* offset_of_first = nullptr);
 
   asmjit::CodeHolder code_;
   FastAssembler a_;

@@ -281,6 +281,35 @@ void FunctionCompiler::widen(D& d, bool wrap, const V* args, V* result) {
   result_reg(*result, to);
 }
 
+/// Operands: low and high half of each. The halves of the first are the places of the result's.
+void FunctionCompiler::add_sub_128(D&, bool sub, const V* args, V* results) {
+  uint8_t to[2];
+  for (int i = 0; i < 2; ++i) {
+    to[i] = args[i].kind == Kind::reg ? args[i].reg : take_int();
+    move_to_int(to[i], args[i]);
+  }
+  asmjit::Operand low = source_int(args[2], true), high = source_int(args[3], true);
+  a_.emit(sub ? Inst::kIdSub : Inst::kIdAdd, q(to[0]), low);
+  a_.emit(sub ? Inst::kIdSbb : Inst::kIdAdc, q(to[1]), high);
+  results[1].slot = results[0].slot + 1;
+  result_reg(results[0], to[0]);
+  result_reg(results[1], to[1]);
+}
+
+void FunctionCompiler::mul_wide(D& d, bool is_signed, const V* args, V* results) {
+  const V *a = &args[0], *b = &args[1];
+  if (b->kind == Kind::reg && b->reg == rax) std::swap(a, b);
+  if ((owned_int_ >> rax & 1) == 0) take_fixed(d, rax);
+  if ((owned_int_ >> rdx & 1) == 0) take_fixed(d, rdx);
+  asmjit::Operand by = source_int(*b, true);
+  if (by.isImm()) by = q(fetch_int(*b));
+  move_to_int(rax, *a);
+  a_.emit(is_signed ? Inst::kIdImul : Inst::kIdMul, by);
+  results[1].slot = results[0].slot + 1;
+  result_reg(results[0], rax);
+  result_reg(results[1], rdx);
+}
+
 void FunctionCompiler::select(D& d, ValType type, const V* args, V* result) {
   const V &a = args[0], &b = args[1];
   if (!is_vec(type)) {

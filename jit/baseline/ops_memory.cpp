@@ -26,15 +26,23 @@ asmjit::x86::Mem FunctionCompiler::address(D& d, const vm::MemArg& mem, const V&
   const bool wide = module_->memories[mem.memory].limits.is64;
   const uint8_t limit = take_int();
   const uint8_t reg = fetch_int(index);
-  if (mem.offset <= 0x7fffffff) {
-    a_.mov(q(kScratch), q(reg));
-    if (mem.offset != 0) a_.add(q(kScratch), static_cast<int32_t>(mem.offset));
-  } else {
-    load_const(kScratch, mem.offset);
-    a_.add(q(kScratch), q(reg));
-  }
+  add_offset(reg, mem.offset);
   if (wide && mem.offset != 0) trap_if(d, Cond::kC, TrapCode::MemoryOutOfBounds);
-  const auto place = static_cast<int32_t>(8 * mem.memory);
+  return checked_address(d, mem.memory, limit, size);
+}
+
+void FunctionCompiler::add_offset(uint8_t index, uint64_t offset) {
+  if (offset <= 0x7fffffff) {
+    a_.mov(q(kScratch), q(index));
+    if (offset != 0) a_.add(q(kScratch), static_cast<int32_t>(offset));
+  } else {
+    load_const(kScratch, offset);
+    a_.add(q(kScratch), q(index));
+  }
+}
+
+asmjit::x86::Mem FunctionCompiler::checked_address(D& d, uint32_t memory, uint8_t limit, unsigned size) {
+  const auto place = static_cast<int32_t>(8 * memory);
   a_.mov(q(limit), at(r13, layout::kMemories));
   a_.mov(q(limit), at(limit, place));
   a_.mov(q(limit), at(limit, layout::kMemoryBytes));
@@ -44,7 +52,7 @@ asmjit::x86::Mem FunctionCompiler::address(D& d, const vm::MemArg& mem, const V&
   a_.mov(w(limit), 0);
   a_.cmova(q(kScratch), q(limit));
   trap_if(d, Cond::kA, TrapCode::MemoryOutOfBounds);
-  if (mem.memory == 0) return ptr(q(r14), q(kScratch));
+  if (memory == 0) return ptr(q(r14), q(kScratch));
   a_.mov(q(limit), at(r13, layout::kMemories));
   a_.mov(q(limit), at(limit, place));
   a_.add(q(kScratch), at(limit, layout::kMemoryBase));
@@ -96,12 +104,7 @@ void FunctionCompiler::store(D& d, Op op, const Imm& imm, const V* args) {
     a_.mov(mem, asmjit::Imm(low));
     return;
   }
-  switch (size) {
-    case 1: a_.mov(mem, asmjit::x86::gpb_lo(from)); break;
-    case 2: a_.mov(mem, asmjit::x86::gpw(from)); break;
-    case 4: a_.mov(mem, w(from)); break;
-    default: a_.mov(mem, q(from)); break;
-  }
+  a_.mov(mem, sized(from, size));
 }
 
 void FunctionCompiler::global_access(D& d, bool write, uint32_t index, const V* args, V* result) {

@@ -6,13 +6,19 @@ namespace vmrun::jit::baseline {
 using asmjit::x86::ptr;
 
 void FunctionCompiler::helper_op(D& d, Helper helper, std::initializer_list<uint64_t> immediates,
-                                 std::span<const V* const> operands, V* result) {
+                                 std::span<const V* const> operands, V* result, const vm::MemArg* offset_of_first) {
   constexpr uint8_t kArgs[] = {rdx, rcx, r8, r9};
   flush_all(d);
   forget_homes();
   size_t next = 0;
   for (uint64_t immediate : immediates) load_const(kArgs[next++], immediate);
+  const uint8_t first = kArgs[next];
   for (const V* operand : operands) move_to_int(kArgs[next++], *operand);
+  if (offset_of_first != nullptr && offset_of_first->offset != 0) {
+    load_const(kScratch, offset_of_first->offset);
+    a_.add(q(first), q(kScratch));
+    if (module_->memories[offset_of_first->memory].limits.is64) trap_if(d, Cond::kC, TrapCode::MemoryOutOfBounds);
+  }
   a_.mov(q(rsi), q(r13));
   call_helper(helper);
   mark(d);
@@ -22,6 +28,21 @@ void FunctionCompiler::helper_op(D& d, Helper helper, std::initializer_list<uint
   if (result == nullptr) return;
   free_int_ &= ~(1u << rax);
   result_reg(*result, rax);
+}
+
+void FunctionCompiler::ref_test(D& d, bool cast, bool nullable, vm::HeapType heap, const V* args, V* result) {
+  const V* operand = args;
+  const uint64_t wanted = heap.bits() | static_cast<uint64_t>(nullable) << 32;
+  if (!cast) return helper_op(d, Helper::ref_test, {wanted}, {&operand, 1}, result);
+  to_slot(d.stack().back());
+  const uint32_t slot = args->slot;
+  V passes;
+  passes.type = vm::kI32;
+  helper_op(d, Helper::ref_test, {wanted}, {&operand, 1}, &passes);
+  a_.test(w(rax), w(rax));
+  trap_if(d, Cond::kZ, TrapCode::CastFailure);
+  free_int_ |= 1u << rax;
+  set_slot(*result, slot);
 }
 
 bool FunctionCompiler::other_op(D& d, Op op, const Imm& imm, const V* args, size_t count, V* results) {
@@ -93,6 +114,13 @@ bool FunctionCompiler::other_op(D& d, Op op, const Imm& imm, const V* args, size
       a_.mov(ptr(q(kScratch), q(entry), 3), q(value));
       return true;
     }
+    case Op::ref_test: case Op::ref_test_null: case Op::ref_cast: case Op::ref_cast_null: {
+      const bool cast = op == Op::ref_cast || op == Op::ref_cast_null;
+      ref_test(d, cast, op == Op::ref_test_null || op == Op::ref_cast_null, imm.type.heap(), args, results);
+      return true;
+    }
+    case Op::i64_add128: case Op::i64_sub128: add_sub_128(d, op == Op::i64_sub128, args, results); return true;
+    case Op::i64_mul_wide_s: case Op::i64_mul_wide_u: mul_wide(d, op == Op::i64_mul_wide_s, args, results); return true;
     case Op::memory_grow: helper(Helper::memory_grow, {imm.mem.memory}); return true;
     case Op::memory_copy: helper(Helper::memory_copy, {pair(imm.mem.memory, imm.index2)}); return true;
     case Op::memory_fill: helper(Helper::memory_fill, {imm.mem.memory}); return true;
@@ -103,7 +131,7 @@ bool FunctionCompiler::other_op(D& d, Op op, const Imm& imm, const V* args, size
     case Op::table_copy: helper(Helper::table_copy, {pair(imm.index, imm.index2)}); return true;
     case Op::table_init: helper(Helper::table_init, {pair(imm.index2, imm.index)}); return true;
     case Op::elem_drop: helper(Helper::elem_drop, {imm.index}); return true;
-    default: return false;
+    default: return atomic_op(d, op, imm, args, count, results);
   }
 }
 
