@@ -111,10 +111,10 @@ TaskCell* Worker::pick_or_global() {
   return task;
 }
 
-TaskCell* Worker::steal() {
+TaskCell* Worker::steal(int rounds, bool take_next) {
   auto& all = core_.processors;
   const auto n = static_cast<uint32_t>(all.size());
-  for (int round = 0; round < steal_rounds; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     const uint32_t from = random() % n;
     for (uint32_t i = 0; i < n; ++i) {
       Processor* victim = all[(from + i) % n].get();
@@ -126,7 +126,7 @@ TaskCell* Worker::steal() {
       for (size_t q = 0; q < priority_count && task == nullptr; ++q) {
         task = p_->queues[q].steal_from(victim->queues[q], taken);
       }
-      if (task == nullptr && round == steal_rounds - 1 && victim->run_next.load(std::memory_order_relaxed) != nullptr) {
+      if (task == nullptr && take_next && round == rounds - 1 && victim->run_next.load(std::memory_order_relaxed) != nullptr) {
         task = victim->run_next.exchange(nullptr, std::memory_order_acq_rel);
         taken += task != nullptr ? 1 : 0;
       }
@@ -173,7 +173,7 @@ TaskCell* Worker::find_work() {
       spinning_ = true;
       core_.spinning_.fetch_add(1, std::memory_order_seq_cst);
     }
-    return steal();
+    return steal(steal_rounds, true);
   }
 }
 

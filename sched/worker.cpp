@@ -191,7 +191,10 @@ CancelReason Worker::yield(bool preempted) {
   TaskCell* task = current();
   count(preempted ? counters.preemptions : counters.yields);
   p_->preempt.store(false, std::memory_order_relaxed);
-  if (TaskCell* next = pick_or_global()) {
+  TaskCell* next = pick_or_global();
+  // Its slice is over: those that wait for another worker come first, or they would share that one for ever.
+  if (next == nullptr && preempted && p_ != nullptr) next = steal(1, false);
+  if (next != nullptr) {
     leave_task(task, preempted ? After::Global : After::Yield, next);
   } else {
     cover_dirty_timers();

@@ -91,7 +91,7 @@ class Worker {
   TaskCell* pick();
   TaskCell* pick_or_global();
   TaskCell* find_work();
-  TaskCell* steal();
+  TaskCell* steal(int rounds, bool take_next);
   void stop_spinning();
   void push_local(TaskCell* task);
   void sample(TaskCell* task) { task->ready_at = (++ready_count_ & 63) == 0 ? now() : 0; }

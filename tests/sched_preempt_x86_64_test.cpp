@@ -228,6 +228,36 @@ TEST_CASE("8 endless loops share two workers, and are stopped by cancellation an
   CHECK(stops > 0);
 }
 
+TEST_CASE("three endless loops take turns on two workers") {
+  // A stopped task makes room for those that wait for the other worker: none keeps one to itself.
+  struct Runner {
+    volatile bool stop = false;
+    std::atomic<pthread_t> first{0};
+    std::atomic<bool> moved{false};
+  };
+  static const SwitchHooks hooks{.resume =
+                                     [](void* user) noexcept {
+                                       auto& runner = *static_cast<Runner*>(user);
+                                       pthread_t none = 0;
+                                       const pthread_t here = pthread_self();
+                                       if (!runner.first.compare_exchange_strong(none, here) && none != here) {
+                                         runner.moved.store(true);
+                                       }
+                                     },
+                                 .suspend = nullptr};
+  Scheduler s(preempting(2));
+  Signals signals(s);
+  Runner runners[3];
+  for (Runner& runner : runners) s.spawn([&runner] { endless(&runner.stop); }, {.hooks = &hooks, .user = &runner});
+  const Clock::time_point give_up = Clock::now() + 20s;
+  for (Runner& runner : runners) {
+    while (!runner.moved && Clock::now() < give_up) std::this_thread::sleep_for(1ms);
+    CHECK(runner.moved);
+  }
+  for (Runner& runner : runners) runner.stop = true;
+  s.wait_idle();
+}
+
 TEST_CASE("a task is stopped only when another waits, unless asked otherwise") {
   Scheduler s({.workers = 2, .slice = 1ms});
   Signals signals(s);

@@ -312,10 +312,15 @@ class CellTest {
         result.emplace(entry().call({Val::i32(2)}));
         over.store(true);
       });
-      // Others that want the workers, so that the guest goes on wherever there is room.
+      // Others that want the workers, so that the guest goes on wherever there is room. Each keeps its worker for longer
+      // than it takes the other one to see the guest waiting, or the worker that was left would always win.
       for (int i = 0; i < 2; ++i) {
         scheduler.spawn([&] {
-          while (!over.load(std::memory_order_relaxed)) sched::yield();
+          while (!over.load(std::memory_order_relaxed)) {
+            const auto until = std::chrono::steady_clock::now() + 20us;
+            while (std::chrono::steady_clock::now() < until) {}
+            sched::yield();
+          }
         });
       }
     }
