@@ -1,167 +1,128 @@
-// SIMD instructions: most are one VEX instruction.
+// Vector instructions: the table of emitters, and the shapes that need nothing but the right machine instruction.
+//
+// The processor is known to have AVX2 (interp/host.h), so everything is a VEX form: three operands, and memory operands
+// need no alignment. Results are those of vm/simd.h bit by bit, but for which NaN an arithmetic instruction gives.
+//
+// Rules for emitters. The result's register may be that of an operand: it is written by the last instruction only, and
+// what comes before goes to xmm7 and temporaries. target() comes before anything is in xmm7, for it may move operands
+// through there. Operands that are fetched last may stay in memory.
 #include "jit/baseline/compiler.h"
+#include "vm/assert.h"
 
 namespace vmrun::jit::baseline {
 
 namespace Inst = asmjit::x86::Inst;
 
-namespace {
+struct FunctionCompiler::VectorTable {
+  const VectorRow* rows[vm::kOpCount] = {};
 
-struct Simple {
-  vm::Op op;
-  asmjit::InstId id;
+  VectorTable() {
+    for (std::span<const VectorRow> part : {vector_int_rows(), vector_shift_rows(), vector_float_rows(),
+                                            vector_lane_rows(), vector_memory_rows()}) {
+      for (const VectorRow& row : part) rows[static_cast<size_t>(row.op)] = &row;
+    }
+    for (size_t i = 0; i < vm::kOpCount; ++i) {
+      const bool vector = vm::kOpInfo[i].prefix == 0xfd && static_cast<Op>(i) != Op::v128_load &&
+                          static_cast<Op>(i) != Op::v128_store;  // those are like the scalar ones
+      VMRUN_ASSERT(vector == (rows[i] != nullptr), vm::kOpInfo[i].mnemonic);
+    }
+  }
 };
-
-/// Two operands and a result, in order.
-constexpr Simple kBinary[] = {
-    {vm::Op::v128_and, Inst::kIdVandps}, {vm::Op::v128_or, Inst::kIdVorps}, {vm::Op::v128_xor, Inst::kIdVxorps},
-    {vm::Op::i8x16_add, Inst::kIdVpaddb}, {vm::Op::i16x8_add, Inst::kIdVpaddw}, {vm::Op::i32x4_add, Inst::kIdVpaddd},
-    {vm::Op::i64x2_add, Inst::kIdVpaddq}, {vm::Op::i8x16_sub, Inst::kIdVpsubb}, {vm::Op::i16x8_sub, Inst::kIdVpsubw},
-    {vm::Op::i32x4_sub, Inst::kIdVpsubd}, {vm::Op::i64x2_sub, Inst::kIdVpsubq}, {vm::Op::i16x8_mul, Inst::kIdVpmullw},
-    {vm::Op::i32x4_mul, Inst::kIdVpmulld},
-    {vm::Op::i8x16_add_sat_s, Inst::kIdVpaddsb}, {vm::Op::i8x16_add_sat_u, Inst::kIdVpaddusb},
-    {vm::Op::i8x16_sub_sat_s, Inst::kIdVpsubsb}, {vm::Op::i8x16_sub_sat_u, Inst::kIdVpsubusb},
-    {vm::Op::i16x8_add_sat_s, Inst::kIdVpaddsw}, {vm::Op::i16x8_add_sat_u, Inst::kIdVpaddusw},
-    {vm::Op::i16x8_sub_sat_s, Inst::kIdVpsubsw}, {vm::Op::i16x8_sub_sat_u, Inst::kIdVpsubusw},
-    {vm::Op::i8x16_min_s, Inst::kIdVpminsb}, {vm::Op::i8x16_min_u, Inst::kIdVpminub},
-    {vm::Op::i8x16_max_s, Inst::kIdVpmaxsb}, {vm::Op::i8x16_max_u, Inst::kIdVpmaxub},
-    {vm::Op::i16x8_min_s, Inst::kIdVpminsw}, {vm::Op::i16x8_min_u, Inst::kIdVpminuw},
-    {vm::Op::i16x8_max_s, Inst::kIdVpmaxsw}, {vm::Op::i16x8_max_u, Inst::kIdVpmaxuw},
-    {vm::Op::i32x4_min_s, Inst::kIdVpminsd}, {vm::Op::i32x4_min_u, Inst::kIdVpminud},
-    {vm::Op::i32x4_max_s, Inst::kIdVpmaxsd}, {vm::Op::i32x4_max_u, Inst::kIdVpmaxud},
-    {vm::Op::i8x16_avgr_u, Inst::kIdVpavgb}, {vm::Op::i16x8_avgr_u, Inst::kIdVpavgw},
-    {vm::Op::i8x16_eq, Inst::kIdVpcmpeqb}, {vm::Op::i16x8_eq, Inst::kIdVpcmpeqw}, {vm::Op::i32x4_eq, Inst::kIdVpcmpeqd},
-    {vm::Op::i64x2_eq, Inst::kIdVpcmpeqq}, {vm::Op::i8x16_gt_s, Inst::kIdVpcmpgtb},
-    {vm::Op::i16x8_gt_s, Inst::kIdVpcmpgtw}, {vm::Op::i32x4_gt_s, Inst::kIdVpcmpgtd},
-    {vm::Op::i64x2_gt_s, Inst::kIdVpcmpgtq},
-    {vm::Op::i8x16_narrow_i16x8_s, Inst::kIdVpacksswb}, {vm::Op::i8x16_narrow_i16x8_u, Inst::kIdVpackuswb},
-    {vm::Op::i16x8_narrow_i32x4_s, Inst::kIdVpackssdw}, {vm::Op::i16x8_narrow_i32x4_u, Inst::kIdVpackusdw},
-    {vm::Op::i32x4_dot_i16x8_s, Inst::kIdVpmaddwd},
-    {vm::Op::f32x4_add, Inst::kIdVaddps}, {vm::Op::f32x4_sub, Inst::kIdVsubps}, {vm::Op::f32x4_mul, Inst::kIdVmulps},
-    {vm::Op::f32x4_div, Inst::kIdVdivps}, {vm::Op::f64x2_add, Inst::kIdVaddpd}, {vm::Op::f64x2_sub, Inst::kIdVsubpd},
-    {vm::Op::f64x2_mul, Inst::kIdVmulpd}, {vm::Op::f64x2_div, Inst::kIdVdivpd},
-};
-
-constexpr Simple kUnary[] = {
-    {vm::Op::i8x16_abs, Inst::kIdVpabsb}, {vm::Op::i16x8_abs, Inst::kIdVpabsw}, {vm::Op::i32x4_abs, Inst::kIdVpabsd},
-    {vm::Op::f32x4_sqrt, Inst::kIdVsqrtps}, {vm::Op::f64x2_sqrt, Inst::kIdVsqrtpd},
-    {vm::Op::i16x8_extend_low_i8x16_s, Inst::kIdVpmovsxbw}, {vm::Op::i16x8_extend_low_i8x16_u, Inst::kIdVpmovzxbw},
-    {vm::Op::i32x4_extend_low_i16x8_s, Inst::kIdVpmovsxwd}, {vm::Op::i32x4_extend_low_i16x8_u, Inst::kIdVpmovzxwd},
-    {vm::Op::i64x2_extend_low_i32x4_s, Inst::kIdVpmovsxdq}, {vm::Op::i64x2_extend_low_i32x4_u, Inst::kIdVpmovzxdq},
-    {vm::Op::f32x4_convert_i32x4_s, Inst::kIdVcvtdq2ps}, {vm::Op::f64x2_convert_low_i32x4_s, Inst::kIdVcvtdq2pd},
-    {vm::Op::f64x2_promote_low_f32x4, Inst::kIdVcvtps2pd}, {vm::Op::f32x4_demote_f64x2_zero, Inst::kIdVcvtpd2ps},
-};
-
-struct Table {
-  asmjit::InstId binary[vm::kOpCount] = {};
-  asmjit::InstId unary[vm::kOpCount] = {};
-};
-constexpr Table make_table() {
-  Table table;
-  for (const Simple& s : kBinary) table.binary[static_cast<size_t>(s.op)] = s.id;
-  for (const Simple& s : kUnary) table.unary[static_cast<size_t>(s.op)] = s.id;
-  return table;
-}
-constexpr Table kTable = make_table();
-
-}  // namespace
 
 bool FunctionCompiler::vector_op(D& d, Op op, const Imm& imm, const V* args, V* results) {
-  if (InstId id = kTable.binary[static_cast<size_t>(op)]; id != 0) {
-    float_binary(d, id, args, results);
-    return true;
+  static const VectorTable table;
+  const VectorRow* row = table.rows[static_cast<size_t>(op)];
+  if (row == nullptr) return false;
+  (this->*row->emit)(d, *row, imm, args, results);
+  return true;
+}
+
+asmjit::x86::Mem FunctionCompiler::pool_lanes(uint64_t value, unsigned lane_bits) {
+  uint64_t word = value;
+  for (unsigned bits = lane_bits; bits < 64; bits *= 2) word |= word << bits;
+  return pool({word, word});
+}
+
+void FunctionCompiler::vec_unary(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+  asmjit::Operand from = source_vec(args[0]);
+  uint8_t to = target(d, true, 1, &args[0], nullptr);
+  if (row.imm == kNoImm) {
+    a_.emit(row.id, x(to), from);
+  } else {
+    a_.emit(row.id, x(to), from, asmjit::Imm(row.imm));
   }
-  if (InstId id = kTable.unary[static_cast<size_t>(op)]; id != 0) {
-    uint8_t from = fetch_vec(args[0]);
-    uint8_t to = target(d, true, 1, &args[0], nullptr);
-    a_.emit(id, x(to), x(from));
-    result_reg(*results, to);
-    return true;
+  result_reg(*result, to);
+}
+
+void FunctionCompiler::vec_binary(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+  uint8_t left = fetch_vec(args[0]);
+  asmjit::Operand right = source_vec(args[1]);
+  uint8_t to = target(d, true, 2, &args[0], &args[1]);
+  if (row.imm == kNoImm) {
+    a_.emit(row.id, x(to), x(left), right);
+  } else {
+    a_.emit(row.id, x(to), x(left), right, asmjit::Imm(row.imm));
   }
-  switch (op) {
-    case Op::v128_const: {
-      uint8_t to = target(d, true, 0, nullptr, nullptr);
-      if (imm.v128 == vm::V128{}) {
-        a_.vxorps(x(to), x(to), x(to));
-      } else {
-        a_.vmovups(x(to), pool(imm.v128));
-      }
-      result_reg(*results, to);
-      return true;
-    }
-    case Op::v128_not: {
-      uint8_t from = fetch_vec(args[0]);
-      uint8_t to = target(d, true, 1, &args[0], nullptr);
-      a_.vxorps(x(to), x(from), pool({~uint64_t{0}, ~uint64_t{0}}));
-      result_reg(*results, to);
-      return true;
-    }
-    case Op::v128_andnot: {
-      uint8_t a = fetch_vec(args[0]), b = fetch_vec(args[1]);
-      uint8_t to = target(d, true, 2, &args[0], &args[1]);
-      a_.vandnps(x(to), x(b), x(a));
-      result_reg(*results, to);
-      return true;
-    }
-    case Op::i8x16_splat: case Op::i16x8_splat: case Op::i32x4_splat: case Op::i64x2_splat: {
-      uint8_t from = fetch_int(args[0]);
-      uint8_t to = target(d, true, 1, nullptr, nullptr);
-      if (op == Op::i64x2_splat) {
-        a_.vmovq(x(to), q(from));
-        a_.vpunpcklqdq(x(to), x(to), x(to));
-      } else {
-        a_.vmovd(x(to), w(from));
-        InstId id = op == Op::i8x16_splat ? Inst::kIdVpbroadcastb : op == Op::i16x8_splat ? Inst::kIdVpbroadcastw : Inst::kIdVpbroadcastd;
-        a_.emit(id, x(to), x(to));
-      }
-      result_reg(*results, to);
-      return true;
-    }
-    case Op::f32x4_splat: case Op::f64x2_splat: {
-      uint8_t from = fetch_vec(args[0]);
-      uint8_t to = target(d, true, 1, &args[0], nullptr);
-      if (op == Op::f32x4_splat) {
-        a_.vshufps(x(to), x(from), x(from), 0);
-      } else {
-        a_.vunpcklpd(x(to), x(from), x(from));
-      }
-      result_reg(*results, to);
-      return true;
-    }
-    case Op::i32x4_extract_lane: case Op::i64x2_extract_lane: case Op::i8x16_extract_lane_u:
-    case Op::i16x8_extract_lane_u: case Op::i8x16_extract_lane_s: case Op::i16x8_extract_lane_s: {
-      uint8_t from = fetch_vec(args[0]);
-      uint8_t to = target(d, false, 1, nullptr, nullptr);
-      switch (op) {
-        case Op::i32x4_extract_lane: a_.vpextrd(w(to), x(from), imm.lane); break;
-        case Op::i64x2_extract_lane: a_.vpextrq(q(to), x(from), imm.lane); break;
-        case Op::i16x8_extract_lane_u: case Op::i16x8_extract_lane_s: a_.vpextrw(w(to), x(from), imm.lane); break;
-        default: a_.vpextrb(w(to), x(from), imm.lane); break;
-      }
-      if (op == Op::i16x8_extract_lane_s) a_.movsx(w(to), asmjit::x86::gpw(to));
-      if (op == Op::i8x16_extract_lane_s) a_.movsx(w(to), asmjit::x86::gpb_lo(to));
-      result_reg(*results, to);
-      return true;
-    }
-    case Op::f32x4_extract_lane: case Op::f64x2_extract_lane: {
-      uint8_t from = fetch_vec(args[0]);
-      uint8_t to = target(d, true, 1, &args[0], nullptr);
-      if (op == Op::f32x4_extract_lane) {
-        a_.vshufps(x(to), x(from), x(from), imm.lane);
-      } else {
-        a_.vpermilpd(x(to), x(from), imm.lane);
-      }
-      result_reg(*results, to);
-      return true;
-    }
-    case Op::v128_any_true: {
-      uint8_t from = fetch_vec(args[0]);
-      a_.vptest(x(from), x(from));
-      set_flags(d, Cond::kNE, 1, results);
-      return true;
-    }
-    default: return false;
-  }
+  result_reg(*result, to);
+}
+
+/// The second operand first.
+void FunctionCompiler::vec_swapped(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+  asmjit::Operand right = source_vec(args[0]);
+  uint8_t left = fetch_vec(args[1]);
+  uint8_t to = target(d, true, 2, &args[0], &args[1]);
+  a_.emit(row.id, x(to), x(left), right);
+  result_reg(*result, to);
+}
+
+void FunctionCompiler::vec_binary_not(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+  uint8_t left = fetch_vec(args[0]);
+  asmjit::Operand right = source_vec(args[1]);
+  uint8_t to = target(d, true, 2, &args[0], &args[1]);
+  a_.emit(row.id, x(kVectorScratch), x(left), right);
+  a_.vpxor(x(to), x(kVectorScratch), pool_lanes(~uint64_t{0}, 64));
+  result_reg(*result, to);
+}
+
+void FunctionCompiler::vec_swapped_not(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+  asmjit::Operand right = source_vec(args[0]);
+  uint8_t left = fetch_vec(args[1]);
+  uint8_t to = target(d, true, 2, &args[0], &args[1]);
+  a_.emit(row.id, x(kVectorScratch), x(left), right);
+  a_.vpxor(x(to), x(kVectorScratch), pool_lanes(~uint64_t{0}, 64));
+  result_reg(*result, to);
+}
+
+/// Compares the first operand with the lesser or greater (`id`) of both: the orders that the processor has no
+/// comparison for.
+void FunctionCompiler::vec_order(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+  uint8_t left = fetch_vec(args[0]);
+  asmjit::Operand right = source_vec(args[1]);
+  uint8_t to = target(d, true, 2, &args[0], &args[1]);
+  a_.emit(row.id, x(kVectorScratch), x(left), right);
+  a_.emit(row.id2, x(to), x(kVectorScratch), x(left));
+  result_reg(*result, to);
+}
+
+void FunctionCompiler::vec_order_not(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+  uint8_t left = fetch_vec(args[0]);
+  asmjit::Operand right = source_vec(args[1]);
+  uint8_t to = target(d, true, 2, &args[0], &args[1]);
+  a_.emit(row.id, x(kVectorScratch), x(left), right);
+  a_.emit(row.id2, x(kVectorScratch), x(kVectorScratch), x(left));
+  a_.vpxor(x(to), x(kVectorScratch), pool_lanes(~uint64_t{0}, 64));
+  result_reg(*result, to);
+}
+
+/// With a constant: the sign of every lane of `imm` bits or, when `imm` is odd, everything but it.
+void FunctionCompiler::vec_with_pool(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+  const unsigned bits = row.imm & ~1u;
+  const uint64_t sign = uint64_t{1} << (bits - 1);
+  Mem constant = pool_lanes((row.imm & 1) != 0 ? sign - 1 : sign, bits);
+  uint8_t from = fetch_vec(args[0]);
+  uint8_t to = target(d, true, 1, &args[0], nullptr);
+  a_.emit(row.id, x(to), x(from), constant);
+  result_reg(*result, to);
 }
 
 }  // namespace vmrun::jit::baseline

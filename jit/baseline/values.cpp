@@ -306,11 +306,16 @@ asmjit::Operand FunctionCompiler::source_int(const V& value, bool wide) {
 
 asmjit::Operand FunctionCompiler::source_vec(const V& value) {
   if (value.kind == Kind::constant && value.bits != 0) return pool(value.bits);
-  if (value.kind == Kind::slot) return slot_mem(value.slot, value.type);
-  if (value.kind == Kind::local && home_of(static_cast<uint32_t>(value.bits)) == kNoHome) {
-    return slot_mem(local_slot_[value.bits], value.type);
+  Mem mem;
+  if (value.kind == Kind::slot) {
+    mem = slot_mem(value.slot, value.type);
+  } else if (value.kind == Kind::local && home_of(static_cast<uint32_t>(value.bits)) == kNoHome) {
+    mem = slot_mem(local_slot_[value.bits], value.type);
+  } else {
+    return x(fetch_vec(value));
   }
-  return x(fetch_vec(value));
+  if (value.type == vm::kV128) mem.setSize(16);
+  return mem;
 }
 
 uint8_t FunctionCompiler::hint(D& d, bool vec, size_t args) {
