@@ -211,6 +211,7 @@ void FunctionCompiler::int_to_float(D& d, bool from64, bool is_signed, bool to64
   } else if (is_signed) {
     a_.emit(cvt, x(to), x(to), q(from));
   } else {
+    uint8_t half = take_int();  // before the branch: it may spill
     Label high = a_.newLabel(), done = a_.newLabel();
     a_.test(q(from), q(from));
     a_.js(high);
@@ -218,7 +219,6 @@ void FunctionCompiler::int_to_float(D& d, bool from64, bool is_signed, bool to64
     a_.jmp(done);
     a_.bind(high);
     // Half of it, the lowest bit kept for rounding, twice.
-    uint8_t half = take_int();
     a_.mov(q(kScratch), q(from));
     a_.mov(q(half), q(from));
     a_.shr(q(kScratch), 1);

@@ -1,0 +1,13 @@
+// Baseline code gives the interpreter's results for every numeric and vector instruction, load and store, wherever its
+// operands are.
+#include "numeric_compare.h"
+
+using namespace vmrun;
+
+TEST_CASE("vector instructions") {
+  vmrun::test::compare_all(*jit::make_baseline_compiler(), 0xfd, vmrun::test::kVariants);
+}
+
+TEST_CASE("scalar instructions") {
+  vmrun::test::compare_all(*jit::make_baseline_compiler(), 0, vmrun::test::kVariants);
+}
