@@ -197,7 +197,8 @@ SliceEnd slice_ended(vm::Vcpu& cx, const vm::Instance* inst, const Cell* target)
   // On-stack replacement.
   if (module.tiers != nullptr) {
     if (vm::LoopCode* loop = machine_loop(module.tiers, code, header->offset); loop != nullptr) {
-      if (vm::TierCounts* counts = code.counts.load(std::memory_order_acquire); counts != nullptr) {
+      // Where runs are counted, machine code itself counts its entries.
+      if (vm::TierCounts* counts = code.counts.load(std::memory_order_acquire); counts != nullptr && !module.count_runs) {
         const vm::Tier tier = loop->entry_tier.load(std::memory_order_relaxed);
         counts[static_cast<size_t>(tier)].osr_entries.fetch_add(1, std::memory_order_relaxed);
       }

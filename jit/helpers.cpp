@@ -198,7 +198,9 @@ const void* hot_loop(Vcpu* cx, vm::FuncCode* code, uint64_t which) {
   if (entry == nullptr || tier <= vm::Tier::baseline || slots > kMaxOsrSlots) return nullptr;
   auto* frame = reinterpret_cast<const uint64_t*>(static_cast<const std::byte*>(cx->activation->fp) + kBaselineSlots);
   for (uint32_t i = 0; i < slots; ++i) reinterpret_cast<uint64_t*>(cx->area)[i] = frame[-static_cast<ptrdiff_t>(i)];
-  if (vm::TierCounts* counts = code->counts.load(std::memory_order_acquire); counts != nullptr) {
+  // Where runs are counted, the code itself counts its entries.
+  vm::TierCounts* counts = code->counts.load(std::memory_order_acquire);
+  if (counts != nullptr && !code->module->count_runs) {
     counts[static_cast<size_t>(tier)].osr_entries.fetch_add(1, std::memory_order_relaxed);
   }
   return entry;

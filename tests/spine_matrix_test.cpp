@@ -7,11 +7,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <deque>
 #include <thread>
 
 #include "engine/guest_task.h"
 #include "sched/scheduler.h"
+#include "tests/spine_cases.h"
 #include "tests/spine_matrix.h"
 #include "tests/spine_world.h"
 
@@ -373,26 +373,9 @@ constexpr Cell cell_number(unsigned n) {
   return {kSides[n / std::size(kSides)], kSides[n % std::size(kSides)], kind, scenario};
 }
 
-template <unsigned N>
-void run_cell() {
-  CellTest(cell_number(N)).run();
-}
-
-template <unsigned... N>
-int register_cells(std::integer_sequence<unsigned, N...>) {
-  static std::deque<std::string> names;
-  static const doctest::detail::TestSuite suite{};
-  const auto add = [](unsigned n, doctest::detail::funcType test) {
-    const Cell cell = cell_number(n);
-    if (!impossible(cell).empty()) return;
-    doctest::detail::TestCase one(test, __FILE__, __LINE__, suite);
-    names.push_back("spine: " + name_of(cell));
-    doctest::detail::regTest(one * names.back().c_str());
-  };
-  (add(N, &run_cell<N>), ...);
-  return 0;
-}
-const int registered = register_cells(std::make_integer_sequence<unsigned, kCells>());
+void run_cell(unsigned n) { CellTest(cell_number(n)).run(); }
+std::string cell_name(unsigned n) { return impossible(cell_number(n)).empty() ? name_of(cell_number(n)) : std::string(); }
+const int registered = register_cases<kCells, run_cell>(cell_name, __FILE__);
 
 TEST_CASE("spine: cells that cannot be") {
   unsigned possible = 0;
