@@ -101,8 +101,13 @@ void ModuleTiers::on_first_call(TierHooks* hooks, FuncCode& code) {
     }
     return;
   }
-  const Tier tier = tiers.manager_.options().mode == Mode::opt ? Tier::opt : Tier::baseline;
-  tiers.promote(code.func_index, jit::kWholeFunction, tier);
+  const Mode mode = tiers.manager_.options().mode;
+  const bool by_heat = mode == Mode::automatic || mode == Mode::interp_baseline;
+  if (by_heat && tiers.first_calls_.load(std::memory_order_relaxed) < kQuietCalls) {
+    tiers.first_calls_.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  tiers.promote(code.func_index, jit::kWholeFunction, mode == Mode::opt ? Tier::opt : Tier::baseline);
 }
 
 void ModuleTiers::follow_schedule(FuncCode& code) {
@@ -150,7 +155,7 @@ void ModuleTiers::consider_careful(FuncCode& code) {
 void ModuleTiers::consider_loop(FuncCode& code, LoopCode& loop, Tier from, std::pair<uint32_t, uint32_t> heat) {
   if (manager_.options().mode != Mode::automatic || from == Tier::opt) return;
   const uint32_t size = module_.funcs[code.func_index].body.size();
-  if (!pays(heat.second, size, Tier::baseline, Tier::opt, manager_.waiting())) return;
+  if (!pays(heat.second, size, Tier::baseline, Tier::opt, !manager_.has_code(Tier::opt), manager_.waiting())) return;
   const uint32_t patience =
       kInnerAfterSlices * (from == Tier::interp ? static_cast<uint32_t>(interp::kSliceHeat) : kMachineSliceHeat);
   for (uint32_t offset : loop_nest(module_, code.func_index, loop.offset)) {
@@ -179,12 +184,14 @@ void ModuleTiers::request(FuncCode& code, uint32_t unit, Tier from, Tier to, std
   }
   const uint32_t size = module_.funcs[code.func_index].body.size();
   if (now == BlockState::cold) {
-    if (!pays(heat.second, size, from, to, manager_.waiting())) return;
+    const bool here = to == Tier::baseline && size <= kCompileHere;
+    if (!pays(heat.second, size, from, to, !manager_.has_code(to), here ? 0 : manager_.waiting())) return;
+    if (here) return void(promote(code.func_index, unit, to));
     if (!state->compare_exchange_strong(now, BlockState::queued, std::memory_order_acq_rel)) return;
   } else if (now != BlockState::queued || std::bit_width(heat.first) == std::bit_width(heat.second)) {
     return;  // nothing to do, or nothing new: a waiting job moves up each time its heat has doubled
   }
-  manager_.enqueue({gain(heat.second, size, from, to) / cost(size, to), shared_from_this(), code.func_index, unit, to});
+  manager_.enqueue({gain(heat.second, size, from, to) / cost(size, to, false), shared_from_this(), code.func_index, unit, to});
 }
 
 }  // namespace vmrun::tiering

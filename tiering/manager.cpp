@@ -13,11 +13,17 @@ Manager::Manager(Options options) : options_(std::move(options)) {}
 Manager::~Manager() { join_threads(); }
 
 void Manager::attach(vm::Module& module, Schedule schedule) {
-  std::lock_guard lock(mutex_);
-  if (schedule.empty()) schedule = schedule_;
-  auto tiers = std::make_shared<ModuleTiers>(*this, module, std::move(schedule));
-  modules_.push_back(tiers);
-  module.tiers = tiers.get();
+  std::shared_ptr<ModuleTiers> tiers;
+  bool eager = options_.eager_baseline && options_.mode != Mode::opt;
+  {
+    std::lock_guard lock(mutex_);
+    if (schedule.empty()) schedule = schedule_;
+    eager &= schedule.empty();
+    tiers = std::make_shared<ModuleTiers>(*this, module, std::move(schedule));
+    modules_.push_back(tiers);
+    module.tiers = tiers.get();
+  }
+  if (eager) tiers->compile_all(thread_limit());
 }
 
 void Manager::detach(vm::Module& module) {

@@ -35,7 +35,7 @@ enum class Mode : uint8_t {
 
 struct Options {
   Mode mode = Mode::automatic;
-  bool eager_baseline = false;  // automatic modes: baseline code at the first call instead of by heat
+  bool eager_baseline = false;  // but in mode opt: attach() makes baseline code of all functions
   unsigned threads = 0;         // compile threads; 0: policy.h decides
   bool polls = false;           // code that polls at back-edges instead of being preempted by signals
   size_t code_full = kCodeFull, code_after_drop = kCodeAfterDrop;  // policy.h
@@ -53,7 +53,8 @@ class Manager {
   const Options& options() const { return options_; }
 
   /// Takes charge of a module that the interpreter knows already and nobody runs yet. With a schedule, its promotions
-  /// and no others are made. Module::count_runs is set before.
+  /// and no others are made. Module::count_runs is set before. With Options::eager_baseline, returns when all functions
+  /// are compiled, by this thread and the compile threads.
   void attach(vm::Module& module, Schedule schedule = {});
   /// Takes leave of a module in which nobody runs any more; afterwards nothing of it is touched. Harmless when the
   /// module was never attached.
@@ -76,6 +77,9 @@ class Manager {
   size_t waiting() const { return queue_.waiting(); }
   /// The compiler of a machine tier, made or loaded at the first call; null, with the reason, when there is none.
   jit::Compiler* compiler(vm::Tier tier, std::string* why);
+  /// Whether a tier has made code since the manager exists.
+  bool has_code(vm::Tier tier) const { return has_code_[static_cast<unsigned>(tier)].load(std::memory_order_relaxed); }
+  void made_code(vm::Tier tier) { has_code_[static_cast<unsigned>(tier)].store(true, std::memory_order_relaxed); }
   uint64_t next_number() { return number_.fetch_add(1, std::memory_order_relaxed); }
   /// Drops the oldest code of all modules when there is too much of it.
   void make_room();
@@ -90,6 +94,7 @@ class Manager {
   const Options options_;
   Queue queue_;
   std::atomic<uint64_t> number_{0};
+  std::atomic<bool> has_code_[vm::kTiers] = {};
 
   std::once_flag started_, baseline_once_, opt_once_;
   std::vector<std::thread> threads_;

@@ -2,6 +2,7 @@
 #include "tiering/module_tiers.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "jit/publish.h"
 #include "jit/reclaim.h"
@@ -33,10 +34,7 @@ ModuleTiers::ModuleTiers(Manager& manager, vm::Module& module, Schedule schedule
   heat_.reset(static_cast<std::atomic<uint32_t>*>(std::calloc(std::max<size_t>(own, 1), sizeof(uint32_t))));
   hot_function = &on_hot_function;
   hot_loop = &on_hot_loop;
-  const Mode mode = manager.options().mode;
-  if (!schedule_.empty() || mode == Mode::baseline || mode == Mode::opt || manager.options().eager_baseline) {
-    first_call = &on_first_call;
-  }
+  if (!schedule_.empty() || manager.options().mode != Mode::interp) first_call = &on_first_call;
   const bool loops = std::any_of(schedule_.begin(), schedule_.end(),
                                  [](const Promotion& p) { return p.unit != jit::kWholeFunction; });
   if (loops) slice = 1;
@@ -66,8 +64,36 @@ void ModuleTiers::end() {
   changed_.notify_all();
 }
 
+void ModuleTiers::compile_all(unsigned helpers) {
+  all_next_.store(module_.imported_funcs, std::memory_order_relaxed);
+  for (unsigned i = 0; i < helpers; ++i) {
+    manager_.enqueue({INFINITY, shared_from_this(), 0, kEveryFunction, Tier::baseline});
+  }
+  compile_share();
+  // Helpers that have not begun will find nothing to do.
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return running_ == 0; });
+}
+
+void ModuleTiers::compile_share() {
+  const auto count = static_cast<uint32_t>(module_.funcs.size());
+  while (!dying_.load(std::memory_order_relaxed)) {
+    uint32_t first = all_next_.load(std::memory_order_relaxed), last;
+    do {
+      if (first >= count) return;
+      last = first;
+      for (uint32_t bytes = 0; last < count && bytes < kShareBytes; ++last) bytes += module_.funcs[last].body.size();
+    } while (!all_next_.compare_exchange_weak(first, last, std::memory_order_relaxed));
+    for (uint32_t i = first; i < last; ++i) promote(i, jit::kWholeFunction, Tier::baseline);
+  }
+}
+
 void ModuleTiers::run(uint32_t func_index, uint32_t unit, Tier tier) {
   if (!begin()) return;
+  if (unit == kEveryFunction) {
+    compile_share();
+    return end();
+  }
   const Key key{func_index, unit, tier};
   std::atomic<BlockState>* state = state_of(key);
   BlockState expected = BlockState::queued;
@@ -146,6 +172,7 @@ std::string ModuleTiers::compile(const Key& key, std::atomic<BlockState>& state)
   }
   switch (result.status) {
     case jit::CompileResult::Status::done:
+      manager_.made_code(key.tier);
       publish(key, result.code);
       manager_.make_room();
       jit::reclaim_code();

@@ -36,6 +36,9 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   /// afterwards (or a better tier's), else the reason. Any thread.
   std::string promote(uint32_t func_index, uint32_t unit, vm::Tier tier);
 
+  /// Baseline code of all functions, made by this thread and `helpers` compile threads.
+  void compile_all(unsigned helpers);
+
   /// A compile thread's work on a job; does nothing when the job is outdated or the module died.
   void run(uint32_t func_index, uint32_t unit, vm::Tier tier);
 
@@ -81,6 +84,8 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   void follow_schedule(vm::FuncCode& code);
   void follow_schedule(vm::FuncCode& code, const vm::LoopCode& loop, vm::Tier tier);
 
+  /// Takes functions from all_next_ and compiles them until there are no more.
+  void compile_share();
   /// Of a block in a tier; null when the function has no such loop.
   std::atomic<vm::BlockState>* state_of(const Key& key);
   /// Registers a running compile, unless the module is dying.
@@ -101,6 +106,7 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   struct Free {
     void operator()(void* p) const { std::free(p); }
   };
+  std::atomic<uint32_t> first_calls_{0};  // that the interpreter was left, up to kQuietCalls
   std::unique_ptr<std::atomic<uint32_t>[], Free> heat_;  // by own function; zero pages until somebody is hot
 
   std::mutex mutex_;
@@ -110,6 +116,7 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   std::deque<Code> codes_;  // in order of publication
   std::map<Key, Failure> failures_;
   std::atomic<bool> may_retry_{false};
+  std::atomic<uint32_t> all_next_{0};  // compile_all: the next function
   TierStats stats_[vm::kTiers];
 };
 

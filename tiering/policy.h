@@ -27,10 +27,27 @@ inline constexpr uint32_t kMachineEntriesHeat = 500;
 /// compilers. Only their ratios matter here.
 inline constexpr double kSlowness[vm::kTiers] = {4.0, 1.9, 0.95};
 
-/// Compile time: a fixed part (waking a thread, tables, publication) and a part per byte of the body. Baseline: 50 MB/s.
-/// Opt: 13 % of sqlite3's code at O2 took 2 s, some 15 us a byte.
-inline constexpr double kFixedNanoseconds[vm::kTiers] = {0, 20e3, 1e6};
+/// Compile time: a fixed part (tables, publication; opt: waking a thread too) and a part per byte of the body. Baseline:
+/// 50 MB/s. Opt: 13 % of sqlite3's code at O2 took 2 s, some 15 us a byte.
+inline constexpr double kFixedNanoseconds[vm::kTiers] = {0, 2e3, 1e6};
 inline constexpr double kByteNanoseconds[vm::kTiers] = {0, 20, 15e3};
+
+/// What the first code of a tier costs beyond that. Baseline: code memory and its tables, 0.4 ms of an empty image's
+/// start (1.45 to 1.9 ms, 2026-11-21). Opt: loading LLVM, 20 ms and 60 MiB.
+inline constexpr double kFirstNanoseconds[vm::kTiers] = {0, 400e3, 20e6};
+
+/// So many functions of a module are left to the interpreter at their first call; all others have baseline code made
+/// then, on the caller's thread. For the interpreter they would have to be translated, which takes two thirds of the
+/// compiler's time, and run three times slower: the start of CPython (1928 functions of 1.2 MB) takes 0.36 s of
+/// processor time in the interpreter, 0.22 with baseline code for what turns out to be hot, 0.11 with baseline code at
+/// once (2026-11-21). The exception keeps kFirstNanoseconds from images that hardly run, such as an empty one with its
+/// handful of functions.
+inline constexpr uint32_t kQuietCalls = 16;
+
+/// Hot functions that were interpreted until now are compiled on the spot up to this many bytes, which take 0.3 ms;
+/// larger ones in the background while the interpreter goes on. For less it is not worth waking a thread and running
+/// interpreted until it comes back.
+inline constexpr uint32_t kCompileHere = 16 << 10;
 
 /// Below this size calls and returns are most of a function, and a better compiler gains about half of what it would.
 inline constexpr uint32_t kTinyBody = 24;
@@ -40,6 +57,10 @@ inline constexpr double kQueueSlack = 64;
 
 /// Slices in an inner loop before its own OSR entry is compiled although an outer loop has one that is never reached.
 inline constexpr uint32_t kInnerAfterSlices = 64;
+
+/// Compiling a whole module ahead, a thread takes so many bytes of functions at a time: a millisecond of work, so that
+/// threads rarely meet and none is left with much when the others are done.
+inline constexpr uint32_t kShareBytes = 64 << 10;
 
 /// A compile that found no code memory is worth another try after this many more times the heat.
 inline constexpr uint32_t kRetryFactor = 4;
@@ -62,13 +83,14 @@ inline double gain(uint32_t heat, uint32_t size, vm::Tier from, vm::Tier to) {
   const double saved = 1 - kSlowness[static_cast<unsigned>(to)] / kSlowness[static_cast<unsigned>(from)];
   return heat * kHeatNanoseconds * saved * (size < kTinyBody ? 0.5 : 1);
 }
-/// Nanoseconds of a compile.
-inline double cost(uint32_t size, vm::Tier to) {
-  return kFixedNanoseconds[static_cast<unsigned>(to)] + kByteNanoseconds[static_cast<unsigned>(to)] * size;
+/// Nanoseconds of a compile; `first`: the process has no code of that tier yet.
+inline double cost(uint32_t size, vm::Tier to, bool first) {
+  const auto tier = static_cast<unsigned>(to);
+  return kFixedNanoseconds[tier] + kByteNanoseconds[tier] * size + (first ? kFirstNanoseconds[tier] : 0);
 }
 /// Whether a compile pays now, with `waiting` others in the queue.
-inline bool pays(uint32_t heat, uint32_t size, vm::Tier from, vm::Tier to, size_t waiting) {
-  return gain(heat, size, from, to) > cost(size, to) * (1 + static_cast<double>(waiting) / kQueueSlack);
+inline bool pays(uint32_t heat, uint32_t size, vm::Tier from, vm::Tier to, bool first, size_t waiting) {
+  return gain(heat, size, from, to) > cost(size, to, first) * (1 + static_cast<double>(waiting) / kQueueSlack);
 }
 
 }  // namespace vmrun::tiering

@@ -20,11 +20,14 @@ namespace vmrun::tiering {
 
 class ModuleTiers;
 
+/// Job::unit of a share in compiling a whole module (ModuleTiers::compile_all).
+inline constexpr uint32_t kEveryFunction = 0xfffffffe;
+
 struct Job {
   double priority = 0;  // nanoseconds gained per nanosecond of compiling
   std::shared_ptr<ModuleTiers> module;
   uint32_t func_index = 0;
-  uint32_t unit = 0;  // as in jit::CompileRequest
+  uint32_t unit = 0;  // as in jit::CompileRequest, or kEveryFunction
   vm::Tier tier = vm::Tier::baseline;
 };
 

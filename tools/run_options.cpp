@@ -204,11 +204,11 @@ constexpr Key kWasm[] = {
 
 constexpr Key kOptimize[] = {
     {"tier", "TIER",
-     "auto: interpreter, baseline and optimised code by heat (default); interp: the interpreter\n"
-     "alone; interp+baseline: no optimised code; baseline, opt: that code at a function's first\n"
-     "call, where the compiler supports it",
+     "auto: a few first calls interpreted, then baseline code, optimised code for what is hot\n"
+     "(default); interp: the interpreter alone; interp+baseline: no optimised code; baseline,\n"
+     "opt: that code at a function's first call, where the compiler supports it",
      set_tier},
-    {"eager", "baseline", "baseline code at a function's first call instead of when it is hot", set_eager},
+    {"eager", "baseline", "compile all functions before the first instruction", set_eager},
     {"compile-threads", "N", "threads that compile hot code (0, the default: one per processor but one, at most 4)",
      set_compile_threads},
     {"effort", "EFFORT",

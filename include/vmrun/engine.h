@@ -25,7 +25,7 @@ enum class Tier : uint8_t {
 
 /// Which tiers an engine uses.
 enum class Tiers : uint8_t {
-  Auto,            // all: hot functions and loops are compiled in the background, better the hotter they are
+  Auto,            // all: baseline code at the first call, optimised code for what is hot, made in the background
   Interp,          // the interpreter alone
   Baseline,        // baseline code at a function's first call, where the compiler supports it, else the interpreter
   Opt,             // the same with optimised code
@@ -37,7 +37,8 @@ struct Config {
   FeatureSet features = FeatureSet::all();
   Effort effort = Effort::Auto;
   Tiers tiers = Tiers::Auto;
-  /// Auto and InterpBaseline: a function's first call waits for its baseline code instead of being interpreted.
+  /// Auto, Baseline and InterpBaseline: Module::compile makes baseline code of all functions, on the compile threads and
+  /// the caller's, instead of leaving each to its first call. For servers.
   bool eager_baseline = false;
   /// Threads that compile in the background, started when there is first something to compile; 0: one per processor but
   /// one, at most four. They run at a lower priority.
