@@ -1,21 +1,28 @@
-// What it costs to cross between the host, the interpreter and machine code. The machine code is made by hand, so that no
-// compiler's choices are part of the figures.
+// What it costs to cross between the host, the interpreter and machine code, and what calls and throws cost in each tier,
+// beside native code that does the same (boundary_native.c).
 //
-// Figures are per crossing and back; `..._loop` is the loop around the calls alone, to be subtracted.
+// A benchmark runs the guest, the same without what is measured, and the native peer in turn, and keeps the shortest
+// time of each, so that other work on the machine does not count. Its counters are nanoseconds per crossing and back:
+//   ns      the guest's      native  the peer's      ratio  of the two
+//   target  what is wanted of `ns`, or of `ratio` where the name ends in "_ratio"
 //
-//   bench_boundary --benchmark_min_time=0.2
-#include <asmjit/x86.h>
+//   bench_boundary --benchmark_counters_tabular=true
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <initializer_list>
+#include <limits>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "bench/boundary_native.h"
 #include "interp/interp.h"
-#include "jit/abi.h"
-#include "jit/code.h"
+#include "jit/compiler.h"
 #include "jit/publish.h"
 #include "vm/store.h"
 #include "vmrun/vmrun.h"
@@ -23,31 +30,69 @@
 namespace {
 
 using namespace vmrun;
-namespace x86 = asmjit::x86;
+using vm::Tier;
 
-/// (module
-///   (import "env" "add1" (func $host (param i32) (result i32)))
-///   (func $leaf (export "leaf") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
-///   (func (export "call_host") (param i32)      ;; calls $host that many times
-///     (loop (drop (call $host (i32.const 1)))
-///           (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
-///   (func (export "call_leaf") (param i32)      ;; calls $leaf that many times
-///     (loop (drop (call $leaf (i32.const 1)))
-///           (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
-///   (func (export "loop") (param i32)           ;; neither
-///     (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))
+// (module
+//   (type $op (func (param i32) (result i32)))
+//   (type $rounds (func (param i32)))
+//   (import "env" "raw" (func $raw (type $op)))
+//   (import "env" "typed" (func $typed (type $op)))
+//   (tag $t)
+//   (table 2 2 funcref)
+//   (elem (i32.const 0) $leaf $other)
+//   (func $leaf (export "leaf") (type $op) (i32.add (local.get 0) (i32.const 1)))
+//   (func $other (export "other") (type $op) (i32.add (local.get 0) (i32.const 2)))
+//   (func (export "loop") (type $rounds)
+//     (loop $l (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+//   (func (export "call_raw") (type $rounds)
+//     (loop $l (drop (call $raw (i32.const 1)))
+//       (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+//   (func (export "call_typed") (type $rounds)
+//     (loop $l (drop (call $typed (i32.const 1)))
+//       (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+//   (func (export "call_leaf") (type $rounds)
+//     (loop $l (drop (call $leaf (i32.const 1)))
+//       (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+//   (func (export "call_indirect") (type $rounds)
+//     (loop $l (drop (call_indirect (type $op) (i32.const 1) (i32.and (local.get 0) (i32.const 1))))
+//       (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+//   (func $fib (export "fib") (type $op)
+//     (if (result i32) (i32.lt_u (local.get 0) (i32.const 2)) (then (local.get 0))
+//       (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1))) (call $fib (i32.sub (local.get 0) (i32.const 2)))))))
+//   (func $deep (export "deep") (param $depth i32) (param $throw i32) (result i32)
+//     (if (i32.eqz (local.get $depth)) (then
+//       (if (local.get $throw) (then (throw $t)))
+//       (return (i32.const 0))))
+//     (i32.add (call $deep (i32.sub (local.get $depth) (i32.const 1)) (local.get $throw)) (i32.const 1)))
+//   (func (export "catch") (param $rounds i32) (param $depth i32) (param $throw i32)
+//     (loop $l
+//       (block $caught
+//         (try_table (catch $t $caught) (drop (call $deep (local.get $depth) (local.get $throw)))))
+//       (br_if $l (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1)))))))
 constexpr uint8_t kImage[] = {
-    0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x0a, 0x02, 0x60, 0x01, 0x7f, 0x01, 0x7f, 0x60, 0x01, 0x7f,
-    0x00, 0x02, 0x0c, 0x01, 0x03, 0x65, 0x6e, 0x76, 0x04, 0x61, 0x64, 0x64, 0x31, 0x00, 0x00, 0x03, 0x05, 0x04, 0x00,
-    0x01, 0x01, 0x01, 0x07, 0x27, 0x04, 0x04, 0x6c, 0x65, 0x61, 0x66, 0x00, 0x01, 0x09, 0x63, 0x61, 0x6c, 0x6c, 0x5f,
-    0x68, 0x6f, 0x73, 0x74, 0x00, 0x02, 0x09, 0x63, 0x61, 0x6c, 0x6c, 0x5f, 0x6c, 0x65, 0x61, 0x66, 0x00, 0x03, 0x04,
-    0x6c, 0x6f, 0x6f, 0x70, 0x00, 0x04, 0x0a, 0x40, 0x04, 0x07, 0x00, 0x20, 0x00, 0x41, 0x01, 0x6a, 0x0b, 0x13, 0x00,
-    0x03, 0x40, 0x41, 0x01, 0x10, 0x00, 0x1a, 0x20, 0x00, 0x41, 0x01, 0x6b, 0x22, 0x00, 0x0d, 0x00, 0x0b, 0x0b, 0x13,
-    0x00, 0x03, 0x40, 0x41, 0x01, 0x10, 0x01, 0x1a, 0x20, 0x00, 0x41, 0x01, 0x6b, 0x22, 0x00, 0x0d, 0x00, 0x0b, 0x0b,
-    0x0e, 0x00, 0x03, 0x40, 0x20, 0x00, 0x41, 0x01, 0x6b, 0x22, 0x00, 0x0d, 0x00, 0x0b, 0x0b,
+    0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x19, 0x05, 0x60, 0x01, 0x7f, 0x01, 0x7f, 0x60, 0x01, 0x7f,
+    0x00, 0x60, 0x00, 0x00, 0x60, 0x02, 0x7f, 0x7f, 0x01, 0x7f, 0x60, 0x03, 0x7f, 0x7f, 0x7f, 0x00, 0x02, 0x17, 0x02,
+    0x03, 0x65, 0x6e, 0x76, 0x03, 0x72, 0x61, 0x77, 0x00, 0x00, 0x03, 0x65, 0x6e, 0x76, 0x05, 0x74, 0x79, 0x70, 0x65,
+    0x64, 0x00, 0x00, 0x03, 0x0b, 0x0a, 0x00, 0x00, 0x01, 0x01, 0x01, 0x01, 0x01, 0x00, 0x03, 0x04, 0x04, 0x05, 0x01,
+    0x70, 0x01, 0x02, 0x02, 0x0d, 0x03, 0x01, 0x00, 0x02, 0x07, 0x60, 0x0a, 0x04, 0x6c, 0x65, 0x61, 0x66, 0x00, 0x02,
+    0x05, 0x6f, 0x74, 0x68, 0x65, 0x72, 0x00, 0x03, 0x04, 0x6c, 0x6f, 0x6f, 0x70, 0x00, 0x04, 0x08, 0x63, 0x61, 0x6c,
+    0x6c, 0x5f, 0x72, 0x61, 0x77, 0x00, 0x05, 0x0a, 0x63, 0x61, 0x6c, 0x6c, 0x5f, 0x74, 0x79, 0x70, 0x65, 0x64, 0x00,
+    0x06, 0x09, 0x63, 0x61, 0x6c, 0x6c, 0x5f, 0x6c, 0x65, 0x61, 0x66, 0x00, 0x07, 0x0d, 0x63, 0x61, 0x6c, 0x6c, 0x5f,
+    0x69, 0x6e, 0x64, 0x69, 0x72, 0x65, 0x63, 0x74, 0x00, 0x08, 0x03, 0x66, 0x69, 0x62, 0x00, 0x09, 0x04, 0x64, 0x65,
+    0x65, 0x70, 0x00, 0x0a, 0x05, 0x63, 0x61, 0x74, 0x63, 0x68, 0x00, 0x0b, 0x09, 0x08, 0x01, 0x00, 0x41, 0x00, 0x0b,
+    0x02, 0x02, 0x03, 0x0a, 0xd2, 0x01, 0x0a, 0x07, 0x00, 0x20, 0x00, 0x41, 0x01, 0x6a, 0x0b, 0x07, 0x00, 0x20, 0x00,
+    0x41, 0x02, 0x6a, 0x0b, 0x0e, 0x00, 0x03, 0x40, 0x20, 0x00, 0x41, 0x01, 0x6b, 0x22, 0x00, 0x0d, 0x00, 0x0b, 0x0b,
+    0x13, 0x00, 0x03, 0x40, 0x41, 0x01, 0x10, 0x00, 0x1a, 0x20, 0x00, 0x41, 0x01, 0x6b, 0x22, 0x00, 0x0d, 0x00, 0x0b,
+    0x0b, 0x13, 0x00, 0x03, 0x40, 0x41, 0x01, 0x10, 0x01, 0x1a, 0x20, 0x00, 0x41, 0x01, 0x6b, 0x22, 0x00, 0x0d, 0x00,
+    0x0b, 0x0b, 0x13, 0x00, 0x03, 0x40, 0x41, 0x01, 0x10, 0x02, 0x1a, 0x20, 0x00, 0x41, 0x01, 0x6b, 0x22, 0x00, 0x0d,
+    0x00, 0x0b, 0x0b, 0x19, 0x00, 0x03, 0x40, 0x41, 0x01, 0x20, 0x00, 0x41, 0x01, 0x71, 0x11, 0x00, 0x00, 0x1a, 0x20,
+    0x00, 0x41, 0x01, 0x6b, 0x22, 0x00, 0x0d, 0x00, 0x0b, 0x0b, 0x1c, 0x00, 0x20, 0x00, 0x41, 0x02, 0x49, 0x04, 0x7f,
+    0x20, 0x00, 0x05, 0x20, 0x00, 0x41, 0x01, 0x6b, 0x10, 0x09, 0x20, 0x00, 0x41, 0x02, 0x6b, 0x10, 0x09, 0x6a, 0x0b,
+    0x0b, 0x1e, 0x00, 0x20, 0x00, 0x45, 0x04, 0x40, 0x20, 0x01, 0x04, 0x40, 0x08, 0x00, 0x0b, 0x41, 0x00, 0x0f, 0x0b,
+    0x20, 0x00, 0x41, 0x01, 0x6b, 0x20, 0x01, 0x10, 0x0a, 0x41, 0x01, 0x6a, 0x0b, 0x1f, 0x00, 0x03, 0x40, 0x02, 0x40,
+    0x1f, 0x40, 0x01, 0x00, 0x00, 0x00, 0x20, 0x01, 0x20, 0x02, 0x10, 0x0a, 0x1a, 0x0b, 0x0b, 0x20, 0x00, 0x41, 0x01,
+    0x6b, 0x22, 0x00, 0x0d, 0x00, 0x0b, 0x0b,
 };
-constexpr uint32_t kLeaf = 0;  // among own functions
-constexpr int32_t kRounds = 10000;
 
 template <class T>
 T ok(Result<T> result) {
@@ -60,15 +105,14 @@ T ok(Result<T> result) {
 
 Linker linker_for(const Engine& engine) {
   Linker linker(engine);
-  auto add1 = [](void*, vm::Vcpu&, vm::Instance*, const Slot* args, Slot* results) {
+  auto raw = [](void*, vm::Vcpu&, vm::Instance*, const Slot* args, Slot* results) {
     results[0] = Slot::i32(args[0].as_i32() + 1);
     return Outcome::Return;
   };
-  if (!linker.func_raw("env", "add1", FuncType{{ValKind::I32}, {ValKind::I32}}, add1, nullptr)) std::exit(1);
+  if (!linker.func_raw("env", "raw", FuncType{{ValKind::I32}, {ValKind::I32}}, raw, nullptr)) std::exit(1);
+  if (!linker.func_wrap("env", "typed", [](int32_t n) { return n + 1; })) std::exit(1);
   return linker;
 }
-
-x86::Mem at(x86::Gp base, size_t offset) { return x86::qword_ptr(base, static_cast<int32_t>(offset)); }
 
 /// An engine that compiles nothing by itself.
 Config interpreted() {
@@ -77,173 +121,223 @@ Config interpreted() {
   return config;
 }
 
-/// An instance whose functions stay what they are until they are given machine code.
-struct Guest {
-  Engine engine{interpreted()};
-  Store store{engine};
-  Instance instance = ok(linker_for(engine).instantiate(store, ok(Module::compile(engine, kImage))));
-
-  vm::FuncRecord& record(const char* name) { return *ok(instance.func(name)).impl(); }
-  vm::FuncRecord& machine(const char* name, const std::function<void(x86::Assembler&)>& emit) {
-    vm::FuncRecord& func = record(name);
-    asmjit::CodeHolder holder;
-    holder.init(asmjit::Environment::host());
-    x86::Assembler a(&holder);
-    emit(a);
-    jit::CodeSpace& space = jit::CodeSpace::get();
-    const jit::CodeSpace::Block block = space.allocate(holder.codeSize());
-    if (!block || holder.relocateToBase(reinterpret_cast<uint64_t>(block.rx)) != 0 ||
-        holder.copyFlattenedData(block.rw, block.size) != 0) {
-      std::exit(1);
-    }
-    auto object = std::make_unique<jit::CodeObject>();
-    object->func = func.code;
-    if (!jit::publish_function(*func.code, space.publish(std::move(object), block)->begin, vm::Tier::baseline)) {
-      std::exit(1);
-    }
-    return func;
-  }
-  vm::FuncRecord& machine_leaf() {
-    return machine("leaf", [](x86::Assembler& a) {
-      prologue(a);
-      a.lea(x86::eax, x86::ptr(x86::r15, 1));
-      a.leave();
-      a.ret();
-    });
-  }
-  static void prologue(x86::Assembler& a) {
-    a.push(x86::rbp);
-    a.mov(x86::rbp, x86::rsp);
-    a.sub(x86::rsp, 32);
-    const asmjit::Label room = a.newLabel();
-    a.cmp(x86::rsp, at(x86::r12, offsetof(vm::Vcpu, native_limit)));
-    a.jae(room);
-    a.mov(x86::rdi, x86::r12);
-    a.mov(x86::rax, at(x86::r12, offsetof(vm::Vcpu, helpers)));
-    a.call(at(x86::rax, 8 * static_cast<size_t>(jit::Helper::stack_poll)));
-    a.bind(room);
-  }
-  /// Machine code of call_leaf or call_host.
-  vm::FuncRecord& machine_calls(const char* name, bool host) {
-    return machine(name, [host](x86::Assembler& a) {
-      prologue(a);
-      a.mov(x86::qword_ptr(x86::rbp, -8), x86::r12);
-      a.mov(x86::qword_ptr(x86::rbp, -16), x86::r13);
-      a.mov(x86::qword_ptr(x86::rbp, -24), x86::r15);
-      const asmjit::Label loop = a.newLabel();
-      a.bind(loop);
-      a.mov(x86::r15d, 1);
-      if (host) {
-        a.mov(x86::rax, at(x86::r13, offsetof(vm::Instance, funcs)));
-        a.mov(x86::rax, at(x86::rax, 0));
-        a.mov(x86::r11, x86::r13);
-        a.mov(x86::r9, at(x86::rax, offsetof(vm::FuncRecord, code)));
-      } else {
-        a.mov(x86::r9, at(x86::r13, offsetof(vm::Instance, codes)));
-        static_assert(kLeaf == 0);
+/// An instance whose functions stay in the interpreter but for those that are compiled.
+class Guest {
+ public:
+  Guest(Tier tier, std::initializer_list<const char*> compiled) {
+    if (tier == Tier::interp) return;
+    std::string why;
+    std::unique_ptr<jit::Compiler> baseline = jit::make_baseline_compiler();
+    jit::Compiler* compiler = tier == Tier::baseline ? baseline.get() : jit::load_opt_compiler(&why);
+    for (const char* name : compiled) {
+      vm::FuncRecord& func = record(name);
+      jit::CompileRequest request;
+      request.module = func.instance->module;
+      request.func_index = func.func_index;
+      jit::CompileResult result;
+      if (compiler != nullptr) result = compiler->compile(request);
+      if (result.code == nullptr || !jit::publish_function(*func.code, result.code->begin + result.code->entry, tier)) {
+        std::fprintf(stderr, "no %s code of %s: %s\n", vm::to_string(tier), name, (why + result.reason).c_str());
+        std::exit(1);
       }
-      a.call(at(x86::r9, offsetof(vm::FuncCode, machine)));
-      a.mov(x86::r12, x86::qword_ptr(x86::rbp, -8));
-      a.mov(x86::r13, x86::qword_ptr(x86::rbp, -16));
-      a.dec(x86::qword_ptr(x86::rbp, -24));
-      a.jnz(loop);
-      a.leave();
-      a.ret();
-    });
+    }
   }
-  void call(vm::FuncRecord& func, int32_t n, benchmark::State& state) {
-    Slot slot = Slot::i32(static_cast<uint32_t>(n));
-    if (interp::invoke(store.impl().vcpu(), func, &slot, &slot) != Outcome::Return) state.SkipWithError("call");
-    benchmark::DoNotOptimize(slot);
+  vm::FuncRecord& record(const char* name) { return *func(name).impl(); }
+  Func func(const char* name) { return ok(instance_.func(name)); }
+  template <class... Args>
+  void call(vm::FuncRecord& func, Args... args) {
+    Slot slots[] = {Slot::i32(static_cast<uint32_t>(args))...};
+    if (interp::invoke(store_.impl().vcpu(), func, slots, slots) != Outcome::Return) std::exit(1);
+    benchmark::DoNotOptimize(slots);
   }
-  void loop(benchmark::State& state, vm::FuncRecord& func) {
-    while (state.KeepRunningBatch(kRounds)) call(func, kRounds, state);
-  }
+
+ private:
+  Engine engine_{interpreted()};
+  Store store_{engine_};
+  Instance instance_ = ok(linker_for(engine_).instantiate(store_, ok(Module::compile(engine_, kImage))));
 };
 
-void host_to_interp(benchmark::State& state) {
-  Guest g;
-  vm::FuncRecord& leaf = g.record("leaf");
-  for (auto _ : state) g.call(leaf, 1, state);
-}
-BENCHMARK(host_to_interp);
+// ---- measuring ------------------------------------------------------------------------------------------------------
 
-void host_to_machine(benchmark::State& state) {
-  Guest g;
-  vm::FuncRecord& leaf = g.machine_leaf();
-  for (auto _ : state) g.call(leaf, 1, state);
+/// Something to be timed, and what of it is not to be counted (or nothing).
+struct Work {
+  std::function<void()> run, without = nullptr;
+};
+
+class Best {
+ public:
+  explicit Best(Work work) : work_(std::move(work)) {}
+  void run() {
+    shorten(best_, work_.run);
+    if (work_.without) shorten(without_, work_.without);
+  }
+  double nanoseconds() const { return work_.without ? best_ - without_ : best_; }
+
+ private:
+  static void shorten(double& best, const std::function<void()>& work) {
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point begin = Clock::now();
+    work();
+    best = std::min(best, std::chrono::duration<double, std::nano>(Clock::now() - begin).count());
+  }
+  Work work_;
+  double best_ = std::numeric_limits<double>::max(), without_ = best_;
+};
+
+constexpr int32_t kRounds = 2000;
+constexpr int64_t kTimes = 400;
+
+void measure(benchmark::State& state, double target, Work guest, Work native, double each = kRounds) {
+  Best best(std::move(guest)), peer(std::move(native));
+  for (auto _ : state) {
+    best.run();
+    peer.run();
+  }
+  state.counters["ns"] = best.nanoseconds() / each;
+  state.counters["native"] = peer.nanoseconds() / each;
+  state.counters["ratio"] = best.nanoseconds() / peer.nanoseconds();
+  state.counters["target"] = target;
 }
-BENCHMARK(host_to_machine);
+
+Work peer_calls() {
+  return {[] { native_calls(kRounds); }, [] { native_loop(kRounds); }};
+}
+/// Calls the exported loop, less an empty one in the same tier.
+Work guest_loop(Guest& guest, const char* name) {
+  vm::FuncRecord &calls = guest.record(name), &empty = guest.record("loop");
+  return {[&] { guest.call(calls, kRounds); }, [&] { guest.call(empty, kRounds); }};
+}
+
+// ---- host and guest -------------------------------------------------------------------------------------------------
+
+void host_to_guest(benchmark::State& state, Tier tier) {
+  Guest guest(tier, {"leaf"});
+  vm::FuncRecord& leaf = guest.record("leaf");
+  auto run = [&] {
+    for (int32_t n = 0; n < kRounds; ++n) guest.call(leaf, n);
+  };
+  measure(state, 15, {run}, peer_calls());
+}
 
 /// The same through the embedding interface.
-void typed_host_to_machine(benchmark::State& state) {
-  Guest g;
-  g.machine_leaf();
-  auto leaf = ok(ok(g.instance.func("leaf")).typed<int32_t(int32_t)>());
-  int32_t n = 0;
-  for (auto _ : state) n = *leaf.call(n);
-  benchmark::DoNotOptimize(n);
-}
-BENCHMARK(typed_host_to_machine);
-
-void interp_loop(benchmark::State& state) {
-  Guest g;
-  g.loop(state, g.record("loop"));
-}
-BENCHMARK(interp_loop);
-
-void interp_to_host(benchmark::State& state) {
-  Guest g;
-  g.loop(state, g.record("call_host"));
-}
-BENCHMARK(interp_to_host);
-
-void interp_to_interp(benchmark::State& state) {
-  Guest g;
-  g.loop(state, g.record("call_leaf"));
-}
-BENCHMARK(interp_to_interp);
-
-void interp_to_machine(benchmark::State& state) {
-  Guest g;
-  g.machine_leaf();
-  g.loop(state, g.record("call_leaf"));
-}
-BENCHMARK(interp_to_machine);
-
-void machine_to_host(benchmark::State& state) {
-  Guest g;
-  g.loop(state, g.machine_calls("call_host", true));
-}
-BENCHMARK(machine_to_host);
-
-void machine_to_interp(benchmark::State& state) {
-  Guest g;
-  g.loop(state, g.machine_calls("call_leaf", false));
-}
-BENCHMARK(machine_to_interp);
-
-void machine_to_machine(benchmark::State& state) {
-  Guest g;
-  g.machine_leaf();
-  g.loop(state, g.machine_calls("call_leaf", false));
-}
-BENCHMARK(machine_to_machine);
-
-[[gnu::noinline]] int32_t native_leaf(int32_t n) {
-  asm volatile("" : "+r"(n));
-  return n + 1;
+void host_to_guest_typed(benchmark::State& state, Tier tier) {
+  Guest guest(tier, {"leaf"});
+  auto leaf = ok(guest.func("leaf").typed<int32_t(int32_t)>());
+  auto run = [&] {
+    for (int32_t n = 0; n < kRounds; ++n) benchmark::DoNotOptimize(*leaf.call(n));
+  };
+  measure(state, 15, {run}, peer_calls());
 }
 
-/// A native program's loop that calls a function: what machine_to_machine is compared with.
-void native_to_native(benchmark::State& state) {
-  while (state.KeepRunningBatch(kRounds)) {
-    for (int32_t n = kRounds; n != 0; --n) {
-      benchmark::DoNotOptimize(n);
-      benchmark::DoNotOptimize(native_leaf(1));
+void guest_to_host(benchmark::State& state, Tier tier) {
+  Guest guest(tier, {"call_raw", "loop"});
+  measure(state, 5, guest_loop(guest, "call_raw"), peer_calls());
+}
+
+void guest_to_host_typed(benchmark::State& state, Tier tier) {
+  Guest guest(tier, {"call_typed", "loop"});
+  measure(state, 5, guest_loop(guest, "call_typed"), peer_calls());
+}
+
+// ---- from tier to tier ----------------------------------------------------------------------------------------------
+
+void interp_to_machine(benchmark::State& state, Tier tier) {
+  Guest guest(tier, {"leaf"});
+  measure(state, 10, guest_loop(guest, "call_leaf"), peer_calls());
+}
+
+void machine_to_interp(benchmark::State& state, Tier tier) {
+  Guest guest(tier, {"call_leaf", "loop"});
+  measure(state, 10, guest_loop(guest, "call_leaf"), peer_calls());
+}
+
+void direct_call_ratio(benchmark::State& state, Tier tier) {
+  Guest guest(tier, {"call_leaf", "leaf", "loop"});
+  measure(state, 1.2, guest_loop(guest, "call_leaf"), peer_calls());
+}
+
+void indirect_call_ratio(benchmark::State& state, Tier tier) {
+  Guest guest(tier, {"call_indirect", "leaf", "other", "loop"});
+  measure(state, 1.5, guest_loop(guest, "call_indirect"),
+          {[] { native_indirect_calls(kRounds); }, [] { native_loop(kRounds); }});
+}
+
+/// All there is to calls: parameters, frames, stack checks, results.
+void fib_ratio(benchmark::State& state, Tier tier) {
+  constexpr int32_t kFib = 14;
+  constexpr double kCalls = 1219;
+  Guest guest(tier, {"fib"});
+  vm::FuncRecord& fib = guest.record("fib");
+  measure(state, 1.2, {[&] { guest.call(fib, kFib); }}, {[] { benchmark::DoNotOptimize(native_fib(kFib)); }}, kCalls);
+}
+
+// ---- exceptions -----------------------------------------------------------------------------------------------------
+
+[[gnu::noinline]] int32_t native_deep(int32_t depth, int32_t throws) {
+  if (depth == 0) {
+    if (throws != 0) throw 1;
+    return 0;
+  }
+  int32_t result = native_deep(depth - 1, throws);
+  asm volatile("" : "+r"(result));
+  return result + 1;
+}
+void native_catch(int32_t rounds, int32_t depth, int32_t throws) {
+  for (; rounds != 0; --rounds) {
+    try {
+      benchmark::DoNotOptimize(native_deep(depth, throws));
+    } catch (int) {
     }
   }
 }
-BENCHMARK(native_to_native);
+
+constexpr int32_t kThrows = 50, kShallow = 4, kDeep = 68;
+
+/// A throw to the caller and its catch, less a call that returns.
+void throw_and_catch(benchmark::State& state, Tier tier) {
+  Guest guest(tier, {"catch", "deep"});
+  vm::FuncRecord& func = guest.record("catch");
+  measure(state, 20, {[&] { guest.call(func, kThrows, 0, 1); }, [&] { guest.call(func, kThrows, 0, 0); }},
+          {[] { native_catch(kThrows, 0, 1); }, [] { native_catch(kThrows, 0, 0); }}, kThrows);
+}
+
+/// What a frame more between a throw and its catch costs, the call that made the frame included.
+void throw_per_frame(benchmark::State& state, Tier tier) {
+  Guest guest(tier, {"catch", "deep"});
+  vm::FuncRecord& func = guest.record("catch");
+  measure(state, 5, {[&] { guest.call(func, kThrows, kDeep, 1); }, [&] { guest.call(func, kThrows, kShallow, 1); }},
+          {[] { native_catch(kThrows, kDeep, 1); }, [] { native_catch(kThrows, kShallow, 1); }},
+          double{kThrows} * (kDeep - kShallow));
+}
+
+[[maybe_unused]] const bool registered = [] {
+  struct Row {
+    const char* name;
+    void (*run)(benchmark::State&, Tier);
+    bool interp;  // whether it is there for the interpreter
+  };
+  static constexpr Row rows[] = {
+      {"host_to_guest", host_to_guest, true},
+      {"host_to_guest_typed", host_to_guest_typed, true},
+      {"guest_to_host", guest_to_host, true},
+      {"guest_to_host_typed", guest_to_host_typed, true},
+      {"interp_to_machine", interp_to_machine, false},
+      {"machine_to_interp", machine_to_interp, false},
+      {"direct_call_ratio", direct_call_ratio, true},
+      {"indirect_call_ratio", indirect_call_ratio, true},
+      {"fib_ratio", fib_ratio, true},
+      {"throw_and_catch", throw_and_catch, true},
+      {"throw_per_frame", throw_per_frame, true},
+  };
+  for (const Row& row : rows) {
+    for (Tier tier : {Tier::interp, Tier::baseline, Tier::opt}) {
+      if (tier == Tier::interp && !row.interp) continue;
+      benchmark::RegisterBenchmark((std::string(row.name) + "/" + vm::to_string(tier)).c_str(),
+                                   [run = row.run, tier](benchmark::State& state) { run(state, tier); })
+          ->Iterations(kTimes);
+    }
+  }
+  return true;
+}();
 
 }  // namespace

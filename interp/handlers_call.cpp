@@ -266,8 +266,6 @@ VMRUN_HANDLER return_boundary(VMRUN_PARAMS) {
 
 // ---- in and out ----
 
-enum class ExitKind { other, integer, floating };
-
 template <ExitKind Kind>
 VMRUN_HANDLER leave(VMRUN_PARAMS) {
   (void)pc, (void)mem, (void)inst, (void)r1, (void)r2, (void)r3, (void)f1, (void)f2, (void)f3;
@@ -305,18 +303,7 @@ void make_exit_cells(Cell cells[3], Handler handler) {
   cells[1] = no_translation();
   cells[2] = {{.handler = handler}, {.u = 0}};
 }
-const Cell* exit_cell(const vm::FuncType& type) {
-  if (type.results.empty()) return kExits[0];
-  switch (reg_class(type.results[0])) {
-    case RegClass::integer:
-      return kExits[1];
-    case RegClass::floating:
-      return kExits[2];
-    case RegClass::vector:
-      return kExits[0];
-  }
-  return kExits[0];
-}
+const Cell* exit_cell(ExitKind kind) { return kExits[static_cast<size_t>(kind)]; }
 Handler translate_handler() { return &translate_stub; }
 
 /// Function quick code was entered so often that better code pays. pc is the enter cell, which has done its work.

@@ -24,7 +24,7 @@ using vm::Outcome;
 using vm::TrapCode;
 
 ParamPlaces work_out_places(const vm::FuncType& type) {
-  ParamPlaces places{ParamPlaces::kAbsent, ParamPlaces::kAbsent, ParamPlaces::kAbsent, ParamPlaces::kAbsent, 0, 1};
+  ParamPlaces places{ParamPlaces::kAbsent, ParamPlaces::kAbsent, ParamPlaces::kAbsent, ParamPlaces::kAbsent, 0, 0, 1};
   ParamWalk walk;
   for (vm::ValType param : type.params) {
     ParamWalk::Place place = walk.next(param);
@@ -36,6 +36,13 @@ ParamPlaces work_out_places(const vm::FuncType& type) {
     }
   }
   places.area = std::max(type.param_slots, type.result_slots) & 0xfff;
+  ExitKind exit = ExitKind::other;
+  if (!type.results.empty()) {
+    const RegClass cls = reg_class(type.results[0]);
+    if (cls == RegClass::integer) exit = ExitKind::integer;
+    if (cls == RegClass::floating) exit = ExitKind::floating;
+  }
+  places.exit = static_cast<uint64_t>(exit) & 3;
   return places;
 }
 
@@ -72,44 +79,96 @@ TrapCode call_polled(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance* 
 
 namespace {
 
-/// Makes `activation` the newest one, with what is left of either stack as the limit of the one it uses. False: nothing
-/// is left.
-bool begin(vm::Vcpu& vcpu, const vm::Module& module, vm::Activation& activation) {
-  vm::Activation* previous = vcpu.activation;
-  auto* sp = static_cast<std::byte*>(__builtin_frame_address(0));
+using Kind = vm::Activation::Kind;
+
+/// The record of an entry, and whose guest ran on this thread before. Filled by enter(), but for the position, which
+/// whoever leaves the segment fills: clearing it first would be a tenth of the cost of a call.
+struct HostEntry {
+  HostEntry() {}
+  union {
+    vm::Activation activation;
+  };
+  vm::Vcpu* before;
+};
+
+// Entering and leaving are functions of their own: the guest may come back on another thread, where addresses of
+// thread-local variables that were computed before are wrong. Single words are loaded and stored as such (by atomic_ref),
+// because a wide load behind two narrow stores waits for the stores to be done: that alone was 5 ns.
+
+std::byte* load(std::byte*& word) { return std::atomic_ref(word).load(std::memory_order_relaxed); }
+void store(std::byte*& word, std::byte* value) { std::atomic_ref(word).store(value, std::memory_order_relaxed); }
+
+/// Makes the entry's activation the newest one, with what is left of either stack as the limit of the one it uses.
+/// False: nothing is left.
+template <Kind kKind>
+[[gnu::noinline]] bool enter(vm::Vcpu& cx, const vm::Module& module, HostEntry& entry) {
+  vm::Activation& activation = entry.activation;
+  vm::Activation* previous = cx.activation;
+  std::byte* const floor = vm::native_floor(cx);
+  entry.before = vm::enter_running(cx);
+  std::byte *const stack_end = load(cx.stack_end), *const native_end = load(cx.native_end);
+  auto* const sp = static_cast<std::byte*>(__builtin_frame_address(0));
   activation.previous = previous;
+  activation.kind = kKind;
   activation.from_host = true;
-  activation.saved_stack_end = vcpu.stack_end;
-  activation.saved_native_end = vcpu.native_end;
-  if (vcpu.budget <= 0) vcpu.budget = slice_of(module);
-  vcpu.native_floor = vm::native_floor(vcpu);
-  ptrdiff_t room;
+  activation.exact = false;
+  activation.outcome = Outcome::Return;
+  store(activation.saved_stack_end, stack_end);
+  store(activation.saved_native_end, native_end);
+  if (cx.budget <= 0) [[unlikely]] cx.budget = slice_of(module);
+  cx.native_floor = floor;
+  std::byte* top = cx.stack_base;
+  ptrdiff_t room = stack_end - top;
   if (previous == nullptr) {
-    vcpu.backtrace.clear();
-    activation.top = vcpu.stack_base;
-    room = vcpu.stack_end - vcpu.stack_base;
+    cx.backtrace.clear();
   } else {
-    activation.top = previous->top;
-    room = previous->kind == vm::Activation::Kind::interp ? vcpu.stack_end - previous->top : sp - vcpu.native_end;
+    top = previous->top;
+    room = previous->kind == Kind::interp ? stack_end - top : sp - native_end;
   }
-  if (room < 0 || sp < vcpu.native_floor || vcpu.host_depth >= vcpu.store->limits().host_depth) return false;
-  if (activation.kind == vm::Activation::Kind::interp) {
-    activation.entry_fp = activation.top + sizeof(Link);
-    std::byte* end = std::min(vm::real_stack_end(vcpu), activation.top + room);
-    if (activation.entry_fp > end) return false;
-    vm::set_limits(vcpu, end, vcpu.native_end);
-  } else {
-    vm::set_limits(vcpu, vcpu.stack_end, std::max(vcpu.native_floor, sp - room));
+  activation.top = top;
+  bool fits = room >= 0 && sp >= floor && cx.host_depth < cx.store->limits().host_depth;
+  if constexpr (kKind == Kind::interp) {
+    activation.entry_fp = top + sizeof(Link);
+    std::byte* const end = std::min(vm::real_stack_end(cx), top + room);
+    fits = fits && activation.entry_fp <= end;
+    if (fits) {
+      store(cx.stack_end, end);
+      store(cx.stack_limit, end);
+    }
+  } else if (fits) {
+    std::byte* const end = std::max(floor, sp - room);
+    store(cx.native_end, end);
+    store(cx.native_limit, end);
   }
-  std::atomic_ref(vcpu.activation).store(&activation, std::memory_order_release);  // others look whether there is one
-  ++vcpu.host_depth;
+  if (!fits) {
+    vm::end_running(&cx, entry.before);
+    return false;
+  }
+  std::atomic_ref(cx.activation).store(&activation, std::memory_order_release);  // others look whether there is one
+  ++cx.host_depth;
+  // Behind the stores of the thread and of the limits (vm/stop.h).
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (vm::stop_wanted(cx)) [[unlikely]] vm::repeat_request(cx);
   return true;
 }
 
-void end(vm::Vcpu& vcpu, const vm::Activation& activation) {
-  --vcpu.host_depth;
-  std::atomic_ref(vcpu.activation).store(activation.previous, std::memory_order_release);
-  vm::set_limits(vcpu, activation.saved_stack_end, activation.saved_native_end);
+[[gnu::noinline]] void leave(vm::Vcpu& cx, HostEntry& entry) {
+  vm::Activation& activation = entry.activation;
+  vm::Activation* const previous = activation.previous;
+  --cx.host_depth;
+  std::atomic_ref(cx.activation).store(previous, std::memory_order_release);
+  std::byte *const stack_end = load(activation.saved_stack_end), *const native_end = load(activation.saved_native_end);
+  if (previous == nullptr && entry.before == nullptr) [[likely]] {
+    // Nobody runs by the limits now, and whoever enters looks for requests.
+    store(cx.stack_end, stack_end);
+    store(cx.native_end, native_end);
+    store(cx.stack_limit, stack_end);
+    store(cx.native_limit, native_end);
+    vm::leave_running(cx);
+  } else {
+    vm::set_limits(cx, stack_end, native_end);
+    vm::end_running(&cx, entry.before);
+  }
 }
 
 Outcome overflow(vm::Vcpu& vcpu) {
@@ -118,40 +177,45 @@ Outcome overflow(vm::Vcpu& vcpu) {
   return Outcome::Trap;
 }
 
+/// Signatures are short: a call of memcpy, or what compilers do to make long loops quick, costs more than the copy.
+void copy_slots(vm::Slot* to, const vm::Slot* from, uint32_t count) {
+#pragma clang loop unroll(disable) vectorize(disable)
+  for (uint32_t i = 0; i < count; ++i) to[i] = from[i];
+}
+
+[[gnu::noinline]] Outcome invoke_interp(vm::Vcpu& vcpu, vm::FuncRecord& func, const Cell* entry_cell, const vm::Slot* args,
+                      vm::Slot* results) {
+  vm::Instance* inst = func.instance;
+  HostEntry entry;
+  if (!enter<Kind::interp>(vcpu, *inst->module, entry)) return overflow(vcpu);
+  const vm::FuncType& type = inst->module->registry->get(func.type).func;
+  const ParamPlaces places = param_places(&func, inst);
+  std::byte* fp = entry.activation.entry_fp;
+  link_of(fp)->pc = exit_cell(static_cast<ExitKind>(places.exit));
+  copy_slots(reinterpret_cast<vm::Slot*>(fp), args, type.param_slots);
+  auto param = [args](uint64_t slot) { return slot == ParamPlaces::kAbsent ? 0 : args[slot & 0xfff].bits; };
+  const uint64_t regs[4] = {param(places.int0), param(places.int1), param(places.float0), param(places.float1)};
+  enter_handlers(entry_cell, fp, &vcpu, inst, &entry.activation, regs);
+  if (entry.activation.outcome == Outcome::Return) {
+    copy_slots(results, reinterpret_cast<const vm::Slot*>(fp), type.result_slots);
+  }
+  leave(vcpu, entry);
+  return entry.activation.outcome;
+}
+
 }  // namespace
 
 Outcome invoke(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args, vm::Slot* results) {
   if (func.host != nullptr) return func.host(func.host_env, vcpu, nullptr, args, results);
-  vm::Instance* inst = func.instance;
   vm::FuncCode& code = *func.code;
-  const auto* entry = static_cast<const Cell*>(code.entry.load(std::memory_order_acquire));
+  const auto* cell = static_cast<const Cell*>(code.entry.load(std::memory_order_acquire));
+  if (cell != bridge_cell(code)) return invoke_interp(vcpu, func, cell, args, results);
 
-  vm::Activation activation;
-  const bool machine = entry == bridge_cell(code);
-  if (machine) activation.kind = vm::Activation::Kind::machine;
-  vm::Vcpu* before = vm::set_running(&vcpu);
-  if (!begin(vcpu, *inst->module, activation)) {
-    vm::end_running(&vcpu, before);
-    return overflow(vcpu);
-  }
-  if (machine) {
-    machine_entries(code).from_host(&vcpu, &code, inst, args, results, &activation);
-  } else {
-    const vm::FuncType& type = inst->module->registry->get(func.type).func;
-    const ParamPlaces places = param_places(&func, inst);
-    std::byte* fp = activation.entry_fp;
-    link_of(fp)->pc = exit_cell(type);
-    if (type.param_slots != 0) std::memcpy(fp, args, 8 * size_t{type.param_slots});
-    auto param = [fp](uint64_t slot) { return slot == ParamPlaces::kAbsent ? 0 : slot_get(fp, slot & 0xfff); };
-    const uint64_t regs[4] = {param(places.int0), param(places.int1), param(places.float0), param(places.float1)};
-    enter_handlers(entry, fp, &vcpu, inst, &activation, regs);
-    if (activation.outcome == Outcome::Return && type.result_slots != 0) {
-      std::memcpy(results, fp, 8 * size_t{type.result_slots});
-    }
-  }
-  end(vcpu, activation);
-  vm::end_running(&vcpu, before);
-  return activation.outcome;
+  HostEntry entry;
+  if (!enter<Kind::machine>(vcpu, *code.module, entry)) return overflow(vcpu);
+  machine_entries(code).from_host(&vcpu, &code, func.instance, args, results, &entry.activation);
+  leave(vcpu, entry);
+  return entry.activation.outcome;
 }
 
 // ---- faults

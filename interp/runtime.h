@@ -13,12 +13,16 @@
 
 namespace vmrun::interp {
 
+/// Where the first result of a function called from the host is when the function returns.
+enum class ExitKind : uint8_t { other, integer, floating };  // in its slot, or there is none; r0; f0
+
 /// Where a function's register parameters have their slots (0xfff: no such parameter), packed into FuncRecord::places.
 struct ParamPlaces {
   static constexpr uint64_t kAbsent = 0xfff;
   uint64_t int0 : 12, int1 : 12, float0 : 12, float1 : 12;
   uint64_t area : 12;  // slots that parameters or results take, whichever is more
-  uint64_t known : 4;
+  uint64_t exit : 2;   // ExitKind
+  uint64_t known : 2;  // 1
 };
 static_assert(sizeof(ParamPlaces) == 8);
 ParamPlaces work_out_places(const vm::FuncType& type);
@@ -56,7 +60,7 @@ vm::TrapCode poll_here(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance
 vm::TrapCode call_polled(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance* inst);
 
 /// Cells that end an activation; the frame of the function called from the host returns to them.
-const Cell* exit_cell(const vm::FuncType& type);
+const Cell* exit_cell(ExitKind kind);
 
 /// Tells vm/activation.h what interpreter frames are. Once per process.
 void register_frames();

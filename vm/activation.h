@@ -29,7 +29,7 @@ namespace vmrun::vm {
 
 /// The vCPU whose guest runs on this thread: set at the entry from the host and by the scheduler's switches; read by
 /// signal handlers, which have no other way to know.
-extern constinit thread_local Vcpu* running_vcpu;
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local Vcpu* running_vcpu;
 
 /// One position of a walk.
 struct FrameAt {

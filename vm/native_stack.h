@@ -21,7 +21,7 @@ inline constexpr size_t kHostReserve = size_t{128} << 10;
 /// Makes the calling thread fit to run guests, once per thread: an alternate signal stack (vm/fault.h), and the end of
 /// its stack, plus kHostReserve, found out.
 void prepare_thread();
-extern constinit thread_local std::byte* thread_floor;  // null before
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local std::byte* thread_floor;  // null before
 
 /// The end of the calling thread's stack plus kHostReserve; the thread is fit to run guests afterwards.
 inline std::byte* thread_native_floor() {

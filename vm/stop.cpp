@@ -20,11 +20,10 @@ std::atomic<int> stop_signal{0};
 unsigned index_of(Request request) { return request == Request::yield ? 0 : 1; }
 
 /// This thread's number: asked for once, because that is a system call.
-constinit thread_local int32_t known_number = 0;
 [[gnu::noinline, gnu::cold]] int32_t ask_number() {
-  return known_number = static_cast<int32_t>(syscall(SYS_gettid));
+  return thread_number = static_cast<int32_t>(syscall(SYS_gettid));
 }
-int32_t thread_number() { return __builtin_expect(known_number != 0, 1) ? known_number : ask_number(); }
+int32_t own_number() { return __builtin_expect(thread_number != 0, 1) ? thread_number : ask_number(); }
 
 [[gnu::noinline, gnu::cold]] void send_signal(const Vcpu& cx) {
   const int signal = stop_signal.load(std::memory_order_relaxed);
@@ -40,7 +39,7 @@ void after_flag(Vcpu& cx) {
 
 /// Takes a vCPU that is about to run over for this thread.
 void take_over(Vcpu& cx) {
-  const int32_t self = thread_number();
+  const int32_t self = own_number();
   int32_t thread = cx.thread.load(std::memory_order_relaxed);
   if (thread == 0) {
     cx.thread.store(self, std::memory_order_relaxed);
@@ -50,13 +49,17 @@ void take_over(Vcpu& cx) {
     } while (!cx.thread.compare_exchange_weak(thread, self, std::memory_order_acquire));
   }
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (__builtin_expect(stop_wanted(cx), 0)) {
-    make_poll(cx);
-    send_signal(cx);
-  }
+  if (__builtin_expect(stop_wanted(cx), 0)) repeat_request(cx);
 }
 
 }  // namespace
+
+constinit thread_local int32_t thread_number = 0;
+
+void repeat_request(Vcpu& cx) {
+  make_poll(cx);
+  send_signal(cx);
+}
 
 void fence_all_threads() {
   // Registration is quick while the process has one thread, and does no harm when repeated.

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "vm/activation.h"
 #include "vm/instance.h"
 
 namespace vmrun::vm {
@@ -62,7 +63,34 @@ Vcpu* set_running(Vcpu* cx);
 /// Ends an entry: `cx` is left, and `before` goes on, which set_running returned when `cx` was entered.
 void end_running(Vcpu* cx, Vcpu* before);
 
+/// set_running, quick for the common entry, which is the first on its thread and of its vCPU. After it, when the limits
+/// are set, stop_wanted is looked at and answered by repeat_request.
+/// Not to be inlined into a function that runs the guest afterwards, which may come back on another thread.
+inline Vcpu* enter_running(Vcpu& cx);
+/// Ends such an entry: no vCPU ran on the thread before, and `cx` has no frames.
+inline void leave_running(Vcpu& cx);
+/// Asks again for what was asked for: the limits were overwritten, or the thread was not known.
+void repeat_request(Vcpu& cx);
+
+/// The kernel's number of this thread; 0 before its first set_running.
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local int32_t thread_number;
+
 /// A full barrier on all threads of the process: what each did before is seen by the caller from now on.
 void fence_all_threads();
+
+inline Vcpu* enter_running(Vcpu& cx) {
+  const int32_t self = thread_number;
+  if (running_vcpu != nullptr || self == 0 || cx.thread.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+    return set_running(&cx);
+  }
+  running_vcpu = &cx;
+  cx.thread.store(self, std::memory_order_relaxed);
+  return nullptr;
+}
+
+inline void leave_running(Vcpu& cx) {
+  running_vcpu = nullptr;
+  cx.thread.store(0, std::memory_order_release);
+}
 
 }  // namespace vmrun::vm
