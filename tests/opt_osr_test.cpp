@@ -1,6 +1,6 @@
 // Entries into running loops: random functions move from the interpreter, and from baseline code, into tier-2 code at
 // each of their loops and at several iterations, with operands, locals and exceptions of all types alive, and give the
-// same results, traps with their backtraces, and exceptions as in the interpreter.
+// same results, traps, exceptions and backtraces as in the interpreter.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -39,11 +39,6 @@ std::string outcome(spine::World& world, const Module& module) {
       continue;
     }
     text += result.error().message;
-    // Where an exception passed a try that did not want it, its frames before that are gone in machine code.
-    if (result.error().kind != ErrorKind::Trap) {
-      text += "\n";
-      continue;
-    }
     for (const auto& frame : result.error().backtrace) {
       text += " " + std::to_string(frame.func_index) + "@" + std::to_string(frame.offset);
     }
@@ -87,5 +82,5 @@ TEST_CASE("random functions enter tier-2 code at any of their loops") {
     }
   }
   MESSAGE(entered << " entries in " << tried << " runs");
-  CHECK(entered > tried / 4);
+  CHECK(entered > tried / 8);
 }

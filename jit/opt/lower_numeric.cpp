@@ -84,9 +84,11 @@ llvm::Value* Lowering::float_binary(unsigned opcode, llvm::Value* a, llvm::Value
 }
 
 llvm::Value* Lowering::float_min(llvm::Value* a, llvm::Value* b, bool max) {
-  // A sum of a NaN and anything is a quiet NaN.
+  // NaNs as in vm/: of a number the sum, which a NaN makes a quiet NaN; of lanes the negative canonical one.
   llvm::Value* extreme = b_.CreateBinaryIntrinsic(max ? Id::maximum : Id::minimum, a, b);
-  return b_.CreateSelect(b_.CreateFCmpUNO(a, b), b_.CreateFAdd(a, b), extreme);
+  llvm::Value* nan =
+      a->getType()->isVectorTy() ? llvm::ConstantFP::getQNaN(a->getType(), true) : b_.CreateFAdd(a, b);
+  return b_.CreateSelect(b_.CreateFCmpUNO(a, b), nan, extreme);
 }
 
 bool Lowering::numeric_op(Op op, const vm::Immediate& imm, const V* args, V* results) {
