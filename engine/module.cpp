@@ -9,6 +9,7 @@
 #include "jit/listing.h"
 #include "vm/disasm.h"
 #include "vm/image.h"
+#include "vm/loops.h"
 #include "vm/module.h"
 
 namespace vmrun {
@@ -106,6 +107,7 @@ Result<std::shared_ptr<vm::Module>> make(const Engine& engine, Result<std::share
   return std::shared_ptr<vm::Module>(module, [keep = std::move(*decoded), tiers](vm::Module* m) {
     if (tiers != nullptr) tiers->detach(*m);
     interp::detach(*m);
+    vm::free_block_records(*m);
   });
 }
 
@@ -215,6 +217,22 @@ TranslationStats Module::translation_stats() const {
   const vm::TranslationCounts& counts = impl_->translations;
   return {counts.quick.load(std::memory_order_relaxed), counts.careful.load(std::memory_order_relaxed),
           counts.bytes.load(std::memory_order_relaxed)};
+}
+
+FunctionRuns Module::function_runs(uint32_t func_index) const {
+  FunctionRuns out;
+  if (func_index < impl_->imported_funcs || func_index >= impl_->funcs.size()) return out;
+  const vm::FuncCode& code = impl_->code(func_index);
+  const vm::TierCounts* counts = code.counts.load(std::memory_order_acquire);
+  if (counts == nullptr || !impl_->count_runs) return out;
+  for (unsigned tier = 0; tier < vm::kTiers; ++tier) {
+    out.runs[tier] = counts[tier].runs.load(std::memory_order_relaxed);
+    out.osr_entries[tier] = counts[tier].osr_entries.load(std::memory_order_relaxed);
+    out.refused[tier] = code.state[tier].load(std::memory_order_relaxed) == vm::BlockState::failed;
+  }
+  // The interpreter's entries are what it has reported and what it has charged since.
+  out.runs[0] += code.heat.load(std::memory_order_relaxed);
+  return out;
 }
 
 TierStats Module::tier_stats(Tier tier) const {

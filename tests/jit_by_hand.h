@@ -10,6 +10,7 @@
 #include "jit/abi.h"
 #include "jit/code.h"
 #include "jit/publish.h"
+#include "tests/jit_published.h"
 
 namespace vmrun::jit::test {
 
@@ -98,7 +99,7 @@ class ByHand {
     a.bind(matches);
   }
 
-  /// Puts the code in force.
+  /// Puts the code in force, until the test case ends.
   const CodeObject* publish(vm::Tier tier = vm::Tier::baseline) {
     REQUIRE(code_.flatten() == 0);
     CodeSpace& space = CodeSpace::get();
@@ -112,7 +113,7 @@ class ByHand {
     object->func = &func_;
     object->marks = marks_;
     for (const auto& [at, label] : pads_) object->pads.push_back({at, static_cast<uint32_t>(code_.labelOffset(label))});
-    const CodeObject* published = space.publish(std::move(object), block);
+    const CodeObject* published = until_end_of_case(space.publish(std::move(object), block));
     REQUIRE(publish_function(func_, published->begin, tier));
     return published;
   }

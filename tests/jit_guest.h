@@ -14,6 +14,7 @@
 #include "jit/code.h"
 #include "jit/publish.h"
 #include "jit/trampoline.h"
+#include "tests/jit_published.h"
 #include "vm/store.h"
 #include "vmrun/vmrun.h"
 
@@ -42,7 +43,7 @@ inline Module fixture(const Engine& engine, const std::string& name) {
 }
 inline vm::FuncRecord& record(Instance instance, const std::string& name) { return *ok(instance.func(name)).impl(); }
 
-/// Code from `emit`, published for `func` (null: nobody's).
+/// Code from `emit`, published for `func` (null: nobody's) until the test case ends.
 inline const jit::CodeObject* machine_code(vm::FuncCode* func, const std::function<void(x86::Assembler&)>& emit) {
   asmjit::CodeHolder holder;
   holder.init(asmjit::Environment::host());
@@ -56,7 +57,7 @@ inline const jit::CodeObject* machine_code(vm::FuncCode* func, const std::functi
   auto object = std::make_unique<jit::CodeObject>();
   object->func = func;
   object->size = static_cast<uint32_t>(holder.codeSize());
-  return space.publish(std::move(object), block);
+  return jit::test::until_end_of_case(space.publish(std::move(object), block));
 }
 /// Puts code from `emit` in force as `func`'s.
 inline void give_machine_code(vm::FuncRecord& func, const std::function<void(x86::Assembler&)>& emit) {

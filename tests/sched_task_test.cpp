@@ -180,9 +180,9 @@ TEST_CASE("small queues overflow into the global one, nothing is lost") {
 }
 
 TEST_CASE("priorities: high before normal before low, and low is not starved") {
-  Scheduler s({.workers = 1});
   std::vector<int> order;
   std::atomic<bool> low_ran{false};
+  Scheduler s({.workers = 1});
   s.spawn([&] {
      std::vector<Task> tasks;
      for (int p : {2, 1, 0, 2, 1, 0}) {

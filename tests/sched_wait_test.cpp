@@ -128,8 +128,8 @@ TEST_CASE("sleepers wake in order and, half of them, within 100 µs") {
 }
 
 TEST_CASE("a sleeper wakes on time while other tasks keep all workers busy") {
-  Scheduler s({.workers = 1, .slice = 2ms});
   std::atomic<bool> stop{false};
+  Scheduler s({.workers = 1, .slice = 2ms});
   s.spawn([&] {
     while (!stop) {
       yield();

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "jit/reclaim.h"
-#include "vm/loops.h"
 
 namespace vmrun::tiering {
 
@@ -40,7 +39,6 @@ void Manager::detach(vm::Module& module) {
     tiers->die();
     module.tiers = nullptr;
   }
-  vm::free_block_records(module);
 }
 
 void Manager::set_schedule(Schedule schedule) {

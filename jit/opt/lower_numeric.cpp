@@ -96,7 +96,8 @@ bool Lowering::numeric_op(Op op, const vm::Immediate& imm, const V* args, V* res
   llvm::Type* const i64_type = b_.getInt64Ty();
   llvm::Type* const f32_type = b_.getFloatTy();
   llvm::Type* const f64_type = b_.getDoubleTy();
-  llvm::Value*& r = results[0].v;
+  llvm::Value* none = nullptr;  // of instructions that are not of this family
+  llvm::Value*& r = results != nullptr ? results[0].v : none;
   auto a = [&] { return args[0].v; };
   auto b = [&] { return args[1].v; };
   auto truth = [&](llvm::Value* v) { r = b_.CreateZExt(v, i32_type); };
