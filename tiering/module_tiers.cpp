@@ -37,7 +37,7 @@ ModuleTiers::ModuleTiers(Manager& manager, vm::Module& module, Schedule schedule
   if (!schedule_.empty() || manager.options().mode != Mode::interp) first_call = &on_first_call;
   const bool loops = std::any_of(schedule_.begin(), schedule_.end(),
                                  [](const Promotion& p) { return p.unit != jit::kWholeFunction; });
-  if (loops) slice = 1;
+  if (loops || manager.options().mode == Mode::steps) slice = 1;
   if (module.count_runs) {
     for (size_t i = 0; i < own; ++i) vm::counts_of(module.codes[i]);
   }
@@ -214,7 +214,17 @@ void ModuleTiers::publish(const Key& key, const jit::CodeObject* object) {
   codes_.push_back({manager_.next_number(), key, object});
 
   bool entered = false;  // whether any entry leads to the object
-  if (LoopTable* table = object->osr.empty() ? nullptr : vm::loops_of(code)) {
+  LoopTable* table = nullptr;
+  if (!object->osr.empty() && key.unit == jit::kWholeFunction) {
+    // All loops that can be reached are in the code: no need to look for them again.
+    std::vector<uint32_t> offsets;
+    for (const jit::OsrEntry& entry : object->osr) offsets.push_back(entry.loop_offset);
+    std::sort(offsets.begin(), offsets.end());
+    table = vm::loops_of(code, offsets);
+  } else if (!object->osr.empty()) {
+    table = vm::loops_of(code);
+  }
+  if (table != nullptr) {
     for (const jit::OsrEntry& entry : object->osr) {
       LoopCode* loop = table->find(entry.loop_offset);
       VMRUN_ASSERT(loop != nullptr, "an OSR entry belongs to a loop of the function");

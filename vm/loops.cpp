@@ -34,7 +34,12 @@ void free_table(LoopTable* table) {
 LoopTable* loops_of(FuncCode& code) {
   LoopTable* table = code.loops.load(std::memory_order_acquire);
   if (table != nullptr) return table;
-  const std::vector<uint32_t> offsets = loop_offsets(*code.module, code.module->funcs[code.func_index].body);
+  return loops_of(code, loop_offsets(*code.module, code.module->funcs[code.func_index].body));
+}
+
+LoopTable* loops_of(FuncCode& code, std::span<const uint32_t> offsets) {
+  LoopTable* table = code.loops.load(std::memory_order_acquire);
+  if (table != nullptr) return table;
   std::unique_ptr<LoopTable> fresh(new (std::nothrow) LoopTable);
   if (fresh == nullptr) return nullptr;
   fresh->loops = new (std::nothrow) LoopCode[offsets.size()];
