@@ -1,4 +1,5 @@
 // Calls and tail calls of functions, and calls of helpers. See jit/abi.h for where everything travels.
+#include <algorithm>
 #include <bit>
 
 #include "jit/baseline/compiler.h"
@@ -14,7 +15,10 @@ constexpr uint8_t kIntArgs[kIntParams] = {r15, rdi, rsi, rdx, rcx, r8};
 
 void FunctionCompiler::parallel_moves(std::vector<Move>& moves, bool vec) {
   auto emit = [&](uint8_t to, uint8_t from) { vec ? move_vec(to, from) : move_int(to, from); };
-  const uint8_t scratch = vec ? kVectorScratch : kScratch;
+  // A cycle goes by way of a register that no argument is in: xmm7 may be an argument's own, but where targets are
+  // sources, not all of xmm8 to xmm15 are.
+  uint8_t scratch = vec ? 8 : kScratch;
+  while (vec && scratch < 15 && std::ranges::find(moves, scratch, &Move::from) != moves.end()) ++scratch;
   std::erase_if(moves, [](const Move& m) { return m.to == m.from; });
   while (!moves.empty()) {
     bool progress = false;
@@ -22,8 +26,7 @@ void FunctionCompiler::parallel_moves(std::vector<Move>& moves, bool vec) {
       Move m = moves[i];
       bool read = false;
       for (const Move& other : moves) read |= other.from == m.to;
-      // The scratch register may be needed to break a cycle: it is written last.
-      if (read || (m.to == scratch && moves.size() > 1)) {
+      if (read) {
         ++i;
         continue;
       }
@@ -33,7 +36,7 @@ void FunctionCompiler::parallel_moves(std::vector<Move>& moves, bool vec) {
       progress = true;
     }
     if (progress) continue;
-    uint8_t taken = moves[0].to == scratch ? moves[1].to : moves[0].to;
+    uint8_t taken = moves[0].to;
     emit(scratch, taken);
     for (Move& m : moves) {
       if (m.from == taken) m.from = scratch;

@@ -26,7 +26,7 @@ void FunctionCompiler::zero_extend(uint8_t reg, unsigned size) {
 }
 
 asmjit::x86::Mem FunctionCompiler::atomic_address(D& d, const vm::MemArg& mem, const V& index, unsigned size) {
-  const uint32_t owned = owned_int_;
+  uint32_t owned = owned_int_;
   const uint8_t reg = fetch_int(index);
   add_offset(reg, mem.offset);
   if (size > 1) {
@@ -39,10 +39,17 @@ asmjit::x86::Mem FunctionCompiler::atomic_address(D& d, const vm::MemArg& mem, c
       a_.cmp(q(kScratch), q(reg));
       trap_if(d, Cond::kB, TrapCode::MemoryOutOfBounds);
     }
-    out = checked_address(d, mem.memory, take_int(), size);
   }
+  // The index is not needed any more, whosever register it was in.
+  if (index.kind == Kind::reg) owned &= ~(1u << reg);
   free_int_ |= owned_int_ & ~owned;
   owned_int_ = owned;
+  if (mem.memory != 0 || !memory0_guarded_) {
+    const uint8_t limit = take_int();
+    out = checked_address(d, mem.memory, limit, size);
+    free_int_ |= 1u << limit;
+    owned_int_ &= ~(1u << limit);
+  }
   out.setSize(size);
   return out;
 }
@@ -115,7 +122,10 @@ void FunctionCompiler::atomic_cmpxchg(D& d, const Imm& imm, unsigned size, const
   const bool in_place = args[1].kind == Kind::reg && args[1].reg == rax;
   if (!in_place) claim_rax(d, own_args, 3);
   const uint8_t replacement = fetch_int(own_args[2]);
-  if (!in_place) move_to_int(rax, own_args[1]);
+  if (!in_place) {
+    move_to_int(rax, own_args[1]);
+    if (own_args[1].kind == Kind::reg) free_int_ |= 1u << own_args[1].reg, owned_int_ &= ~(1u << own_args[1].reg);
+  }
   Mem mem = atomic_address(d, imm.mem, own_args[0], size);
   mark(d);
   a_.lock().cmpxchg(mem, sized(replacement, size), sized(rax, size));

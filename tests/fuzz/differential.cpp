@@ -1,15 +1,20 @@
-// Runs random valid modules by every way of executing and compares what is seen. The modules come from binaryen's
-// translate-to-fuzz, which turns random bytes into a valid module that ends and logs what it does.
+// Runs random valid modules by every way of executing and compares what is seen. The modules come from our own generator
+// (generate.h), or from binaryen's translate-to-fuzz, which turns random bytes into a valid module that ends and logs
+// what it does.
 //
-//   differential [--modules N] [--seed S] [--keep DIR] WASM_OPT
-//   differential FILE.wasm...          compares on these files
+//   differential [--modules N] [--seed S] [--seconds N] [--keep DIR] [--ways NAMES] own | WASM_OPT
+//   differential [--ways NAMES] FILE.wasm...          compares on these files
+//   differential --seed S make FILE.wasm              writes our own module of that seed
 //
-// Exits 1 at a difference, after saying which module (kept under DIR) and where.
+// NAMES are ways' names, comma-separated; the first one is what the others are compared with. Exits 1 at a difference,
+// after saying which module (kept under DIR) and where.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -19,7 +24,11 @@
 #include <string>
 #include <vector>
 
+#include "engine/engine_impl.h"
 #include "exercise.h"
+#include "generate.h"
+#include "tiering/manager.h"
+#include "vm/loops.h"
 
 extern char** environ;
 
@@ -28,23 +37,78 @@ namespace {
 namespace fs = std::filesystem;
 using vmrun::test::Trace;
 
-struct Way {
-  const char* name;
-  vmrun::Engine engine;
+/// Which blocks move up and when, in ways that force it.
+enum class Force : uint8_t {
+  nothing,
+  loops,  // every function in the interpreter until some early back-edge of some of its loops, then in baseline code
 };
 
-std::vector<Way> make_ways() {
-  auto engine = [](vmrun::Effort effort, bool dense) {
+struct Way {
+  std::string name;
+  vmrun::Config config;
+  Force force = Force::nothing;
+};
+
+std::vector<Way> make_ways(const std::string& names) {
+  using vmrun::Effort;
+  using vmrun::Tiers;
+  auto way = [](const char* name, Effort effort, Tiers tiers, bool dense = false, Force force = Force::nothing) {
     vmrun::Config config;
     config.effort = effort;
+    config.tiers = tiers;
     config.dense_memory = dense;
-    return vmrun::Engine(config);
+    return Way{name, config, force};
   };
-  return {{"quick", engine(vmrun::Effort::Quick, false)},
-          {"careful", engine(vmrun::Effort::Careful, false)},
-          {"auto", engine(vmrun::Effort::Auto, false)},
-          {"quick dense", engine(vmrun::Effort::Quick, true)},
-          {"careful dense", engine(vmrun::Effort::Careful, true)}};
+  const std::vector<Way> all = {
+      way("quick", Effort::Quick, Tiers::Interp),
+      way("careful", Effort::Careful, Tiers::Interp),
+      way("effort", Effort::Auto, Tiers::Interp),
+      way("quick-dense", Effort::Quick, Tiers::Interp, true),
+      way("careful-dense", Effort::Careful, Tiers::Interp, true),
+      way("baseline", Effort::Auto, Tiers::Baseline),
+      way("baseline-dense", Effort::Auto, Tiers::Baseline, true),
+      way("loops", Effort::Careful, Tiers::InterpBaseline, false, Force::loops),
+      way("auto", Effort::Auto, Tiers::InterpBaseline),
+      way("opt", Effort::Auto, Tiers::Opt),
+      way("all", Effort::Auto, Tiers::Auto),
+  };
+  std::vector<Way> chosen;
+  for (size_t begin = 0; begin <= names.size();) {
+    const size_t end = std::min(names.find(',', begin), names.size());
+    const std::string_view name = std::string_view(names).substr(begin, end - begin);
+    const auto found = std::ranges::find(all, name, &Way::name);
+    if (found == all.end()) {
+      std::fprintf(stderr, "there is no way '%.*s'\n", static_cast<int>(name.size()), name.data());
+      std::exit(2);
+    }
+    chosen.push_back(*found);
+    begin = end + 1;
+  }
+  return chosen;
+}
+
+/// The module as the way compiles it.
+vmrun::Result<vmrun::Module> load(const Way& way, const fs::path& image, uint64_t seed) {
+  vmrun::Engine engine(way.config);
+  if (way.force == Force::loops) {
+    vmrun::Result<vmrun::Module> module = vmrun::Module::compile_file(vmrun::Engine(way.config), image);
+    if (!module) return module;
+    const vmrun::vm::Module& plain = *module->impl();
+    std::mt19937_64 random(seed);
+    vmrun::tiering::Schedule schedule;
+    for (uint32_t f = plain.imported_funcs; f < plain.funcs.size(); ++f) {
+      const vmrun::vm::LoopTable* loops = vmrun::vm::loops_of(const_cast<vmrun::vm::FuncCode&>(plain.code(f)));
+      for (uint32_t i = 0; loops != nullptr && i < loops->count; ++i) {
+        if (random() % 4 == 0) continue;
+        schedule.push_back({f, loops->loops[i].offset, 1 + static_cast<uint32_t>(random() % 4), vmrun::vm::Tier::baseline});
+      }
+      if (random() % 4 == 0) {
+        schedule.push_back({f, vmrun::jit::kWholeFunction, static_cast<uint32_t>(random() % 3), vmrun::vm::Tier::baseline});
+      }
+    }
+    engine.impl()->tiers->set_schedule(std::move(schedule));
+  }
+  return vmrun::Module::compile_file(engine, image);
 }
 
 struct Counts {
@@ -55,15 +119,15 @@ struct Counts {
 bool compare(const std::vector<Way>& ways, const fs::path& image, uint64_t seed, Counts& counts) {
   Trace first;
   for (const Way& way : ways) {
-    vmrun::Result<vmrun::Module> module = vmrun::Module::compile_file(way.engine, image);
+    vmrun::Result<vmrun::Module> module = load(way, image, seed);
     if (!module) {
       std::printf("%s: %s\n", image.c_str(), module.error().to_string().c_str());
       return false;
     }
     vmrun::test::ExerciseOptions options;
     options.seed = seed;
-    // Often enough, for every other module, that functions turn hot in mid-run.
-    options.rounds = seed % 2 == 0 ? 1 : 400;
+    // Often enough, for some modules, that functions turn hot in mid-run.
+    options.rounds = seed % 4 == 0 ? 400 : 3;
     options.time = std::chrono::seconds(20);
     Trace trace = exercise(*module, options);
     if (&way == &ways.front()) {
@@ -72,7 +136,7 @@ bool compare(const std::vector<Way>& ways, const fs::path& image, uint64_t seed,
     }
     std::string where = difference(first, trace);
     if (!where.empty()) {
-      std::printf("%s: %s and %s differ at %s\n", image.c_str(), ways.front().name, way.name, where.c_str());
+      std::printf("%s: %s and %s differ at %s\n", image.c_str(), ways.front().name.c_str(), way.name.c_str(), where.c_str());
       return false;
     }
   }
@@ -87,8 +151,9 @@ bool agree(const std::vector<Way>& ways, const fs::path& image, uint64_t seed, C
   int channel[2];
   if (pipe(channel) != 0) return false;
   std::fflush(stdout);
-  pid_t pid = fork();
+  const pid_t pid = fork();
   if (pid == 0) {
+    alarm(60);  // whatever hangs is killed
     Counts own;
     bool good = compare(ways, image, seed, own);
     std::fflush(stdout);
@@ -153,12 +218,21 @@ bool generate(const std::string& wasm_opt, uint64_t seed, size_t index, const fs
   return run(command);
 }
 
+/// Writes the module of our own that belongs to a seed.
+bool write_own(uint64_t seed, const fs::path& output) {
+  const std::vector<uint8_t> bytes = vmrun::test::generate_module(seed);
+  std::ofstream file(output, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  return file.good();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   size_t modules = 100;
-  uint64_t seed = 1;
+  uint64_t seed = 1, seconds = 0;
   fs::path keep = ".";
+  std::string way_names = "quick,careful,effort,quick-dense,careful-dense,baseline,baseline-dense,loops,auto";
   std::vector<std::string> names;
   for (int i = 1; i < argc; ++i) {
     std::string arg = argv[i];
@@ -166,28 +240,35 @@ int main(int argc, char** argv) {
       const char* value = argv[++i];
       if (arg == "--modules") modules = std::strtoull(value, nullptr, 10);
       if (arg == "--seed") seed = std::strtoull(value, nullptr, 10);
+      if (arg == "--seconds") seconds = std::strtoull(value, nullptr, 10);
       if (arg == "--keep") keep = value;
+      if (arg == "--ways") way_names = value;
     } else {
       names.push_back(arg);
     }
   }
   if (names.empty()) {
-    std::fprintf(stderr, "usage: differential [--modules N] [--seed S] [--keep DIR] WASM_OPT | FILE.wasm...\n");
+    std::fprintf(stderr, "usage: differential [--modules N] [--seed S] [--seconds N] [--keep DIR] [--ways NAMES] own | WASM_OPT | FILE.wasm...\n");
     return 2;
   }
 
-  std::vector<Way> ways = make_ways();
+  if (names.front() == "make" && names.size() == 2) return write_own(seed, names[1]) ? 0 : 1;
+  const std::vector<Way> ways = make_ways(way_names);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   Counts counts;
   bool good = true;
   if (names.front().ends_with(".wasm")) {
     for (const std::string& name : names) good &= agree(ways, name, seed, counts);
   } else {
     fs::create_directories(keep);
-    size_t refused = 0;
-    for (size_t i = 0; i < modules; ++i) {
+    size_t refused = 0, tried = 0;
+    for (size_t i = 0; seconds != 0 ? std::chrono::steady_clock::now() < until : i < modules; ++i) {
       fs::path input = keep / "input.bin";
       fs::path image = keep / ("module-" + std::to_string(seed) + "-" + std::to_string(i) + ".wasm");
-      if (!generate(names.front(), seed, i, input, image)) {
+      const bool made = names.front() == "own" ? write_own(seed * 1'000'003 + i, image)
+                                               : generate(names.front(), seed, i, input, image);
+      ++tried;
+      if (!made) {
         ++refused;
         continue;
       }
@@ -198,8 +279,8 @@ int main(int argc, char** argv) {
       }
     }
     fs::remove(keep / "input.bin");
-    if (refused * 2 > modules) {
-      std::printf("wasm-opt failed to make %zu of %zu modules\n", refused, modules);
+    if (refused * 2 > tried) {
+      std::printf("wasm-opt failed to make %zu of %zu modules\n", refused, tried);
       good = false;
     }
   }
