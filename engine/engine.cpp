@@ -26,6 +26,9 @@ std::shared_ptr<tiering::Manager> make_tiers(const Config& config) {
     case Tiers::InterpBaseline:
       options.mode = tiering::Mode::interp_baseline;
       break;
+    case Tiers::Steps:
+      options.mode = tiering::Mode::steps;
+      break;
   }
   options.eager_baseline = config.eager_baseline;
   options.threads = config.compile_threads;

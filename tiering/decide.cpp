@@ -68,6 +68,7 @@ void ModuleTiers::on_hot_function(TierHooks* hooks, FuncCode& code) {
   if (tiers.heat_ == nullptr) return;
   if (!tiers.schedule_.empty()) return tiers.follow_schedule(code);
   const Tier from = code.tier.load(std::memory_order_relaxed);
+  if (tiers.manager_.options().mode == Mode::steps) return tiers.step(code, jit::kWholeFunction, from);
   // Both report after a fixed number of entries, the interpreter's slices counted in.
   const uint32_t heat = from == Tier::interp ? static_cast<uint32_t>(interp::kHotEntries) : kMachineEntriesHeat;
   const std::pair<uint32_t, uint32_t> sums = tiers.charge(code, heat);
@@ -79,6 +80,7 @@ void ModuleTiers::on_hot_loop(TierHooks* hooks, FuncCode& code, LoopCode& loop, 
   ModuleTiers& tiers = self(hooks);
   if (tiers.heat_ == nullptr) return;
   if (!tiers.schedule_.empty()) return tiers.follow_schedule(code, loop, tier);
+  if (tiers.manager_.options().mode == Mode::steps) return tiers.step(code, loop.offset, tier);
   const uint32_t slice = tier == Tier::interp ? static_cast<uint32_t>(interp::kSliceHeat) : kMachineSliceHeat;
   loop.heat.fetch_add(slice, std::memory_order_relaxed);
   // The interpreter counts its slices among the function's entries.
@@ -95,19 +97,37 @@ void ModuleTiers::on_first_call(TierHooks* hooks, FuncCode& code) {
       if (p.at == 0) {
         tiers.promote(p.func_index, p.unit, p.tier);
       } else if (p.at < static_cast<uint32_t>(interp::kHotEntries)) {
-        // The entry that reaches the interpreter's threshold is then the p.at-th.
-        code.heat.store(static_cast<uint32_t>(interp::kHotEntries) - p.at, std::memory_order_relaxed);
+        tiers.hot_at_entry(code, p.at);
       }
     }
     return;
   }
   const Mode mode = tiers.manager_.options().mode;
+  if (mode == Mode::steps) {
+    tiers.hot_at_entry(code, 1);
+    return;
+  }
   const bool by_heat = mode == Mode::automatic || mode == Mode::interp_baseline;
   if (by_heat && tiers.first_calls_.load(std::memory_order_relaxed) < kQuietCalls) {
     tiers.first_calls_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
   tiers.promote(code.func_index, jit::kWholeFunction, mode == Mode::opt ? Tier::opt : Tier::baseline);
+}
+
+void ModuleTiers::hot_at_entry(FuncCode& code, uint32_t entry) {
+  const uint32_t heat = static_cast<uint32_t>(interp::kHotEntries) - entry;
+  code.heat.store(heat, std::memory_order_relaxed);
+  // The interpreter's runs are what it reports of its heat, and these are none.
+  if (vm::TierCounts* counts = vm::counts_of(code); counts != nullptr && module_.count_runs) {
+    counts[0].runs.fetch_sub(heat, std::memory_order_relaxed);
+  }
+}
+
+void ModuleTiers::step(const FuncCode& code, uint32_t unit, Tier from) {
+  for (const Tier to : {Tier::baseline, Tier::opt}) {
+    if (to > from && promote(code.func_index, unit, to).empty()) return;
+  }
 }
 
 void ModuleTiers::follow_schedule(FuncCode& code) {

@@ -31,6 +31,7 @@ enum class Mode : uint8_t {
   baseline,         // baseline code at the first call of every function that the compiler supports
   opt,              // the same with optimised code
   interp_baseline,  // by heat, but never optimised
+  steps,            // each call and each back-edge moves the function or the loop a tier up, on the guest's thread
 };
 
 struct Options {

@@ -81,6 +81,10 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   void consider_careful(vm::FuncCode& code);
   void consider_loop(vm::FuncCode& code, vm::LoopCode& loop, vm::Tier from, std::pair<uint32_t, uint32_t> heat);
   void request(vm::FuncCode& code, uint32_t unit, vm::Tier from, vm::Tier to, std::pair<uint32_t, uint32_t> heat);
+  /// Makes the interpreter report `code` at that entry, from 1, of those to come.
+  void hot_at_entry(vm::FuncCode& code, uint32_t entry);
+  /// Mode::steps: code of the next tier that takes the block.
+  void step(const vm::FuncCode& code, uint32_t unit, vm::Tier from);
   void follow_schedule(vm::FuncCode& code);
   void follow_schedule(vm::FuncCode& code, const vm::LoopCode& loop, vm::Tier tier);
 

@@ -206,7 +206,8 @@ constexpr Key kOptimize[] = {
     {"tier", "TIER",
      "auto: a few first calls interpreted, then baseline code, optimised code for what is hot\n"
      "(default); interp: the interpreter alone; interp+baseline: no optimised code; baseline,\n"
-     "opt: that code at a function's first call, where the compiler supports it",
+     "opt: that code at a function's first call, where the compiler supports it; steps: each\n"
+     "call and loop iteration moves what runs a tier up, for tests",
      set_tier},
     {"eager", "baseline", "compile all functions before the first instruction", set_eager},
     {"compile-threads", "N", "threads that compile hot code (0, the default: one per processor but one, at most 4)",
@@ -273,13 +274,14 @@ Result<void> set_tier(RunOptions& o, Value v) {
                                                                   {"interp", Tiers::Interp},
                                                                   {"interp+baseline", Tiers::InterpBaseline},
                                                                   {"baseline", Tiers::Baseline},
-                                                                  {"opt", Tiers::Opt}};
+                                                                  {"opt", Tiers::Opt},
+                                                                  {"steps", Tiers::Steps}};
   for (const auto& [name, tiers] : kNames) {
     if (v != name) continue;
     o.config.tiers = tiers;
     return {};
   }
-  return usage_error("'" + std::string(v) + "' is none of auto, interp, interp+baseline, baseline and opt");
+  return usage_error("'" + std::string(v) + "' is none of auto, interp, interp+baseline, baseline, opt and steps");
 }
 
 std::span<const Row> run_rows() { return kRows; }

@@ -14,6 +14,7 @@
 #include "tools/wast_ledger.h"
 #include "tools/wast_runner.h"
 #include "tools/wast_script.h"
+#include "tools/wast_tiers.h"
 
 namespace vmrun::tools {
 namespace {
@@ -41,8 +42,12 @@ constexpr OptionRow<WastOptions> kRows[] = {
      }},
     {0, "effort", "EFFORT", "quick, careful or auto, as -O effort of run",
      [](WastOptions& o, std::string_view v) { return set_effort(o.engine, v); }},
-    {0, "tier", "TIER", "interp, baseline, opt, interp+baseline or auto, as -O tier of run",
+    {0, "tier", "TIER", "interp, baseline, opt, interp+baseline, steps or auto, as -O tier of run",
      [](WastOptions& o, std::string_view v) { return set_tier(o.engine, v); }},
+    {0, "count", nullptr, "count where functions ran; one that ran elsewhere than --tier says fails the run",
+     [](WastOptions& o, std::string_view) -> Result<void> {
+       return o.engine.config.count_runs = true, Result<void>();
+     }},
     {'v', "verbose", nullptr, "a line for each script, with its time",
      [](WastOptions& o, std::string_view) -> Result<void> { return o.verbose = true, Result<void>(); }},
 };
@@ -114,7 +119,7 @@ bool selected(const WastOptions& options, const std::string& name) {
 class Session {
  public:
   Session(const WastOptions& options, Ledger ledger)
-      : options_(options), ledger_(std::move(ledger)), engine_(options.engine.config) {}
+      : options_(options), ledger_(std::move(ledger)), engine_(options.engine.config), tiers_(engine_.config().tiers) {}
 
   Result<void> run(const Source& source) {
     if (options_.verbose) {
@@ -132,6 +137,7 @@ class Session {
     for (const Command& command : script->commands) {
       judge(source.name, command, runner.run(command), counts, excused);
     }
+    for (const Module& module : runner.modules()) tiers_.add(source.name, module);
     const std::string folder =
         source.name.substr(0, source.name.rfind('/') == std::string::npos ? 0 : source.name.rfind('/'));
     totals_[folder.empty() ? "core" : folder] += counts;
@@ -160,7 +166,8 @@ class Session {
     if (all.skipped)
       std::printf("skipped: %zu assertions on modules in the text format, which vmrun does not read\n", all.skipped);
     if (other_failures_) std::printf("failures that are no assertions: %zu\n", other_failures_);
-    return all.failed == 0 && other_failures_ == 0;
+    const bool in_place = !options_.engine.config.count_runs || tiers_.finish();
+    return all.failed == 0 && other_failures_ == 0 && in_place;
   }
 
  private:
@@ -245,6 +252,7 @@ class Session {
   const WastOptions& options_;
   Ledger ledger_;
   Engine engine_;
+  WastTiers tiers_;
   std::map<std::string, Counts> totals_;
   std::map<std::string, size_t> reasons_;
   std::set<const LedgerEntry*> used_;                       // excused a failure

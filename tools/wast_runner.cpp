@@ -84,8 +84,10 @@ std::optional<uint32_t> WastRunner::missing_provider(const Module& module) const
   return {};
 }
 
-Result<Module> WastRunner::compile(const Command& command) const {
-  return Module::compile_file(engine_, folder_ + command.filename);
+Result<Module> WastRunner::compile(const Command& command) {
+  auto module = Module::compile_file(engine_, folder_ + command.filename);
+  if (module) modules_.push_back(*module);
+  return module;
 }
 
 Result<Instance> WastRunner::instantiate(const Module& module) { return linker_.instantiate(*store_, module); }

@@ -35,6 +35,8 @@ class WastRunner {
 
   /// Runs the next command: call once for each, in order.
   CommandOutcome run(const Command& command);
+  /// What the script has compiled so far.
+  const std::vector<Module>& modules() const { return modules_; }
 
  private:
   /// What a name in the script stands for: an instance, or the reason why there is none.
@@ -43,7 +45,7 @@ class WastRunner {
     uint32_t failed_at = 0;  // line of the command that failed; 0: a skipped text module
   };
 
-  Result<Module> compile(const Command& command) const;
+  Result<Module> compile(const Command& command);
   Result<Instance> instantiate(const Module& module);
   CommandOutcome run_module(const Command& command, const Module& module);
   CommandOutcome load_and_run_module(const Command& command);
@@ -60,6 +62,7 @@ class WastRunner {
   static CommandOutcome blocked_by(uint32_t line);
 
   Engine engine_;
+  std::vector<Module> modules_;
   std::string folder_;  // where the script's modules lie
   std::unique_ptr<Store> store_;
   Linker linker_;

@@ -30,6 +30,7 @@ enum class Tiers : uint8_t {
   Baseline,        // baseline code at a function's first call, where the compiler supports it, else the interpreter
   Opt,             // the same with optimised code
   InterpBaseline,  // as Auto, without optimised code
+  Steps,           // each call and each loop iteration moves what runs a tier up, at once: for tests, very slow
 };
 
 /// Settings of an engine; fixed once the engine exists.

@@ -63,6 +63,13 @@ struct TierStats {
   std::vector<std::pair<std::string, uint64_t>> reasons;  // of failures, the most frequent first
 };
 
+/// How often a function began to run, and how often one of its loops was entered in the middle, by Tier; and which tiers'
+/// compilers refused it. Entries of inlined calls are not counted. All zero without Config::count_runs.
+struct FunctionRuns {
+  uint64_t runs[3] = {}, osr_entries[3] = {};
+  bool refused[3] = {};
+};
+
 /// A line of disassembly.
 struct DisassembledInstr {
   uint64_t offset;                 // in the image
@@ -114,6 +121,8 @@ class Module {
   TranslationStats translation_stats() const;
   /// What has been compiled for that tier so far (nothing for the interpreter).
   TierStats tier_stats(Tier tier) const;
+  /// Zero for an import or an index out of range.
+  FunctionRuns function_runs(uint32_t func_index) const;
   /// The instructions of an own function. Usage error for an import or an index out of range.
   Result<std::vector<DisassembledInstr>> disassemble(uint32_t func_index) const;
   /// The machine code that a tier's compiler makes of an own function for this processor, one instruction a line with
