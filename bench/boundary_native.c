@@ -16,18 +16,26 @@ void native_loop(int32_t rounds) {
   for (; rounds != 0; --rounds) HIDE(rounds);
 }
 
-void native_calls(int32_t rounds) {
-  for (; rounds != 0; --rounds) {
-    int32_t result = native_leaf(1);
-    HIDE(result);
+void native_calls(int32_t calls) {
+  int32_t x = 0;
+  for (; calls != 0; calls -= 8) {
+    x = native_leaf(native_leaf(native_leaf(native_leaf(x))));
+    x = native_leaf(native_leaf(native_leaf(native_leaf(x))));
   }
 }
 
-void native_indirect_calls(int32_t rounds) {
+void native_indirect_calls(int32_t calls) {
   static int32_t (*volatile table[2])(int32_t) = {native_leaf, other};
-  for (; rounds != 0; --rounds) {
-    int32_t result = table[rounds & 1](1);
-    HIDE(result);
+  int32_t x = 0;
+  for (; calls != 0; calls -= 8) {
+    x = table[x & 1](x);
+    x = table[x & 1](x);
+    x = table[x & 1](x);
+    x = table[x & 1](x);
+    x = table[x & 1](x);
+    x = table[x & 1](x);
+    x = table[x & 1](x);
+    x = table[x & 1](x);
   }
 }
 

@@ -9,7 +9,8 @@ using vm::ValType;
 // ---- who is called --------------------------------------------------------------------------------------------------
 
 Lowering::Callee Lowering::direct(uint32_t func_index) {
-  llvm::Value* codes = load_fixed_ptr(inst_, offsetof(vm::Instance, codes));
+  // Not as a fixed value: that would be kept in the frame from call to call, and reloaded from there instead.
+  llvm::Value* codes = load_field(b_.getPtrTy(), inst_, offsetof(vm::Instance, codes));
   const uint64_t at = uint64_t{func_index - image_.imported_funcs} * sizeof(vm::FuncCode);
   return {offset(codes, at), inst_, mem_, llvm::PoisonValue::get(b_.getPtrTy())};
 }
