@@ -23,6 +23,7 @@
 #include "jit/reclaim.h"
 #include "tiering/manager.h"
 #include "vm/loops.h"
+#include "vm/vcpus.h"
 #include "vmrun/vmrun.h"
 
 namespace vmrun::stress {
@@ -72,7 +73,7 @@ TypedFunc<int64_t(int32_t)> function(Instance instance, const char* name) {
 }
 
 std::atomic<uint64_t> runs{0}, wrong{0}, interrupted{0}, unexplained{0}, promoted{0}, refused{0}, dropped{0},
-    reclaimed{0}, cancels{0}, generations{0};
+    reclaimed{0}, cancels{0}, generations{0}, doomed{0};
 
 /// The module that guests are to use now.
 class Current {
@@ -158,6 +159,19 @@ struct Run {
     for (uint64_t n = 1 + random() % 4; n != 0; --n) dropped += tiers.drop_oldest() != 0;
   }
 
+  /// A module dies whose functions wait for their compiles or are being compiled.
+  void doom_something(std::mt19937_64& random) {
+    const Module module = must(Module::compile_file(engine, kImage), kImage);
+    const vm::Module& m = *module.impl();
+    const auto own = static_cast<uint32_t>(m.funcs.size()) - m.imported_funcs;
+    for (uint32_t i = 0; i < own; ++i) {
+      vm::FuncCode& code = m.code(m.imported_funcs + i);
+      for (int heats = 0; heats < 200; ++heats) m.tiers->hot_function(m.tiers, code);
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
+    ++doomed;
+  }
+
   /// What happens to guests until time is over.
   void disturb(std::vector<sched::Task>& tasks) {
     std::mt19937_64 random(settings.seed);
@@ -185,6 +199,7 @@ struct Run {
         next_generation += 300ms;
         current.set(must(Module::compile_file(engine, kImage), kImage));
         ++generations;
+        doom_something(random);
       }
       std::this_thread::sleep_for(std::chrono::microseconds(random() % 2000));
     }
@@ -261,11 +276,16 @@ int stress(const Settings& settings) {
   line("code objects dropped", dropped);
   line("code objects reclaimed here", reclaimed);
   line("modules", generations);
+  line("modules dead in mid-compile", doomed);
   line("WRONG RESULTS", wrong);
   line("UNEXPLAINED FAILURES", unexplained);
   line("LIVE FUNCTIONS", space.live_functions());
   line("RETIRED OBJECTS", space.retired_objects());
-  const bool bad = wrong != 0 || unexplained != 0 || space.live_functions() != 0 || space.retired_objects() != 0;
+  uint64_t vcpus = 0;
+  vm::for_each_vcpu([](void* count, vm::VcpuEntry&) { ++*static_cast<uint64_t*>(count); }, &vcpus);
+  line("LIVE VCPUS", vcpus);
+  const bool left = space.live_functions() != 0 || space.retired_objects() != 0 || vcpus != 0;
+  const bool bad = wrong != 0 || unexplained != 0 || left;
   const bool idle = runs == 0 || counters.preemptions == 0 || promoted == 0;
   std::printf("%s\n", bad ? "FAILED" : idle ? "nothing happened" : "ok");
   return bad || idle ? 1 : 0;
