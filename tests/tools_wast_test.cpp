@@ -25,8 +25,9 @@ class Suite {
     dir_.write("suite/script/bad.wasm", "not an image");
     dir_.write("suite/script/script.json", R"({"source_filename": "script.wast", "commands": [)" + commands + "]}");
   }
-  vmrun::test::CommandResult run(const std::string& ledger = {}) const {
+  vmrun::test::CommandResult run(const std::string& ledger = {}, const std::vector<std::string>& options = {}) const {
     std::vector<std::string> args{"wast"};
+    args.insert(args.end(), options.begin(), options.end());
     if (!ledger.empty()) args.insert(args.end(), {"--ledger", dir_.write("ledger.txt", ledger)});
     args.push_back(dir_.path() + "/suite");
     return run_vmrun(args);
@@ -151,4 +152,19 @@ TEST_CASE("what is no script is refused") {
   TemporaryDirectory dir;
   CHECK(contains(run_vmrun({"wast", dir.path()}).err, "holds no test scripts"));
   CHECK(contains(run_vmrun({"wast", dir.write("x.json", "{")}).err, "is not a test script"));
+}
+
+TEST_CASE("functions are counted where they ran") {
+  const Suite suite(kValues + add(2, "0") + "," + add(3, "0") + "," + add(4, "0"));
+  auto r = suite.run({}, {"--tier", "steps", "--count"});
+  CHECK(r.status == 0);
+  CHECK(contains(r.out, "interp              0          0          0            1            0\n"
+                        "baseline            1          0          0            1            0\n"
+                        "opt                 1          0          0            1            0\n"
+                        "functions that ran: 1, elsewhere than wanted: 0\n"));
+  r = suite.run({}, {"--tier", "opt", "--count"});
+  CHECK(r.status == 0);
+  CHECK(contains(r.out, "interp              0          0          0            0            0\n"
+                        "baseline            0          0          0            0            0\n"
+                        "opt                 1          0          0            1            0\n"));
 }

@@ -76,7 +76,9 @@ bool WastTiers::finish() const {
   }
   std::printf("functions that ran: %llu, elsewhere than wanted: %llu\n", static_cast<unsigned long long>(ran_),
               static_cast<unsigned long long>(elsewhere_));
-  return elsewhere_ == 0;
+  // A tier whose compiler refuses everything, or is not installed, has proved nothing.
+  const unsigned wanted = wanted_ == Tiers::Baseline ? kBaseline : wanted_ == Tiers::Opt ? kOpt : 0;
+  return elsewhere_ == 0 && (wanted == 0 || ran_ == 0 || ran_in_[wanted] != 0);
 }
 
 }  // namespace vmrun::tools
