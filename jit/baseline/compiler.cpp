@@ -57,6 +57,7 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   preempt_begin_ = kNone;
   traps_.clear();
   pool_.clear();
+  vectors_.clear();
   loops_.clear();
   tables_.clear();
   regions_.clear();

@@ -59,7 +59,7 @@ struct BaselineValue {
   Kind kind = Kind::slot;
   uint8_t reg = 0;    // reg: its number, in the file of the type; flags: asmjit's condition code
   uint32_t slot = 0;  // its canonical slot
-  uint64_t bits = 0;  // constant: i32 zero-extended, floats as bits; local: its index
+  uint64_t bits = 0;  // constant: i32 zero-extended, floats as bits, v128 see vector_of(); local: its index
 };
 
 /// Which homes hold their locals, and which of them are newer than the slots. By index of the home.
@@ -186,6 +186,15 @@ class FunctionCompiler {
   /// A constant in the pool behind the code.
   Mem pool(uint64_t lo, uint64_t hi = 0, unsigned size = 8);
   Mem pool(const vm::V128& v) { return pool(v.lo, v.hi, 16); }
+  /// A constant vector: its bits are 0 when it is zero, else the place of its value in vectors_, from 1.
+  vm::V128 vector_of(const V& constant) const {
+    return constant.bits == 0 ? vm::V128{} : vectors_[constant.bits - 1];
+  }
+  void set_vector(V& value, const vm::V128& constant) {
+    const bool zero = constant.lo == 0 && constant.hi == 0;
+    if (!zero) vectors_.push_back(constant);
+    set_const(value, zero ? 0 : vectors_.size(), value.slot);
+  }
   void preempt_off();
   void preempt_on();
 
@@ -497,6 +506,7 @@ class FunctionCompiler {
   };
   std::vector<TrapSite> traps_;
   std::vector<PoolEntry> pool_;
+  std::vector<vm::V128> vectors_;  // constant operands
   std::vector<LoopSite> loops_;
   std::vector<BrTable> tables_;
   std::vector<Region> regions_;

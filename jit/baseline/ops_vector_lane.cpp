@@ -60,10 +60,8 @@ void FunctionCompiler::load_vector(uint8_t to, const vm::V128& value) {
   }
 }
 
-void FunctionCompiler::vec_constant(D& d, const VectorRow&, const Imm& imm, const V*, V* result) {
-  uint8_t to = target(d, true, 0, nullptr, nullptr);
-  load_vector(to, imm.v128);
-  result_reg(*result, to);
+void FunctionCompiler::vec_constant(D&, const VectorRow&, const Imm& imm, const V*, V* result) {
+  set_vector(*result, imm.v128);
 }
 
 void FunctionCompiler::vec_not_(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
@@ -98,9 +96,7 @@ void FunctionCompiler::vec_splat(D& d, const VectorRow& row, const Imm&, const V
     const unsigned bits = row.imm;
     uint64_t word = bits == 64 ? args[0].bits : args[0].bits & ((uint64_t{1} << bits) - 1);
     for (unsigned filled = bits; filled < 64; filled *= 2) word |= word << filled;
-    uint8_t to = target(d, true, 1, nullptr, nullptr);
-    load_vector(to, {word, word});
-    return result_reg(*result, to);
+    return set_vector(*result, {word, word});
   }
   uint8_t from = fetch_int(args[0]);
   uint8_t to = target(d, true, 1, nullptr, nullptr);

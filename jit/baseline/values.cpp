@@ -11,7 +11,9 @@ using asmjit::x86::ptr;
 // --- places -----------------------------------------------------------------------------------------------------------
 
 asmjit::x86::Mem FunctionCompiler::pool(uint64_t lo, uint64_t hi, unsigned size) {
-  for (const PoolEntry& entry : pool_) {
+  // Only the latest are looked through, so that a function of nothing but constants takes no quadratic time.
+  for (size_t i = pool_.size(), end = i > 64 ? i - 64 : 0; i-- > end;) {
+    const PoolEntry& entry = pool_[i];
     if (entry.lo == lo && entry.hi == hi && entry.size == size) return ptr(entry.label);
   }
   pool_.push_back({lo, hi, size, a_.newLabel()});
@@ -189,7 +191,9 @@ void FunctionCompiler::move_to_int(uint8_t reg, const V& value) {
 void FunctionCompiler::move_to_vec(uint8_t reg, const V& value) {
   switch (value.kind) {
     case Kind::constant:
-      if (value.bits == 0) {
+      if (value.type == vm::kV128) {
+        load_vector(reg, vector_of(value));
+      } else if (value.bits == 0) {
         a_.vxorps(x(reg), x(reg), x(reg));
       } else {
         load_vec(reg, pool(value.bits), value.type);
@@ -211,7 +215,7 @@ void FunctionCompiler::move_to_vec(uint8_t reg, const V& value) {
 }
 
 void FunctionCompiler::store_to(const Mem& to, const V& value) {
-  if (value.kind == Kind::constant) {
+  if (value.kind == Kind::constant && value.type != vm::kV128) {
     auto bits = static_cast<int64_t>(value.bits);
     if (bits == static_cast<int32_t>(bits)) {
       Mem wide = to;
@@ -244,7 +248,8 @@ void FunctionCompiler::store_to_area(const Mem& to, const V& value) {
     uint8_t h = home_of(static_cast<uint32_t>(value.bits));
     in_memory = h == kNoHome || (state_.loaded >> h & 1) == 0;
   }
-  if (value.kind == Kind::constant && static_cast<int64_t>(value.bits) != static_cast<int32_t>(value.bits)) {
+  if (value.kind == Kind::constant && value.type != vm::kV128 &&
+      static_cast<int64_t>(value.bits) != static_cast<int32_t>(value.bits)) {
     a_.vmovsd(x(kVectorScratch), pool(value.bits));
     a_.vmovsd(to, x(kVectorScratch));
   } else if (in_memory && !is_vec(value.type)) {
@@ -305,7 +310,9 @@ asmjit::Operand FunctionCompiler::source_int(const V& value, bool wide) {
 }
 
 asmjit::Operand FunctionCompiler::source_vec(const V& value) {
-  if (value.kind == Kind::constant && value.bits != 0) return pool(value.bits);
+  if (value.kind == Kind::constant && value.bits != 0) {
+    return value.type == vm::kV128 ? pool(vector_of(value)) : pool(value.bits);
+  }
   Mem mem;
   if (value.kind == Kind::slot) {
     mem = slot_mem(value.slot, value.type);
