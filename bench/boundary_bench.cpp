@@ -323,14 +323,18 @@ void throw_and_catch(benchmark::State& state, Tier tier) {
           {[] { native_catch(kThrows, 0, 1); }, [] { native_catch(kThrows, 0, 0); }}, kThrows);
 }
 
-/// What a frame more between a throw and its catch costs, the call that made the frame included.
-void throw_per_frame(benchmark::State& state, Tier tier) {
+/// What a frame more costs that is called and left by returning (`throws` 0), or by a throw from further down. The
+/// target is for leaving it alone, so calls make the interpreter, which is slow at them, miss it.
+void per_frame(benchmark::State& state, Tier tier, int32_t throws) {
   Guest guest(tier, {"catch", "deep"});
   vm::FuncRecord& func = guest.record("catch");
-  measure(state, 5, {[&] { guest.call(func, kThrows, kDeep, 1); }, [&] { guest.call(func, kThrows, kShallow, 1); }},
-          {[] { native_catch(kThrows, kDeep, 1); }, [] { native_catch(kThrows, kShallow, 1); }},
+  measure(state, 5,
+          {[&] { guest.call(func, kThrows, kDeep, throws); }, [&] { guest.call(func, kThrows, kShallow, throws); }},
+          {[=] { native_catch(kThrows, kDeep, throws); }, [=] { native_catch(kThrows, kShallow, throws); }},
           double{kThrows} * (kDeep - kShallow));
 }
+void return_per_frame(benchmark::State& state, Tier tier) { per_frame(state, tier, 0); }
+void throw_per_frame(benchmark::State& state, Tier tier) { per_frame(state, tier, 1); }
 
 [[maybe_unused]] const bool registered = [] {
   struct Row {
@@ -349,6 +353,7 @@ void throw_per_frame(benchmark::State& state, Tier tier) {
       {"indirect_call_ratio", indirect_call_ratio, true},
       {"fib_ratio", fib_ratio, true},
       {"throw_and_catch", throw_and_catch, true},
+      {"return_per_frame", return_per_frame, true},
       {"throw_per_frame", throw_per_frame, true},
   };
   for (const Row& row : rows) {
