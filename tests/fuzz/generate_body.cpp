@@ -273,19 +273,32 @@ class Body {
 
   void reference(Type t, unsigned depth) {
     const uint32_t table = t == funcref ? 0 : 1;
-    switch (r_.below(3)) {
+    switch (r_.below(4)) {
       case 0:
         index(w_.tables[table].size, depth);
         op(0x25), u(table);
         return;
       case 1:
-        if (t == funcref) {  // a cast that holds, or of null
+        if (t == funcref) {  // a cast that holds
           const uint32_t f = inner_func();
           op(0xd2), u(f);
           op(0xfb), u(r_.one_in(2) ? 0x17 : 0x16), s(w_.funcs[f].type);
-          return;
+        } else {  // to another hierarchy and back
+          value(t, depth + 1);
+          op(0xfb), u(0x1a), op(0xfb), u(0x1b);
         }
-        break;
+        return;
+      case 2:
+        if (t == funcref && r_.one_in(2)) {
+          op(0xd2), u(inner_func()), op(0xd4);
+        } else {
+          block_of({{}, {t}}, [&] {
+            value(t, depth + 1);
+            op(0xd6), u(0);
+            leaf(t);
+          });
+        }
+        return;
       default: break;
     }
     leaf(t);
@@ -294,7 +307,8 @@ class Body {
   /// Values by instructions whose rows have no signature.
   bool special(Type t, unsigned depth) {
     if (t != i32 || r_.below(10) != 0) return false;
-    switch (r_.below(8)) {
+    switch (r_.below(9)) {
+      case 7: op(0xd0), op(0x6d), op(0xd0), op(0x6d), op(0xd3); return true;
       case 0: {
         const uint32_t m = r_.below(static_cast<uint32_t>(w_.memories.size()));
         op(0x3f), u(m);
@@ -379,8 +393,8 @@ class Body {
     static const Rows rows;
     const std::vector<Op>& fitting = rows.by_type[0x7f - t];
     Op which = r_.of(fitting);
-    // Half of all are of the one-byte instructions, which the others outnumber.
-    for (int i = 0; i < 4 && vm::op_info(which).prefix != 0 && t != v128; ++i) which = r_.of(fitting);
+    // The one-byte instructions, which the others outnumber, are chosen more often.
+    for (int i = 0; i < 2 && vm::op_info(which).prefix != 0 && t != v128; ++i) which = r_.of(fitting);
     row(which, depth);
     if (std::string_view(vm::op_info(which).signature).ends_with("ll")) op(0x1a);
     denan(which, t);
