@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "jit/abi.h"
 #include "jit/code.h"
 #include "jit/compiler.h"
 #include "vm/instance.h"
@@ -21,9 +22,14 @@ inline constexpr uint64_t kPluginVersion = [] {
   for (uint64_t part : {sizeof(vm::Vcpu), sizeof(vm::Instance), sizeof(vm::FuncCode), sizeof(vm::FuncRecord),
                         sizeof(vm::Module), sizeof(vm::FuncDecl), sizeof(vm::TypeDef), sizeof(vm::MemoryInst),
                         sizeof(vm::TableInst), sizeof(CodeObject), sizeof(CompileRequest), sizeof(CompileResult),
-                        offsetof(vm::Vcpu, helpers), offsetof(vm::Vcpu, exception), vm::kOpCount}) {
+                        offsetof(vm::Vcpu, helpers), offsetof(vm::Vcpu, exception), vm::kOpCount,
+                        static_cast<size_t>(Helper::count)}) {
     version = (version ^ part) * 0x100000001b3;
   }
+#define X(name, result, params) \
+  for (char c : #name #result #params) version = (version ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  VMRUN_HELPERS(X)
+#undef X
   return version;
 }();
 

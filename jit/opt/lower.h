@@ -226,6 +226,12 @@ class Lowering {
   llvm::Value* load(const vm::MemArg& arg, llvm::Value* index, llvm::Type* type);
   void store(const vm::MemArg& arg, llvm::Value* index, llvm::Value* value);
   bool memory_op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results);
+  /// Traps when `bad`. All ones, but 0 where the processor runs ahead of a check that fails: masks what was checked.
+  llvm::Value* mask_unless(llvm::Value* bad, vm::TrapCode code);
+  /// An index below `size`, or a trap.
+  llvm::Value* checked_index(llvm::Value* index, llvm::Value* size, vm::TrapCode code);
+  /// Whether a reference is of `type`'s heap type.
+  llvm::Value* is_of(llvm::Value* ref, vm::ValType type, bool nullable);
   llvm::Value* atomic_address(const vm::MemArg& arg, llvm::Value* index, unsigned bytes);
   bool atomic_op(Op op, const vm::Immediate& imm, const V* args, V* results);  // lower_atomic.cpp
   bool reference_op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results);

@@ -34,7 +34,7 @@ llvm::Value* Lowering::indirect_record(D&, vm::TypeId type_id, uint32_t table, l
   llvm::Value* t = load_fixed_ptr(tables, 8 * uint64_t{table});
   llvm::Value* wide = b_.CreateZExt(index, b_.getInt64Ty());
   llvm::Value* size = load_field(b_.getInt64Ty(), t, offsetof(vm::TableInst, size));
-  trap_if(b_.CreateICmpUGE(wide, size), vm::TrapCode::UndefinedElement);
+  wide = checked_index(wide, size, vm::TrapCode::UndefinedElement);
   llvm::Value* elems = load_field(b_.getPtrTy(), t, offsetof(vm::TableInst, elems));
   llvm::Value* record = b_.CreateLoad(b_.getPtrTy(), element(elems, wide, 8));
   trap_if(b_.CreateIsNull(record), vm::TrapCode::UninitializedElement);

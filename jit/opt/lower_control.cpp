@@ -286,8 +286,18 @@ void Lowering::br_on_non_null(D& d, const V& ref, uint32_t depth) {
   b_.SetInsertPoint(stay);
 }
 
-void Lowering::br_on_cast(D& d, Op op, const vm::Immediate&, const V&, uint32_t, V*) {
-  unsupported(d, std::string(vm::mnemonic(op)));
+void Lowering::br_on_cast(D& d, Op op, const vm::Immediate& imm, const V& ref, uint32_t depth, V* result) {
+  at(d);
+  // The reference still is the top operand, and both sides take it.
+  llvm::Value* passes = is_of(ref.v, imm.type, imm.type.nullable());
+  if (op == Op::br_on_cast_fail) passes = b_.CreateNot(passes);
+  BasicBlock* take = new_block("take");
+  BasicBlock* stay = new_block("stay");
+  b_.CreateCondBr(passes, take, stay);
+  b_.SetInsertPoint(take);
+  branch(d, depth);
+  b_.SetInsertPoint(stay);
+  result->v = ref.v;
 }
 
 }  // namespace vmrun::jit::opt

@@ -1,4 +1,6 @@
 // Lowering: linear memories, globals, tables and references.
+#include <llvm/IR/InlineAsm.h>
+
 #include "jit/opt/lower.h"
 #include "vm/memory.h"
 
@@ -33,7 +35,7 @@ llvm::Value* Lowering::address(const vm::MemArg& arg, llvm::Value* index, unsign
     size->setAtomic(llvm::AtomicOrdering::Acquire);
     size->setAlignment(llvm::Align(8));
   }
-  llvm::Value* end;
+  llvm::Value* mask;
   if (type.limits.is64) {
     llvm::Value* last = i64(arg.offset + bytes);
     if (arg.offset + bytes < arg.offset) {  // ends beyond every memory
@@ -41,14 +43,14 @@ llvm::Value* Lowering::address(const vm::MemArg& arg, llvm::Value* index, unsign
       return base;
     }
     llvm::Value* sum = b_.CreateBinaryIntrinsic(llvm::Intrinsic::uadd_with_overflow, wide, last);
-    end = b_.CreateExtractValue(sum, 0);
+    llvm::Value* end = b_.CreateExtractValue(sum, 0);
     llvm::Value* beyond = b_.CreateOr(b_.CreateExtractValue(sum, 1), b_.CreateICmpUGT(end, size));
-    trap_if(beyond, vm::TrapCode::MemoryOutOfBounds);
+    mask = mask_unless(beyond, vm::TrapCode::MemoryOutOfBounds);
   } else {
-    end = b_.CreateNUWAdd(wide, i64(arg.offset + bytes));
-    trap_if(b_.CreateICmpUGT(end, size), vm::TrapCode::MemoryOutOfBounds);
+    llvm::Value* end = b_.CreateNUWAdd(wide, i64(arg.offset + bytes));
+    mask = mask_unless(b_.CreateICmpUGT(end, size), vm::TrapCode::MemoryOutOfBounds);
   }
-  return b_.CreateGEP(b_.getInt8Ty(), base, b_.CreateAdd(wide, i64(arg.offset)));
+  return b_.CreateGEP(b_.getInt8Ty(), base, b_.CreateAnd(b_.CreateAdd(wide, i64(arg.offset)), mask));
 }
 
 llvm::Value* Lowering::load(const vm::MemArg& arg, llvm::Value* index, llvm::Type* type) {
@@ -59,6 +61,26 @@ llvm::Value* Lowering::load(const vm::MemArg& arg, llvm::Value* index, llvm::Typ
 void Lowering::store(const vm::MemArg& arg, llvm::Value* index, llvm::Value* value) {
   llvm::Value* to = address(arg, index, value->getType()->getPrimitiveSizeInBits() / 8);
   b_.CreateAlignedStore(value, to, llvm::Align(1), is_volatile(arg.memory));
+}
+
+llvm::Value* Lowering::mask_unless(llvm::Value* bad, vm::TrapCode code) {
+  // The optimiser, which knows that the mask is all ones behind the check, does not see through the assembly that does
+  // nothing.
+  llvm::Type* const type = b_.getInt64Ty();
+  llvm::InlineAsm* opaque =
+      llvm::InlineAsm::get(llvm::FunctionType::get(type, {type}, false), "", "=r,0", /*hasSideEffects=*/true);
+  llvm::Value* mask = b_.CreateCall(opaque, {b_.CreateSExt(b_.CreateNot(bad), type)});
+  trap_if(bad, code);
+  return mask;
+}
+
+llvm::Value* Lowering::checked_index(llvm::Value* index, llvm::Value* size, vm::TrapCode code) {
+  return b_.CreateAnd(index, mask_unless(b_.CreateICmpUGE(index, size), code));
+}
+
+llvm::Value* Lowering::is_of(llvm::Value* ref, vm::ValType type, bool nullable) {
+  const uint64_t heap = type.heap().bits() | static_cast<uint64_t>(nullable) << 32;
+  return b_.CreateIsNotNull(helper(Helper::ref_test, b_.getInt64Ty(), {inst_, i64(heap), ref}));
 }
 
 // ---- instructions ---------------------------------------------------------------------------------------------------
@@ -136,10 +158,9 @@ bool Lowering::reference_op(D& d, Op op, const vm::Immediate& imm, const V* args
   };
   auto table_element = [&](uint32_t index, llvm::Value* at) {
     llvm::Value* t = table(index);
-    llvm::Value* wide = b_.CreateZExt(at, i64_type);
-    trap_if(b_.CreateICmpUGE(wide, load_field(i64_type, t, offsetof(vm::TableInst, size))),
-            vm::TrapCode::TableOutOfBounds);
-    return element(load_field(b_.getPtrTy(), t, offsetof(vm::TableInst, elems)), wide, 8);
+    llvm::Value* size = load_field(i64_type, t, offsetof(vm::TableInst, size));
+    llvm::Value* in = checked_index(b_.CreateZExt(at, i64_type), size, vm::TrapCode::TableOutOfBounds);
+    return element(load_field(b_.getPtrTy(), t, offsetof(vm::TableInst, elems)), in, 8);
   };
   auto wide = [&](unsigned i) { return b_.CreateZExt(args[i].v, i64_type); };
   auto global = [&](uint32_t index) -> llvm::Value* {
@@ -189,6 +210,13 @@ bool Lowering::reference_op(D& d, Op op, const vm::Immediate& imm, const V* args
     }
     case Op::ref_as_non_null:
       trap_if(b_.CreateICmpEQ(args[0].v, i64(0)), vm::TrapCode::NullReference);
+      results[0].v = args[0].v;
+      return true;
+    case Op::ref_test: results[0].v = b_.CreateZExt(is_of(args[0].v, imm.type, false), b_.getInt32Ty()); return true;
+    case Op::ref_test_null: results[0].v = b_.CreateZExt(is_of(args[0].v, imm.type, true), b_.getInt32Ty()); return true;
+    case Op::ref_cast:
+    case Op::ref_cast_null:
+      trap_if(b_.CreateNot(is_of(args[0].v, imm.type, op == Op::ref_cast_null)), vm::TrapCode::CastFailure);
       results[0].v = args[0].v;
       return true;
     case Op::any_convert_extern:
