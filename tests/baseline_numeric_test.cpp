@@ -2,12 +2,14 @@
 // operands are.
 #include "numeric_compare.h"
 
-using namespace vmrun;
-
 TEST_CASE("vector instructions") {
-  vmrun::test::compare_all(*jit::make_baseline_compiler(), 0xfd, vmrun::test::kVariants);
+  vmrun::test::compare_all(*vmrun::jit::make_baseline_compiler(), 0xfd, vmrun::test::kVariants);
 }
 
 TEST_CASE("scalar instructions") {
-  vmrun::test::compare_all(*jit::make_baseline_compiler(), 0, vmrun::test::kVariants);
+  vmrun::test::compare_all(*vmrun::jit::make_baseline_compiler(), 0, vmrun::test::kVariants);
+}
+
+TEST_CASE("loads and stores with explicit checks") {
+  vmrun::test::compare_dense(*vmrun::jit::make_baseline_compiler(), vmrun::test::kVariants);
 }

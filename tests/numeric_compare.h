@@ -34,7 +34,8 @@ inline std::string describe(const Probe& p, const std::vector<const Cell*>& oper
 /// The same module twice: in the interpreter, and compiled.
 class Comparison {
  public:
-  Comparison(jit::Compiler& compiler, std::vector<Probe> probes) : probes_(std::move(probes)) {
+  Comparison(jit::Compiler& compiler, std::vector<Probe> probes, bool dense_memory = false)
+      : probes_(std::move(probes)), engine_(configured(dense_memory)), store_(engine_), linker_(engine_) {
     const Bytes image = probe_module(probes_);
     for (int i = 0; i < 2; ++i) {
       Result<Module> module = Module::compile(engine_, image, "probes");
@@ -126,6 +127,14 @@ class Comparison {
     return compared;
   }
 
+  static Config configured(bool dense_memory) {
+    jit::initialize();
+    Config config;
+    config.tiers = Tiers::Interp;
+    config.dense_memory = dense_memory;
+    return config;
+  }
+
   static constexpr size_t kOperands = 4096;  // bytes for the values of one operand
 
   static void fill(std::span<std::byte> memory, const Probe& probe) {
@@ -137,14 +146,9 @@ class Comparison {
   }
 
   std::vector<Probe> probes_;
-  Engine engine_{[] {
-    jit::initialize();
-    Config config;
-    config.tiers = Tiers::Interp;
-    return config;
-  }()};
-  Store store_{engine_};
-  Linker linker_{engine_};
+  Engine engine_;
+  Store store_;
+  Linker linker_;
   std::vector<Instance> instances_;
   int failures_ = 0;
 };
@@ -156,6 +160,17 @@ inline void compare_all(jit::Compiler& compiler, uint8_t prefix, std::span<const
     const auto op = static_cast<vm::Op>(i);
     if (!is_plain(op) || (vm::op_info(op).prefix == 0xfd) != (prefix == 0xfd)) continue;
     compared += Comparison(compiler, probes_of(op, variants)).run();
+  }
+  MESSAGE(compared << " results compared");
+}
+
+/// Compares all loads and stores on a memory whose bounds are checked by code.
+inline void compare_dense(jit::Compiler& compiler, std::span<const Variant> variants) {
+  size_t compared = 0;
+  for (size_t i = 0; i < vm::kOpCount; ++i) {
+    const auto op = static_cast<vm::Op>(i);
+    if (!is_plain(op) || vm::op_info(op).signature[0] != 'p') continue;
+    compared += Comparison(compiler, probes_of(op, variants), true).run();
   }
   MESSAGE(compared << " results compared");
 }

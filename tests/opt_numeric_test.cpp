@@ -16,3 +16,6 @@ constexpr vmrun::test::Variant kVariants[] = {vmrun::test::Variant::stack};
 
 TEST_CASE("vector instructions of the optimising tier") { vmrun::test::compare_all(compiler(), 0xfd, kVariants); }
 TEST_CASE("scalar instructions of the optimising tier") { vmrun::test::compare_all(compiler(), 0, kVariants); }
+TEST_CASE("loads and stores of the optimising tier with explicit checks") {
+  vmrun::test::compare_dense(compiler(), kVariants);
+}
