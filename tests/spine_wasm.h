@@ -97,7 +97,7 @@ class Code {
   Code& throw_ref() { return op({0x0a}); }
 };
 
-/// A module with one memory of a page ("memory") and one table of what `element` names.
+/// A module with one memory of a page ("memory") and one table ("table") of what `element` names.
 class ModuleBuilder {
  public:
   uint32_t type(const Types& params, const Types& results) {
@@ -157,7 +157,7 @@ class ModuleBuilder {
       append_section(out, 13, s);
     }
     s.clear();
-    append_u32(s, static_cast<uint32_t>(funcs_.size() + 1 + tags_.size()));
+    append_u32(s, static_cast<uint32_t>(funcs_.size() + 2 + tags_.size()));
     for (uint32_t i = 0; i < funcs_.size(); ++i) {
       text(s, funcs_[i].name);
       s.push_back(0);
@@ -165,6 +165,8 @@ class ModuleBuilder {
     }
     text(s, "memory");
     s.push_back(2), s.push_back(0);
+    text(s, "table");
+    s.push_back(1), s.push_back(0);
     for (uint32_t i = 0; i < tags_.size(); ++i) text(s, "tag" + std::to_string(i)), s.push_back(4), append_u32(s, i);
     append_section(out, 7, s);
     if (!elements_.empty()) {

@@ -18,6 +18,7 @@ constexpr auto kSoon = 5s;
 /// The options that choose how the guest runs.
 const std::vector<std::vector<std::string>> kModes = {
     {},
+    {"-O", "tier=steps"},
     {"-O", "tier=interp,effort=quick"},
     {"-O", "tier=interp,effort=careful"},
     {"-O", "tier=baseline"},
@@ -30,7 +31,8 @@ std::vector<std::string> join(std::vector<std::string> args, const std::vector<s
 }
 
 /// An exported function of stop_spin.wat, none of which returns.
-const char* const kEndless[] = {"loop", "nested", "calls", "tail_calls", "indirect", "memory", "grow"};
+const char* const kEndless[] = {"loop",   "nested", "calls",  "tail_calls", "indirect",
+                                "memory", "grow",   "throws", "bulk",       "table"};
 
 TEST_CASE("a guest that takes too long is interrupted, wherever it is") {
   for (const auto& mode : kModes) {
