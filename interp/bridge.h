@@ -10,9 +10,11 @@ namespace vmrun::interp {
 /// The ways into machine code of one signature. Live as long as the process.
 struct MachineEntries {
   /// From the host: calls `code`'s machine code with the slots at `args`, leaves the slots of the results at `results`,
-  /// which may be the same. `activation` is the newest of the vCPU and filled but for entry_fp and native_sp.
-  using FromHost = void (*)(vm::Vcpu* cx, vm::FuncCode* code, vm::Instance* inst, const vm::Slot* args,
-                            vm::Slot* results, vm::Activation* activation);
+  /// which may be the same. `activation` is the newest of the vCPU and filled but for entry_fp and native_sp. By
+  /// preserve_none: machine code preserves nothing, so the caller need not save what it has no use for.
+  using FromHost = __attribute__((preserve_none)) void (*)(vm::Vcpu* cx, vm::Instance* inst, std::byte* memory0,
+                                                           const vm::Slot* args, vm::Slot* results,
+                                                           vm::Activation* activation, vm::FuncCode* code);
   FromHost from_host = nullptr;
   /// A call or tail call of the function whose FuncCode::bridge this cell has been copied to. Its second word is this
   /// structure's address.

@@ -6,8 +6,9 @@
 namespace vmrun::interp {
 
 /// Runs handlers from `pc` on until one returns, or something leaves through activation.native_sp, which this sets: it
-/// is what handlers see as their stack pointer. `regs` are r0, r1, f0, f1.
-void enter_handlers(const Cell* pc, std::byte* fp, vm::Vcpu* cx, vm::Instance* inst, vm::Activation* activation,
-                    const uint64_t* regs);
+/// is what handlers see as their stack pointer. Takes what a handler takes, and preserves as little.
+__attribute__((preserve_none)) void enter_handlers(const Cell* pc, std::byte* fp, std::byte* mem, vm::Vcpu* cx,
+                                                   vm::Instance* inst, uint64_t r0, uint64_t r1,
+                                                   vm::Activation* activation, double f0, double f1);
 
 }  // namespace vmrun::interp

@@ -48,6 +48,13 @@ VMRUN_HANDLER enter(VMRUN_PARAMS) {
 // ---- calls ----------------------------------------------------------------------------------------------------------
 
 // The record to call waits in r3 (no argument register) for the rare kinds of callee.
+/// Behind a host function: the way on, whichever, wants no virtual register as it was, so none need be saved.
+#define VMRUN_FORGET_REGISTERS() \
+  do {                           \
+    r0 = r1 = r2 = r3 = 0;       \
+    f0 = f1 = f2 = f3 = 0;       \
+  } while (0)
+
 VMRUN_COLD_HANDLER call_host(VMRUN_PARAMS);
 VMRUN_COLD_HANDLER tail_call_host(VMRUN_PARAMS);
 
@@ -190,14 +197,13 @@ VMRUN_COLD_HANDLER call_host(VMRUN_PARAMS) {
   activation->top = callee + 8 * places.area;
   auto* slots = reinterpret_cast<vm::Slot*>(callee);
   vm::Outcome outcome = record->host(record->host_env, *cx, inst, slots, slots);
+  VMRUN_FORGET_REGISTERS();
   activation->pc = nullptr;
   // Whoever wants the guest to stop need not wait for as many host calls as a slice has back-edges.
   if (VMRUN_UNLIKELY(vm::stop_wanted(*cx))) cx->budget = 0;
   if (VMRUN_LIKELY(outcome == vm::Outcome::Return)) {
     r0 = slot_get(callee, 0);
     f0 = slot_get<double>(callee, 0);
-    r1 = r2 = r3 = 0;
-    f1 = f2 = f3 = 0;
     VMRUN_DISPATCH(pc + kCallCells);
   }
   if (outcome == vm::Outcome::Trap) VMRUN_TAIL(trap_pending);
@@ -216,13 +222,12 @@ VMRUN_COLD_HANDLER tail_call_host(VMRUN_PARAMS) {
   activation->top = fp + 8 * places.area;
   auto* slots = reinterpret_cast<vm::Slot*>(fp);
   vm::Outcome outcome = record->host(record->host_env, *cx, inst, slots, slots);
+  VMRUN_FORGET_REGISTERS();
   activation->pc = nullptr;
   if (outcome == vm::Outcome::Trap) VMRUN_TAIL(trap_pending);
   if (outcome == vm::Outcome::Error) VMRUN_TAIL(leave_error);
   r0 = slot_get(fp, 0);
   f0 = slot_get<double>(fp, 0);
-  r1 = r2 = r3 = 0;
-  f1 = f2 = f3 = 0;
   if (VMRUN_LIKELY(outcome == vm::Outcome::Return)) VMRUN_RETURN;
   // The frame that made the tail call is gone: the exception comes out of its caller's call.
   const Link* link = link_of(fp);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -24,12 +25,13 @@ using vm::Outcome;
 using vm::TrapCode;
 
 ParamPlaces work_out_places(const vm::FuncType& type) {
-  ParamPlaces places{ParamPlaces::kAbsent, ParamPlaces::kAbsent, ParamPlaces::kAbsent, ParamPlaces::kAbsent, 0, 0, 1};
+  ParamPlaces places{ParamPlaces::kAbsent, ParamPlaces::kAbsent, ParamPlaces::kAbsent, ParamPlaces::kAbsent, 0, 0, 1, 1};
   ParamWalk walk;
   for (vm::ValType param : type.params) {
     ParamWalk::Place place = walk.next(param);
-    if (place.reg < 0) continue;
-    if (place.cls == RegClass::integer) {
+    if (place.reg < 0) {
+      places.simple = 0;
+    } else if (place.cls == RegClass::integer) {
       (place.reg == 0 ? places.int0 = place.slot& 0xfff : places.int1 = place.slot & 0xfff);
     } else {
       (place.reg == 0 ? places.float0 = place.slot& 0xfff : places.float1 = place.slot & 0xfff);
@@ -41,6 +43,7 @@ ParamPlaces work_out_places(const vm::FuncType& type) {
     const RegClass cls = reg_class(type.results[0]);
     if (cls == RegClass::integer) exit = ExitKind::integer;
     if (cls == RegClass::floating) exit = ExitKind::floating;
+    if (cls == RegClass::vector || type.results.size() > 1) places.simple = 0;
   }
   places.exit = static_cast<uint64_t>(exit) & 3;
   return places;
@@ -171,34 +174,49 @@ template <Kind kKind>
   }
 }
 
-Outcome overflow(vm::Vcpu& vcpu) {
+[[gnu::noinline, gnu::cold]] Outcome overflow(vm::Vcpu& vcpu) {
   vcpu.trap = TrapCode::StackOverflow;
   if (vcpu.activation != nullptr) vcpu.backtrace = vm::backtrace(vcpu);
   return Outcome::Trap;
 }
 
-/// Signatures are short: a call of memcpy, or what compilers do to make long loops quick, costs more than the copy.
-void copy_slots(vm::Slot* to, const vm::Slot* from, uint32_t count) {
-#pragma clang loop unroll(disable) vectorize(disable)
-  for (uint32_t i = 0; i < count; ++i) to[i] = from[i];
-}
-
-[[gnu::noinline]] Outcome invoke_interp(vm::Vcpu& vcpu, vm::FuncRecord& func, const Cell* entry_cell, const vm::Slot* args,
-                      vm::Slot* results) {
+[[gnu::noinline]] Outcome invoke_interp(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args, vm::Slot* results,
+                                        const Cell* cell) {
   vm::Instance* inst = func.instance;
   HostEntry entry;
   if (!enter<Kind::interp>(vcpu, *inst->module, entry)) return overflow(vcpu);
-  const vm::FuncType& type = inst->module->registry->get(func.type).func;
   const ParamPlaces places = param_places(&func, inst);
-  std::byte* fp = entry.activation.entry_fp;
-  link_of(fp)->pc = exit_cell(static_cast<ExitKind>(places.exit));
-  copy_slots(reinterpret_cast<vm::Slot*>(fp), args, type.param_slots);
   auto param = [args](uint64_t slot) { return slot == ParamPlaces::kAbsent ? 0 : args[slot & 0xfff].bits; };
-  const uint64_t regs[4] = {param(places.int0), param(places.int1), param(places.float0), param(places.float1)};
-  enter_handlers(entry_cell, fp, &vcpu, inst, &entry.activation, regs);
-  if (entry.activation.outcome == Outcome::Return) {
-    copy_slots(results, reinterpret_cast<const vm::Slot*>(fp), type.result_slots);
+  const auto exit = static_cast<ExitKind>(places.exit);
+  vm::Activation& activation = entry.activation;
+  std::byte* fp = activation.entry_fp;
+  auto* slots = reinterpret_cast<vm::Slot*>(fp);
+  link_of(fp)->pc = exit_cell(exit);
+  const vm::FuncType* type = nullptr;
+  if (places.simple == 0) {
+    type = &inst->module->registry->get(func.type).func;
+    std::copy_n(args, type->param_slots, slots);
   }
+  enter_handlers(cell, fp, inst->memory0_base, &vcpu, inst, param(places.int0), param(places.int1), &activation,
+                 std::bit_cast<double>(param(places.float0)), std::bit_cast<double>(param(places.float1)));
+  if (activation.outcome == Outcome::Return) {
+    if (type != nullptr) {
+      std::copy_n(slots, type->result_slots, results);
+    } else if (exit != ExitKind::other) {
+      results[0] = slots[0];
+    }
+  }
+  leave(vcpu, entry);
+  return entry.activation.outcome;
+}
+
+[[gnu::noinline]] Outcome invoke_machine(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args,
+                                         vm::Slot* results) {
+  vm::FuncCode& code = *func.code;
+  HostEntry entry;
+  if (!enter<Kind::machine>(vcpu, *code.module, entry)) return overflow(vcpu);
+  vm::Instance* inst = func.instance;
+  machine_entries(code).from_host(&vcpu, inst, inst->memory0_base, args, results, &entry.activation, &code);
   leave(vcpu, entry);
   return entry.activation.outcome;
 }
@@ -207,15 +225,9 @@ void copy_slots(vm::Slot* to, const vm::Slot* from, uint32_t count) {
 
 Outcome invoke(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args, vm::Slot* results) {
   if (func.host != nullptr) return func.host(func.host_env, vcpu, nullptr, args, results);
-  vm::FuncCode& code = *func.code;
-  const auto* cell = static_cast<const Cell*>(code.entry.load(std::memory_order_acquire));
-  if (cell != bridge_cell(code)) return invoke_interp(vcpu, func, cell, args, results);
-
-  HostEntry entry;
-  if (!enter<Kind::machine>(vcpu, *code.module, entry)) return overflow(vcpu);
-  machine_entries(code).from_host(&vcpu, &code, func.instance, args, results, &entry.activation);
-  leave(vcpu, entry);
-  return entry.activation.outcome;
+  const auto* cell = static_cast<const Cell*>(func.code->entry.load(std::memory_order_acquire));
+  if (cell == bridge_cell(*func.code)) return invoke_machine(vcpu, func, args, results);
+  return invoke_interp(vcpu, func, args, results, cell);
 }
 
 // ---- faults

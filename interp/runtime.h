@@ -21,8 +21,9 @@ struct ParamPlaces {
   static constexpr uint64_t kAbsent = 0xfff;
   uint64_t int0 : 12, int1 : 12, float0 : 12, float1 : 12;
   uint64_t area : 12;  // slots that parameters or results take, whichever is more
-  uint64_t exit : 2;   // ExitKind
-  uint64_t known : 2;  // 1
+  uint64_t exit : 2;    // ExitKind
+  uint64_t simple : 1;  // all parameters are in registers, and there is at most one result, which is too
+  uint64_t known : 1;   // 1
 };
 static_assert(sizeof(ParamPlaces) == 8);
 ParamPlaces work_out_places(const vm::FuncType& type);

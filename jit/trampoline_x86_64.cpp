@@ -226,37 +226,33 @@ class Maker {
 
   // ---- host to machine ----------------------------------------------------------------------------------------------
 
-  // By the C convention: rdi vCPU, rsi callee, rdx instance, rcx arguments, r8 results, r9 activation.
+  // As MachineEntries::FromHost has them in preserve_none's order: r12 vCPU, r13 instance, r14 memory 0, r15 arguments,
+  // rdi results, rsi activation, rdx callee.
   void from_host() {
-    static const Reg kSaved[] = {rbx, r12, r13, r14, r15};
     Label exit = a.newLabel();
     a.push(rbp);
     a.mov(rbp, rsp);
-    for (Reg reg : kSaved) a.push(reg);
-    a.push(r8);
     a.push(rdi);
+    a.push(r12);
+    a.push(rax);  // for alignment
     a.lea(rax, ptr(exit));
     a.push(rax);  // where whoever does not return goes to
-    a.mov(at(r9, VMRUN_ACT(entry_fp)), rbp);
-    a.mov(at(r9, VMRUN_ACT(native_sp)), rsp);
-    a.mov(r12, rdi);
-    a.mov(r13, rdx);
-    a.mov(r14, at(rdx, offsetof(vm::Instance, memory0_base)));
-    a.mov(r9, rsi);
-    a.mov(rax, rcx);
+    a.mov(at(rsi, VMRUN_ACT(entry_fp)), rbp);
+    a.mov(at(rsi, VMRUN_ACT(native_sp)), rsp);
+    a.mov(r9, rdx);
+    a.mov(rax, r15);
     if (params_in_area()) a.mov(r10, at(r12, VMRUN_CX(area)));
     to_machine_params(false);
     a.call(at(r9, VMRUN_CODE(machine)));
     if (!shape_.results.empty()) {
-      a.mov(r11, at(rsp, 16));
-      a.mov(r10, at(rsp, 8));
+      a.mov(r11, at(rsp, 24));
+      a.mov(r10, at(rsp, 16));
       if (results_in_area()) a.mov(r10, at(r10, VMRUN_CX(area)));
       results_to_slots(r11, r10, true);
     }
     a.add(rsp, 8);
     a.bind(exit);
-    a.add(rsp, 16);
-    for (size_t i = std::size(kSaved); i-- > 0;) a.pop(kSaved[i]);
+    a.add(rsp, 24);
     a.pop(rbp);
     a.ret();
   }

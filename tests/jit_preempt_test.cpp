@@ -117,13 +117,14 @@ struct Guest {
     activation = {};
     activation.kind = vm::Activation::Kind::machine;
     activation.from_host = true;
+    activation.entry_fp = static_cast<std::byte*>(__builtin_frame_address(0));  // what the code's frame saves as rbp
     vm::Instance inst;
     interp::Cell cell{};
     cell.handler = reinterpret_cast<interp::Handler>(reinterpret_cast<uintptr_t>(code->begin));
-    const uint64_t regs[4] = {rounds, reinterpret_cast<uint64_t>(&state), 0, 0};
     cx.activation = &activation;
     vm::Vcpu* before = vm::set_running(&cx);
-    interp::enter_handlers(&cell, stack.data(), &cx, &inst, &activation, regs);
+    interp::enter_handlers(&cell, stack.data(), nullptr, &cx, &inst, rounds, reinterpret_cast<uint64_t>(&state),
+                           &activation, 0, 0);
     cx.activation = nullptr;
     vm::end_running(&cx, before);
     return activation.outcome;
@@ -273,11 +274,7 @@ TEST_CASE("an interrupt leaves an endless loop for the host") {
   preempt_install();
   register_machine_code(CodeSpace::get().range());
   const CodeObject* loop = make_loop(false, true);
-  vm::set_request_server(vm::Request::report, [](vm::Vcpu& cx) {
-    // What a real entry says when it is made: the frame below the oldest one of the segment.
-    cx.activation->entry_fp = static_cast<std::byte*>(cx.activation->native_sp) + 56;
-    cx.interrupt = true;
-  });
+  vm::set_request_server(vm::Request::report, [](vm::Vcpu& cx) { cx.interrupt = true; });
   Guest guest;
   State state{};
   std::thread other([&] {
