@@ -2,6 +2,7 @@
 #include "vmrun/engine.h"
 
 #include "engine/engine_impl.h"
+#include "jit/announce.h"
 #include "jit/preempt.h"
 #include "jit/trampoline.h"
 #include "vm/fault.h"
@@ -49,6 +50,25 @@ Engine::Engine(const Config& config) : impl_(std::make_shared<Impl>()) {
   vm::fault_install();
   jit::initialize();
   impl_->tiers = make_tiers(config);
+}
+
+Result<void> announce_code(CodeTool tool) {
+  std::string why;
+  std::unique_ptr<jit::Announcer> announcer;
+  switch (tool) {
+    case CodeTool::PerfMap:
+      announcer = jit::make_perf_map(&why);
+      break;
+    case CodeTool::JitDump:
+      announcer = jit::make_jitdump(&why);
+      break;
+    case CodeTool::Gdb:
+      announcer = jit::make_gdb_announcer();
+      break;
+  }
+  if (announcer == nullptr) return Error(ErrorKind::Io, std::move(why));
+  jit::announce_to(std::move(announcer));
+  return {};
 }
 
 const Config& Engine::config() const { return impl_->config; }

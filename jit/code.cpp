@@ -1,13 +1,12 @@
 // The code space and lookups in code objects: see code.h.
 #include "jit/code.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
 
+#include "jit/announce.h"
 #include "jit/preempt.h"
 #include "jit/unwind.h"
 #include "vm/assert.h"
@@ -81,18 +80,21 @@ const CodeSpace* CodeSpace::existing() { return process_space.load(std::memory_o
 
 CodeSpace::CodeSpace(size_t range_bytes) {
   VMRUN_ASSERT(range_bytes % kPage == 0 && range_bytes / kGranule < UINT32_MAX, "size of a code space");
-  extents_.push_back({0, 0});
-  // Pages of the file come into being when they are written and count as this process's memory only then.
-  file_ = memfd_create("vmrun-code", MFD_CLOEXEC);
-  if (file_ < 0) return;
-  if (ftruncate(file_, static_cast<off_t>(range_bytes)) != 0) return;
-  void* rw = mmap(nullptr, range_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file_, 0);
-  void* rx = mmap(nullptr, range_bytes, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, file_, 0);
+  published_.emplace_back();
+  // Shared memory without a file, mapped a second time by mremap: perf takes its names from the map only where there is no
+  // file behind the code. Pages come into being when they are written and count as this process's memory only then.
+  void* rw = mmap(nullptr, range_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (rw == MAP_FAILED) return;
+  void* rx = mremap(rw, 0, range_bytes, MREMAP_MAYMOVE);
+  if (rx != MAP_FAILED && mprotect(rx, range_bytes, PROT_READ | PROT_EXEC) != 0) {
+    munmap(rx, range_bytes);
+    rx = MAP_FAILED;
+  }
   const size_t granules = range_bytes / kGranule;
   owners_ = static_cast<std::atomic<uint32_t>*>(map_table(granules * sizeof *owners_));
   objects_ = static_cast<std::atomic<const CodeObject*>*>(map_table((granules + 1) * sizeof *objects_));
-  if (rw == MAP_FAILED || rx == MAP_FAILED || owners_ == nullptr || objects_ == nullptr) {
-    if (rw != MAP_FAILED) munmap(rw, range_bytes);
+  if (rx == MAP_FAILED || owners_ == nullptr || objects_ == nullptr) {
+    munmap(rw, range_bytes);
     if (rx != MAP_FAILED) munmap(rx, range_bytes);
     if (owners_ != nullptr) munmap(owners_, granules * sizeof *owners_);
     if (objects_ != nullptr) munmap(objects_, (granules + 1) * sizeof *objects_);
@@ -107,14 +109,12 @@ CodeSpace::CodeSpace(size_t range_bytes) {
 }
 
 CodeSpace::~CodeSpace() {
-  for (uint32_t id = 1; id < extents_.size(); ++id) delete objects_[id].load(std::memory_order_relaxed);
   if (range_ != 0) {
     munmap(rw_, range_);
     munmap(const_cast<std::byte*>(rx_), range_);
     munmap(owners_, range_ / kGranule * sizeof *owners_);
     munmap(objects_, (range_ / kGranule + 1) * sizeof *objects_);
   }
-  if (file_ >= 0) close(file_);
 }
 
 CodeSpace::Extent CodeSpace::extent_of(const Block& block) const {
@@ -181,8 +181,7 @@ void CodeSpace::free(const Block& block) {
   const size_t begin = (static_cast<size_t>(block.rw - rw_) + kPage - 1) & ~(kPage - 1);
   const size_t end = static_cast<size_t>(block.rw + block.size - rw_) & ~(kPage - 1);
   if (begin + kGiveBack <= end) {
-    fallocate(file_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin),
-              static_cast<off_t>(end - begin));
+    madvise(rw_ + begin, end - begin, MADV_REMOVE);
   } else {
     std::memset(block.rw, kBreakpoint, block.size);
   }
@@ -207,22 +206,24 @@ const CodeObject* CodeSpace::publish(std::unique_ptr<CodeObject> object, const B
   auto* begin = reinterpret_cast<char*>(const_cast<std::byte*>(object->begin));
   __builtin___clear_cache(begin, begin + object->size);
 
-  const CodeObject* published = object.release();
+  const CodeObject* published = object.get();
   const Extent extent = extent_of(block);
-  std::lock_guard lock(lock_);
+  std::unique_lock lock(lock_);
   uint32_t id;
   if (!free_ids_.empty()) {
     id = free_ids_.back();
     free_ids_.pop_back();
-    extents_[id] = extent;
   } else {
-    id = static_cast<uint32_t>(extents_.size());
-    extents_.push_back(extent);
+    id = static_cast<uint32_t>(published_.size());
+    published_.emplace_back();
   }
+  published_[id] = {extent, std::move(object)};
   objects_[id].store(published, std::memory_order_release);
   for (uint32_t i = 0; i < extent.count; ++i) owners_[extent.first + i].store(id, std::memory_order_release);
   live_objects_.fetch_add(1, std::memory_order_relaxed);
   if (published->func != nullptr) live_functions_.fetch_add(1, std::memory_order_relaxed);
+  lock.unlock();
+  if (announcing.load(std::memory_order_relaxed)) [[unlikely]] announce_added(*published);
   return published;
 }
 
@@ -238,26 +239,29 @@ void CodeSpace::retire(const CodeObject* object) {
 }
 
 void CodeSpace::discard(const CodeObject* object) {
-  Block block;
+  Published gone;
   {
     std::lock_guard lock(lock_);
     const uint32_t id = owners_[static_cast<size_t>(object->begin - rx_) / kGranule].load(std::memory_order_relaxed);
     VMRUN_ASSERT(objects_[id].load(std::memory_order_relaxed) == object, "discards what is published");
-    block = forget(id);
+    gone = forget(id);
   }
-  delete object;
-  free(block);
+  if (announcing.load(std::memory_order_relaxed)) [[unlikely]] announce_removed(*object);
+  free(block_of(gone.extent));
 }
 
-CodeSpace::Block CodeSpace::forget(uint32_t id) {
-  const Extent extent = extents_[id];
+CodeSpace::Published CodeSpace::forget(uint32_t id) {
+  Published gone = std::move(published_[id]);
+  const Extent extent = gone.extent;
   for (uint32_t i = 0; i < extent.count; ++i) owners_[extent.first + i].store(0, std::memory_order_release);
-  if (objects_[id].load(std::memory_order_relaxed)->func != nullptr) {
-    live_functions_.fetch_sub(1, std::memory_order_relaxed);
-  }
+  if (gone.object->func != nullptr) live_functions_.fetch_sub(1, std::memory_order_relaxed);
   objects_[id].store(nullptr, std::memory_order_release);
   free_ids_.push_back(id);
   live_objects_.fetch_sub(1, std::memory_order_relaxed);
+  return gone;
+}
+
+CodeSpace::Block CodeSpace::block_of(Extent extent) const {
   const size_t offset = size_t{extent.first} * kGranule;
   return {rw_ + offset, rx_ + offset, size_t{extent.count} * kGranule};
 }
@@ -265,23 +269,22 @@ CodeSpace::Block CodeSpace::forget(uint32_t id) {
 size_t CodeSpace::reclaim(uint64_t retirements, const std::vector<const CodeObject*>& standing) {
   std::vector<const CodeObject*> in_use = standing;
   std::sort(in_use.begin(), in_use.end());
-  struct Freed {
-    std::unique_ptr<const CodeObject> object;
-    Block block;
-  };
-  std::vector<Freed> freed;
+  std::vector<Published> freed;
   {
     std::lock_guard lock(lock_);
     auto is_free = [&](const Retired& entry) {
       const CodeObject* object = objects_[entry.id].load(std::memory_order_relaxed);
       if (entry.number > retirements || std::binary_search(in_use.begin(), in_use.end(), object)) return false;
-      freed.push_back({std::unique_ptr<const CodeObject>(object), forget(entry.id)});
+      freed.push_back(forget(entry.id));
       return true;
     };
     std::erase_if(retired_, is_free);
     retired_count_.fetch_sub(freed.size(), std::memory_order_relaxed);
   }
-  for (const Freed& entry : freed) free(entry.block);
+  for (const Published& entry : freed) {
+    if (announcing.load(std::memory_order_relaxed)) [[unlikely]] announce_removed(*entry.object);
+    free(block_of(entry.extent));
+  }
   return freed.size();
 }
 

@@ -1,6 +1,6 @@
 // Code memory and what is known about the code in it.
 //
-// All machine code of the process lies in one reserved range of addresses, mapped twice from one memory file:
+// All machine code of the process lies in one reserved range of addresses, mapped twice as shared memory:
 // executable and read-only at `rx`, writable at `rw`. A granule of 64 bytes belongs to at most one CodeObject; which
 // one is said by a flat table, so find() is a load, needs no lock and may be called from a signal handler.
 //
@@ -150,13 +150,18 @@ class CodeSpace {
   struct Extent {
     uint32_t first, count;  // granules
   };
+  struct Published {
+    Extent extent;
+    std::unique_ptr<const CodeObject> object;
+  };
   struct Retired {
     uint64_t number;  // of its retirement, from 1
     uint32_t id;
   };
   Extent extent_of(const Block& block) const;
   // With lock_:
-  Block forget(uint32_t id);
+  Published forget(uint32_t id);
+  Block block_of(Extent extent) const;
   void release(Extent extent);
   void insert_free(Extent extent);
   void erase_free(Extent extent);
@@ -167,7 +172,6 @@ class CodeSpace {
   const std::byte* rx_ = nullptr;
   std::atomic<uint32_t>* owners_ = nullptr;            // by granule: id of the object, 0 for none
   std::atomic<const CodeObject*>* objects_ = nullptr;  // by id
-  int file_ = -1;
 
   std::atomic<size_t> budget_{SIZE_MAX}, live_bytes_{0}, live_objects_{0}, live_functions_{0}, retired_count_{0};
   std::atomic<uint64_t> retirements_{0};
@@ -175,7 +179,7 @@ class CodeSpace {
   mutable std::mutex lock_;
   std::map<uint32_t, uint32_t> free_;                      // count by first granule, never adjacent
   std::set<std::pair<uint32_t, uint32_t>> free_by_count_;  // the same as (count, first)
-  std::vector<Extent> extents_;                            // by id, from 1
+  std::vector<Published> published_;                       // by id, from 1; the owner of the objects
   std::vector<uint32_t> free_ids_;
   std::vector<Retired> retired_;
 };

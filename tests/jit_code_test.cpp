@@ -1,6 +1,9 @@
 // Code memory: allocation, lookup by pc, tables of a code object, retirement.
 #include <doctest/doctest.h>
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <random>
@@ -108,6 +111,27 @@ TEST_CASE("an exhausted range or budget gives an empty block, and what comes bac
   CHECK(small);
   CHECK_FALSE(space.allocate(100));
   space.free(small);
+}
+
+TEST_CASE("code memory is no file, whose size may be limited") {
+  rlimit old;
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &old) == 0);
+  const rlimit small{std::min<rlim_t>(4096, old.rlim_max), old.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+  {
+    CodeSpace space(kSmall);
+    CHECK(publish(space, kSmall / 2) != nullptr);
+  }
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &old) == 0);
+}
+
+TEST_CASE("trampolines get what is beyond the budget") {
+  CodeSpace space(kSmall);
+  space.set_budget(0);
+  CHECK_FALSE(space.allocate(10));
+  CodeSpace::Block block = space.allocate(10, CodeSpace::Use::trampoline);
+  REQUIRE(block);
+  space.free(block);
 }
 
 TEST_CASE("retired code lives while somebody stands in it or the walk began before its retirement") {

@@ -146,6 +146,12 @@ int run_once(const Program& program, RunTimes& times) {
 }
 
 Result<Program> load(const RunOptions& options, std::string_view image, Args args) {
+  if (options.profile) {
+    if (auto told = announce_code(*options.profile); !told) return told.error();
+  }
+  if (options.gdb) {
+    if (auto told = announce_code(CodeTool::Gdb); !told) return told.error();
+  }
   Engine engine(options.config);
   const std::string path(image);
   auto module = load_image(engine, path);

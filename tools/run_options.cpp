@@ -96,6 +96,12 @@ Result<void> set_compile_threads(RunOptions& o, Value v) {
   return {};
 }
 
+Result<void> set_profile(RunOptions& o, Value v) {
+  if (v == "perfmap") return o.profile = CodeTool::PerfMap, Result<void>();
+  if (v == "jitdump") return o.profile = CodeTool::JitDump, Result<void>();
+  return usage_error("'" + std::string(v) + "' is neither perfmap nor jitdump");
+}
+
 Result<void> set_dense(RunOptions& o, Value v) {
   auto on = parse_switch(v);
   if (!on) return on.error();
@@ -233,6 +239,8 @@ constexpr Key kWasi[] = {
 };
 
 constexpr Key kDebug[] = {
+    {"gdb", nullptr, "tell a debugger about machine code (GDB's interface for compiled code)",
+     set_switch<&RunOptions::gdb>},
     {"log", "COMPONENT=LEVEL",
      "messages on standard error, as VMRUN_LOG does: log=wasi=trace prints system calls;\n"
      "levels are error, warn, info, debug, trace; the component may be all",
@@ -247,6 +255,10 @@ constexpr Row kRows[] = {
     {0, "argv0", "NAME", "the guest's program name (its image's file name)", set_argv0},
     {0, "stats", nullptr, "print times, translated and compiled functions and memory on standard error",
      set_switch<&RunOptions::stats>},
+    {0, "profile", "TOOL",
+     "name machine code for perf: perfmap writes /tmp/perf-PID.map; jitdump writes jit-PID.dump\n"
+     "here, for 'perf record -k mono' and 'perf inject --jit'",
+     set_profile},
     {0, "repeat", "N", "run N times, in a fresh instance each, and print the time of each", set_repeat},
     {'W', "wasm", "KEY[=VALUE],...", "limits and proposals", nullptr, kWasm},
     {'O', "optimize", "KEY[=VALUE],...", "how to execute", nullptr, kOptimize},

@@ -28,6 +28,7 @@ struct RunOptions {
   };
   std::vector<Variable> env;
   bool stats = false;
+  std::optional<CodeTool> profile;
   std::optional<uint64_t> repeat;
 
   // -W
@@ -39,6 +40,8 @@ struct RunOptions {
   bool listenfd = false;
   std::vector<std::string> tcplisten;
   std::optional<uint64_t> random_seed;
+  // -D
+  bool gdb = false;
 };
 
 std::span<const OptionRow<RunOptions>> run_rows();

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "vmrun/features.h"
+#include "vmrun/result.h"
 
 namespace vmrun {
 
@@ -62,8 +63,19 @@ struct Config {
   unsigned validation_threads = 0;
 };
 
+/// Tools outside of the process that want to know its machine code.
+enum class CodeTool : uint8_t {
+  PerfMap,  // perf report: writes /tmp/perf-PID.map
+  JitDump,  // perf inject --jit: writes jit-PID.dump, with the code, in the current directory
+  Gdb,      // GDB's interface for compiled code
+};
+/// From now on tells `tool` of all code that any engine of the process makes. Before the first module is compiled. An
+/// error of kind Io when the tool's file cannot be written.
+Result<void> announce_code(CodeTool tool);
+
 /// Shared handle: copies refer to the same engine. All its functions may be called from any thread. Lives as long as
-/// any handle, module or store of it.
+/// any handle, module or store of it. A process with an engine may fork, but the child may only exec: it has no compile
+/// threads, and the code memory is its parent's.
 class Engine {
  public:
   explicit Engine(const Config& config = {});
