@@ -438,15 +438,11 @@ inline std::vector<Probe> probes_of(vm::Op op, std::span<const Variant> variants
   return out;
 }
 
-/// Whether tiers may give different NaNs. Of two NaNs that are added or multiplied, compilers let either be the first
-/// operand, whose bits the processor passes on; the optimising tier's min and max of lanes pass on an operand's bits.
+/// Whether an instruction adds or multiplies floats: of two NaNs, compilers let either be the first operand, whose bits
+/// the processor passes on.
 inline bool any_nan(vm::Op op) {
   const std::string_view name = vm::op_info(op).mnemonic;
-  if (name[0] != 'f') return false;
-  for (std::string_view end : {".add", ".mul", "madd", ".min", ".max", "relaxed_min", "relaxed_max"}) {
-    if (name.ends_with(end)) return true;
-  }
-  return false;
+  return name[0] == 'f' && (name.ends_with(".add") || name.ends_with(".mul") || name.ends_with("madd"));
 }
 
 /// Whether results are the same, up to the bits of NaNs where `op` leaves them open.
