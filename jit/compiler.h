@@ -11,12 +11,22 @@
 
 namespace vmrun::jit {
 
+/// Builds that check our own invariants where that costs time.
+#if defined(VMRUN_ASSERTIONS)
+inline constexpr bool kCheckInvariants = true;
+#else
+inline constexpr bool kCheckInvariants = false;
+#endif
+
 struct CompileRequest {
   const vm::Module* module = nullptr;
   uint32_t func_index = 0;
   uint32_t unit = kWholeFunction;           // or the offset of a loop to enter at (opt: an OSR unit of its own)
   bool count_runs = false;                  // count entries in vm::FuncCode::counts
   bool polls = false;                       // poll at back-edges instead of being preempted by signals
+  /// Baseline: the code checks, wherever paths meet, that registers and slots agree where they should, and dies by an
+  /// undefined instruction if not.
+  bool check_merges = kCheckInvariants;
   const std::atomic<bool>* cancelled = nullptr;
 };
 

@@ -62,6 +62,7 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   tables_.clear();
   regions_.clear();
   polls_.clear();
+  check_failed_ = {};
   frame_size_fixups_.clear();
   object_->osr.clear();
   object_->marks.clear();

@@ -316,6 +316,12 @@ class FunctionCompiler {
   void own_record(uint8_t reg);
   CompileResult publish();
 
+  // --- checks (check.cpp) ---
+  void check_operands(D& d, const char* event);
+  void check_merge(D& d, bool constants = false);
+  void emit_check_failure();
+  Label check_failed_;
+
   // --- calls (calls.cpp) ---
   enum class CalleeKind : uint8_t { direct, record };
   void place_args(D& d, const FuncType& type, const V* args, uint8_t record);
@@ -522,7 +528,9 @@ class FunctionCompiler {
 
 #define VMRUN_FORWARD(event)                                  \
   void Events::event(auto& d, auto&&... arguments) {          \
-    if (!to->failed_) [[likely]] to->event(d, arguments...);  \
+    if (to->failed_) [[unlikely]] return;                     \
+    if constexpr (kCheckInvariants) to->check_operands(d, #event); \
+    to->event(d, arguments...);                               \
   }
 VMRUN_BASELINE_EVENTS(VMRUN_FORWARD)
 #undef VMRUN_FORWARD

@@ -76,6 +76,7 @@ void FunctionCompiler::loop(D& d, C& c) {
   site.slow = a_.newLabel();
   c.target = {site.header, state, true};
   a_.bind(site.header);
+  check_merge(d, true);
 }
 
 // --- conditions -------------------------------------------------------------------------------------------------------
@@ -310,6 +311,7 @@ void FunctionCompiler::else_(D& d, C& c, V* params) {
   }
   a_.bind(c.else_.label);
   state_ = c.else_.state;
+  check_merge(d);
   c.else_.used = false;
   free_int_ = all_int_;
   free_vec_ = all_vec_;
@@ -364,6 +366,7 @@ void FunctionCompiler::finish_block(D& d, C& c, V* results) {
   if (c.target.used) {
     a_.bind(c.target.label);
     state_ = c.target.state;
+    check_merge(d);
   }
   lazy_ = kNone;
   begin_results(c, results);

@@ -374,6 +374,7 @@ void FunctionCompiler::end_function(D& d) {
   emit_traps();
   emit_osr_entries();
   emit_polls();
+  emit_check_failure();
   object_->text = here();
   emit_pool();
 }
