@@ -31,6 +31,13 @@ void announce_to(std::unique_ptr<Announcer> announcer) {
   announcing.store(true, std::memory_order_release);
 }
 
+void stop_announcing() {
+  Announcers& a = announcers();
+  std::lock_guard hold(a.lock);
+  announcing.store(false, std::memory_order_relaxed);
+  a.all.clear();
+}
+
 std::string code_name(const CodeObject& code) {
   if (code.func == nullptr) return "vmrun trampoline";
   const vm::Module& module = *code.func->module;

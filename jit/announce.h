@@ -3,7 +3,7 @@
 //
 // Threads: code is announced by whoever published it, once it can be found and before anything leads to it, and taken
 // back by whoever frees it, before its memory is used again. One lock serves all announcers; nothing else is locked
-// under it. Announcers exist for as long as the process: they are switched on before there is code, and stay.
+// under it. Announcers are switched on before there is code, and stay for as long as the process, but in tests.
 #pragma once
 
 #include <atomic>
@@ -35,6 +35,9 @@ std::unique_ptr<Announcer> make_gdb_announcer();
 
 /// Code that is published from now on is announced to `announcer`.
 void announce_to(std::unique_ptr<Announcer> announcer);
+
+/// Takes all announcers away.
+void stop_announcing();
 
 /// How tools call a piece of code, such as "fib.wasm!fib [baseline]" or "sort.wasm!func[3] [opt, loop at 0x1f3]".
 std::string code_name(const CodeObject& code);

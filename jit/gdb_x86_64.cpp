@@ -135,7 +135,11 @@ Bytes object_file(const CodeObject& code, const std::string& name) {
 
 class Gdb final : public Announcer {
  public:
+  ~Gdb() override {
+    for (auto& [code, entry] : entries_) unlink(entry.link);
+  }
   void added(const CodeObject& code, const std::string& name) override {
+    removed(code);  // a space that dies with its code says nothing
     Registered& entry = entries_[&code];
     entry.file = object_file(code, name);
     // Debuggers find the frames' section where the file lies.
@@ -150,10 +154,7 @@ class Gdb final : public Announcer {
   void removed(const CodeObject& code) override {
     auto found = entries_.find(&code);
     if (found == entries_.end()) return;
-    JitCodeEntry& link = found->second.link;
-    (link.previous != nullptr ? link.previous->next : __jit_debug_descriptor.first) = link.next;
-    if (link.next != nullptr) link.next->previous = link.previous;
-    tell(kUnregister, &link);
+    unlink(found->second.link);
     entries_.erase(found);
   }
 
@@ -162,6 +163,11 @@ class Gdb final : public Announcer {
     JitCodeEntry link;
     Bytes file;
   };
+  static void unlink(JitCodeEntry& link) {
+    (link.previous != nullptr ? link.previous->next : __jit_debug_descriptor.first) = link.next;
+    if (link.next != nullptr) link.next->previous = link.previous;
+    tell(kUnregister, &link);
+  }
   static void tell(uint32_t action, JitCodeEntry* entry) {
     __jit_debug_descriptor.action = action;
     __jit_debug_descriptor.relevant = entry;

@@ -82,11 +82,12 @@ struct Announcers {
   std::string map = "/tmp/perf-" + std::to_string(getpid()) + ".map";
   std::string dump = (std::filesystem::current_path() / ("jit-" + std::to_string(getpid()) + ".dump")).string();
   Announcers() {
-    static const bool once = [] {
-      for (CodeTool tool : {CodeTool::PerfMap, CodeTool::JitDump, CodeTool::Gdb}) REQUIRE(announce_code(tool));
-      return true;
-    }();
-    (void)once;
+    for (CodeTool tool : {CodeTool::PerfMap, CodeTool::JitDump, CodeTool::Gdb}) REQUIRE(announce_code(tool));
+  }
+  ~Announcers() {
+    jit::stop_announcing();
+    std::filesystem::remove(map);
+    std::filesystem::remove(dump);
   }
 };
 
@@ -107,7 +108,6 @@ TEST_CASE("perf's map names compiled code") {
     found = true;
   }
   CHECK(found);
-  std::filesystem::remove(files.map);
 }
 
 TEST_CASE("perf's jitdump holds compiled code and where it came from") {
@@ -138,7 +138,6 @@ TEST_CASE("perf's jitdump holds compiled code and where it came from") {
   }
   CHECK(lines);
   CHECK(found);
-  std::filesystem::remove(files.dump);
 }
 
 /// The entry of GDB's list whose text section is `code`.
