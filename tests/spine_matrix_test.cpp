@@ -1,6 +1,8 @@
-// The matrix of the machine's spine: every way in which code of one tier calls code of another, times everything that may
-// happen to the call. Each cell runs its module with the functions in the tiers it names and asserts the result, the
-// backtrace and, by counters, where everything ran.
+// The matrix of the machine's spine: every way in which code of one tier calls code of another, times everything that
+// may happen to the call. Each cell runs its module with the functions in the tiers it names and asserts the result,
+// the backtrace and, by counters, where everything ran.
+#include "tests/spine_matrix.h"
+
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,7 +15,6 @@
 #include "jit/preempt.h"
 #include "sched/scheduler.h"
 #include "tests/spine_cases.h"
-#include "tests/spine_matrix.h"
 #include "tests/spine_world.h"
 
 namespace vmrun::spine {
@@ -48,16 +49,26 @@ class CellTest {
 
   void run() {
     switch (cell_.scenario) {
-      case Scenario::returns: return returns();
-      case Scenario::multi_value: return multi_value();
-      case Scenario::live_across: return live_across();
-      case Scenario::trap: return trap();
-      case Scenario::caught_by_caller: return caught();
-      case Scenario::caught_far_up: return caught();
-      case Scenario::rethrow: return rethrow();
-      case Scenario::stack_overflow: return stack_overflow();
-      case Scenario::preempted: return preempted();
-      case Scenario::cancelled: return cancelled();
+      case Scenario::returns:
+        return returns();
+      case Scenario::multi_value:
+        return multi_value();
+      case Scenario::live_across:
+        return live_across();
+      case Scenario::trap:
+        return trap();
+      case Scenario::caught_by_caller:
+        return caught();
+      case Scenario::caught_far_up:
+        return caught();
+      case Scenario::rethrow:
+        return rethrow();
+      case Scenario::stack_overflow:
+        return stack_overflow();
+      case Scenario::preempted:
+        return preempted();
+      case Scenario::cancelled:
+        return cancelled();
     }
   }
 
@@ -86,9 +97,9 @@ class CellTest {
     const auto to_types = [](const Types& types) {
       std::vector<ValType> out;
       for (Type t : types) {
-        out.push_back(t == i32   ? ValType(ValKind::I32)
-                      : t == i64 ? ValType(ValKind::I64)
-                      : t == f64 ? ValType(ValKind::F64)
+        out.push_back(t == i32    ? ValType(ValKind::I32)
+                      : t == i64  ? ValType(ValKind::I64)
+                      : t == f64  ? ValType(ValKind::F64)
                       : t == v128 ? ValType(ValKind::V128)
                                   : ValType::externref());
       }
@@ -329,7 +340,8 @@ class CellTest {
         scheduler.spawn([&] {
           while (!over.load(std::memory_order_relaxed)) {
             const auto until = std::chrono::steady_clock::now() + 1ms;
-            while (std::chrono::steady_clock::now() < until) {}
+            while (std::chrono::steady_clock::now() < until) {
+            }
             sched::yield();
           }
         });
@@ -394,7 +406,9 @@ constexpr Cell cell_number(unsigned n) {
 }
 
 void run_cell(unsigned n) { CellTest(cell_number(n)).run(); }
-std::string cell_name(unsigned n) { return impossible(cell_number(n)).empty() ? name_of(cell_number(n)) : std::string(); }
+std::string cell_name(unsigned n) {
+  return impossible(cell_number(n)).empty() ? name_of(cell_number(n)) : std::string();
+}
 const int registered = register_cases<kCells, run_cell>(cell_name, __FILE__);
 
 TEST_CASE("spine: cells that cannot be") {

@@ -26,8 +26,14 @@ enum class What : uint8_t {
   caught_by_caller,
   uncaught,
 };
-constexpr const char* kWhats[] = {"all types live",     "inner loop",       "outer loop", "trap", "throw caught in the loop",
-                                  "throw caught around the loop", "throw caught by the caller", "throw uncaught"};
+constexpr const char* kWhats[] = {"all types live",
+                                  "inner loop",
+                                  "outer loop",
+                                  "trap",
+                                  "throw caught in the loop",
+                                  "throw caught around the loop",
+                                  "throw caught by the caller",
+                                  "throw uncaught"};
 constexpr unsigned kWhatCount = std::size(kWhats);
 
 /// A module whose function `subject` has the loop, whose opcode and other places are marked.
@@ -45,8 +51,8 @@ constexpr int64_t kVoid = -64;
 
 Code& f32_add(Code& c) { return c.op({0x92}); }
 
-/// Parameters: rounds, then a value of each type that can be passed. All of them, 20 integers, 12 floats and 4 vectors in
-/// locals, an exception, and a value of each type under the loop stay alive and change with each iteration.
+/// Parameters: rounds, then a value of each type that can be passed. All of them, 20 integers, 12 floats and 4 vectors
+/// in locals, an exception, and a value of each type under the loop stay alive and change with each iteration.
 Guest all_types_live() {
   Guest g;
   ModuleBuilder m;
@@ -107,8 +113,9 @@ Guest all_types_live() {
   static int cell = 0;
   g.args = [](Store& store) {
     Func func = Func::wrap(store, [] {});
-    return std::vector<Val>{Val::i32(9),          Val::i64(123456789012345), Val::f32(1.5f), Val::f64(0.1),
-                            Val::v128({3, ~0ull}), Val::func(func),           Val::externref(store, &cell)};
+    return std::vector<Val>{
+        Val::i32(9),     Val::i64(123456789012345),   Val::f32(1.5f), Val::f64(0.1), Val::v128({3, ~0ull}),
+        Val::func(func), Val::externref(store, &cell)};
   };
   g.check = [](const std::vector<Val>& args, const std::vector<Val>& results) {
     CHECK(results[4].as_ref().bits == args[5].as_ref().bits);
@@ -227,10 +234,14 @@ Guest ending(What what) {
 
 Guest guest_of(What what) {
   switch (what) {
-    case What::live: return all_types_live();
-    case What::inner_loop: return nested(true);
-    case What::outer_loop: return nested(false);
-    default: return ending(what);
+    case What::live:
+      return all_types_live();
+    case What::inner_loop:
+      return nested(true);
+    case What::outer_loop:
+      return nested(false);
+    default:
+      return ending(what);
   }
 }
 
@@ -272,12 +283,13 @@ void osr_case(unsigned number) {
   const Pair pair = kPairs[number / kWhatCount];
   const auto what = static_cast<What>(number % kWhatCount);
   const Guest g = guest_of(what);
-  const std::vector<std::string> expected = run(g, [](const Module&) { return tiering::Schedule(); },
-                                                [&](const Module& module) {
-                                                  CHECK(World::runs(module, g.subject)[0] == 1);
-                                                  CHECK(World::runs(module, g.subject)[1] == 0);
-                                                  CHECK(World::runs(module, g.subject)[2] == 0);
-                                                });
+  const std::vector<std::string> expected = run(
+      g, [](const Module&) { return tiering::Schedule(); },
+      [&](const Module& module) {
+        CHECK(World::runs(module, g.subject)[0] == 1);
+        CHECK(World::runs(module, g.subject)[1] == 0);
+        CHECK(World::runs(module, g.subject)[2] == 0);
+      });
   const std::vector<std::string> said = run(
       g,
       [&](const Module& module) {
@@ -297,7 +309,9 @@ void osr_case(unsigned number) {
           const vm::TierCounts& counts = module.impl()->code(g.subject).counts.load()[tier];
           const bool throws = what >= What::caught_in_loop;
           CHECK(counts.traps.load() == (what == What::trap && one == pair.to ? 1 : 0));
-          CHECK(counts.throws.load() == (throws && one == pair.to ? 1 : what == What::live && one == pair.from ? 1 : 0));
+          CHECK(counts.throws.load() == (throws && one == pair.to                 ? 1
+                                         : what == What::live && one == pair.from ? 1
+                                                                                  : 0));
         }
         if (what == What::trap || what == What::uncaught) {
           const auto at = [&](uint32_t func, uint32_t offset) {

@@ -14,8 +14,9 @@ const char* to_string(Kind kind) {
   return kNames[static_cast<unsigned>(kind)];
 }
 const char* to_string(Scenario scenario) {
-  constexpr const char* kNames[kScenarios] = {"returns",       "multi-value", "live across",    "trap",      "caught by caller",
-                                              "caught far up", "rethrow",     "stack overflow", "preempted", "cancelled"};
+  constexpr const char* kNames[kScenarios] = {"returns",          "multi-value",   "live across", "trap",
+                                              "caught by caller", "caught far up", "rethrow",     "stack overflow",
+                                              "preempted",        "cancelled"};
   return kNames[static_cast<unsigned>(scenario)];
 }
 
@@ -32,8 +33,7 @@ std::string impossible(const Cell& cell) {
     if (cell.scenario == Scenario::caught_far_up) return "a call from the host has no guest frames further up";
     if (cell.scenario == Scenario::live_across) return {};
   }
-  if (cell.kind == Kind::tail &&
-      (cell.scenario == Scenario::caught_by_caller || cell.scenario == Scenario::rethrow)) {
+  if (cell.kind == Kind::tail && (cell.scenario == Scenario::caught_by_caller || cell.scenario == Scenario::rethrow)) {
     return "a tail call ends its caller, and so the caller's handlers";
   }
   return {};
@@ -174,9 +174,7 @@ Plan trap(const Cell& cell) {
   return k.done();
 }
 
-Code thrower(uint32_t tag) {
-  return Code().get(0).i32_const(1).i32_add().i64_const(77).mark("here").throw_(tag);
-}
+Code thrower(uint32_t tag) { return Code().get(0).i32_const(1).i32_add().i64_const(77).mark("here").throw_(tag); }
 
 Plan caught_by_caller(const Cell& cell) {
   Maker k(cell);
@@ -202,8 +200,16 @@ Plan caught_far_up(const Cell& cell) {
   if (!k.tail()) c.i32_const(1).i32_add();
   k.caller(c);
   // A handler on the way that does not match.
-  k.m.define(k.p.mid, Code().block().try_table(i32 - 0x80, 0, other, 0).get(0).mark("call").call(k.p.caller).end().ret()
-                          .end().i32_const(-1));
+  k.m.define(k.p.mid, Code()
+                          .block()
+                          .try_table(i32 - 0x80, 0, other, 0)
+                          .get(0)
+                          .mark("call")
+                          .call(k.p.caller)
+                          .end()
+                          .ret()
+                          .end()
+                          .i32_const(-1));
   k.m.define(k.p.outer, k.catching(tag, pair, Code().mark("call").call(k.p.mid)));
   return k.done();
 }
@@ -217,8 +223,17 @@ Plan rethrow(const Cell& cell) {
   const uint32_t with_ref = k.m.type({}, {i32, i64, exnref});
   if (k.host_caller()) {
     // The callee itself catches and throws again.
-    k.callee(Code().block(with_ref).try_table(i32 - 0x80, 1, tag, 0).get(0).i64_const(77).throw_(tag).end().ret().end()
-                 .mark("here").throw_ref());
+    k.callee(Code()
+                 .block(with_ref)
+                 .try_table(i32 - 0x80, 1, tag, 0)
+                 .get(0)
+                 .i64_const(77)
+                 .throw_(tag)
+                 .end()
+                 .ret()
+                 .end()
+                 .mark("here")
+                 .throw_ref());
     return k.done();
   }
   k.callee(thrower(tag));
@@ -237,8 +252,8 @@ Plan stack_overflow(const Cell& cell) {
   k.functions({i32}, {i32});
   // Ends at once for 0, so that the test can see that all is well afterwards.
   const uint32_t again = k.host_caller() ? k.p.callee : k.p.caller;
-  k.callee(Code().block().get(0).br_if(0).i32_const(5).ret().end().get(0).mark("here").call(again).i32_const(1)
-               .i32_add());
+  k.callee(
+      Code().block().get(0).br_if(0).i32_const(5).ret().end().get(0).mark("here").call(again).i32_const(1).i32_add());
   Code c = k.call_with_params();
   if (!k.tail()) c.i32_const(1).i32_add();
   k.caller(c);
@@ -248,9 +263,9 @@ Plan stack_overflow(const Cell& cell) {
 /// The loop runs until the host says that the thread has changed (`where` returns 1), with much work in between.
 Code until_moved(uint32_t where) {
   Code c;
-  c.loop();                                                     // l0
-  c.i32_const(200000).set(1);                                   //
-  c.loop();                                                     // spin, and leave traces that no compiler can do without
+  c.loop();                    // l0
+  c.i32_const(200000).set(1);  //
+  c.loop();                    // spin, and leave traces that no compiler can do without
   c.get(1).i32_const(0xfffc).op({0x71}).get(1).get(2).i32_add().i32_store();
   c.get(1).i32_const(1).i32_sub().tee(1).br_if(0).end();
   c.get(2).i32_const(1).i32_add().set(2);
@@ -316,8 +331,9 @@ Plan cancelled(const Cell& cell) {
 }  // namespace
 
 Plan plan(const Cell& cell) {
-  constexpr Plan (*kPlans[kScenarios])(const Cell&) = {returns,       multi_value, live_across,    trap,      caught_by_caller,
-                                                       caught_far_up, rethrow,     stack_overflow, preempted, cancelled};
+  constexpr Plan (*kPlans[kScenarios])(const Cell&) = {returns,          multi_value,   live_across, trap,
+                                                       caught_by_caller, caught_far_up, rethrow,     stack_overflow,
+                                                       preempted,        cancelled};
   return kPlans[static_cast<unsigned>(cell.scenario)](cell);
 }
 

@@ -1,6 +1,6 @@
-// Stopping guests that are hardly ever in code that a signal can stop: loops of calls to the host and of what the runtime
-// does for them. A stop is served where the host or the runtime returns, so it comes at once and costs no storm of
-// signals, however long the host takes and however often somebody asks.
+// Stopping guests that are hardly ever in code that a signal can stop: loops of calls to the host and of what the
+// runtime does for them. A stop is served where the host or the runtime returns, so it comes at once and costs no storm
+// of signals, however long the host takes and however often somebody asks.
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -104,7 +104,8 @@ TEST_CASE("spine: stop: somebody who asks again and again does not keep the gues
     ok(s.world.linker.func_wrap("env", "work", [&] {
       inside = true;
       const auto until = Clock::now() + 200us;
-      while (Clock::now() < until) {}
+      while (Clock::now() < until) {
+      }
       return 1;
     }));
     std::thread asker([&] {
@@ -129,7 +130,8 @@ TEST_CASE("spine: stop: a host function that takes long gets few signals") {
       ++calls;
       s.world.store.interrupt();
       const auto until = Clock::now() + 100ms;
-      while (Clock::now() < until) {}
+      while (Clock::now() < until) {
+      }
       return 1;
     }));
     const uint64_t before = jit::preempt_counts().signals;

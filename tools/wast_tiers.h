@@ -23,7 +23,7 @@ class WastTiers {
   void judge(const std::string& script, const Module& module, uint32_t func_index, const FunctionRuns& runs);
 
   Tiers wanted_;
-  uint64_t ran_ = 0;  // functions that ran at all
+  uint64_t ran_ = 0;                                          // functions that ran at all
   uint64_t ran_in_[3] = {}, runs_[3] = {}, entries_[3] = {};  // by tier: functions, their runs, entries into loops
   uint64_t compiled_[3] = {}, units_[3] = {}, refused_[3] = {};
   std::map<std::string, uint64_t> reasons_[3];  // of refusals
