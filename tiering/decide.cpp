@@ -172,13 +172,20 @@ void ModuleTiers::consider_careful(FuncCode& code) {
   if (!later) interp::promote_careful(code);
 }
 
+const std::vector<uint32_t>& ModuleTiers::nest_of(uint32_t func_index, uint32_t offset) {
+  std::lock_guard lock(mutex_);
+  auto [nest, fresh] = nests_.try_emplace(offset);
+  if (fresh) nest->second = loop_nest(module_, func_index, offset);
+  return nest->second;
+}
+
 void ModuleTiers::consider_loop(FuncCode& code, LoopCode& loop, Tier from, std::pair<uint32_t, uint32_t> heat) {
   if (manager_.options().mode != Mode::automatic || from == Tier::opt) return;
   const uint32_t size = module_.funcs[code.func_index].body.size();
   if (!pays(heat.second, size, Tier::baseline, Tier::opt, !manager_.has_code(Tier::opt), manager_.waiting())) return;
   const uint32_t patience =
       kInnerAfterSlices * (from == Tier::interp ? static_cast<uint32_t>(interp::kSliceHeat) : kMachineSliceHeat);
-  for (uint32_t offset : loop_nest(module_, code.func_index, loop.offset)) {
+  for (uint32_t offset : nest_of(code.func_index, loop.offset)) {
     LoopCode* candidate = code.loops.load(std::memory_order_acquire)->find(offset);
     const BlockState state = candidate->state[static_cast<unsigned>(Tier::opt)].load(std::memory_order_acquire);
     if (state == BlockState::failed) continue;

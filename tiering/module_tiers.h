@@ -80,6 +80,8 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   void consider(vm::FuncCode& code, vm::Tier from, std::pair<uint32_t, uint32_t> heat);
   void consider_careful(vm::FuncCode& code);
   void consider_loop(vm::FuncCode& code, vm::LoopCode& loop, vm::Tier from, std::pair<uint32_t, uint32_t> heat);
+  /// loop_nest() of a loop, which is walked once.
+  const std::vector<uint32_t>& nest_of(uint32_t func_index, uint32_t offset);
   void request(vm::FuncCode& code, uint32_t unit, vm::Tier from, vm::Tier to, std::pair<uint32_t, uint32_t> heat);
   /// Makes the interpreter report `code` at that entry, from 1, of those to come.
   void hot_at_entry(vm::FuncCode& code, uint32_t entry);
@@ -115,6 +117,7 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
 
   std::mutex mutex_;
   std::condition_variable changed_;  // a compile ended
+  std::map<uint32_t, std::vector<uint32_t>> nests_;  // by the loop's offset; never erased
   std::atomic<bool> dying_{false};
   uint32_t running_ = 0;
   std::deque<Code> codes_;  // in order of publication
