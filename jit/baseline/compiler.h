@@ -37,6 +37,7 @@
 #include "jit/code.h"
 #include "jit/compiler.h"
 #include "vm/func_decoder.h"
+#include "vm/profile.h"
 
 namespace vmrun::jit::baseline {
 
@@ -304,6 +305,7 @@ class FunctionCompiler {
   D& decoder_for(const vm::Module& module);
   void choose_homes(D& d);
   void emit_frame_setup();
+  void emit_frame_end();
   void emit_params(D& d);
   void emit_zeros(D& d);
   void emit_loop_stubs();
@@ -314,6 +316,9 @@ class FunctionCompiler {
   void copy_vectors(uint8_t area, const LoopSite& loop, bool out);
   void count_run(int32_t counter);
   void own_record(uint8_t reg);
+  int32_t counters(uint8_t reg, uint32_t offset, vm::ProfileKind kind);  // profile.cpp
+  void count(uint32_t offset, vm::ProfileKind kind, uint8_t reg = kScratch);
+  void count_target(D& d, uint8_t record);
   CompileResult publish();
 
   // --- checks (check.cpp) ---
@@ -511,6 +516,8 @@ class FunctionCompiler {
     Label label;
   };
   std::vector<TrapSite> traps_;
+  std::vector<vm::ProfileSite> profile_;
+  uint32_t profile_words_ = 0;
   std::vector<PoolEntry> pool_;
   std::vector<vm::V128> vectors_;  // constant operands
   std::vector<LoopSite> loops_;

@@ -100,6 +100,14 @@ void FunctionCompiler::emit_frame_setup() {
   a_.mov(at(rbp, -24), q(r14));
 }
 
+/// Not by `leave`: it takes rsp from rbp, which comes from memory when the function has called others, so that each return
+/// would wait for the one before.
+void FunctionCompiler::emit_frame_end() {
+  a_.add(q(rsp), 0x7ffffff0);
+  frame_size_fixups_.push_back(here() - 4);
+  a_.pop(q(rbp));
+}
+
 /// The address of this function's block record.
 void FunctionCompiler::own_record(uint8_t reg) {
   a_.mov(q(reg), at(r13, layout::kCodes));
@@ -232,6 +240,7 @@ void FunctionCompiler::begin(D& d) {
   Poll& poll = polls_.emplace_back(Poll{a_.newLabel(), a_.newLabel(), Helper::hot_entry});
   a_.js(poll.label);
   a_.bind(poll.back);
+  count(module_->funcs[request_.func_index].body.begin, vm::ProfileKind::entry, rax);
   emit_params(d);
   emit_zeros(d);
   preempt_on();
@@ -290,7 +299,7 @@ void FunctionCompiler::emit_loop_stubs() {
     if (site.slots > kMaxOsrSlots) continue;
     a_.mov(q(r15), at(r12, layout::kArea));
     copy_vectors(r15, site, true);
-    a_.leave();
+    emit_frame_end();
     a_.jmp(q(rax));
   }
 }
