@@ -37,7 +37,6 @@
 #include "jit/code.h"
 #include "jit/compiler.h"
 #include "vm/func_decoder.h"
-#include "vm/profile.h"
 
 namespace vmrun::jit::baseline {
 
@@ -316,9 +315,6 @@ class FunctionCompiler {
   void copy_vectors(uint8_t area, const LoopSite& loop, bool out);
   void count_run(int32_t counter);
   void own_record(uint8_t reg);
-  int32_t counters(uint8_t reg, uint32_t offset, vm::ProfileKind kind);  // profile.cpp
-  void count(uint32_t offset, vm::ProfileKind kind, uint8_t reg = kScratch);
-  void count_target(D& d, uint8_t record);
   CompileResult publish();
 
   // --- checks (check.cpp) ---
@@ -516,8 +512,6 @@ class FunctionCompiler {
     Label label;
   };
   std::vector<TrapSite> traps_;
-  std::vector<vm::ProfileSite> profile_;
-  uint32_t profile_words_ = 0;
   std::vector<PoolEntry> pool_;
   std::vector<vm::V128> vectors_;  // constant operands
   std::vector<LoopSite> loops_;

@@ -240,7 +240,6 @@ void FunctionCompiler::begin(D& d) {
   Poll& poll = polls_.emplace_back(Poll{a_.newLabel(), a_.newLabel(), Helper::hot_entry});
   a_.js(poll.label);
   a_.bind(poll.back);
-  count(module_->funcs[request_.func_index].body.begin, vm::ProfileKind::entry, rax);
   emit_params(d);
   emit_zeros(d);
   preempt_on();
