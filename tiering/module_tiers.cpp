@@ -162,6 +162,8 @@ std::string ModuleTiers::compile(const Key& key, std::atomic<BlockState>& state)
   request.unit = key.unit;
   request.count_runs = module_.count_runs;
   request.polls = manager_.options().polls;
+  const Mode mode = manager_.options().mode;
+  request.count_heat = !schedule_.empty() || (mode != Mode::baseline && mode != Mode::interp_baseline);
   request.cancelled = &dying_;
   const auto start = std::chrono::steady_clock::now();
   jit::CompileResult result = compiler->compile(request);

@@ -427,8 +427,8 @@ class FunctionCompiler {
   void unary_int(D& d, InstId id, bool wide, const V* args, V* result);
   void extend(D& d, unsigned from_bits, bool wide, const V* args, V* result);
   void set_flags(D& d, Cond cond, size_t args, V* result);
-  /// Whether the next instruction takes its condition from the flags.
-  bool condition_is_next(D& d) const;
+  /// Whether the next instruction takes its condition from the flags (wide: by way of i64.eqz).
+  bool condition_is_next(D& d, bool wide = false) const;
   void select(D& d, ValType type, const V* args, V* result);
 
   void widen(D& d, bool wrap, const V* args, V* result);

@@ -132,8 +132,8 @@ void FunctionCompiler::move_results(D& d, const C& target) {
 
 /// Whether a branch is nothing but a jump.
 bool FunctionCompiler::is_plain_edge(D&, C& c) {
-  return c.kind != ControlKind::func && c.kind != ControlKind::loop && c.br_types().empty() &&
-         (!c.target.used || conforms(state_, c.target.state));
+  if (c.kind == ControlKind::loop && (request_.count_heat || request_.polls)) return false;
+  return c.kind != ControlKind::func && c.br_types().empty() && (!c.target.used || conforms(state_, c.target.state));
 }
 
 /// Emits the moves and the jump to `depth`. Nothing that is known about operands and homes changes: the code may lie on
@@ -156,6 +156,10 @@ void FunctionCompiler::back_edge(const LoopSite& site) {
   if (request_.polls) {
     a_.cmp(q(rsp), at(r12, layout::kNativeLimit));
     a_.jb(site.slow);
+  }
+  if (!request_.count_heat) {
+    a_.jmp(site.header);
+    return;
   }
   Mem budget = at(r12, layout::kBudget);
   budget.setSize(8);

@@ -234,12 +234,14 @@ void FunctionCompiler::begin(D& d) {
   object_->entry = here();
   emit_frame_setup();
   if (request_.count_runs) count_run(layout::kRunsOfBaseline);
-  Mem budget = at(r12, layout::kBudget);
-  budget.setSize(8);
-  a_.dec(budget);
-  Poll& poll = polls_.emplace_back(Poll{a_.newLabel(), a_.newLabel(), Helper::hot_entry});
-  a_.js(poll.label);
-  a_.bind(poll.back);
+  if (request_.count_heat) {
+    Mem budget = at(r12, layout::kBudget);
+    budget.setSize(8);
+    a_.dec(budget);
+    Poll& poll = polls_.emplace_back(Poll{a_.newLabel(), a_.newLabel(), Helper::hot_entry});
+    a_.js(poll.label);
+    a_.bind(poll.back);
+  }
   emit_params(d);
   emit_zeros(d);
   preempt_on();
@@ -265,6 +267,7 @@ void FunctionCompiler::copy_vectors(uint8_t area, const LoopSite& loop, bool out
 
 /// Where back-edges lead when the budget is used up: heat is charged, and a better tier's code entered if there is any.
 void FunctionCompiler::emit_loop_stubs() {
+  if (!request_.count_heat && !request_.polls) return;
   for (LoopSite& site : loops_) {
     a_.bind(site.slow);
     for (uint32_t bits = site.state.dirty; bits != 0; bits &= bits - 1) {
@@ -280,6 +283,11 @@ void FunctionCompiler::emit_loop_stubs() {
       call_helper(Helper::stack_poll);
       object_->marks.push_back({here(), site.offset});
       a_.bind(no_poll);
+      if (!request_.count_heat) {
+        conform({}, {site.state.loaded, 0});
+        a_.jmp(site.header);
+        continue;
+      }
       a_.cmp(budget, 0);
       a_.jge(reload);
     }

@@ -8,12 +8,13 @@ namespace vmrun::jit::baseline {
 namespace Inst = asmjit::x86::Inst;
 using asmjit::x86::ptr;
 
-bool FunctionCompiler::condition_is_next(D& d) const {
+bool FunctionCompiler::condition_is_next(D& d, bool wide) const {
   const uint8_t* p = module_->bytes() + d.next_offset();
   auto takes = [](uint8_t code) {
     return code == vm::op_info(Op::br_if).code || code == vm::op_info(Op::if_).code ||
            code == vm::op_info(Op::select).code;
   };
+  if (wide) return *p == vm::op_info(Op::i64_eqz).code && takes(p[1]);
   return takes(*p) || (*p == vm::op_info(Op::i32_eqz).code && takes(p[1]));
 }
 
@@ -66,6 +67,13 @@ void FunctionCompiler::binary(D& d, InstId id, bool wide, bool commutes, const V
   if (commutes && (a->kind == Kind::constant || (b->kind == Kind::reg && a->kind != Kind::reg))) std::swap(a, b);
   asmjit::Operand right = source_int(*b, wide);
   uint8_t right_reg = right.isReg() ? static_cast<uint8_t>(right.as<Gp>().id()) : kNoHome;
+  if (id == Inst::kIdAnd && condition_is_next(d, wide)) {  // only whether it is zero matters
+    const Gp left = gp(fetch_int(*a), wide);
+    right.isMem() ? a_.emit(Inst::kIdTest, right, left) : a_.emit(Inst::kIdTest, left, right);
+    result->kind = Kind::flags;
+    result->reg = static_cast<uint8_t>(Cond::kNE);
+    return;
+  }
   if (id == Inst::kIdImul && right.isImm()) {
     asmjit::Operand left = source_int(*a, wide);
     if (left.isImm()) left = gp(fetch_int(*a), wide);
