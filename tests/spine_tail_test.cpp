@@ -72,38 +72,44 @@ std::string tail_name(unsigned number) {
     register_cases<kHowCount * kTierCount * kTierCount, tail_case>(tail_name, __FILE__);
 
 TEST_CASE("spine: tail calls: both stacks have one limit") {
-  // a and b call each other without end, in two tiers: however frames are spread over the stacks, the store's limit is
-  // what they may use in all.
-  for (vm::Tier first : kAll) {
-    for (vm::Tier second : kAll) {
-      CAPTURE(std::string(vm::to_string(first)));
-      CAPTURE(std::string(vm::to_string(second)));
-      ModuleBuilder m;
-      const uint32_t type = m.type({i32}, {i32});
-      const uint32_t a = m.func("a", type), b = m.func("b", type);
-      // The depth is left in memory.
-      for (auto [self, other] : {std::pair{a, b}, {b, a}}) {
-        m.define(
-            self,
-            Code().i32_const(0).get(0).i32_store().get(0).i32_const(1).i32_add().call(other).i32_const(1).i32_add());
-      }
-      World world;
-      constexpr uint64_t kStack = 256 << 10;
-      StoreLimits limits;
-      limits.stack_bytes = kStack;
-      Store store(world.engine, limits);
-      const Module module = world.compile(m.build());
-      World::promote(module, a, first);
-      World::promote(module, b, second);
-      Instance instance = ok(world.linker.instantiate(store, module));
-      auto result = ok(instance.func("a")).call({Val::i32(1)});
-      REQUIRE_FALSE(result);
-      CHECK(result.error().trap == TrapCode::StackOverflow);
-      const uint64_t depth = *reinterpret_cast<const uint32_t*>(ok(instance.memory("memory")).data().data());
-      // No frame is smaller than 16 bytes or larger than 1 KiB, crossings included.
-      CHECK(depth <= kStack / 16);
-      CHECK(depth >= kStack / 1024);
+  // a and b call each other without end, in two tiers, having been entered from a third: however frames are spread over
+  // the stacks, the store's limit is what they may use in all.
+  for (unsigned n = 0; n < kTierCount * kTierCount * kTierCount; ++n) {
+    CAPTURE(n);
+    ModuleBuilder m;
+    const uint32_t type = m.type({i32}, {i32});
+    const uint32_t start = m.func("start", type), a = m.func("a", type), b = m.func("b", type);
+    m.define(start, Code().get(0).call(a).i32_const(1).i32_add());
+    // The depth is left in memory.
+    for (auto [self, other] : {std::pair{a, b}, {b, a}}) {
+      m.define(self, Code()
+                         .i32_const(0)
+                         .get(0)
+                         .i32_store()
+                         .get(0)
+                         .i32_const(1)
+                         .i32_add()
+                         .call(other)
+                         .i32_const(1)
+                         .i32_add());
     }
+    World world;
+    constexpr uint64_t kStack = 256 << 10;
+    StoreLimits limits;
+    limits.stack_bytes = kStack;
+    Store store(world.engine, limits);
+    const Module module = world.compile(m.build());
+    World::promote(module, start, kAll[n % kTierCount]);
+    World::promote(module, a, kAll[n / kTierCount % kTierCount]);
+    World::promote(module, b, kAll[n / kTierCount / kTierCount]);
+    Instance instance = ok(world.linker.instantiate(store, module));
+    auto result = ok(instance.func("start")).call({Val::i32(1)});
+    REQUIRE_FALSE(result);
+    CHECK(result.error().trap == TrapCode::StackOverflow);
+    const uint64_t depth = *reinterpret_cast<const uint32_t*>(ok(instance.memory("memory")).data().data());
+    // No frame is smaller than 16 bytes or larger than 1 KiB, crossings included.
+    CHECK(depth <= kStack / 16);
+    CHECK(depth >= kStack / 1024);
   }
 }
 
