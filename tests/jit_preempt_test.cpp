@@ -231,14 +231,16 @@ void stop_four_loops(bool wide) {
   CHECK(CodeSpace::get().reclaim(CodeSpace::get().retirements(), {}) == 1);
 }
 
-TEST_CASE("loops that are stopped every 200 us keep all registers, vectors and flags") {
+TEST_CASE("loops that are stopped every 200 us keep all registers, vectors and flags" *
+          doctest::skip(!kStopsBySignal)) {
   SUBCASE("AVX2") { stop_four_loops(false); }
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) {
     SUBCASE("AVX-512") { stop_four_loops(true); }
   }
 }
 
-TEST_CASE("a stop that comes before or outside preemptible code is made up for") {
+TEST_CASE("a stop that comes before or outside preemptible code is made up for" *
+          doctest::skip(!kStopsBySignal)) {
   preempt_install();
   vm::set_request_server(vm::Request::yield, rude_yield);
   const CodeObject* loop = make_loop(false, true);
@@ -270,7 +272,8 @@ TEST_CASE("a stop that comes before or outside preemptible code is made up for")
   CHECK(CodeSpace::get().reclaim(CodeSpace::get().retirements(), {}) == 2);
 }
 
-TEST_CASE("an interrupt leaves an endless loop for the host") {
+TEST_CASE("an interrupt leaves an endless loop for the host" *
+          doctest::skip(!kStopsBySignal)) {
   preempt_install();
   register_machine_code(CodeSpace::get().range());
   const CodeObject* loop = make_loop(false, true);
