@@ -69,7 +69,7 @@ Store::Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> reg
   }
   vcpu_.stack_base = *stack;
   vcpu_.stack_end = *stack + limits_.stack_bytes;
-  vcpu_.stack_limit = vcpu_.stack_end;
+  std::atomic_ref(vcpu_.stack_limit).store(vcpu_.stack_end, std::memory_order_relaxed);  // it is in the list already
   vcpu_.area = MemoryPool::area_of(*stack, limits_.stack_bytes);
 }
 
