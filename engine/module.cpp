@@ -11,6 +11,7 @@
 #include "vm/image.h"
 #include "vm/loops.h"
 #include "vm/module.h"
+#include "vm/profile.h"
 
 namespace vmrun {
 namespace {
@@ -232,6 +233,29 @@ FunctionRuns Module::function_runs(uint32_t func_index) const {
   }
   // The interpreter's entries are what it has reported and what it has charged since.
   out.runs[0] += code.heat.load(std::memory_order_relaxed);
+  return out;
+}
+
+FunctionProfile Module::profile(uint32_t func_index) const {
+  FunctionProfile out;
+  if (func_index < impl_->imported_funcs || func_index >= impl_->funcs.size()) return out;
+  for (const vm::ProfileCount& count : vm::profile_of(impl_->code(func_index))) {
+    switch (count.site.kind) {
+      case vm::ProfileKind::entry:
+        out.entries = count.value;
+        break;
+      case vm::ProfileKind::then:
+      case vm::ProfileKind::passed:
+        out.conditions.push_back({count.site.offset, count.value});
+        break;
+      case vm::ProfileKind::target: {
+        std::optional<uint32_t> target;
+        if (count.value != 0) target = count.value - 1;
+        out.indirect_calls.push_back({count.site.offset, target, count.changes});
+        break;
+      }
+    }
+  }
   return out;
 }
 

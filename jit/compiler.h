@@ -24,6 +24,7 @@ struct CompileRequest {
   uint32_t unit = kWholeFunction;           // or the offset of a loop to enter at (opt: an OSR unit of its own)
   bool count_runs = false;                  // count entries in vm::FuncCode::counts
   bool count_heat = true;                   // baseline: entries and back-edges use up Vcpu::budget, and a better tier may take over
+  bool profile = false;                     // baseline: count for vm/profile.h
   bool polls = false;                       // poll at back-edges instead of being preempted by signals
   /// Baseline: the code checks, wherever paths meet, that registers and slots agree where they should, and dies by an
   /// undefined instruction if not.

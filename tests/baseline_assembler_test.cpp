@@ -115,7 +115,10 @@ TEST_CASE("baseline encodings: memory") {
         place.setSize(4);
         a.emit(Inst::kIdMovsxd, x86::gpq(r), place);
       }
+      place.setSize(4);
+      a.emit(Inst::kIdInc, place);
       place.setSize(8);
+      a.emit(Inst::kIdInc, place);
       a.emit(Inst::kIdDec, place);
       a.emit(Inst::kIdCall, place);
     }

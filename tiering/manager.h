@@ -38,6 +38,7 @@ struct Options {
   Mode mode = Mode::automatic;
   bool eager_baseline = false;  // but in mode opt: attach() makes baseline code of all functions
   unsigned threads = 0;         // compile threads; 0: policy.h decides
+  bool profile = false;  // baseline code counts for vm/profile.h
   bool polls = false;           // code that polls at back-edges instead of being preempted by signals
   size_t code_full = kCodeFull, code_after_drop = kCodeAfterDrop;  // policy.h
   /// The compilers; empty: the real ones. Null results say why in the string.

@@ -152,7 +152,7 @@ std::string ModuleTiers::compile(const Key& key, std::atomic<BlockState>& state)
     fail(key, reason, UINT32_MAX);
     return reason;
   }
-  if (vm::counts_of(code) == nullptr) {
+  if (module_.count_runs && vm::counts_of(code) == nullptr) {
     fail(key, "no memory for the block's counters", UINT32_MAX);
     return "no memory for the block's counters";
   }
@@ -161,6 +161,7 @@ std::string ModuleTiers::compile(const Key& key, std::atomic<BlockState>& state)
   request.func_index = key.func_index;
   request.unit = key.unit;
   request.count_runs = module_.count_runs;
+  request.profile = manager_.options().profile;
   request.polls = manager_.options().polls;
   const Mode mode = manager_.options().mode;
   request.count_heat = !schedule_.empty() || (mode != Mode::baseline && mode != Mode::interp_baseline);
@@ -175,6 +176,7 @@ std::string ModuleTiers::compile(const Key& key, std::atomic<BlockState>& state)
   switch (result.status) {
     case jit::CompileResult::Status::done:
       manager_.made_code(key.tier);
+      vm::counts_of(code);  // of entries in loops; without memory for it they go uncounted
       publish(key, result.code);
       manager_.make_room();
       jit::reclaim_code();

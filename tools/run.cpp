@@ -195,6 +195,23 @@ WasiConfig make_wasi_config(const RunOptions& options, std::vector<std::string> 
   return config;
 }
 
+/// What baseline code has counted, in a line.
+std::string profile_summary(const Module& module) {
+  unsigned long long entries = 0, conditions = 0, ran = 0, single = 0, several = 0;
+  for (const FuncBody& body : module.functions()) {
+    const FunctionProfile profile = module.profile(body.func_index);
+    entries += profile.entries;
+    conditions += profile.conditions.size();
+    for (const FunctionProfile::Condition& condition : profile.conditions) ran += condition.count != 0;
+    for (const FunctionProfile::IndirectCall& call : profile.indirect_calls) {
+      if (call.target) ++(call.changes == 1 ? single : several);
+    }
+  }
+  if (entries + conditions == 0) return {};
+  return strf("%llu entries, %llu of %llu conditions went on, %llu indirect calls with one target, %llu with more",
+              entries, ran, conditions, single, several);
+}
+
 void print_stats(std::chrono::nanoseconds load, const RunTimes& times, const Module& module) {
   std::fflush(stdout);
   const TranslationStats translated = module.translation_stats();
@@ -228,6 +245,7 @@ void print_stats(std::chrono::nanoseconds load, const RunTimes& times, const Mod
       line("", strf("%6llu  %s", number(stats.reasons[i].second), stats.reasons[i].first.c_str()));
     }
   }
+  if (const std::string profile = profile_summary(module); !profile.empty()) line("profile", profile);
   line("peak linear memory", strf("%.1f MiB", static_cast<double>(times.peak_memory) / (1 << 20)));
   line("peak resident memory", strf("%.1f MiB", static_cast<double>(usage.ru_maxrss) / 1024));
 }

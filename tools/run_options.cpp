@@ -96,6 +96,13 @@ Result<void> set_compile_threads(RunOptions& o, Value v) {
   return {};
 }
 
+Result<void> set_profiling(RunOptions& o, Value v) {
+  auto on = parse_switch(v);
+  if (!on) return on.error();
+  o.config.profile = *on;
+  return {};
+}
+
 Result<void> set_profile(RunOptions& o, Value v) {
   if (v == "perfmap") return o.profile = CodeTool::PerfMap, Result<void>();
   if (v == "jitdump") return o.profile = CodeTool::JitDump, Result<void>();
@@ -218,6 +225,8 @@ constexpr Key kOptimize[] = {
     {"eager", "baseline", "compile all functions before the first instruction", set_eager},
     {"compile-threads", "N", "threads that compile hot code (0, the default: one per processor but one, at most 4)",
      set_compile_threads},
+    {"profile", nullptr, "baseline code counts what it does (on where optimised code may follow); --stats sums it up",
+     set_profiling},
     {"effort", "EFFORT",
      "quick: translate functions in one pass; careful: with register allocation and fused\n"
      "instructions at the first call; auto: quickly, and carefully once hot (default)",

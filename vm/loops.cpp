@@ -8,6 +8,7 @@
 #include "vm/func_decoder_base.h"
 #include "vm/module.h"
 #include "vm/opcode.h"
+#include "vm/profile.h"
 
 namespace vmrun::vm {
 namespace {
@@ -54,9 +55,10 @@ LoopTable* loops_of(FuncCode& code, std::span<const uint32_t> offsets) {
 TierCounts* counts_of(FuncCode& code) {
   TierCounts* counts = code.counts.load(std::memory_order_acquire);
   if (counts != nullptr) return counts;
-  std::unique_ptr<TierCounts[]> fresh(new (std::nothrow) TierCounts[kTiers]);
+  CountsBlock* fresh = make_counts({}, 0);
   if (fresh == nullptr) return nullptr;
-  if (code.counts.compare_exchange_strong(counts, fresh.get(), std::memory_order_acq_rel)) return fresh.release();
+  if (code.counts.compare_exchange_strong(counts, fresh->tiers, std::memory_order_acq_rel)) return fresh->tiers;
+  free_counts(fresh->tiers);
   return counts;
 }
 
@@ -65,7 +67,7 @@ void free_block_records(Module& module) {
   for (size_t i = 0; i < own; ++i) {
     FuncCode& code = module.codes[i];
     free_table(code.loops.exchange(nullptr, std::memory_order_acq_rel));
-    delete[] code.counts.exchange(nullptr, std::memory_order_acq_rel);
+    free_counts(code.counts.exchange(nullptr, std::memory_order_acq_rel));
   }
 }
 

@@ -70,6 +70,23 @@ struct FunctionRuns {
   bool refused[3] = {};
 };
 
+/// What baseline code has counted in a function (Config::profile). Counts are of 32 bits and may miss some where threads
+/// meet.
+struct FunctionProfile {
+  struct Condition {
+    uint64_t offset;  // of the `if` or `br_if`, in the image
+    uint64_t count;   // `if`: found true; `br_if`: did not branch
+  };
+  struct IndirectCall {
+    uint64_t offset;
+    std::optional<uint32_t> target;  // the function it called last, by index in that function's module; none: never run
+    uint64_t changes;                // of the target; 1: there was only one
+  };
+  uint64_t entries = 0;
+  std::vector<Condition> conditions;
+  std::vector<IndirectCall> indirect_calls;
+};
+
 /// A line of disassembly.
 struct DisassembledInstr {
   uint64_t offset;                 // in the image
@@ -121,6 +138,8 @@ class Module {
   TranslationStats translation_stats() const;
   /// What has been compiled for that tier so far (nothing for the interpreter).
   TierStats tier_stats(Tier tier) const;
+  /// The profile of an own function; empty when there is none.
+  FunctionProfile profile(uint32_t func_index) const;
   /// Zero for an import or an index out of range.
   FunctionRuns function_runs(uint32_t func_index) const;
   /// The instructions of an own function. Usage error for an import or an index out of range.

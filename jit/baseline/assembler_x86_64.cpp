@@ -148,6 +148,13 @@ uint8_t* alu(uint8_t* p, unsigned n, const Operand_& to, const Operand_& from) {
   return is_mem(to) && is_int(from) ? with_mem(p, is_wide(from), 0, n << 3 | 1, reg(from), to) : nullptr;
 }
 
+/// inc and dec of memory.
+uint8_t* step(uint8_t* p, unsigned n, const Operand_& o) {
+  if (!is_mem(o)) return nullptr;
+  const unsigned size = o.as<Mem>().size();
+  return size == 4 || size == 8 ? with_mem(p, size == 8, 0, 0xff, n, o) : nullptr;
+}
+
 /// movzx and movsx: `code` for bytes, the next one for two bytes.
 uint8_t* extend(uint8_t* p, unsigned code, const Operand_& to, const Operand_& from) {
   if (!is_int(to)) return nullptr;
@@ -202,8 +209,8 @@ uint8_t* FastAssembler::encode(uint8_t* p, asmjit::InstId id, const Operand_& o0
       if (bits(o0) != kGpq) return nullptr;
       if (bits(o1) == kGpd) return with_reg(p, true, 0, 0x63, reg(o0), reg(o1));
       return is_mem(o1) ? with_mem(p, true, 0, 0x63, reg(o0), o1) : nullptr;
-    case Inst::kIdDec:
-      return is_mem(o0) && o0.as<Mem>().size() == 8 ? with_mem(p, true, 0, 0xff, 1, o0) : nullptr;
+    case Inst::kIdDec: return step(p, 1, o0);
+    case Inst::kIdInc: return step(p, 0, o0);
     case Inst::kIdCall: return is_mem(o0) ? with_mem(p, false, 0, 0xff, 2, o0) : nullptr;
     case Inst::kIdVmovups: return move_vector(p, 0, o0, o1);
     case Inst::kIdVmovss: return move_vector(p, 2, o0, o1);

@@ -239,6 +239,7 @@ void FunctionCompiler::call_indirect(D& d, vm::TypeId type_id, uint32_t table, c
                                      const V* args, V* results) {
   own(index);
   uint8_t record = find_record(d, type_id, table, index);
+  count_target(d, record);
   emit_call(d, CalleeKind::record, 0, type, args, results, record, false);
 }
 void FunctionCompiler::return_call_indirect(D& d, vm::TypeId type_id, uint32_t table, const FuncType& type,

@@ -56,6 +56,8 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   next_loop_ = 0;
   preempt_begin_ = kNone;
   traps_.clear();
+  profile_.clear();
+  profile_words_ = 0;
   pool_.clear();
   vectors_.clear();
   loops_.clear();
@@ -96,6 +98,9 @@ CompileResult FunctionCompiler::publish() {
   const uint32_t frame = (24 + 8 * max_slot_ + 15) & ~15u;
   if (frame > kMaxFrameBytes) {
     return {CompileResult::Status::unsupported, nullptr, "a frame of " + std::to_string(frame) + " bytes"};
+  }
+  if (!profile_.empty() && !vm::add_profile(*object_->func, profile_, profile_words_)) {
+    return {CompileResult::Status::no_memory, nullptr, "no memory for the profile"};
   }
   asmjit::CodeBuffer& buffer = code_.textSection()->buffer();
   for (uint32_t fixup : frame_size_fixups_) std::memcpy(buffer.data() + fixup, &frame, 4);

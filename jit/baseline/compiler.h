@@ -37,6 +37,7 @@
 #include "jit/code.h"
 #include "jit/compiler.h"
 #include "vm/func_decoder.h"
+#include "vm/profile.h"
 
 namespace vmrun::jit::baseline {
 
@@ -315,6 +316,9 @@ class FunctionCompiler {
   void copy_vectors(uint8_t area, const LoopSite& loop, bool out);
   void count_run(int32_t counter);
   void own_record(uint8_t reg);
+  int32_t counters(uint8_t reg, uint32_t offset, vm::ProfileKind kind);  // profile.cpp
+  void count(uint32_t offset, vm::ProfileKind kind, uint8_t reg = kScratch);
+  void count_target(D& d, uint8_t record);
   CompileResult publish();
 
   // --- checks (check.cpp) ---
@@ -422,6 +426,14 @@ class FunctionCompiler {
   void add_sub(D& d, bool sub, bool wide, const V* args, V* result);
   void shift(D& d, Op op, bool wide, const V* args, V* result);
   void divide(D& d, bool is_signed, bool remainder, bool wide, const V* args, V* result);
+  bool divide_by_constant(D& d, bool is_signed, bool remainder, bool wide, const V* args, V* result);  // ops_divide.cpp
+  void divide_unsigned_by_power(D& d, unsigned log2, bool remainder, bool wide, const V* args, V* result);
+  void divide_by_power(D& d, unsigned log2, bool negative, bool remainder, bool wide, const V* args, V* result);
+  void divide_unsigned(D& d, uint64_t divisor, bool remainder, bool wide, const V* args, V* result);
+  void divide_signed32(D& d, uint32_t divisor, bool negative, bool remainder, const V* args, V* result);
+  void divide_signed64(D& d, uint64_t divisor, bool negative, bool remainder, const V* args, V* result);
+  void subtract_product(uint8_t n, uint8_t factor, uint64_t constant, bool wide);
+  void result_in(D& d, uint8_t from, V* result);
   void compare(D& d, Cond cond, bool wide, const V* args, V* result);
   void compare_zero(D& d, const V* args, V* result);
   void unary_int(D& d, InstId id, bool wide, const V* args, V* result);
@@ -512,6 +524,8 @@ class FunctionCompiler {
     Label label;
   };
   std::vector<TrapSite> traps_;
+  std::vector<vm::ProfileSite> profile_;
+  uint32_t profile_words_ = 0;
   std::vector<PoolEntry> pool_;
   std::vector<vm::V128> vectors_;  // constant operands
   std::vector<LoopSite> loops_;

@@ -110,6 +110,7 @@ void FunctionCompiler::if_(D& d, C& c, const V& condition) {
   finish_op();
   branch_state(c.else_);
   a_.j(asmjit::x86::negateCond(cond), c.else_.label);
+  count(static_cast<uint32_t>(d.offset()), vm::ProfileKind::then);
 }
 
 // --- edges ------------------------------------------------------------------------------------------------------------
@@ -188,6 +189,7 @@ void FunctionCompiler::br_if(D& d, const V& condition, uint32_t depth) {
   Cond cond = test(condition);
   finish_op();
   branch_if(d, cond, depth);
+  count(static_cast<uint32_t>(d.offset()), vm::ProfileKind::passed);
 }
 
 void FunctionCompiler::br_table(D& d, const V& index, std::span<const uint32_t> depths) {

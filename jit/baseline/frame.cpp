@@ -242,6 +242,7 @@ void FunctionCompiler::begin(D& d) {
     a_.js(poll.label);
     a_.bind(poll.back);
   }
+  count(module_->funcs[request_.func_index].body.begin, vm::ProfileKind::entry, rax);
   emit_params(d);
   emit_zeros(d);
   preempt_on();

@@ -31,6 +31,7 @@ VMRUN_OFFSET(kCounts, FuncCode, counts);
 VMRUN_OFFSET(kRecordType, FuncRecord, type);
 VMRUN_OFFSET(kRecordInstance, FuncRecord, instance);
 VMRUN_OFFSET(kRecordCode, FuncRecord, code);
+VMRUN_OFFSET(kRecordIndex, FuncRecord, func_index);
 VMRUN_OFFSET(kMemoryBase, MemoryInst, base);
 VMRUN_OFFSET(kMemoryBytes, MemoryInst, bytes);
 VMRUN_OFFSET(kTableElems, TableInst, elems);

@@ -1,0 +1,78 @@
+// What baseline code counts, read back after runs whose counts are known.
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <string>
+
+#include "tests/spine_wasm.h"
+#include "vm/block.h"
+#include "vm/profile.h"
+#include "vmrun/vmrun.h"
+
+using namespace vmrun;
+
+namespace {
+
+template <class T>
+T ok(Result<T> result) {
+  if (!result) FAIL(result.error().to_string());
+  return std::move(*result);
+}
+
+/// "sum": adds up the odd numbers up to n.
+spine::Bytes image() {
+  spine::ModuleBuilder builder;
+  const uint32_t func = builder.func("sum", builder.type({spine::i32}, {spine::i64}));
+  spine::Code code;
+  code.loop();
+  code.get(0).i32_const(1).i32_and().if_().get(1).get(0).i64_extend_i32_u().i64_add().set(1).end();
+  code.get(0).i32_const(1).i32_sub().tee(0).br_if(0).end().get(1);
+  builder.define(func, code, {spine::i64});
+  return builder.build();
+}
+
+Config config(bool profile) {
+  Config config;
+  config.tiers = Tiers::Baseline;
+  config.profile = profile;
+  return config;
+}
+
+TEST_CASE("baseline code counts entries and conditions") {
+  for (bool on : {true, false}) {
+    Engine engine(config(on));
+    Store store(engine);
+    const Module module = ok(Module::compile(engine, image(), "profile"));
+    const Instance instance = ok(Linker(engine).instantiate(store, module));
+    auto sum = ok(ok(instance.func("sum")).typed<int64_t(int32_t)>());
+    for (int i = 0; i < 5; ++i) CHECK(ok(sum.call(100)) == 2500);
+    const FunctionProfile profile = module.profile(0);
+    if (!on) {
+      CHECK(profile.entries == 0);
+      CHECK(profile.conditions.empty());
+      continue;
+    }
+    CHECK(profile.entries == 5);
+    REQUIRE(profile.conditions.size() == 2);
+    CHECK(profile.conditions[0].offset < profile.conditions[1].offset);
+    CHECK(profile.conditions[0].count == 5 * 50);  // the if found an odd number
+    CHECK(profile.conditions[1].count == 5);       // the br_if left the loop
+    CHECK(profile.indirect_calls.empty());
+  }
+}
+
+TEST_CASE("profiles grow, and what was counted before stays") {
+  vm::FuncCode code;
+  const vm::ProfileSite first[] = {{10, vm::ProfileKind::entry, 0}};
+  const vm::ProfileSite more[] = {{10, vm::ProfileKind::entry, 0}, {14, vm::ProfileKind::target, 1}};
+  CHECK(vm::profile_of(code).empty());
+  REQUIRE(vm::add_profile(code, first, 1));
+  code.counts.load()[1].runs = 7;
+  REQUIRE(vm::add_profile(code, more, 3));
+  CHECK(code.counts.load()[1].runs == 7);
+  REQUIRE(vm::add_profile(code, first, 1));
+  CHECK(vm::profile_of(code).size() == 2);
+  vm::free_counts(code.counts.load());
+}
+
+}  // namespace
