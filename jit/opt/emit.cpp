@@ -8,6 +8,7 @@
 #include <llvm/MC/TargetRegistry.h>
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Passes/StandardInstrumentations.h>
+#include <llvm/Support/CommandLine.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Target/TargetMachine.h>
@@ -31,13 +32,24 @@ void initialise_target() {
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
     LLVMInitializeX86Disassembler();
+    // It turns conditional moves into branches where a prediction would be faster. The guest's compiler, which saw more,
+    // has chosen select: left alone, an edit distance takes 0.20 s instead of 0.44.
+    auto& options = llvm::cl::getRegisteredOptions();
+    if (auto option = options.find("x86-cmov-converter"); option != options.end()) {
+      static_cast<llvm::cl::opt<bool>*>(option->second)->setValue(false);
+    }
   });
 }
 
 std::unique_ptr<llvm::TargetMachine> make_target_machine() {
   static const std::string features = [] {
     llvm::SubtargetFeatures list;
-    for (const auto& feature : llvm::sys::getHostCPUFeatures()) list.AddFeature(feature.first(), feature.second);
+    for (const auto& feature : llvm::sys::getHostCPUFeatures()) {
+      // Vectors of 512 bits are of no use where loops over guarded memory stay scalar, and scalar selects through mask
+      // registers cost: a ray tracer takes 0.31 s without, 0.47 with them.
+      const bool wanted = !feature.first().starts_with("avx512") && !feature.first().starts_with("avx10");
+      list.AddFeature(feature.first(), feature.second && wanted);
+    }
     return list.getString();
   }();
   const llvm::Triple triple("x86_64-unknown-linux-gnu");
