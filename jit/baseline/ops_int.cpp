@@ -182,20 +182,7 @@ void FunctionCompiler::shift(D& d, Op op, bool wide, const V* args, V* result) {
 
 void FunctionCompiler::divide(D& d, bool is_signed, bool remainder, bool wide, const V* args, V* result) {
   const V &a = args[0], &b = args[1];
-  if (b.kind == Kind::constant && !is_signed && b.bits != 0 && std::has_single_bit(b.bits)) {
-    if (remainder && b.bits - 1 <= 0x7fffffff) {
-      uint8_t to = target(d, false, 2, &a, nullptr);
-      move_to_int(to, a);
-      a_.and_(gp(to, wide), static_cast<int32_t>(b.bits - 1));
-      return result_reg(*result, to);
-    }
-    if (!remainder) {
-      uint8_t to = target(d, false, 2, &a, nullptr);
-      move_to_int(to, a);
-      if (b.bits != 1) a_.shr(gp(to, wide), std::countr_zero(b.bits));
-      return result_reg(*result, to);
-    }
-  }
+  if (divide_by_constant(d, is_signed, remainder, wide, args, result)) return;
   // The divisor waits in r11, the dividend goes to rax, and rdx is clobbered.
   const bool known = b.kind == Kind::constant;
   const uint64_t divisor = wide ? b.bits : static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(b.bits)));
@@ -240,13 +227,7 @@ void FunctionCompiler::divide(D& d, bool is_signed, bool remainder, bool wide, c
     a_.idiv(gp(kScratch, wide));
     if (done.isValid()) a_.bind(done);
   }
-  uint8_t from = remainder ? rdx : rax;
-  uint8_t home = hint(d, false, 2);
-  if (home != kNoHome) {
-    move_int(home, from);
-    from = home;
-  }
-  result_reg(*result, from);
+  result_in(d, remainder ? rdx : rax, result);
 }
 
 void FunctionCompiler::unary_int(D& d, InstId id, bool wide, const V* args, V* result) {
