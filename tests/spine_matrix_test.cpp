@@ -357,6 +357,13 @@ class CellTest {
     std::thread asker;
     if (is_guest(cell_.callee)) {
       asker = std::thread([this] {
+        // Not before it is in the callee's loop, however busy the machine is.
+        const auto give_up = std::chrono::steady_clock::now() + 20s;
+        auto begun = [this] {
+          const auto runs = World::runs(*module_, plan_.callee);
+          return runs[0] + runs[1] + runs[2] != 0;
+        };
+        while (!begun() && std::chrono::steady_clock::now() < give_up) std::this_thread::sleep_for(1ms);
         std::this_thread::sleep_for(10ms);
         world_.store.interrupt();
       });
