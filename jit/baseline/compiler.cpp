@@ -96,8 +96,11 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
 
 CompileResult FunctionCompiler::publish() {
   const uint32_t frame = (24 + 8 * max_slot_ + 15) & ~15u;
-  if (frame > kMaxFrameBytes) {
-    return {CompileResult::Status::unsupported, nullptr, "a frame of " + std::to_string(frame) + " bytes"};
+  if (frame > kSmallFrameBytes && !large_frame_) {  // known only now
+    large_frame_ = true;
+    CompileResult result = compile(CompileRequest(request_));
+    large_frame_ = false;
+    return result;
   }
   if (!profile_.empty() && !vm::add_profile(*object_->func, profile_, profile_words_)) {
     return {CompileResult::Status::no_memory, nullptr, "no memory for the profile"};

@@ -46,8 +46,8 @@ class FunctionCompiler;
 inline constexpr uint32_t kNone = 0xffffffff;
 /// 16-byte slots of the area that one call may use.
 inline constexpr uint32_t kMaxAreaSlots = 2000;
-/// Larger frames are left to the interpreter: a prologue touches the stack below the limit before it is checked.
-inline constexpr uint32_t kMaxFrameBytes = 32 << 10;
+/// The prologue of a larger frame compares before it makes the frame: only 64 KiB below the limit are always there.
+inline constexpr uint32_t kSmallFrameBytes = 32 << 10;
 
 /// Machine registers by number.
 enum Reg : uint8_t { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 };
@@ -499,6 +499,7 @@ class FunctionCompiler {
   std::string reason_;
   bool failed_ = false;
   bool memory0_guarded_ = false;
+  bool large_frame_ = false;
 
   uint32_t free_int_ = 0, free_vec_ = 0;    // temporaries that hold nothing
   uint32_t owned_int_ = 0, owned_vec_ = 0;  // temporaries of the current instruction

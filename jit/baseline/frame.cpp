@@ -87,14 +87,27 @@ void FunctionCompiler::choose_homes(D& d) {
 }
 
 void FunctionCompiler::emit_frame_setup() {
+  auto subtract_frame = [&](uint8_t reg) {
+    a_.sub(q(reg), 0x7ffffff0);
+    frame_size_fixups_.push_back(here() - 4);
+  };
   a_.push(q(rbp));
   a_.mov(q(rbp), q(rsp));
-  a_.sub(q(rsp), 0x7ffffff0);
-  frame_size_fixups_.push_back(here() - 4);
-  a_.cmp(q(rsp), at(r12, layout::kNativeLimit));
   Poll& poll = polls_.emplace_back(Poll{a_.newLabel(), a_.newLabel(), Helper::prologue_poll});
-  a_.jb(poll.label);
-  a_.bind(poll.back);
+  if (large_frame_) {
+    // The poll is called above the frame, whose room is looked at again afterwards.
+    a_.bind(poll.back);
+    a_.mov(q(r10), q(rsp));
+    subtract_frame(r10);
+    a_.cmp(q(r10), at(r12, layout::kNativeLimit));
+    a_.jb(poll.label);
+    a_.mov(q(rsp), q(r10));
+  } else {
+    subtract_frame(rsp);
+    a_.cmp(q(rsp), at(r12, layout::kNativeLimit));
+    a_.jb(poll.label);
+    a_.bind(poll.back);
+  }
   a_.mov(at(rbp, -8), q(r12));
   a_.mov(at(rbp, -16), q(r13));
   a_.mov(at(rbp, -24), q(r14));
