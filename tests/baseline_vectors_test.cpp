@@ -19,8 +19,8 @@ T ok(Result<T> result) {
   return std::move(*result);
 }
 
-const char* const kFunctions[] = {"many parameters", "tail call", "by reference",      "many results", "blocks",
-                                  "several in blocks", "if",      "select",            "loop",         "globals",
+const char* const kFunctions[] = {"many parameters",   "tail call",  "by reference", "many results", "blocks",
+                                  "several in blocks", "if",         "select",       "loop",         "globals",
                                   "live across calls", "exceptions", "many locals"};
 
 struct World {

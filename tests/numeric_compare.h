@@ -104,7 +104,7 @@ class Comparison {
           std::string outcomes[2];
           for (int tier = 0; tier < 2; ++tier) {
             Result<void> result = funcs[static_cast<size_t>(tier)].call(arguments[0], arguments[1], arguments[2],
-                                                                       static_cast<int32_t>(kResults));
+                                                                        static_cast<int32_t>(kResults));
             if (!result) outcomes[tier] = std::to_string(static_cast<int>(result.error().trap));
           }
           ++compared;

@@ -40,41 +40,123 @@ void add_lanes(std::vector<Cell>& cells, const std::vector<T>& values) {
 
 inline std::vector<float> edge_floats() {
   using L = std::numeric_limits<float>;
-  return {0.0f, -0.0f, 1.0f, -1.0f, L::infinity(), -L::infinity(), std::bit_cast<float>(0x7fc00000u),
-          std::bit_cast<float>(0xffc12345u), std::bit_cast<float>(0x7fa00000u), std::bit_cast<float>(0xff800001u),
-          L::denorm_min(), -L::denorm_min(), L::min(), L::max(), L::lowest(), 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, -2.5f,
-          0.1f, 3.7f, -3.7f, 8388607.5f, 8388609.0f, 0x1p31f, -0x1p31f, 2147483520.0f, 0x1p32f, 4294967040.0f,
-          0x1p63f, -0x1p63f, 0x1p64f, 1e30f, -0.99999994f};
+  return {0.0f,
+          -0.0f,
+          1.0f,
+          -1.0f,
+          L::infinity(),
+          -L::infinity(),
+          std::bit_cast<float>(0x7fc00000u),
+          std::bit_cast<float>(0xffc12345u),
+          std::bit_cast<float>(0x7fa00000u),
+          std::bit_cast<float>(0xff800001u),
+          L::denorm_min(),
+          -L::denorm_min(),
+          L::min(),
+          L::max(),
+          L::lowest(),
+          0.5f,
+          1.5f,
+          2.5f,
+          -0.5f,
+          -1.5f,
+          -2.5f,
+          0.1f,
+          3.7f,
+          -3.7f,
+          8388607.5f,
+          8388609.0f,
+          0x1p31f,
+          -0x1p31f,
+          2147483520.0f,
+          0x1p32f,
+          4294967040.0f,
+          0x1p63f,
+          -0x1p63f,
+          0x1p64f,
+          1e30f,
+          -0.99999994f};
 }
 inline std::vector<double> edge_doubles() {
   using L = std::numeric_limits<double>;
-  return {0.0, -0.0, 1.0, -1.0, L::infinity(), -L::infinity(), std::bit_cast<double>(0x7ff8000000000000u),
-          std::bit_cast<double>(0xfff8000000012345u), std::bit_cast<double>(0x7ff4000000000000u),
-          std::bit_cast<double>(0xfff0000000000001u), L::denorm_min(), -L::denorm_min(), L::min(), L::max(),
-          L::lowest(), 0.5, 1.5, 2.5, -0.5, -1.5, 0.1, 4503599627370495.5, 4503599627370497.0, 2147483647.0,
-          2147483647.5, 2147483648.0, -2147483648.0, -2147483648.5, -2147483649.0, 4294967295.0, 4294967295.5,
-          4294967296.0, 0x1p63, -0x1p63, 0x1p64, 0x1.fffffffffffffp63, 0x1.fffffefffffffp-127, -0.9999999999999999};
+  return {0.0,
+          -0.0,
+          1.0,
+          -1.0,
+          L::infinity(),
+          -L::infinity(),
+          std::bit_cast<double>(0x7ff8000000000000u),
+          std::bit_cast<double>(0xfff8000000012345u),
+          std::bit_cast<double>(0x7ff4000000000000u),
+          std::bit_cast<double>(0xfff0000000000001u),
+          L::denorm_min(),
+          -L::denorm_min(),
+          L::min(),
+          L::max(),
+          L::lowest(),
+          0.5,
+          1.5,
+          2.5,
+          -0.5,
+          -1.5,
+          0.1,
+          4503599627370495.5,
+          4503599627370497.0,
+          2147483647.0,
+          2147483647.5,
+          2147483648.0,
+          -2147483648.0,
+          -2147483648.5,
+          -2147483649.0,
+          4294967295.0,
+          4294967295.5,
+          4294967296.0,
+          0x1p63,
+          -0x1p63,
+          0x1p64,
+          0x1.fffffffffffffp63,
+          0x1.fffffefffffffp-127,
+          -0.9999999999999999};
 }
 
 /// Values of each operand letter of vm/opcodes.def.
 inline const std::vector<Cell>& values_of(char letter) {
   static const std::vector<Cell> ints = [] {
     std::vector<Cell> out;
-    for (uint32_t v : {0u, 1u, 2u, 7u, 8u, 9u, 15u, 16u, 31u, 32u, 33u, 63u, 64u, 65u, 0x7fu, 0x80u, 0xffu, 0x100u,
-                       0x7fffu, 0x8000u, 0xffffu, 0x12345678u, 0x7fffffffu, 0x80000000u, 0x80000001u, 0xffffff80u,
-                       0xffff8000u, 0xfffffffeu, 0xffffffffu}) {
+    for (uint32_t v :
+         {0u,          1u,          2u,          7u,          8u,         9u,          15u,         16u,
+          31u,         32u,         33u,         63u,         64u,        65u,         0x7fu,       0x80u,
+          0xffu,       0x100u,      0x7fffu,     0x8000u,     0xffffu,    0x12345678u, 0x7fffffffu, 0x80000000u,
+          0x80000001u, 0xffffff80u, 0xffff8000u, 0xfffffffeu, 0xffffffffu}) {
       out.push_back(cell_of(v));
     }
     return out;
   }();
   static const std::vector<Cell> longs = [] {
     std::vector<Cell> out;
-    for (uint64_t v : {uint64_t{0}, uint64_t{1}, uint64_t{2}, uint64_t{31}, uint64_t{32}, uint64_t{63}, uint64_t{64},
-                       uint64_t{65}, uint64_t{0x80}, uint64_t{0x8000}, uint64_t{0x7fffffff}, uint64_t{0x80000000},
-                       uint64_t{0xffffffff}, uint64_t{0x100000000}, uint64_t{0x123456789abcdef0},
-                       uint64_t{0x7fffff4000000001}, uint64_t{0x7fffffffffffffff}, uint64_t{0x8000000000000000},
-                       uint64_t{0x8000000000000401}, uint64_t{0xffffffff80000000}, uint64_t{0xffffffffffffff80},
-                       ~uint64_t{1}, ~uint64_t{0}}) {
+    for (uint64_t v : {uint64_t{0},
+                       uint64_t{1},
+                       uint64_t{2},
+                       uint64_t{31},
+                       uint64_t{32},
+                       uint64_t{63},
+                       uint64_t{64},
+                       uint64_t{65},
+                       uint64_t{0x80},
+                       uint64_t{0x8000},
+                       uint64_t{0x7fffffff},
+                       uint64_t{0x80000000},
+                       uint64_t{0xffffffff},
+                       uint64_t{0x100000000},
+                       uint64_t{0x123456789abcdef0},
+                       uint64_t{0x7fffff4000000001},
+                       uint64_t{0x7fffffffffffffff},
+                       uint64_t{0x8000000000000000},
+                       uint64_t{0x8000000000000401},
+                       uint64_t{0xffffffff80000000},
+                       uint64_t{0xffffffffffffff80},
+                       ~uint64_t{1},
+                       ~uint64_t{0}}) {
       out.push_back(cell_of(v));
     }
     return out;
@@ -107,8 +189,8 @@ inline const std::vector<Cell>& values_of(char letter) {
       }
       out.push_back(mixed);
     }
-    add_lanes<int16_t>(out, {0x7fff, -0x8000, -1, 0, 1, 0x100, 0xff, -0x7fff, 0x80, 0x7f, -0x80, -0x81, 0x4000, -0x4000,
-                             2, -2});
+    add_lanes<int16_t>(
+        out, {0x7fff, -0x8000, -1, 0, 1, 0x100, 0xff, -0x7fff, 0x80, 0x7f, -0x80, -0x81, 0x4000, -0x4000, 2, -2});
     add_lanes<int32_t>(out, {0x7fffffff, -0x7fffffff - 1, -1, 0, 0x8000, 0xffff, -0x8000, -0x8001});
     add_lanes(out, edge_floats());
     add_lanes(out, edge_doubles());
@@ -123,12 +205,18 @@ inline const std::vector<Cell>& values_of(char letter) {
     return out;
   }();
   switch (letter) {
-    case 'i': return ints;
-    case 'l': return longs;
-    case 'f': return floats;
-    case 'd': return doubles;
-    case 'p': return addresses;
-    default: return vectors;
+    case 'i':
+      return ints;
+    case 'l':
+      return longs;
+    case 'f':
+      return floats;
+    case 'd':
+      return doubles;
+    case 'p':
+      return addresses;
+    default:
+      return vectors;
   }
 }
 
@@ -149,21 +237,26 @@ inline constexpr Variant kVariants[] = {Variant::stack, Variant::locals,  Varian
 struct Probe {
   vm::Op op;
   Bytes immediate;
-  std::string operands;   // letters
-  char result = 0;        // letter, or 0
+  std::string operands;  // letters
+  char result = 0;       // letter, or 0
   Variant variant = Variant::stack;
-  Cell constant{};        // of the last operand
+  Cell constant{};  // of the last operand
 };
 
 namespace probe {
 
 inline uint8_t type_byte(char letter) {
   switch (letter) {
-    case 'l': return 0x7e;
-    case 'f': return 0x7d;
-    case 'd': return 0x7c;
-    case 'v': return 0x7b;
-    default: return 0x7f;
+    case 'l':
+      return 0x7e;
+    case 'f':
+      return 0x7d;
+    case 'd':
+      return 0x7c;
+    case 'v':
+      return 0x7b;
+    default:
+      return 0x7f;
   }
 }
 inline void local(Bytes& code, uint8_t opcode, uint32_t index) {
@@ -177,22 +270,42 @@ inline void load(Bytes& code, char letter, uint32_t address_local, uint32_t offs
   get(code, address_local);
   if (letter == 'p') return;
   switch (letter) {
-    case 'i': code.push_back(0x28); break;
-    case 'l': code.push_back(0x29); break;
-    case 'f': code.push_back(0x2a); break;
-    case 'd': code.push_back(0x2b); break;
-    default: append(code, {0xfd, 0x00}); break;
+    case 'i':
+      code.push_back(0x28);
+      break;
+    case 'l':
+      code.push_back(0x29);
+      break;
+    case 'f':
+      code.push_back(0x2a);
+      break;
+    case 'd':
+      code.push_back(0x2b);
+      break;
+    default:
+      append(code, {0xfd, 0x00});
+      break;
   }
   code.push_back(0);
   append_u32(code, offset);
 }
 inline void store(Bytes& code, char letter, uint32_t offset = 0) {
   switch (letter) {
-    case 'i': code.push_back(0x36); break;
-    case 'l': code.push_back(0x37); break;
-    case 'f': code.push_back(0x38); break;
-    case 'd': code.push_back(0x39); break;
-    default: append(code, {0xfd, 0x0b}); break;
+    case 'i':
+      code.push_back(0x36);
+      break;
+    case 'l':
+      code.push_back(0x37);
+      break;
+    case 'f':
+      code.push_back(0x38);
+      break;
+    case 'd':
+      code.push_back(0x39);
+      break;
+    default:
+      append(code, {0xfd, 0x0b});
+      break;
   }
   code.push_back(0);
   append_u32(code, offset);
@@ -211,11 +324,21 @@ inline void constant(Bytes& code, char letter, const Cell& cell) {
   std::memcpy(&i, cell.data(), 4);
   std::memcpy(&l, cell.data(), 8);
   switch (letter) {
-    case 'l': code.push_back(0x42), leb(l); break;
-    case 'f': code.push_back(0x43), raw(4); break;
-    case 'd': code.push_back(0x44), raw(8); break;
-    case 'v': append(code, {0xfd, 0x0c}), raw(16); break;
-    default: code.push_back(0x41), leb(i); break;
+    case 'l':
+      code.push_back(0x42), leb(l);
+      break;
+    case 'f':
+      code.push_back(0x43), raw(4);
+      break;
+    case 'd':
+      code.push_back(0x44), raw(8);
+      break;
+    case 'v':
+      append(code, {0xfd, 0x0c}), raw(16);
+      break;
+    default:
+      code.push_back(0x41), leb(i);
+      break;
   }
 }
 inline void instruction(Bytes& code, const Probe& probe) {
@@ -253,8 +376,7 @@ inline Bytes body_of(const Probe& p) {
     if (p.variant == Variant::constant && i + 1 == count) return constant(code, p.operands[i], p.constant);
     load(code, p.operands[i], i);
   };
-  const bool by_local =
-      p.variant == Variant::locals || p.variant == Variant::homeless || p.variant == Variant::into;
+  const bool by_local = p.variant == Variant::locals || p.variant == Variant::homeless || p.variant == Variant::into;
   if (dummies) {
     for (uint32_t i = 0; i < 2 * kDummies; ++i) {
       for (int n = 0; n < 6; ++n) get(code, result + 1 + i), code.push_back(0x1a);
@@ -345,8 +467,12 @@ inline std::vector<Bytes> immediates_of(vm::Op op) {
   const vm::OpInfo& info = vm::op_info(op);
   std::vector<Bytes> out;
   switch (info.imm) {
-    case vm::Imm::none: out.push_back({}); break;
-    case vm::Imm::memarg: out = {{0, 0}, {0, 5}}; break;
+    case vm::Imm::none:
+      out.push_back({});
+      break;
+    case vm::Imm::memarg:
+      out = {{0, 0}, {0, 5}};
+      break;
     case vm::Imm::lane: {
       const std::string_view name = info.mnemonic;
       const int lanes = std::stoi(std::string(name.substr(name.find('x') + 1)));

@@ -122,7 +122,8 @@ void FunctionCompiler::subtract_product(uint8_t n, uint8_t factor, uint64_t cons
   a_.sub(gp(n, wide), gp(factor, wide));
 }
 
-void FunctionCompiler::divide_signed32(D& d, uint32_t divisor, bool negative, bool remainder, const V* args, V* result) {
+void FunctionCompiler::divide_signed32(D& d, uint32_t divisor, bool negative, bool remainder, const V* args,
+                                       V* result) {
   const SignedReciprocal32 r = signed_reciprocal32(divisor);
   const uint8_t n = take_int(), quotient = take_int();
   move_to_int(n, args[0]);
@@ -141,7 +142,8 @@ void FunctionCompiler::divide_signed32(D& d, uint32_t divisor, bool negative, bo
   result_in(d, quotient, result);
 }
 
-void FunctionCompiler::divide_signed64(D& d, uint64_t divisor, bool negative, bool remainder, const V* args, V* result) {
+void FunctionCompiler::divide_signed64(D& d, uint64_t divisor, bool negative, bool remainder, const V* args,
+                                       V* result) {
   const Reciprocal64 r = signed_reciprocal64(divisor);
   // The one-operand product is of rax, into rdx and rax.
   if ((owned_int_ >> rax & 1) == 0) take_fixed(d, rax);

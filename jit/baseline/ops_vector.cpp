@@ -17,8 +17,8 @@ struct FunctionCompiler::VectorTable {
   const VectorRow* rows[vm::kOpCount] = {};
 
   VectorTable() {
-    for (std::span<const VectorRow> part : {vector_int_rows(), vector_shift_rows(), vector_float_rows(),
-                                            vector_lane_rows(), vector_memory_rows()}) {
+    for (std::span<const VectorRow> part :
+         {vector_int_rows(), vector_shift_rows(), vector_float_rows(), vector_lane_rows(), vector_memory_rows()}) {
       for (const VectorRow& row : part) rows[static_cast<size_t>(row.op)] = &row;
     }
     for (size_t i = 0; i < vm::kOpCount; ++i) {

@@ -8,7 +8,8 @@ namespace Inst = asmjit::x86::Inst;
 
 std::span<const FunctionCompiler::VectorRow> FunctionCompiler::vector_float_rows() {
   using F = FunctionCompiler;
-  // Predicates of vcmpps that say no, or for `ne` yes, to NaNs; rounding modes that leave the precision exception alone.
+  // Predicates of vcmpps that say no, or for `ne` yes, to NaNs; rounding modes that leave the precision exception
+  // alone.
   static constexpr uint8_t kEq = 0x00, kNe = 0x04, kLt = 0x11, kLe = 0x12, kGe = 0x1d, kGt = 0x1e;
   static constexpr uint8_t kNearest = 8, kFloor = 9, kCeil = 10, kTrunc = 11;
   static constexpr uint8_t kSign32 = 32, kRest32 = 33, kSign64 = 64, kRest64 = 65;
@@ -83,8 +84,8 @@ std::span<const FunctionCompiler::VectorRow> FunctionCompiler::vector_float_rows
   return kRows;
 }
 
-/// Both orders of the operands are tried, for they differ in zeros: `or` of these is the lesser, `and` the greater. Where
-/// an operand is NaN, all bits are set and then those of the payload cleared.
+/// Both orders of the operands are tried, for they differ in zeros: `or` of these is the lesser, `and` the greater.
+/// Where an operand is NaN, all bits are set and then those of the payload cleared.
 void FunctionCompiler::vec_min_max(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   const bool max = row.imm != 0;

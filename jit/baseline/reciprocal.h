@@ -1,5 +1,5 @@
-// Division by constants as multiplication: the numbers to multiply with. (Granlund and Montgomery, "Division by
-// Invariant Integers using Multiplication", 1994; Lemire, Kaser and Kurz, "Faster Remainder by Direct Computation", 2019.)
+// Division by constants as multiplication: the numbers to multiply with (Granlund and Montgomery, "Division by Invariant
+// Integers using Multiplication", 1994; Lemire, Kaser and Kurz, "Faster Remainder by Direct Computation", 2019).
 #pragma once
 
 #include <bit>
@@ -21,8 +21,8 @@ constexpr SignedReciprocal32 signed_reciprocal32(uint32_t d) {
   return {(uint64_t{1} << shift) / d + 1, shift};
 }
 
-/// With t the upper half of n * factor: n / d is t >> shift or, when `add`, (((n - t) >> 1) + t) >> shift; for all 64-bit n.
-/// d >= 3, no power of two.
+/// With t the upper half of n * factor: n / d is t >> shift or, when `add`, (((n - t) >> 1) + t) >> shift; for all
+/// 64-bit n. d >= 3, no power of two.
 struct Reciprocal64 {
   uint64_t factor;
   unsigned shift;
