@@ -1,10 +1,13 @@
-// How fast the baseline compiler is, on the image that VMRUN_BENCH_IMAGE names: bytes are bytes of function bodies, on
-// one thread.
+// How fast the baseline compiler is and how much memory it takes, on the image that VMRUN_BENCH_IMAGE names, such as the
+// python.wasm that bench/fetch-images gets: bytes are bytes of function bodies, on one thread.
 #include <benchmark/benchmark.h>
+
+#include <malloc.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <thread>
 
 #include "jit/compiler.h"
 #include "vm/image.h"
@@ -61,5 +64,42 @@ void compile_all(benchmark::State& state) {
   state.counters["code_per_byte"] = static_cast<double>(code) / static_cast<double>(bytes);
 }
 BENCHMARK(compile_all)->Unit(benchmark::kMillisecond);
+
+/// Bytes in use by malloc.
+size_t in_use() {
+  const struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
+/// What compiling the largest function takes beyond its code, by byte of the function: a new compiler keeps all its
+/// buffers until its thread ends, and the tables of the code are counted too.
+void largest_function(benchmark::State& state) {
+  auto module = load(state);
+  if (!module) return;
+  auto compiler = jit::make_baseline_compiler();
+  jit::CodeSpace& space = jit::CodeSpace::get();
+  jit::CompileRequest request;
+  request.module = module.get();
+  request.func_index = module->imported_funcs;
+  for (uint32_t i = request.func_index; i < module->funcs.size(); ++i) {
+    if (module->funcs[i].body.size() > module->funcs[request.func_index].body.size()) request.func_index = i;
+  }
+  const double size = module->funcs[request.func_index].body.size();
+  size_t used = 0;
+  for (auto _ : state) {
+    std::thread thread([&] {
+      const size_t before = in_use();
+      jit::CompileResult result = compiler->compile(request);
+      used = in_use() - before;
+      if (result.status != jit::CompileResult::Status::done) return state.SkipWithError(result.reason.c_str());
+      space.discard(result.code);
+    });
+    thread.join();
+  }
+  state.SetBytesProcessed(static_cast<int64_t>(state.iterations()) * static_cast<int64_t>(size));
+  state.counters["bytes"] = size;
+  state.counters["memory_per_byte"] = static_cast<double>(used) / size;
+}
+BENCHMARK(largest_function)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 }  // namespace

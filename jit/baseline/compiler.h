@@ -213,9 +213,17 @@ class FunctionCompiler {
   static void set_reg(V& value, uint8_t reg, uint32_t slot) { value.kind = Kind::reg, value.reg = reg, value.slot = slot; }
   static void set_const(V& value, uint64_t bits, uint32_t slot) { value.kind = Kind::constant, value.bits = bits, value.slot = slot; }
   /// Begins an instruction: the registers of `args` are given back by finish_op.
-  void begin_op(D& d, const V* args, size_t count);
-  void own(const V& value);
-  void finish_op();
+  void begin_op(D&, const V* args, size_t count) {
+    for (size_t i = 0; i < count; ++i) own(args[i]);
+  }
+  void own(const V& value) {
+    if (value.kind == Kind::reg) (is_vec(value.type) ? owned_vec_ : owned_int_) |= 1u << value.reg;
+  }
+  void finish_op() {
+    free_int_ |= owned_int_ & all_int_;
+    free_vec_ |= owned_vec_ & all_vec_;
+    owned_int_ = owned_vec_ = 0;
+  }
   /// The result of the instruction is in `reg`, which is a temporary of the instruction or the home that hint() named.
   void result_reg(V& result, uint8_t reg);
   /// Takes a temporary for the rest of the instruction. May spill an operand that the instruction does not use.
@@ -490,6 +498,7 @@ class FunctionCompiler {
   std::unique_ptr<asmjit::ErrorHandler> errors_;
   BodyScan scan_;
   const vm::Module* module_ = nullptr;
+  const uint8_t* image_ = nullptr;  // its bytes
   const FuncType* type_ = nullptr;
   Events events_;
   std::optional<D> decoder_;  // for `decoded_`: a module, its bytes and its types

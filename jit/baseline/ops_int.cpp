@@ -9,7 +9,7 @@ namespace Inst = asmjit::x86::Inst;
 using asmjit::x86::ptr;
 
 bool FunctionCompiler::condition_is_next(D& d, bool wide) const {
-  const uint8_t* p = module_->bytes() + d.next_offset();
+  const uint8_t* p = image_ + d.next_offset();
   auto takes = [](uint8_t code) {
     return code == vm::op_info(Op::br_if).code || code == vm::op_info(Op::if_).code ||
            code == vm::op_info(Op::select).code;

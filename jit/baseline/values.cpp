@@ -38,25 +38,6 @@ uint32_t FunctionCompiler::top(D& d) {
 
 // --- temporaries ------------------------------------------------------------------------------------------------------
 
-void FunctionCompiler::own(const V& value) {
-  if (value.kind != Kind::reg) return;
-  if (is_vec(value.type)) {
-    owned_vec_ |= 1u << value.reg;
-  } else {
-    owned_int_ |= 1u << value.reg;
-  }
-}
-
-void FunctionCompiler::begin_op(D&, const V* args, size_t count) {
-  for (size_t i = 0; i < count; ++i) own(args[i]);
-}
-
-void FunctionCompiler::finish_op() {
-  free_int_ |= owned_int_ & all_int_;
-  free_vec_ |= owned_vec_ & all_vec_;
-  owned_int_ = owned_vec_ = 0;
-}
-
 void FunctionCompiler::result_reg(V& result, uint8_t reg) {
   result.kind = Kind::reg;
   result.reg = reg;
@@ -326,7 +307,7 @@ asmjit::Operand FunctionCompiler::source_vec(const V& value) {
 }
 
 uint8_t FunctionCompiler::hint(D& d, bool vec, size_t args) {
-  const uint8_t* p = module_->bytes() + d.next_offset();
+  const uint8_t* p = image_ + d.next_offset();
   if (*p != 0x21 && *p != 0x22) return kNoHome;
   uint32_t local = *++p & 0x7f;
   for (unsigned shift = 7; (*p++ & 0x80) != 0; shift += 7) local |= static_cast<uint32_t>(*p & 0x7f) << shift;
