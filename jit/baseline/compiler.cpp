@@ -12,8 +12,11 @@ namespace vmrun::jit {
 namespace baseline {
 namespace {
 
-/// Machine code of a byte of wasm; more is a matter of copying.
-constexpr size_t kCodePerByte = 4;
+/// Machine code of a byte of wasm, in most functions; more is a matter of copying.
+constexpr size_t kCodePerByte = 3;
+
+/// So many marks make a function a large one: its tables are handed on instead of copied, so that they never exist twice.
+constexpr size_t kManyMarks = 4096;
 
 /// An instruction that cannot be encoded is a bug here.
 class Errors final : public asmjit::ErrorHandler {
@@ -112,8 +115,17 @@ CompileResult FunctionCompiler::publish() {
   CodeSpace::Block block = space.allocate(buffer.size());
   if (!block) return {CompileResult::Status::no_memory, nullptr, "no memory for code"};
   std::memcpy(block.rw, buffer.data(), buffer.size());
-  // A copy has no more memory than it needs.
-  return {CompileResult::Status::done, space.publish(std::make_unique<CodeObject>(*object_), block), {}};
+  std::unique_ptr<CodeObject> object;
+  if (object_->marks.size() < kManyMarks) {
+    object = std::make_unique<CodeObject>(*object_);  // a copy has no more memory than it needs
+  } else {
+    code_.reset(asmjit::ResetPolicy::kHard);
+    object_->marks.shrink_to_fit();
+    object = std::make_unique<CodeObject>(std::move(*object_));
+    *object_ = {};
+    object_->tier = vm::Tier::baseline;
+  }
+  return {CompileResult::Status::done, space.publish(std::move(object), block), {}};
 }
 
 namespace {
