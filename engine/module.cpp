@@ -285,6 +285,7 @@ Result<std::string> Module::disassemble_code(uint32_t func_index, Tier tier) con
   jit::CompileRequest request;
   request.module = impl_.get();
   request.func_index = func_index;
+  request.every_mark = true;
   std::string why;
   std::unique_ptr<jit::Compiler> baseline;
   jit::Compiler* compiler = nullptr;

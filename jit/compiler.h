@@ -25,6 +25,7 @@ struct CompileRequest {
   bool count_runs = false;                  // count entries in vm::FuncCode::counts
   bool count_heat = true;                   // baseline: entries and back-edges use up Vcpu::budget, and a better tier may take over
   bool profile = false;                     // baseline: count for vm/profile.h
+  bool every_mark = false;                  // baseline: a SourceMark for each instruction; for listings only
   bool polls = false;                       // poll at back-edges instead of being preempted by signals
   /// Baseline: the code checks, wherever paths meet, that registers and slots agree where they should, and dies by an
   /// undefined instruction if not.

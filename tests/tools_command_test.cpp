@@ -146,6 +146,14 @@ TEST_CASE("objdump") {
   CHECK(contains(one.out, "(i32, i32) -> (i32)"));
   CHECK(!contains(one.out, "<inner>"));
   CHECK(run_vmrun({"objdump", "--function", "nothing like it", fixture("cli_traps")}).status == 1);
+  // Machine code beneath the instructions it was made of.
+  const auto code = run_vmrun({"objdump", "--tier=baseline", "--function", "divide", fixture("cli_traps")});
+  const size_t gets = code.out.find("local.get"), divides = code.out.find("i32.div_s"), idiv = code.out.find("idiv");
+  if (code.out.find("none: ") == std::string::npos) {
+    REQUIRE(idiv != std::string::npos);
+    CHECK(gets < divides);
+    CHECK(divides < idiv);
+  }
 }
 
 TEST_CASE("docs/cli.md holds the options as they are") {

@@ -1,5 +1,8 @@
 // vmrun objdump: disassembles an image's functions, with byte offsets and names.
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <optional>
 
 #include "tools/commands.h"
 #include "tools/image.h"
@@ -19,7 +22,7 @@ constexpr OptionRow<ObjdumpOptions> kRows[] = {
      [](ObjdumpOptions& o, std::string_view v) -> Result<void> { return o.functions.emplace_back(v), Result<void>(); }},
     {0, "no-bytes", nullptr, "leave out the instructions' bytes",
      [](ObjdumpOptions& o, std::string_view) -> Result<void> { return o.no_bytes = true, Result<void>(); }},
-    {0, "tier", "TIER", "machine code instead, as made by that tier: baseline or opt",
+    {0, "tier", "TIER", "machine code beneath the instructions it was made of, by that tier: baseline or opt",
      [](ObjdumpOptions& o, std::string_view v) -> Result<void> {
        if (v == "baseline") return o.tier = Tier::Baseline, Result<void>();
        if (v == "opt") return o.tier = Tier::Opt, Result<void>();
@@ -42,6 +45,38 @@ void print_instr(const DisassembledInstr& instr, const ObjdumpOptions& options) 
     }
   }
   std::printf("%*s%s\n", static_cast<int>(2 * instr.depth) + 1, "", instr.text.c_str());
+}
+
+/// The byte offset in the image that a line of machine code names behind its ';', as eight hexadecimal digits.
+std::optional<uint64_t> offset_in(std::string_view line) {
+  const size_t note = line.find(';');
+  for (size_t at = note; at < line.size(); ++at) {
+    const std::string_view word = line.substr(at, line.find(' ', at) - at);
+    if (word.size() == 8 && word.find_first_not_of("0123456789abcdef") == word.npos) {
+      return std::strtoull(std::string(word).c_str(), nullptr, 16);
+    }
+    at = std::min(line.find(' ', at), line.size());
+  }
+  return std::nullopt;
+}
+
+/// Machine code, each piece beneath the instructions it was made of. Where it goes back to an earlier instruction, that
+/// one is repeated.
+void print_code(const std::string& code, const std::vector<DisassembledInstr>& instrs, const ObjdumpOptions& options) {
+  size_t next = 0;  // the first instruction not printed yet
+  for (size_t at = 0; at < code.size();) {
+    const size_t end = std::min(code.find('\n', at), code.size());
+    const std::string_view line = std::string_view(code).substr(at, end - at);
+    at = end + 1;
+    if (const std::optional<uint64_t> offset = offset_in(line)) {
+      const bool again = next != 0 && *offset <= instrs[next - 1].offset;
+      for (size_t i = again ? 0 : next; i < instrs.size() && instrs[i].offset <= *offset; ++i) {
+        if (!again) next = i + 1;
+        if (!again || instrs[i].offset == *offset) print_instr(instrs[i], options);
+      }
+    }
+    std::printf("    %.*s\n", static_cast<int>(line.size()), line.data());
+  }
 }
 
 std::string export_names(const std::vector<ExportType>& exports, uint32_t func_index) {
@@ -93,7 +128,7 @@ int objdump_command(Args args) {
     if (options.tier == Tier::Interp) {
       for (const DisassembledInstr& instr : *instrs) print_instr(instr, options);
     } else if (auto code = module->disassemble_code(body.func_index, options.tier)) {
-      std::fputs(code->c_str(), stdout);
+      print_code(*code, *instrs, options);
     } else {
       std::printf("  none: %s\n", code.error().message.c_str());
     }

@@ -50,6 +50,7 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   request_ = request;
   module_ = request.module;
   image_ = module_->bytes();
+  began_ = false;
   type_ = &module_->func_type(request.func_index);
   memory0_guarded_ = !module_->memories.empty() && vm::memory_is_guarded(module_->memories[0], !module_->guarded_memories);
   failed_ = false;

@@ -507,6 +507,7 @@ class FunctionCompiler {
   std::unique_ptr<CodeObject> object_;
   std::string reason_;
   bool failed_ = false;
+  bool began_ = false;  // the first instruction is there
   bool memory0_guarded_ = false;
   bool large_frame_ = false;
 
@@ -555,6 +556,7 @@ class FunctionCompiler {
   void Events::event(auto& d, auto&&... arguments) {          \
     if (to->failed_) [[unlikely]] return;                     \
     if constexpr (kCheckInvariants) to->check_operands(d, #event); \
+    if (to->request_.every_mark && to->began_) [[unlikely]] to->mark(d);         \
     to->event(d, arguments...);                               \
   }
 VMRUN_BASELINE_EVENTS(VMRUN_FORWARD)

@@ -258,6 +258,7 @@ void FunctionCompiler::begin(D& d) {
   count(module_->funcs[request_.func_index].body.begin, vm::ProfileKind::entry, rax);
   emit_params(d);
   emit_zeros(d);
+  began_ = true;
   preempt_on();
 }
 
@@ -399,6 +400,7 @@ void FunctionCompiler::emit_pool() {
 
 void FunctionCompiler::end_function(D& d) {
   preempt_off();
+  began_ = false;
   emit_loop_stubs();
   emit_pads(d);
   emit_traps();
