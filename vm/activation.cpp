@@ -1,6 +1,8 @@
 // The walk over activations: see activation.h.
 #include "vm/activation.h"
 
+#include <atomic>
+
 #include "vm/loops.h"
 #include "vm/module.h"
 #include "vm/native_stack.h"
@@ -12,9 +14,11 @@ constinit thread_local Vcpu* running_vcpu = nullptr;
 
 namespace {
 
-const SegmentOps* segment_ops[2];
+constinit std::atomic<const SegmentOps*> segment_ops[2] = {nullptr, nullptr};
 
-const SegmentOps& ops_of(const Activation& activation) { return *segment_ops[static_cast<size_t>(activation.kind)]; }
+const SegmentOps& ops_of(const Activation& activation) {
+  return *segment_ops[static_cast<size_t>(activation.kind)].load(std::memory_order_acquire);
+}
 
 /// Counts what happened to the newest frame, where its module asked for that.
 void count(const Vcpu& cx, std::atomic<uint64_t> TierCounts::*what) {
@@ -36,7 +40,9 @@ Transfer leave_at(Vcpu& cx, Activation* entry, Outcome outcome) {
 
 }  // namespace
 
-void set_segment_ops(Activation::Kind kind, const SegmentOps* ops) { segment_ops[static_cast<size_t>(kind)] = ops; }
+void set_segment_ops(Activation::Kind kind, const SegmentOps* ops) {
+  segment_ops[static_cast<size_t>(kind)].store(ops, std::memory_order_release);
+}
 
 // ---- walking --------------------------------------------------------------------------------------------------------
 
@@ -128,7 +134,7 @@ void record_unwound(Vcpu& cx, const Activation& entry) {
   FrameInfo info;
   for (const Unwound::Position& p : cx.store->unwound()) {
     const FrameAt at{nullptr, p.pc, nullptr, nullptr, p.instance, p.exact};
-    if (!segment_ops[static_cast<size_t>(p.kind)]->describe(at, info)) continue;
+    if (!segment_ops[static_cast<size_t>(p.kind)].load(std::memory_order_acquire)->describe(at, info)) continue;
     cx.backtrace.push_back({info.code->module, info.code->func_index, info.offset});
   }
   const std::vector<Frame> rest = backtrace(entry.previous, kMaxBacktrace - cx.backtrace.size());
