@@ -50,7 +50,7 @@ std::vector<Line> text_of(const jit::CodeObject& code) {
 class Mappings {
  public:
   Mappings() {
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
     return;  // its shadow memory is mapped wherever a constant may point
 #endif
     std::ifstream maps("/proc/self/maps");
