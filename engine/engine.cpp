@@ -33,7 +33,7 @@ std::shared_ptr<tiering::Manager> make_tiers(const Config& config) {
   }
   options.eager_baseline = config.eager_baseline;
   options.threads = config.compile_threads;
-  options.profile = config.profile.value_or(config.tiers == Tiers::Auto);
+  options.profile = config.profile;
   options.polls = !jit::kStopsBySignal;
   return std::make_shared<tiering::Manager>(options);
 }

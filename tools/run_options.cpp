@@ -225,7 +225,7 @@ constexpr Key kOptimize[] = {
     {"eager", "baseline", "compile all functions before the first instruction", set_eager},
     {"compile-threads", "N", "threads that compile hot code (0, the default: one per processor but one, at most 4)",
      set_compile_threads},
-    {"profile", nullptr, "baseline code counts what it does (on where optimised code may follow); --stats sums it up",
+    {"profile", nullptr, "baseline code counts what it does: entries, conditions, targets; --stats sums it up",
      set_profiling},
     {"effort", "EFFORT",
      "quick: translate functions in one pass; careful: with register allocation and fused\n"

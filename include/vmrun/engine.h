@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 
 #include "vmrun/features.h"
 #include "vmrun/result.h"
@@ -43,9 +42,8 @@ struct Config {
   /// Auto, Baseline and InterpBaseline: Module::compile makes baseline code of all functions, on the compile threads and
   /// the caller's, instead of leaving each to its first call. For servers.
   bool eager_baseline = false;
-  /// Whether baseline code counts entries, conditions and targets of indirect calls (Module::profile); none: where
-  /// optimised code may follow, in Tiers::Auto.
-  std::optional<bool> profile;
+  /// Whether baseline code counts entries, conditions and targets of indirect calls, for Module::profile.
+  bool profile = false;
   /// Threads that compile in the background, started when there is first something to compile; 0: one per processor but
   /// one, at most four. They run at a lower priority.
   unsigned compile_threads = 0;
