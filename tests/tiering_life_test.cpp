@@ -96,7 +96,9 @@ class Attached {
   vm::FuncCode& code(unsigned number) { return module_.code(1 + number); }
   BlockState state(unsigned number, Tier tier) { return code(number).state[static_cast<unsigned>(tier)].load(); }
   /// As if the interpreter had entered the function often.
-  void heat(unsigned number) { module_.tiers->hot_function(module_.tiers, code(number)); }
+  void heat(unsigned number, unsigned times = 1) {
+    for (; times != 0; --times) module_.tiers->hot_function(module_.tiers, code(number));
+  }
   TierStats stats(Tier tier) { return Manager::stats(module_, tier); }
 
  private:
@@ -151,7 +153,7 @@ TEST_CASE("a module that dies takes its compiles along, running and waiting ones
     Attached attached(manager, module);
     for (unsigned i = 0; i < 20; ++i) {
       REQUIRE(eventually([&] {
-        attached.heat(i);
+        attached.heat(i, 1000);
         return attached.state(i, Tier::opt) != BlockState::cold;
       }));
     }
@@ -180,7 +182,7 @@ TEST_CASE("a manager dies with jobs in its queue") {
     for (unsigned i = 0; i < 4; ++i) {
       for (Attached* one : {&a, &b}) {
         REQUIRE(eventually([&] {
-          one->heat(i);
+          one->heat(i, 1000);
           return one->state(i, Tier::opt) != BlockState::cold;
         }));
       }
