@@ -6,7 +6,6 @@
 
 #include <dlfcn.h>
 
-#include <cstdlib>
 #include <mutex>
 
 #include "vm/plugin.h"
@@ -22,15 +21,7 @@ const PluginHost kHost = {
 };
 
 const Plugin* try_load(std::string& why) {
-  // A library of one's own choice goes before what is installed.
-  const char* named = std::getenv("VMRUN_OPT_PLUGIN");
-  void* library = nullptr;
-  if (named != nullptr && *named != 0) {
-    library = dlopen(named, RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) why = dlerror();
-  } else {
-    library = vm::open_plugin("vmrun-opt.so", &why);
-  }
+  void* library = vm::open_plugin("vmrun-opt.so", &why);
   if (library == nullptr) {
     if (why.find("libLLVM") != std::string::npos) why += ": the optimising tier needs LLVM 22, the package libllvm22";
     return nullptr;

@@ -156,6 +156,19 @@ TEST_CASE("objdump") {
   }
 }
 
+TEST_CASE("optimised code that was asked for and cannot be made is missed aloud") {
+  TemporaryDirectory folder;
+  folder.write("vmrun-opt.so", "not a library");
+  setenv("VMRUN_PLUGINS", folder.path().c_str(), 1);
+  const auto asked = run_vmrun({"-O", "tier=opt", "--invoke", "divide", fixture("cli_traps"), "6", "3"});
+  const auto not_asked = run_vmrun({"--invoke", "divide", fixture("cli_traps"), "6", "3"});
+  unsetenv("VMRUN_PLUGINS");
+  CHECK(asked.status == 0);
+  CHECK(asked.out == "2\n");
+  CHECK(contains(asked.err, "no optimised code"));
+  CHECK(not_asked.err.empty());
+}
+
 TEST_CASE("docs/cli.md holds the options as they are") {
   std::ifstream file(VMRUN_SOURCE "/docs/cli.md");
   const std::string text(std::istreambuf_iterator<char>(file), {});

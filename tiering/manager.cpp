@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "jit/reclaim.h"
+#include "vm/log.h"
 
 namespace vmrun::tiering {
 
@@ -78,6 +79,13 @@ jit::Compiler* Manager::compiler(vm::Tier tier, std::string* why) {
   }
   std::call_once(opt_once_, [this] {
     opt_ = options_.opt ? options_.opt(&no_opt_) : jit::load_opt_compiler(&no_opt_);
+    if (opt_ != nullptr) return;
+    static const vm::Log log("tiering");
+    if (options_.mode == Mode::opt || options_.mode == Mode::steps) {  // what was asked for, not what would be nice
+      VMRUN_LOG_AT(log, warn, "there will be no optimised code: {}", no_opt_);
+    } else {
+      VMRUN_LOG_AT(log, info, "there will be no optimised code: {}", no_opt_);
+    }
   });
   if (opt_ == nullptr) *why = no_opt_;
   return opt_;

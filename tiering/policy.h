@@ -28,8 +28,8 @@ inline constexpr uint32_t kMachineEntriesHeat = 500;
 inline constexpr double kSlowness[vm::kTiers] = {4.0, 1.35, 1.1};
 
 /// Compile time: a fixed part (tables, publication; opt: waking a thread and LLVM's passes over nothing too) and a part per
-/// byte of the body. Baseline: 50 MB/s. Opt: units of 438 to 3509 bytes took 9 to 83 ms (2026-11-21). On processors that
-/// are threads of one core the guest pays for about half of it, although it waits for none.
+/// byte of the body. Baseline: 50 MB/s. Opt: units of 438 to 3509 bytes took 9 to 83 ms (2026-11-21). While one
+/// runs, a guest beside it was seen at 0.7 of its speed, although it waits for nothing.
 inline constexpr double kFixedNanoseconds[vm::kTiers] = {0, 2e3, 8e6};
 inline constexpr double kByteNanoseconds[vm::kTiers] = {0, 20, 20e3};
 

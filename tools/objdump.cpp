@@ -26,7 +26,7 @@ constexpr OptionRow<ObjdumpOptions> kRows[] = {
      [](ObjdumpOptions& o, std::string_view v) -> Result<void> {
        if (v == "baseline") return o.tier = Tier::Baseline, Result<void>();
        if (v == "opt") return o.tier = Tier::Opt, Result<void>();
-       return Error(ErrorKind::Usage, "--tier takes baseline or opt, not '" + std::string(v) + "'");
+       return Error(ErrorKind::Usage, "'" + std::string(v) + "' is neither baseline nor opt");
      }},
 };
 

@@ -27,9 +27,6 @@ void* open_plugin(const char* file, std::string* why) {
   if (const std::string beside = executable_folder(); !beside.empty()) {
     for (const char* at : {"", "/..", "/../lib/vmrun"}) folders.push_back(beside + at);
   }
-#ifdef VMRUN_PLUGIN_FOLDER
-  folders.emplace_back(VMRUN_PLUGIN_FOLDER);
-#endif
   *why = std::string("there is no ") + file + " beside the program";
   for (const std::string& folder : folders) {
     const std::string path = folder + "/" + file;

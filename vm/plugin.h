@@ -6,8 +6,8 @@
 namespace vmrun::vm {
 
 /// Opens the plug-in `file` ("vmrun-opt.so"): beside the executable, in the folder above it, in ../lib/vmrun from there,
-/// in the folder it is installed to, or in the one that VMRUN_PLUGINS names, which goes first. It stays loaded. Null,
-/// with the reason in `*why`, when there is none or it does not load. Any thread.
+/// or in the one that VMRUN_PLUGINS names, which goes first. It stays loaded. Null, with the reason in `*why`, when there
+/// is none or it does not load. Any thread.
 void* open_plugin(const char* file, std::string* why);
 
 }  // namespace vmrun::vm

@@ -252,6 +252,8 @@ class FunctionCompiler {
   void store_vec(const Mem& to, uint8_t reg, ValType type);
   void load_const(uint8_t reg, uint64_t bits);
   /// The operand in a register, for reading only.
+  static constexpr uint8_t kNoRegister = 0xff;
+  uint8_t register_of(const V& value);
   uint8_t fetch_int(const V& value);
   uint8_t fetch_vec(const V& value);
   /// The operand as the last source of an instruction: register, memory or (integers only) a constant of 32 bits.

@@ -244,7 +244,8 @@ void FunctionCompiler::store_to_area(const Mem& to, const V& value) {
 
 // --- operands of an instruction ---------------------------------------------------------------------------------------
 
-uint8_t FunctionCompiler::fetch_int(const V& value) {
+/// The register that holds a value or its local, a home being loaded first; kNoRegister when there is none.
+uint8_t FunctionCompiler::register_of(const V& value) {
   if (value.kind == Kind::reg) return value.reg;
   if (value.kind == Kind::local) {
     uint8_t h = home_of(static_cast<uint32_t>(value.bits));
@@ -253,21 +254,21 @@ uint8_t FunctionCompiler::fetch_int(const V& value) {
       return homes_[h].reg;
     }
   }
-  uint8_t reg = take_int();
+  return kNoRegister;
+}
+
+uint8_t FunctionCompiler::fetch_int(const V& value) {
+  uint8_t reg = register_of(value);
+  if (reg != kNoRegister) return reg;
+  reg = take_int();
   move_to_int(reg, value);
   return reg;
 }
 
 uint8_t FunctionCompiler::fetch_vec(const V& value) {
-  if (value.kind == Kind::reg) return value.reg;
-  if (value.kind == Kind::local) {
-    uint8_t h = home_of(static_cast<uint32_t>(value.bits));
-    if (h != kNoHome) {
-      if ((state_.loaded >> h & 1) == 0) load_home(h), state_.loaded |= 1u << h;
-      return homes_[h].reg;
-    }
-  }
-  uint8_t reg = take_vec();
+  uint8_t reg = register_of(value);
+  if (reg != kNoRegister) return reg;
+  reg = take_vec();
   move_to_vec(reg, value);
   return reg;
 }
