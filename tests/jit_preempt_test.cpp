@@ -195,14 +195,20 @@ void stop_four_loops(bool wide) {
   const uint64_t yields_before = yields;
   const PreemptCounts before = preempt_counts();
   constexpr unsigned kGuests = 4;
+  constexpr uint64_t kOften = kGuests * 100;
   std::vector<Guest> guests(kGuests);
   std::vector<State> states(kGuests);
-  std::atomic<unsigned> done{0};
+  std::atomic<unsigned> done{0}, wrong{0};
   std::atomic<bool> quiet{false};  // nobody sends signals any more
   std::vector<std::thread> threads;
   for (unsigned i = 0; i < kGuests; ++i) {
     threads.emplace_back([&, i] {
-      guests[i].run(code, reference.rounds, states[i]);
+      // As often as it takes to be stopped often: on a busy machine those who ask wait too.
+      do {
+        states[i] = {};
+        guests[i].run(code, reference.rounds, states[i]);
+        wrong += states[i] == reference.state ? 0 : 1;
+      } while (yields - yields_before <= kOften || preempt_counts().stops - before.stops <= kOften);
       ++done;
       quiet.wait(false);
     });
@@ -223,9 +229,7 @@ void stop_four_loops(bool wide) {
   quiet = true;
   quiet.notify_all();
   for (std::thread& thread : threads) thread.join();
-  for (const State& state : states) CHECK(state == reference.state);
-  CHECK(yields - yields_before > 4 * 100);
-  CHECK(preempt_counts().stops - before.stops > 4 * 100);
+  CHECK(wrong == 0);
   vm::set_request_server(vm::Request::yield, nullptr);
   CodeSpace::get().retire(code);
   CHECK(CodeSpace::get().reclaim(CodeSpace::get().retirements(), {}) == 1);

