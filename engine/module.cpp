@@ -82,6 +82,10 @@ std::string type_text(const vm::Module& module, const vm::TypeDef& def) {
 
 namespace {
 
+CustomSection custom(const vm::Module& module, const vm::CustomSection& section) {
+  return {section.name, section.bytes.begin, module.image->custom(section.bytes.begin, section.bytes.end)};
+}
+
 /// Decodes and validates, and gives the functions their first entries.
 Result<std::shared_ptr<vm::Module>> make(const Engine& engine, Result<std::shared_ptr<const vm::Image>> image,
                                          std::string_view name) {
@@ -128,7 +132,7 @@ Result<Module> Module::compile_file(const Engine& engine, const std::filesystem:
 
 const Engine& Module::engine() const { return engine_; }
 std::string_view Module::name() const { return impl_->display_name(); }
-std::span<const uint8_t> Module::bytes() const { return impl_->image->bytes(); }
+size_t Module::size() const { return impl_->image->bytes().size(); }
 
 std::vector<ImportType> Module::imports() const {
   std::vector<ImportType> out;
@@ -180,16 +184,15 @@ std::vector<CustomSection> Module::custom_sections() const {
   std::vector<CustomSection> out;
   out.reserve(impl_->customs.size());
   for (const vm::CustomSection& section : impl_->customs) {
-    out.push_back({section.name, section.bytes.begin, {impl_->bytes() + section.bytes.begin, section.bytes.size()}});
+    out.push_back(custom(*impl_, section));
   }
   return out;
 }
 
 std::optional<CustomSection> Module::custom_section(std::string_view name) const {
-  for (const CustomSection& section : custom_sections()) {
-    if (section.name == name) return section;
-  }
-  return std::nullopt;
+  const auto section = std::ranges::find(impl_->customs, name, &vm::CustomSection::name);
+  if (section == impl_->customs.end()) return std::nullopt;
+  return custom(*impl_, *section);
 }
 
 FeatureSet Module::features_used() const {

@@ -60,7 +60,7 @@ std::string printable(std::string_view name) {
 }
 
 void print_text(const std::string& path, const Module& module) {
-  std::printf("%s: module '%s', %zu bytes\n", path.c_str(), printable(module.name()).c_str(), module.bytes().size());
+  std::printf("%s: module '%s', %zu bytes\n", path.c_str(), printable(module.name()).c_str(), module.size());
 
   std::string proposals;
   for (const std::string& name : feature_names(module.features_used())) {
@@ -107,7 +107,7 @@ Json to_json(const std::string& path, const Module& module) {
   Json out;
   out["path"] = path;
   out["name"] = module.name();
-  out["bytes"] = module.bytes().size();
+  out["bytes"] = module.size();
   out["proposals"] = feature_names(module.features_used());
   Json& sections = out["sections"] = Json::array();
   for (const SectionInfo& s : module.sections()) {

@@ -223,7 +223,7 @@ void print_stats(std::chrono::nanoseconds load, const RunTimes& times, const Mod
   line("load and validate", strf("%.3f ms", milliseconds(load)));
   line("instantiate", strf("%.3f ms", milliseconds(times.instantiate)));
   line("run", strf("%.3f ms", milliseconds(times.run)));
-  line("image", strf("%zu bytes, %zu functions", module.bytes().size(), module.functions().size()));
+  line("image", strf("%zu bytes, %zu functions", module.size(), module.functions().size()));
   line("functions translated", strf("%llu quickly, %llu carefully, %llu bytes of code",
                                     static_cast<unsigned long long>(translated.quick_functions),
                                     static_cast<unsigned long long>(translated.careful_functions),

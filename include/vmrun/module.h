@@ -102,14 +102,16 @@ class Module {
   /// Decodes and validates `bytes`, which are copied. `name` is what backtraces show for a module without a name
   /// section. Errors: Malformed, Invalid, Unsupported, Limit.
   static Result<Module> compile(const Engine& engine, std::span<const uint8_t> bytes, std::string_view name = {});
-  /// The same for a file, which is mapped, not read: it must not be truncated or rewritten in place while the module
-  /// lives. Errors: Io in addition.
+  /// The same for a file, which is read: what happens to it later does not change the module. Only custom sections of
+  /// 64 KiB and more (debug information) are read when they are asked for; the file stays open for that. Errors: Io in
+  /// addition.
   static Result<Module> compile_file(const Engine& engine, const std::filesystem::path& path);
 
   const Engine& engine() const;
   /// From the name section, else the name or the file's base name given at compilation.
   std::string_view name() const;
-  std::span<const uint8_t> bytes() const;
+  /// Of the image, in bytes.
+  size_t size() const;
 
   std::vector<ImportType> imports() const;
   std::vector<ExportType> exports() const;
@@ -123,6 +125,7 @@ class Module {
   std::vector<std::string> types() const;
   /// Sections in file order, custom ones included.
   std::vector<SectionInfo> sections() const;
+  /// With their contents; those that a file no longer has are zero. `sections` names them for less.
   std::vector<CustomSection> custom_sections() const;
   /// First custom section of that name.
   std::optional<CustomSection> custom_section(std::string_view name) const;
