@@ -15,9 +15,11 @@ namespace vmrun::jit {
 namespace {
 
 constexpr size_t kProcessRange = size_t{1} << 30;
-/// A free range at least this long gives its pages back: a system call a megabyte is nothing, one a function is.
+/// Code at least this long has its pages taken away when it is freed: a system call a megabyte is nothing, one a
+/// function is.
 constexpr size_t kGiveBack = size_t{256} << 10;
 constexpr size_t kPage = 4096;
+constexpr uint32_t kPageGranules = kPage / CodeSpace::kGranule;
 constexpr int kBreakpoint = 0xcc;  // int3 on x86; traps, or is undefined, elsewhere too
 
 constinit std::atomic<CodeSpace*> process_space{nullptr};
@@ -81,8 +83,8 @@ const CodeSpace* CodeSpace::existing() { return process_space.load(std::memory_o
 CodeSpace::CodeSpace(size_t range_bytes) {
   VMRUN_ASSERT(range_bytes % kPage == 0 && range_bytes / kGranule < UINT32_MAX, "size of a code space");
   published_.emplace_back();
-  // Shared memory without a file, mapped a second time by mremap: perf takes its names from the map only where there is no
-  // file behind the code. Pages come into being when they are written and count as this process's memory only then.
+  // Shared memory without a file, mapped a second time by mremap: perf takes its names from the map only where there is
+  // no file behind the code. Pages come into being when they are written and count as this process's memory only then.
   void* rw = mmap(nullptr, range_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (rw == MAP_FAILED) return;
   void* rx = mremap(rw, 0, range_bytes, MREMAP_MAYMOVE);
@@ -105,10 +107,13 @@ CodeSpace::CodeSpace(size_t range_bytes) {
   rw_ = static_cast<std::byte*>(rw);
   rx_ = static_cast<const std::byte*>(rx);
   range_ = range_bytes;
-  insert_free({0, static_cast<uint32_t>(granules)});
+  const Extent all{0, static_cast<uint32_t>(granules)};
+  pages_.insert(all, all);
 }
 
 CodeSpace::~CodeSpace() {
+  drop(common_);
+  drop(trampolines_);
   if (range_ != 0) {
     munmap(rw_, range_);
     munmap(const_cast<std::byte*>(rx_), range_);
@@ -117,76 +122,115 @@ CodeSpace::~CodeSpace() {
   }
 }
 
-CodeSpace::Extent CodeSpace::extent_of(const Block& block) const {
+Extent CodeSpace::extent_of(const Block& block) const {
   return {static_cast<uint32_t>(static_cast<size_t>(block.rx - rx_) / kGranule),
           static_cast<uint32_t>(block.size / kGranule)};
 }
 
-void CodeSpace::insert_free(Extent extent) {
-  free_.emplace(extent.first, extent.count);
-  free_by_count_.emplace(extent.count, extent.first);
+std::optional<Extent> CodeSpace::take(CodeArena& holder, uint32_t count) {
+  if (std::optional<Extent> extent = holder.take(count)) return extent;
+  const uint32_t least = (count + kPageGranules - 1) / kPageGranules * kPageGranules;
+  std::optional<Extent> chunk = pages_.take(std::max(least, holder.next_chunk()));
+  if (!chunk) chunk = pages_.take(least);
+  if (!chunk) {
+    // An empty chunk may be what is missing to a larger one.
+    std::optional<Extent> empty = holder.take_empty();
+    if (!empty) return std::nullopt;
+    pages_.insert(*empty, everything());
+    chunk = pages_.take(least);
+    if (!chunk) return std::nullopt;
+  }
+  holder.add_chunk(*chunk);
+  return holder.take(count);
 }
 
-void CodeSpace::erase_free(Extent extent) {
-  free_.erase(extent.first);
-  free_by_count_.erase({extent.count, extent.first});
-}
-
-CodeSpace::Block CodeSpace::allocate(size_t size, Use use) {
+CodeSpace::Block CodeSpace::allocate(size_t size, Use use, CodeArena* arena) {
   if (size >= range_) return {};
   const auto count = static_cast<uint32_t>(size / kGranule + 1);  // so that a byte is left behind the last one
   const size_t bytes = size_t{count} * kGranule;
+  if (use == Use::trampoline) arena = &trampolines_;
   Block block;
   {
     std::lock_guard lock(lock_);
     const size_t live = live_bytes_.load(std::memory_order_relaxed) + bytes;
     if (use == Use::function && live > budget_.load(std::memory_order_relaxed)) return {};
-    // The smallest range that fits, and of those the lowest.
-    auto fit = free_by_count_.lower_bound({count, 0});
-    if (fit == free_by_count_.end()) return {};
-    const Extent whole{fit->second, fit->first};
-    erase_free(whole);
-    if (whole.count != count) insert_free({whole.first + count, whole.count - count});
+    const std::optional<Extent> place = take(holder(arena), count);
+    if (!place) return {};
+    if (arena != nullptr) ++arena->blocks_;
     live_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-    const size_t offset = size_t{whole.first} * kGranule;
-    block = {rw_ + offset, rx_ + offset, bytes};
+    const size_t offset = size_t{place->first} * kGranule;
+    block = {rw_ + offset, rx_ + offset, bytes, arena};
   }
   std::memset(block.rw, kBreakpoint, block.size);
   return block;
 }
 
-void CodeSpace::release(Extent extent) {
-  live_bytes_.fetch_sub(size_t{extent.count} * kGranule, std::memory_order_relaxed);
-  auto after = free_.lower_bound(extent.first);
-  if (after != free_.end() && after->first == extent.first + extent.count) {
-    const Extent next{after->first, after->second};
-    erase_free(next);
-    extent.count += next.count;
-  }
-  after = free_.lower_bound(extent.first);
-  if (after != free_.begin()) {
-    auto before = std::prev(after);
-    if (before->first + before->second == extent.first) {
-      const Extent previous{before->first, before->second};
-      erase_free(previous);
-      extent = {previous.first, previous.count + extent.count};
-    }
-  }
-  insert_free(extent);
+void CodeSpace::remove_pages(Extent extent) {
+  madvise(rw_ + size_t{extent.first} * kGranule, size_t{extent.count} * kGranule, MADV_REMOVE);
+}
+
+void CodeSpace::give_back(Extent extent) {
+  if (extent.count == 0) return;
+  remove_pages(extent);
+  std::lock_guard lock(lock_);
+  pages_.insert(extent, everything());
 }
 
 void CodeSpace::free(const Block& block) {
   if (!block) return;
   // Whatever still jumped here would stop at once. Long ranges have their pages taken away instead.
-  const size_t begin = (static_cast<size_t>(block.rw - rw_) + kPage - 1) & ~(kPage - 1);
-  const size_t end = static_cast<size_t>(block.rw + block.size - rw_) & ~(kPage - 1);
-  if (begin + kGiveBack <= end) {
-    madvise(rw_ + begin, end - begin, MADV_REMOVE);
+  const Extent extent = extent_of(block);
+  const uint32_t begin = (extent.first + kPageGranules - 1) / kPageGranules * kPageGranules;
+  const uint32_t end = extent.end() / kPageGranules * kPageGranules;
+  if (begin + kGiveBack / kGranule <= end) {
+    remove_pages({begin, end - begin});
   } else {
     std::memset(block.rw, kBreakpoint, block.size);
   }
-  std::lock_guard lock(lock_);
-  release(extent_of(block));
+  Extent chunk;
+  {
+    std::lock_guard lock(lock_);
+    live_bytes_.fetch_sub(block.size, std::memory_order_relaxed);
+    if (block.arena != nullptr) --block.arena->blocks_;
+    chunk = holder(block.arena).release(extent);
+  }
+  give_back(chunk);
+}
+
+size_t CodeSpace::drop(CodeArena& arena) {
+  std::lock_guard freeing(freeing_);
+  std::vector<Published> gone;
+  std::vector<Extent> chunks;
+  {
+    std::lock_guard lock(lock_);
+    const auto is_of = [&](const Retired& entry) { return published_[entry.id].arena == &arena; };
+    retired_count_.fetch_sub(std::erase_if(retired_, is_of), std::memory_order_relaxed);
+    while (arena.first_object_ != 0) gone.push_back(forget(arena.first_object_));
+    if (!arena.shared_) {
+      for (const Published& entry : gone) {
+        live_bytes_.fetch_sub(size_t{entry.extent.count} * kGranule, std::memory_order_relaxed);
+      }
+      VMRUN_ASSERT(&arena == &common_ || arena.blocks_ == gone.size(), "nobody allocates for an arena that is dropped");
+      arena.blocks_ = 0;
+      for (const auto& [first, chunk] : arena.chunks_) {
+        if (!chunks.empty() && chunks.back().end() == first) {
+          chunks.back().count += chunk.count;
+        } else {
+          chunks.push_back({first, chunk.count});
+        }
+      }
+      arena.chunks_.clear();
+      arena.free_ = {};
+      arena.total_ = arena.empty_chunks_ = 0;
+    }
+  }
+  for (const Published& entry : gone) {
+    if (announcing.load(std::memory_order_relaxed)) [[unlikely]]
+      announce_removed(*entry.object);
+    if (arena.shared_) free(block_of(entry));
+  }
+  for (Extent chunk : chunks) give_back(chunk);
+  return gone.size();
 }
 
 const CodeObject* CodeSpace::publish(std::unique_ptr<CodeObject> object, const Block& block) {
@@ -217,13 +261,17 @@ const CodeObject* CodeSpace::publish(std::unique_ptr<CodeObject> object, const B
     id = static_cast<uint32_t>(published_.size());
     published_.emplace_back();
   }
-  published_[id] = {extent, std::move(object)};
+  CodeArena& arena = block.arena != nullptr ? *block.arena : common_;
+  published_[id] = {extent, block.arena, 0, arena.first_object_, std::move(object)};
+  if (arena.first_object_ != 0) published_[arena.first_object_].previous = id;
+  arena.first_object_ = id;
   objects_[id].store(published, std::memory_order_release);
   for (uint32_t i = 0; i < extent.count; ++i) owners_[extent.first + i].store(id, std::memory_order_release);
   live_objects_.fetch_add(1, std::memory_order_relaxed);
   if (published->func != nullptr) live_functions_.fetch_add(1, std::memory_order_relaxed);
   lock.unlock();
-  if (announcing.load(std::memory_order_relaxed)) [[unlikely]] announce_added(*published);
+  if (announcing.load(std::memory_order_relaxed)) [[unlikely]]
+    announce_added(*published);
   return published;
 }
 
@@ -246,13 +294,17 @@ void CodeSpace::discard(const CodeObject* object) {
     VMRUN_ASSERT(objects_[id].load(std::memory_order_relaxed) == object, "discards what is published");
     gone = forget(id);
   }
-  if (announcing.load(std::memory_order_relaxed)) [[unlikely]] announce_removed(*object);
-  free(block_of(gone.extent));
+  if (announcing.load(std::memory_order_relaxed)) [[unlikely]]
+    announce_removed(*object);
+  free(block_of(gone));
 }
 
 CodeSpace::Published CodeSpace::forget(uint32_t id) {
   Published gone = std::move(published_[id]);
   const Extent extent = gone.extent;
+  if (gone.next != 0) published_[gone.next].previous = gone.previous;
+  CodeArena& arena = gone.arena != nullptr ? *gone.arena : common_;
+  (gone.previous != 0 ? published_[gone.previous].next : arena.first_object_) = gone.next;
   for (uint32_t i = 0; i < extent.count; ++i) owners_[extent.first + i].store(0, std::memory_order_release);
   if (gone.object->func != nullptr) live_functions_.fetch_sub(1, std::memory_order_relaxed);
   objects_[id].store(nullptr, std::memory_order_release);
@@ -261,14 +313,15 @@ CodeSpace::Published CodeSpace::forget(uint32_t id) {
   return gone;
 }
 
-CodeSpace::Block CodeSpace::block_of(Extent extent) const {
-  const size_t offset = size_t{extent.first} * kGranule;
-  return {rw_ + offset, rx_ + offset, size_t{extent.count} * kGranule};
+CodeSpace::Block CodeSpace::block_of(const Published& entry) const {
+  const size_t offset = size_t{entry.extent.first} * kGranule;
+  return {rw_ + offset, rx_ + offset, size_t{entry.extent.count} * kGranule, entry.arena};
 }
 
 size_t CodeSpace::reclaim(uint64_t retirements, const std::vector<const CodeObject*>& standing) {
   std::vector<const CodeObject*> in_use = standing;
   std::sort(in_use.begin(), in_use.end());
+  std::lock_guard freeing(freeing_);
   std::vector<Published> freed;
   {
     std::lock_guard lock(lock_);
@@ -282,8 +335,9 @@ size_t CodeSpace::reclaim(uint64_t retirements, const std::vector<const CodeObje
     retired_count_.fetch_sub(freed.size(), std::memory_order_relaxed);
   }
   for (const Published& entry : freed) {
-    if (announcing.load(std::memory_order_relaxed)) [[unlikely]] announce_removed(*entry.object);
-    free(block_of(entry.extent));
+    if (announcing.load(std::memory_order_relaxed)) [[unlikely]]
+      announce_removed(*entry.object);
+    free(block_of(entry));
   }
   return freed.size();
 }

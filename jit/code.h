@@ -2,7 +2,8 @@
 //
 // All machine code of the process lies in one reserved range of addresses, mapped twice as shared memory:
 // executable and read-only at `rx`, writable at `rw`. A granule of 64 bytes belongs to at most one CodeObject; which
-// one is said by a flat table, so find() is a load, needs no lock and may be called from a signal handler.
+// one is said by a flat table, so find() is a load, needs no lock and may be called from a signal handler. Modules have
+// chunks of pages of their own in it (arena.h).
 //
 // Life of code: allocate -> write through rw -> publish (find() knows it) -> entry slots point to it -> unlink (no
 // entry slot points to it any more) -> retire -> freed when a walk over all vCPUs' stacks finds nobody inside.
@@ -16,14 +17,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <span>
-#include <utility>
 #include <vector>
 
+#include "jit/arena.h"
 #include "vm/block.h"
 
 namespace vmrun::jit {
@@ -86,6 +85,7 @@ class CodeSpace {
     std::byte* rw = nullptr;
     const std::byte* rx = nullptr;
     size_t size = 0;
+    CodeArena* arena = nullptr;  // that it was allocated for; null: the space's own
     explicit operator bool() const { return rw != nullptr; }
   };
   /// The space of the process, made at first use. Any thread.
@@ -99,12 +99,13 @@ class CodeSpace {
   CodeSpace(const CodeSpace&) = delete;
   CodeSpace& operator=(const CodeSpace&) = delete;
 
-  /// What a block is for. Compiled code can do without; trampolines are few and small, and machine code that runs already
-  /// may be in need of one: they get what lies beyond the budget.
+  /// What a block is for. Compiled code can do without; trampolines are few and small, and machine code that runs
+  /// already may be in need of one: they get what lies beyond the budget.
   enum class Use : uint8_t { function, trampoline };
   /// At least `size` bytes and one more, filled with breakpoints and aligned to a granule, or an empty block when the
-  /// budget or the range is exhausted, or the system refuses executable memory. Any thread.
-  Block allocate(size_t size, Use use = Use::function);
+  /// budget or the range is exhausted, or the system refuses executable memory. It lies in a chunk of `arena`'s (null:
+  /// among what belongs to nobody in particular). Any thread.
+  Block allocate(size_t size, Use use = Use::function, CodeArena* arena = nullptr);
   /// Gives back code that was never published.
   void free(const Block& block);
   /// No allocation of functions goes beyond `bytes` in all; kCodeBudget in the process's space.
@@ -128,6 +129,9 @@ class CodeSpace {
   /// The same for an object that nobody is in or on the way into, because its module's last guest is gone: freed at
   /// once.
   void discard(const CodeObject* object);
+  /// Discards all objects of a module whose last guest is gone, retired ones too, and gives the arena's memory back to
+  /// the system. Nobody may be allocating for it. Returns how many objects there were.
+  size_t drop(CodeArena& arena);
   /// How many objects were ever retired: taken before the stacks are walked, it says which of them the walk speaks for.
   uint64_t retirements() const { return retirements_.load(std::memory_order_acquire); }
   /// Objects that are retired and not freed yet.
@@ -147,11 +151,10 @@ class CodeSpace {
   static constexpr size_t kGranule = 64;
 
  private:
-  struct Extent {
-    uint32_t first, count;  // granules
-  };
   struct Published {
     Extent extent;
+    CodeArena* arena = nullptr;       // it was allocated for
+    uint32_t previous = 0, next = 0;  // in the arena's list, by id
     std::unique_ptr<const CodeObject> object;
   };
   struct Retired {
@@ -159,12 +162,17 @@ class CodeSpace {
     uint32_t id;
   };
   Extent extent_of(const Block& block) const;
+  Extent everything() const { return {0, static_cast<uint32_t>(range_ / kGranule)}; }
+  /// The arena that has the chunks for what is allocated for `arena`.
+  CodeArena& holder(CodeArena* arena) { return arena == nullptr || arena->shared_ ? common_ : *arena; }
   // With lock_:
   Published forget(uint32_t id);
-  Block block_of(Extent extent) const;
-  void release(Extent extent);
-  void insert_free(Extent extent);
-  void erase_free(Extent extent);
+  Block block_of(const Published& entry) const;
+  std::optional<Extent> take(CodeArena& holder, uint32_t count);
+  // Without it:
+  void remove_pages(Extent extent);
+  /// Makes memory that no arena has any more available again, without its pages.
+  void give_back(Extent extent);
 
   // Fixed at construction:
   size_t range_ = 0;
@@ -176,10 +184,13 @@ class CodeSpace {
   std::atomic<size_t> budget_{SIZE_MAX}, live_bytes_{0}, live_objects_{0}, live_functions_{0}, retired_count_{0};
   std::atomic<uint64_t> retirements_{0};
 
+  /// Held by reclaim() and drop(), so that no arena dies while blocks of it are on their way back; before lock_.
+  std::mutex freeing_;
   mutable std::mutex lock_;
-  std::map<uint32_t, uint32_t> free_;                      // count by first granule, never adjacent
-  std::set<std::pair<uint32_t, uint32_t>> free_by_count_;  // the same as (count, first)
-  std::vector<Published> published_;                       // by id, from 1; the owner of the objects
+  FreeRanges pages_;                  // that no arena has
+  CodeArena common_{false};           // of small modules and of what belongs to none
+  CodeArena trampolines_{false};      // which outlive the modules that needed them
+  std::vector<Published> published_;  // by id, from 1; the owner of the objects
   std::vector<uint32_t> free_ids_;
   std::vector<Retired> retired_;
 };

@@ -14,7 +14,8 @@ namespace vmrun::jit {
 namespace {
 
 const PluginHost kHost = {
-    .allocate = [](size_t size) { return CodeSpace::get().allocate(size); },
+    .allocate = [](size_t size,
+                   CodeArena* arena) { return CodeSpace::get().allocate(size, CodeSpace::Use::function, arena); },
     .free = [](const CodeSpace::Block& block) { CodeSpace::get().free(block); },
     .publish = [](std::unique_ptr<CodeObject> object,
                   const CodeSpace::Block& block) { return CodeSpace::get().publish(std::move(object), block); },

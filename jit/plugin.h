@@ -36,7 +36,7 @@ inline constexpr uint64_t kPluginVersion = [] {
 /// What the library uses of the process.
 struct PluginHost {
   uint64_t version = kPluginVersion;
-  CodeSpace::Block (*allocate)(size_t size) = nullptr;
+  CodeSpace::Block (*allocate)(size_t size, CodeArena* arena) = nullptr;
   void (*free)(const CodeSpace::Block& block) = nullptr;
   const CodeObject* (*publish)(std::unique_ptr<CodeObject> object, const CodeSpace::Block& block) = nullptr;
 };

@@ -1,8 +1,8 @@
 // What to compile and when: the hooks that guests call, heat against cost, forced schedules. See policy.h for the rule.
 //
 // Which unit of a hot loop: baseline code has an entry at every loop. Optimised code is compiled for the entry at the
-// outermost loop around the hot one, because there all of the nest is in reach of the optimiser; when that entry is there
-// and the inner loop still runs on, the next one inward gets its turn.
+// outermost loop around the hot one, because there all of the nest is in reach of the optimiser; when that entry is
+// there and the inner loop still runs on, the next one inward gets its turn.
 #include <algorithm>
 #include <bit>
 
@@ -153,8 +153,8 @@ void ModuleTiers::consider(FuncCode& code, Tier from, std::pair<uint32_t, uint32
   if (baseline && from == Tier::interp) request(code, jit::kWholeFunction, from, Tier::baseline, heat);
   if (!opt || from == Tier::opt) return;
   // What the optimiser adds is what it gains over baseline code, where there can be some.
-  const bool hopeless = !baseline || code.state[static_cast<unsigned>(Tier::baseline)].load(std::memory_order_relaxed) ==
-                                         BlockState::failed;
+  const bool hopeless = !baseline || code.state[static_cast<unsigned>(Tier::baseline)].load(
+                                         std::memory_order_relaxed) == BlockState::failed;
   request(code, jit::kWholeFunction, hopeless ? from : Tier::baseline, Tier::opt, heat);
 }
 
@@ -167,8 +167,9 @@ void ModuleTiers::consider_careful(FuncCode& code) {
     if (state == BlockState::queued || state == BlockState::compiling || state == BlockState::ready) return;
   }
   const Mode mode = manager_.options().mode;
-  const bool later = (mode == Mode::automatic || mode == Mode::interp_baseline) &&
-                     code.state[static_cast<unsigned>(Tier::baseline)].load(std::memory_order_relaxed) == BlockState::cold;
+  const bool later =
+      (mode == Mode::automatic || mode == Mode::interp_baseline) &&
+      code.state[static_cast<unsigned>(Tier::baseline)].load(std::memory_order_relaxed) == BlockState::cold;
   if (!later) interp::promote_careful(code);
 }
 
@@ -218,7 +219,8 @@ void ModuleTiers::request(FuncCode& code, uint32_t unit, Tier from, Tier to, std
   } else if (now != BlockState::queued || std::bit_width(heat.first) == std::bit_width(heat.second)) {
     return;  // nothing to do, or nothing new: a waiting job moves up each time its heat has doubled
   }
-  manager_.enqueue({gain(heat.second, size, from, to) / cost(size, to, false), shared_from_this(), code.func_index, unit, to});
+  manager_.enqueue(
+      {gain(heat.second, size, from, to) / cost(size, to, false), shared_from_this(), code.func_index, unit, to});
 }
 
 }  // namespace vmrun::tiering

@@ -2,9 +2,9 @@
 // its own, publishes and gives up the code.
 //
 // Threads: everything here may be called from any thread. Guests reach it through the hooks of their module
-// (ModuleTiers), push jobs and never wait for one, unless the mode says that a first call waits for its compile. Compile
-// threads start at the first job, so that a process that promotes nothing has none; they are joined when the manager
-// dies, which is after all its modules. A module waits, when it dies, for compiles of it to notice.
+// (ModuleTiers), push jobs and never wait for one, unless the mode says that a first call waits for its compile.
+// Compile threads start at the first job, so that a process that promotes nothing has none; they are joined when the
+// manager dies, which is after all its modules. A module waits, when it dies, for compiles of it to notice.
 #pragma once
 
 #include <atomic>
@@ -38,7 +38,7 @@ struct Options {
   Mode mode = Mode::automatic;
   bool eager_baseline = false;  // but in mode opt: attach() makes baseline code of all functions
   unsigned threads = 0;         // compile threads; 0: policy.h decides
-  bool profile = false;  // baseline code counts for vm/profile.h
+  bool profile = false;         // baseline code counts for vm/profile.h
   bool polls = false;           // code that polls at back-edges instead of being preempted by signals
   size_t code_full = kCodeFull, code_after_drop = kCodeAfterDrop;  // policy.h
   /// The compilers; empty: the real ones. Null results say why in the string.
@@ -64,8 +64,8 @@ class Manager {
   /// Schedule for the modules that are attached from now on; for tests, which set it between modules.
   void set_schedule(Schedule schedule);
 
-  /// Forces code of `tier` on a function, or (unit: its offset) on a loop's entry, now and on this thread. Empty, or why
-  /// it cannot be.
+  /// Forces code of `tier` on a function, or (unit: its offset) on a loop's entry, now and on this thread. Empty, or
+  /// why it cannot be.
   static std::string promote(const vm::Module& module, uint32_t func_index, vm::Tier tier,
                              uint32_t unit = jit::kWholeFunction);
   /// Waits until no job waits or runs.
@@ -106,7 +106,7 @@ class Manager {
   jit::Compiler* opt_ = nullptr;
   std::string no_baseline_, no_opt_;
 
-  std::mutex mutex_;  // guards modules_, schedule_ and the making of arena_; before ModuleTiers' own
+  std::mutex mutex_;       // guards modules_, schedule_ and the making of arena_; before ModuleTiers' own
   void* arena_ = nullptr;  // pool.h; made by the first compile thread
   std::list<std::shared_ptr<ModuleTiers>> modules_;
   Schedule schedule_;

@@ -26,17 +26,30 @@ constexpr const char* kDying = "the module is being dropped";
 /// A reason without the place, so that equal ones count together.
 std::string without_offset(const std::string& reason) { return reason.substr(0, reason.find(" at ")); }
 
+/// Whether a module's code is too little for pages of its own.
+bool is_small(const vm::Module& module) {
+  uint32_t bytes = 0;
+  for (auto func = module.funcs.begin() + module.imported_funcs; func != module.funcs.end(); ++func) {
+    if ((bytes += func->body.size()) > kSmallModule) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 ModuleTiers::ModuleTiers(Manager& manager, vm::Module& module, Schedule schedule)
-    : manager_(manager), module_(module), schedule_(std::move(schedule)), schedule_counts_(schedule_.size()) {
+    : manager_(manager),
+      module_(module),
+      arena_(is_small(module)),
+      schedule_(std::move(schedule)),
+      schedule_counts_(schedule_.size()) {
   const size_t own = module.funcs.size() - module.imported_funcs;
   heat_.reset(static_cast<std::atomic<uint32_t>*>(std::calloc(std::max<size_t>(own, 1), sizeof(uint32_t))));
   hot_function = &on_hot_function;
   hot_loop = &on_hot_loop;
   if (!schedule_.empty() || manager.options().mode != Mode::interp) first_call = &on_first_call;
-  const bool loops = std::any_of(schedule_.begin(), schedule_.end(),
-                                 [](const Promotion& p) { return p.unit != jit::kWholeFunction; });
+  const bool loops =
+      std::any_of(schedule_.begin(), schedule_.end(), [](const Promotion& p) { return p.unit != jit::kWholeFunction; });
   if (loops || manager.options().mode == Mode::steps) slice = 1;
   if (module.count_runs) {
     for (size_t i = 0; i < own; ++i) vm::counts_of(module.codes[i]);
@@ -160,6 +173,7 @@ std::string ModuleTiers::compile(const Key& key, std::atomic<BlockState>& state)
   request.module = &module_;
   request.func_index = key.func_index;
   request.unit = key.unit;
+  request.arena = &arena_;
   request.count_runs = module_.count_runs;
   request.profile = manager_.options().profile;
   request.polls = manager_.options().polls;
@@ -305,8 +319,8 @@ void ModuleTiers::die() {
   std::unique_lock lock(mutex_);
   dying_.store(true, std::memory_order_release);
   changed_.wait(lock, [this] { return running_ == 0; });
-  for (const Code& code : codes_) jit::CodeSpace::get().discard(code.object);
   codes_.clear();
+  if (jit::CodeSpace::existing() != nullptr) jit::CodeSpace::get().drop(arena_);
 }
 
 TierStats ModuleTiers::stats(Tier tier) {

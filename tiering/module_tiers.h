@@ -1,10 +1,10 @@
-// What the tier manager keeps of one module: the heat of its functions, its compiled code, what failed and why. It is the
-// TierHooks of the module, and what compile jobs refer to.
+// What the tier manager keeps of one module: the heat of its functions, its compiled code, what failed and why. It is
+// the TierHooks of the module, and what compile jobs refer to.
 //
-// Threads: the hooks run on guests' threads, compile() on compile threads (or on a guest's, where a promotion is forced);
-// the module is detached by whoever drops its last reference. A block is compiled by the one thread that took its state
-// from cold or queued to compiling. `mutex_` guards the tables of code and failures and orders publications; it is never
-// held while compiling. Lock order: Manager's mutex, then this one; the queue's mutex is innermost.
+// Threads: the hooks run on guests' threads, compile() on compile threads (or on a guest's, where a promotion is
+// forced); the module is detached by whoever drops its last reference. A block is compiled by the one thread that took
+// its state from cold or queued to compiling. `mutex_` guards the tables of code and failures and orders publications;
+// it is never held while compiling. Lock order: Manager's mutex, then this one; the queue's mutex is innermost.
 #pragma once
 
 #include <atomic>
@@ -107,16 +107,17 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
 
   Manager& manager_;
   vm::Module& module_;
+  jit::CodeArena arena_;
   const Schedule schedule_;
   std::vector<uint32_t> schedule_counts_;  // back-edges seen, per promotion of a loop
   struct Free {
     void operator()(void* p) const { std::free(p); }
   };
-  std::atomic<uint32_t> first_calls_{0};  // that the interpreter was left, up to kQuietCalls
+  std::atomic<uint32_t> first_calls_{0};                 // that the interpreter was left, up to kQuietCalls
   std::unique_ptr<std::atomic<uint32_t>[], Free> heat_;  // by own function; zero pages until somebody is hot
 
   std::mutex mutex_;
-  std::condition_variable changed_;  // a compile ended
+  std::condition_variable changed_;                  // a compile ended
   std::map<uint32_t, std::vector<uint32_t>> nests_;  // by the loop's offset; never erased
   std::atomic<bool> dying_{false};
   uint32_t running_ = 0;

@@ -14,21 +14,21 @@
 
 namespace vmrun::tiering {
 
-/// What a unit of FuncCode::heat stands for. The interpreter charges 250 for a slice of 4096 back-edges, which take some
-/// 10 us, and 1 for an entry, which takes about as long with what follows it.
+/// What a unit of FuncCode::heat stands for. The interpreter charges 250 for a slice of 4096 back-edges, which take
+/// some 10 us, and 1 for an entry, which takes about as long with what follows it.
 inline constexpr double kHeatNanoseconds = 40;
 
-/// What machine code charges when the budget runs out in it: 4096 back-edges take it some 4 us, and entries, which use the
-/// same budget, some 20 us with what the functions do.
+/// What machine code charges when the budget runs out in it: 4096 back-edges take it some 4 us, and entries, which use
+/// the same budget, some 20 us with what the functions do.
 inline constexpr uint32_t kMachineSliceHeat = 100;
 inline constexpr uint32_t kMachineEntriesHeat = 500;
 
-/// Time of a block in each tier, as a multiple of native code's, over the guests of bench/ (2026-11-21). Only their ratios
-/// matter here.
+/// Time of a block in each tier, as a multiple of native code's, over the guests of bench/ (2026-11-21). Only their
+/// ratios matter here.
 inline constexpr double kSlowness[vm::kTiers] = {4.0, 1.35, 1.1};
 
-/// Compile time: a fixed part (tables, publication; opt: waking a thread and LLVM's passes over nothing too) and a part per
-/// byte of the body. Baseline: 50 MB/s. Opt: units of 438 to 3509 bytes took 9 to 83 ms (2026-11-21). While one
+/// Compile time: a fixed part (tables, publication; opt: waking a thread and LLVM's passes over nothing too) and a part
+/// per byte of the body. Baseline: 50 MB/s. Opt: units of 438 to 3509 bytes took 9 to 83 ms (2026-11-21). While one
 /// runs, a guest beside it was seen at 0.7 of its speed, although it waits for nothing.
 inline constexpr double kFixedNanoseconds[vm::kTiers] = {0, 2e3, 8e6};
 inline constexpr double kByteNanoseconds[vm::kTiers] = {0, 20, 20e3};
@@ -63,17 +63,20 @@ inline constexpr uint32_t kInnerAfterSlices = 64;
 /// threads rarely meet and none is left with much when the others are done.
 inline constexpr uint32_t kShareBytes = 64 << 10;
 
+/// Modules with so many bytes of functions at most, which become two or three pages of machine code, share their code
+/// memory with others of that size; larger ones have chunks of their own (jit/arena.h).
+inline constexpr uint32_t kSmallModule = 2 << 10;
+
 /// A compile that found no code memory is worth another try after this many more times the heat.
 inline constexpr uint32_t kRetryFactor = 4;
 
-/// Beyond 7/8 of the budget the oldest code is dropped until a quarter is free; what is still hot comes back by its heat.
+/// Beyond 7/8 of the budget the oldest code is dropped until a quarter is free; what is still hot comes back by its
+/// heat.
 inline constexpr size_t kCodeFull = jit::kCodeBudget / 8 * 7, kCodeAfterDrop = jit::kCodeBudget / 4 * 3;
 
 /// Compile threads when nobody says: one processor stays with the guests, and beyond four compilers rather fight for
 /// memory bandwidth.
-inline constexpr unsigned default_threads(unsigned processors) {
-  return std::clamp(processors, 2u, 5u) - 1;
-}
+inline constexpr unsigned default_threads(unsigned processors) { return std::clamp(processors, 2u, 5u) - 1; }
 
 /// How much lower compile threads' priority is, so that guests win where processors are few. Not more: at +19 a busy
 /// machine would never promote anything.

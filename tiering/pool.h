@@ -2,8 +2,8 @@
 // ever given a lower priority (an unprivileged thread could not go back).
 //
 // libtbb takes 0.6 ms to load (0.55 ms for an empty process, 1.15 with it linked), which a start must not pay. So the
-// few lines that need it are a plug-in of their own, loaded by the first compile thread. Without the plug-in compiles run
-// on the threads directly.
+// few lines that need it are a plug-in of their own, loaded by the first compile thread. Without the plug-in compiles
+// run on the threads directly.
 #pragma once
 
 #include <cstddef>

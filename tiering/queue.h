@@ -1,8 +1,8 @@
 // Compiles that wait, the most beneficial first.
 //
-// Threads: any thread pushes, compile threads pop; one mutex guards the heap and is held for some hundred nanoseconds. A
-// job may stand in the heap twice, when its heat rose: whoever takes it looks at the block's state, and the second one
-// finds that there is nothing left to do. The jobs of a module that died stay until they are popped and are dropped
+// Threads: any thread pushes, compile threads pop; one mutex guards the heap and is held for some hundred nanoseconds.
+// A job may stand in the heap twice, when its heat rose: whoever takes it looks at the block's state, and the second
+// one finds that there is nothing left to do. The jobs of a module that died stay until they are popped and are dropped
 // then, so that they hold its record but touch nothing of the module.
 #pragma once
 

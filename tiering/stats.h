@@ -9,14 +9,14 @@
 namespace vmrun::tiering {
 
 struct TierStats {
-  uint64_t functions = 0;    // compiled as a whole
-  uint64_t osr_units = 0;    // compiled for the entry at a loop
+  uint64_t functions = 0;  // compiled as a whole
+  uint64_t osr_units = 0;  // compiled for the entry at a loop
   uint64_t failed = 0;
-  uint64_t dropped = 0;      // given up for want of code memory
-  uint64_t wasm_bytes = 0;   // of the compiled bodies
-  uint64_t code_bytes = 0;   // that they became
+  uint64_t dropped = 0;     // given up for want of code memory
+  uint64_t wasm_bytes = 0;  // of the compiled bodies
+  uint64_t code_bytes = 0;  // that they became
   std::chrono::nanoseconds compile_time{0};
-  uint64_t osr_entries = 0;  // frames that moved into this tier in mid-loop
+  uint64_t osr_entries = 0;                 // frames that moved into this tier in mid-loop
   std::map<std::string, uint64_t> reasons;  // of failures, without their offsets
 };
 

@@ -113,7 +113,7 @@ CompileResult FunctionCompiler::publish() {
   asmjit::CodeBuffer& buffer = code_.textSection()->buffer();
   for (uint32_t fixup : frame_size_fixups_) std::memcpy(buffer.data() + fixup, &frame, 4);
   CodeSpace& space = CodeSpace::get();
-  CodeSpace::Block block = space.allocate(buffer.size());
+  CodeSpace::Block block = space.allocate(buffer.size(), CodeSpace::Use::function, request_.arena);
   if (!block) return {CompileResult::Status::no_memory, nullptr, "no memory for code"};
   std::memcpy(block.rw, buffer.data(), buffer.size());
   std::unique_ptr<CodeObject> object;

@@ -55,8 +55,8 @@ struct Linked {
   bool no_memory = false;  // the one error that is nobody's fault
   std::string error;       // what went wrong, or ""
 };
-/// Puts text and constants into code memory, text first.
-Linked link(const Object& object, const PluginHost& host);
+/// Puts text and constants into code memory of `arena`, text first.
+Linked link(const Object& object, const PluginHost& host, CodeArena* arena);
 
 /// One line per instruction of `code`, which runs at `address`: offset, instruction.
 std::string disassemble(const std::byte* code, size_t size, uint64_t address);

@@ -71,7 +71,7 @@ CompileResult OptCompiler::compile(const CompileRequest& request) {
   Tables tables;
   std::string error = read_tables(object, tables);
   if (!error.empty()) return refused(error);
-  const Linked linked = link(object, *host);
+  const Linked linked = link(object, *host, request.arena);
   if (linked.no_memory) return {CompileResult::Status::no_memory, nullptr, linked.error};
   if (!linked.error.empty()) return refused(linked.error);
 

@@ -16,7 +16,8 @@ namespace jl = llvm::jitlink;
 /// through the writable mapping and fixed up for the executable one.
 class BlockManager : public jl::JITLinkMemoryManager {
  public:
-  BlockManager(const PluginHost& host, Linked& linked) : host_(host), linked_(linked) {}
+  BlockManager(const PluginHost& host, CodeArena* arena, Linked& linked)
+      : host_(host), arena_(arena), linked_(linked) {}
 
   void allocate(const jl::JITLinkDylib*, jl::LinkGraph& graph, OnAllocatedFunction done) override {
     jl::BasicLayout layout(graph);
@@ -33,7 +34,7 @@ class BlockManager : public jl::JITLinkMemoryManager {
     each([&](jl::BasicLayout::Segment& segment) {
       size = llvm::alignTo(size, segment.Alignment) + segment.ContentSize + segment.ZeroFillSize;
     });
-    const CodeSpace::Block block = host_.allocate(size);
+    const CodeSpace::Block block = host_.allocate(size, arena_);
     linked_.block = block;
     linked_.size = static_cast<uint32_t>(size);
     if (!block) {
@@ -62,6 +63,7 @@ class BlockManager : public jl::JITLinkMemoryManager {
     void finalize(OnFinalizedFunction done) override { done(FinalizedAlloc(llvm::orc::ExecutorAddr(1))); }
   };
   const PluginHost& host_;
+  CodeArena* const arena_;
   Linked& linked_;
 };
 
@@ -101,7 +103,7 @@ class Context : public jl::JITLinkContext {
 
 }  // namespace
 
-Linked link(const Object& object, const PluginHost& host) {
+Linked link(const Object& object, const PluginHost& host, CodeArena* arena) {
   Linked linked;
   auto graph =
       jl::createLinkGraphFromObject(llvm::MemoryBufferRef(llvm::StringRef(object.data(), object.size()), "unit"),
@@ -110,7 +112,7 @@ Linked link(const Object& object, const PluginHost& host) {
     linked.error = llvm::toString(graph.takeError());
     return linked;
   }
-  BlockManager memory(host, linked);
+  BlockManager memory(host, arena, linked);
   jl::link(std::move(*graph), std::make_unique<Context>(memory, linked.error));
   if (!linked.error.empty() && linked.block) {
     host.free(linked.block);
