@@ -1,15 +1,16 @@
-// Runs random valid modules by every way of executing and compares what is seen. The modules come from our own generator
-// (generate.h), or from binaryen's translate-to-fuzz, which turns random bytes into a valid module that ends and logs
-// what it does.
+// Runs random valid modules by every way of executing and compares what is seen. The modules come from our own
+// generator (generate.h), or from binaryen's translate-to-fuzz, which turns random bytes into a valid module that ends
+// and logs what it does.
 //
-//   differential [--modules N] [--seed S] [--seconds N] [--keep DIR] [--ways NAMES] own | WASM_OPT
-//   differential [--ways NAMES] FILE.wasm...          compares on these files
-//   differential --seed S make FILE.wasm              writes our own module of that seed
+//   differential [--modules N] [--seed S] [--seconds N] [--jobs N] [--keep DIR] [--ways NAMES] own|WASM_OPT...
+//   differential [--seed S] [--ways NAMES] FILE.wasm...      compares on these files
+//   differential --seed S make FILE.wasm                     writes our own module of that seed
 //
-// NAMES are ways' names, comma-separated; the first one is what the others are compared with. Exits 1 at a difference,
-// after saying which module (kept under DIR) and where.
+// NAMES are ways' names, comma-separated, or "every"; the first one is what the others are compared with. Of several
+// makers of modules each has its turn. Exits 1 at a difference, after saying which module (kept under DIR) and where.
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,15 +21,15 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <random>
 #include <string>
 #include <vector>
 
-#include "engine/engine_impl.h"
 #include "exercise.h"
 #include "generate.h"
-#include "tiering/manager.h"
-#include "vm/loops.h"
+#include "jit/compiler.h"
+#include "ways.h"
 
 extern char** environ;
 
@@ -36,92 +37,20 @@ namespace {
 
 namespace fs = std::filesystem;
 using vmrun::test::Trace;
-
-/// Which blocks move up and when, in ways that force it.
-enum class Force : uint8_t {
-  nothing,
-  loops,  // every function in the interpreter until some early back-edge of some of its loops, then in baseline code
-};
-
-struct Way {
-  std::string name;
-  vmrun::Config config;
-  Force force = Force::nothing;
-};
-
-std::vector<Way> make_ways(const std::string& names) {
-  using vmrun::Effort;
-  using vmrun::Tiers;
-  auto way = [](const char* name, Effort effort, Tiers tiers, bool dense = false, Force force = Force::nothing) {
-    vmrun::Config config;
-    config.effort = effort;
-    config.tiers = tiers;
-    config.dense_memory = dense;
-    return Way{name, config, force};
-  };
-  const std::vector<Way> all = {
-      way("quick", Effort::Quick, Tiers::Interp),
-      way("careful", Effort::Careful, Tiers::Interp),
-      way("effort", Effort::Auto, Tiers::Interp),
-      way("quick-dense", Effort::Quick, Tiers::Interp, true),
-      way("careful-dense", Effort::Careful, Tiers::Interp, true),
-      way("baseline", Effort::Auto, Tiers::Baseline),
-      way("baseline-dense", Effort::Auto, Tiers::Baseline, true),
-      way("loops", Effort::Careful, Tiers::InterpBaseline, false, Force::loops),
-      way("auto", Effort::Auto, Tiers::InterpBaseline),
-      way("opt", Effort::Auto, Tiers::Opt),
-      way("all", Effort::Auto, Tiers::Auto),
-  };
-  std::vector<Way> chosen;
-  for (size_t begin = 0; begin <= names.size();) {
-    const size_t end = std::min(names.find(',', begin), names.size());
-    const std::string_view name = std::string_view(names).substr(begin, end - begin);
-    const auto found = std::ranges::find(all, name, &Way::name);
-    if (found == all.end()) {
-      std::fprintf(stderr, "there is no way '%.*s'\n", static_cast<int>(name.size()), name.data());
-      std::exit(2);
-    }
-    chosen.push_back(*found);
-    begin = end + 1;
-  }
-  return chosen;
-}
-
-/// The module as the way compiles it.
-vmrun::Result<vmrun::Module> load(const Way& way, const fs::path& image, uint64_t seed) {
-  vmrun::Engine engine(way.config);
-  if (way.force == Force::loops) {
-    vmrun::Result<vmrun::Module> module = vmrun::Module::compile_file(vmrun::Engine(way.config), image);
-    if (!module) return module;
-    const vmrun::vm::Module& plain = *module->impl();
-    std::mt19937_64 random(seed);
-    vmrun::tiering::Schedule schedule;
-    for (uint32_t f = plain.imported_funcs; f < plain.funcs.size(); ++f) {
-      const vmrun::vm::LoopTable* loops = vmrun::vm::loops_of(const_cast<vmrun::vm::FuncCode&>(plain.code(f)));
-      for (uint32_t i = 0; loops != nullptr && i < loops->count; ++i) {
-        if (random() % 4 == 0) continue;
-        schedule.push_back({f, loops->loops[i].offset, 1 + static_cast<uint32_t>(random() % 4), vmrun::vm::Tier::baseline});
-      }
-      if (random() % 4 == 0) {
-        schedule.push_back({f, vmrun::jit::kWholeFunction, static_cast<uint32_t>(random() % 3), vmrun::vm::Tier::baseline});
-      }
-    }
-    engine.impl()->tiers->set_schedule(std::move(schedule));
-  }
-  return vmrun::Module::compile_file(engine, image);
-}
+using vmrun::test::Way;
+using Image = std::vector<uint8_t>;
 
 struct Counts {
   size_t modules = 0, lines = 0, cut = 0;
 };
 
-/// Compares all ways on one image; says where they part.
-bool compare(const std::vector<Way>& ways, const fs::path& image, uint64_t seed, Counts& counts) {
+/// Compares all ways on one image, which people know as `name`; says where they part.
+bool compare(const std::vector<Way>& ways, const std::string& name, const Image& image, uint64_t seed, Counts& counts) {
   Trace first;
   for (const Way& way : ways) {
     vmrun::Result<vmrun::Module> module = load(way, image, seed);
     if (!module) {
-      std::printf("%s: %s\n", image.c_str(), module.error().to_string().c_str());
+      std::printf("%s: %s\n", name.c_str(), module.error().to_string().c_str());
       return false;
     }
     vmrun::test::ExerciseOptions options;
@@ -129,6 +58,11 @@ bool compare(const std::vector<Way>& ways, const fs::path& image, uint64_t seed,
     // Often enough, for some modules, that functions turn hot in mid-run.
     options.rounds = seed % 4 == 0 ? 400 : 3;
     options.time = std::chrono::seconds(20);
+    std::mt19937_64 random(seed);
+    options.instances = random() % 3 == 0 ? 2 : 1;
+    options.one_store = random() % 2 == 0;
+    options.lively = random() % 2 == 0;
+    options.meanwhile = disturbance(way, *module, seed);
     Trace trace = exercise(*module, options);
     if (&way == &ways.front()) {
       first = std::move(trace);
@@ -136,7 +70,8 @@ bool compare(const std::vector<Way>& ways, const fs::path& image, uint64_t seed,
     }
     std::string where = difference(first, trace);
     if (!where.empty()) {
-      std::printf("%s: %s and %s differ at %s\n", image.c_str(), ways.front().name.c_str(), way.name.c_str(), where.c_str());
+      std::printf("%s: %s and %s differ at %s\n", name.c_str(), ways.front().name.c_str(), way.name.c_str(),
+                  where.c_str());
       return false;
     }
   }
@@ -147,15 +82,19 @@ bool compare(const std::vector<Way>& ways, const fs::path& image, uint64_t seed,
 }
 
 /// The same in a process of its own, so that a crash is a difference like any other.
-bool agree(const std::vector<Way>& ways, const fs::path& image, uint64_t seed, Counts& counts) {
+bool agree(const std::vector<Way>& ways, const std::string& name, const Image& image, uint64_t seed, Counts& counts) {
   int channel[2];
   if (pipe(channel) != 0) return false;
   std::fflush(stdout);
   const pid_t pid = fork();
   if (pid == 0) {
-    alarm(60);  // whatever hangs is killed
+    // Whatever hangs is killed: by its processor time, because the machine may be busy with something else, and late
+    // otherwise.
+    const rlimit limit{300, 300};
+    setrlimit(RLIMIT_CPU, &limit);
+    alarm(3600);
     Counts own;
-    bool good = compare(ways, image, seed, own);
+    bool good = compare(ways, name, image, seed, own);
     std::fflush(stdout);
     bool told = write(channel[1], &own, sizeof own) == sizeof own;
     _exit(good && told ? 0 : 1);
@@ -166,7 +105,7 @@ bool agree(const std::vector<Way>& ways, const fs::path& image, uint64_t seed, C
   close(channel[0]);
   int status = 0;
   if (pid < 0 || waitpid(pid, &status, 0) != pid) return false;
-  if (WIFSIGNALED(status)) std::printf("%s: killed by signal %d\n", image.c_str(), WTERMSIG(status));
+  if (WIFSIGNALED(status)) std::printf("%s: killed by signal %d\n", name.c_str(), WTERMSIG(status));
   if (!told || status != 0) return false;
   counts.modules += own.modules;
   counts.lines += own.lines;
@@ -188,8 +127,28 @@ bool run(const std::vector<std::string>& command) {
   return failed == 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
-/// Makes module number `index` of the series: size, features and optimisation vary with it.
-bool generate(const std::string& wasm_opt, uint64_t seed, size_t index, const fs::path& input, const fs::path& output) {
+Image read(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+bool write(const fs::path& path, const Image& image) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
+  return file.good();
+}
+
+/// A directory for the files that wasm-opt reads and writes: several series may run at once.
+struct Scratch {
+  std::string path = (fs::temp_directory_path() / "vmrun-fuzz-XXXXXX").string();
+  Scratch() {
+    if (mkdtemp(path.data()) == nullptr) std::perror(path.c_str()), std::exit(1);
+  }
+  ~Scratch() { fs::remove_all(path); }
+};
+
+/// Binaryen's module number `index` of the series: size, features and optimisation vary with it. Empty when it fails.
+Image generate(const std::string& wasm_opt, uint64_t seed, size_t index, const fs::path& scratch) {
+  const fs::path input = scratch / "input.bin", output = scratch / "output.wasm";
   std::mt19937_64 random(seed * 1'000'003 + index);
   {
     std::ofstream file(input, std::ios::binary);
@@ -215,75 +174,122 @@ bool generate(const std::string& wasm_opt, uint64_t seed, size_t index, const fs
   if (random() % 4 == 0) command.push_back("--flatten");
   command.push_back("-o");
   command.push_back(output);
-  return run(command);
+  return run(command) ? read(output) : Image();
 }
 
-/// Writes the module of our own that belongs to a seed.
-bool write_own(uint64_t seed, const fs::path& output) {
-  const std::vector<uint8_t> bytes = vmrun::test::generate_module(seed);
-  std::ofstream file(output, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  return file.good();
+/// What to run, by the command line.
+struct Settings {
+  size_t modules = 100, jobs = 1;
+  uint64_t seed = 1, seconds = 0;
+  fs::path keep = ".";
+  std::string ways =
+      "quick,careful,effort,quick-dense,careful-dense,baseline,baseline-dense,profile,eager,loops,"
+      "loops-profile,auto,disturb";
+  std::vector<std::string> names;
+};
+
+/// Every `jobs`-th module of the series, from number `first` on.
+bool run_series(const Settings& settings, const std::vector<Way>& ways, size_t first) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(settings.seconds);
+  const Scratch scratch;
+  Counts counts;
+  size_t refused = 0, tried = 0, different = 0;
+  for (size_t i = first; settings.seconds != 0 ? std::chrono::steady_clock::now() < until : i < settings.modules;
+       i += settings.jobs) {
+    const std::string& maker = settings.names[i / settings.jobs % settings.names.size()];
+    const Image image = maker == "own" ? vmrun::test::generate_module(settings.seed * 1'000'003 + i)
+                                       : generate(maker, settings.seed, i, scratch.path);
+    ++tried;
+    if (image.empty()) {
+      ++refused;
+      continue;
+    }
+    const fs::path kept =
+        settings.keep / ("module-" + std::to_string(settings.seed) + "-" + std::to_string(i) + ".wasm");
+    if (agree(ways, kept, image, i, counts)) continue;
+    ++different;
+    fs::create_directories(settings.keep);
+    write(kept, image);
+    std::printf("again: differential --seed %zu --ways %s %s\n", i, settings.ways.c_str(), kept.c_str());
+  }
+  if (refused * 2 > tried) std::printf("%zu of %zu modules could not be made\n", refused, tried);
+  std::printf("%zu modules agree over %zu lines; %zu runs were cut short\n", counts.modules, counts.lines, counts.cut);
+  return different == 0 && refused * 2 <= tried;
+}
+
+/// The same in as many processes as there are jobs.
+bool run_jobs(const Settings& settings, const std::vector<Way>& ways) {
+  if (settings.jobs == 1) return run_series(settings, ways, 0);
+  std::vector<pid_t> jobs;
+  for (size_t job = 0; job < settings.jobs; ++job) {
+    const pid_t pid = fork();
+    if (pid == 0) {
+      const bool good = run_series(settings, ways, job);
+      std::fflush(stdout);
+      _exit(good ? 0 : 1);
+    }
+    jobs.push_back(pid);
+  }
+  bool good = true;
+  for (const pid_t pid : jobs) {
+    int status = 0;
+    good &= pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+  }
+  return good;
+}
+
+int usage() {
+  std::fprintf(
+      stderr,
+      "usage: differential [--modules N] [--seed S] [--seconds N] [--jobs N] [--keep DIR] [--ways NAMES|every]\n"
+      "                    own | WASM_OPT | FILE.wasm...\n");
+  return 2;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  size_t modules = 100;
-  uint64_t seed = 1, seconds = 0;
-  fs::path keep = ".";
-  std::string way_names = "quick,careful,effort,quick-dense,careful-dense,baseline,baseline-dense,loops,auto";
-  std::vector<std::string> names;
+  Settings settings;
   for (int i = 1; i < argc; ++i) {
-    std::string arg = argv[i];
-    if (arg.starts_with("--") && i + 1 < argc) {
-      const char* value = argv[++i];
-      if (arg == "--modules") modules = std::strtoull(value, nullptr, 10);
-      if (arg == "--seed") seed = std::strtoull(value, nullptr, 10);
-      if (arg == "--seconds") seconds = std::strtoull(value, nullptr, 10);
-      if (arg == "--keep") keep = value;
-      if (arg == "--ways") way_names = value;
+    const std::string arg = argv[i];
+    if (!arg.starts_with("--")) {
+      settings.names.push_back(arg);
+      continue;
+    }
+    if (i + 1 == argc) return usage();
+    const char* value = argv[++i];
+    if (arg == "--modules") {
+      settings.modules = std::strtoull(value, nullptr, 10);
+    } else if (arg == "--seed") {
+      settings.seed = std::strtoull(value, nullptr, 10);
+    } else if (arg == "--seconds") {
+      settings.seconds = std::strtoull(value, nullptr, 10);
+    } else if (arg == "--jobs") {
+      settings.jobs = std::max<size_t>(1, std::strtoull(value, nullptr, 10));
+    } else if (arg == "--keep") {
+      settings.keep = value;
+    } else if (arg == "--ways") {
+      settings.ways = value;
     } else {
-      names.push_back(arg);
+      return usage();
     }
   }
-  if (names.empty()) {
-    std::fprintf(stderr, "usage: differential [--modules N] [--seed S] [--seconds N] [--keep DIR] [--ways NAMES] own | WASM_OPT | FILE.wasm...\n");
-    return 2;
+  if (settings.names.empty()) return usage();
+  if (settings.names.front() == "make" && settings.names.size() == 2) {
+    return write(settings.names[1], vmrun::test::generate_module(settings.seed)) ? 0 : 1;
   }
-
-  if (names.front() == "make" && names.size() == 2) return write_own(seed, names[1]) ? 0 : 1;
-  const std::vector<Way> ways = make_ways(way_names);
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
-  Counts counts;
+  if (settings.ways == "every") settings.ways = vmrun::test::way_names();
+  const std::vector<Way> ways = vmrun::test::make_ways(settings.ways);
+  // Once, and not in each module's process.
+  std::string why;
+  if (std::ranges::any_of(ways, &Way::opt) && vmrun::jit::load_opt_compiler(&why) == nullptr) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    return 1;
+  }
+  if (!settings.names.front().ends_with(".wasm")) return run_jobs(settings, ways) ? 0 : 1;
   bool good = true;
-  if (names.front().ends_with(".wasm")) {
-    for (const std::string& name : names) good &= agree(ways, name, seed, counts);
-  } else {
-    fs::create_directories(keep);
-    size_t refused = 0, tried = 0;
-    for (size_t i = 0; seconds != 0 ? std::chrono::steady_clock::now() < until : i < modules; ++i) {
-      fs::path input = keep / "input.bin";
-      fs::path image = keep / ("module-" + std::to_string(seed) + "-" + std::to_string(i) + ".wasm");
-      const bool made = names.front() == "own" ? write_own(seed * 1'000'003 + i, image)
-                                               : generate(names.front(), seed, i, input, image);
-      ++tried;
-      if (!made) {
-        ++refused;
-        continue;
-      }
-      if (agree(ways, image, i, counts)) {
-        fs::remove(image);
-      } else {
-        good = false;
-      }
-    }
-    fs::remove(keep / "input.bin");
-    if (refused * 2 > tried) {
-      std::printf("wasm-opt failed to make %zu of %zu modules\n", refused, tried);
-      good = false;
-    }
-  }
+  Counts counts;
+  for (const std::string& name : settings.names) good &= agree(ways, name, read(name), settings.seed, counts);
   std::printf("%zu modules agree over %zu lines; %zu runs were cut short\n", counts.modules, counts.lines, counts.cut);
   return good ? 0 : 1;
 }

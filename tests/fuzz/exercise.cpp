@@ -1,47 +1,54 @@
-// Rules of the watchdog: the thread that exercises sets store and deadline under the lock; the watchdog thread
-// interrupts the store under the same lock, so that the store cannot die meanwhile.
+// Rules of the watchdog: the thread that exercises sets stores and deadline under the lock; the watchdog thread
+// interrupts the stores under the same lock, so that none can die meanwhile.
+//
+// What the host does at random comes from generators of its own, which advance with what is seen; so it does the same
+// in every way of executing, as long as these agree.
 #include "exercise.h"
 
 #include <algorithm>
 #include <condition_variable>
 #include <cstdio>
 #include <cstring>
+#include <deque>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <thread>
+
+#include "vm/module.h"
 
 namespace vmrun::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Interrupts a store when its time is up, and again until it is released: one interrupt ends one call.
+/// Interrupts stores when their time is up, and again until they are released: one interrupt ends one call.
 class Watchdog {
  public:
   Watchdog() : thread_([this](std::stop_token stop) { run(stop); }) {}
 
-  void watch(Store& store, Clock::time_point deadline) {
+  void watch(std::deque<Store>& stores, Clock::time_point deadline) {
     std::lock_guard lock(mutex_);
-    store_ = &store;
+    stores_ = &stores;
     deadline_ = deadline;
     changed_.notify_all();
   }
   void release() {
     std::lock_guard lock(mutex_);
-    store_ = nullptr;
+    stores_ = nullptr;
   }
 
  private:
   void run(std::stop_token stop) {
     std::unique_lock lock(mutex_);
     while (!stop.stop_requested()) {
-      if (store_ == nullptr) {
-        changed_.wait(lock, stop, [&] { return store_ != nullptr; });
+      if (stores_ == nullptr) {
+        changed_.wait(lock, stop, [&] { return stores_ != nullptr; });
         continue;
       }
       changed_.wait_until(lock, stop, deadline_, [] { return false; });
-      if (store_ != nullptr && Clock::now() >= deadline_) {
-        store_->interrupt();
+      if (stores_ != nullptr && Clock::now() >= deadline_) {
+        for (Store& store : *stores_) store.interrupt();
         deadline_ = Clock::now() + std::chrono::milliseconds(20);
       }
     }
@@ -49,7 +56,7 @@ class Watchdog {
 
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  Store* store_ = nullptr;
+  std::deque<Store>* stores_ = nullptr;
   Clock::time_point deadline_;
   std::jthread thread_;  // last: it uses the others
 };
@@ -140,12 +147,19 @@ class Arguments {
 class Run {
  public:
   Run(const Module& module, const ExerciseOptions& options)
-      : module_(module), options_(options), store_(module.engine(), limits(options)), arguments_(options.seed) {}
+      : module_(module),
+        options_(options),
+        arguments_(options.seed),
+        host_(options.seed + 1),
+        answers_(options.seed + 2) {
+    for (unsigned i = 0; i < (options.one_store ? 1 : options.instances); ++i)
+      stores_.emplace_back(module.engine(), limits(options));
+  }
 
   Trace trace;
 
   void go(Watchdog& watchdog, std::chrono::milliseconds time) {
-    watchdog.watch(store_, Clock::now() + time);
+    watchdog.watch(stores_, Clock::now() + time);
     instantiate_and_call();
     watchdog.release();
   }
@@ -170,26 +184,80 @@ class Run {
     }
   }
 
-  /// What an import of that type gets; a function writes its arguments down and returns zeros.
-  Result<Extern> make_import(const ImportType& import) {
+  /// What an import of that type gets.
+  Result<Extern> make_import(Store& store, const ImportType& import) {
     if (const FuncType* type = import.type.func()) {
-      return Extern(Func::create(store_, *type,
-                                 [this, name = import.name, type = *type](Caller&, std::span<const Val> args,
-                                                                          std::span<Val> results) -> Result<void> {
-                                   std::string line = "import " + name;
-                                   for (const Val& arg : args) line += " " + describe(arg);
-                                   say(std::move(line));
-                                   for (size_t i = 0; i < results.size(); ++i) results[i] = Val::zero(type.results[i]);
-                                   return {};
-                                 }));
+      if (std::optional<Extern> same = function_before(*type)) return *same;
+      return Extern(Func::create(
+          store, *type,
+          [this, name = import.name, type = *type](Caller& caller, std::span<const Val> args, std::span<Val> results) {
+            return imported(caller, name, type, args, results);
+          }));
     }
-    if (const MemoryType* type = import.type.memory()) return wrap(Memory::create(store_, *type));
-    if (const TableType* type = import.type.table())
-      return wrap(Table::create(store_, *type, Val::zero(type->element)));
-    if (const GlobalType* type = import.type.global())
-      return wrap(Global::create(store_, *type, Val::zero(type->type)));
-    return wrap(Tag::create(store_, *import.type.tag()));
+    if (const MemoryType* type = import.type.memory()) return wrap(Memory::create(store, *type));
+    if (const TableType* type = import.type.table()) return wrap(Table::create(store, *type, Val::zero(type->element)));
+    if (const GlobalType* type = import.type.global()) return wrap(Global::create(store, *type, Val::zero(type->type)));
+    return wrap(Tag::create(store, *import.type.tag()));
   }
+  /// A function of that type that the instance before exports.
+  std::optional<Extern> function_before(const FuncType& type) {
+    if (instances_.empty() || !options_.one_store) return std::nullopt;
+    for (const auto& [name, item] : instances_.back().exports()) {
+      if (const Func* func = item.func(); func != nullptr && func->type() == type) return item;
+    }
+    return std::nullopt;
+  }
+
+  /// An imported function: writes its arguments down and returns zeros, or does what else hosts do.
+  Result<void> imported(Caller& caller, std::string_view name, const FuncType& type, std::span<const Val> args,
+                        std::span<Val> results) {
+    std::string line = "import " + std::string(name);
+    for (const Val& arg : args) line += " " + describe(arg);
+    say(std::move(line));
+    if (options_.meanwhile) options_.meanwhile();
+    for (size_t i = 0; i < results.size(); ++i) results[i] = Val::zero(type.results[i]);
+    if (!options_.lively || trace.cut) return {};
+    const uint64_t choice = host_() % 64;
+    if (choice == 0) {
+      Error error(ErrorKind::Trap, "of the host");
+      error.trap = TrapCode::IntegerDivideByZero;
+      return error;
+    }
+    if (choice < 4 && caller.has_instance()) {
+      if (Result<void> thrown = throw_from(caller.instance()); !thrown) return thrown;
+    }
+    if (choice < 16 && caller.has_instance() && calls_back_ < kMaxCallsBack) {
+      ++calls_back_;
+      std::vector<std::pair<std::string_view, Func>> funcs;
+      for (const auto& [exported, item] : caller.instance().exports()) {
+        if (const Func* func = item.func()) funcs.push_back({exported, *func});
+      }
+      if (!funcs.empty()) {
+        const auto& [exported, func] = funcs[host_() % funcs.size()];
+        if (!call(exported, func)) trace.cut = true;
+      }
+    }
+    for (size_t i = 0; i < results.size(); ++i) {
+      if (!type.results[i].is_ref()) results[i] = answers_.make(type.results[i]);
+    }
+    return {};
+  }
+  /// An exception of a tag that the instance exports, if there is one.
+  Result<void> throw_from(Instance instance) {
+    for (const auto& [name, item] : instance.exports()) {
+      const Tag* tag = item.tag();
+      if (tag == nullptr) continue;
+      std::vector<Val> values;
+      for (ValType type : tag->type().params) values.push_back(answers_.make(type));
+      Result<Val> thrown = tag->exception(values);
+      if (!thrown) continue;
+      Error error(ErrorKind::Exception, "of the host");
+      error.exception = thrown->as_ref().bits;
+      return error;
+    }
+    return {};
+  }
+
   template <class T>
   static Result<Extern> wrap(Result<T> made) {
     if (!made) return std::move(made).error();
@@ -203,36 +271,53 @@ class Run {
       trace.cut = true;
       return;
     }
-    say(what + ": " + std::string(to_string(error.kind)) +
-        (error.kind == ErrorKind::Trap ? ": " + std::string(trap_message(error.trap)) : ""));
+    std::string line = what + ": " + std::string(to_string(error.kind));
+    if (error.kind == ErrorKind::Trap) line += ": " + std::string(trap_message(error.trap));
+    for (const FrameInfo& frame : error.backtrace) {
+      if (!tail_calls(frame.offset)) line += " " + std::to_string(frame.func_index) + "@" + hex(frame.offset);
+    }
+    say(std::move(line));
+  }
+  /// The interpreter tail-calls the host by calling it: its frame is still there, where that of machine code is gone.
+  bool tail_calls(uint64_t offset) const {
+    const uint8_t code = module_.impl()->bytes()[offset];
+    return code == 0x12 || code == 0x13 || code == 0x15;
+  }
+
+  bool instantiate(Store& store) {
+    std::vector<Extern> imports;
+    for (const ImportType& import : module_.imports()) {
+      Result<Extern> made = make_import(store, import);
+      if (!made) return failed("import", made.error()), false;
+      imports.push_back(*made);
+    }
+    Result<Instance> instance = Instance::instantiate(store, module_, imports);
+    if (!instance) return failed("instantiate", instance.error()), false;
+    instances_.push_back(*instance);
+    return true;
   }
 
   void instantiate_and_call() {
-    std::vector<Extern> imports;
-    for (const ImportType& import : module_.imports()) {
-      Result<Extern> made = make_import(import);
-      if (!made) {
-        failed("import", made.error());
-        return;
-      }
-      imports.push_back(*made);
+    for (unsigned i = 0; i < options_.instances; ++i) {
+      if (!instantiate(stores_[i % stores_.size()])) return;
     }
-    Result<Instance> instance = Instance::instantiate(store_, module_, imports);
-    if (!instance) {
-      failed("instantiate", instance.error());
-      return;
-    }
-    auto exports = instance->exports();
-    if (exports.size() > 200) exports.erase(exports.begin() + 200, exports.end());
+    std::vector<std::vector<std::pair<std::string_view, Extern>>> exports;
+    for (Instance instance : instances_) exports.push_back(instance.exports());
     for (unsigned round = 0; round < options_.rounds; ++round) {
-      for (const auto& [name, item] : exports) {
-        if (const Func* func = item.func(); func != nullptr && !call(name, *func)) return;
+      for (size_t i = 0; i < std::min<size_t>(exports.front().size(), 200); ++i) {
+        for (const auto& own : exports) {
+          if (options_.meanwhile) options_.meanwhile();
+          calls_back_ = 0;
+          if (const Func* func = own[i].second.func(); func != nullptr && !call(own[i].first, *func)) return;
+        }
       }
     }
-    for (const auto& [name, item] : exports) {
-      if (const Global* global = item.global()) say("global " + std::string(name) + " " + describe(global->get()));
-      if (const Memory* memory = item.memory())
-        say("memory " + std::string(name) + " " + hex(memory->size_bytes()) + " " + hex(hash(memory->data())));
+    for (Instance instance : instances_) {
+      for (const auto& [name, item] : instance.exports()) {
+        if (const Global* global = item.global()) say("global " + std::string(name) + " " + describe(global->get()));
+        if (const Memory* memory = item.memory())
+          say("memory " + std::string(name) + " " + hex(memory->size_bytes()) + " " + hex(hash(memory->data())));
+      }
     }
     if (more_ > 0 && !trace.cut) trace.lines.push_back(std::to_string(more_) + " more: " + hex(rest_));
   }
@@ -256,13 +341,18 @@ class Run {
   }
 
   static constexpr size_t kMaxLines = 20'000;
+  static constexpr unsigned kMaxCallsBack = 2;  // each gives the guest new fuel
 
   const Module& module_;
   const ExerciseOptions& options_;
-  Store store_;
+  std::deque<Store> stores_;
+  std::vector<Instance> instances_;
   Arguments arguments_;
-  size_t more_ = 0;    // lines beyond kMaxLines
-  uint64_t rest_ = 0;  // their hash
+  std::mt19937_64 host_;     // what imported functions do
+  Arguments answers_;        // and return
+  unsigned calls_back_ = 0;  // into exports, during one call
+  size_t more_ = 0;          // lines beyond kMaxLines
+  uint64_t rest_ = 0;        // their hash
 };
 
 }  // namespace

@@ -1,0 +1,152 @@
+#include "ways.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include "engine/engine_impl.h"
+#include "jit/reclaim.h"
+#include "tiering/manager.h"
+#include "vm/loops.h"
+
+namespace vmrun::test {
+namespace {
+
+const std::vector<Way>& all_ways() {
+  auto way = [](const char* name, Effort effort, Tiers tiers, Force force = Force::nothing) {
+    Way way{name, {}, force, tiers == Tiers::Opt || tiers == Tiers::Auto || tiers == Tiers::Steps};
+    way.config.effort = effort;
+    way.config.tiers = tiers;
+    way.config.compile_threads = 1;
+    return way;
+  };
+  auto with = [](Way way, bool Config::* option) {
+    way.config.*option = true;
+    return way;
+  };
+  static const std::vector<Way> all = {
+      way("quick", Effort::Quick, Tiers::Interp),
+      way("careful", Effort::Careful, Tiers::Interp),
+      way("effort", Effort::Auto, Tiers::Interp),
+      with(way("quick-dense", Effort::Quick, Tiers::Interp), &Config::dense_memory),
+      with(way("careful-dense", Effort::Careful, Tiers::Interp), &Config::dense_memory),
+      way("baseline", Effort::Auto, Tiers::Baseline),
+      with(way("baseline-dense", Effort::Auto, Tiers::Baseline), &Config::dense_memory),
+      with(way("profile", Effort::Auto, Tiers::Baseline), &Config::profile),
+      with(way("eager", Effort::Auto, Tiers::InterpBaseline), &Config::eager_baseline),
+      way("loops", Effort::Careful, Tiers::InterpBaseline, Force::loops),
+      with(way("loops-profile", Effort::Quick, Tiers::InterpBaseline, Force::loops), &Config::profile),
+      way("auto", Effort::Auto, Tiers::InterpBaseline),
+      with(way("disturb", Effort::Auto, Tiers::InterpBaseline, Force::disturb), &Config::profile),
+      way("opt", Effort::Auto, Tiers::Opt),
+      with(way("opt-dense", Effort::Auto, Tiers::Opt), &Config::dense_memory),
+      way("loops-opt", Effort::Quick, Tiers::Auto, Force::loops_opt),
+      with(way("steps", Effort::Auto, Tiers::Steps), &Config::profile),
+      way("all", Effort::Auto, Tiers::Auto),
+      with(way("disturb-opt", Effort::Auto, Tiers::Auto, Force::disturb), &Config::profile),
+  };
+  return all;
+}
+
+/// Promotions at random of the functions of a module and of their loops.
+tiering::Schedule make_schedule(const vm::Module& module, Force force, std::mt19937_64& random) {
+  tiering::Schedule schedule;
+  const auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
+  const auto tier = [&] { return force == Force::loops_opt && below(2) != 0 ? vm::Tier::opt : vm::Tier::baseline; };
+  for (uint32_t f = module.imported_funcs; f < module.funcs.size(); ++f) {
+    if (below(4) == 0) schedule.push_back({f, jit::kWholeFunction, below(3), tier()});
+    const vm::LoopTable* loops = vm::loops_of(module.code(f));
+    for (uint32_t i = 0; loops != nullptr && i < loops->count; ++i) {
+      const uint32_t at = loops->loops[i].offset;
+      if (below(4) != 0) schedule.push_back({f, at, 1 + below(4), tier()});
+      // From one tier into the next, some iterations later.
+      if (force == Force::loops_opt && below(2) == 0) schedule.push_back({f, at, 1 + below(6), vm::Tier::opt});
+    }
+  }
+  return schedule;
+}
+
+/// Something that may happen to a module at any time.
+void disturb(const vm::Module& module, bool opt, std::mt19937_64& random) {
+  const auto below = [&](size_t n) { return static_cast<uint32_t>(random() % n); };
+  const auto own = static_cast<uint32_t>(module.funcs.size()) - module.imported_funcs;
+  if (module.tiers == nullptr || own == 0) return;
+  const uint32_t f = module.imported_funcs + below(own);
+  vm::FuncCode& code = module.code(f);
+  vm::LoopTable* loops = below(2) != 0 ? vm::loops_of(code) : nullptr;
+  vm::LoopCode* loop = loops != nullptr && loops->count != 0 ? &loops->loops[below(loops->count)] : nullptr;
+  switch (below(6)) {
+    case 0:
+    case 1:  // as hot as the policy wants it to be for anything
+      for (uint32_t n = 1u << below(10); n > 0; --n) {
+        if (loop != nullptr) {
+          module.tiers->hot_loop(module.tiers, code, *loop, code.tier.load());
+        } else {
+          module.tiers->hot_function(module.tiers, code);
+        }
+      }
+      return;
+    case 2:
+    case 3: {
+      const vm::Tier tier = opt && below(4) == 0 ? vm::Tier::opt : vm::Tier::baseline;
+      tiering::Manager::promote(module, f, tier, loop != nullptr ? loop->offset : jit::kWholeFunction);
+      return;
+    }
+    case 4:
+      for (uint32_t n = 1 + below(3); n > 0; --n) static_cast<tiering::ModuleTiers*>(module.tiers)->drop_oldest();
+      return;
+    default:
+      jit::reclaim_code();
+      return;
+  }
+}
+
+}  // namespace
+
+std::string way_names() {
+  std::string names;
+  for (const Way& way : all_ways()) names += (names.empty() ? "" : ",") + way.name;
+  return names;
+}
+
+std::vector<Way> make_ways(std::string_view names) {
+  std::vector<Way> chosen;
+  for (size_t begin = 0; begin <= names.size();) {
+    const size_t end = std::min(names.find(',', begin), names.size());
+    const std::string_view name = names.substr(begin, end - begin);
+    const auto found = std::ranges::find(all_ways(), name, &Way::name);
+    if (found == all_ways().end()) {
+      std::fprintf(stderr, "there is no way '%.*s'; there are %s\n", static_cast<int>(name.size()), name.data(),
+                   way_names().c_str());
+      std::exit(2);
+    }
+    chosen.push_back(*found);
+    begin = end + 1;
+  }
+  return chosen;
+}
+
+Result<Module> load(const Way& way, std::span<const uint8_t> image, uint64_t seed) {
+  Engine engine(way.config);
+  if (way.force == Force::loops || way.force == Force::loops_opt) {
+    // Offsets of loops, from a module that is never run.
+    Config plain = way.config;
+    plain.tiers = Tiers::Interp;
+    Result<Module> module = Module::compile(Engine(plain), image, "fuzz");
+    if (!module) return module;
+    std::mt19937_64 random(seed);
+    engine.impl()->tiers->set_schedule(make_schedule(*module->impl(), way.force, random));
+  }
+  return Module::compile(engine, image, "fuzz");
+}
+
+std::function<void()> disturbance(const Way& way, const Module& module, uint64_t seed) {
+  if (way.force != Force::disturb) return {};
+  auto random = std::make_shared<std::mt19937_64>(seed);
+  return [random, opt = way.opt, code = module.impl()] {
+    if ((*random)() % 3 == 0) disturb(*code, opt, *random);
+  };
+}
+
+}  // namespace vmrun::test
