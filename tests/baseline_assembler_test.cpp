@@ -1,7 +1,6 @@
 // The baseline's own encodings read back as what asmjit encodes.
 #include <doctest/doctest.h>
 
-#include <functional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -16,16 +15,15 @@ using namespace asmjit;
 namespace Inst = x86::Inst;
 
 /// Instructions as text, without their addresses.
-std::vector<std::string> text(const jit::Plugin& plugin, BaseEmitter& a, const std::function<void(BaseEmitter&)>& emit) {
+template <class Assembler>
+std::vector<std::string> text(const jit::Plugin& plugin, Assembler& a, const auto& emit) {
   CodeHolder code;
   Environment environment;
   environment.setArch(Arch::kX64);
   code.init(environment);
   code.attach(&a);
   emit(a);
-  const CodeBuffer& buffer = code.textSection()->buffer();
-  std::istringstream lines(
-      plugin.disassemble(reinterpret_cast<const std::byte*>(buffer.data()), buffer.size(), 0));
+  std::istringstream lines(plugin.disassemble(reinterpret_cast<const std::byte*>(a.bufferData()), a.offset(), 0));
   std::vector<std::string> out;
   for (std::string line; std::getline(lines, line);) {
     out.push_back(line.substr(line.find(':') + 1));
@@ -46,7 +44,8 @@ std::vector<x86::Mem> places() {
   return out;
 }
 
-void same(const std::function<void(BaseEmitter&)>& emit) {
+/// `emit` takes an assembler of either kind.
+void same(const auto& emit) {
   std::string why;
   const jit::Plugin* plugin = jit::load_plugin(&why);
   REQUIRE_MESSAGE(plugin != nullptr, why);
@@ -149,6 +148,94 @@ TEST_CASE("baseline encodings: constants") {
       a.emit(Inst::kIdMov, x86::byte_ptr(x86::r14, x86::rsi), Imm(v));
       a.emit(Inst::kIdMov, x86::word_ptr(x86::r14, x86::r9, 0, 1000), Imm(v));
     }
+  });
+}
+
+TEST_CASE("baseline encodings: by the operands' kinds") {
+  same([](auto& a) {
+    for (x86::Mem place : places()) {
+      for (uint32_t r : {0u, 4u, 7u, 8u, 12u, 15u}) {
+        place.setSize(0);
+        a.mov(x86::gpq(r), place);
+        a.mov(x86::gpd(r), place);
+        for (const x86::Gp& reg : {x86::Gp(x86::gpq(r)), x86::Gp(x86::gpd(r)), x86::Gp(x86::gpw(r)), x86::Gp(x86::gpb_lo(r))}) {
+          a.mov(place, reg);
+        }
+        a.lea(x86::gpq(r), place);
+        a.cmovb(x86::gpd(r), place);
+        a.add(x86::gpq(r), place);
+        a.cmp(place, x86::gpd(r));
+      }
+      place.setSize(8);
+      a.inc(place);
+      a.dec(place);
+      a.call(place);
+      a.jmp(place);
+      place.setSize(4);
+      a.inc(place);
+      a.cmp(place, 1000);
+      a.mov(place, Imm(-1));
+    }
+    for (uint32_t r = 0; r < 16; ++r) {
+      a.push(x86::gpq(r));
+      a.pop(x86::gpq(r));
+      for (auto cond : {x86::CondCode::kO, x86::CondCode::kA, x86::CondCode::kG}) a.set(cond, x86::gpb_lo(r));
+      for (uint32_t from : {0u, 5u, 9u}) {
+        a.mov(x86::gpq(r), x86::gpq(from));
+        a.mov(x86::gpd(r), x86::gpd(from));
+        a.test(x86::gpd(r), x86::gpd(from));
+        a.cmova(x86::gpq(r), x86::gpq(from));
+        a.cmovnz(x86::gpd(r), x86::gpd(from));
+        a.emit(Inst::kIdImul, x86::gpd(r), x86::gpd(from));
+      }
+      for (InstId id : {InstId{Inst::kIdShl}, InstId{Inst::kIdShr}, InstId{Inst::kIdSar}}) {
+        for (int by : {1, 2, 31}) a.emit(id, x86::gpd(r), Imm(by));
+        a.emit(id, x86::gpq(r), Imm(63));
+      }
+    }
+    a.ret();
+  });
+}
+
+// Both assemblers' labels by one name.
+jit::baseline::Label new_label(jit::baseline::FastAssembler& a) { return a.new_label(); }
+asmjit::Label new_label(x86::Assembler& a) { return a.newLabel(); }
+x86::Mem at(jit::baseline::FastAssembler& a, jit::baseline::Label label) { return a.at(label); }
+x86::Mem at(x86::Assembler&, asmjit::Label label) { return x86::ptr(label); }
+
+TEST_CASE("baseline encodings: labels") {
+  same([](auto& a) {
+    constexpr x86::CondCode kConds[] = {x86::CondCode::kO, x86::CondCode::kB, x86::CondCode::kE, x86::CondCode::kNE,
+                                        x86::CondCode::kA, x86::CondCode::kS, x86::CondCode::kP, x86::CondCode::kG};
+    auto back = new_label(a), ahead = new_label(a), unused = new_label(a), data = new_label(a);
+    (void)unused;
+    for (int padding : {0, 100, 10000}) {
+      if (padding == 0) a.bind(back);
+      // Distances about those where short forms end.
+      for (int i = 0; i < padding; ++i) a.nop();
+      for (x86::CondCode cond : kConds) {
+        a.j(cond, back);
+        a.j(cond, ahead);
+      }
+      a.jmp(back);
+      a.call(back);
+      a.jmp(ahead);
+      a.call(ahead);
+      a.jne(ahead);
+      a.js(back);
+      // The distance is the instruction's last part, or a byte follows.
+      a.lea(x86::rcx, at(a, data));
+      a.vmovsd(x86::xmm1, at(a, data));
+      a.vaddsd(x86::xmm9, x86::xmm1, at(a, data));
+      a.vpshufd(x86::xmm9, at(a, data), Imm(0x1b));
+      a.vpblendw(x86::xmm9, x86::xmm1, at(a, data), Imm(0x1b));
+      a.vblendvps(x86::xmm9, x86::xmm1, at(a, data), x86::xmm3);
+      a.vfmadd213ps(x86::xmm9, x86::xmm1, at(a, data));
+    }
+    a.bind(ahead);
+    a.ret();
+    a.bind(data);
+    a.jmp(data);
   });
 }
 

@@ -103,7 +103,7 @@ void FunctionCompiler::call_site(D& d) {
   Region& region = regions_[region_];
   if (!region.used) {
     region.used = true;
-    region.pad = a_.newLabel();
+    region.pad = a_.new_label();
   }
   object_->pads.push_back({here(), region_});  // the pad's address is filled in when it is known
 }
@@ -200,7 +200,7 @@ uint8_t FunctionCompiler::find_record(D& d, vm::TypeId type_id, uint32_t table, 
     trap_if(d, Cond::kNE, TrapCode::IndirectCallTypeMismatch);
     return record;
   }
-  Label same = a_.newLabel();
+  Label same = a_.new_label();
   a_.je(same);
   // Everything in registers waits on the stack while the helper looks at the types.
   constexpr uint8_t kSaved[] = {rax, rcx, rdx, rsi, rdi, r8, r9, r10};

@@ -52,7 +52,7 @@ void FunctionCompiler::check_operands(D& d, const char* event) {
 /// Paths meet here, with `state_` as the homes' state.
 void FunctionCompiler::check_merge(D& d, bool constants) {
   if (!request_.check_merges) return;
-  if (!check_failed_.isValid()) check_failed_ = a_.newLabel();
+  if (!check_failed_.valid()) check_failed_ = a_.new_label();
   for (uint32_t bits = state_.loaded & ~state_.dirty; bits != 0; bits &= bits - 1) {
     const Home& home = homes_[std::countr_zero(bits)];
     const ValType::Kind kind = home.type.kind();
@@ -81,7 +81,7 @@ void FunctionCompiler::check_merge(D& d, bool constants) {
 }
 
 void FunctionCompiler::emit_check_failure() {
-  if (!check_failed_.isValid()) return;
+  if (!check_failed_.valid()) return;
   a_.bind(check_failed_);
   a_.ud2();
 }

@@ -84,6 +84,7 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   code_.init(environment);
   code_.setErrorHandler(errors_.get());
   code_.attach(&a_);
+  a_.begin();
   code_.reserveBuffer(&code_.textSection()->buffer(), kCodePerByte * module_->funcs[request.func_index].body.size() + 512);
 
   if (request.unit != kWholeFunction) return {CompileResult::Status::unsupported, nullptr, "units of loops"};
@@ -111,11 +112,12 @@ CompileResult FunctionCompiler::publish() {
     return {CompileResult::Status::no_memory, nullptr, "no memory for the profile"};
   }
   asmjit::CodeBuffer& buffer = code_.textSection()->buffer();
+  const size_t size = a_.offset();
   for (uint32_t fixup : frame_size_fixups_) std::memcpy(buffer.data() + fixup, &frame, 4);
   CodeSpace& space = CodeSpace::get();
-  CodeSpace::Block block = space.allocate(buffer.size(), CodeSpace::Use::function, request_.arena);
+  CodeSpace::Block block = space.allocate(size, CodeSpace::Use::function, request_.arena);
   if (!block) return {CompileResult::Status::no_memory, nullptr, "no memory for code"};
-  std::memcpy(block.rw, buffer.data(), buffer.size());
+  std::memcpy(block.rw, buffer.data(), size);
   std::unique_ptr<CodeObject> object;
   if (object_->marks.size() < kManyMarks) {
     object = std::make_unique<CodeObject>(*object_);  // a copy has no more memory than it needs

@@ -72,7 +72,7 @@ struct HomeState {
 
 /// The target of branches.
 struct Target {
-  asmjit::Label label;
+  Label label;
   HomeState state;
   bool used = false;  // some branch has fixed the state
 };
@@ -122,7 +122,6 @@ class FunctionCompiler {
   using Gp = asmjit::x86::Gp;
   using Xmm = asmjit::x86::Xmm;
   using Mem = asmjit::x86::Mem;
-  using Label = asmjit::Label;
   using InstId = asmjit::InstId;
   using Cond = asmjit::x86::CondCode;
   using TrapCode = vm::TrapCode;
@@ -246,9 +245,9 @@ class FunctionCompiler {
   void store_to_area(const Mem& to, const V& value);
   void move_int(uint8_t to, uint8_t from) { if (to != from) a_.mov(q(to), q(from)); }
   void move_vec(uint8_t to, uint8_t from) { if (to != from) a_.vmovaps(x(to), x(from)); }
-  void load_int(uint8_t reg, const Mem& from, ValType type);
+  void load_int(uint8_t reg, const Mem& from, ValType type) { a_.mov(gp(reg, is_wide(type)), from); }
   void load_vec(uint8_t reg, const Mem& from, ValType type);
-  void store_int(const Mem& to, uint8_t reg);
+  void store_int(const Mem& to, uint8_t reg) { a_.mov(to, q(reg)); }
   void store_vec(const Mem& to, uint8_t reg, ValType type);
   void load_const(uint8_t reg, uint64_t bits);
   /// The operand in a register, for reading only.

@@ -31,7 +31,7 @@ void FunctionCompiler::branch_state(Target& target) {
   if (target.used) return;
   target.used = true;
   target.state = state_;
-  target.label = a_.newLabel();
+  target.label = a_.new_label();
 }
 
 void FunctionCompiler::block(D& d, C& c) { enter_frame(d, c); }
@@ -72,8 +72,8 @@ void FunctionCompiler::loop(D& d, C& c) {
     if (value.type == vm::kV128) site.vectors.push_back(value.slot);
   }
   if (site.slots > max_slot_) max_slot_ = site.slots;
-  site.header = a_.newLabel();
-  site.slow = a_.newLabel();
+  site.header = a_.new_label();
+  site.slow = a_.new_label();
   c.target = {site.header, state, true};
   a_.bind(site.header);
   check_merge(d, true);
@@ -176,7 +176,7 @@ void FunctionCompiler::branch_if(D& d, Cond cond, uint32_t depth) {
     a_.j(cond, c.target.label);
     return;
   }
-  Label skip = a_.newLabel();
+  Label skip = a_.new_label();
   a_.j(asmjit::x86::negateCond(cond), skip);
   take_edge(d, depth);
   a_.bind(skip);
@@ -201,12 +201,12 @@ void FunctionCompiler::br_table(D& d, const V& index, std::span<const uint32_t> 
   }
   uint8_t reg = fetch_int(index);
   uint8_t base = take_int();
-  BrTable table{a_.newLabel(), {}};
+  BrTable table{a_.new_label(), {}};
   // Clamped without a branch, so that nothing is read beyond the table even speculatively.
   a_.mov(w(kScratch), count);
   a_.cmp(w(reg), w(kScratch));
   a_.cmovb(w(kScratch), w(reg));
-  a_.lea(q(base), ptr(table.at));
+  a_.lea(q(base), a_.at(table.at));
   a_.movsxd(q(kScratch), asmjit::x86::dword_ptr(q(base), q(kScratch), 2));
   a_.add(q(kScratch), q(base));
   finish_op();
@@ -220,7 +220,7 @@ void FunctionCompiler::br_table(D& d, const V& index, std::span<const uint32_t> 
       continue;
     }
     auto found = std::ranges::find(edges, depth, &std::pair<uint32_t, Label>::first);
-    if (found == edges.end()) found = edges.insert(edges.end(), {depth, a_.newLabel()});
+    if (found == edges.end()) found = edges.insert(edges.end(), {depth, a_.new_label()});
     table.targets.push_back(found->second);
   }
   for (auto& [depth, label] : edges) {
@@ -348,7 +348,7 @@ void FunctionCompiler::finish_block(D& d, C& c, V* results) {
     if (!c.target.used) {
       c.target.used = true;
       c.target.state = c.else_.state;
-      c.target.label = a_.newLabel();
+      c.target.label = a_.new_label();
     }
     if (falls) conform(state_, c.target.state);
     bool plain = c.results.empty() && conforms(c.else_.state, c.target.state);
@@ -406,10 +406,10 @@ void FunctionCompiler::end(D& d, C& c, V* results) {
 
 // --- traps ------------------------------------------------------------------------------------------------------------
 
-asmjit::Label FunctionCompiler::trap_label(D& d, TrapCode code) {
+Label FunctionCompiler::trap_label(D& d, TrapCode code) {
   auto offset = static_cast<uint32_t>(d.offset());
   if (!traps_.empty() && traps_.back().offset == offset && traps_.back().code == code) return traps_.back().label;
-  traps_.push_back({a_.newLabel(), code, offset});
+  traps_.push_back({a_.new_label(), code, offset});
   return traps_.back().label;
 }
 

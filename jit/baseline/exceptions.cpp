@@ -61,7 +61,7 @@ void FunctionCompiler::begin_catch(D&, C& c, uint32_t tag, V* params) {
   clause.tag = tag;
   clause.legacy = true;
   clause.slot = c.base;
-  clause.label = a_.newLabel();
+  clause.label = a_.new_label();
   a_.bind(clause.label);
   if (c.body_base > max_slot_) max_slot_ = c.body_base;
   state_ = {};
@@ -144,7 +144,7 @@ void FunctionCompiler::emit_pads(D& d) {
       for (Clause& clause : regions_[r].clauses) {
         if (!clause.has_stub) {
           clause.has_stub = true;
-          clause.stub = a_.newLabel();
+          clause.stub = a_.new_label();
         }
         if (clause.tag == kNone) {
           a_.jmp(clause.stub);

@@ -93,7 +93,7 @@ void FunctionCompiler::emit_frame_setup() {
   };
   a_.push(q(rbp));
   a_.mov(q(rbp), q(rsp));
-  Poll& poll = polls_.emplace_back(Poll{a_.newLabel(), a_.newLabel(), Helper::prologue_poll});
+  Poll& poll = polls_.emplace_back(Poll{a_.new_label(), a_.new_label(), Helper::prologue_poll});
   if (large_frame_) {
     // The poll is called above the frame, whose room is looked at again afterwards.
     a_.bind(poll.back);
@@ -219,7 +219,7 @@ void FunctionCompiler::emit_zeros(D& d) {
     for (uint32_t i = 0; i < pairs; ++i) a_.vmovups(at(rbp, lowest + 16 * static_cast<int32_t>(i)), x(kVectorScratch));
     return;
   }
-  Label again = a_.newLabel();
+  Label again = a_.new_label();
   a_.lea(q(r10), at(rbp, lowest));
   a_.mov(w(rax), pairs);
   a_.bind(again);
@@ -251,7 +251,7 @@ void FunctionCompiler::begin(D& d) {
     Mem budget = at(r12, layout::kBudget);
     budget.setSize(8);
     a_.dec(budget);
-    Poll& poll = polls_.emplace_back(Poll{a_.newLabel(), a_.newLabel(), Helper::hot_entry});
+    Poll& poll = polls_.emplace_back(Poll{a_.new_label(), a_.new_label(), Helper::hot_entry});
     a_.js(poll.label);
     a_.bind(poll.back);
   }
@@ -288,11 +288,11 @@ void FunctionCompiler::emit_loop_stubs() {
     for (uint32_t bits = site.state.dirty; bits != 0; bits &= bits - 1) {
       store_home(static_cast<uint8_t>(std::countr_zero(bits)));
     }
-    Label reload = a_.newLabel(), better = a_.newLabel();
+    Label reload = a_.new_label(), better = a_.new_label();
     Mem budget = at(r12, layout::kBudget);
     budget.setSize(8);
     if (request_.polls) {
-      Label no_poll = a_.newLabel();
+      Label no_poll = a_.new_label();
       a_.cmp(q(rsp), at(r12, layout::kNativeLimit));
       a_.jae(no_poll);
       call_helper(Helper::stack_poll);
@@ -361,13 +361,13 @@ void FunctionCompiler::emit_traps() {
   Label common[kCodes];
   for (TrapSite& site : traps_) {
     Label& shared = common[static_cast<size_t>(site.code)];
-    if (!shared.isValid()) shared = a_.newLabel();
+    if (!shared.valid()) shared = a_.new_label();
     a_.bind(site.label);
     a_.call(shared);
     object_->marks.push_back({here(), site.offset});
   }
   for (size_t code = 0; code < kCodes; ++code) {
-    if (!common[code].isValid()) continue;
+    if (!common[code].valid()) continue;
     a_.bind(common[code]);
     // As if the helper had been called from the site.
     a_.mov(w(rsi), static_cast<uint32_t>(code));
@@ -385,16 +385,14 @@ void FunctionCompiler::emit_pool() {
     for (const PoolEntry& entry : pool_) {
       if (entry.size != size) continue;
       a_.bind(entry.label);
-      a_.embedUInt64(entry.lo);
-      if (size == 16) a_.embedUInt64(entry.hi);
+      a_.put(entry.lo);
+      if (size == 16) a_.put(entry.hi);
     }
   }
   for (BrTable& table : tables_) {
     a_.bind(table.at);
-    const auto base = static_cast<int64_t>(code_.labelOffset(table.at));
-    for (const Label& target : table.targets) {
-      a_.embedInt32(static_cast<int32_t>(static_cast<int64_t>(code_.labelOffset(target)) - base));
-    }
+    const uint32_t base = a_.place(table.at);
+    for (Label target : table.targets) a_.put(a_.place(target) - base);
   }
 }
 

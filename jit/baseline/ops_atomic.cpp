@@ -106,7 +106,7 @@ void FunctionCompiler::atomic_rmw(D& d, Op op, const Imm& imm, unsigned size, co
   } else {
     a_.mov(sized(rax, size), mem);
   }
-  Label again = a_.newLabel();
+  Label again = a_.new_label();
   a_.bind(again);
   a_.mov(sized(changed, width), sized(rax, width));
   a_.emit(id, sized(changed, width), sized(value, width));

@@ -20,7 +20,7 @@ void FunctionCompiler::float_binary(D& d, InstId id, const V* args, V* result) {
 void FunctionCompiler::float_min_max(D&, bool max, bool f64, const V* args, V* result) {
   uint8_t a = fetch_vec(args[0]), b = fetch_vec(args[1]);
   uint8_t to = take_vec();
-  Label done = a_.newLabel(), equal = a_.newLabel(), nan = a_.newLabel();
+  Label done = a_.new_label(), equal = a_.new_label(), nan = a_.new_label();
   a_.emit(f64 ? Inst::kIdVucomisd : Inst::kIdVucomiss, x(a), x(b));
   a_.jp(nan);
   a_.je(equal);
@@ -140,7 +140,7 @@ void FunctionCompiler::truncate(D& d, bool from64, bool to64, bool is_signed, bo
   constexpr double k2to63 = 9223372036854775808.0;
   uint8_t from = fetch_vec(args[0]);
   uint8_t to = take_int();
-  Label done = a_.newLabel(), bad = a_.newLabel();
+  Label done = a_.new_label(), bad = a_.new_label();
   if (!to64) {
     // By way of 64 bits: what does not fit 32 is out of range, and so is the 64-bit form's answer to what it cannot do.
     a_.emit(cvtt, q(to), x(from));
@@ -162,7 +162,7 @@ void FunctionCompiler::truncate(D& d, bool from64, bool to64, bool is_signed, bo
       a_.je(done);
     }
   } else {
-    Label high = a_.newLabel();
+    Label high = a_.new_label();
     a_.emit(ucomis, x(from), pool(float_bits(from64, k2to63)));
     a_.jp(bad);
     a_.jae(high);
@@ -185,7 +185,7 @@ void FunctionCompiler::truncate(D& d, bool from64, bool to64, bool is_signed, bo
     trap(d, TrapCode::IntegerOverflow);
   } else {
     // NaN: 0; below: the smallest; above: the greatest.
-    Label above = a_.newLabel();
+    Label above = a_.new_label();
     a_.xor_(w(to), w(to));
     a_.vxorps(x(kVectorScratch), x(kVectorScratch), x(kVectorScratch));
     a_.emit(ucomis, x(from), x(kVectorScratch));
@@ -212,7 +212,7 @@ void FunctionCompiler::int_to_float(D& d, bool from64, bool is_signed, bool to64
     a_.emit(cvt, x(to), x(to), q(from));
   } else {
     uint8_t half = take_int();  // before the branch: it may spill
-    Label high = a_.newLabel(), done = a_.newLabel();
+    Label high = a_.new_label(), done = a_.new_label();
     a_.test(q(from), q(from));
     a_.js(high);
     a_.emit(cvt, x(to), x(to), q(from));

@@ -206,7 +206,7 @@ void FunctionCompiler::divide(D& d, bool is_signed, bool remainder, bool wide, c
   } else {
     Label done;
     if (!known || static_cast<int64_t>(divisor) == -1) {
-      Label divides = a_.newLabel();
+      Label divides = a_.new_label();
       a_.cmp(gp(kScratch, wide), -1);
       a_.jne(divides);
       if (remainder) {
@@ -215,7 +215,7 @@ void FunctionCompiler::divide(D& d, bool is_signed, bool remainder, bool wide, c
         a_.neg(gp(rax, wide));
         trap_if(d, Cond::kO, TrapCode::IntegerOverflow);
       }
-      done = a_.newLabel();
+      done = a_.new_label();
       a_.jmp(done);
       a_.bind(divides);
     }
@@ -225,7 +225,7 @@ void FunctionCompiler::divide(D& d, bool is_signed, bool remainder, bool wide, c
       a_.cdq();
     }
     a_.idiv(gp(kScratch, wide));
-    if (done.isValid()) a_.bind(done);
+    if (done.valid()) a_.bind(done);
   }
   result_in(d, remainder ? rdx : rax, result);
 }
@@ -311,14 +311,14 @@ void FunctionCompiler::select(D& d, ValType type, const V* args, V* result) {
     Cond cond = test(*c);
     uint8_t to = target(d, false, 3, &a, nullptr, other_reg);
     move_to_int(to, a);
-    a_.emit(Inst::cmovccFromCond(asmjit::x86::negateCond(cond)), gp(to, wide), other);
+    a_.cmov(asmjit::x86::negateCond(cond), gp(to, wide), other);
     return result_reg(*result, to);
   }
   uint8_t other = fetch_vec(b);
   Cond cond = test(args[2]);
   uint8_t to = target(d, true, 3, &a, nullptr, other);
   move_to_vec(to, a);
-  Label done = a_.newLabel();
+  Label done = a_.new_label();
   a_.j(cond, done);
   move_vec(to, other);
   a_.bind(done);

@@ -27,7 +27,7 @@ void FunctionCompiler::count_target(D& d, uint8_t record) {
   if (!request_.profile) return;
   const int32_t word = counters(r14, static_cast<uint32_t>(d.offset()), vm::ProfileKind::target);
   Mem last = asmjit::x86::dword_ptr(q(r14), word);
-  Label same = a_.newLabel();
+  Label same = a_.new_label();
   a_.mov(w(kScratch), at(record, layout::kRecordIndex));
   a_.add(w(kScratch), 1);
   a_.cmp(last, w(kScratch));

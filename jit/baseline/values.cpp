@@ -14,10 +14,10 @@ asmjit::x86::Mem FunctionCompiler::pool(uint64_t lo, uint64_t hi, unsigned size)
   // Only the latest are looked through, so that a function of nothing but constants takes no quadratic time.
   for (size_t i = pool_.size(), end = i > 64 ? i - 64 : 0; i-- > end;) {
     const PoolEntry& entry = pool_[i];
-    if (entry.lo == lo && entry.hi == hi && entry.size == size) return ptr(entry.label);
+    if (entry.lo == lo && entry.hi == hi && entry.size == size) return a_.at(entry.label);
   }
-  pool_.push_back({lo, hi, size, a_.newLabel()});
-  return ptr(pool_.back().label);
+  pool_.push_back({lo, hi, size, a_.new_label()});
+  return a_.at(pool_.back().label);
 }
 
 void FunctionCompiler::preempt_off() {
@@ -104,9 +104,6 @@ void FunctionCompiler::to_slot(V& value) {
 }
 
 // --- moves ------------------------------------------------------------------------------------------------------------
-
-void FunctionCompiler::load_int(uint8_t reg, const Mem& from, ValType type) { a_.mov(gp(reg, is_wide(type)), from); }
-void FunctionCompiler::store_int(const Mem& to, uint8_t reg) { a_.mov(to, q(reg)); }
 
 void FunctionCompiler::load_vec(uint8_t reg, const Mem& from, ValType type) {
   switch (type.kind()) {
