@@ -212,8 +212,8 @@ TEST_CASE("8 endless loops share two workers, and are stopped by cancellation an
         },
         options));
   }
-  for (Loop& loop : loops) {
-    while (loop.runs < 3) {
+  for (size_t i = 0; i < loops.size(); ++i) {
+    while (loops[i].runs < 3 && !tasks[i].done()) {  // a deadline may have come first
       std::this_thread::sleep_for(1ms);
     }
   }
@@ -247,10 +247,8 @@ TEST_CASE("three endless loops take turns on two workers") {
   Signals signals(s);
   Runner runners[3];
   for (Runner& runner : runners) s.spawn([&runner] { endless(&runner.stop); }, {.hooks = &hooks, .user = &runner});
-  const Clock::time_point give_up = Clock::now() + 20s;
   for (Runner& runner : runners) {
-    while (!runner.moved && Clock::now() < give_up) std::this_thread::sleep_for(1ms);
-    CHECK(runner.moved);
+    while (!runner.moved) std::this_thread::sleep_for(1ms);
   }
   for (Runner& runner : runners) runner.stop = true;
   s.wait_idle();

@@ -63,6 +63,11 @@ struct Spinner {
     World::promote(*module, spin, tier);
     instance.emplace(ok(world.linker.instantiate(world.store, *module)));
   }
+  /// Whether the guest runs, or has run. Any thread.
+  bool begun() {
+    const auto runs = World::runs(*module, module->impl()->imported_funcs);
+    return runs[0] + runs[1] + runs[2] != 0;
+  }
   Result<std::vector<Val>> run() { return ok(instance->func("spin")).call({}); }
   Result<std::vector<Val>> run(const Bytes& image, vm::Tier tier) {
     prepare(image, tier);
@@ -147,6 +152,7 @@ TEST_CASE("spine: stop: loops that are nearly always in the runtime") {
       Spinner s;
       s.prepare(calls_runtime(what), tier);
       std::thread asker([&] {
+        while (!s.begun()) std::this_thread::yield();
         std::this_thread::sleep_for(10ms);
         s.world.store.interrupt();
       });

@@ -177,7 +177,8 @@ struct Run {
     std::mt19937_64 random(settings.seed);
     const auto end = Clock::now() + std::chrono::seconds(settings.seconds);
     auto next_generation = Clock::now() + 300ms;
-    while (Clock::now() < end) {
+    // For longer where so little time comes to us that nothing happened yet.
+    while (Clock::now() < end || runs == 0 || promoted == 0) {
       switch (random() % 8) {
         case 0:
         case 1:

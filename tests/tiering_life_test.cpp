@@ -75,8 +75,9 @@ void check_no_code() {
   CHECK(space.live_functions() == 0);
 }
 
+/// Whether the condition comes true at all: however long that takes on a busy machine.
 bool eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < 200'000; ++i) {
     if (condition()) return true;
     std::this_thread::sleep_for(1ms);
   }
@@ -228,15 +229,19 @@ TEST_CASE("modules by the thousand leave nothing behind") {
     }
   };
   churn(300);
-  const long before = resident_kilobytes();
   const size_t code_before = space.live_bytes();
-  churn(1500);
-  CHECK(space.live_bytes() == code_before);
+  // The kernel has reasons of its own to make a process larger, such as larger pages: what leaks leaks each time.
+  long grown = 0;
+  for (int round = 0; round < 5; ++round) {
+    const long before = resident_kilobytes();
+    churn(1500);
+    grown = resident_kilobytes() - before;
+    CHECK(space.live_bytes() == code_before);
+    if (grown < 1500) break;
+  }
   // Address sanitizer keeps what is freed for a while.
 #if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
-  CHECK(resident_kilobytes() - before < 1500);
-#else
-  (void)before;
+  CHECK(grown < 1500);
 #endif
   check_no_code();
 }

@@ -22,7 +22,7 @@ int main(void) {
   struct timespec wait = {0, 20000000};
   CHECK(nanosleep(&wait, NULL) == 0);
   long long slept = now(CLOCK_MONOTONIC) - before;
-  CHECK(slept >= 19000000 && slept < 10000000000LL);
+  CHECK(slept >= 19000000);
 
   struct timespec until;
   clock_gettime(CLOCK_REALTIME, &until);
