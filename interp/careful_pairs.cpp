@@ -131,6 +131,7 @@ bool Writer::write_plain_pair(const Inst& x, const Inst& y) {
     if (handler == nullptr) return false;
     mark(x);
     natural_cell(handler, x);
+    mark(y);
     Cell& c = out_.cell(nullptr);
     c.a = slot(y.a);
     c.imm = static_cast<int32_t>(y.offset);

@@ -48,6 +48,19 @@ VMRUN_HANDLER enter(VMRUN_PARAMS) {
 // ---- calls ----------------------------------------------------------------------------------------------------------
 
 // The record to call waits in r3 (no argument register) for the rare kinds of callee.
+
+/// As poll_call, where r3 holds the callee: goes on with it in `next`. The call cannot be dispatched again, because r3 may
+/// have been its operand.
+template <Handler next>
+VMRUN_COLD_HANDLER poll_callee(VMRUN_PARAMS) {
+  TrapCode code = call_polled(*cx, pc, fp, inst);
+  if (code != TrapCode::None) {
+    cx->trap = code;
+    VMRUN_TAIL(trap_pending);
+  }
+  VMRUN_TAIL(next);
+}
+
 /// Behind a host function: the way on, whichever, wants no virtual register as it was, so none need be saved.
 #define VMRUN_FORGET_REGISTERS() \
   do {                           \
@@ -62,7 +75,7 @@ VMRUN_COLD_HANDLER tail_call_host(VMRUN_PARAMS);
 VMRUN_HANDLER_ATTRS __attribute__((noinline)) void call_foreign(VMRUN_PARAMS) {
   auto* record = reinterpret_cast<FuncRecord*>(r3);
   std::byte* callee = fp + pc->imm;
-  if (VMRUN_UNLIKELY(callee > cx->stack_limit)) VMRUN_TAIL(poll_call);
+  if (VMRUN_UNLIKELY(callee > cx->stack_limit)) VMRUN_TAIL(poll_callee<&call_foreign>);
   if (record->host != nullptr) VMRUN_TAIL(call_host);
   Link* link = link_of(callee);
   link->outer = pc;
@@ -129,17 +142,28 @@ VMRUN_HANDLER call_import(VMRUN_PARAMS) {
   }
 }
 
+/// Calls the record in r3.
+template <bool Tail>
+VMRUN_HANDLER_ATTRS __attribute__((noinline)) void call_known(VMRUN_PARAMS) {
+  auto* record = reinterpret_cast<FuncRecord*>(r3);
+  std::byte* callee = Tail ? fp : fp + pc->imm;
+  if (VMRUN_UNLIKELY(callee > cx->stack_limit)) VMRUN_TAIL(poll_callee<&call_known<Tail>>);
+  if (record->instance != inst) {
+    if constexpr (Tail) VMRUN_TAIL(tail_call_foreign);
+    VMRUN_TAIL(call_foreign);
+  }
+  if constexpr (!Tail) link_of(callee)->pc = pc;
+  fp = callee;
+  VMRUN_DISPATCH(entry_of(record->code));
+}
+
 /// The types differ: the callee's may still be a subtype. r3 holds the record.
 template <bool Tail>
 VMRUN_HANDLER_ATTRS __attribute__((noinline)) void call_subtype(VMRUN_PARAMS) {
   if (!callee_matches(reinterpret_cast<FuncRecord*>(r3), static_cast<uint32_t>(pc[1].u), inst)) {
     VMRUN_TRAP(IndirectCallTypeMismatch);
   }
-  if constexpr (Tail) {
-    VMRUN_TAIL_CALL_RECORD(reinterpret_cast<FuncRecord*>(r3));
-  } else {
-    VMRUN_CALL_RECORD(reinterpret_cast<FuncRecord*>(r3));
-  }
+  VMRUN_TAIL(call_known<Tail>);
 }
 
 template <bool Tail, int Loc>

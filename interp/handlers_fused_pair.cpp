@@ -112,15 +112,22 @@ template <class T>
   return mem + base + uint64_t{static_cast<uint32_t>(cell.imm)};
 }
 
+/// Moves `pc` to the second cell, before what the second instruction does: a fault from now on is that one's.
+[[gnu::always_inline]] inline void step(const Cell*& pc) {
+  ++pc;
+  asm volatile("" : "+r"(pc));
+}
+
 template <class T, int D1, int A1, int D2, int A2>
 VMRUN_HANDLER load_load(VMRUN_PARAMS) {
   T x = Load<T, T>::read(place<T>(mem, VMRUN_GET(uint32_t, A1, b), *pc));
   pin_load(pc, x);
   VMRUN_SET(D1, a, x);
-  T y = Load<T, T>::read(place<T>(mem, VMRUN_GET_OF(uint32_t, A2, pc[1], b), pc[1]));
+  step(pc);
+  T y = Load<T, T>::read(place<T>(mem, VMRUN_GET(uint32_t, A2, b), *pc));
   pin_load(pc, y);
-  VMRUN_SET_OF(D2, pc[1], a, y);
-  VMRUN_NEXT2;
+  VMRUN_SET(D2, a, y);
+  VMRUN_NEXT;
 }
 // Index: ((type * 4 + d1 - 1) * 5 + a1) * 20 + (d2 - 1) * 5 + a2; destinations are registers.
 using PairLoads = Types<uint32_t, double>;
@@ -137,10 +144,11 @@ VMRUN_HANDLER load_store(VMRUN_PARAMS) {
   T x = Load<T, T>::read(place<T>(mem, VMRUN_GET(uint32_t, A, b), *pc));
   pin_load(pc, x);
   VMRUN_SET(D, a, x);
-  auto* to = const_cast<std::byte*>(place<T>(mem, VMRUN_GET_OF(uint32_t, B, pc[1], a), pc[1]));
+  step(pc);
+  auto* to = const_cast<std::byte*>(place<T>(mem, VMRUN_GET(uint32_t, B, a), *pc));
   std::memcpy(to, &x, sizeof x);
   pin_store(pc);
-  VMRUN_NEXT2;
+  VMRUN_NEXT;
 }
 // Index: ((type * 4 + d - 1) * 5 + a) * 5 + b
 using CopyTypes = Types<uint32_t, uint64_t>;

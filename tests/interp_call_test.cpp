@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "interp_fixture.h"
+#include "tests/spine_wasm.h"
+#include "vm/stop.h"
 
 using namespace vmrun;
 using namespace vmrun::test;
@@ -133,5 +135,47 @@ TEST_CASE("stores on several threads translate and promote the same functions") 
     for (std::thread& thread : threads) thread.join();
     CHECK(right == 4);
     CHECK(module.translation_stats().quick_functions == 2);
+  }
+}
+
+namespace {
+
+/// "f0" to "f7": calls the host function "ask", then by index 1 "add" with some arguments computed before. The index lies
+/// in one virtual register or another.
+spine::Bytes indirect_after_ask() {
+  spine::ModuleBuilder m;
+  const uint32_t ask = m.import("ask", m.type({}, {}));
+  const uint32_t add = m.import("add", m.type({spine::i32, spine::i32, spine::i32}, {spine::i32}));
+  const uint32_t one = m.type({spine::i32}, {spine::i32});
+  m.element(ask), m.element(add);
+  for (uint32_t live = 0; live < 8; ++live) {
+    const uint32_t f = m.func("f" + std::to_string(live), one);
+    spine::Code c;
+    c.call(ask);
+    for (uint32_t i = 0; i < live; ++i) c.get(0).i32_const(static_cast<int32_t>(i)).i32_add();
+    for (int32_t i = 0; i < 3; ++i) c.get(0).i32_const(i).i32_sub();
+    c.get(0).i32_const(-6).i32_add().call_indirect(m.type({spine::i32, spine::i32, spine::i32}, {spine::i32}));
+    for (uint32_t i = 0; i < live; ++i) c.i32_add();
+    m.define(f, c);
+  }
+  return m.build();
+}
+
+}  // namespace
+
+TEST_CASE("a call whose callee is known already when the guest is asked to stop is made all the same") {
+  for (Effort effort : kEfforts) {
+    World world(effort);
+    vm::set_request_server(vm::Request::yield, [](vm::Vcpu&) {});
+    ok(world.linker.func_wrap("env", "ask", [](Caller& caller) { vm::ask(caller.vcpu(), vm::Request::yield); }));
+    ok(world.linker.func_wrap("env", "add", [](int32_t a, int32_t b, int32_t c) { return a + b + c; }));
+    Instance instance =
+        ok(world.linker.instantiate(world.store, ok(Module::compile(world.engine, indirect_after_ask(), "calls"))));
+    for (int live = 0; live < 8; ++live) {
+      CAPTURE(live);
+      const auto f = func<int32_t(int32_t)>(instance, ("f" + std::to_string(live)).c_str());
+      CHECK(ok(f.call(7)) == 7 + 6 + 5 + live * 7 + live * (live - 1) / 2);
+    }
+    vm::set_request_server(vm::Request::yield, nullptr);
   }
 }

@@ -2,6 +2,8 @@
 #include <cmath>
 
 #include "interp_fixture.h"
+#include "tests/spine_wasm.h"
+#include "vm/module.h"
 
 using namespace vmrun;
 using namespace vmrun::test;
@@ -103,5 +105,52 @@ TEST_CASE("a backtrace goes through the host") {
     CHECK(frames[3].function == "through_host");
     // And again, without what is left of the one before.
     CHECK(t.trap<void()>("unreachable").backtrace.size() == 1);
+  }
+}
+
+TEST_CASE("of two accesses that are made as one the trap is the one's that failed") {
+  // An address, and beside it another that is loaded from there: both at once, then with a store in the second place.
+  spine::ModuleBuilder m;
+  const uint32_t type = m.type({spine::i32, spine::i32}, {});
+  struct Pair {
+    std::string name;
+    spine::Code first, second;
+    bool store;
+  };
+  const Pair pairs[] = {
+      {"i32 loads", spine::Code().i32_load(), spine::Code().i32_load(), false},
+      {"f64 loads", spine::Code().op({0x2b, 3, 0}), spine::Code().op({0x2b, 3, 0}), false},
+      {"i32 copy", spine::Code().i32_load(), spine::Code().i32_store(), true},
+      {"i64 copy", spine::Code().op({0x29, 3, 0}), spine::Code().op({0x37, 3, 0}), true},
+  };
+  std::vector<uint32_t> funcs;
+  for (const Pair& pair : pairs) {
+    const uint32_t f = m.func(pair.name, type);
+    funcs.push_back(f);
+    spine::Code c;
+    if (pair.store) c.get(1);
+    c.get(0).mark("first");
+    c.bytes.insert(c.bytes.end(), pair.first.bytes.begin(), pair.first.bytes.end());
+    if (!pair.store) c.get(1);
+    c.mark("second");
+    c.bytes.insert(c.bytes.end(), pair.second.bytes.begin(), pair.second.bytes.end());
+    if (!pair.store) c.drop().drop();
+    m.define(f, c);
+  }
+  const spine::Bytes image = m.build();
+  for (Effort effort : kEfforts) {
+    World world(effort);
+    const Module module = ok(Module::compile(world.engine, image, "pairs"));
+    Instance instance = ok(world.linker.instantiate(world.store, module));
+    for (size_t i = 0; i < std::size(pairs); ++i) {
+      CAPTURE(pairs[i].name);
+      for (bool second : {false, true}) {
+        auto result = func<void(int32_t, int32_t)>(instance, pairs[i].name.c_str()).call(second ? 8 : -8, second ? -8 : 8);
+        REQUIRE_FALSE(result);
+        REQUIRE(result.error().backtrace.size() == 1);
+        const uint32_t begin = module.impl()->funcs[funcs[i]].body.begin;
+        CHECK(result.error().backtrace[0].offset - begin == m.offset(funcs[i], second ? "second" : "first"));
+      }
+    }
   }
 }
