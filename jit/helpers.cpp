@@ -1,5 +1,5 @@
-// The bodies of the helpers, and their table. A body has the name and the arguments of its row in VMRUN_HELPERS; what it
-// may return instead of the row's result is in helper_entry_x86_64.h.
+// The bodies of the helpers, and their table. A body has the name and the arguments of its row in VMRUN_HELPERS; what
+// it may return instead of the row's result is in helper_entry_x86_64.h.
 #include "jit/helpers.h"
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include "jit/abi.h"
 #if defined(__x86_64__)
 #include "jit/helper_entry_x86_64.h"
+#include "jit/sample.h"
 #endif
 #include "interp/policy.h"
 #include "vm/loops.h"
@@ -51,14 +52,16 @@ TrapCode stack_poll(Vcpu* cx) {
 
 /// Before an exception sets out: a loop of throws gives signals no other chance.
 Transfer poll_at_throw(Vcpu* cx) {
-  if (!vm::stop_wanted(*cx)) [[likely]] return {};
+  if (!vm::stop_wanted(*cx)) [[likely]]
+    return {};
   const TrapCode code = vm::poll_on_return(*cx);
   return code == TrapCode::None ? Transfer{} : vm::leave_by_trap(*cx, code);
 }
 
 Transfer throw_(Vcpu* cx, Instance* inst, uint32_t tag) {
   if (Transfer stop = poll_at_throw(cx); stop.to != nullptr) return stop;
-  if (inst->module->count_runs) [[unlikely]] vm::count_throw(*cx);
+  if (inst->module->count_runs) [[unlikely]]
+    vm::count_throw(*cx);
   if (!vm::make_exception(*cx, inst->tags[tag], cx->area, cx->activation->top)) {
     return vm::leave_by_trap(*cx, TrapCode::OutOfMemory);
   }
@@ -175,7 +178,11 @@ TrapCode check_callee(Vcpu*, Instance* inst, vm::FuncRecord* record, uint32_t ty
 
 // ---- heat -----------------------------------------------------------------------------------------------------------
 
-Prologue prologue_poll(Vcpu* cx, vm::FuncCode*) { return {stack_poll(cx)}; }
+Prologue prologue_poll(Vcpu* cx, vm::FuncCode* code) {
+  const TrapCode trap = stack_poll(cx);
+  if (trap == TrapCode::None) decide_if_sampled(*code, true);
+  return {trap};
+}
 
 Prologue hot_entry(Vcpu* cx, vm::FuncCode* code) {
   cx->budget = interp::slice_of(*code->module);
@@ -190,6 +197,7 @@ const void* hot_loop(Vcpu* cx, vm::FuncCode* code, uint64_t which) {
   vm::TierHooks* hooks = code->module->tiers;
   vm::LoopTable* loops = vm::loops_of(*code);
   vm::LoopCode* loop = loops == nullptr ? nullptr : loops->find(loop_offset);
+  decide_if_sampled(*code, false);
   if (loop == nullptr) return nullptr;
   if (hooks != nullptr && hooks->hot_loop != nullptr) hooks->hot_loop(hooks, *code, *loop, vm::Tier::baseline);
   // Entered from baseline code: only what is better counts.
@@ -226,14 +234,15 @@ struct ResultOf<R (*)(A...)> {
 /// Whether a body that returns `Body` can serve as a helper whose result is `Row`.
 template <class Body, class Row>
 constexpr bool serves = std::is_same_v<Body, Row> || (std::is_same_v<Body, Checked> && std::is_same_v<Row, uint64_t>) ||
-                        (std::is_void_v<Row> && (std::is_same_v<Body, vm::TrapCode> || std::is_same_v<Body, vm::Transfer> ||
-                                                      std::is_same_v<Body, Prologue>));
+                        (std::is_void_v<Row> && (std::is_same_v<Body, vm::TrapCode> ||
+                                                 std::is_same_v<Body, vm::Transfer> || std::is_same_v<Body, Prologue>));
 
 #define VMRUN_ARGUMENTS(...) (vm::Vcpu * __VA_OPT__(, ) __VA_ARGS__)
-#define X(name, result, params)                                                                          \
-  static_assert(serves<ResultOf<decltype(&helper::name)>::Type, result>, "result of helper " #name);     \
-  static_assert(std::is_same_v<decltype(&helper::name), ResultOf<decltype(&helper::name)>::Type(*)       \
-                                                            VMRUN_ARGUMENTS params>, "arguments of helper " #name);
+#define X(name, result, params)                                                                                   \
+  static_assert(serves<ResultOf<decltype(&helper::name)>::Type, result>, "result of helper " #name);              \
+  static_assert(                                                                                                  \
+      std::is_same_v<decltype(&helper::name), ResultOf<decltype(&helper::name)>::Type(*) VMRUN_ARGUMENTS params>, \
+      "arguments of helper " #name);
 VMRUN_HELPERS(X)
 #undef X
 #undef VMRUN_ARGUMENTS

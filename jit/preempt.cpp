@@ -13,6 +13,7 @@
 
 #include "jit/code.h"
 #include "jit/preempt_stub.h"
+#include "jit/sample.h"
 #include "vm/assert.h"
 #include "vm/stop.h"
 #include "vm/vcpus.h"
@@ -20,7 +21,6 @@
 namespace vmrun::jit {
 namespace {
 
-constexpr int kSignal = SIGURG;
 /// First and longest time until the signal comes again. A prologue is over in nanoseconds; a host call may take for
 /// ever.
 constexpr long kFirstRetry = 20'000, kLastRetry = 5'000'000;  // ns
@@ -42,7 +42,7 @@ void ask_again(bool timer_fired) {
   if (retry.delay == 0) {
     sigevent event = {};
     event.sigev_notify = SIGEV_THREAD_ID;
-    event.sigev_signo = kSignal;
+    event.sigev_signo = kStopSignal;
     event.sigev_value.sival_ptr = &retry_marker;
     event._sigev_un._tid = static_cast<pid_t>(syscall(SYS_gettid));
     // The bare system call: the library's function allocates for some kinds of events.
@@ -79,8 +79,8 @@ void stop_guest(vm::Vcpu& cx, void* ucontext, bool timer_fired) {
     ask_no_more();
     return;
   }
-  // The runtime looks on the way back to machine code, the interpreter at its next call or back-edge; the rest is over in
-  // nanoseconds. So it is only for what takes long that the signal has to come again, and ever more rarely.
+  // The runtime looks on the way back to machine code, the interpreter at its next call or back-edge; the rest is over
+  // in nanoseconds. So it is only for what takes long that the signal has to come again, and ever more rarely.
   cx.budget = 0;
   vm::make_poll(cx);
   ask_again(timer_fired);
@@ -90,6 +90,9 @@ void handle(int signal, siginfo_t* info, void* ucontext) {
   const int saved_errno = errno;
   const void* value = info->si_code == SI_QUEUE || info->si_code == SI_TIMER ? info->si_value.sival_ptr : nullptr;
   vm::Vcpu* cx = vm::running_vcpu;
+  const bool tick = is_tick(value);
+  if (tick && cx != nullptr)
+    sample(*cx, interrupted_pc(ucontext), 1 + static_cast<uint32_t>(std::max(info->si_overrun, 0)));
   if (cx != nullptr && value == &yield_marker) {
     cx->requests.fetch_or(static_cast<uint8_t>(vm::Request::yield), std::memory_order_relaxed);
   }
@@ -98,7 +101,7 @@ void handle(int signal, siginfo_t* info, void* ucontext) {
   } else {
     ask_no_more();
   }
-  const bool ours = value == &yield_marker || value == &retry_marker;
+  const bool ours = value == &yield_marker || value == &retry_marker || tick;
   if (!ours && previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
     // Its work is done before ours if the context has been redirected; neither minds.
     if ((previous.sa_flags & SA_SIGINFO) != 0) {
@@ -121,9 +124,9 @@ void preempt_install() {
     action.sa_sigaction = handle;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
     sigemptyset(&action.sa_mask);
-    const int failed = sigaction(kSignal, &action, &previous);
+    const int failed = sigaction(kStopSignal, &action, &previous);
     VMRUN_ASSERT(failed == 0, "sigaction");
-    vm::set_stop_signal(kSignal);
+    vm::set_stop_signal(kStopSignal);
   });
 }
 
@@ -139,7 +142,7 @@ void preempt_thread(pthread_t thread) {
   sigval value;
   value.sival_ptr = &yield_marker;
   // Fails when too many signals are queued: the next attempt will do.
-  pthread_sigqueue(thread, kSignal, value);
+  pthread_sigqueue(thread, kStopSignal, value);
 }
 
 PreemptCounts preempt_counts() {

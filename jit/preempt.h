@@ -15,6 +15,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <signal.h>
 
 #include <cstdint>
 
@@ -27,6 +28,9 @@ inline constexpr bool kStopsBySignal = false;
 #else
 inline constexpr bool kStopsBySignal = true;
 #endif
+
+/// The stop signal. It is also the ticks' (jit/sample.h).
+inline constexpr int kStopSignal = SIGURG;
 
 /// Installs the handler and tells vm/stop.h about the signal. Once per process, by the code space when it is made. A handler
 /// that was there before is called for signals that stop nobody.

@@ -8,6 +8,7 @@
 
 #include "interp/interp.h"
 #include "interp/policy.h"
+#include "jit/sample.h"
 #include "tiering/manager.h"
 #include "tiering/module_tiers.h"
 #include "tiering/policy.h"
@@ -81,16 +82,63 @@ void ModuleTiers::on_hot_loop(TierHooks* hooks, FuncCode& code, LoopCode& loop, 
   if (tiers.heat_ == nullptr) return;
   if (!tiers.schedule_.empty()) return tiers.follow_schedule(code, loop, tier);
   if (tiers.manager_.options().mode == Mode::steps) return tiers.step(code, loop.offset, tier);
-  const uint32_t slice = tier == Tier::interp ? static_cast<uint32_t>(interp::kSliceHeat) : kMachineSliceHeat;
+  const bool sampled = tiers.sampling_ && tier == Tier::baseline;
+  const uint32_t slice = tier == Tier::interp ? static_cast<uint32_t>(interp::kSliceHeat)
+                         : sampled            ? kTickHeat
+                                              : kMachineSliceHeat;
   loop.heat.fetch_add(slice, std::memory_order_relaxed);
-  // The interpreter counts its slices among the function's entries.
-  const std::pair<uint32_t, uint32_t> heat = tiers.charge(code, tier == Tier::interp ? 0 : slice);
-  tiers.consider(code, tier, heat);
+  // The interpreter counts its slices among the function's entries, and ticks have been charged.
+  const std::pair<uint32_t, uint32_t> heat = tiers.charge(code, tier == Tier::interp || sampled ? 0 : slice);
+  if (!sampled) tiers.consider(code, tier, heat);
   tiers.consider_loop(code, loop, tier, heat);
+}
+
+ModuleTiers* ModuleTiers::sampled(const FuncCode& code) {
+  TierHooks* hooks = code.module->tiers;
+  if (hooks == nullptr || hooks->hot_function != &on_hot_function) return nullptr;
+  ModuleTiers& tiers = self(hooks);
+  return tiers.sampling_ && tiers.heat_ != nullptr ? &tiers : nullptr;
+}
+
+bool ModuleTiers::charge_sample(FuncCode& code, uint32_t ticks) {
+  ModuleTiers* tiers = sampled(code);
+  if (tiers == nullptr) return false;
+  tiers->charge(code, ticks * kTickHeat);
+  const uint32_t number = code.func_index + 1;
+  for (std::atomic<uint32_t>& place : tiers->sampled_) {
+    const uint32_t there = place.load(std::memory_order_relaxed);
+    if (there == number) break;
+    if (there != 0) continue;  // all full: it will be found again
+    place.store(number, std::memory_order_relaxed);
+    break;
+  }
+  return true;
+}
+
+void ModuleTiers::decide_sample(FuncCode& code, bool at_entry) {
+  ModuleTiers* tiers = sampled(code);
+  if (tiers == nullptr) return;
+  for (std::atomic<uint32_t>& place : tiers->sampled_) {
+    const uint32_t number = place.exchange(0, std::memory_order_relaxed);
+    if (number == 0) continue;
+    FuncCode& hot = tiers->module_.code(number - 1);
+    tiers->consider_sampled(hot, at_entry && &hot == &code);
+  }
+}
+
+void ModuleTiers::consider_sampled(FuncCode& code, bool entered) {
+  if (code.tier.load(std::memory_order_relaxed) != Tier::baseline) return;
+  const uint32_t heat = heat_[code.func_index - module_.imported_funcs].load(std::memory_order_relaxed);
+  // A function that is in one of its loops, and may never be called again, is helped by an entry at the loop
+  // (consider_loop): when such a function is compiled as a whole, it is for its callers.
+  const vm::LoopTable* loops = entered ? nullptr : vm::loops_of(code);
+  const uint32_t certain = loops != nullptr && loops->count != 0 ? heat / kLoopingFactor : heat;
+  request(code, jit::kWholeFunction, Tier::baseline, Tier::opt, {certain - std::min(certain, kTickHeat), certain});
 }
 
 void ModuleTiers::on_first_call(TierHooks* hooks, FuncCode& code) {
   ModuleTiers& tiers = self(hooks);
+  if (tiers.sampling_) jit::sample_this_thread();
   if (!tiers.schedule_.empty()) {
     for (const Promotion& p : tiers.schedule_) {
       if (p.func_index != code.func_index || p.unit != jit::kWholeFunction) continue;
@@ -184,8 +232,9 @@ void ModuleTiers::consider_loop(FuncCode& code, LoopCode& loop, Tier from, std::
   if (manager_.options().mode != Mode::automatic || from == Tier::opt) return;
   const uint32_t size = module_.funcs[code.func_index].body.size();
   if (!pays(heat.second, size, Tier::baseline, Tier::opt, !manager_.has_code(Tier::opt), manager_.waiting())) return;
-  const uint32_t patience =
-      kInnerAfterSlices * (from == Tier::interp ? static_cast<uint32_t>(interp::kSliceHeat) : kMachineSliceHeat);
+  const uint32_t patience = from == Tier::interp ? kInnerAfterSlices * static_cast<uint32_t>(interp::kSliceHeat)
+                            : sampling_          ? kInnerAfterTicks * kTickHeat
+                                                 : kInnerAfterSlices * kMachineSliceHeat;
   for (uint32_t offset : nest_of(code.func_index, loop.offset)) {
     LoopCode* candidate = code.loops.load(std::memory_order_acquire)->find(offset);
     const BlockState state = candidate->state[static_cast<unsigned>(Tier::opt)].load(std::memory_order_acquire);

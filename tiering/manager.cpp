@@ -4,11 +4,18 @@
 #include <algorithm>
 
 #include "jit/reclaim.h"
+#include "jit/sample.h"
 #include "vm/log.h"
 
 namespace vmrun::tiering {
 
-Manager::Manager(Options options) : options_(std::move(options)) {}
+Manager::Manager(Options options)
+    : options_(std::move(options)), samples_(options_.mode == Mode::automatic && !options_.polls && jit::can_sample()) {
+  static std::once_flag once;
+  if (samples_) {
+    std::call_once(once, [] { jit::set_sample_server({&ModuleTiers::charge_sample, &ModuleTiers::decide_sample}); });
+  }
+}
 
 Manager::~Manager() { join_threads(); }
 

@@ -77,6 +77,8 @@ class Manager {
   // ---- for ModuleTiers ----
   void enqueue(Job job);
   size_t waiting() const { return queue_.waiting(); }
+  /// Whether baseline code's heat is sampled (jit/sample.h).
+  bool samples() const { return samples_; }
   /// The compiler of a machine tier, made or loaded at the first call; null, with the reason, when there is none.
   jit::Compiler* compiler(vm::Tier tier, std::string* why);
   /// Whether a tier has made code since the manager exists.
@@ -94,6 +96,7 @@ class Manager {
   void run(Job& job);
 
   const Options options_;
+  const bool samples_;
   Queue queue_;
   std::atomic<uint64_t> number_{0};
   std::atomic<bool> has_code_[vm::kTiers] = {};

@@ -41,6 +41,7 @@ ModuleTiers::ModuleTiers(Manager& manager, vm::Module& module, Schedule schedule
     : manager_(manager),
       module_(module),
       arena_(is_small(module)),
+      sampling_(manager.samples() && schedule.empty()),
       schedule_(std::move(schedule)),
       schedule_counts_(schedule_.size()) {
   const size_t own = module.funcs.size() - module.imported_funcs;
@@ -178,7 +179,8 @@ std::string ModuleTiers::compile(const Key& key, std::atomic<BlockState>& state)
   request.profile = manager_.options().profile;
   request.polls = manager_.options().polls;
   const Mode mode = manager_.options().mode;
-  request.count_heat = !schedule_.empty() || (mode != Mode::baseline && mode != Mode::interp_baseline);
+  request.sample_heat = sampling_;
+  request.count_heat = !sampling_ && (!schedule_.empty() || (mode != Mode::baseline && mode != Mode::interp_baseline));
   request.cancelled = &dying_;
   const auto start = std::chrono::steady_clock::now();
   jit::CompileResult result = compiler->compile(request);

@@ -51,6 +51,10 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   /// When the oldest code was published, as a number that rises from publication to publication; UINT64_MAX for none.
   uint64_t oldest();
 
+  /// For jit::SampleServer.
+  static bool charge_sample(vm::FuncCode& code, uint32_t ticks);
+  static void decide_sample(vm::FuncCode& code, bool at_entry);
+
   TierStats stats(vm::Tier tier);
   const vm::Module& module() const { return module_; }
 
@@ -71,6 +75,8 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   };
 
   static ModuleTiers& self(vm::TierHooks* hooks) { return *static_cast<ModuleTiers*>(hooks); }
+  /// The tiers of a module whose baseline code is sampled, else null.
+  static ModuleTiers* sampled(const vm::FuncCode& code);
   static void on_hot_function(vm::TierHooks* hooks, vm::FuncCode& code);
   static void on_hot_loop(vm::TierHooks* hooks, vm::FuncCode& code, vm::LoopCode& loop, vm::Tier tier);
   static void on_first_call(vm::TierHooks* hooks, vm::FuncCode& code);
@@ -78,6 +84,7 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   /// Adds to a function's heat; returns the sums before and after.
   std::pair<uint32_t, uint32_t> charge(const vm::FuncCode& code, uint32_t heat);
   void consider(vm::FuncCode& code, vm::Tier from, std::pair<uint32_t, uint32_t> heat);
+  void consider_sampled(vm::FuncCode& code, bool at_entry);
   void consider_careful(vm::FuncCode& code);
   void consider_loop(vm::FuncCode& code, vm::LoopCode& loop, vm::Tier from, std::pair<uint32_t, uint32_t> heat);
   /// loop_nest() of a loop, which is walked once.
@@ -108,11 +115,14 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   Manager& manager_;
   vm::Module& module_;
   jit::CodeArena arena_;
+  const bool sampling_;  // baseline code's heat: else it counts
   const Schedule schedule_;
   std::vector<uint32_t> schedule_counts_;  // back-edges seen, per promotion of a loop
   struct Free {
     void operator()(void* p) const { std::free(p); }
   };
+  /// Functions that ticks have found, until somebody decides about them: index + 1, 0 for none.
+  std::atomic<uint32_t> sampled_[4] = {};
   std::atomic<uint32_t> first_calls_{0};                 // that the interpreter was left, up to kQuietCalls
   std::unique_ptr<std::atomic<uint32_t>[], Free> heat_;  // by own function; zero pages until somebody is hot
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "jit/code.h"
+#include "jit/sample.h"
 #include "vm/block.h"
 
 namespace vmrun::tiering {
@@ -18,8 +19,15 @@ namespace vmrun::tiering {
 /// some 10 us, and 1 for an entry, which takes about as long with what follows it.
 inline constexpr double kHeatNanoseconds = 40;
 
-/// What machine code charges when the budget runs out in it: 4096 back-edges take it some 4 us, and entries, which use
-/// the same budget, some 20 us with what the functions do.
+/// What a tick stands for in baseline code that is sampled (jit/sample.h).
+inline constexpr uint32_t kTickHeat = static_cast<uint32_t>(jit::kSampleNanoseconds / kHeatNanoseconds);
+
+/// A function with loops that was not seen to be entered must be so many times hotter to be compiled as a whole: it may
+/// be the program's only call of it, for which its loops' entries are what helps.
+inline constexpr uint32_t kLoopingFactor = 4;
+
+/// What machine code that counts charges when the budget runs out in it: 4096 back-edges take it some 4 us, and
+/// entries, which use the same budget, some 20 us with what the functions do.
 inline constexpr uint32_t kMachineSliceHeat = 100;
 inline constexpr uint32_t kMachineEntriesHeat = 500;
 
@@ -56,8 +64,9 @@ inline constexpr uint32_t kTinyBody = 24;
 /// So many waiting compiles double what a further one has to promise.
 inline constexpr double kQueueSlack = 64;
 
-/// Slices in an inner loop before its own OSR entry is compiled although an outer loop has one that is never reached.
-inline constexpr uint32_t kInnerAfterSlices = 64;
+/// Slices (ticks) in an inner loop before its own OSR entry is compiled although an outer loop has one that is never
+/// reached.
+inline constexpr uint32_t kInnerAfterSlices = 64, kInnerAfterTicks = 3;
 
 /// Compiling a whole module ahead, a thread takes so many bytes of functions at a time: a millisecond of work, so that
 /// threads rarely meet and none is left with much when the others are done.

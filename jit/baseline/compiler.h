@@ -299,6 +299,7 @@ class FunctionCompiler {
   void bind(Target& target, bool falls_through);
   void begin_results(const C& c, V* results);
   void back_edge(const LoopSite& site);
+  bool has_slow_back_edges() const { return request_.count_heat || request_.sample_heat || request_.polls; }
   void emit_return(D& d);
   void return_values(const V* values);
   void epilogue();

@@ -133,7 +133,7 @@ void FunctionCompiler::move_results(D& d, const C& target) {
 
 /// Whether a branch is nothing but a jump.
 bool FunctionCompiler::is_plain_edge(D&, C& c) {
-  if (c.kind == ControlKind::loop && (request_.count_heat || request_.polls)) return false;
+  if (c.kind == ControlKind::loop && has_slow_back_edges()) return false;
   return c.kind != ControlKind::func && c.br_types().empty() && (!c.target.used || conforms(state_, c.target.state));
 }
 
@@ -154,8 +154,13 @@ void FunctionCompiler::take_edge(D& d, uint32_t depth) {
 
 /// The homes are as the header wants them.
 void FunctionCompiler::back_edge(const LoopSite& site) {
-  if (request_.polls) {
+  if (request_.polls || request_.sample_heat) {
     a_.cmp(q(rsp), at(r12, layout::kNativeLimit));
+    if (!request_.count_heat) {
+      a_.jae(site.header);
+      a_.jmp(site.slow);
+      return;
+    }
     a_.jb(site.slow);
   }
   if (!request_.count_heat) {

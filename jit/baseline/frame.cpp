@@ -282,7 +282,7 @@ void FunctionCompiler::copy_vectors(uint8_t area, const LoopSite& loop, bool out
 
 /// Where back-edges lead when the budget is used up: heat is charged, and a better tier's code entered if there is any.
 void FunctionCompiler::emit_loop_stubs() {
-  if (!request_.count_heat && !request_.polls) return;
+  if (!has_slow_back_edges()) return;
   for (LoopSite& site : loops_) {
     a_.bind(site.slow);
     for (uint32_t bits = site.state.dirty; bits != 0; bits &= bits - 1) {
@@ -291,20 +291,22 @@ void FunctionCompiler::emit_loop_stubs() {
     Label reload = a_.new_label(), better = a_.new_label();
     Mem budget = at(r12, layout::kBudget);
     budget.setSize(8);
-    if (request_.polls) {
+    if (request_.polls || request_.sample_heat) {
       Label no_poll = a_.new_label();
       a_.cmp(q(rsp), at(r12, layout::kNativeLimit));
       a_.jae(no_poll);
       call_helper(Helper::stack_poll);
       object_->marks.push_back({here(), site.offset});
       a_.bind(no_poll);
-      if (!request_.count_heat) {
+      if (!request_.count_heat && !request_.sample_heat) {
         conform({}, {site.state.loaded, 0});
         a_.jmp(site.header);
         continue;
       }
-      a_.cmp(budget, 0);
-      a_.jge(reload);
+      if (request_.count_heat) {
+        a_.cmp(budget, 0);
+        a_.jge(reload);
+      }
     }
     own_record(rsi);
     a_.mov(q(rdx), static_cast<int64_t>(site.offset | static_cast<uint64_t>(site.slots) << 32));

@@ -1,0 +1,46 @@
+// How baseline code's heat is measured where nothing counts it: by a timer of the guest's thread.
+//
+// The timer counts the processor time of its thread, so that a thread that waits has no ticks. A tick is a signal (the
+// one of preempt.h); its handler looks which baseline code it has interrupted, has the time charged to that function,
+// and makes the guest poll at its next entry or back-edge (CompileRequest::sample_heat), where decisions may be made. A
+// counter in each entry instead, which the next entry has to wait for, made fibonacci take 1.19 times the processor
+// time, and queens 1.32 times (2026-11-21).
+//
+// Threads: the handler uses its thread's own state and atomics. Whoever runs guests calls sample_this_thread() first;
+// the timer ends with its thread.
+#pragma once
+
+#include <cstdint>
+
+#include "vm/block.h"
+#include "vm/instance.h"
+
+namespace vmrun::jit {
+
+/// A tick: the kernel's own, on most machines, below which it would only be late.
+inline constexpr int64_t kSampleNanoseconds = 4'000'000;
+
+/// Who is told.
+struct SampleServer {
+  /// `code` was found running in its baseline code, for so many ticks. Called in a signal handler. False: nobody cares.
+  bool (*charge)(vm::FuncCode& code, uint32_t ticks) = nullptr;
+  /// The first poll after a charge, in `code`, where it begins or at a back-edge.
+  void (*decide)(vm::FuncCode& code, bool at_entry) = nullptr;
+};
+/// Once, before the first sample_this_thread().
+void set_sample_server(const SampleServer& server);
+
+/// Whether this system has such timers and signals get through to guests.
+bool can_sample();
+
+/// Guests of this thread are sampled from now on.
+void sample_this_thread();
+
+/// By the stop signal's handler (preempt.h): whether the signal was a tick, whose value is `value`.
+bool is_tick(const void* value);
+/// A tick has interrupted the guest of `cx` at `pc`; `ticks` with those that were late.
+void sample(vm::Vcpu& cx, const void* pc, uint32_t ticks);
+/// By the helpers that poll in baseline code.
+void decide_if_sampled(vm::FuncCode& code, bool at_entry);
+
+}  // namespace vmrun::jit
