@@ -30,6 +30,7 @@ std::unique_ptr<llvm::TargetMachine> make_target_machine();
 struct EmitOptions {
   const std::atomic<bool>* cancelled = nullptr;
   bool polls = false;
+  bool guarded = false;  // volatile accesses to memory 0 may fault, and no other thread sees them
 };
 
 using Object = llvm::SmallVector<char, 0>;  // an ELF file

@@ -13,6 +13,7 @@
 #include "jit/opt/backend.h"
 #include "jit/opt/lower.h"
 #include "vm/assert.h"
+#include "vm/memory.h"
 
 namespace vmrun::jit::opt {
 namespace {
@@ -54,6 +55,13 @@ class OptCompiler : public Compiler {
   CompileResult compile(const CompileRequest& request) override;
 };
 
+EmitOptions emit_options(const CompileRequest& request) {
+  const vm::Module& image = *request.module;
+  const bool guarded = !image.memories.empty() && !image.memories[0].shared &&
+                       vm::memory_is_guarded(image.memories[0], !image.guarded_memories);
+  return {.cancelled = request.cancelled, .polls = request.polls, .guarded = guarded};
+}
+
 CompileResult refused(std::string reason) { return {CompileResult::Status::unsupported, nullptr, std::move(reason)}; }
 
 CompileResult OptCompiler::compile(const CompileRequest& request) {
@@ -64,7 +72,7 @@ CompileResult OptCompiler::compile(const CompileRequest& request) {
 #endif
   std::unique_ptr<llvm::TargetMachine> machine = make_target_machine();
   Object object;
-  if (!emit(*unit.function, *machine, {request.cancelled, request.polls}, object)) {
+  if (!emit(*unit.function, *machine, emit_options(request), object)) {
     return {CompileResult::Status::cancelled, nullptr, ""};
   }
   if (!unit.complaints.text.empty()) return refused(unit.complaints.text);
@@ -98,7 +106,7 @@ std::string print_ir(const CompileRequest& request) {
   if (llvm::verifyModule(unit.module, &out)) return text;
   std::unique_ptr<llvm::TargetMachine> machine = make_target_machine();
   Object object;
-  emit(*unit.function, *machine, {request.cancelled, request.polls}, object);
+  emit(*unit.function, *machine, emit_options(request), object);
   unit.module.print(out, nullptr);
   return text;
 }

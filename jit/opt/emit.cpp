@@ -1,6 +1,10 @@
 // Optimisation and code generation: the new pass manager at O2, then the target's emitter into memory. The stack check
 // goes in between, so that it is there once per real frame and costs what is inlined nothing.
 #include <llvm/Analysis/TargetLibraryInfo.h>
+#include <llvm/CodeGen/MachineFunctionPass.h>
+#include <llvm/CodeGen/MachineModuleInfo.h>
+#include <llvm/CodeGen/Passes.h>
+#include <llvm/CodeGen/TargetPassConfig.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/MDBuilder.h>
@@ -15,11 +19,14 @@
 #include <llvm/TargetParser/Host.h>
 #include <llvm/TargetParser/SubtargetFeature.h>
 #include <llvm/Transforms/Utils/BasicBlockUtils.h>
+#include <llvm/Transforms/Utils/LoopSimplify.h>
 
 #include <mutex>
 
 #include "jit/abi.h"
 #include "jit/opt/backend.h"
+#include "jit/opt/loops.h"
+#include "jit/opt/places.h"
 #include "vm/assert.h"
 
 namespace vmrun::jit::opt {
@@ -32,8 +39,8 @@ void initialise_target() {
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
     LLVMInitializeX86Disassembler();
-    // It turns conditional moves into branches where a prediction would be faster. The guest's compiler, which saw more,
-    // has chosen select: left alone, an edit distance takes 0.20 s instead of 0.44.
+    // It turns conditional moves into branches where a prediction would be faster. The guest's compiler, which saw
+    // more, has chosen select: left alone, an edit distance takes 0.20 s instead of 0.44.
     auto& options = llvm::cl::getRegisteredOptions();
     if (auto option = options.find("x86-cmov-converter"); option != options.end()) {
       static_cast<llvm::cl::opt<bool>*>(option->second)->setValue(false);
@@ -72,7 +79,7 @@ bool needs_stack_check(const llvm::Function& unit) {
     for (const llvm::Instruction& i : block) {
       const auto* call = llvm::dyn_cast<llvm::CallBase>(&i);
       // Traps and throws run in the reserve; a tail call's frame is gone.
-      if (call == nullptr || call->getIntrinsicID() != llvm::Intrinsic::not_intrinsic) continue;
+      if (call == nullptr || call->isInlineAsm() || call->getIntrinsicID() != llvm::Intrinsic::not_intrinsic) continue;
       if (!call->doesNotReturn() && !call->isMustTailCall()) return true;
     }
   }
@@ -119,15 +126,21 @@ llvm::TargetLibraryInfoImpl no_library(const llvm::Triple& triple) {
   return library;
 }
 
-void optimise(llvm::Module& module, llvm::TargetMachine& machine, const std::atomic<bool>* cancelled) {
+void optimise(llvm::Module& module, llvm::TargetMachine& machine, const EmitOptions& options) {
   llvm::PassInstrumentationCallbacks callbacks;
-  callbacks.registerShouldRunOptionalPassCallback([cancelled](llvm::StringRef, llvm::Any) {
+  callbacks.registerShouldRunOptionalPassCallback([cancelled = options.cancelled](llvm::StringRef, llvm::Any) {
     return cancelled == nullptr || !cancelled->load(std::memory_order_relaxed);
   });
   llvm::PipelineTuningOptions tuning;
   tuning.LoopVectorization = true;
   tuning.SLPVectorization = true;
   llvm::PassBuilder builder(&machine, tuning, std::nullopt, &callbacks);
+  if (options.guarded) {
+    builder.registerVectorizerStartEPCallback([](llvm::FunctionPassManager& passes, llvm::OptimizationLevel) {
+      passes.addPass(llvm::LoopSimplifyPass());
+      passes.addPass(VersionLoops());
+    });
+  }
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
@@ -150,13 +163,26 @@ bool emit(llvm::Function& unit, llvm::TargetMachine& machine, const EmitOptions&
   unit.addFnAttr("target-cpu", machine.getTargetCPU());
   unit.addFnAttr("target-features", machine.getTargetFeatureString());
   auto cancelled = [&] { return options.cancelled != nullptr && options.cancelled->load(std::memory_order_relaxed); };
-  optimise(module, machine, options.cancelled);
+  optimise(module, machine, options);
   if (cancelled()) return false;
   if (options.polls || needs_stack_check(unit)) insert_stack_check(unit);
+  note_places(unit);
   llvm::legacy::PassManager passes;
   passes.add(new llvm::TargetLibraryInfoWrapperPass(no_library(machine.getTargetTriple())));
   llvm::raw_svector_ostream out(object);
-  const bool refused = machine.addPassesToEmitFile(passes, out, nullptr, llvm::CodeGenFileType::ObjectFile, true);
+  // What addPassesToEmitFile() adds, and one pass of ours.
+  auto* code = new llvm::MachineModuleInfoWrapperPass(&machine);
+  llvm::TargetPassConfig* generation = machine.createPassConfig(passes);
+  generation->setDisableVerify(true);
+  passes.add(generation);
+  passes.add(code);
+  bool refused = generation->addISelPasses();
+  generation->addMachinePasses();
+  generation->setInitialized();
+  passes.add(make_restore_places());
+  refused |=
+      machine.addAsmPrinter(passes, out, nullptr, llvm::CodeGenFileType::ObjectFile, code->getMMI().getContext());
+  passes.add(llvm::createFreeMachineFunctionPass());
   VMRUN_ASSERT(!refused, "LLVM emits object files for this target");
   passes.run(module);
   return !cancelled();
