@@ -4,6 +4,7 @@
 
 #include "interp/generic.h"
 #include "interp/op_traits.h"
+#include "interp/policy.h"
 #include "vm/assert.h"
 
 namespace vmrun::interp::ir {
@@ -17,6 +18,7 @@ bool Builder::build(uint32_t func_index, MemoryMode memory0) {
   declined_ = false;
   depth_ = 0;
   block_begin_ = 0;
+  settled_ = 0;
   last_effect_ = last_call_ = -1;
   where_ = module_.funcs[func_index].body.begin;
   type_ = &module_.func_type(func_index);
@@ -61,6 +63,7 @@ Inst& Builder::emit(Inst x) {
   if (has_effect(x)) last_effect_ = at;
   if (x.kind == Kind::call) last_call_ = at;
   f_.code.push_back(x);
+  if (f_.code.size() > kCarefulInsts) decline();
   return f_.code.back();
 }
 
@@ -96,6 +99,8 @@ void Builder::move_to(uint32_t reg, const V& v, bool may_retarget) {
 }
 
 void Builder::settle_local(Decoder& d, uint32_t local) {
+  // After a long scan all of them get registers, so that no code can make every assignment scan far.
+  if (d.stack().size() > settled_ + size_t{64}) return settle(d);
   for (V& v : d.stack()) {
     if (v.source != Source::local || v.reg != local) continue;
     Inst x = make(Kind::move);
@@ -106,12 +111,15 @@ void Builder::settle_local(Decoder& d, uint32_t local) {
 }
 
 void Builder::settle(Decoder& d) {
-  for (V& v : d.stack()) {
+  std::span<V> stack = d.stack();
+  for (size_t i = settled_; i < stack.size(); i++) {
+    V& v = stack[i];
     if (v.source != Source::local) continue;
     Inst x = make(Kind::move);
     x.a = v.reg;
     set_reg(&v, emit_to_new(x, f_.regs[v.reg].cls));
   }
+  settled_ = static_cast<uint32_t>(stack.size());
 }
 
 // ---- locals ----------------------------------------------------------------------------------------------------------
@@ -159,10 +167,11 @@ void Builder::begin(Decoder& d) {
   c.label = kNone;
 }
 
-void Builder::local_get(Decoder&, uint32_t index, V* result) {
+void Builder::local_get(Decoder& d, uint32_t index, V* result) {
   result->source = Source::local;
   result->reg = index;
   lazy_[index]++;
+  settled_ = std::min(settled_, static_cast<uint32_t>(d.stack().size()));
 }
 
 void Builder::local_set(Decoder& d, uint32_t index, const V& v) {
@@ -207,6 +216,7 @@ void Builder::local_tee(Decoder& d, uint32_t index, const V& v, V* result) {
   result->source = Source::local;
   result->reg = index;
   lazy_[index]++;
+  settled_ = std::min(settled_, static_cast<uint32_t>(d.stack().size() - 1));
 }
 
 // ---- control ---------------------------------------------------------------------------------------------------------
@@ -237,6 +247,7 @@ void Builder::loop(Decoder& d, C& c) {
     slot += v.type.slots();
   }
   f_.first_temp = std::max(f_.first_temp, slot);
+  if (f_.canonical.size() > kCarefulInsts) decline();
   header.count = static_cast<uint32_t>(f_.canonical.size()) - header.list;
   f_.headers.push_back(header);
 }

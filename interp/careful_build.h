@@ -40,7 +40,7 @@ class Builder {
   void begin(Decoder& d);
   void end_function(Decoder&) {}
   void op(Decoder& d, vm::Op op, const vm::Immediate& imm, const V* args, V* results);
-  void local_get(Decoder&, uint32_t index, V* result);
+  void local_get(Decoder& d, uint32_t index, V* result);
   void local_set(Decoder& d, uint32_t index, const V& v);
   void local_tee(Decoder& d, uint32_t index, const V& v, V* result);
   void drop(Decoder&, const V&) {}
@@ -178,6 +178,7 @@ class Builder {
   int32_t block_begin_ = 0;     // first instruction of the current block
   int32_t last_effect_ = -1;    // last store, call or other effect that loads must not be moved across
   int32_t last_call_ = -1;
+  uint32_t settled_ = 0;        // no operand below this index is a lazy local read
   std::vector<uint32_t> lazy_;  // per local: upper bound of lazy reads on the operand stack
   const vm::FuncType* type_ = nullptr;
 };

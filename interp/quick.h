@@ -4,6 +4,7 @@
 // swallow it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -141,8 +142,15 @@ class QuickTranslator {
   void to_slot(V& value);
   uint16_t slot_of(D& d, V& value);
   void move_to(uint32_t slot, const V& value);
-  /// Puts all operands of the innermost frame into their canonical slots.
-  void flush(D& d);
+  /// Puts operands into their canonical slots, from the frame that is `frames` out on.
+  void flush(D& d, uint32_t frames = 0);
+  /// The same before a branch with this (popped) condition, whose instruction may stay held back: it reads none of those.
+  void flush_below(D& d, const V& condition, uint32_t frames);
+  /// Operand `index` is now something else than its slot, perhaps a register.
+  void unsettled(size_t index) {
+    in_slots_ = std::min(in_slots_, static_cast<uint32_t>(index));
+    no_registers_ = std::min(no_registers_, static_cast<uint32_t>(index));
+  }
   /// Before local `index` changes: gives operands that stand for it their own slots.
   void detach_local(D& d, uint32_t slot);
   void to_canonical(V* results, size_t count, uint32_t slot);
@@ -168,6 +176,7 @@ class QuickTranslator {
   };
   void enter_frame(D& d, C& c);
   void flush_outer(D& d);
+  void flush_many(D& d, const V& condition, const C& target);
   void add_fixup(C& c, uint32_t cell, uint32_t base);
   void bind(C& c);
   bool in_place(D& d, const C& target, size_t count);
@@ -198,6 +207,9 @@ class QuickTranslator {
 
   /// Frames end here at the latest: leaves room for an outgoing call's link and arguments.
   static constexpr uint32_t kMaxOperandSlot = kMaxSlots - 6000;
+  /// More values than these move together, by one cell: no code can make each of many branches or calls grow to a cell
+  /// for each of a thousand values.
+  static constexpr size_t kManyValues = 8;
 
   struct Pending {
     enum class What : uint8_t {
@@ -232,6 +244,9 @@ class QuickTranslator {
   unsigned free_ints_ = 0, free_floats_ = 0;
   uint32_t local_slots_ = 0;
   uint32_t lazy_from_ = 0;         // no operand below this index stands for a local
+  // All operands below this index are in their slots; none below the second is in a register. No code can make every
+  // block and every call walk over a deep operand stack.
+  uint32_t in_slots_ = 0, no_registers_ = 0;
   uint32_t last_generic_ = kNone;  // first cell of the generic instruction just emitted, whose result is redirectable
   uint32_t last_generic_end_ = 0;
   uint32_t region_ = kNone;

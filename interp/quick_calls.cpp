@@ -19,6 +19,7 @@ bool QuickTranslator::translate(const vm::Module& module, uint32_t func_index, M
   pending_ = {};
   reset_registers();
   lazy_from_ = last_generic_ = kNone;
+  in_slots_ = no_registers_ = 0;
   region_ = kNone;
   table_count_ = 0;
   failed_ = false;
@@ -79,8 +80,13 @@ void QuickTranslator::emit_call(D& d, Callee callee, const FuncType& type, const
       settle(d);
     }
   }
-  for (size_t i = d.control(0).height; i < first; ++i) {
+  for (size_t i = std::max(d.control(0).height, no_registers_); i < first; ++i) {
     if (stack[i].kind == Kind::reg) to_slot(stack[i]);
+  }
+  no_registers_ = static_cast<uint32_t>(first);
+  const bool together = count > kManyValues;
+  if (together) {
+    for (size_t i = first; i < stack.size(); ++i) to_slot(stack[i]);
   }
 
   uint32_t end = base;
@@ -100,10 +106,16 @@ void QuickTranslator::emit_call(D& d, Callee callee, const FuncType& type, const
     ParamWalk::Place place = walk.next(type.params[i]);
     const V& value = stack[first + i];
     if (place.reg < 0) {
-      move_to(frame + place.slot, value);
+      if (!together) move_to(frame + place.slot, value);
     } else {
       (place.cls == RegClass::integer ? ints : floats)[place.reg] = {true, operand(value)};
     }
+  }
+  if (together) {
+    Cell& move = emit_.cell(select_move_slots());
+    move.a = static_cast<uint16_t>(frame);
+    move.b = static_cast<uint16_t>(base);
+    move.imm = static_cast<int32_t>(end - base);
   }
   uint32_t spare = frame + walk.slots();
   auto load = [&](Source(&sources)[2], bool floating) {
@@ -136,6 +148,7 @@ void QuickTranslator::emit_call(D& d, Callee callee, const FuncType& type, const
   uint32_t skip = 0;
   if (!is_vector(results[0].type)) {
     skip = 1;
+    unsettled(first);
     results[0].kind = Kind::reg;
     results[0].reg = 1;
     (is_float(results[0].type) ? free_floats_ : free_ints_) &= ~1u;

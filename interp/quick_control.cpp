@@ -55,14 +55,15 @@ void QuickTranslator::enter_frame(D& d, C& c) {
   c.region = region_;
 }
 
-/// Operands below a new frame get their slots, like its parameters: `height` of the frame around says from where.
+/// Operands below a new frame get their slots, like its parameters.
 void QuickTranslator::flush_outer(D& d) {
-  settle(d);
-  std::span<V> stack = d.stack();
-  for (size_t i = d.control(1).height; i < stack.size(); ++i) to_slot(stack[i]);
-  lazy_from_ = kNone;
-  last_generic_ = kNone;
+  flush(d, 1);
   reset_registers();
+}
+
+/// Before a branch that carries many values: they get their slots, from which one cell moves them.
+void QuickTranslator::flush_many(D& d, const V& condition, const C& target) {
+  if (target.br_types().size() > kManyValues) flush_below(d, condition, 0);
 }
 
 void QuickTranslator::add_fixup(C& c, uint32_t cell, uint32_t base) {
@@ -97,7 +98,17 @@ bool QuickTranslator::in_place(D& d, const C& target, size_t count) {
 void QuickTranslator::move_results(D& d, const C& target) {
   std::span<V> stack = d.stack();
   uint32_t slot = target.base;
-  for (size_t i = stack.size() - target.br_types().size(); i < stack.size(); ++i) {
+  const size_t first = stack.size() - target.br_types().size();
+  if (stack.size() - first > kManyValues && in_slots_ >= stack.size()) {
+    const uint32_t from = stack[first].slot, end = stack.back().slot + stack.back().type.slots();
+    if (from == slot) return;
+    Cell& c = emit_.cell(select_move_slots());
+    c.a = static_cast<uint16_t>(slot);
+    c.b = static_cast<uint16_t>(from);
+    c.imm = static_cast<int32_t>(end - from);
+    return;
+  }
+  for (size_t i = first; i < stack.size(); ++i) {
     move_to(slot, stack[i]);
     slot += stack[i].type.slots();
   }
@@ -133,11 +144,7 @@ void QuickTranslator::loop(D& d, C& c) {
 
 void QuickTranslator::if_(D& d, C& c, const V& condition) {
   enter_frame(d, c);
-  // The operands below get their slots first; a condition held back reads none of those.
-  std::span<V> stack = d.stack();
-  if (condition.kind != Kind::pending) settle(d);
-  for (size_t i = d.control(1).height; i < stack.size(); ++i) to_slot(stack[i]);
-  lazy_from_ = last_generic_ = kNone;
+  flush_below(d, condition, 1);
   c.else_site = static_cast<uint32_t>(branch_on(d, condition, false, false));
   reset_registers();
 }
@@ -319,16 +326,19 @@ void QuickTranslator::branch_if(D& d, uint32_t depth, Test test) {
 }
 
 void QuickTranslator::br(D& d, uint32_t depth) {
+  if (d.control(depth).br_types().size() > kManyValues) flush(d);
   settle(d);
   take_branch(d, depth);
 }
 
 void QuickTranslator::br_if(D& d, const V& condition, uint32_t depth) {
+  flush_many(d, condition, d.control(depth));
   if (condition.kind != Kind::pending) settle(d);
   branch_if(d, depth, [&](bool taken, bool back) { return branch_on(d, condition, taken, back); });
 }
 
 void QuickTranslator::br_table(D& d, const V& index, std::span<const uint32_t> depths) {
+  flush_many(d, index, d.control(depths.back()));  // all targets take as many values
   if (index.kind != Kind::pending) settle(d);
   Operand operand_index = operand(d, index);
   emit_.set_scratch(index.slot + 8u);
@@ -419,6 +429,8 @@ void QuickTranslator::unreachable(D& d) {
 }
 
 void QuickTranslator::br_on_null(D& d, const V& ref, uint32_t depth, V* result) {
+  flush_many(d, ref, d.control(depth));
+  unsettled(d.stack().size());
   if (ref.kind == Kind::pending) {
     // The reference stays in use on the way on: it needs a place of its own.
     Operand place = operand(d, ref);
@@ -439,6 +451,7 @@ void QuickTranslator::br_on_null(D& d, const V& ref, uint32_t depth, V* result) 
 }
 
 void QuickTranslator::br_on_non_null(D& d, const V& ref, uint32_t depth) {
+  flush_many(d, ref, d.control(depth));
   settle(d);
   Operand tested = operand(ref);
   emit_.set_scratch(ref.slot + 8u);

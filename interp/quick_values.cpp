@@ -132,6 +132,7 @@ void QuickTranslator::settle_into(D&, Operand dest) {
 void QuickTranslator::settle(D& d) {
   if (pending_.what == Pending::What::none) return;
   release_pending();
+  unsettled(pending_.index);
   V& value = d.stack()[pending_.index];
   if (int reg = take_register(pending_.is_float)) {
     value.kind = Kind::reg;
@@ -194,12 +195,20 @@ uint16_t QuickTranslator::slot_of(D& d, V& value) {
   return value.at;
 }
 
-void QuickTranslator::flush(D& d) {
+void QuickTranslator::flush(D& d, uint32_t frames) {
   settle(d);
   std::span<V> stack = d.stack();
-  for (size_t i = d.control(0).height; i < stack.size(); ++i) to_slot(stack[i]);
-  lazy_from_ = kNone;
-  last_generic_ = kNone;
+  for (size_t i = std::max(d.control(frames).height, in_slots_); i < stack.size(); ++i) to_slot(stack[i]);
+  in_slots_ = no_registers_ = static_cast<uint32_t>(stack.size());
+  lazy_from_ = last_generic_ = kNone;
+}
+
+void QuickTranslator::flush_below(D& d, const V& condition, uint32_t frames) {
+  if (condition.kind != Kind::pending) return flush(d, frames);
+  std::span<V> stack = d.stack();
+  for (size_t i = std::max(d.control(frames).height, in_slots_); i < stack.size(); ++i) to_slot(stack[i]);
+  in_slots_ = no_registers_ = static_cast<uint32_t>(stack.size());
+  lazy_from_ = last_generic_ = kNone;
 }
 
 void QuickTranslator::detach_local(D& d, uint32_t slot) {
@@ -230,6 +239,7 @@ void QuickTranslator::to_canonical(V* results, size_t count, uint32_t slot) {
 
 void QuickTranslator::hold(D& d, const V* first_arg, uint32_t slot, V* result) {
   pending_.index = static_cast<uint32_t>(first_arg - d.stack().data());
+  unsettled(pending_.index);
   pending_.slot = static_cast<uint16_t>(slot);
   pending_.source = static_cast<uint32_t>(d.offset());
   result->kind = Kind::pending;
@@ -244,6 +254,7 @@ void QuickTranslator::local_get(D& d, uint32_t index, V* result) {
   result->kind = Kind::local;
   result->at = static_cast<uint16_t>(local_slot_[index]);
   lazy_from_ = std::min(lazy_from_, static_cast<uint32_t>(d.stack().size()));
+  unsettled(d.stack().size());
 }
 
 void QuickTranslator::local_set(D& d, uint32_t index, const V& value) {
@@ -278,6 +289,7 @@ void QuickTranslator::local_tee(D& d, uint32_t index, const V& value, V* result)
   result->slot = slot;
   result->at = static_cast<uint16_t>(local_slot_[index]);
   lazy_from_ = std::min(lazy_from_, static_cast<uint32_t>(d.stack().size() - 1));
+  unsettled(d.stack().size() - 1);
 }
 
 void QuickTranslator::drop(D& d, const V& value) {
@@ -339,6 +351,7 @@ void QuickTranslator::op(D& d, Op op, const Immediate& imm, const V* args, V* re
   }
 
   auto constant = [&](uint64_t bits) {
+    unsettled(d.stack().size());
     results->kind = Kind::constant;
     results->slot = static_cast<uint16_t>(top(d));
     results->bits = bits;

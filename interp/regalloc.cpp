@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "interp/op_traits.h"
+#include "interp/policy.h"
 #include "vm/assert.h"
 
 namespace vmrun::interp::ir {
@@ -74,8 +75,7 @@ bool Allocator::run(Function& f) {
   f_ = &f;
   find_reachable();
   find_globals();
-  solve_liveness();
-  build_segments();
+  if (!solve_liveness() || !build_segments()) return false;
   join_webs();
   return assign();
 }
@@ -124,14 +124,18 @@ void Allocator::find_globals() {
   }
 }
 
-void Allocator::solve_liveness() {
-  size_t blocks = f_->blocks.size();
+bool Allocator::solve_liveness() {
+  size_t blocks = f_->blocks.size(), edges = 0;
   words_ = static_cast<uint32_t>((globals_.size() + 63) / 64);
+  for (uint32_t b = 0; b < blocks; b++) {
+    if (reachable_[b]) for_successors(b, [&](uint32_t) { edges++; });
+  }
+  if ((blocks + edges) * words_ > kCarefulLivenessWords) return false;
   use_.assign(blocks * words_, 0);
   def_.assign(blocks * words_, 0);
   in_.assign(blocks * words_, 0);
   out_.assign(blocks * words_, 0);
-  if (words_ == 0) return;
+  if (words_ == 0) return true;
   for (uint32_t b = 0; b < blocks; b++) {
     if (!reachable_[b]) continue;
     uint64_t *use = &use_[b * words_], *def = &def_[b * words_];
@@ -150,7 +154,8 @@ void Allocator::solve_liveness() {
       }
     }
   }
-  for (bool changed = true; changed;) {
+  bool changed = true;
+  for (int passes = 0; changed && passes < kCarefulPasses; passes++) {
     changed = false;
     for (uint32_t b = static_cast<uint32_t>(blocks); b-- > 0;) {
       if (!reachable_[b]) continue;
@@ -168,6 +173,7 @@ void Allocator::solve_liveness() {
       }
     }
   }
+  return !changed;
 }
 
 uint32_t Allocator::new_segment(uint32_t reg, int32_t end) {
@@ -177,7 +183,7 @@ uint32_t Allocator::new_segment(uint32_t reg, int32_t end) {
 }
 
 /// Walks every block backwards: makes segments, replaces registers by them, and removes pure definitions nobody reads.
-void Allocator::build_segments() {
+bool Allocator::build_segments() {
   size_t blocks = f_->blocks.size();
   segments_.clear();
   current_.assign(f_->regs.size(), kNone);
@@ -198,6 +204,7 @@ void Allocator::build_segments() {
       }
       continue;
     }
+    if (segments_.size() > kCarefulSegments) return false;
     touched_.clear();
     for (uint32_t w = 0; w < words_; w++) {
       for (uint64_t bits = out_[b * words_ + w]; bits != 0; bits &= bits - 1) {
@@ -265,6 +272,7 @@ void Allocator::build_segments() {
   }
   live_in_begin_[blocks] = static_cast<uint32_t>(live_in_.size());
   live_out_begin_[blocks] = static_cast<uint32_t>(live_out_.size());
+  return true;
 }
 
 uint32_t Allocator::find(uint32_t s) {

@@ -15,7 +15,8 @@ namespace vmrun::interp::ir {
 class Allocator {
  public:
   /// Removes dead code from `f`, decides where everything is, and replaces the register numbers of its instructions and
-  /// of `extra` by segment numbers that `operand` understands. False: the frame would be too large.
+  /// of `extra` by segment numbers that `operand` understands. False: the frame would be too large, or all this too
+  /// much work (policy.h).
   bool run(Function& f);
 
   /// Where a segment is.
@@ -66,8 +67,8 @@ class Allocator {
 
   void find_reachable();
   void find_globals();
-  void solve_liveness();
-  void build_segments();
+  bool solve_liveness();
+  bool build_segments();
   void join_webs();
   bool assign();
 
@@ -122,7 +123,13 @@ class Allocator {
   bool share_slots();
   void list_crossings();
   std::vector<uint32_t> short_lived_;  // webs in slots, each of one block and one definition
-  std::vector<int32_t> free_at_;       // per shared slot: where its last value ends
+  struct Tenant {
+    int32_t end;
+    uint32_t slot;
+    bool operator>(const Tenant& other) const { return end > other.end; }
+  };
+  std::vector<Tenant> tenants_;        // values in shared slots: a heap, the one that ends first on top
+  std::vector<uint32_t> free_slots_;   // a heap, the lowest on top
   bool fits(const Web& web, int file, int reg) const;
   void take(uint32_t web, int file, int reg);
   void release(uint32_t web);

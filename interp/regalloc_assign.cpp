@@ -291,19 +291,31 @@ bool Allocator::share_slots() {
   auto segment = [&](uint32_t w) -> const Segment& { return segments_[members_[webs_[w].first]]; };
   std::sort(short_lived_.begin(), short_lived_.end(),
             [&](uint32_t x, uint32_t y) { return segment(x).begin < segment(y).begin; });
-  free_at_.clear();
+  tenants_.clear();
+  free_slots_.clear();
+  uint32_t end = next_slot_;
   for (uint32_t w : short_lived_) {
     const Segment& s = segment(w);
-    size_t i = 0;
-    while (i < free_at_.size() && free_at_[i] > s.begin) i++;
-    if (i == free_at_.size()) free_at_.push_back(0);
-    free_at_[i] = s.end;
-    uint32_t slot = next_slot_ + static_cast<uint32_t>(i);
-    if (slot > kMaxSlots - 64) return false;
+    while (!tenants_.empty() && tenants_.front().end <= s.begin) {
+      free_slots_.push_back(tenants_.front().slot);
+      std::push_heap(free_slots_.begin(), free_slots_.end(), std::greater<>());
+      std::pop_heap(tenants_.begin(), tenants_.end(), std::greater<>());
+      tenants_.pop_back();
+    }
+    uint32_t slot = end;
+    if (free_slots_.empty()) {
+      if (++end > kMaxSlots - 63) return false;
+    } else {
+      slot = free_slots_.front();
+      std::pop_heap(free_slots_.begin(), free_slots_.end(), std::greater<>());
+      free_slots_.pop_back();
+    }
+    tenants_.push_back({s.end, slot});
+    std::push_heap(tenants_.begin(), tenants_.end(), std::greater<>());
     home_[s.reg] = slot;
     places_[w] = Operand::at_slot(slot);
   }
-  next_slot_ += static_cast<uint32_t>(free_at_.size());
+  next_slot_ = end;
   return true;
 }
 
