@@ -5,6 +5,8 @@
 //   differential [--modules N] [--seed S] [--seconds N] [--jobs N] [--keep DIR] [--ways NAMES] own|WASM_OPT...
 //   differential [--seed S] [--ways NAMES] FILE.wasm...      compares on these files
 //   differential --seed S make FILE.wasm                     writes our own module of that seed
+//   differential [--modules N] [--seed S] coverage           how often our modules execute each instruction; exits 1
+//                                                            when they leave one out
 //
 // NAMES are ways' names, comma-separated, or "every"; the first one is what the others are compared with. Of several
 // makers of modules each has its turn. Exits 1 at a difference, after saying which module (kept under DIR) and where.
@@ -22,10 +24,12 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "coverage.h"
 #include "exercise.h"
 #include "generate.h"
 #include "jit/compiler.h"
@@ -238,11 +242,47 @@ bool run_jobs(const Settings& settings, const std::vector<Way>& ways) {
   return good;
 }
 
+/// What a line of a trace says of how a call ended.
+std::string how_it_ended(const std::string& line) {
+  for (const char* kind : {": trap: ", ": exception"}) {
+    const size_t at = line.find(kind);
+    if (at == std::string::npos) continue;
+    const size_t end = line.find_first_of("0123456789@", at + 1);
+    return line.substr(at + 2, end - at - 2);
+  }
+  return line.starts_with("f") ? "results" : line.substr(0, line.find(' '));
+}
+
+/// How often the interpreter executes each instruction in the series of our own modules.
+bool show_coverage(const Settings& settings) {
+  const Way way = vmrun::test::make_ways("quick").front();
+  vmrun::test::Coverage coverage;
+  std::map<std::string, size_t> ends;
+  for (size_t i = 0; i < settings.modules; ++i) {
+    const Image image = vmrun::test::generate_module(settings.seed * 1'000'003 + i);
+    vmrun::Result<vmrun::Module> module = load(way, image, i);
+    if (module) module = load(way, vmrun::test::count_instructions(*module->impl()), i);
+    if (!module) {
+      std::printf("module %zu: %s\n", i, module.error().to_string().c_str());
+      return false;
+    }
+    vmrun::test::ExerciseOptions options;
+    options.seed = i;
+    options.time = std::chrono::seconds(20);
+    const Trace trace = exercise(*module, options);
+    vmrun::test::add_coverage(trace, coverage);
+    for (const std::string& line : trace.lines) ++ends[how_it_ended(line)];
+  }
+  std::printf("calls ended so often with\n");
+  for (const auto& [what, count] : ends) std::printf("%12zu %s\n", count, what.c_str());
+  return vmrun::test::print_coverage(coverage);
+}
+
 int usage() {
   std::fprintf(
       stderr,
       "usage: differential [--modules N] [--seed S] [--seconds N] [--jobs N] [--keep DIR] [--ways NAMES|every]\n"
-      "                    own | WASM_OPT | FILE.wasm...\n");
+      "                    own | WASM_OPT | FILE.wasm... | make FILE.wasm | coverage\n");
   return 2;
 }
 
@@ -278,6 +318,7 @@ int main(int argc, char** argv) {
   if (settings.names.front() == "make" && settings.names.size() == 2) {
     return write(settings.names[1], vmrun::test::generate_module(settings.seed)) ? 0 : 1;
   }
+  if (settings.names.front() == "coverage") return show_coverage(settings) ? 0 : 1;
   if (settings.ways == "every") settings.ways = vmrun::test::way_names();
   const std::vector<Way> ways = vmrun::test::make_ways(settings.ways);
   // Once, and not in each module's process.

@@ -20,6 +20,19 @@ void append_signed(Bytes& out, int64_t n) {
   }
 }
 
+void append_type(Bytes& out, Type type) {
+  if (is_typed(type)) out.push_back(0x63);
+  append_heap_type(out, type);
+}
+
+void append_heap_type(Bytes& out, Type type) {
+  if (is_typed(type)) {
+    append_signed(out, type - typed);
+  } else {
+    out.push_back(static_cast<uint8_t>(type));
+  }
+}
+
 uint32_t World::type_of(const Signature& signature) {
   auto found = std::ranges::find(types, signature);
   if (found == types.end()) found = types.insert(types.end(), signature);
@@ -28,43 +41,55 @@ uint32_t World::type_of(const Signature& signature) {
 
 namespace {
 
-Type any_type(Random& random) {
-  static const Types kTypes = {i32, i32, i32, i64, i64, f32, f64, f64, v128, funcref, externref};
+Type any_type(const World& w, Random& random) {
+  static const Types kTypes = {i32, i32, i32, i64, i64, f32, f64, f64, v128, v128, funcref, externref, exnref};
+  if (w.typed_types != 0 && random.one_in(12)) return static_cast<Type>(typed + random.below(w.typed_types));
   return random.of(kTypes);
 }
 
-Signature any_signature(Random& random, bool host) {
+Signature any_signature(const World& w, Random& random, bool host) {
   Signature s;
-  const uint32_t params = random.one_in(8) ? random.below(24) : random.below(5);
-  const uint32_t results = random.one_in(8) ? random.below(8) : random.below(3);
-  for (uint32_t i = 0; i < params; ++i) s.params.push_back(any_type(random));
-  for (uint32_t i = 0; i < results; ++i) s.results.push_back(any_type(random));
-  if (host) std::erase(s.params, funcref), std::erase(s.results, funcref);
+  const bool many = random.one_in(24);
+  const uint32_t params = many ? random.below(60) : random.one_in(8) ? random.below(24) : random.below(5);
+  const uint32_t results = many ? random.below(40) : random.one_in(8) ? random.below(8) : random.below(3);
+  for (uint32_t i = 0; i < params; ++i) s.params.push_back(any_type(w, random));
+  for (uint32_t i = 0; i < results; ++i) s.results.push_back(any_type(w, random));
+  auto unknown_to_hosts = [](Type t) { return t == funcref || t == exnref || is_typed(t); };
+  if (host) std::erase_if(s.params, unknown_to_hosts), std::erase_if(s.results, unknown_to_hosts);
   return s;
 }
 
 World make_world(Random& random) {
   World w;
   w.legacy = random.one_in(2);
+  w.large_frames = random.one_in(16);
+  w.many_targets = random.one_in(12);
+  w.deep = random.one_in(12);
   w.imported = 1 + random.below(2);
   const uint32_t entries = 2 + random.below(3), inner = 2 + random.below(6);
+  for (uint32_t i = 0; i < 3; ++i) w.type_of(any_signature(w, random, false));
+  w.typed_types = static_cast<uint32_t>(w.types.size());
   for (uint32_t i = 0; i < w.imported + entries + inner; ++i) {
     const bool host = i < w.imported;
-    w.funcs.push_back({w.type_of(any_signature(random, host)), !host && i < w.imported + entries});
+    const bool named = !host && i >= w.imported + entries && random.one_in(2);  // one that references name
+    const uint32_t type = named ? random.below(w.typed_types) : w.type_of(any_signature(w, random, host));
+    w.funcs.push_back({type, !host && i < w.imported + entries});
   }
-  const uint32_t memories = 1 + random.one_in(3);
+  const uint32_t memories = random.one_in(6) ? 3 : 1 + random.one_in(3);
   for (uint32_t i = 0; i < memories; ++i) {
     w.memories.push_back({random.one_in(4), random.one_in(4), 1 + random.below(2), 3 + random.below(3)});
   }
   w.globals.push_back({i32});
-  for (Type t : {i32, i64, f32, f64, v128, funcref, externref}) {
+  for (Type t : {i32, i64, f32, f64, v128, funcref, externref, exnref, typed}) {
     w.globals.push_back({t});
     if (random.one_in(2)) w.globals.push_back({t});
   }
-  w.tables = {{funcref, 12, 20}, {externref, 5, 9}};
+  // The first two of funcref, which bulk instructions copy between.
+  w.tables = {{funcref, 12, 20, random.one_in(4)}, {funcref, 9, 14, random.one_in(4)}, {externref, 5, 9, random.one_in(4)}};
+  w.tables.push_back({static_cast<Type>(typed + random.below(w.typed_types)), 6, 10, random.one_in(4)});
   const uint32_t tags = 1 + random.below(3);
   for (uint32_t i = 0; i < tags; ++i) {
-    Signature s = any_signature(random, false);
+    Signature s = any_signature(w, random, false);
     s.results.clear();
     if (s.params.size() > 5) s.params.resize(5);
     w.tags.push_back(w.type_of(s));
@@ -83,7 +108,7 @@ void append_name(Bytes& out, const std::string& name) {
 
 void append_types(Bytes& out, const Types& types) {
   append_unsigned(out, types.size());
-  for (Type t : types) out.push_back(t);
+  for (Type t : types) append_type(out, t);
 }
 
 void append_zero(Bytes& out, Type type) {
@@ -96,7 +121,7 @@ void append_zero(Bytes& out, Type type) {
       append(out, {0xfd, 0x0c});
       out.insert(out.end(), 16, 0);
       break;
-    default: append(out, {0xd0, type}); break;
+    default: out.push_back(0xd0), append_heap_type(out, type); break;
   }
 }
 
@@ -133,7 +158,8 @@ Bytes assemble(World& w, Random& random) {
   for (uint32_t f = w.imported; f < w.funcs.size(); ++f) append_unsigned(funcs, w.funcs[f].type);
   Bytes& tables = section(4, w.tables.size());
   for (const Table& t : w.tables) {
-    append(tables, {t.type, 1});
+    append_type(tables, t.type);
+    tables.push_back(t.is64 ? 5 : 1);
     append_unsigned(tables, t.size);
     append_unsigned(tables, t.max);
   }
@@ -150,7 +176,7 @@ Bytes assemble(World& w, Random& random) {
   }
   Bytes& globals = section(6, w.globals.size());
   for (const Global& g : w.globals) {
-    append(globals, {g.type, 1});
+    append_type(globals, g.type), globals.push_back(1);
     append_zero(globals, g.type);
     globals.push_back(0x0b);
   }
@@ -160,18 +186,23 @@ Bytes assemble(World& w, Random& random) {
   }
   for (uint32_t m = 0; m < w.memories.size(); ++m) names.push_back({"m" + std::to_string(m), {2, m}});
   for (uint32_t g = 1; g < w.globals.size(); ++g) names.push_back({"g" + std::to_string(g), {3, g}});
+  for (uint32_t t = 0; t < w.tags.size(); ++t) names.push_back({"t" + std::to_string(t), {4, t}});
   Bytes& exports = section(7, names.size());
   for (const auto& [name, what] : names) {
     append_name(exports, name);
     exports.push_back(what.first);
     append_unsigned(exports, what.second);
   }
-  Bytes& elems = section(9, 3);
+  Bytes& elems = section(9, 4);
   const auto inner = static_cast<uint32_t>(std::ranges::count(w.funcs, false, &Func::entry)) - w.imported;
   const auto first = static_cast<uint32_t>(w.funcs.size()) - inner;
-  append(elems, {0, 0x41, 0, 0x0b});  // the first table, from 0
+  const auto zero = [&](uint32_t t) { return static_cast<uint8_t>(w.tables[t].is64 ? 0x42 : 0x41); };
+  append(elems, {0, zero(0), 0, 0x0b});  // the first table, from 0
   append_unsigned(elems, 10);
   for (uint32_t i = 0; i < 10; ++i) append_unsigned(elems, i == 9 ? 0 : first + i % inner);
+  append(elems, {2, 1, zero(1), 1, 0x0b, 0});  // the second one, from 1
+  append_unsigned(elems, 7);
+  for (uint32_t i = 0; i < 7; ++i) append_unsigned(elems, i == 6 ? 0 : first + random.below(inner));
   append(elems, {1, 0});  // passive
   append_unsigned(elems, w.elems);
   for (uint32_t i = 0; i < w.elems; ++i) append_unsigned(elems, first + random.below(inner));

@@ -61,11 +61,10 @@ class Body {
  public:
   Body(World& world, Random& random, uint32_t func) : w_(world), r_(random), func_(func), signature_(world.signature(func)) {
     for (Type t : signature_.params) locals_.push_back(t);
-    const bool many = r_.one_in(6);
-    const uint32_t count = many ? 20 + r_.below(40) : 2 + r_.below(9);
-    static const Types kTypes = {i32, i32, i32, i64, i64, f32, f64, v128, funcref, externref};
-    for (uint32_t i = 0; i < count; ++i) locals_.push_back(r_.of(kTypes));
-    budget_ = static_cast<int>(20 + r_.below(r_.one_in(4) ? 500 : 120));
+    uint32_t count = r_.one_in(6) ? 20 + r_.below(40) : 2 + r_.below(9);
+    if (w_.large_frames && r_.one_in(3)) count = 200 + r_.below(1800);
+    for (uint32_t i = 0; i < count; ++i) locals_.push_back(any_type());
+    budget_ = static_cast<int>(40 + r_.below(r_.one_in(4) ? 1500 : 300));
   }
 
   Bytes make() {
@@ -86,14 +85,8 @@ class Body {
     Bytes body;
     const size_t params = signature_.params.size();
     const size_t own = locals_.size() - params;
-    append_unsigned(body, own + (exn_local_ != 0));
-    for (size_t i = params; i < locals_.size(); ++i) body.push_back(1), body.push_back(locals_[i]);
-    if (exn_local_ != 0) body.push_back(1), body.push_back(kExnRef);
-    // The exnref's local is the last, whose number is known only now.
-    for (size_t at : exn_places_) {
-      const auto index = static_cast<uint32_t>(locals_.size());
-      code_[at] = static_cast<uint8_t>(index | 0x80), code_[at + 1] = static_cast<uint8_t>(index >> 7);
-    }
+    append_unsigned(body, own);
+    for (size_t i = params; i < locals_.size(); ++i) body.push_back(1), append_type(body, locals_[i]);
     body.insert(body.end(), code_.begin(), code_.end());
     Bytes out;
     append_unsigned(out, body.size());
@@ -112,6 +105,7 @@ class Body {
     if (info.prefix != 0) op(info.prefix), u(info.code);
     if (info.prefix == 0) op(info.code);
   }
+  void type(Type t) { append_type(code_, t); }
   void raw(uint64_t bits, unsigned bytes) {
     for (unsigned i = 0; i < bytes; ++i) op(bits >> 8 * i & 0xff);
   }
@@ -134,11 +128,6 @@ class Body {
     uint32_t& local = scratch_[t];
     if (local == 0) counters_.push_back(local = new_local(t));
     return local;
-  }
-  void exn_local() {
-    exn_local_ = 1;
-    exn_places_.push_back(code_.size());
-    op(0), op(0);
   }
 
   // --- values ---
@@ -168,14 +157,26 @@ class Body {
       case v128: op(0xfd), u(0x0c), raw(r_.one_in(3) ? 0 : r_.bits(), 8), raw(r_.bits() >> r_.below(64), 8); break;
       case funcref:
         if (r_.one_in(3)) {
-          op(0xd0), op(t);
+          null(t);
         } else {
           op(0xd2), u(inner_func());
         }
         break;
-      default: op(0xd0), op(t); break;
+      default: {
+        std::vector<uint32_t> fitting;
+        for (uint32_t f = 0; is_typed(t) && f < w_.funcs.size(); ++f) {
+          if (!w_.funcs[f].entry && typed + w_.funcs[f].type == t) fitting.push_back(f);
+        }
+        if (fitting.empty() || r_.one_in(5)) {
+          null(t);
+        } else {
+          op(0xd2), u(r_.of(fitting));
+        }
+        break;
+      }
     }
   }
+  void null(Type t) { op(0xd0), append_heap_type(code_, t); }
 
   uint32_t inner_func() {
     const uint32_t f = r_.below(static_cast<uint32_t>(w_.funcs.size()));
@@ -190,10 +191,9 @@ class Body {
   }
 
   void value(Type t, unsigned depth) {
+    if (budget_ <= 0 || depth > kDeepest || r_.one_in(6)) return leaf(t);
     --budget_;
-    if (budget_ <= 0 || depth > kDeepest) return leaf(t);
-    switch (r_.below(20)) {
-      case 0: case 1: return leaf(t);
+    switch (r_.below(26)) {
       case 2: {
         const uint32_t local = local_of(t);
         value(t, depth + 1);
@@ -202,8 +202,8 @@ class Body {
       }
       case 3: {  // select
         value(t, depth + 1), value(t, depth + 1), condition(depth + 1);
-        if (t == funcref || t == externref || r_.one_in(3)) {
-          op(0x1c), u(1), op(t);
+        if (is_ref(t) || r_.one_in(3)) {
+          op(0x1c), u(1), type(t);
         } else {
           op(0x1b);
         }
@@ -234,14 +234,24 @@ class Body {
       }
       default: break;
     }
-    if (t == funcref || t == externref) return reference(t, depth);
+    if (is_ref(t)) return reference(t, depth);
     if (special(t, depth)) return;
     operation(t, depth);
   }
 
+  Type any_type() {
+    static const Types kTypes = {i32, i32, i32, i64, i64, f32, f64, v128, v128, funcref, externref, exnref, typed};
+    const Type t = r_.of(kTypes);
+    return t == typed ? static_cast<Type>(typed + r_.below(w_.typed_types)) : t;
+  }
+  Type any_ref() {
+    for (;;) {
+      if (const Type t = any_type(); is_ref(t)) return t;
+    }
+  }
   Type small_type() {
     static const Types kTypes = {i32, i32, i64, f64, v128, f32, funcref};
-    return r_.of(kTypes);
+    return r_.one_in(8) ? any_type() : r_.of(kTypes);
   }
 
   void leaf(Type t) {
@@ -251,7 +261,10 @@ class Body {
     }
     switch (r_.below(4)) {
       case 0: return constant(t);
-      case 1: op(0x23), u(r_.of(globals)); return;
+      case 1:
+        if (globals.empty()) return constant(t);
+        op(0x23), u(r_.of(globals));
+        return;
       default: op(0x20), u(local_of(t)); return;
     }
   }
@@ -272,22 +285,36 @@ class Body {
   }
 
   void reference(Type t, unsigned depth) {
-    const uint32_t table = t == funcref ? 0 : 1;
     switch (r_.below(4)) {
-      case 0:
-        index(w_.tables[table].size, depth);
+      case 0: {
+        std::vector<uint32_t> fitting;
+        for (uint32_t i = 0; i < w_.tables.size(); ++i) {
+          if (w_.tables[i].type == t) fitting.push_back(i);
+        }
+        if (fitting.empty()) break;
+        const uint32_t table = r_.of(fitting);
+        index(table, depth);
         op(0x25), u(table);
         return;
+      }
       case 1:
-        if (t == funcref) {  // a cast that holds
+        if (t == funcref && r_.one_in(2)) {  // a subtype's value
+          return value(static_cast<Type>(typed + r_.below(w_.typed_types)), depth + 1);
+        } else if (t == funcref) {  // a cast that holds
           const uint32_t f = inner_func();
           op(0xd2), u(f);
           op(0xfb), u(r_.one_in(2) ? 0x17 : 0x16), s(w_.funcs[f].type);
-        } else {  // to another hierarchy and back
+          return;
+        } else if (t == externref) {  // to another hierarchy and back
           value(t, depth + 1);
           op(0xfb), u(0x1a), op(0xfb), u(0x1b);
+          return;
+        } else if (is_typed(t) && r_.one_in(6)) {  // a cast that may hold
+          value(funcref, depth + 1);
+          op(0xfb), u(0x17), append_heap_type(code_, t);
+          return;
         }
-        return;
+        break;
       case 2:
         if (t == funcref && r_.one_in(2)) {
           op(0xd2), u(inner_func()), op(0xd4);
@@ -322,15 +349,21 @@ class Body {
         if (w_.memories[m].is64) op(0xa7);
         return true;
       }
-      case 2: op(0xfc), u(16), u(r_.below(2)); return true;
-      case 3: {
-        const uint32_t table = r_.below(2);
-        value(w_.tables[table].type, depth + 1);
-        op(0x41), s(r_.below(3));
-        op(0xfc), u(15), u(table);
+      case 2: {
+        const uint32_t table = any_table();
+        op(0xfc), u(16), u(table);
+        if (w_.tables[table].is64) op(0xa7);
         return true;
       }
-      case 4: value(r_.one_in(2) ? funcref : externref, depth + 1), op(0xd1); return true;
+      case 3: {
+        const uint32_t table = any_table();
+        value(w_.tables[table].type, depth + 1);
+        op(w_.tables[table].is64 ? 0x42 : 0x41), s(r_.below(3));
+        op(0xfc), u(15), u(table);
+        if (w_.tables[table].is64) op(0xa7);
+        return true;
+      }
+      case 4: value(any_ref(), depth + 1), op(0xd1); return true;
       case 5:  // a test of what kind of function it is
         value(funcref, depth + 1);
         op(0xfb), u(0x14 + r_.below(2)), s(r_.below(static_cast<uint32_t>(w_.types.size())));
@@ -346,7 +379,7 @@ class Body {
         return true;
       }
       default: {  // br_on_null and back
-        const Type ref = r_.one_in(2) ? funcref : externref;
+        const Type ref = any_ref();
         block_of({{}, {}}, [&] {
           value(ref, depth + 1);
           op(0xd5), u(0);
@@ -358,12 +391,18 @@ class Body {
     }
   }
 
-  void index(uint32_t size, unsigned depth) {
+  uint32_t any_table() { return r_.below(static_cast<uint32_t>(w_.tables.size())); }
+  void index_constant(uint32_t table, uint32_t n) { op(w_.tables[table].is64 ? 0x42 : 0x41), s(n); }
+
+  /// An index, mostly inside of the table.
+  void index(uint32_t table, unsigned depth) {
+    const bool wide = w_.tables[table].is64;
+    const uint32_t size = w_.tables[table].size;
     if (r_.one_in(2)) {
-      op(0x41), s(r_.below(size));
+      index_constant(table, r_.below(size));
     } else {
-      value(i32, depth + 1);
-      if (!r_.one_in(30)) op(0x41), s(size), op(0x70);  // i32.rem_u
+      value(wide ? i64 : i32, depth + 1);
+      if (!r_.one_in(30)) index_constant(table, size), op(wide ? 0x82 : 0x70);  // rem_u
     }
   }
 
@@ -474,16 +513,25 @@ class Body {
     switch (r_.below(4)) {
       case 0:
         op(0xd2), u(f);
+        if (w_.funcs[f].type < w_.typed_types && r_.one_in(2)) {
+          const uint32_t local = local_of(static_cast<Type>(typed + w_.funcs[f].type));
+          op(0x21), u(local), op(0x20), u(local);
+        }
         op(tail ? 0x15 : 0x14), u(w_.funcs[f].type);
         return;
-      case 1:
+      case 1: {
+        std::vector<uint32_t> fitting = {0, 1};
+        if (w_.tables[3].type == typed + w_.funcs[f].type) fitting.push_back(3);
+        const uint32_t table = r_.of(fitting);
         if (!r_.one_in(10)) {  // put it into the table first
-          op(0x41), s(11), op(0xd2), u(f), op(0x26), u(0), op(0x41), s(11);
+          const uint32_t last = w_.tables[table].size - 1;
+          index_constant(table, last), op(0xd2), u(f), op(0x26), u(table), index_constant(table, last);
         } else {
-          index(w_.tables[0].size, depth);
+          index(table, depth);
         }
-        op(tail ? 0x13 : 0x11), u(w_.funcs[f].type), u(0);
+        op(tail ? 0x13 : 0x11), u(w_.funcs[f].type), u(table);
         return;
+      }
       default: op(tail ? 0x12 : 0x10), u(f); return;
     }
   }
@@ -493,7 +541,7 @@ class Body {
     if (shape.params.empty() && shape.results.empty()) {
       op(0x40);
     } else if (shape.params.empty() && shape.results.size() == 1) {
-      op(shape.results[0]);
+      type(shape.results[0]);
     } else {
       s(w_.type_of(shape));
     }
@@ -577,10 +625,16 @@ class Body {
     --loops_;
   }
 
+  /// A label, rather an inner one: leaving a function ends too much.
+  uint32_t near_label() {
+    const auto count = static_cast<uint32_t>(labels_.size());
+    return std::min(r_.below(count), r_.below(count));
+  }
+
   /// Leaves by some label, unconditionally; what follows is dead.
   void leave(unsigned depth) {
     const auto count = static_cast<uint32_t>(labels_.size());
-    uint32_t target = r_.below(count);
+    uint32_t target = near_label();
     if (labels_[count - 1 - target].closed) target = count - 1;
     const Types types = labels_[count - 1 - target].types;
     values(types, depth + 1);
@@ -590,7 +644,7 @@ class Body {
     }
     if (r_.one_in(3)) {
       value(i32, depth + 1);
-      const uint32_t n = r_.below(6);
+      const uint32_t n = targets();
       op(0x0e), u(n);
       for (uint32_t i = 0; i <= n; ++i) u(r_.of(same));
     } else {
@@ -598,10 +652,108 @@ class Body {
     }
   }
 
+  /// How many targets a switch has beside the default one.
+  uint32_t targets() { return w_.many_targets && r_.one_in(3) ? r_.below(700) : r_.below(6); }
+
+  /// A loop around values of many types, which are exchanged, changed and handed on in each iteration, and which ends and
+  /// begins anew at several places.
+  void spin(unsigned depth) {
+    if (loops_ >= 3) return;
+    ++loops_;
+    Types live;
+    for (uint32_t i = 1 + r_.below(r_.one_in(4) ? 12 : 5); i > 0; --i) live.push_back(r_.one_in(3) ? v128 : any_type());
+    const Signature shape{live, live};
+    const uint32_t counter = new_local(i32);
+    counters_.push_back(counter);
+    values(live, depth + 1);
+    op(0x41), s(2 + r_.below(8)), op(0x21), u(counter);
+    block_of(shape, [&] {
+      op(0x03), block_type(shape);
+      labels_.push_back({live});
+      op(0x20), u(counter), op(0x45), op(0x0d), u(1);
+      op(0x20), u(counter), op(0x41), s(1), op(0x6b), op(0x21), u(counter);
+      exchange(live, depth);
+      switch (r_.below(5)) {
+        case 0: condition(depth + 1), op(0x0d), u(0); break;
+        case 1: op(0x20), u(counter), op(0x0d), u(0); break;
+        case 2: {
+          const uint32_t n = targets();
+          value(i32, depth + 1);
+          op(0x0e), u(n);
+          for (uint32_t i = 0; i <= n; ++i) u(r_.below(2));
+          break;
+        }
+        case 3:
+          condition(depth + 1);
+          op(0x04), block_type(shape);
+          labels_.push_back({live});
+          exchange(live, depth + 1);
+          if (r_.one_in(2)) op(0x0c), u(1);
+          if (r_.one_in(2)) op(0x05), op(0x0c), u(r_.below(3));
+          labels_.pop_back();
+          op(0x0b);
+          if (r_.one_in(2)) condition(depth + 1), op(0x0d), u(0);
+          break;
+        default: op(0x0c), u(0); break;
+      }
+      labels_.pop_back();
+      op(0x0b);
+    });
+    for (size_t i = live.size(); i > 0; --i) op(0x21), u(local_of(live[i - 1]));
+    --loops_;
+  }
+  /// Takes values from the stack into locals, does something, and puts others of the same types there.
+  void exchange(const Types& types, unsigned depth) {
+    for (size_t i = types.size(); i > 0; --i) {
+      if (r_.one_in(6)) {
+        drop(1);
+      } else {
+        op(0x21), u(local_of(types[i - 1]));
+      }
+    }
+    for (uint32_t i = r_.below(3); i > 0; --i) statement(depth + 1);
+    for (Type t : types) {
+      if (r_.one_in(3)) {
+        value(t, depth + 2);
+      } else {
+        op(0x20), u(local_of(t));
+      }
+    }
+  }
+  /// Blocks of all kinds in each other, left from within.
+  void nest(unsigned depth) {
+    const uint32_t count = 2 + r_.below(w_.deep ? 120 : 8);
+    for (uint32_t i = 0; i < count; ++i) {
+      bool closed = false;
+      switch (r_.below(5)) {
+        case 0: condition(kDeepest + 1), op(0x04), op(0x40); break;
+        case 1: op(0x03), op(0x40), closed = true; break;  // a branch to it would be for ever
+        case 2: op(w_.legacy ? 0x06 : 0x1f), op(0x40); if (!w_.legacy) u(0); break;
+        default: op(0x02), op(0x40); break;
+      }
+      labels_.push_back({{}, closed});
+    }
+    for (uint32_t i = r_.below(3); i > 0; --i) statement(depth + 1);
+    std::vector<uint32_t> open;
+    for (uint32_t i = 0; i < count; ++i) {
+      if (!labels_[labels_.size() - 1 - i].closed) open.push_back(i);
+    }
+    if (!open.empty()) {
+      const uint32_t n = targets() + r_.below(count);
+      value(i32, depth + 1);
+      op(0x0e), u(n);
+      for (uint32_t i = 0; i <= n; ++i) u(r_.of(open));
+    }
+    for (uint32_t i = 0; i < count; ++i) {
+      op(0x0b), labels_.pop_back();
+      if (r_.one_in(4)) statement(depth + 2);
+    }
+  }
+
   // --- exceptions ---
   /// A try around something, whose handlers make the same results.
   void guarded(const Signature& shape, unsigned depth) {
-    if (w_.legacy) return legacy_try(shape, depth);
+    if (w_.legacy != r_.one_in(8)) return legacy_try(shape, depth);
     const uint32_t tag = r_.below(static_cast<uint32_t>(w_.tags.size()));
     const bool all = r_.one_in(2), ref = r_.one_in(2);
     Signature received{{}, all ? Types{} : w_.types[w_.tags[tag]].params};
@@ -610,7 +762,7 @@ class Body {
       op(0x02);
       if (ref) {
         Signature with_ref = received;
-        with_ref.results.push_back(static_cast<Type>(kExnRef));
+        with_ref.results.push_back(exnref);
         s(w_.type_of(with_ref));
       } else {
         block_type(received);
@@ -621,26 +773,40 @@ class Body {
       if (!all) u(tag);
       u(0);
       labels_.push_back({shape.results});
+      if (r_.one_in(3)) raise(tag, depth);
       inside({{}, shape.results}, depth);
+      if (r_.one_in(3)) raise(tag, depth);
       labels_.pop_back();
       op(0x0b);
       op(0x0c), u(1);
       labels_.pop_back();
       op(0x0b);
-      if (ref) op(0x21), exn_local();
+      const uint32_t caught = ref ? local_of(exnref) : 0;
+      if (ref) op(0x21), u(caught);
       for (size_t i = received.results.size(); i > 0; --i) op(0x21), u(local_of(received.results[i - 1]));
-      if (ref && r_.one_in(6)) when(depth, [&] { op(0x20), exn_local(), op(0x0a); });
+      if (ref && r_.one_in(6)) when(depth, [&] { op(0x20), u(caught), op(0x0a); });
       values(shape.results, depth + 1);
+    });
+  }
+
+  /// A throw under a condition.
+  void raise(uint32_t tag, unsigned depth) {
+    when(depth, [&] {
+      values(Types(w_.types[w_.tags[tag]].params), depth + 1);
+      op(0x08), u(tag);
     });
   }
 
   void legacy_try(const Signature& shape, unsigned depth) {
     op(0x06), block_type(shape);
     labels_.push_back({shape.results});
+    const uint32_t raised = r_.below(static_cast<uint32_t>(w_.tags.size()));
+    if (r_.one_in(3)) raise(raised, depth);
     inside(shape, depth);
+    if (r_.one_in(3)) raise(raised, depth);
     if (r_.one_in(5)) {
       labels_.pop_back();
-      op(0x18), u(r_.below(static_cast<uint32_t>(labels_.size())));
+      op(0x18), u(near_label());
       return;
     }
     for (uint32_t i = 1 + r_.below(2); i > 0; --i) {
@@ -662,7 +828,14 @@ class Body {
   // --- statements ---
   void statement(unsigned depth) {
     if (--budget_ <= 0 || depth > kDeepest) return;
-    switch (r_.below(22)) {
+    switch (r_.below(26)) {
+      case 22: case 23: return spin(depth);
+      case 24:
+        if (w_.deep || r_.one_in(3)) return nest(depth);
+        return;
+      case 25:  // throws what was caught, now and then
+        if (r_.one_in(4)) when(depth, [&] { value(exnref, depth + 1), op(0x0a); });
+        return;
       case 0: case 1: case 2: case 3: {
         const Type t = r_.one_in(6) ? externref : small_type();
         const uint32_t local = local_of(t);
@@ -692,7 +865,7 @@ class Body {
         return;
       }
       case 15: {  // a branch that may be taken, with values
-        const uint32_t target = r_.below(static_cast<uint32_t>(labels_.size()));
+        const uint32_t target = near_label();
         if (labels_[labels_.size() - 1 - target].closed) return;
         const Types types = labels_[labels_.size() - 1 - target].types;
         values(types, depth + 1);
@@ -703,12 +876,7 @@ class Body {
       }
       case 16: return bulk(depth);
       case 17: return table_statement(depth);
-      case 18: {  // a throw, now and then
-        const uint32_t tag = r_.below(static_cast<uint32_t>(w_.tags.size()));
-        const Types payload = w_.types[w_.tags[tag]].params;
-        when(depth, [&] { values(payload, depth + 1), op(0x08), u(tag); });
-        return;
-      }
+      case 18: return raise(r_.below(static_cast<uint32_t>(w_.tags.size())), depth);
       case 19: {  // a tail call, now and then
         std::vector<uint32_t> fitting;
         for (uint32_t f = 0; f < w_.funcs.size(); ++f) {
@@ -723,8 +891,9 @@ class Body {
         for (uint32_t i = 0; i < n; ++i) op(0x02), op(0x40), labels_.push_back({});
         value(i32, depth + 1);
         if (r_.one_in(2)) op(0x41), s(7), op(0x71);
-        op(0x0e), u(n - 1);
-        for (uint32_t i = 0; i < n; ++i) u(r_.below(n));
+        const uint32_t entries = targets();
+        op(0x0e), u(entries);
+        for (uint32_t i = 0; i <= entries; ++i) u(r_.below(n));
         for (uint32_t i = 0; i < n; ++i) {
           op(0x0b), labels_.pop_back();
           statement(depth + 1);
@@ -766,21 +935,28 @@ class Body {
   }
 
   void table_statement(unsigned depth) {
-    const uint32_t t = r_.below(2);
+    const uint32_t t = any_table();
+    const Table& table = w_.tables[t];
+    const auto count = [&](bool wide) { op(wide ? 0x42 : 0x41), s(r_.below(3)); };
     switch (r_.below(6)) {
-      case 0: case 1: index(w_.tables[t].size, depth), value(w_.tables[t].type, depth + 1), op(0x26), u(t); return;
-      case 2:
-        index(w_.tables[t].size, depth), value(w_.tables[t].type, depth + 1), length(kNoMemory, 3), op(0xfc), u(17), u(t);
+      case 0: case 1: index(t, depth), value(table.type, depth + 1), op(0x26), u(t); return;
+      case 2: index(t, depth), value(table.type, depth + 1), count(table.is64), op(0xfc), u(17), u(t); return;
+      case 3: {
+        const uint32_t from = t < 2 ? r_.below(2) : t;
+        index(t, depth), index(from, depth), count(table.is64 && w_.tables[from].is64), op(0xfc), u(14), u(t), u(from);
         return;
-      case 3:
-        index(w_.tables[t].size, depth), index(w_.tables[t].size, depth), length(kNoMemory, 3), op(0xfc), u(14), u(t), u(t);
+      }
+      case 4: {
+        const uint32_t to = r_.below(2);
+        index(to, depth), op(0x41), s(r_.below(2)), op(0x41), s(r_.below(3)), op(0xfc), u(12), u(kPassive), u(to);
         return;
-      case 4: op(0x41), s(r_.below(8)), op(0x41), s(r_.below(2)), op(0x41), s(r_.below(3)), op(0xfc), u(12), u(1), u(0); return;
+      }
       default:
-        if (r_.one_in(8)) op(0xfc), u(13), u(1);
+        if (r_.one_in(8)) op(0xfc), u(13), u(kPassive);
         return;
     }
   }
+  static constexpr uint32_t kPassive = 2;  // the passive element segment
 
   World& w_;
   Random& r_;
@@ -790,8 +966,6 @@ class Body {
   std::vector<uint32_t> counters_;  // locals that nothing else writes
   uint32_t scratch_[256] = {};
   std::vector<Label> labels_;       // innermost last
-  std::vector<size_t> exn_places_;
-  uint32_t exn_local_ = 0;
   unsigned loops_ = 0;
   int budget_ = 0;
   Bytes code_;
