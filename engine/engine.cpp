@@ -73,5 +73,6 @@ Result<void> announce_code(CodeTool tool) {
 }
 
 const Config& Engine::config() const { return impl_->config; }
+bool Engine::compiling() const { return impl_->tiers != nullptr && impl_->tiers->compiling(); }
 
 }  // namespace vmrun

@@ -269,6 +269,8 @@ TierStats Module::tier_stats(Tier tier) const {
   out.functions = stats.functions;
   out.osr_units = stats.osr_units;
   out.failed = stats.failed;
+  out.tasks = stats.tasks;
+  out.task_units = stats.task_units;
   out.dropped = stats.dropped;
   out.wasm_bytes = stats.wasm_bytes;
   out.code_bytes = stats.code_bytes;

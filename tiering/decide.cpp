@@ -269,7 +269,7 @@ void ModuleTiers::request(FuncCode& code, uint32_t unit, Tier from, Tier to, std
     return;  // nothing to do, or nothing new: a waiting job moves up each time its heat has doubled
   }
   manager_.enqueue(
-      {gain(heat.second, size, from, to) / cost(size, to, false), shared_from_this(), code.func_index, unit, to});
+      {gain(heat.second, size, from, to) / cost(size, to, false), shared_from_this(), code.func_index, unit, to, size});
 }
 
 }  // namespace vmrun::tiering

@@ -70,6 +70,8 @@ class Manager {
                              uint32_t unit = jit::kWholeFunction);
   /// Waits until no job waits or runs.
   void wait_idle() { queue_.wait_idle(); }
+  /// Whether a compile thread is at work.
+  bool compiling() { return queue_.running(); }
   static TierStats stats(const vm::Module& module, vm::Tier tier);
   /// Compile threads that exist.
   size_t threads() const;
@@ -93,7 +95,7 @@ class Manager {
   void start_threads();
   void join_threads();
   void serve();
-  void run(Job& job);
+  void run(Task& task);
 
   const Options options_;
   const bool samples_;

@@ -96,25 +96,42 @@ void ModuleTiers::compile_share() {
     do {
       if (first >= count) return;
       last = first;
-      for (uint32_t bytes = 0; last < count && bytes < kShareBytes; ++last) bytes += module_.funcs[last].body.size();
+      for (uint32_t bytes = 0; last < count && bytes < kTaskBytes; ++last) bytes += module_.funcs[last].body.size();
     } while (!all_next_.compare_exchange_weak(first, last, std::memory_order_relaxed));
     for (uint32_t i = first; i < last; ++i) promote(i, jit::kWholeFunction, Tier::baseline);
+    count_task(Tier::baseline, last - first);
   }
 }
 
-void ModuleTiers::run(uint32_t func_index, uint32_t unit, Tier tier) {
+void ModuleTiers::run(const Task& jobs) {
   if (!begin()) return;
-  if (unit == kEveryFunction) {
+  if (jobs[0].unit == kEveryFunction) {
     compile_share();
     return end();
   }
-  const Key key{func_index, unit, tier};
-  std::atomic<BlockState>* state = state_of(key);
-  BlockState expected = BlockState::queued;
-  if (state != nullptr && state->compare_exchange_strong(expected, BlockState::compiling, std::memory_order_acq_rel)) {
+  uint32_t units = 0;
+  for (const Job& job : jobs) {
+    if (dying_.load(std::memory_order_relaxed)) break;
+    const Key key{job.func_index, job.unit, job.tier};
+    std::atomic<BlockState>* state = state_of(key);
+    BlockState expected = BlockState::queued;
+    if (state == nullptr ||
+        !state->compare_exchange_strong(expected, BlockState::compiling, std::memory_order_acq_rel)) {
+      continue;
+    }
     compile(key, *state);
+    ++units;
   }
+  count_task(jobs[0].tier, units);
   end();
+}
+
+void ModuleTiers::count_task(Tier tier, uint32_t units) {
+  if (units == 0) return;
+  std::lock_guard lock(mutex_);
+  TierStats& stats = stats_[static_cast<unsigned>(tier)];
+  ++stats.tasks;
+  stats.task_units += units;
 }
 
 std::string ModuleTiers::promote(uint32_t func_index, uint32_t unit, Tier tier) {

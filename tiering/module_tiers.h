@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "jit/compiler.h"
+#include "tiering/queue.h"
 #include "tiering/schedule.h"
 #include "tiering/stats.h"
 #include "vm/module.h"
@@ -39,8 +40,8 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   /// Baseline code of all functions, made by this thread and `helpers` compile threads.
   void compile_all(unsigned helpers);
 
-  /// A compile thread's work on a job; does nothing when the job is outdated or the module died.
-  void run(uint32_t func_index, uint32_t unit, vm::Tier tier);
+  /// A compile thread's work on jobs of this module; does nothing for those that are outdated, or when the module died.
+  void run(const Task& jobs);
 
   /// Waits for running compiles to notice that nobody wants them, and gives up all code. No guest may be in the module
   /// or enter it again.
@@ -97,6 +98,7 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   void follow_schedule(vm::FuncCode& code);
   void follow_schedule(vm::FuncCode& code, const vm::LoopCode& loop, vm::Tier tier);
 
+  void count_task(vm::Tier tier, uint32_t units);
   /// Takes functions from all_next_ and compiles them until there are no more.
   void compile_share();
   /// Of a block in a tier; null when the function has no such loop.

@@ -68,9 +68,10 @@ inline constexpr double kQueueSlack = 64;
 /// reached.
 inline constexpr uint32_t kInnerAfterSlices = 64, kInnerAfterTicks = 3;
 
-/// Compiling a whole module ahead, a thread takes so many bytes of functions at a time: a millisecond of work, so that
-/// threads rarely meet and none is left with much when the others are done.
-inline constexpr uint32_t kShareBytes = 64 << 10;
+/// Baseline code: a compile thread takes so many bytes of functions at a time, hot ones of one module or, compiling a
+/// whole module ahead, the next ones. A millisecond of work, so that threads rarely meet, none is left with much when the
+/// others are done, and more urgent jobs do not wait for long. Each function is published when it is ready.
+inline constexpr uint32_t kTaskBytes = 64 << 10;
 
 /// Modules with so many bytes of functions at most, which become two or three pages of machine code, share their code
 /// memory with others of that size; larger ones have chunks of their own (jit/arena.h).

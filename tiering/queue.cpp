@@ -3,10 +3,32 @@
 
 #include <algorithm>
 
+#include "jit/code.h"
+#include "tiering/policy.h"
+
 namespace vmrun::tiering {
 namespace {
 
 bool less_urgent(const Job& a, const Job& b) { return a.priority < b.priority; }
+
+bool is_baseline_function(const Job& job) { return job.tier == vm::Tier::baseline && job.unit == jit::kWholeFunction; }
+
+/// Moves what may be compiled along with the first job of `task` from `heap`. False: nothing was moved.
+bool add_companions(std::vector<Job>& heap, Task& task) {
+  if (!is_baseline_function(task[0])) return false;
+  std::vector<Job*> others;
+  for (Job& job : heap) {
+    if (is_baseline_function(job) && job.module == task[0].module) others.push_back(&job);
+  }
+  std::sort(others.begin(), others.end(), [](const Job* a, const Job* b) { return less_urgent(*b, *a); });
+  uint32_t bytes = task[0].bytes;
+  for (Job* job : others) {
+    if (job->bytes > kTaskBytes - std::min(bytes, kTaskBytes)) continue;
+    bytes += job->bytes;
+    task.push_back(std::move(*job));  // leaves it without a module
+  }
+  return std::erase_if(heap, [](const Job& job) { return job.module == nullptr; }) != 0;
+}
 
 }  // namespace
 
@@ -21,16 +43,23 @@ void Queue::push(Job job) {
   more_.notify_one();
 }
 
-std::optional<Job> Queue::pop() {
+Task Queue::pop() {
   std::unique_lock lock(mutex_);
   more_.wait(lock, [this] { return closed_ || !heap_.empty(); });
-  if (closed_) return std::nullopt;
+  if (closed_) return {};
   std::pop_heap(heap_.begin(), heap_.end(), less_urgent);
-  Job job = std::move(heap_.back());
+  Task task;
+  task.push_back(std::move(heap_.back()));
   heap_.pop_back();
+  if (add_companions(heap_, task)) std::make_heap(heap_.begin(), heap_.end(), less_urgent);
   waiting_.store(heap_.size(), std::memory_order_relaxed);
   ++running_;
-  return job;
+  return task;
+}
+
+bool Queue::running() {
+  std::lock_guard lock(mutex_);
+  return running_ != 0;
 }
 
 void Queue::done() {

@@ -4,6 +4,9 @@
 // A job may stand in the heap twice, when its heat rose: whoever takes it looks at the block's state, and the second
 // one finds that there is nothing left to do. The jobs of a module that died stay until they are popped and are dropped
 // then, so that they hold its record but touch nothing of the module.
+//
+// A task is what a thread takes at a time: one unit for the optimising compiler, and for the baseline compiler, which is
+// through with most functions faster than a thread goes to the queue and back, several functions of one module.
 #pragma once
 
 #include <atomic>
@@ -11,7 +14,6 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <vector>
 
 #include "vm/block.h"
@@ -29,14 +31,19 @@ struct Job {
   uint32_t func_index = 0;
   uint32_t unit = 0;  // as in jit::CompileRequest, or kEveryFunction
   vm::Tier tier = vm::Tier::baseline;
+  uint32_t bytes = 0;  // of the function
 };
+
+/// Jobs of one module, the most beneficial first.
+using Task = std::vector<Job>;
 
 class Queue {
  public:
   void push(Job job);
-  /// The best job; waits for one. Nothing once the queue is closed.
-  std::optional<Job> pop();
-  /// Says that the job popped last on this thread is over.
+  /// The best job; waits for one. If it is a function for the baseline compiler, then with it the best others of the same
+  /// module, kTaskBytes of them at most. Empty once the queue is closed.
+  Task pop();
+  /// Says that the task popped last on this thread is over.
   void done();
   /// Wakes everybody for good; what waits is dropped.
   void close();
@@ -44,6 +51,8 @@ class Queue {
   void wait_idle();
   /// How many jobs wait; racy.
   size_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
+  /// Whether a thread is at a task.
+  bool running();
 
  private:
   std::mutex mutex_;

@@ -62,10 +62,12 @@ void Manager::serve() {
   }
   auto work = [](void* self) {
     auto* manager = static_cast<Manager*>(self);
-    while (std::optional<Job> job = manager->queue_.pop()) {
-      manager->run(*job);
+    for (;;) {
+      Task task = manager->queue_.pop();
+      if (task.empty()) return;
+      manager->run(task);
       jit::reclaim_code();  // what the new code has replaced, and what earlier walks could not say yet
-      job.reset();
+      task.clear();
       manager->queue_.done();
     }
   };
@@ -76,15 +78,15 @@ void Manager::serve() {
   }
 }
 
-void Manager::run(Job& job) {
-  auto task = [](void* env) {
-    const Job& it = *static_cast<Job*>(env);
-    it.module->run(it.func_index, it.unit, it.tier);
+void Manager::run(Task& task) {
+  auto work = [](void* env) {
+    const Task& jobs = *static_cast<const Task*>(env);
+    jobs[0].module->run(jobs);
   };
   if (arena_ != nullptr) {
-    pool_plugin()->run(task, &job);
+    pool_plugin()->run(work, &task);
   } else {
-    task(&job);
+    work(&task);
   }
 }
 

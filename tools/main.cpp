@@ -89,8 +89,6 @@ int help_command(Args args) {
 }  // namespace vmrun::tools
 
 int main(int argc, char** argv) {
-  const int status = vmrun::tools::main_command({argv + (argc > 0), static_cast<size_t>(argc > 0 ? argc - 1 : 0)});
-  // Results that could not be written (a full disk, a closed pipe) are not a success.
-  if (std::fflush(stdout) != 0 && status == 0) return vmrun::tools::fail("cannot write to standard output");
-  return status;
+  using namespace vmrun::tools;
+  return flushed(main_command({argv + (argc > 0), static_cast<size_t>(argc > 0 ? argc - 1 : 0)}));
 }

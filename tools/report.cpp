@@ -86,6 +86,17 @@ int fail_usage(std::string_view message, std::string_view command) {
   return kExitUsage;
 }
 
+int flushed(int status) {
+  if (std::fflush(stdout) != 0 && status == kExitOk) return fail("cannot write to standard output");
+  return status;
+}
+
+void leave(int status) {
+  status = flushed(status);
+  std::fflush(nullptr);
+  _exit(status);
+}
+
 int fail(const Error& error) {
   switch (error.kind) {
     case ErrorKind::Exit:

@@ -34,4 +34,11 @@ int fail_usage(std::string_view message, std::string_view command = {});
 /// the guest's own for Exit, kExitTrap with a backtrace for Trap and Exception, kExitUsage for Usage, else kExitError.
 int fail(const Error& error);
 
+/// The exit status when all else is done: results that could not be written (a full disk, a closed pipe) are not a
+/// success.
+int flushed(int status);
+
+/// Ends the process at once, with what was written so far, and without waiting for other threads.
+[[noreturn]] void leave(int status);
+
 }  // namespace vmrun::tools

@@ -236,6 +236,8 @@ void print_stats(std::chrono::nanoseconds load, const RunTimes& times, const Mod
          strf("%llu functions, %llu loops, %llu bytes to %llu, %.3f ms", number(stats.functions),
               number(stats.osr_units), number(stats.wasm_bytes), number(stats.code_bytes),
               milliseconds(stats.compile_time)));
+    line(strf("%s compile tasks", name).c_str(),
+         strf("%llu, with %llu of these", number(stats.tasks), number(stats.task_units)));
     line(strf("%s entries in loops", name).c_str(), strf("%llu", number(stats.osr_entries)));
     if (stats.dropped != 0) line(strf("%s code dropped", name).c_str(), strf("%llu", number(stats.dropped)));
     if (stats.failed == 0) continue;
@@ -283,6 +285,8 @@ int run_command(Args args) {
     }
     if (status != kExitOk || i == runs) {
       if (options.stats) print_stats(loaded, times, program->module);
+      // What is still being compiled nobody wants any more.
+      if (program->engine.compiling()) leave(status);
       return status;
     }
   }

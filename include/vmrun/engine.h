@@ -82,6 +82,9 @@ class Engine {
  public:
   explicit Engine(const Config& config = {});
   const Config& config() const;
+  /// Whether a compile thread is at work. An engine, and a module, wait for theirs when they die; a process that ends
+  /// anyway may rather leave by _exit.
+  bool compiling() const;
 
   struct Impl;
   const std::shared_ptr<Impl>& impl() const { return impl_; }

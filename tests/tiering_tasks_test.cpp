@@ -1,0 +1,244 @@
+// What a compile thread takes at a time, and how heat finds its way to the compilers from code that does not count.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "jit/compiler.h"
+#include "jit/preempt.h"
+#include "tests/spine_wasm.h"
+#include "tiering/manager.h"
+#include "tiering/policy.h"
+#include "vm/loops.h"
+#include "vm/module.h"
+#include "vmrun/vmrun.h"
+
+namespace vmrun::tiering {
+namespace {
+
+using namespace std::chrono_literals;
+using spine::Bytes;
+using spine::Code;
+using vm::BlockState;
+using vm::Tier;
+
+template <class T>
+T ok(Result<T> result) {
+  if (!result) FAIL(result.error().to_string());
+  return std::move(*result);
+}
+
+bool eventually(const std::function<bool()>& condition) {
+  for (int i = 0; i < 60'000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(1ms);
+  }
+  return false;
+}
+
+jit::Compiler* none(std::string* why) {
+  *why = "not in this test";
+  return nullptr;
+}
+
+/// A module that is in the hands of a manager of the test's own.
+class Attached {
+ public:
+  Attached(Manager& manager, const Module& module)
+      : manager_(manager), module_(const_cast<vm::Module&>(*module.impl())) {
+    manager_.attach(module_);
+  }
+  ~Attached() { manager_.detach(module_); }
+  vm::FuncCode& code(unsigned number) { return module_.code(number); }
+  BlockState state(unsigned number, Tier tier) { return code(number).state[static_cast<unsigned>(tier)].load(); }
+  /// As if the interpreter had entered the function so often that it is compiled.
+  void heat(unsigned number) {
+    while (state(number, Tier::baseline) == BlockState::cold) {
+      module_.tiers->hot_function(module_.tiers, code(number));
+    }
+  }
+  TierStats stats(Tier tier) { return Manager::stats(module_, tier); }
+
+ private:
+  Manager& manager_;
+  vm::Module& module_;
+};
+
+Engine interpreter() {
+  Config config;
+  config.tiers = Tiers::Interp;
+  return Engine(config);
+}
+
+constexpr uint32_t kLarge = 20 << 10;
+static_assert(kLarge > kCompileHere && kTaskBytes / kLarge == 3);
+
+/// `count` functions of that size, too large to be compiled by the guest's thread.
+Module large_functions(const Engine& engine, unsigned count) {
+  spine::ModuleBuilder builder;
+  const uint32_t type = builder.type({spine::i32}, {spine::i32});
+  for (unsigned i = 0; i < count; ++i) {
+    const uint32_t func = builder.func("f" + std::to_string(i), type);
+    Code code;
+    code.get(0);
+    for (uint32_t bytes = 0; bytes < kLarge; bytes += 3) code.i32_const(1).i32_add();
+    builder.define(func, code);
+  }
+  return ok(Module::compile(engine, builder.build(), "large"));
+}
+
+/// The baseline compiler, which is stopped at its first function until somebody lets it go on, and keeps a record.
+class Gate : public jit::Compiler {
+ public:
+  std::atomic<bool> reached{false}, open{false};
+  std::mutex mutex;
+  std::vector<std::pair<const vm::Module*, uint32_t>> done;
+  bool published_in_between = true;
+  Tier tier() const override { return Tier::baseline; }
+  jit::CompileResult compile(const jit::CompileRequest& request) override {
+    reached = true;
+    while (!open) std::this_thread::sleep_for(1ms);
+    std::lock_guard lock(mutex);
+    if (!done.empty() && done.back().first == request.module) {
+      const vm::FuncCode& before = request.module->code(done.back().second);
+      published_in_between &= before.tier.load() == Tier::baseline;
+    }
+    done.emplace_back(request.module, request.func_index);
+    return real_->compile(request);
+  }
+
+ private:
+  std::unique_ptr<jit::Compiler> real_ = jit::make_baseline_compiler();
+};
+
+TEST_CASE("a compile thread takes several functions of a module at a time, and publishes each") {
+  Gate gate;
+  Options options;
+  options.mode = Mode::interp_baseline;
+  options.threads = 1;
+  options.baseline = [&](std::string*) { return &gate; };
+  options.opt = none;
+  const Engine engine = interpreter();
+  const Module module = large_functions(engine, 8), other = large_functions(engine, 1);
+  Manager manager(options);
+  Attached one(manager, module), two(manager, other);
+  CHECK_FALSE(manager.compiling());
+  one.heat(0);
+  REQUIRE(eventually([&] { return gate.reached.load(); }));
+  CHECK(manager.compiling());
+  for (unsigned i = 1; i < 4; ++i) one.heat(i);
+  two.heat(0);
+  for (unsigned i = 4; i < 8; ++i) one.heat(i);
+  CHECK(manager.waiting() == 8);
+  gate.open = true;
+  manager.wait_idle();
+  CHECK_FALSE(manager.compiling());
+  for (unsigned i = 0; i < 8; ++i) CHECK(one.state(i, Tier::baseline) == BlockState::ready);
+  CHECK(two.state(0, Tier::baseline) == BlockState::ready);
+  CHECK(gate.done.size() == 9);
+  CHECK(gate.published_in_between);
+  // One alone, then all that were waiting: three of them fit.
+  const TierStats stats = one.stats(Tier::baseline);
+  CHECK(stats.task_units == 8);
+  CHECK(stats.tasks == 4);
+  CHECK(two.stats(Tier::baseline).tasks == 1);
+}
+
+TEST_CASE("a module that dies leaves the rest of a task") {
+  Gate gate;
+  Options options;
+  options.mode = Mode::interp_baseline;
+  options.threads = 1;
+  options.baseline = [&](std::string*) { return &gate; };
+  options.opt = none;
+  const Engine engine = interpreter();
+  const Module first = large_functions(engine, 1), second = large_functions(engine, 3);
+  Manager manager(options);
+  Attached one(manager, first);
+  {
+    Attached two(manager, second);
+    one.heat(0);
+    REQUIRE(eventually([&] { return gate.reached.load(); }));
+    for (unsigned i = 0; i < 3; ++i) two.heat(i);
+  }
+  gate.open = true;
+  manager.wait_idle();
+  CHECK(gate.done.size() == 1);
+}
+
+/// Says no to everything, and remembers what it was asked for.
+class Refusing : public jit::Compiler {
+ public:
+  Tier tier() const override { return Tier::opt; }
+  jit::CompileResult compile(const jit::CompileRequest& request) override {
+    std::lock_guard lock(mutex);
+    asked.emplace_back(request.func_index, request.unit);
+    return {jit::CompileResult::Status::unsupported, nullptr, "anything"};
+  }
+  bool was_asked(uint32_t func, bool whole) {
+    std::lock_guard lock(mutex);
+    for (const auto& [index, unit] : asked) {
+      if (index == func && (unit == jit::kWholeFunction) == whole) return true;
+    }
+    return false;
+  }
+  std::mutex mutex;
+  std::vector<std::pair<uint32_t, uint32_t>> asked;
+};
+
+TEST_CASE("the optimiser hears of hot functions, and of hot loops in functions that are called once") {
+  spine::ModuleBuilder builder;
+  const uint32_t type = builder.type({spine::i32}, {spine::i32});
+  const uint32_t fib = builder.func("fib", type), loop = builder.func("loop", type);
+  builder.define(fib, Code()
+                          .get(0)
+                          .i32_const(2)
+                          .i32_lt_u()
+                          .op({0x04, spine::i32})  // if
+                          .get(0)
+                          .op({0x05})  // else
+                          .get(0)
+                          .i32_const(1)
+                          .i32_sub()
+                          .call(fib)
+                          .get(0)
+                          .i32_const(2)
+                          .i32_sub()
+                          .call(fib)
+                          .i32_add()
+                          .end());
+  builder.define(loop, Code().loop().get(0).i32_const(1).i32_sub().tee(0).br_if(0).end().get(0));
+  Refusing refusing;
+  Options options;
+  options.threads = 1;
+  options.polls = !jit::kStopsBySignal;
+  options.opt = [&](std::string*) { return &refusing; };
+  const Engine engine = interpreter();
+  const Module module = ok(Module::compile(engine, builder.build(), "hot"));
+  Manager manager(options);
+  Attached attached(manager, module);
+  for (uint32_t i : {fib, loop}) {
+    REQUIRE(Manager::promote(*module.impl(), i, Tier::baseline).empty());
+  }
+  Store store(engine);
+  const Instance instance = ok(Linker(engine).instantiate(store, module));
+  auto call = [&](const char* name, int32_t n) {
+    return ok(ok(ok(instance.func(name)).typed<int32_t(int32_t)>()).call(n));
+  };
+  for (int i = 0; i < 3000 && !refusing.was_asked(fib, true); ++i) CHECK(call("fib", 25) == 75025);
+  CHECK(refusing.was_asked(fib, true));
+  CHECK_FALSE(refusing.was_asked(loop, false));
+  for (int i = 0; i < 200 && !refusing.was_asked(loop, false); ++i) CHECK(call("loop", 1'000'000'000) == 0);
+  CHECK(refusing.was_asked(loop, false));
+}
+
+}  // namespace
+}  // namespace vmrun::tiering
