@@ -33,17 +33,15 @@ namespace vmrun::jit {
         "i"(offsetof(vm::Activation, sp)), "i"(Body), "i"(&vm::transfer), "i"(&vm::leave_by_trap),                  \
         "i"(offsetof(vm::Vcpu, interrupt)), "i"(&vm::poll_on_return))
 
-#define VMRUN_CALL_BODY \
-  "pushq %%rdi\n"       \
-  "callq %P4\n"         \
-  "popq %%rdi\n"
+// What moves rsp says so to debuggers too.
+#define VMRUN_PUSH(reg) "pushq %%" #reg "\n.cfi_adjust_cfa_offset 8\n"
+#define VMRUN_POP(reg) "popq %%" #reg "\n.cfi_adjust_cfa_offset -8\n"
+#define VMRUN_LOWER(bytes) "subq $" #bytes ", %%rsp\n.cfi_adjust_cfa_offset " #bytes "\n"
+#define VMRUN_RAISE(bytes) "addq $" #bytes ", %%rsp\n.cfi_adjust_cfa_offset -" #bytes "\n"
+
+#define VMRUN_CALL_BODY VMRUN_PUSH(rdi) "callq %P4\n" VMRUN_POP(rdi)
 // A trap in esi: rsp is as at the entry.
-#define VMRUN_LEAVE_BY_TRAP \
-  "pushq %%rdi\n"           \
-  "callq %P6\n"             \
-  "popq %%rdi\n"            \
-  "movq %%rax, %%rsi\n"     \
-  "jmp %P5"
+#define VMRUN_LEAVE_BY_TRAP VMRUN_PUSH(rdi) "callq %P6\n" VMRUN_POP(rdi) "movq %%rax, %%rsi\njmp %P5"
 
 // interrupt and requests are looked at as one.
 static_assert(offsetof(vm::Vcpu, requests) == offsetof(vm::Vcpu, interrupt) + 1);
@@ -64,10 +62,7 @@ struct HelperEntry<vm::TrapCode, Body> {
                        "cmpw $0, %c7(%%rdi)\n"
                        "jne 2f\n"
                        "retq\n"
-                       "2:\n"
-                       "pushq %%rdi\n"
-                       "callq %P8\n"
-                       "popq %%rdi\n"
+                       "2:\n" VMRUN_PUSH(rdi) "callq %P8\n" VMRUN_POP(rdi)
                        "movzbl %%al, %%esi\n"
                        "testl %%esi, %%esi\n"
                        "jnz 1f\n"
@@ -86,15 +81,8 @@ struct HelperEntry<Checked, Body> {
                        "cmpw $0, %c7(%%rdi)\n"
                        "jne 2f\n"
                        "retq\n"
-                       "2:\n"
-                       "pushq %%rdi\n"
-                       "pushq %%rax\n"
-                       "subq $8, %%rsp\n"
-                       "callq %P8\n"
-                       "addq $8, %%rsp\n"
-                       "movzbl %%al, %%esi\n"
-                       "popq %%rax\n"
-                       "popq %%rdi\n"
+                       "2:\n" VMRUN_PUSH(rdi) VMRUN_PUSH(rax) VMRUN_LOWER(8) "callq %P8\n" VMRUN_RAISE(8)
+                       "movzbl %%al, %%esi\n" VMRUN_POP(rax) VMRUN_POP(rdi)
                        "testl %%esi, %%esi\n"
                        "jnz 1f\n"
                        "retq\n"
@@ -120,7 +108,7 @@ struct HelperEntry<Prologue, Body> {
   static_assert(sizeof(Prologue) == 1);
   // 200 bytes: eight registers, eight vector registers, and rsp aligned for the call.
   __attribute__((naked)) static void enter() {
-    asm("subq $200, %%rsp\n"
+    asm(VMRUN_LOWER(200)
         "movq %%r15, (%%rsp)\n"
         "movq %%rdi, 8(%%rsp)\n"
         "movq %%rsi, 16(%%rsp)\n"
@@ -165,11 +153,11 @@ struct HelperEntry<Prologue, Body> {
         "vmovups 144(%%rsp), %%xmm5\n"
         "vmovups 160(%%rsp), %%xmm6\n"
         "vmovups 176(%%rsp), %%xmm7\n"
-        "addq $200, %%rsp\n"
+        ".cfi_remember_state\n" VMRUN_RAISE(200)
         "retq\n"
+        ".cfi_restore_state\n"
         "1:\n"
-        "movq %%r12, %%rdi\n"
-        "addq $200, %%rsp\n" VMRUN_LEAVE_BY_TRAP
+        "movq %%r12, %%rdi\n" VMRUN_RAISE(200) VMRUN_LEAVE_BY_TRAP
         :
         : "i"(offsetof(vm::Vcpu, activation)), "i"(offsetof(vm::Activation, pc)), "i"(offsetof(vm::Activation, fp)),
           "i"(offsetof(vm::Activation, sp)), "i"(Body), "i"(&vm::transfer), "i"(&vm::leave_by_trap));
@@ -178,6 +166,10 @@ struct HelperEntry<Prologue, Body> {
 
 #undef VMRUN_LEAVE_BY_TRAP
 #undef VMRUN_CALL_BODY
+#undef VMRUN_RAISE
+#undef VMRUN_LOWER
+#undef VMRUN_POP
+#undef VMRUN_PUSH
 #undef VMRUN_HELPER_ENTRY
 
 }  // namespace vmrun::jit

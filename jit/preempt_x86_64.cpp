@@ -55,24 +55,38 @@ asm(R"(
   .hidden vmrun_preempt_stub
   .globl vmrun_preempt_stub
   .type vmrun_preempt_stub, @function
+  .macro vmrun_save register
+    pushq %\register
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %\register, 0
+  .endm
+  .macro vmrun_restore register
+    popq %\register
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore %\register
+  .endm
 vmrun_preempt_stub:
+  .cfi_startproc
+  .cfi_signal_frame  # the instruction that was stopped at did not call
   pushfq
-  pushq %r11
-  pushq %r10
-  pushq %r9
-  pushq %r8
-  pushq %rdi
-  pushq %rsi
-  pushq %rdx
-  pushq %rcx
-  pushq %rax
-  pushq %r15
-  pushq %r14
-  pushq %r13
-  pushq %r12
-  pushq %rbp
-  pushq %rbx
+  .cfi_adjust_cfa_offset 8
+  vmrun_save r11
+  vmrun_save r10
+  vmrun_save r9
+  vmrun_save r8
+  vmrun_save rdi
+  vmrun_save rsi
+  vmrun_save rdx
+  vmrun_save rcx
+  vmrun_save rax
+  vmrun_save r15
+  vmrun_save r14
+  vmrun_save r13
+  vmrun_save r12
+  vmrun_save rbp
+  vmrun_save rbx
   movq %rsp, %rbx
+  .cfi_def_cfa_register %rbx
   subq $24, %rsp
   subq vmrun_preempt_state_bytes(%rip), %rsp
   andq $-64, %rsp
@@ -106,29 +120,36 @@ vmrun_preempt_stub:
   xorl %edx, %edx
   xrstor64 (%rsp)
   movq %rbx, %rsp
-  popq %rbx
-  popq %rbp
-  popq %r12
-  popq %r13
-  popq %r14
-  popq %r15
-  popq %rax
-  popq %rcx
-  popq %rdx
-  popq %rsi
-  popq %rdi
-  popq %r8
-  popq %r9
-  popq %r10
-  popq %r11
+  .cfi_remember_state
+  .cfi_def_cfa_register %rsp
+  vmrun_restore rbx
+  vmrun_restore rbp
+  vmrun_restore r12
+  vmrun_restore r13
+  vmrun_restore r14
+  vmrun_restore r15
+  vmrun_restore rax
+  vmrun_restore rcx
+  vmrun_restore rdx
+  vmrun_restore rsi
+  vmrun_restore rdi
+  vmrun_restore r8
+  vmrun_restore r9
+  vmrun_restore r10
+  vmrun_restore r11
   popfq
+  .cfi_adjust_cfa_offset -8
   retq
+  .cfi_restore_state
 3:
   movq %rax, %rcx
   movq -24(%rbx), %rsp
   movq -8(%rbx), %rbp
   movq -16(%rbx), %rax
   jmpq *%rcx
+  .cfi_endproc
+  .purgem vmrun_save
+  .purgem vmrun_restore
   .size vmrun_preempt_stub, .-vmrun_preempt_stub
 )");
 

@@ -1,0 +1,71 @@
+# What a real gdb says of a guest's machine code: its frames by name, from a host function and from the middle of a loop
+# down to main(). Run by ctest with
+#   GDB, VMRUN     the two programs
+#   FIXTURES       the directory with wasi_env.wasm and stop_spin.wasm
+# Prints "skipped: " and the reason where gdb may not do its work.
+
+# Runs vmrun under gdb with the commands in between, and puts what gdb prints into `out`.
+function(debug out)
+  cmake_parse_arguments(arg "" "" "COMMANDS;ARGS" ${ARGN})
+  set(options)
+  foreach(command "set pagination off" "set confirm off" "set debuginfod enabled off"
+                  "handle SIGSEGV nostop noprint pass" "handle SIGURG nostop noprint pass" ${arg_COMMANDS})
+    list(APPEND options -ex ${command})
+  endforeach()
+  execute_process(COMMAND ${GDB} -q -nx -batch ${options} --args ${VMRUN} ${arg_ARGS}
+                  OUTPUT_VARIABLE printed ERROR_VARIABLE printed)
+  if(printed MATCHES "ptrace: Operation not permitted|Could not trace the inferior|Cannot create process")
+    message("skipped: gdb may not trace processes here")
+    message("${printed}")
+    return()
+  endif()
+  set(${out} "${printed}" PARENT_SCOPE)
+endfunction()
+
+# Frames, in their order with any others between them, but none without a name.
+function(expect printed)
+  set(pattern "")
+  foreach(frame ${ARGN})
+    string(APPEND pattern "#[0-9]+ [^\n]* ${frame}[^\n]*\n.*")
+  endforeach()
+  if(NOT printed MATCHES "${pattern}" OR printed MATCHES "\\?\\?")
+    message(FATAL_ERROR "not found: ${ARGN}\nin\n${printed}")
+  endif()
+endfunction()
+
+foreach(tier baseline opt)
+  set(calls)
+  foreach(name __wasi_fd_write writev __stdio_write printf main _start)
+    list(APPEND calls "wasi_env\\.wasm!${name} \\[${tier}\\]")
+  endforeach()
+  debug(printed COMMANDS "break vmrun::wasi::fd_write" run bt ARGS -O tier=${tier} -D gdb ${FIXTURES}/wasi_env.wasm)
+  if(NOT DEFINED printed)
+    return()
+  endif()
+  expect("${printed}" "vmrun::wasi::fd_write" "vmrun trampoline" ${calls} "vmrun trampoline"
+         "vmrun::interp::enter_handlers" "vmrun::Func::call" "main \\(")
+
+  # Beneath the runtime's help: a helper's entry.
+  debug(printed COMMANDS "break vmrun::vm::memory_grow" run bt
+        ARGS -O tier=${tier} -D gdb --invoke grow ${FIXTURES}/stop_spin.wasm)
+  expect("${printed}" "vmrun::vm::memory_grow" "vmrun::jit::HelperEntry<" "spin!grow \\[${tier}\\]" "vmrun trampoline"
+         "vmrun::Func::call" "main \\(")
+
+  # The signal that stops a loop comes when the time is up, which is too early where gdb has not read all symbols by then.
+  foreach(seconds 1 4 16 60)
+    debug(printed COMMANDS "handle SIGURG stop print pass" run bt
+          ARGS -O tier=${tier} -D gdb -W timeout=${seconds}s --invoke memory ${FIXTURES}/stop_spin.wasm)
+    if(printed MATCHES "#0 ")
+      break()
+    endif()
+  endforeach()
+  expect("${printed}" "spin!memory \\[${tier}\\]" "vmrun trampoline" "vmrun::interp::enter_handlers"
+         "vmrun::Func::call" "main \\(")
+
+  # And what it makes of the loop's frame.
+  debug(printed COMMANDS "break vmrun_preempted" run bt
+        ARGS -O tier=${tier} -D gdb -W timeout=1s --invoke memory ${FIXTURES}/stop_spin.wasm)
+  expect("${printed}" "vmrun_preempted" "<signal handler called>" "spin!memory \\[${tier}\\]" "vmrun trampoline"
+         "vmrun::Func::call" "main \\(")
+endforeach()
+message("frames of baseline and optimised code are named and unwound")
