@@ -433,7 +433,7 @@ class Body {
     const std::vector<Op>& fitting = rows.by_type[0x7f - t];
     Op which = r_.of(fitting);
     // The one-byte instructions, which the others outnumber, are chosen more often.
-    for (int i = 0; i < 2 && vm::op_info(which).prefix != 0 && t != v128; ++i) which = r_.of(fitting);
+    if ((t == i32 || t == i64) && vm::op_info(which).prefix != 0) which = r_.of(fitting);
     row(which, depth);
     if (std::string_view(vm::op_info(which).signature).ends_with("ll")) op(0x1a);
     denan(which, t);
@@ -720,6 +720,92 @@ class Body {
       }
     }
   }
+  /// A loop as compilers make them for arrays: an index that goes from one bound to another, with accesses at addresses
+  /// made of it, which may leave the memory on their way.
+  void sweep(unsigned depth) {
+    if (loops_ >= 3) return;
+    ++loops_;
+    const uint32_t m = r_.below(static_cast<uint32_t>(w_.memories.size()));
+    const bool wide = w_.memories[m].is64;
+    const Type t = wide ? i64 : i32;
+    const auto constant = [&](int64_t n) { op(wide ? 0x42 : 0x41), s(wide ? n : static_cast<int32_t>(n)); };
+    const uint32_t index = new_local(t), base = new_local(t), bound = new_local(t);
+    counters_.insert(counters_.end(), {index, base, bound});
+    const bool beyond = r_.one_in(10);  // leaves the memory, perhaps
+    const int64_t end = int64_t{w_.memories[m].pages} << 16;
+    if (beyond && r_.one_in(2)) {
+      constant(end - r_.below(600));
+    } else if (r_.one_in(2)) {
+      constant(r_.below(4000));
+    } else {
+      value(t, depth + 1), constant(0x7fff), op(wide ? 0x83 : 0x71);
+    }
+    op(0x21), u(base);
+    static const std::vector<int64_t> kSteps = {1, 1, 1, 2, 4, 8, 16, 3, -1, -4};
+    const int64_t step = r_.of(kSteps), count = 1 + r_.below(r_.one_in(4) ? 120 : 20);
+    const int64_t first = (r_.one_in(2) ? 0 : r_.below(40)) + (beyond ? -10 : step < 0 ? -step * count : 0);
+    constant(first), op(0x21), u(index);
+    constant(first + step * count), op(0x21), u(bound);
+    op(0x03), op(0x40);
+    labels_.push_back({{}, true});  // only its own end begins it anew
+    for (uint32_t i = 1 + r_.below(3); i > 0; --i) access(m, index, base);
+    if (r_.one_in(6)) statement(kDeepest);
+    op(0x20), u(index), constant(step), op(wide ? 0x7c : 0x6a);
+    if (r_.one_in(2)) {
+      op(0x22), u(index);
+    } else {
+      op(0x21), u(index), op(0x20), u(index);
+    }
+    if (r_.one_in(2)) {
+      op(0x20), u(bound);
+    } else {
+      constant(first + step * count);
+    }
+    const bool same = r_.one_in(2);  // until equal; else below (signed), or above
+    op(same ? (wide ? 0x52 : 0x47) : step > 0 ? (wide ? 0x53 : 0x48) : (wide ? 0x55 : 0x4a));
+    op(0x0d), u(0);
+    labels_.pop_back();
+    op(0x0b);
+    --loops_;
+  }
+  /// A load into a local, or a store, at an address made of an index and a base.
+  void access(uint32_t m, uint32_t index, uint32_t base) {
+    static const std::vector<Op> kAccesses = [] {
+      std::vector<Op> ops;
+      for (size_t i = 0; i < vm::kOpCount; ++i) {
+        const OpInfo& info = vm::kOpInfo[i];
+        const std::string_view signature = info.signature;
+        if (info.imm == Imm::memarg && info.prefix != 0xfe && signature.size() == 3) ops.push_back(static_cast<Op>(i));
+      }
+      return ops;
+    }();
+    Op which = r_.of(kAccesses);
+    for (int i = 0; i < 2 && vm::op_info(which).prefix != 0; ++i) which = r_.of(kAccesses);
+    const OpInfo& info = vm::op_info(which);
+    const std::string_view signature = info.signature;
+    const bool wide = w_.memories[m].is64;
+    const bool loads = signature[1] == ':';
+    op(0x20), u(index);
+    if (r_.one_in(2)) op(wide ? 0x42 : 0x41), s(info.access_log2), op(wide ? 0x86 : 0x74);  // shl
+    if (!r_.one_in(4)) op(0x20), u(base), op(wide ? 0x7c : 0x6a);
+    const Type t = type_of_letter(signature[loads ? 2 : 1]);
+    if (!loads) {
+      if (r_.one_in(2)) {
+        value(t, kDeepest);
+      } else {
+        leaf(t);
+      }
+    }
+    opcode(info);
+    memarg(m, info.access_log2, false);
+    if (!loads) return;
+    denan(which, t);
+    // Added up in a local, or only kept.
+    const uint32_t sum = local_of(t);
+    if ((t == i32 || t == i64) && r_.one_in(2)) op(0x20), u(sum), op(t == i32 ? 0x6a : 0x7c);
+    op(0x21), u(sum);
+  }
+
   /// Blocks of all kinds in each other, left from within.
   void nest(unsigned depth) {
     const uint32_t count = 2 + r_.below(w_.deep ? 120 : 8);
@@ -828,8 +914,9 @@ class Body {
   // --- statements ---
   void statement(unsigned depth) {
     if (--budget_ <= 0 || depth > kDeepest) return;
-    switch (r_.below(26)) {
+    switch (r_.below(28)) {
       case 22: case 23: return spin(depth);
+      case 26: case 27: return sweep(depth);
       case 24:
         if (w_.deep || r_.one_in(3)) return nest(depth);
         return;
