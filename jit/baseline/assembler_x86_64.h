@@ -20,8 +20,12 @@ class FastAssembler final : public asmjit::x86::Assembler {
   using Operand = asmjit::Operand_;
   using Cond = asmjit::x86::CondCode;
 
-  /// Begins another function. The buffer must be attached.
-  void begin() { labels_.clear(); }
+  /// Begins another function, in the buffer that is attached.
+  void begin() {
+    labels_.clear();
+    _bufferPtr = _bufferData;
+    _section->_buffer._size = 0;
+  }
 
   // --- labels -----------------------------------------------------------------------------------------------------------
   Label new_label() { return labels_.add(); }

@@ -113,6 +113,7 @@ void FunctionCompiler::emit_call(D& d, CalleeKind kind, uint32_t func_index, con
   size_t count = type.params.size();
   uint32_t base = count != 0 ? args->slot : top(d);
   if (!tail) {
+    pushes(static_cast<size_t>(args - d.stack().data()));
     flush_registers(d, count);
     store_dirty();
   }

@@ -23,6 +23,7 @@ void FunctionCompiler::check_operands(D& d, const char* event) {
     const bool top = i + 1 == stack.size();
     VMRUN_ASSERT(value.slot >= slot, "operands' slots rise");
     slot = value.slot + value.type.slots();
+    VMRUN_ASSERT(i >= settled_ || value.kind == Kind::slot || value.kind == Kind::constant, "settled operands stay so");
     switch (value.kind) {
       case Kind::reg: {
         uint32_t& held = is_vec(value.type) ? held_vec : held_int;

@@ -15,6 +15,9 @@ namespace {
 /// Machine code of a byte of wasm, in most functions; more is a matter of copying.
 constexpr size_t kCodePerByte = 3;
 
+/// A larger buffer is not kept for the next function.
+constexpr size_t kKeptBuffer = size_t{256} << 10;
+
 /// So many marks make a function a large one: its tables are handed on instead of copied, so that they never exist twice.
 constexpr size_t kManyMarks = 4096;
 
@@ -42,8 +45,7 @@ FunctionCompiler::D& FunctionCompiler::decoder_for(const vm::Module& module) {
 }
 
 void FunctionCompiler::unsupported(D& d, Op op) {
-  failed_ = true;
-  reason_ = std::string(vm::mnemonic(op)) + " at offset " + std::to_string(d.offset());
+  unsupported(std::string(vm::mnemonic(op)) + " at offset " + std::to_string(d.offset()));
 }
 
 CompileResult FunctionCompiler::compile(const CompileRequest& request) {
@@ -57,6 +59,10 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   state_ = {};
   owned_int_ = owned_vec_ = 0;
   lazy_ = kNone;
+  settled_ = filled_ = 0;
+  settled_vectors_.clear();
+  loop_vectors_.clear();
+  vector_copies_ = 0;
   region_ = kNone;
   next_loop_ = 0;
   preempt_begin_ = kNone;
@@ -78,12 +84,13 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   object_->func = &module_->code(request.func_index);
   if (request.count_runs) vm::counts_of(*object_->func);
 
-  asmjit::Environment environment;
-  environment.setArch(asmjit::Arch::kX64);
-  code_.reset(asmjit::ResetPolicy::kSoft);
-  code_.init(environment);
-  code_.setErrorHandler(errors_.get());
-  code_.attach(&a_);
+  if (!code_.isInitialized()) {
+    asmjit::Environment environment;
+    environment.setArch(asmjit::Arch::kX64);
+    code_.init(environment);
+    code_.setErrorHandler(errors_.get());
+    code_.attach(&a_);
+  }
   a_.begin();
   code_.reserveBuffer(&code_.textSection()->buffer(), kCodePerByte * module_->funcs[request.func_index].body.size() + 512);
 
@@ -118,11 +125,11 @@ CompileResult FunctionCompiler::publish() {
   CodeSpace::Block block = space.allocate(size, CodeSpace::Use::function, request_.arena);
   if (!block) return {CompileResult::Status::no_memory, nullptr, "no memory for code"};
   std::memcpy(block.rw, buffer.data(), size);
+  if (buffer.capacity() > kKeptBuffer) code_.reset(asmjit::ResetPolicy::kHard);
   std::unique_ptr<CodeObject> object;
   if (object_->marks.size() < kManyMarks) {
     object = std::make_unique<CodeObject>(*object_);  // a copy has no more memory than it needs
   } else {
-    code_.reset(asmjit::ResetPolicy::kHard);
     object_->marks.shrink_to_fit();
     object = std::make_unique<CodeObject>(std::move(*object_));
     *object_ = {};

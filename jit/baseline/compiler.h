@@ -267,7 +267,15 @@ class FunctionCompiler {
   void detach_local(D& d, uint32_t local, size_t skip);
   void flush_registers(D& d, size_t skip);
   void flush_all(D& d);
-  void flush_frame(D& d, bool constants, size_t from);
+  void flush_frame(D& d, bool constants);
+  /// An operand is about to be pushed at `index` of the stack. No more than kUnsettled operands are outside their slots,
+  /// so that instructions which look through them do not take longer the deeper the stack is.
+  static constexpr size_t kUnsettled = 64;
+  void pushes(size_t index) {
+    if (index - settled_ > kUnsettled) [[unlikely]] move_settled(index);
+  }
+  void move_settled(size_t index);
+  void settle(size_t end);
   void store_dirty();
   void forget_homes() { state_ = {}; }
   void conform(const HomeState& from, const HomeState& to);
@@ -282,7 +290,7 @@ class FunctionCompiler {
     Label header, slow;
     HomeState state;
     uint32_t slots = 0;  // canonical slots that are live at the header
-    std::vector<uint32_t> vectors;  // those at which a v128 begins
+    uint32_t first_vector = 0, last_vector = 0;  // range of loop_vectors_
   };
   struct BrTable {
     Label at;
@@ -323,6 +331,9 @@ class FunctionCompiler {
   void emit_polls();
   void emit_traps();
   void emit_pool();
+  /// Copies of a v128 at loop headers that one function may have.
+  static constexpr size_t kMaxVectorCopies = size_t{1} << 18;
+  void copy_vector(uint8_t area, uint32_t slot, bool out);
   void copy_vectors(uint8_t area, const LoopSite& loop, bool out);
   void count_run(int32_t counter);
   void own_record(uint8_t reg);
@@ -387,6 +398,7 @@ class FunctionCompiler {
 
   // --- instructions ---
   void unsupported(D& d, Op op);
+  void unsupported(std::string reason) { failed_ = true, reason_ = std::move(reason); }
   bool other_op(D& d, Op op, const Imm& imm, const V* args, size_t count, V* results);  // ops_other.cpp
   bool vector_op(D& d, Op op, const Imm& imm, const V* args, V* results);  // ops_vector.cpp
   bool atomic_op(D& d, Op op, const Imm& imm, const V* args, size_t count, V* results);  // ops_atomic.cpp
@@ -523,6 +535,8 @@ class FunctionCompiler {
   uint32_t operand_base_ = 0;         // canonical slot of the first operand
   uint32_t max_slot_ = 0;             // canonical slots of the frame
   uint32_t lazy_ = 0;                 // operands that may name locals are not below this index of the stack
+  size_t settled_ = 0;                // operands below this index of the stack are constants or in their slots
+  size_t filled_ = 0;                 // below this one (at most settled_), constants have their slots filled
   uint32_t region_ = kNone;
   size_t next_loop_ = 0;
 
@@ -542,6 +556,10 @@ class FunctionCompiler {
   std::vector<PoolEntry> pool_;
   std::vector<vm::V128> vectors_;  // constant operands
   std::vector<LoopSite> loops_;
+  std::vector<uint32_t> local_vectors_;   // slots of locals that are a v128
+  std::vector<size_t> settled_vectors_;   // settled operands that are, by index of the stack
+  std::vector<uint32_t> loop_vectors_;    // of loops' headers: slots of operands that are
+  size_t vector_copies_ = 0;
   std::vector<BrTable> tables_;
   std::vector<Region> regions_;
   std::vector<uint32_t> frame_size_fixups_;  // offsets of 32-bit frame sizes in the code

@@ -13,7 +13,7 @@ using vm::ControlKind;
 void FunctionCompiler::enter_frame(D& d, C& c) {
   std::span<V> stack = d.stack();
   const C& outer = d.control(1);
-  flush_frame(d, false, outer.height);
+  flush_frame(d, false);
   for (size_t i = c.height; i < stack.size(); ++i) to_slot(stack[i]);  // parameters, constants too
   if (stack.size() > c.height) {
     c.base = stack[c.height].slot;
@@ -38,7 +38,7 @@ void FunctionCompiler::block(D& d, C& c) { enter_frame(d, c); }
 
 void FunctionCompiler::loop(D& d, C& c) {
   enter_frame(d, c);
-  flush_frame(d, true, 0);
+  flush_frame(d, true);
   std::span<V> stack = d.stack();
   for (size_t i = c.height; i < stack.size(); ++i) stack[i].kind = Kind::slot;
 
@@ -65,12 +65,11 @@ void FunctionCompiler::loop(D& d, C& c) {
   site.offset = offset;
   site.state = state;
   site.slots = top(d);
-  for (size_t i = 0; i < local_slot_.size(); ++i) {
-    if (d.locals()[i] == vm::kV128) site.vectors.push_back(local_slot_[i]);
-  }
-  for (const V& value : stack) {
-    if (value.type == vm::kV128) site.vectors.push_back(value.slot);
-  }
+  vector_copies_ += local_vectors_.size() + settled_vectors_.size();
+  if (vector_copies_ > kMaxVectorCopies) return unsupported("more vectors at loops than are worth copying");
+  site.first_vector = static_cast<uint32_t>(loop_vectors_.size());
+  for (size_t i : settled_vectors_) loop_vectors_.push_back(stack[i].slot);
+  site.last_vector = static_cast<uint32_t>(loop_vectors_.size());
   if (site.slots > max_slot_) max_slot_ = site.slots;
   site.header = a_.new_label();
   site.slow = a_.new_label();
@@ -154,6 +153,16 @@ void FunctionCompiler::take_edge(D& d, uint32_t depth) {
 
 /// The homes are as the header wants them.
 void FunctionCompiler::back_edge(const LoopSite& site) {
+  Mem budget = at(r12, layout::kBudget);
+  budget.setSize(8);
+  // Polls of an inner loop must not be all that there are: the optimised entry may be at the outer one.
+  const bool outer = static_cast<size_t>(&site - loops_.data()) + 1 < loops_.size();
+  if (request_.sample_heat && outer) {
+    a_.cmp(budget, 0);
+    a_.jge(site.header);
+    a_.jmp(site.slow);
+    return;
+  }
   if (request_.polls || request_.sample_heat) {
     a_.cmp(q(rsp), at(r12, layout::kNativeLimit));
     if (!request_.count_heat) {
@@ -167,8 +176,6 @@ void FunctionCompiler::back_edge(const LoopSite& site) {
     a_.jmp(site.header);
     return;
   }
-  Mem budget = at(r12, layout::kBudget);
-  budget.setSize(8);
   a_.dec(budget);
   a_.jns(site.header);
   a_.jmp(site.slow);
@@ -236,6 +243,7 @@ void FunctionCompiler::br_table(D& d, const V& index, std::span<const uint32_t> 
 }
 
 void FunctionCompiler::br_on_null(D& d, const V& ref, uint32_t depth, V* result) {
+  pushes(d.stack().size());
   static_cast<BaselineValue&>(*result) = ref;
   if (ref.kind == Kind::local && d.stack().size() < lazy_) lazy_ = static_cast<uint32_t>(d.stack().size());
   Cond cond = test(ref);
@@ -314,6 +322,7 @@ void FunctionCompiler::begin_results(const C& c, V* results) {
 }
 
 void FunctionCompiler::else_(D& d, C& c, V* params) {
+  pushes(c.height);
   if (d.reachable()) {
     move_results(d, c);
     branch_state(c.target);
@@ -384,6 +393,7 @@ void FunctionCompiler::finish_block(D& d, C& c, V* results) {
 }
 
 void FunctionCompiler::end(D& d, C& c, V* results) {
+  pushes(c.height);
   switch (c.kind) {
     case ControlKind::func:
       if (d.reachable()) emit_return(d);

@@ -56,6 +56,7 @@ void FunctionCompiler::end_try_part(D& d, C& c) {
 }
 
 void FunctionCompiler::begin_catch(D&, C& c, uint32_t tag, V* params) {
+  pushes(c.height);
   c.body_base = c.base + 1;
   Clause& clause = regions_[c.own_region].clauses.emplace_back();
   clause.tag = tag;
@@ -90,6 +91,7 @@ void FunctionCompiler::delegate(D& d, C& c, uint32_t depth, V* results) {
   Region& region = regions_[c.own_region];
   region.next = d.control(depth + 1).region;
   region_ = region.outer;
+  pushes(c.height);
   finish_block(d, c, results);
 }
 

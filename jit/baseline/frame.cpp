@@ -233,8 +233,10 @@ void FunctionCompiler::begin(D& d) {
   std::span<const ValType> types = d.locals();
   local_slot_.resize(types.size());
   uint32_t slot = 0;
+  local_vectors_.clear();
   for (size_t i = 0; i < types.size(); ++i) {
     local_slot_[i] = slot;
+    if (types[i] == vm::kV128) local_vectors_.push_back(slot);
     slot += types[i].slots();
   }
   operand_base_ = slot;
@@ -267,17 +269,15 @@ void FunctionCompiler::begin(D& d) {
 /// The halves of a v128 lie the other way round in the frame than in consecutive memory at `area`: copies of the slots
 /// have them wrong.
 void FunctionCompiler::copy_vectors(uint8_t area, const LoopSite& loop, bool out) {
-  for (uint32_t slot : loop.vectors) {
-    Mem in_frame = at(rbp, kSlotBase - 8 * static_cast<int32_t>(slot + 1));
-    Mem in_area = at(area, 8 * static_cast<int32_t>(slot));
-    if (out) {
-      a_.vmovups(x(kVectorScratch), in_frame);
-      a_.vmovups(in_area, x(kVectorScratch));
-    } else {
-      a_.vmovups(x(kVectorScratch), in_area);
-      a_.vmovups(in_frame, x(kVectorScratch));
-    }
-  }
+  for (uint32_t slot : local_vectors_) copy_vector(area, slot, out);
+  for (size_t i = loop.first_vector; i < loop.last_vector; ++i) copy_vector(area, loop_vectors_[i], out);
+}
+
+void FunctionCompiler::copy_vector(uint8_t area, uint32_t slot, bool out) {
+  Mem in_frame = at(rbp, kSlotBase - 8 * static_cast<int32_t>(slot + 1));
+  Mem in_area = at(area, 8 * static_cast<int32_t>(slot));
+  a_.vmovups(x(kVectorScratch), out ? in_frame : in_area);
+  a_.vmovups(out ? in_area : in_frame, x(kVectorScratch));
 }
 
 /// Where back-edges lead when the budget is used up: heat is charged, and a better tier's code entered if there is any.
@@ -309,7 +309,8 @@ void FunctionCompiler::emit_loop_stubs() {
       }
     }
     own_record(rsi);
-    a_.mov(q(rdx), static_cast<int64_t>(site.offset | static_cast<uint64_t>(site.slots) << 32));
+    const uint64_t which = site.offset | static_cast<uint64_t>(site.slots) << 32;
+    a_.mov(q(rdx), static_cast<int64_t>(request_.sample_heat ? which | kSampledLoop : which));
     call_helper(Helper::hot_loop);
     object_->marks.push_back({here(), site.offset});
     if (site.slots <= kMaxOsrSlots) {

@@ -1,4 +1,5 @@
 // Operands, registers and the homes of locals.
+#include <algorithm>
 #include <bit>
 
 #include "jit/baseline/compiler.h"
@@ -60,7 +61,7 @@ uint8_t FunctionCompiler::take(bool vec) {
 void FunctionCompiler::spill_one(bool vec) {
   std::span<V> stack = decoder_->stack();
   uint32_t owned = vec ? owned_vec_ : owned_int_;
-  for (V& value : stack) {
+  for (V& value : stack.subspan(std::min(settled_, stack.size()))) {
     if (value.kind != Kind::reg || is_vec(value.type) != vec || (owned >> value.reg & 1) != 0) continue;
     to_slot(value);
     return;
@@ -71,7 +72,8 @@ void FunctionCompiler::spill_one(bool vec) {
 void FunctionCompiler::take_fixed(D& d, uint8_t reg) {
   uint32_t bit = 1u << reg;
   if ((free_int_ & bit) == 0) {
-    for (V& value : d.stack()) {
+    std::span<V> stack = d.stack();
+    for (V& value : stack.subspan(std::min(settled_, stack.size()))) {
       if (value.kind != Kind::reg || value.reg != reg || is_vec(value.type)) continue;
       if (free_int_ != 0) {
         auto other = static_cast<uint8_t>(std::countr_zero(free_int_));
@@ -330,7 +332,7 @@ void FunctionCompiler::detach_local(D& d, uint32_t local, size_t skip) {
   std::span<V> stack = d.stack();
   size_t end = stack.size() - skip;
   if (lazy_ >= end) return;
-  for (size_t i = lazy_; i < end; ++i) {
+  for (size_t i = std::max<size_t>(lazy_, settled_); i < end; ++i) {
     V& value = stack[i];
     if (value.kind != Kind::local || value.bits != local) continue;
     bool vec = is_vec(value.type);
@@ -352,6 +354,7 @@ void FunctionCompiler::local_get(D& d, uint32_t index, V* result) {
   result->kind = Kind::local;
   result->bits = index;
   auto at = static_cast<uint32_t>(d.stack().size());
+  pushes(at);
   if (at < lazy_) lazy_ = at;
 }
 
@@ -372,6 +375,7 @@ void FunctionCompiler::local_set(D& d, uint32_t index, const V& value) {
 }
 
 void FunctionCompiler::local_tee(D& d, uint32_t index, const V& value, V* result) {
+  pushes(d.stack().size() - 1);
   static_cast<BaselineValue&>(*result) = value;
   if (value.kind == Kind::local && value.bits == index) return;
   detach_local(d, index, 1);
@@ -401,7 +405,7 @@ void FunctionCompiler::drop(D& d, const V& value) {
 /// Empties the temporaries: operands in them, but the topmost `skip`, go to their slots.
 void FunctionCompiler::flush_registers(D& d, size_t skip) {
   std::span<V> stack = d.stack();
-  for (size_t i = d.control(0).height; i + skip < stack.size(); ++i) {
+  for (size_t i = std::max<size_t>(d.control(0).height, settled_); i + skip < stack.size(); ++i) {
     if (stack[i].kind == Kind::reg) to_slot(stack[i]);
   }
 }
@@ -412,18 +416,32 @@ void FunctionCompiler::flush_all(D& d) {
   store_dirty();
 }
 
-/// Operands from index `from` on go to their slots; constants stay constants, and have their slots filled if wanted.
-void FunctionCompiler::flush_frame(D& d, bool constants, size_t from) {
+/// Operands go to their slots; constants stay constants, and have their slots filled if wanted.
+void FunctionCompiler::flush_frame(D& d, bool constants) {
   std::span<V> stack = d.stack();
-  for (size_t i = from; i < stack.size(); ++i) {
-    V& value = stack[i];
-    if (value.kind == Kind::constant) {
-      if (constants) store_to(slot_mem(value.slot, value.type), value);
-    } else {
-      to_slot(value);
-    }
-  }
+  settle(stack.size());
   lazy_ = kNone;
+  if (!constants) return;
+  for (size_t i = filled_; i < stack.size(); ++i) {
+    if (stack[i].kind == Kind::constant) store_to(slot_mem(stack[i].slot, stack[i].type), stack[i]);
+  }
+  filled_ = stack.size();
+}
+
+void FunctionCompiler::settle(size_t end) {
+  std::span<V> stack = decoder_->stack();
+  for (; settled_ < end; ++settled_) {
+    V& value = stack[settled_];
+    if (value.kind != Kind::constant) to_slot(value);
+    if (value.type == vm::kV128) settled_vectors_.push_back(settled_);
+  }
+}
+
+void FunctionCompiler::move_settled(size_t index) {
+  if (index > settled_) return settle(index - kUnsettled / 2);
+  settled_ = index;
+  filled_ = std::min(filled_, index);
+  while (!settled_vectors_.empty() && settled_vectors_.back() >= index) settled_vectors_.pop_back();
 }
 
 void FunctionCompiler::store_dirty() {
