@@ -148,6 +148,7 @@ Result<Val> Tag::exception(std::span<const Val> values) const {
   const vm::Vcpu& vcpu = store_->vcpu();
   const std::byte* top = vcpu.activation != nullptr ? vcpu.activation->top : vcpu.stack_base;
   vm::ExnCell* cell = store_->exns().make(impl_, slots.data(), type.param_slots, top);
+  if (cell == nullptr) return Error(ErrorKind::Limit, "the store's limit on exceptions leaves no room for another");
   cell->escaped = true;
   return Val::ref(ValType::exnref(), Ref::of(cell));
 }

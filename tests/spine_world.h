@@ -32,7 +32,8 @@ class World {
   Store store;
   Linker linker;
 
-  explicit World(tiering::Schedule schedule = nothing()) : engine(config()), store(engine), linker(engine) {
+  explicit World(tiering::Schedule schedule = nothing(), const StoreLimits& limits = {})
+      : engine(config()), store(engine, limits), linker(engine) {
     engine.impl()->tiers->set_schedule(std::move(schedule));
   }
 

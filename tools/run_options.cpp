@@ -185,6 +185,8 @@ constexpr Key kWasm[] = {
      set_limit_bytes<&StoreLimits::memory_bytes>},
     {"max-table-elements", "N", "elements that all tables together may grow to",
      set_limit<&StoreLimits::table_elements>},
+    {"max-exceptions-size", "SIZE", "bytes of the exceptions that guests hold on to (64M)",
+     set_limit_bytes<&StoreLimits::exception_bytes>},
     {"max-instances", "N", "instances, preloaded modules included", set_limit<&StoreLimits::instances>},
     {"max-wasm-stack", "SIZE", "stack of the guest (8M)", set_stack},
     {"max-image-size", "SIZE", "largest image that is accepted (1G)", set_config_bytes<&Config::max_image_bytes>},

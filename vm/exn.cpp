@@ -17,6 +17,7 @@ constexpr size_t kSmallBytes = sizeof(ExnCell) + kSmallSlots * sizeof(Slot);
 constexpr size_t kChunkCells = 64;
 
 bool is_small(const ExnCell* cell) { return cell->payload_slots <= kSmallSlots; }
+uint64_t size_of(uint32_t slots) { return slots <= kSmallSlots ? kSmallBytes : sizeof(ExnCell) + slots * sizeof(Slot); }
 
 }  // namespace
 
@@ -27,10 +28,9 @@ ExnHeap::~ExnHeap() {
 }
 
 ExnCell* ExnHeap::allocate(uint32_t slots) {
-  ++live_;
   if (slots > kSmallSlots) {
     void* memory = std::aligned_alloc(16, (sizeof(ExnCell) + slots * sizeof(Slot) + 15) & ~size_t{15});
-    VMRUN_ASSERT(memory != nullptr, "out of memory for an exception");
+    if (memory == nullptr) return nullptr;
     ExnCell* cell = new (memory) ExnCell;
     cells_.push_back(cell);
     return cell;
@@ -51,11 +51,17 @@ ExnCell* ExnHeap::allocate(uint32_t slots) {
 }
 
 ExnCell* ExnHeap::make(TagInst* tag, const Slot* payload, uint32_t slots, const std::byte* stack_top) {
-  if (live_ >= threshold_) {
+  const uint64_t limit = store_.limits().exception_bytes, size = size_of(slots);
+  if (live_ >= threshold_ || bytes_ + size > limit) {
     collect(stack_top, {payload, slots});
     threshold_ = std::max<size_t>(1024, 2 * live_);
+    // An eighth must be free by then, or a guest at its limit would collect at each throw.
+    if (bytes_ + size > limit - limit / 8) return nullptr;
   }
   ExnCell* cell = allocate(slots);
+  if (cell == nullptr) return nullptr;
+  ++live_;
+  bytes_ += size;
   cell->tag = tag;
   cell->payload_slots = slots;
   cell->escaped = false;
@@ -67,6 +73,7 @@ ExnCell* ExnHeap::make(TagInst* tag, const Slot* payload, uint32_t slots, const 
 void ExnHeap::free(ExnCell* cell) {
   VMRUN_ASSERT(!cell->free && live_ > 0, "exception freed twice");
   --live_;
+  bytes_ -= size_of(cell->payload_slots);
   cell->free = true;
   if (is_small(cell)) {
     free_small_.push_back(cell);
@@ -151,6 +158,7 @@ void ExnHeap::collect(const std::byte* stack_top, std::span<const Slot> more_roo
       return false;
     }
     --live_;
+    bytes_ -= size_of(cell->payload_slots);
     if (!is_small(cell)) {
       std::free(cell);
       return true;

@@ -26,7 +26,8 @@ class ExnHeap {
   ExnHeap& operator=(const ExnHeap&) = delete;
 
   /// A new cell with a copy of `slots` payload slots. May collect; `stack_top` is the end of the VM stack in use (the
-  /// end of the throwing frame). References that the host keeps on its own stack are not seen: they must be pinned.
+  /// end of the throwing frame). References that the host keeps on its own stack are not seen: they must be pinned. Null
+  /// when the store's limit on exceptions leaves no room.
   ExnCell* make(TagInst* tag, const Slot* payload, uint32_t slots, const std::byte* stack_top);
 
   /// Frees a cell that was caught without its exnref becoming visible (`!cell->escaped`).
@@ -39,6 +40,7 @@ class ExnHeap {
   void collect(const std::byte* stack_top, std::span<const Slot> more_roots = {});
 
   size_t live() const { return live_; }
+  uint64_t bytes() const { return bytes_; }
 
  private:
   struct ChunkFree {
@@ -47,7 +49,7 @@ class ExnHeap {
   void mark(uint64_t bits);
   void scan(const Slot* begin, const Slot* end);
   void scan_native_stack();
-  ExnCell* allocate(uint32_t slots);
+  ExnCell* allocate(uint32_t slots);  // null: the host has no memory
 
   Store& store_;
   std::vector<ExnCell*> cells_;       // all cells, free small ones included; sorted by a collection
@@ -56,6 +58,7 @@ class ExnHeap {
   std::vector<ExnCell*> marking_;
   std::unordered_map<ExnCell*, uint32_t> pins_;
   size_t live_ = 0;
+  uint64_t bytes_ = 0;  // of live cells
   size_t threshold_ = 1024;
 };
 

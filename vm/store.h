@@ -34,6 +34,7 @@ class Store {
   struct Limits {
     uint64_t memory_bytes = UINT64_MAX;
     uint64_t table_elements = 10'000'000;
+    uint64_t exception_bytes = 64u << 20;
     uint64_t instances = 100'000;
     uint64_t stack_bytes = 8u << 20;
     uint32_t host_depth = 200;

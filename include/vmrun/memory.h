@@ -94,7 +94,7 @@ class Tag {
   TagType type() const;
 
   /// A new exception of this tag, for Caller::throw_exception. Keep it (Store::pin) before running guests in between.
-  /// Errors: Usage.
+  /// Errors: Usage; Limit beyond StoreLimits::exception_bytes.
   Result<Val> exception(std::span<const Val> values) const;
   /// Whether the exception behind a not-null exnref has this tag.
   bool names(Ref exnref) const;
