@@ -77,6 +77,15 @@ TEST_CASE("deep stacks") {
   }
 }
 
+TEST_CASE("very many loops around very many accesses") {
+  ::test::Bytes body = {1, 1, 0x7f};
+  for (uint32_t i = 0; i < kDeep; ++i) ::test::append(body, {0x03, 0x40});
+  for (uint32_t i = 0; i < kDeep; ++i) ::test::append(body, {0x20, 0, 0x21, 1});
+  for (uint32_t i = 0; i < kDeep; ++i) body.push_back(0x0b);
+  ::test::append(body, {0x20, 1, 0x0b});
+  CHECK(run(module_with(body), Tiers::Baseline, 31) == 31);
+}
+
 TEST_CASE("vectors at very many loops") {
   // As many locals, each a v128, as loops.
   ::test::Bytes body = {1};

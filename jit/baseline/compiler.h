@@ -322,6 +322,7 @@ class FunctionCompiler {
   // --- frame (frame.cpp) ---
   D& decoder_for(const vm::Module& module);
   void choose_homes(D& d);
+  void find_loop_homes();
   void emit_frame_setup();
   void emit_frame_end();
   void emit_params(D& d);
@@ -531,6 +532,7 @@ class FunctionCompiler {
   HomeState state_;
   std::vector<Home> homes_;
   std::vector<uint8_t> home_of_;      // by local
+  std::vector<HomeState> loop_homes_;  // by loop of scan_: homes that it uses, and of these the ones that it writes
   std::vector<uint32_t> local_slot_;  // by local
   uint32_t operand_base_ = 0;         // canonical slot of the first operand
   uint32_t max_slot_ = 0;             // canonical slots of the frame
@@ -564,6 +566,7 @@ class FunctionCompiler {
   std::vector<Region> regions_;
   std::vector<uint32_t> frame_size_fixups_;  // offsets of 32-bit frame sizes in the code
   std::vector<Move> moves_;
+  std::vector<uint32_t> open_loops_;
   uint32_t preempt_begin_ = kNone;
   struct Poll {
     Label label, back;

@@ -44,16 +44,8 @@ void FunctionCompiler::loop(D& d, C& c) {
 
   auto offset = static_cast<uint32_t>(d.offset());
   while (scan_.loops()[next_loop_].offset < offset) ++next_loop_;
-  const LoopScan& scan = scan_.loops()[next_loop_];
-  uint32_t used = 0, written = 0;
-  for (uint32_t access : scan_.touched(scan)) {
-    uint8_t h = home_of_[access >> 1];
-    if (h == kNoHome) continue;
-    used |= 1u << h;
-    if ((access & 1) != 0) written |= 1u << h;
-  }
-  HomeState state{used, written};
-  if (!scan.calls) {  // what is loaded already stays
+  HomeState state = loop_homes_[next_loop_];
+  if (!scan_.loops()[next_loop_].calls) {  // what is loaded already stays
     state.loaded |= state_.loaded;
     state.dirty |= state_.dirty;
   }

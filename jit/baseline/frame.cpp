@@ -86,6 +86,39 @@ void FunctionCompiler::choose_homes(D& d) {
   for (size_t k = vectors.count; k < std::size(kVectorHomes); ++k) all_vec_ |= 1u << kVectorHomes[k];
 }
 
+/// In one walk over all accesses, however deep loops are nested.
+void FunctionCompiler::find_loop_homes() {
+  std::span<const LoopScan> loops = scan_.loops();
+  std::span<const uint32_t> accesses = scan_.touched();
+  loop_homes_.assign(loops.size(), {});
+  std::vector<uint32_t>& open = open_loops_;
+  open.clear();
+  size_t next = 0;
+  // Accesses are charged to the innermost loop, and a loop's to the one around it where it ends.
+  auto close = [&](uint32_t at) {
+    while (!open.empty() && loops[open.back()].last <= at) {
+      const HomeState inner = loop_homes_[open.back()];
+      open.pop_back();
+      if (open.empty()) return;
+      HomeState& outer = loop_homes_[open.back()];
+      outer.loaded |= inner.loaded;
+      outer.dirty |= inner.dirty;
+    }
+  };
+  for (uint32_t i = 0; i < accesses.size(); ++i) {
+    for (; next < loops.size() && loops[next].first <= i; ++next) {
+      close(i);
+      open.push_back(static_cast<uint32_t>(next));
+    }
+    close(i);  // among them loops without an access
+    const uint8_t h = home_of_[accesses[i] >> 1];
+    if (h == kNoHome) continue;
+    loop_homes_[open.back()].loaded |= 1u << h;
+    loop_homes_[open.back()].dirty |= (accesses[i] & 1) << h;
+  }
+  close(UINT32_MAX);
+}
+
 void FunctionCompiler::emit_frame_setup() {
   auto subtract_frame = [&](uint8_t reg) {
     a_.sub(q(reg), 0x7ffffff0);
@@ -243,6 +276,7 @@ void FunctionCompiler::begin(D& d) {
   max_slot_ = slot;
   scan_.run(*module_, request_.func_index, types.size());
   choose_homes(d);
+  find_loop_homes();
   free_int_ = all_int_;
   free_vec_ = all_vec_;
   d.control(0).base = d.control(0).body_base = operand_base_;

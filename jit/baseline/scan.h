@@ -26,9 +26,7 @@ class BodyScan {
   /// Loops in the order of their opcodes.
   std::span<const LoopScan> loops() const { return loops_; }
   /// Accesses inside loops: local << 1 | is_write.
-  std::span<const uint32_t> touched(const LoopScan& loop) const {
-    return {touched_.data() + loop.first, touched_.data() + loop.last};
-  }
+  std::span<const uint32_t> touched() const { return touched_; }
   bool calls() const { return calls_; }
 
  private:
