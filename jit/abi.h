@@ -94,7 +94,7 @@ class PlaceWalk {
      address. The first two are called with r12 and r9 as a function is entered, whose parameters all survive. */      \
   X(prologue_poll, void, (vm::FuncCode*))                   /* as stack_poll */                                       \
   X(hot_entry, void, (vm::FuncCode*))                       /* the budget is used up; refills it */                   \
-  X(hot_loop, const void*, (vm::FuncCode*, uint64_t loop))  /* the same in a loop: offset | slots << 32. A better OSR entry, the slots copied into the area; or null */ \
+  X(hot_loop, const void*, (vm::FuncCode*, uint64_t loop))  /* the same in a loop: offset | slots << 32 (| kSampledLoop). A better OSR entry, the slots copied into the area; or null */ \
   X(enter_loop, void, (const uint64_t* state, uint32_t slots)) /* copies the state of an OSR entry into the frame */  \
   /* Pairs of indices are destination | source << 32; for init, memory (or table) | segment << 32. */                 \
   X(memory_copy, void, (vm::Instance*, uint64_t memories, uint64_t to, uint64_t from, uint64_t size))                 \
@@ -116,6 +116,8 @@ class PlaceWalk {
 inline constexpr int32_t kBaselineSlots = -32;
 /// Frames with more canonical slots stay in baseline code: OSR into the next tier goes through the vCPU's area.
 inline constexpr uint32_t kMaxOsrSlots = 2000;
+/// In the argument of Helper::hot_loop: of code that is sampled and does not count (jit/sample.h).
+inline constexpr uint64_t kSampledLoop = uint64_t{1} << 63;
 
 enum class Helper : uint8_t {
 #define X(name, result, params) name,

@@ -192,14 +192,20 @@ Prologue hot_entry(Vcpu* cx, vm::FuncCode* code) {
 }
 
 const void* hot_loop(Vcpu* cx, vm::FuncCode* code, uint64_t which) {
-  const uint32_t loop_offset = low(which), slots = high(which);
-  cx->budget = interp::slice_of(*code->module);
+  const bool sampled = (which & kSampledLoop) != 0;
+  const uint32_t loop_offset = low(which), slots = high(which & ~kSampledLoop);
   vm::TierHooks* hooks = code->module->tiers;
   vm::LoopTable* loops = vm::loops_of(*code);
   vm::LoopCode* loop = loops == nullptr ? nullptr : loops->find(loop_offset);
-  decide_if_sampled(*code, false);
+  bool heat = true;
+  if (sampled) {
+    heat = decide_if_sampled(*code, false);
+    if (cx->budget < 0) ++cx->budget;
+  } else {
+    cx->budget = interp::slice_of(*code->module);
+  }
   if (loop == nullptr) return nullptr;
-  if (hooks != nullptr && hooks->hot_loop != nullptr) hooks->hot_loop(hooks, *code, *loop, vm::Tier::baseline);
+  if (heat && hooks != nullptr && hooks->hot_loop != nullptr) hooks->hot_loop(hooks, *code, *loop, vm::Tier::baseline);
   // Entered from baseline code: only what is better counts.
   const void* entry = loop->entry.load(std::memory_order_acquire);
   const vm::Tier tier = loop->entry_tier.load(std::memory_order_relaxed);

@@ -79,14 +79,16 @@ void sample(vm::Vcpu& cx, const void* pc, uint32_t ticks) {
   if (object == nullptr || object->func == nullptr || object->tier != vm::Tier::baseline) return;
   if (!server.charge(*object->func, ticks)) return;
   charged = true;
+  cx.budget = -kOuterPolls;
   std::atomic_ref<std::byte*>(cx.native_limit)
       .store(reinterpret_cast<std::byte*>(UINTPTR_MAX), std::memory_order_relaxed);
 }
 
-void decide_if_sampled(vm::FuncCode& code, bool at_entry) {
-  if (!charged) return;
+bool decide_if_sampled(vm::FuncCode& code, bool at_entry) {
+  if (!charged) return false;
   charged = false;
   server.decide(code, at_entry);
+  return true;
 }
 
 }  // namespace vmrun::jit

@@ -221,6 +221,11 @@ void ModuleTiers::consider_careful(FuncCode& code) {
   if (!later) interp::promote_careful(code);
 }
 
+uint32_t ModuleTiers::unpaid(const FuncCode& code, uint32_t heat) const {
+  const uint32_t paid = paid_[code.func_index - module_.imported_funcs].load(std::memory_order_relaxed);
+  return heat - std::min(heat, paid);
+}
+
 const std::vector<uint32_t>& ModuleTiers::nest_of(uint32_t func_index, uint32_t offset) {
   std::lock_guard lock(mutex_);
   auto [nest, fresh] = nests_.try_emplace(offset);
@@ -231,7 +236,8 @@ const std::vector<uint32_t>& ModuleTiers::nest_of(uint32_t func_index, uint32_t 
 void ModuleTiers::consider_loop(FuncCode& code, LoopCode& loop, Tier from, std::pair<uint32_t, uint32_t> heat) {
   if (manager_.options().mode != Mode::automatic || from == Tier::opt) return;
   const uint32_t size = module_.funcs[code.func_index].body.size();
-  if (!pays(heat.second, size, Tier::baseline, Tier::opt, !manager_.has_code(Tier::opt), manager_.waiting())) return;
+  const uint32_t left = unpaid(code, heat.second);
+  if (!pays(left, size, Tier::baseline, Tier::opt, !manager_.has_code(Tier::opt), manager_.waiting())) return;
   const uint32_t patience = from == Tier::interp ? kInnerAfterSlices * static_cast<uint32_t>(interp::kSliceHeat)
                             : sampling_          ? kInnerAfterTicks * kTickHeat
                                                  : kInnerAfterSlices * kMachineSliceHeat;
@@ -262,9 +268,14 @@ void ModuleTiers::request(FuncCode& code, uint32_t unit, Tier from, Tier to, std
   const uint32_t size = module_.funcs[code.func_index].body.size();
   if (now == BlockState::cold) {
     const bool here = to == Tier::baseline && size <= kCompileHere;
-    if (!pays(heat.second, size, from, to, !manager_.has_code(to), here ? 0 : manager_.waiting())) return;
+    const uint32_t left = to == Tier::opt ? unpaid(code, heat.second) : heat.second;
+    if (!pays(left, size, from, to, !manager_.has_code(to), here ? 0 : manager_.waiting())) return;
     if (here) return void(promote(code.func_index, unit, to));
     if (!state->compare_exchange_strong(now, BlockState::queued, std::memory_order_acq_rel)) return;
+    if (to == Tier::opt) {
+      const uint32_t index = code.func_index - module_.imported_funcs;
+      paid_[index].store(heat_[index].load(std::memory_order_relaxed), std::memory_order_relaxed);
+    }
   } else if (now != BlockState::queued || std::bit_width(heat.first) == std::bit_width(heat.second)) {
     return;  // nothing to do, or nothing new: a waiting job moves up each time its heat has doubled
   }

@@ -46,6 +46,8 @@ ModuleTiers::ModuleTiers(Manager& manager, vm::Module& module, Schedule schedule
       schedule_counts_(schedule_.size()) {
   const size_t own = module.funcs.size() - module.imported_funcs;
   heat_.reset(static_cast<std::atomic<uint32_t>*>(std::calloc(std::max<size_t>(own, 1), sizeof(uint32_t))));
+  paid_.reset(static_cast<std::atomic<uint32_t>*>(std::calloc(std::max<size_t>(own, 1), sizeof(uint32_t))));
+  if (paid_ == nullptr) heat_ = nullptr;
   hot_function = &on_hot_function;
   hot_loop = &on_hot_loop;
   if (!schedule_.empty() || manager.options().mode != Mode::interp) first_call = &on_first_call;
@@ -321,6 +323,7 @@ size_t ModuleTiers::drop_oldest() {
   remove(key);
   ++stats_[static_cast<unsigned>(key.tier)].dropped;
   heat_[key.func_index - module_.imported_funcs].store(0, std::memory_order_relaxed);
+  paid_[key.func_index - module_.imported_funcs].store(0, std::memory_order_relaxed);
   LoopTable* table = module_.code(key.func_index).loops.load(std::memory_order_acquire);
   for (uint32_t i = 0; table != nullptr && i < table->count; ++i) {
     LoopCode& loop = table->loops[i];

@@ -88,6 +88,9 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   void consider_sampled(vm::FuncCode& code, bool at_entry);
   void consider_careful(vm::FuncCode& code);
   void consider_loop(vm::FuncCode& code, vm::LoopCode& loop, vm::Tier from, std::pair<uint32_t, uint32_t> heat);
+  /// What of a function's heat another compile by the optimiser has to pay with: each unit of a function has to earn its
+  /// own, or a program of many loops in one function would have all of them compiled at once.
+  uint32_t unpaid(const vm::FuncCode& code, uint32_t heat) const;
   /// loop_nest() of a loop, which is walked once.
   const std::vector<uint32_t>& nest_of(uint32_t func_index, uint32_t offset);
   void request(vm::FuncCode& code, uint32_t unit, vm::Tier from, vm::Tier to, std::pair<uint32_t, uint32_t> heat);
@@ -127,6 +130,7 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   std::atomic<uint32_t> sampled_[4] = {};
   std::atomic<uint32_t> first_calls_{0};                 // that the interpreter was left, up to kQuietCalls
   std::unique_ptr<std::atomic<uint32_t>[], Free> heat_;  // by own function; zero pages until somebody is hot
+  std::unique_ptr<std::atomic<uint32_t>[], Free> paid_;  // what of it has paid for a compile by the optimiser
 
   std::mutex mutex_;
   std::condition_variable changed_;                  // a compile ended
