@@ -87,8 +87,7 @@ void sample(vm::Vcpu& cx, const void* pc, uint32_t ticks) {
 bool decide_if_sampled(vm::FuncCode& code, bool at_entry) {
   if (!charged) return false;
   charged = false;
-  server.decide(code, at_entry);
-  return true;
+  return server.decide(code, at_entry);
 }
 
 }  // namespace vmrun::jit

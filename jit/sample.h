@@ -20,16 +20,18 @@ namespace vmrun::jit {
 /// A tick: the kernel's own, on most machines, below which it would only be late.
 inline constexpr int64_t kSampleNanoseconds = 4'000'000;
 
-/// After a tick, loops that contain loops poll at so many of their back-edges, so that an outer one, whose optimised entry
-/// is the better one, is reached although the first poll is nearly always the innermost's. A few microseconds a tick.
+/// After a tick, loops that contain loops poll at so many of their back-edges, so that an outer one, whose optimised
+/// entry is the better one, is reached although the first poll is nearly always the innermost's. A few microseconds a
+/// tick.
 inline constexpr int64_t kOuterPolls = 64;
 
 /// Who is told.
 struct SampleServer {
   /// `code` was found running in its baseline code, for so many ticks. Called in a signal handler. False: nobody cares.
   bool (*charge)(vm::FuncCode& code, uint32_t ticks) = nullptr;
-  /// The first poll after a charge, in `code`, where it begins or at a back-edge.
-  void (*decide)(vm::FuncCode& code, bool at_entry) = nullptr;
+  /// The first poll after a charge, in `code`, where it begins or at a back-edge. Returns whether it was charged
+  /// itself.
+  bool (*decide)(vm::FuncCode& code, bool at_entry) = nullptr;
 };
 /// Once, before the first sample_this_thread().
 void set_sample_server(const SampleServer& server);
@@ -44,7 +46,7 @@ void sample_this_thread();
 bool is_tick(const void* value);
 /// A tick has interrupted the guest of `cx` at `pc`; `ticks` with those that were late.
 void sample(vm::Vcpu& cx, const void* pc, uint32_t ticks);
-/// By the helpers that poll in baseline code. Returns whether a tick was charged since the last time.
+/// By the helpers that poll in baseline code. Returns whether `code` was charged since the last time.
 bool decide_if_sampled(vm::FuncCode& code, bool at_entry);
 
 }  // namespace vmrun::jit

@@ -89,8 +89,16 @@ void ModuleTiers::on_hot_loop(TierHooks* hooks, FuncCode& code, LoopCode& loop, 
   loop.heat.fetch_add(slice, std::memory_order_relaxed);
   // The interpreter counts its slices among the function's entries, and ticks have been charged.
   const std::pair<uint32_t, uint32_t> heat = tiers.charge(code, tier == Tier::interp || sampled ? 0 : slice);
-  if (!sampled) tiers.consider(code, tier, heat);
-  tiers.consider_loop(code, loop, tier, heat);
+  if (!sampled) {
+    tiers.consider(code, tier, heat);
+    return tiers.consider_loop(code, loop, tier, tiers.unpaid(code, heat));
+  }
+  // An entry at a loop helps for as long as the loop, with those in it, goes on: it pays with the time of its own.
+  for (uint32_t offset : tiers.nest_of(code.func_index, loop.offset)) {
+    if (offset == loop.offset) continue;
+    code.loops.load(std::memory_order_acquire)->find(offset)->heat.fetch_add(kTickHeat, std::memory_order_relaxed);
+  }
+  tiers.consider_loop(code, loop, tier, {});
 }
 
 ModuleTiers* ModuleTiers::sampled(const FuncCode& code) {
@@ -115,20 +123,24 @@ bool ModuleTiers::charge_sample(FuncCode& code, uint32_t ticks) {
   return true;
 }
 
-void ModuleTiers::decide_sample(FuncCode& code, bool at_entry) {
+bool ModuleTiers::decide_sample(FuncCode& code, bool at_entry) {
   ModuleTiers* tiers = sampled(code);
-  if (tiers == nullptr) return;
+  if (tiers == nullptr) return false;
+  bool itself = false;
   for (std::atomic<uint32_t>& place : tiers->sampled_) {
     const uint32_t number = place.exchange(0, std::memory_order_relaxed);
     if (number == 0) continue;
     FuncCode& hot = tiers->module_.code(number - 1);
+    itself |= &hot == &code;
     tiers->consider_sampled(hot, at_entry && &hot == &code);
   }
+  return itself;
 }
 
 void ModuleTiers::consider_sampled(FuncCode& code, bool entered) {
   if (code.tier.load(std::memory_order_relaxed) != Tier::baseline) return;
-  const uint32_t heat = heat_[code.func_index - module_.imported_funcs].load(std::memory_order_relaxed);
+  uint32_t heat = heat_[code.func_index - module_.imported_funcs].load(std::memory_order_relaxed);
+  heat = unpaid(code, {heat, heat}).second;
   // A function that is in one of its loops, and may never be called again, is helped by an entry at the loop
   // (consider_loop): when such a function is compiled as a whole, it is for its callers.
   const vm::LoopTable* loops = entered ? nullptr : vm::loops_of(code);
@@ -203,7 +215,7 @@ void ModuleTiers::consider(FuncCode& code, Tier from, std::pair<uint32_t, uint32
   // What the optimiser adds is what it gains over baseline code, where there can be some.
   const bool hopeless = !baseline || code.state[static_cast<unsigned>(Tier::baseline)].load(
                                          std::memory_order_relaxed) == BlockState::failed;
-  request(code, jit::kWholeFunction, hopeless ? from : Tier::baseline, Tier::opt, heat);
+  request(code, jit::kWholeFunction, hopeless ? from : Tier::baseline, Tier::opt, unpaid(code, heat));
 }
 
 void ModuleTiers::consider_careful(FuncCode& code) {
@@ -221,9 +233,9 @@ void ModuleTiers::consider_careful(FuncCode& code) {
   if (!later) interp::promote_careful(code);
 }
 
-uint32_t ModuleTiers::unpaid(const FuncCode& code, uint32_t heat) const {
+std::pair<uint32_t, uint32_t> ModuleTiers::unpaid(const FuncCode& code, std::pair<uint32_t, uint32_t> heat) const {
   const uint32_t paid = paid_[code.func_index - module_.imported_funcs].load(std::memory_order_relaxed);
-  return heat - std::min(heat, paid);
+  return {heat.first - std::min(heat.first, paid), heat.second - std::min(heat.second, paid)};
 }
 
 const std::vector<uint32_t>& ModuleTiers::nest_of(uint32_t func_index, uint32_t offset) {
@@ -235,19 +247,25 @@ const std::vector<uint32_t>& ModuleTiers::nest_of(uint32_t func_index, uint32_t 
 
 void ModuleTiers::consider_loop(FuncCode& code, LoopCode& loop, Tier from, std::pair<uint32_t, uint32_t> heat) {
   if (manager_.options().mode != Mode::automatic || from == Tier::opt) return;
+  const bool sampled = sampling_ && from == Tier::baseline;
   const uint32_t size = module_.funcs[code.func_index].body.size();
-  const uint32_t left = unpaid(code, heat.second);
-  if (!pays(left, size, Tier::baseline, Tier::opt, !manager_.has_code(Tier::opt), manager_.waiting())) return;
+  const auto waiting = manager_.waiting();
+  if (!sampled && !pays(heat.second, size, Tier::baseline, Tier::opt, !manager_.has_code(Tier::opt), waiting)) return;
   const uint32_t patience = from == Tier::interp ? kInnerAfterSlices * static_cast<uint32_t>(interp::kSliceHeat)
-                            : sampling_          ? kInnerAfterTicks * kTickHeat
+                            : sampled            ? kInnerAfterTicks * kTickHeat
                                                  : kInnerAfterSlices * kMachineSliceHeat;
   for (uint32_t offset : nest_of(code.func_index, loop.offset)) {
     LoopCode* candidate = code.loops.load(std::memory_order_acquire)->find(offset);
     const BlockState state = candidate->state[static_cast<unsigned>(Tier::opt)].load(std::memory_order_acquire);
     if (state == BlockState::failed) continue;
     if (state == BlockState::ready && loop.heat.load(std::memory_order_relaxed) >= patience) continue;
-    if (state == BlockState::cold || state == BlockState::queued) request(code, offset, from, Tier::opt, heat);
-    return;
+    if (state != BlockState::cold && state != BlockState::queued) return;
+    if (sampled) {
+      const uint32_t its = candidate->heat.load(std::memory_order_relaxed);
+      heat = {its - std::min(its, kTickHeat), its};
+    }
+    // From the interpreter there is baseline code to go to first: what the optimiser adds is what it gains over that.
+    return request(code, offset, Tier::baseline, Tier::opt, heat);
   }
 }
 
@@ -268,8 +286,7 @@ void ModuleTiers::request(FuncCode& code, uint32_t unit, Tier from, Tier to, std
   const uint32_t size = module_.funcs[code.func_index].body.size();
   if (now == BlockState::cold) {
     const bool here = to == Tier::baseline && size <= kCompileHere;
-    const uint32_t left = to == Tier::opt ? unpaid(code, heat.second) : heat.second;
-    if (!pays(left, size, from, to, !manager_.has_code(to), here ? 0 : manager_.waiting())) return;
+    if (!pays(heat.second, size, from, to, !manager_.has_code(to), here ? 0 : manager_.waiting())) return;
     if (here) return void(promote(code.func_index, unit, to));
     if (!state->compare_exchange_strong(now, BlockState::queued, std::memory_order_acq_rel)) return;
     if (to == Tier::opt) {

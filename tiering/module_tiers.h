@@ -54,7 +54,7 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
 
   /// For jit::SampleServer.
   static bool charge_sample(vm::FuncCode& code, uint32_t ticks);
-  static void decide_sample(vm::FuncCode& code, bool at_entry);
+  static bool decide_sample(vm::FuncCode& code, bool at_entry);
 
   TierStats stats(vm::Tier tier);
   const vm::Module& module() const { return module_; }
@@ -90,9 +90,10 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   void consider_loop(vm::FuncCode& code, vm::LoopCode& loop, vm::Tier from, std::pair<uint32_t, uint32_t> heat);
   /// What of a function's heat another compile by the optimiser has to pay with: each unit of a function has to earn its
   /// own, or a program of many loops in one function would have all of them compiled at once.
-  uint32_t unpaid(const vm::FuncCode& code, uint32_t heat) const;
+  std::pair<uint32_t, uint32_t> unpaid(const vm::FuncCode& code, std::pair<uint32_t, uint32_t> heat) const;
   /// loop_nest() of a loop, which is walked once.
   const std::vector<uint32_t>& nest_of(uint32_t func_index, uint32_t offset);
+  /// `heat` is what the unit pays with, before and after what was charged last.
   void request(vm::FuncCode& code, uint32_t unit, vm::Tier from, vm::Tier to, std::pair<uint32_t, uint32_t> heat);
   /// Makes the interpreter report `code` at that entry, from 1, of those to come.
   void hot_at_entry(vm::FuncCode& code, uint32_t entry);
