@@ -86,11 +86,12 @@ std::string disassemble(const std::byte* code, size_t size, uint64_t address) {
   printer->setPrintBranchImmAsAddress(true);
   std::string text;
   llvm::raw_string_ostream out(text);
-  d.walk(reinterpret_cast<const uint8_t*>(code), size, address, [&](uint64_t at, uint64_t, const llvm::MCInst& inst) {
-    out << llvm::format("%6x:", static_cast<unsigned>(at));
-    printer->printInst(&inst, address + at, "", *d.subtarget, out);
-    out << '\n';
-  });
+  d.walk(reinterpret_cast<const uint8_t*>(code), size, address,
+         [&](uint64_t at, uint64_t length, const llvm::MCInst& inst) {
+           out << llvm::format("%6x:", static_cast<unsigned>(at));
+           printer->printInst(&inst, address + at + length, "", *d.subtarget, out);  // what branches are relative to
+           out << '\n';
+         });
   return text;
 }
 

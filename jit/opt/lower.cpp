@@ -33,7 +33,9 @@ llvm::Function* Lowering::run() {
   params.append(kVectorParams, v128_);
   guest_type_ = llvm::FunctionType::get(result_type_, params, false);
 
-  function_ = llvm::Function::Create(guest_type_, llvm::GlobalValue::ExternalLinkage, "unit", module_);
+  // Weak, so that nothing is concluded from its body about calls to it: recursion without end is a trap.
+  function_ = llvm::Function::Create(guest_type_, llvm::GlobalValue::WeakAnyLinkage, "unit", module_);
+  function_->setDSOLocal(true);
   function_->setCallingConv(llvm::CallingConv::PreserveNone);
   function_->addFnAttr("frame-pointer", "all");
   function_->addFnAttr("no-builtins");

@@ -203,7 +203,7 @@ class Lowering {
 
   // --- calls (lower_call.cpp) ---
   struct Callee {
-    llvm::Value* code;  // vm::FuncCode*
+    llvm::Value* code;  // vm::FuncCode*; null: the unit itself
     llvm::Value* inst;
     llvm::Value* mem;
     llvm::Value* caller;  // the caller's instance, where the callee gets it

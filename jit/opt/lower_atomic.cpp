@@ -104,7 +104,7 @@ bool Lowering::atomic_op(Op op, const vm::Immediate& imm, const V* args, V* resu
     case Op::i64_atomic_rmw32_cmpxchg_u: return exchange(32, i64_type);
     default: return false;
   }
-  // clang-format on
+    // clang-format on
 #undef VMRUN_CHANGES
 }
 

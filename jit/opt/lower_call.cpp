@@ -9,6 +9,10 @@ using vm::ValType;
 // ---- who is called --------------------------------------------------------------------------------------------------
 
 Lowering::Callee Lowering::direct(uint32_t func_index) {
+  // The unit itself: no better code will come. Who counts its runs wants the record.
+  if (func_index == request_.func_index && request_.unit == kWholeFunction && !request_.count_runs) {
+    return {nullptr, inst_, mem_, llvm::PoisonValue::get(b_.getPtrTy())};
+  }
   // Not as a fixed value: that would be kept in the frame from call to call, and reloaded from there instead.
   llvm::Value* codes = load_field(b_.getPtrTy(), inst_, offsetof(vm::Instance, codes));
   const uint64_t at = uint64_t{func_index - image_.imported_funcs} * sizeof(vm::FuncCode);
@@ -59,7 +63,7 @@ llvm::Value* Lowering::indirect_record(D&, vm::TypeId type_id, uint32_t table, l
 llvm::CallBase* Lowering::emit_call(const vm::FuncType& type, const Callee& callee, const V* args, bool tail) {
   llvm::SmallVector<llvm::Value*, 24> all{cx_, callee.inst, callee.mem};
   for (unsigned i = 0; i < kIntParams; ++i) all.push_back(llvm::PoisonValue::get(b_.getInt64Ty()));
-  all.append({callee.code, callee.caller});
+  all.append({callee.code != nullptr ? callee.code : llvm::PoisonValue::get(b_.getPtrTy()), callee.caller});
   for (unsigned i = 0; i < kVectorParams; ++i) all.push_back(llvm::PoisonValue::get(v128_));
   PlaceWalk walk = PlaceWalk::params();
   for (ValType param : type.params) {
@@ -77,9 +81,13 @@ llvm::CallBase* Lowering::emit_call(const vm::FuncType& type, const Callee& call
         break;
     }
   }
-  llvm::LoadInst* target = b_.CreateLoad(b_.getPtrTy(), offset(callee.code, offsetof(vm::FuncCode, machine)));
-  target->setAtomic(llvm::AtomicOrdering::Unordered);  // published by others; what it leads to depends on it
-  target->setAlignment(llvm::Align(8));
+  llvm::Value* target = function_;
+  if (callee.code != nullptr) {
+    llvm::LoadInst* machine = b_.CreateLoad(b_.getPtrTy(), offset(callee.code, offsetof(vm::FuncCode, machine)));
+    machine->setAtomic(llvm::AtomicOrdering::Unordered);  // published by others; what it leads to depends on it
+    machine->setAlignment(llvm::Align(8));
+    target = machine;
+  }
   BasicBlock* pad = tail ? nullptr : landing_pad();
   llvm::CallBase* call;
   if (pad != nullptr) {

@@ -86,8 +86,7 @@ llvm::Value* Lowering::float_binary(unsigned opcode, llvm::Value* a, llvm::Value
 llvm::Value* Lowering::float_min(llvm::Value* a, llvm::Value* b, bool max) {
   // NaNs as in vm/: of a number the sum, which a NaN makes a quiet NaN; of lanes the negative canonical one.
   llvm::Value* extreme = b_.CreateBinaryIntrinsic(max ? Id::maximum : Id::minimum, a, b);
-  llvm::Value* nan =
-      a->getType()->isVectorTy() ? llvm::ConstantFP::getQNaN(a->getType(), true) : b_.CreateFAdd(a, b);
+  llvm::Value* nan = a->getType()->isVectorTy() ? llvm::ConstantFP::getQNaN(a->getType(), true) : b_.CreateFAdd(a, b);
   return b_.CreateSelect(b_.CreateFCmpUNO(a, b), nan, extreme);
 }
 

@@ -1,5 +1,5 @@
-// Lowering: relaxed vector instructions, as vm/simd_relaxed.h decides what the specification leaves open. Most are then a
-// strict instruction by another name.
+// Lowering: relaxed vector instructions, as vm/simd_relaxed.h decides what the specification leaves open. Most are then
+// a strict instruction by another name.
 #include "jit/opt/lower.h"
 
 namespace vmrun::jit::opt {
@@ -50,8 +50,7 @@ bool Lowering::relaxed_op(Op op, const vm::Immediate& imm, const V* args, V* res
   };
   auto dot = [&] {
     auto* wide = llvm::FixedVectorType::get(b_.getInt16Ty(), 16);
-    auto [even, odd] =
-        even_and_odd(b_.CreateMul(b_.CreateSExt(args[0].v, wide), b_.CreateSExt(args[1].v, wide)), 8);
+    auto [even, odd] = even_and_odd(b_.CreateMul(b_.CreateSExt(args[0].v, wide), b_.CreateSExt(args[1].v, wide)), 8);
     return b_.CreateAdd(even, odd);
   };
   switch (op) {
