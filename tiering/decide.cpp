@@ -23,6 +23,15 @@ using vm::FuncCode;
 using vm::LoopCode;
 using vm::Tier;
 
+namespace {
+
+bool has_loops(FuncCode& code) {
+  const vm::LoopTable* loops = vm::loops_of(code);
+  return loops != nullptr && loops->count != 0;
+}
+
+}  // namespace
+
 std::vector<uint32_t> loop_nest(const vm::Module& module, uint32_t func_index, uint32_t offset) {
   constexpr uint32_t kOther = 0;  // an open block that is no loop; no loop stands at offset 0
   std::vector<uint32_t> open;
@@ -143,8 +152,7 @@ void ModuleTiers::consider_sampled(FuncCode& code, bool entered) {
   heat = unpaid(code, {heat, heat}).second;
   // A function that is in one of its loops, and may never be called again, is helped by an entry at the loop
   // (consider_loop): when such a function is compiled as a whole, it is for its callers.
-  const vm::LoopTable* loops = entered ? nullptr : vm::loops_of(code);
-  const uint32_t certain = loops != nullptr && loops->count != 0 ? heat / kLoopingFactor : heat;
+  const uint32_t certain = !entered && has_loops(code) ? heat / kLoopingFactor : heat;
   request(code, jit::kWholeFunction, Tier::baseline, Tier::opt, {certain - std::min(certain, kTickHeat), certain});
 }
 
@@ -250,7 +258,8 @@ void ModuleTiers::consider_loop(FuncCode& code, LoopCode& loop, Tier from, std::
   const bool sampled = sampling_ && from == Tier::baseline;
   const uint32_t size = module_.funcs[code.func_index].body.size();
   const auto waiting = manager_.waiting();
-  if (!sampled && !pays(heat.second, size, Tier::baseline, Tier::opt, !manager_.has_code(Tier::opt), waiting)) return;
+  const double costs = cost(size, Tier::opt, !manager_.has_code(Tier::opt));
+  if (!sampled && !pays(gain(heat.second, Tier::baseline, Tier::opt), costs, waiting)) return;
   const uint32_t patience = from == Tier::interp ? kInnerAfterSlices * static_cast<uint32_t>(interp::kSliceHeat)
                             : sampled            ? kInnerAfterTicks * kTickHeat
                                                  : kInnerAfterSlices * kMachineSliceHeat;
@@ -284,9 +293,11 @@ void ModuleTiers::request(FuncCode& code, uint32_t unit, Tier from, Tier to, std
     }
   }
   const uint32_t size = module_.funcs[code.func_index].body.size();
+  const bool tiny = size < kTinyBody && unit == jit::kWholeFunction && to == Tier::opt && !has_loops(code);
+  const double gains = gain(heat.second, from, to, tiny);
   if (now == BlockState::cold) {
     const bool here = to == Tier::baseline && size <= kCompileHere;
-    if (!pays(heat.second, size, from, to, !manager_.has_code(to), here ? 0 : manager_.waiting())) return;
+    if (!pays(gains, cost(size, to, !manager_.has_code(to)), here ? 0 : manager_.waiting())) return;
     if (here) return void(promote(code.func_index, unit, to));
     if (!state->compare_exchange_strong(now, BlockState::queued, std::memory_order_acq_rel)) return;
     if (to == Tier::opt) {
@@ -296,8 +307,7 @@ void ModuleTiers::request(FuncCode& code, uint32_t unit, Tier from, Tier to, std
   } else if (now != BlockState::queued || std::bit_width(heat.first) == std::bit_width(heat.second)) {
     return;  // nothing to do, or nothing new: a waiting job moves up each time its heat has doubled
   }
-  manager_.enqueue(
-      {gain(heat.second, size, from, to) / cost(size, to, false), shared_from_this(), code.func_index, unit, to, size});
+  manager_.enqueue({gains / cost(size, to, false), shared_from_this(), code.func_index, unit, to, size});
 }
 
 }  // namespace vmrun::tiering

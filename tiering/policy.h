@@ -32,18 +32,20 @@ inline constexpr uint32_t kMachineSliceHeat = 100;
 inline constexpr uint32_t kMachineEntriesHeat = 500;
 
 /// Time of a block in each tier, as a multiple of native code's, over the guests of bench/ (2026-11-21). Only their
-/// ratios matter here.
-inline constexpr double kSlowness[vm::kTiers] = {4.0, 1.35, 1.1};
+/// ratios matter here. Optimised code takes 0.85 of baseline code's processor time, compiling left out: 0.47 at best
+/// (memory_loops), and a little more than baseline code in six guests of 28, whose time is in calls or a large switch.
+inline constexpr double kSlowness[vm::kTiers] = {4.0, 1.35, 1.12};
 
 /// Compile time: a fixed part (tables, publication; opt: waking a thread and LLVM's passes over nothing too) and a part
-/// per byte of the body. Baseline: 50 MB/s. Opt: units of 438 to 3509 bytes took 9 to 83 ms (2026-11-21). While one
-/// runs, a guest beside it was seen at 0.7 of its speed, although it waits for nothing.
+/// per byte of the body. Baseline: 50 MB/s. Opt: units of 438 to 3509 bytes took 9 to 83 ms on an idle machine, and
+/// whole guests, 25 KB, 0.73 to 0.99 s of processor time on a busy one (2026-11-21). While one runs, a guest beside it
+/// was seen at 0.7 of its speed, although it waits for nothing.
 inline constexpr double kFixedNanoseconds[vm::kTiers] = {0, 2e3, 8e6};
-inline constexpr double kByteNanoseconds[vm::kTiers] = {0, 20, 20e3};
+inline constexpr double kByteNanoseconds[vm::kTiers] = {0, 20, 30e3};
 
 /// What the first code of a tier costs beyond that. Baseline: code memory and its tables, 0.4 ms of an empty image's
-/// start (1.45 to 1.9 ms, 2026-11-21). Opt: loading LLVM, 20 ms and 60 MiB.
-inline constexpr double kFirstNanoseconds[vm::kTiers] = {0, 400e3, 20e6};
+/// start (1.45 to 1.9 ms, 2026-11-21). Opt: loading LLVM, 20 ms idle, 40 busy, and 60 MiB.
+inline constexpr double kFirstNanoseconds[vm::kTiers] = {0, 400e3, 40e6};
 
 /// So many functions of a module are left to the interpreter at their first call; all others have baseline code made
 /// then, on the caller's thread. For the interpreter they would have to be translated, which takes two thirds of the
@@ -58,8 +60,10 @@ inline constexpr uint32_t kQuietCalls = 16;
 /// interpreted until it comes back.
 inline constexpr uint32_t kCompileHere = 16 << 10;
 
-/// Below this size calls and returns are most of a function, and a better compiler gains about half of what it would.
-inline constexpr uint32_t kTinyBody = 24;
+/// Below this size calls and returns are most of a function without loops, and a better compiler gains about a quarter
+/// of what it would: fibonacci (54 bytes) takes 1.16 times the time in optimised code, queens 0.86.
+inline constexpr uint32_t kTinyBody = 128;
+inline constexpr double kTinyGain = 0.25;
 
 /// So many waiting compiles double what a further one has to promise.
 inline constexpr double kQueueSlack = 64;
@@ -69,8 +73,8 @@ inline constexpr double kQueueSlack = 64;
 inline constexpr uint32_t kInnerAfterSlices = 64, kInnerAfterTicks = 3;
 
 /// Baseline code: a compile thread takes so many bytes of functions at a time, hot ones of one module or, compiling a
-/// whole module ahead, the next ones. A millisecond of work, so that threads rarely meet, none is left with much when the
-/// others are done, and more urgent jobs do not wait for long. Each function is published when it is ready.
+/// whole module ahead, the next ones. A millisecond of work, so that threads rarely meet, none is left with much when
+/// the others are done, and more urgent jobs do not wait for long. Each function is published when it is ready.
 inline constexpr uint32_t kTaskBytes = 64 << 10;
 
 /// Modules with so many bytes of functions at most, which become two or three pages of machine code, share their code
@@ -92,19 +96,20 @@ inline constexpr unsigned default_threads(unsigned processors) { return std::cla
 /// machine would never promote anything.
 inline constexpr int kCompileNice = 5;
 
-/// Nanoseconds that running in `to` instead of `from` would have saved of the time that `heat` stands for.
-inline double gain(uint32_t heat, uint32_t size, vm::Tier from, vm::Tier to) {
+/// Nanoseconds that running in `to` instead of `from` would have saved of the time that `heat` stands for. `tiny`: a
+/// function of less than kTinyBody bytes without loops.
+inline double gain(uint32_t heat, vm::Tier from, vm::Tier to, bool tiny = false) {
   const double saved = 1 - kSlowness[static_cast<unsigned>(to)] / kSlowness[static_cast<unsigned>(from)];
-  return heat * kHeatNanoseconds * saved * (size < kTinyBody ? 0.5 : 1);
+  return heat * kHeatNanoseconds * saved * (tiny && to == vm::Tier::opt ? kTinyGain : 1);
 }
 /// Nanoseconds of a compile; `first`: the process has no code of that tier yet.
 inline double cost(uint32_t size, vm::Tier to, bool first) {
   const auto tier = static_cast<unsigned>(to);
   return kFixedNanoseconds[tier] + kByteNanoseconds[tier] * size + (first ? kFirstNanoseconds[tier] : 0);
 }
-/// Whether a compile pays now, with `waiting` others in the queue.
-inline bool pays(uint32_t heat, uint32_t size, vm::Tier from, vm::Tier to, bool first, size_t waiting) {
-  return gain(heat, size, from, to) > cost(size, to, first) * (1 + static_cast<double>(waiting) / kQueueSlack);
+/// Whether a compile of that gain and cost pays now, with `waiting` others in the queue.
+inline bool pays(double gain, double cost, size_t waiting) {
+  return gain > cost * (1 + static_cast<double>(waiting) / kQueueSlack);
 }
 
 }  // namespace vmrun::tiering
