@@ -10,6 +10,7 @@
 
 #include "jit/code.h"
 #include "jit/preempt.h"
+#include "vm/guest_thread.h"
 #include "vm/instance.h"
 #include "vm/stop.h"
 
@@ -50,7 +51,10 @@ thread_local Timer timer;
 
 }  // namespace
 
-void set_sample_server(const SampleServer& given) { server = given; }
+void set_sample_server(const SampleServer& given) {
+  server = given;
+  vm::guest_thread_begins.store(&sample_this_thread, std::memory_order_release);
+}
 
 bool can_sample() {
   if (!kStopsBySignal) return false;

@@ -6,8 +6,8 @@
 // counter in each entry instead, which the next entry has to wait for, made fibonacci take 1.19 times the processor
 // time, and queens 1.32 times (2026-11-21).
 //
-// Threads: the handler uses its thread's own state and atomics. Whoever runs guests calls sample_this_thread() first;
-// the timer ends with its thread.
+// Threads: the handler uses its thread's own state and atomics. A thread gets its timer when it runs its first guest, and
+// the timer ends with it.
 #pragma once
 
 #include <cstdint>
@@ -33,13 +33,13 @@ struct SampleServer {
   /// itself.
   bool (*decide)(vm::FuncCode& code, bool at_entry) = nullptr;
 };
-/// Once, before the first sample_this_thread().
+/// Once. Threads that run their first guest afterwards are sampled.
 void set_sample_server(const SampleServer& server);
 
 /// Whether this system has such timers and signals get through to guests.
 bool can_sample();
 
-/// Guests of this thread are sampled from now on.
+/// Guests of this thread are sampled from now on, although it may have run some before there was a server.
 void sample_this_thread();
 
 /// By the stop signal's handler (preempt.h): whether the signal was a tick, whose value is `value`.

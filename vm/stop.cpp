@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "vm/activation.h"
+#include "vm/guest_thread.h"
 #include "vm/store.h"
 
 namespace vmrun::vm {
@@ -21,6 +22,7 @@ unsigned index_of(Request request) { return request == Request::yield ? 0 : 1; }
 
 /// This thread's number: asked for once, because that is a system call.
 [[gnu::noinline, gnu::cold]] int32_t ask_number() {
+  if (auto* begins = guest_thread_begins.load(std::memory_order_acquire)) begins();
   return thread_number = static_cast<int32_t>(syscall(SYS_gettid));
 }
 int32_t own_number() { return __builtin_expect(thread_number != 0, 1) ? thread_number : ask_number(); }
@@ -55,6 +57,7 @@ void take_over(Vcpu& cx) {
 }  // namespace
 
 constinit thread_local int32_t thread_number = 0;
+constinit std::atomic<void (*)()> guest_thread_begins{nullptr};
 
 void repeat_request(Vcpu& cx) {
   make_poll(cx);
