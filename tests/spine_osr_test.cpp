@@ -333,5 +333,40 @@ std::string osr_name(unsigned number) {
 
 [[maybe_unused]] const int registered = register_cases<std::size(kPairs) * kWhatCount, osr_case>(osr_name, __FILE__);
 
+TEST_CASE("spine: osr: constants beneath a loop, whichever way led there") {
+  // A loop on the way to another one wants what lies beneath it in memory, and so does the entry into the other one; but
+  // the first is not always come by.
+  for (const bool leaves : {false, true}) {
+    CAPTURE(leaves);
+    ModuleBuilder m;
+    const uint32_t subject = m.func("subject", m.type({i32, i32}, {i64}));
+    enum : uint32_t { n, first, i };
+    const auto count = [](Code& c) { c.loop().get(i).i32_const(1).i32_add().tee(i).i32_const(3).i32_lt_u().br_if(0).end(); };
+    Code c;
+    c.i64_const(4520);
+    if (leaves) {
+      c.block().get(first).i32_eqz().br_if(0);
+    } else {
+      c.get(first).op({0x04, 0x40});
+    }
+    count(c);
+    c.end();
+    c.mark("loop").loop().get(n).i32_const(1).i32_sub().tee(n).br_if(0).end();
+    m.define(subject, c, {i32});
+    const Bytes image = m.build();
+    for (const int32_t by_the_first : {0, 1}) {
+      World world;
+      const uint32_t offset = world.compile(image).impl()->funcs[subject].body.begin + m.offset(subject, "loop");
+      world.engine.impl()->tiers->set_schedule({{.func_index = subject, .tier = Tier::baseline},
+                                                {.func_index = subject, .unit = offset, .at = 2, .tier = Tier::opt}});
+      const Module module = world.compile(image);
+      Instance instance = ok(world.linker.instantiate(world.store, module));
+      const auto results = ok(ok(instance.func("subject")).call({Val::i32(9), Val::i32(by_the_first)}));
+      CHECK(results[0].as_i64() == 4520);
+      CHECK(World::osr_entries(module, subject, Tier::opt) == 1);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace vmrun::spine

@@ -85,6 +85,7 @@ struct BaselineControl {
   uint32_t loop = kNone;       // index of its LoopSite
   uint32_t region = kNone;     // try region that code in here belongs to
   uint32_t own_region = kNone; // of a try or try_table
+  size_t filled = 0;      // FunctionCompiler::filled_ at its beginning
 };
 
 /// Passes the decoder's events on until the function turns out to be unsupported.
@@ -275,6 +276,10 @@ class FunctionCompiler {
     if (index - settled_ > kUnsettled) [[unlikely]] move_settled(index);
   }
   void move_settled(size_t index);
+  /// The code that follows is reached by ways on which no more constants have their slots filled than where `c` began.
+  void forget_filled(const C& c) {
+    if (filled_ > c.filled) filled_ = c.filled;
+  }
   void settle(size_t end);
   void store_dirty();
   void forget_homes() { state_ = {}; }

@@ -13,7 +13,9 @@ using vm::ControlKind;
 void FunctionCompiler::enter_frame(D& d, C& c) {
   std::span<V> stack = d.stack();
   const C& outer = d.control(1);
-  flush_frame(d, false);
+  // Many constants are put into their slots here, once for all loops inside.
+  flush_frame(d, stack.size() - std::min(filled_, stack.size()) > kUnsettled);
+  c.filled = filled_;
   for (size_t i = c.height; i < stack.size(); ++i) to_slot(stack[i]);  // parameters, constants too
   if (stack.size() > c.height) {
     c.base = stack[c.height].slot;
@@ -39,6 +41,7 @@ void FunctionCompiler::block(D& d, C& c) { enter_frame(d, c); }
 void FunctionCompiler::loop(D& d, C& c) {
   enter_frame(d, c);
   flush_frame(d, true);
+  c.filled = filled_;
   std::span<V> stack = d.stack();
   for (size_t i = c.height; i < stack.size(); ++i) stack[i].kind = Kind::slot;
 
@@ -315,6 +318,7 @@ void FunctionCompiler::begin_results(const C& c, V* results) {
 
 void FunctionCompiler::else_(D& d, C& c, V* params) {
   pushes(c.height);
+  forget_filled(c);
   if (d.reachable()) {
     move_results(d, c);
     branch_state(c.target);
@@ -349,6 +353,7 @@ void FunctionCompiler::finish_block(D& d, C& c, V* results) {
     }
     return;
   }
+  forget_filled(c);
   if (falls) move_results(d, c);
   if (c.else_.used) {  // an if without else: its parameters are its results
     if (!c.target.used) {

@@ -57,6 +57,7 @@ void FunctionCompiler::end_try_part(D& d, C& c) {
 
 void FunctionCompiler::begin_catch(D&, C& c, uint32_t tag, V* params) {
   pushes(c.height);
+  forget_filled(c);
   c.body_base = c.base + 1;
   Clause& clause = regions_[c.own_region].clauses.emplace_back();
   clause.tag = tag;

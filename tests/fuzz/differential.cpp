@@ -28,6 +28,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "coverage.h"
@@ -67,14 +68,22 @@ bool compare(const std::vector<Way>& ways, const std::string& name, const Image&
     options.instances = random() % 3 == 0 ? 2 : 1;
     options.one_store = random() % 2 == 0;
     options.lively = random() % 2 == 0;
-    options.meanwhile = disturbance(way, *module, seed);
-    Trace trace = exercise(*module, options);
-    if (&way == &ways.front()) {
-      first = std::move(trace);
-      continue;
+    std::vector<Trace> traces(way.threads);
+    {
+      std::vector<std::jthread> others;
+      for (unsigned i = 1; i < way.threads; ++i) {
+        others.emplace_back([&, options, i]() mutable {
+          options.meanwhile = disturbance(way, *module, seed + i);
+          traces[i] = exercise(*module, options);
+        });
+      }
+      options.meanwhile = disturbance(way, *module, seed);
+      traces[0] = exercise(*module, options);
     }
-    std::string where = difference(first, trace);
-    if (!where.empty()) {
+    if (&way == &ways.front()) first = traces[0];
+    for (const Trace& trace : traces) {
+      const std::string where = difference(first, trace);
+      if (where.empty()) continue;
       std::printf("%s: %s and %s differ at %s\n", name.c_str(), ways.front().name.c_str(), way.name.c_str(),
                   where.c_str());
       return false;
@@ -190,7 +199,7 @@ struct Settings {
   fs::path keep = ".";
   std::string ways =
       "quick,careful,effort,quick-dense,careful-dense,baseline,baseline-dense,profile,eager,loops,"
-      "loops-profile,auto,disturb";
+      "loops-profile,auto,disturb,threads";
   std::vector<std::string> names;
 };
 

@@ -358,7 +358,7 @@ class Run {
 }  // namespace
 
 Trace exercise(const Module& module, const ExerciseOptions& options) {
-  static Watchdog watchdog;
+  thread_local Watchdog watchdog;
   Run run(module, options);
   run.go(watchdog, options.time);
   return std::move(run.trace);

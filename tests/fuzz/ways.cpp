@@ -15,7 +15,7 @@ namespace {
 
 const std::vector<Way>& all_ways() {
   auto way = [](const char* name, Effort effort, Tiers tiers, Force force = Force::nothing) {
-    Way way{name, {}, force, tiers == Tiers::Opt || tiers == Tiers::Auto || tiers == Tiers::Steps};
+    Way way{name, {}, force, tiers == Tiers::Opt || tiers == Tiers::Auto || tiers == Tiers::Steps, 1};
     way.config.effort = effort;
     way.config.tiers = tiers;
     way.config.compile_threads = 1;
@@ -23,6 +23,10 @@ const std::vector<Way>& all_ways() {
   };
   auto with = [](Way way, bool Config::* option) {
     way.config.*option = true;
+    return way;
+  };
+  auto threads = [](Way way) {
+    way.threads = 3;
     return way;
   };
   static const std::vector<Way> all = {
@@ -39,12 +43,14 @@ const std::vector<Way>& all_ways() {
       with(way("loops-profile", Effort::Quick, Tiers::InterpBaseline, Force::loops), &Config::profile),
       way("auto", Effort::Auto, Tiers::InterpBaseline),
       with(way("disturb", Effort::Auto, Tiers::InterpBaseline, Force::disturb), &Config::profile),
+      threads(way("threads", Effort::Auto, Tiers::InterpBaseline, Force::disturb)),
       way("opt", Effort::Auto, Tiers::Opt),
       with(way("opt-dense", Effort::Auto, Tiers::Opt), &Config::dense_memory),
       way("loops-opt", Effort::Quick, Tiers::Auto, Force::loops_opt),
       with(way("steps", Effort::Auto, Tiers::Steps), &Config::profile),
       way("all", Effort::Auto, Tiers::Auto),
       with(way("disturb-opt", Effort::Auto, Tiers::Auto, Force::disturb), &Config::profile),
+      threads(way("threads-opt", Effort::Auto, Tiers::Auto, Force::disturb)),
   };
   return all;
 }

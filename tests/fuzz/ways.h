@@ -26,7 +26,8 @@ struct Way {
   std::string name;
   Config config;
   Force force = Force::nothing;
-  bool opt = false;  // makes optimised code
+  bool opt = false;      // makes optimised code
+  unsigned threads = 1;  // that run the module at once, each in stores of its own
 };
 
 /// The names of all ways, comma-separated.
