@@ -15,6 +15,7 @@
 // past it, because the code behind may trap.
 #include "jit/opt/loops.h"
 
+#include <llvm/Analysis/IVDescriptors.h>
 #include <llvm/Analysis/LoopInfo.h>
 #include <llvm/Analysis/ScalarEvolution.h>
 #include <llvm/Analysis/ScalarEvolutionExpressions.h>
@@ -104,13 +105,14 @@ class Versioner {
       : unit_(unit), loop_(loop), loops_(loops), tree_(tree), se_(se), target_(target) {}
 
   bool run() {
-    if (!find_accesses() || !find_count()) return false;
+    if (!carries_little() || !find_accesses() || !find_count()) return false;
     find_independence();
     make();
     return true;
   }
 
  private:
+  bool carries_little();
   bool find_accesses();
   bool find_count();
   bool find_exit();
@@ -209,6 +211,18 @@ bool Versioner::add(Access access) {
   if (groups_.size() == kMostGroups) return false;
   groups_.emplace_back().members.push_back(access);
   groups_.back().stores = access.store;
+  return true;
+}
+
+/// Whether what is carried from iteration to iteration moves by steps, is summed up or so, or comes from the one
+/// before: a chain of other values is what the loop waits for, and nothing is gained by a copy.
+bool Versioner::carries_little() {
+  for (PHINode& phi : loop_.getHeader()->phis()) {
+    if (se_.isSCEVable(phi.getType()) && isa<SCEVAddRecExpr>(se_.getSCEV(&phi))) continue;
+    RecurrenceDescriptor descriptor;
+    if (RecurrenceDescriptor::isReductionPHI(&phi, &loop_, descriptor, nullptr, nullptr, &tree_, &se_)) continue;
+    if (!RecurrenceDescriptor::isFixedOrderRecurrence(&phi, &loop_, &tree_)) return false;
+  }
   return true;
 }
 
