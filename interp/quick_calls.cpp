@@ -48,16 +48,15 @@ void QuickTranslator::emit_call(D& d, Callee callee, const FuncType& type, const
   // outgoing must lie above it) its own slot.
   bool high = false;
   if (target != nullptr) {
-    callee.operand = operand(d, *target);
-    release(callee.operand, false);
+    const Operand place = callee.operand = operand(d, *target);
     bool local = target->kind == Kind::local;
-    if (callee.operand.loc < 3 || callee.operand.is_imm()) {
-      if (!local) {
-        emit_.move(false, Operand::at_slot(target->slot), callee.operand);
-        callee.operand = Operand::at_slot(target->slot);
-        high = true;
-      }
+    if ((place.loc < 3 || place.is_imm()) && !local) {
+      settle(d);  // what is held back may read that slot
+      callee.operand = Operand::at_slot(target->slot);
+      emit_.move(false, callee.operand, place);
+      high = true;
     }
+    release(place, false);
   }
   // The last argument, if it is still held back, may go right to its place.
   if (pending_.what != Pending::What::none) {
@@ -166,6 +165,7 @@ void QuickTranslator::emit_tail_call(D& d, Callee callee, const FuncType& type, 
   size_t count = type.params.size(), first = stack.size() - count;
   if (target != nullptr) {
     Operand place = operand(d, *target);
+    settle(d);  // what is held back may read that slot
     if (place != Operand::at_slot(target->slot)) emit_.move(false, Operand::at_slot(target->slot), place);
     callee.operand = Operand::at_slot(target->slot);
   }

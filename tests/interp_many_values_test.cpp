@@ -26,6 +26,9 @@ TEST_CASE("a dozen values of all kinds travel together") {
       CHECK(call("loop") == digest);
       CHECK(call("call") == digest + x + 1);
       CHECK(call("return") == digest);
+      CHECK(call("held_back") == (5 ^ x) + 5);
+      CHECK(call("held_back_argument") == (5 ^ x));
+      CHECK(call("held_back_tail") == (5 ^ x));
     }
   }
 }
