@@ -223,9 +223,14 @@ VMRUN_COLD_HANDLER call_host(VMRUN_PARAMS) {
   vm::Outcome outcome = record->host(record->host_env, *cx, inst, slots, slots);
   VMRUN_FORGET_REGISTERS();
   activation->pc = nullptr;
-  // Whoever wants the guest to stop need not wait for as many host calls as a slice has back-edges.
-  if (VMRUN_UNLIKELY(vm::stop_wanted(*cx))) cx->budget = 0;
   if (VMRUN_LIKELY(outcome == vm::Outcome::Return)) {
+    // Here, because the guest may have no loop and no call before its end; the host function may have been cut short.
+    if (VMRUN_UNLIKELY(vm::stop_wanted(*cx))) {
+      if (TrapCode code = call_polled(*cx, pc, fp, inst); code != TrapCode::None) {
+        cx->trap = code;
+        VMRUN_TAIL(trap_pending);
+      }
+    }
     r0 = slot_get(callee, 0);
     f0 = slot_get<double>(callee, 0);
     VMRUN_DISPATCH(pc + kCallCells);

@@ -51,21 +51,22 @@ foreach(tier baseline opt)
   expect("${printed}" "vmrun::vm::memory_grow" "vmrun::jit::HelperEntry<" "spin!grow \\[${tier}\\]" "vmrun trampoline"
          "vmrun::Func::call" "main \\(")
 
-  # The signal that stops a loop comes when the time is up, which is too early where gdb has not read all symbols by then.
-  foreach(seconds 1 4 16 60)
-    debug(printed COMMANDS "handle SIGURG stop print pass" run bt
-          ARGS -O tier=${tier} -D gdb -W timeout=${seconds}s --invoke memory ${FIXTURES}/stop_spin.wasm)
-    if(printed MATCHES "#0 ")
-      break()
+  # From the middle of a loop: the signal that stops it, and what its handler makes of the loop's frame. It comes when the
+  # time is up, which is too early where gdb has not read all symbols by then.
+  foreach(stop "handle SIGURG stop print pass" "break vmrun_preempted")
+    foreach(seconds 1 4 16 60)
+      debug(printed COMMANDS ${stop} run bt
+            ARGS -O tier=${tier} -D gdb -W timeout=${seconds}s --invoke memory ${FIXTURES}/stop_spin.wasm)
+      if(printed MATCHES "spin!memory")
+        break()
+      endif()
+    endforeach()
+    set(handler)
+    if(stop MATCHES "^break")
+      set(handler "vmrun_preempted" "<signal handler called>")
     endif()
+    expect("${printed}" ${handler} "spin!memory \\[${tier}\\]" "vmrun trampoline" "vmrun::interp::enter_handlers"
+           "vmrun::Func::call" "main \\(")
   endforeach()
-  expect("${printed}" "spin!memory \\[${tier}\\]" "vmrun trampoline" "vmrun::interp::enter_handlers"
-         "vmrun::Func::call" "main \\(")
-
-  # And what it makes of the loop's frame.
-  debug(printed COMMANDS "break vmrun_preempted" run bt
-        ARGS -O tier=${tier} -D gdb -W timeout=1s --invoke memory ${FIXTURES}/stop_spin.wasm)
-  expect("${printed}" "vmrun_preempted" "<signal handler called>" "spin!memory \\[${tier}\\]" "vmrun trampoline"
-         "vmrun::Func::call" "main \\(")
 endforeach()
 message("frames of baseline and optimised code are named and unwound")
