@@ -6,8 +6,9 @@
 // that the optimiser promotes; operands are SSA values, with phis at labels.
 //
 // EXACTNESS. An access to guarded memory is volatile: it is neither dropped, duplicated nor moved past another effect,
-// so that a guest traps exactly where it should and memory is then what the specification says. Divisions, conversions
-// and checked accesses test first and branch to a call of Helper::trap. What traps carries its byte offset as its line.
+// so that a guest traps exactly where it should and memory is then what the specification says; loops that cannot trap
+// are freed of that by a pass (loops.h). Divisions, conversions and checked accesses test first and branch to a call of
+// Helper::trap. What traps carries its byte offset as its line.
 //
 // EXCEPTIONS. Inside a try every call is an invoke. Each try has one landing pad and one block that tries its clauses;
 // what they do not take goes on at the enclosing try's block, or to Helper::resume_throw.
