@@ -70,9 +70,7 @@ bool can_sample() {
 }
 
 void sample_this_thread() {
-  if (timer.tried) return;
-  preempt_install();
-  timer.start();
+  if (!timer.tried && CodeSpace::existing() != nullptr) timer.start();
 }
 
 bool is_tick(const void* value) { return value == &tick_marker; }

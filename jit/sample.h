@@ -6,8 +6,8 @@
 // counter in each entry instead, which the next entry has to wait for, made fibonacci take 1.19 times the processor
 // time, and queens 1.32 times (2026-11-21).
 //
-// Threads: the handler uses its thread's own state and atomics. A thread gets its timer when it runs its first guest, and
-// the timer ends with it.
+// Threads: the handler uses its thread's own state and atomics. A thread gets its timer when it runs its first guest, or
+// when it first hears of heat after there is code; the timer ends with the thread.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,8 @@ void set_sample_server(const SampleServer& server);
 /// Whether this system has such timers and signals get through to guests.
 bool can_sample();
 
-/// Guests of this thread are sampled from now on, although it may have run some before there was a server.
+/// Guests of this thread are sampled from now on, although it may have run some before there was a server. Does nothing
+/// while the process has no code memory, and so nothing to sample.
 void sample_this_thread();
 
 /// By the stop signal's handler (preempt.h): whether the signal was a tick, whose value is `value`.

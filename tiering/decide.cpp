@@ -158,7 +158,6 @@ void ModuleTiers::consider_sampled(FuncCode& code, bool entered) {
 
 void ModuleTiers::on_first_call(TierHooks* hooks, FuncCode& code) {
   ModuleTiers& tiers = self(hooks);
-  if (tiers.sampling_) jit::sample_this_thread();
   if (!tiers.schedule_.empty()) {
     for (const Promotion& p : tiers.schedule_) {
       if (p.func_index != code.func_index || p.unit != jit::kWholeFunction) continue;
@@ -181,6 +180,7 @@ void ModuleTiers::on_first_call(TierHooks* hooks, FuncCode& code) {
     return;
   }
   tiers.promote(code.func_index, jit::kWholeFunction, mode == Mode::opt ? Tier::opt : Tier::baseline);
+  if (tiers.sampling_) jit::sample_this_thread();
 }
 
 void ModuleTiers::hot_at_entry(FuncCode& code, uint32_t entry) {
@@ -298,7 +298,15 @@ void ModuleTiers::request(FuncCode& code, uint32_t unit, Tier from, Tier to, std
   if (now == BlockState::cold) {
     const bool here = to == Tier::baseline && size <= kCompileHere;
     if (!pays(gains, cost(size, to, !manager_.has_code(to)), here ? 0 : manager_.waiting())) return;
-    if (here) return void(promote(code.func_index, unit, to));
+    if (here) {
+      promote(code.func_index, unit, to);
+      if (sampling_) jit::sample_this_thread();
+      return;
+    }
+    if (sampling_) {  // before the code is there: nobody may tell this thread then
+      jit::CodeSpace::get();
+      jit::sample_this_thread();
+    }
     if (!state->compare_exchange_strong(now, BlockState::queued, std::memory_order_acq_rel)) return;
     if (to == Tier::opt) {
       const uint32_t index = code.func_index - module_.imported_funcs;
