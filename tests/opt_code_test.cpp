@@ -247,6 +247,26 @@ TEST_CASE("what the tier does not take it names; what nobody wants any more it g
   CHECK(result.code == nullptr);
   CHECK(result.reason == "array.len at offset " + std::to_string(bench.module->funcs[0].body.begin + 3));
 
+  // 200 loops with a thousand parameters and results each.
+  ::test::Bytes types = {2, 0x60, 0, 0, 0x60}, code = {0}, image = ::test::kHeader, section = {1};
+  for (int i = 0; i < 2; ++i) {
+    ::test::append_u32(types, 1000);
+    types.insert(types.end(), 1000, 0x7f);
+  }
+  for (int i = 0; i < 1000; ++i) ::test::append(code, {0x41, 0});
+  for (int i = 0; i < 200; ++i) ::test::append(code, {0x03, 0x01, 0x0b});
+  code.insert(code.end(), 1000, 0x1a);
+  code.push_back(0x0b);
+  ::test::append_u32(section, static_cast<uint32_t>(code.size()));
+  ::test::append(section, code);
+  ::test::append_section(image, 1, types);
+  ::test::append_section(image, 3, {1, 0});
+  ::test::append_section(image, 10, section);
+  Bench wide{std::span<const uint8_t>(image)};
+  result = plugin().compiler->compile(wide.request(0));
+  CHECK(result.status == jit::CompileResult::Status::unsupported);
+  CHECK(result.reason.find("more than 100000 values at merges at offset") == 0);
+
   Bench basic("opt_basic");
   result = plugin().compiler->compile(basic.request(basic.index("nest"), 12345));
   CHECK(result.status == jit::CompileResult::Status::unsupported);

@@ -12,6 +12,10 @@ inline constexpr uint32_t kMaxBodyBytes = 64u << 10;
 /// Locals: each is an alloca that SROA visits once for every store around it.
 inline constexpr uint32_t kMaxLocals = 4096;
 
+/// Values at merges, over all branches and labels: each is a phi, or an operand of one. 35 KB of blocks with a thousand
+/// parameters each came to ten million of them, 22 s and 1.9 GB (2026-11-21).
+inline constexpr uint64_t kMaxMerged = 100'000;
+
 /// A prologue moves rsp before it compares it with the limit, and 64 KiB beneath the limit are always there: half of
 /// them for the frame, half for the helper that then runs.
 inline constexpr uint32_t kMaxFrameBytes = 32u << 10;

@@ -79,6 +79,12 @@ void Lowering::unsupported(D& d, std::string what) {
   d.stop();
 }
 
+void Lowering::merge(D& d, size_t values) {
+  const uint64_t before = merged_;
+  merged_ += values;
+  if (merged_ > kMaxMerged && before <= kMaxMerged) unsupported(d, "more than 100000 values at merges");
+}
+
 void Lowering::at(D& d) {
   offset_ = static_cast<uint32_t>(d.offset());
   b_.SetCurrentDebugLocation(llvm::DILocation::get(context_, offset_, 0, subprogram_));

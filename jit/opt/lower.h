@@ -132,6 +132,9 @@ class Lowering {
   // --- common (lower.cpp) ---
   /// The unit cannot be compiled: `what` says by which instruction or limit. Decoding ends.
   void unsupported(D& d, std::string what);
+  /// So many values more travel to a label.
+  void merge(D& d, size_t values);
+  uint64_t merged_ = 0;
   /// Called at the beginning of each event that emits: the place in the image for what follows.
   void at(D& d);
   llvm::Type* type(vm::ValType type);

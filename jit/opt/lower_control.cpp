@@ -20,6 +20,7 @@ BasicBlock* Lowering::new_label(std::span<const ValType> types, const char* name
 llvm::SmallVector<llvm::Value*, 4> Lowering::taken(D& d, const C& target) {
   const std::span<V> stack = d.stack();
   llvm::SmallVector<llvm::Value*, 4> values;
+  merge(d, target.br_types().size());
   for (size_t i = stack.size() - target.br_types().size(); i < stack.size(); ++i) values.push_back(stack[i].v);
   return values;
 }
@@ -40,7 +41,9 @@ void Lowering::branch_to(C& target, llvm::ArrayRef<llvm::Value*> values) {
 
 void Lowering::open(D& d, C& c) {
   c.region = inner_;
+  merge(d, c.params.size() + c.results.size());
   if (!before_unit(d)) return;
+  merge(d, c.height);
   c.spilled = true;
   const std::span<V> stack = d.stack();
   for (size_t i = 0; i < c.height; ++i) b_.CreateStore(stack[i].v, operand_alloca(i, stack[i].v->getType()));
@@ -145,8 +148,10 @@ void Lowering::loop(D& d, C& c) {
   at(d);
   const std::span<V> stack = d.stack();
   c.region = inner_;
+  merge(d, c.params.size());
   const bool unit_here = request_.unit == d.offset();
   if (unit_here || before_unit(d)) {
+    merge(d, stack.size());
     // The unit's header, or that of a loop that may be around it.
     c.in_allocas = true;
     for (size_t i = 0; i < stack.size(); ++i) b_.CreateStore(stack[i].v, operand_alloca(i, stack[i].v->getType()));
