@@ -10,6 +10,7 @@
 #include "jit/plugin.h"
 #include "jit/publish.h"
 #include "jit/trampoline.h"
+#include "tests/spine_wasm.h"
 #include "vm/store.h"
 #include "vm_module_bytes.h"
 #include "vmrun/vmrun.h"
@@ -236,6 +237,26 @@ TEST_CASE("exceptions") {
       both.same<int32_t(int32_t)>(name, n);
     }
   }
+}
+
+TEST_CASE("calls and throws that look alike have places of their own") {
+  spine::ModuleBuilder m;
+  const uint32_t tag = m.tag(m.type({}, {})), type = m.type({spine::i32}, {});
+  const uint32_t count = m.func("count", m.type({}, {spine::i32})), h = m.func("h", type);
+  const uint32_t either = m.func("either", type), again = m.func("again", type);
+  // Adds one to the word at 0; throws when that has come to the argument.
+  m.define(count, spine::Code().i32_const(0).i32_const(0).i32_load().i32_const(1).i32_add().i32_store().i32_const(0).i32_load());
+  m.define(h, spine::Code().call(count).get(0).i32_eq().op({0x04, 0x40}).throw_(tag).end());
+  m.define(either, spine::Code().get(0).op({0x04, 0x40}).throw_(tag).op({0x05}).throw_(tag).end());
+  spine::Code c;
+  for (int i = 0; i < 2; ++i) {
+    if (i == 1) c.loop();
+    c.call(count).drop().get(0).call(h).call(count).drop().get(0).call(h);
+  }
+  m.define(again, c.br(0).end());
+  const spine::Bytes image = m.build();
+  for (int32_t n : {0, 1}) Both(image, "either").same<void(int32_t)>("either", n);
+  for (int32_t n = 2; n < 12; n += 2) Both(image, "again").same<void(int32_t)>("again", n);
 }
 
 TEST_CASE("recursion without end is a trap") {

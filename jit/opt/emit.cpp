@@ -201,6 +201,7 @@ bool emit(llvm::Function& unit, llvm::TargetMachine& machine, const EmitOptions&
   // What addPassesToEmitFile() adds, and one pass of ours.
   auto* code = new llvm::MachineModuleInfoWrapperPass(&machine);
   llvm::TargetPassConfig* generation = machine.createPassConfig(passes);
+  generation->setEnableTailMerge(false);  // calls that are merged would have one place in the image for several
   generation->setDisableVerify(true);
   passes.add(generation);
   passes.add(code);
