@@ -107,6 +107,8 @@ def all_engines():
         Vmrun("vmrun", "vmrun", "this project, as it comes"),
         Vmrun("vmrun-baseline", "vmrun", "interpreter and baseline compiler, no optimised code", ["-O", "tier=interp+baseline"]),
         Vmrun("vmrun-interp", "vmrun", "its interpreter alone", ["-O", "tier=interp"]),
+        Vmrun("vmrun-compiled", "vmrun", "baseline code at every function's first call", ["-O", "tier=baseline"],
+              default=False),
         Vmrun("vmrun-eager", "vmrun", "baseline code of all functions before the first instruction",
               ["-O", "tier=interp+baseline,eager=baseline"], default=False),
         Vmrun("vmrun-quick", "vmrun", "only the quick translation", ["-O", "tier=interp,effort=quick"], default=False),

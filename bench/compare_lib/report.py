@@ -119,6 +119,21 @@ def seconds_text(title, table, programs, engines, unit, factor):
     return f"{title}, {unit}\n\n{table_text(rows, [''] + columns)}\n"
 
 
+def image_means_text(table, programs, engines):
+    """Geometric means over the real images, of time and of memory, to those of V8."""
+    if not any(e.name == "node" for e in engines):
+        return ""
+    columns = [e.name for e in engines if e.name != "node" and any(good(table[p.name][e.name]) for p in programs)]
+    rows = []
+    for label, pick in (("time", lambda c: c.best), ("memory", lambda c: c.memory)):
+        row = [label]
+        for c in columns:
+            row.append(figure(geometric_mean([pick(table[p.name][c]) / pick(table[p.name]["node"]) for p in programs
+                                              if good(table[p.name][c]) and good(table[p.name]["node"])])))
+        rows.append(row)
+    return f"The same as geometric means to V8's\n\n{table_text(rows, [''] + columns)}\n"
+
+
 def memory_text(table, programs, engines):
     columns = [e.name for e in engines if any(good(table[p.name][e.name]) for p in programs)]
     rows = []
