@@ -5,6 +5,7 @@
 // thread; the code store lets the first result stand.
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "interp/bridge.h"
 #include "interp/careful.h"
@@ -164,15 +165,17 @@ const Cell* careful_loop(const FuncCode& code, uint32_t offset) {
   return entry != end && entry->offset == offset ? best->cells + entry->cell : nullptr;
 }
 
-/// The loop's machine code, after telling the tier manager; null when there is none.
-vm::LoopCode* machine_loop(vm::TierHooks* tiers, FuncCode& code, uint32_t offset) {
+/// The loop's machine code and its tier, after telling the tier manager; null when there is none. Read once: other
+/// threads may drop it at any time.
+std::pair<const void*, vm::Tier> machine_loop(vm::TierHooks* tiers, FuncCode& code, uint32_t offset) {
   vm::LoopTable* table = vm::loops_of(code);
   vm::LoopCode* loop = table != nullptr ? table->find(offset) : nullptr;
-  if (loop == nullptr) return nullptr;
+  if (loop == nullptr) return {};
   if (tiers->hot_loop != nullptr && loop->entry.load(std::memory_order_relaxed) == nullptr) {
     tiers->hot_loop(tiers, code, *loop, vm::Tier::interp);
   }
-  return loop->entry.load(std::memory_order_acquire) != nullptr ? loop : nullptr;
+  const void* entry = loop->entry.load(std::memory_order_acquire);
+  return {entry, loop->entry_tier.load(std::memory_order_relaxed)};
 }
 
 }  // namespace
@@ -196,13 +199,12 @@ SliceEnd slice_ended(vm::Vcpu& cx, const vm::Instance* inst, const Cell* target)
   if (header == end) return {target};
   // On-stack replacement.
   if (module.tiers != nullptr) {
-    if (vm::LoopCode* loop = machine_loop(module.tiers, code, header->offset); loop != nullptr) {
+    if (const auto [entry, tier] = machine_loop(module.tiers, code, header->offset); entry != nullptr) {
       // Where runs are counted, machine code itself counts its entries.
       if (vm::TierCounts* counts = code.counts.load(std::memory_order_acquire); counts != nullptr && !module.count_runs) {
-        const vm::Tier tier = loop->entry_tier.load(std::memory_order_relaxed);
         counts[static_cast<size_t>(tier)].osr_entries.fetch_add(1, std::memory_order_relaxed);
       }
-      return {&machine_entries(code).osr, &code, loop->entry.load(std::memory_order_acquire)};
+      return {&machine_entries(code).osr, &code, entry};
     }
   }
   const Cell* better = careful_loop(code, header->offset);
