@@ -28,6 +28,8 @@ Handler select_throw();      // two cells
 Handler select_throw_ref();  // two cells
 Handler select_unreachable();
 Handler select_unsupported();
+/// All that there is of a function whose frame is beyond the reach of slot numbers.
+Handler select_stack_overflow();
 
 /// Vector moves between slots. move: a = dest, b = source. constant: a = dest, the next cell holds the 16 bytes.
 /// select: a = dest, b, c = values, d = condition.

@@ -128,6 +128,7 @@ VMRUN_HANDLER throw_ref(VMRUN_PARAMS) {
 
 VMRUN_HANDLER unreachable(VMRUN_PARAMS) { VMRUN_TRAP(Unreachable); }
 VMRUN_HANDLER unsupported(VMRUN_PARAMS) { VMRUN_TRAP(Unsupported); }
+VMRUN_HANDLER stack_overflow(VMRUN_PARAMS) { VMRUN_TRAP(StackOverflow); }
 
 // ---- moves
 // ------------------------------------------------------------------------------------------------------------
@@ -163,6 +164,7 @@ Handler select_throw() { return &throw_; }
 Handler select_throw_ref() { return &throw_ref; }
 Handler select_unreachable() { return &unreachable; }
 Handler select_unsupported() { return &unsupported; }
+Handler select_stack_overflow() { return &stack_overflow; }
 Handler select_move_vector() { return &move_vector; }
 Handler select_const_vector() { return &const_vector; }
 Handler select_select_vector() { return &select_vector; }

@@ -49,10 +49,10 @@ const Translation* translate(const Module& module, FuncCode& code, Effort effort
                                         : b.quick.translate(module, code.func_index, memory0_mode(module), b.draft);
   if (!done) {
     if (effort == Effort::careful) return nullptr;
-    // A frame beyond the reach of 16-bit slots: no compiler makes one.
+    // A frame beyond the reach of 16-bit slots, half a megabyte: no compiler makes one.
     b.draft.clear();
     Cell cell{};
-    cell.handler = select_unsupported();
+    cell.handler = select_stack_overflow();
     b.draft.cells.push_back(cell);
   }
   auto [translation, fresh] = code_store(module).publish(code, b.draft, effort);

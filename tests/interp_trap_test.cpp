@@ -154,3 +154,25 @@ TEST_CASE("of two accesses that are made as one the trap is the one's that faile
     }
   }
 }
+
+TEST_CASE("a frame beyond the reach of slot numbers is more than the stack holds") {
+  spine::ModuleBuilder m;
+  const uint32_t type = m.type({}, {});
+  const uint32_t large = m.func("large", type), caller = m.func("caller", type);
+  m.define(large, spine::Code(), spine::Types(40'000, spine::v128));
+  m.define(caller, spine::Code().call(large));
+  const spine::Bytes image = m.build();
+  for (Effort effort : kEfforts) {
+    World world(effort);
+    const Module module = ok(Module::compile(world.engine, image, "large"));
+    Instance instance = ok(world.linker.instantiate(world.store, module));
+    for (int i = 0; i < 2; ++i) {
+      auto result = func<void()>(instance, "caller").call();
+      REQUIRE_FALSE(result);
+      CHECK(result.error().trap == TrapCode::StackOverflow);
+      REQUIRE(result.error().backtrace.size() == 2);
+      CHECK(result.error().backtrace[0].func_index == large);
+      CHECK(result.error().backtrace[1].func_index == caller);
+    }
+  }
+}
