@@ -12,11 +12,14 @@
 #include <thread>
 #include <vector>
 
+#include "engine/engine_impl.h"
 #include "jit/code.h"
 #include "jit/compiler.h"
+#include "jit/publish.h"
 #include "jit/reclaim.h"
 #include "tests/spine_wasm.h"
 #include "tiering/manager.h"
+#include "vm/loops.h"
 #include "vm/module.h"
 #include "vmrun/vmrun.h"
 
@@ -329,6 +332,45 @@ TEST_CASE("a full budget drops the oldest code, and guests go on") {
     CHECK(attached.stats(Tier::baseline).dropped > kFunctions);
   }
   check_no_code();
+}
+
+TEST_CASE("a loop's code that is dropped just when a frame is about to move there") {
+  Config quick = config(Tiers::InterpBaseline);
+  quick.effort = Effort::Quick;
+  Engine engine(quick);
+  engine.impl()->tiers->set_schedule({{.func_index = UINT32_MAX}});  // nothing by heat
+  Module module = compile(engine, 1);
+  const uint32_t number = module.impl()->imported_funcs + 1;
+  vm::FuncCode& code = module.impl()->code(number);
+  vm::LoopTable* loops = vm::loops_of(code);
+  REQUIRE(loops != nullptr);
+  REQUIRE(loops->count == 1);
+  REQUIRE(vm::counts_of(code) != nullptr);
+  vm::LoopCode& loop = loops->loops[0];
+  const std::string why = Manager::promote(*module.impl(), number, Tier::baseline, loop.offset);
+  REQUIRE_MESSAGE(why.empty(), why);
+  const void* entry = loop.entry;
+  REQUIRE(entry != nullptr);
+  jit::unlink_function(code);  // calls begin in the interpreter
+
+  // The window is a few nanoseconds wide: the code is in force most of the time, but dropped often, by the stores of
+  // jit/publish.cpp without the lookups around them.
+  std::atomic<bool> over{false};
+  std::thread other([&] {
+    while (!over) {
+      loop.entry.store(nullptr, std::memory_order_release);
+      loop.entry.store(entry, std::memory_order_release);
+      for (int i = 0; i < 100; ++i) asm volatile("" ::: "memory");
+    }
+  });
+  Store store(engine);
+  Instance instance = ok(Linker(engine).instantiate(store, module));
+  int wrong = 0;
+  for (int i = 0; i < 40'000; ++i) wrong += call(store, instance, 0, 4200) != expected(0, 4200);
+  over = true;
+  other.join();
+  CHECK(wrong == 0);
+  CHECK(code.counts.load()[static_cast<size_t>(Tier::baseline)].osr_entries > 0);
 }
 
 }  // namespace
