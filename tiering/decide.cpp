@@ -179,8 +179,14 @@ void ModuleTiers::on_first_call(TierHooks* hooks, FuncCode& code) {
     tiers.first_calls_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
+  tiers.sample_this_thread();
   tiers.promote(code.func_index, jit::kWholeFunction, mode == Mode::opt ? Tier::opt : Tier::baseline);
-  if (tiers.sampling_) jit::sample_this_thread();
+}
+
+void ModuleTiers::sample_this_thread() {
+  if (!sampling_) return;
+  jit::CodeSpace::get();  // there is nothing to sample without
+  jit::sample_this_thread();
 }
 
 void ModuleTiers::hot_at_entry(FuncCode& code, uint32_t entry) {
@@ -298,14 +304,10 @@ void ModuleTiers::request(FuncCode& code, uint32_t unit, Tier from, Tier to, std
   if (now == BlockState::cold) {
     const bool here = to == Tier::baseline && size <= kCompileHere;
     if (!pays(gains, cost(size, to, !manager_.has_code(to)), here ? 0 : manager_.waiting())) return;
+    sample_this_thread();
     if (here) {
       promote(code.func_index, unit, to);
-      if (sampling_) jit::sample_this_thread();
       return;
-    }
-    if (sampling_) {  // before the code is there: nobody may tell this thread then
-      jit::CodeSpace::get();
-      jit::sample_this_thread();
     }
     if (!state->compare_exchange_strong(now, BlockState::queued, std::memory_order_acq_rel)) return;
     if (to == Tier::opt) {

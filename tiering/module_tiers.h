@@ -95,6 +95,8 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   const std::vector<uint32_t>& nest_of(uint32_t func_index, uint32_t offset);
   /// `heat` is what the unit pays with, before and after what was charged last.
   void request(vm::FuncCode& code, uint32_t unit, vm::Tier from, vm::Tier to, std::pair<uint32_t, uint32_t> heat);
+  /// Before code is made: nobody may hear of this thread later. Where heat is sampled.
+  void sample_this_thread();
   /// Makes the interpreter report `code` at that entry, from 1, of those to come.
   void hot_at_entry(vm::FuncCode& code, uint32_t entry);
   /// Mode::steps: code of the next tier that takes the block.
