@@ -82,7 +82,9 @@ void Lowering::unsupported(D& d, std::string what) {
 void Lowering::merge(D& d, size_t values) {
   const uint64_t before = merged_;
   merged_ += values;
-  if (merged_ > kMaxMerged && before <= kMaxMerged) unsupported(d, "more than 100000 values at merges");
+  if (merged_ > kMaxMerged && before <= kMaxMerged) {
+    unsupported(d, "more than " + std::to_string(kMaxMerged) + " values at merges");
+  }
 }
 
 void Lowering::at(D& d) {
