@@ -3,11 +3,11 @@
 // and the memory are then those of the interpreter.
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <random>
 
 #include "tests/opt_fixture.h"
+#include "tests/seeds.h"
 #include "tests/spine_world.h"
 
 using namespace vmrun;
@@ -186,11 +186,7 @@ spine::Bytes sum_of_words() {
 
 TEST_CASE("random loops over memory do what the interpreter does") {
   spine::World world;
-  const char* first = std::getenv("VMRUN_TEST_SEED");
-  const char* count = std::getenv("VMRUN_TEST_COUNT");
-  const uint64_t begin = first != nullptr ? std::strtoull(first, nullptr, 10) : 1;
-  const uint64_t end = begin + (count != nullptr ? std::strtoull(count, nullptr, 10) : 40);
-  for (uint64_t seed = begin; seed < end; ++seed) {
+  for (uint64_t seed : vmrun::test::seeds(40)) {
     CAPTURE(seed);
     const spine::Bytes image = RandomLoops(seed).image;
     world.engine.impl()->tiers->set_schedule(spine::World::nothing());

@@ -3,9 +3,8 @@
 // same results, traps, exceptions and backtraces as in the interpreter.
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-
 #include "tests/opt_random.h"
+#include "tests/seeds.h"
 #include "tests/spine_world.h"
 #include "vm/func_decoder_base.h"
 
@@ -53,11 +52,7 @@ TEST_CASE("random functions enter tier-2 code at any of their loops") {
   using tiering::Promotion;
   spine::World world;
   uint64_t entered = 0, tried = 0;
-  const char* first = std::getenv("VMRUN_TEST_SEED");
-  const char* count = std::getenv("VMRUN_TEST_COUNT");
-  const uint64_t begin = first != nullptr ? std::strtoull(first, nullptr, 10) : 1;
-  const uint64_t end = begin + (count != nullptr ? std::strtoull(count, nullptr, 10) : 24);
-  for (uint64_t seed = begin; seed < end; ++seed) {
+  for (uint64_t seed : vmrun::test::seeds(24)) {
     CAPTURE(seed);
     const spine::Bytes image = vmrun::test::RandomModule(seed).image;
     world.engine.impl()->tiers->set_schedule(spine::World::nothing());

@@ -85,7 +85,8 @@ World make_world(Random& random) {
     if (random.one_in(2)) w.globals.push_back({t});
   }
   // The first two of funcref, which bulk instructions copy between.
-  w.tables = {{funcref, 12, 20, random.one_in(4)}, {funcref, 9, 14, random.one_in(4)}, {externref, 5, 9, random.one_in(4)}};
+  w.tables = {
+      {funcref, 12, 20, random.one_in(4)}, {funcref, 9, 14, random.one_in(4)}, {externref, 5, 9, random.one_in(4)}};
   w.tables.push_back({static_cast<Type>(typed + random.below(w.typed_types)), 6, 10, random.one_in(4)});
   const uint32_t tags = 1 + random.below(3);
   for (uint32_t i = 0; i < tags; ++i) {
@@ -113,15 +114,25 @@ void append_types(Bytes& out, const Types& types) {
 
 void append_zero(Bytes& out, Type type) {
   switch (type) {
-    case i32: append(out, {0x41, 0}); break;
-    case i64: append(out, {0x42, 0}); break;
-    case f32: append(out, {0x43, 0, 0, 0, 0}); break;
-    case f64: append(out, {0x44, 0, 0, 0, 0, 0, 0, 0, 0}); break;
+    case i32:
+      append(out, {0x41, 0});
+      break;
+    case i64:
+      append(out, {0x42, 0});
+      break;
+    case f32:
+      append(out, {0x43, 0, 0, 0, 0});
+      break;
+    case f64:
+      append(out, {0x44, 0, 0, 0, 0, 0, 0, 0, 0});
+      break;
     case v128:
       append(out, {0xfd, 0x0c});
       out.insert(out.end(), 16, 0);
       break;
-    default: out.push_back(0xd0), append_heap_type(out, type); break;
+    default:
+      out.push_back(0xd0), append_heap_type(out, type);
+      break;
   }
 }
 

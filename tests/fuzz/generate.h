@@ -3,9 +3,9 @@
 // modules are odd in one respect: frames of many locals, switches of many targets, many parameters and results, blocks
 // nested deeply.
 //
-// What makes two correct engines agree on a module's run: loops count down and calls use up fuel, so that all ends; what
-// may make a NaN is followed by instructions that turn NaNs into zeros; memories and tables have a maximum below any
-// limit of the host; nothing waits.
+// What makes two correct engines agree on a module's run: loops count down and calls use up fuel, so that all ends;
+// what may make a NaN is followed by instructions that turn NaNs into zeros; memories and tables have a maximum below
+// any limit of the host; nothing waits.
 #pragma once
 
 #include <cstdint>
