@@ -6,17 +6,11 @@
 #include <string>
 
 #include "tests/spine_wasm.h"
+#include "tests/tiering_fixture.h"
 #include "tiering/policy.h"
-#include "vmrun/vmrun.h"
 
 namespace vmrun::tiering {
 namespace {
-
-template <class T>
-T ok(Result<T> result) {
-  if (!result) FAIL(result.error().to_string());
-  return std::move(*result);
-}
 
 /// `count` functions "f0" and so on, which add their number to their parameter.
 spine::Bytes image(unsigned count) {

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -18,10 +17,8 @@
 #include "jit/publish.h"
 #include "jit/reclaim.h"
 #include "tests/spine_wasm.h"
-#include "tiering/manager.h"
+#include "tests/tiering_fixture.h"
 #include "vm/loops.h"
-#include "vm/module.h"
-#include "vmrun/vmrun.h"
 
 namespace vmrun::tiering {
 namespace {
@@ -32,13 +29,7 @@ using spine::Code;
 using vm::BlockState;
 using vm::Tier;
 
-template <class T>
-T ok(Result<T> result) {
-  if (!result) FAIL(result.error().to_string());
-  return std::move(*result);
-}
-
-/// `count` functions "f0" and so on: of n, the sum of (i + number) over i from n down to 1, with a call in each round.
+/// `count` functions "f0" and so on, from function index 1: of n, the sum of (i + number) over i from n down to 1, with a call in each round.
 Bytes image(unsigned count) {
   spine::ModuleBuilder builder;
   const uint32_t type = builder.type({spine::i32}, {spine::i64});
@@ -78,38 +69,6 @@ void check_no_code() {
   CHECK(space.live_functions() == 0);
 }
 
-/// Whether the condition comes true at all: however long that takes on a busy machine.
-bool eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 200'000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(1ms);
-  }
-  return false;
-}
-
-/// A module that is not in its engine's hands, in those of a manager of the test's own.
-class Attached {
- public:
-  Attached(Manager& manager, const Module& module) : manager_(manager), module_(const_cast<vm::Module&>(*module.impl())) {
-    manager_.attach(module_);
-  }
-  ~Attached() { detach(); }
-  void detach() {
-    if (module_.tiers != nullptr) manager_.detach(module_);
-  }
-  vm::FuncCode& code(unsigned number) { return module_.code(1 + number); }
-  BlockState state(unsigned number, Tier tier) { return code(number).state[static_cast<unsigned>(tier)].load(); }
-  /// As if the interpreter had entered the function often.
-  void heat(unsigned number, unsigned times = 1) {
-    for (; times != 0; --times) module_.tiers->hot_function(module_.tiers, code(number));
-  }
-  TierStats stats(Tier tier) { return Manager::stats(module_, tier); }
-
- private:
-  Manager& manager_;
-  vm::Module& module_;
-};
-
 /// Compiles until nobody wants the code any more.
 class Stuck : public jit::Compiler {
  public:
@@ -139,23 +98,14 @@ class Hungry : public jit::Compiler {
   std::unique_ptr<jit::Compiler> real_ = jit::make_baseline_compiler();
 };
 
-jit::Compiler* none(std::string* why) {
-  *why = "not in this test";
-  return nullptr;
-}
-
 TEST_CASE("a module that dies takes its compiles along, running and waiting ones") {
   Stuck stuck;
-  Options options;
-  options.threads = 2;
-  options.baseline = none;
-  options.opt = [&](std::string*) { return &stuck; };
   Engine engine(config(Tiers::Interp));
-  Manager manager(options);
+  Manager manager(only_opt(stuck, 2));
   for (unsigned round = 1; round <= 3; ++round) {
     const Module module = compile(engine, 20);
     Attached attached(manager, module);
-    for (unsigned i = 0; i < 20; ++i) {
+    for (unsigned i = 1; i <= 20; ++i) {
       REQUIRE(eventually([&] {
         attached.heat(i, 1000);
         return attached.state(i, Tier::opt) != BlockState::cold;
@@ -174,16 +124,12 @@ TEST_CASE("a module that dies takes its compiles along, running and waiting ones
 
 TEST_CASE("a manager dies with jobs in its queue") {
   Stuck stuck;
-  Options options;
-  options.threads = 1;
-  options.baseline = none;
-  options.opt = [&](std::string*) { return &stuck; };
   Engine engine(config(Tiers::Interp));
   const Module first = compile(engine, 4), second = compile(engine, 4);
   {
-    Manager manager(options);
+    Manager manager(only_opt(stuck, 1));
     Attached a(manager, first), b(manager, second);
-    for (unsigned i = 0; i < 4; ++i) {
+    for (unsigned i = 1; i <= 4; ++i) {
       for (Attached* one : {&a, &b}) {
         REQUIRE(eventually([&] {
           one->heat(i, 1000);
@@ -277,27 +223,22 @@ TEST_CASE("without code memory everything stays in the interpreter, and says why
 
 TEST_CASE("a compile that found no memory is tried again when the function is much hotter") {
   Hungry hungry;
-  Options options;
-  options.mode = Mode::interp_baseline;
-  options.threads = 1;
-  options.baseline = [&](std::string*) { return &hungry; };
-  options.opt = none;
   Engine engine(config(Tiers::Interp));
-  Manager manager(options);
+  Manager manager(only_baseline(hungry));
   const Module module = compile(engine, 1);
   Attached attached(manager, module);
   REQUIRE(eventually([&] {
-    attached.heat(0);
-    return attached.state(0, Tier::baseline) == BlockState::failed;
+    attached.heat(1);
+    return attached.state(1, Tier::baseline) == BlockState::failed;
   }));
   CHECK(hungry.refused.load() == 1);
   CHECK(attached.stats(Tier::baseline).reasons.count("no memory for code") == 1);
-  attached.heat(0);
-  CHECK(attached.state(0, Tier::baseline) == BlockState::failed);
+  attached.heat(1);
+  CHECK(attached.state(1, Tier::baseline) == BlockState::failed);
   hungry.fed = true;
   REQUIRE(eventually([&] {
-    attached.heat(0);
-    return attached.state(0, Tier::baseline) == BlockState::ready;
+    attached.heat(1);
+    return attached.state(1, Tier::baseline) == BlockState::ready;
   }));
   Store store(engine);
   const Instance instance = ok(Linker(engine).instantiate(store, module));
@@ -306,10 +247,8 @@ TEST_CASE("a compile that found no memory is tried again when the function is mu
 
 TEST_CASE("a full budget drops the oldest code, and guests go on") {
   jit::CodeSpace& space = jit::CodeSpace::get();
-  Options options;
-  options.mode = Mode::interp_baseline;
-  options.threads = 1;
-  options.opt = none;
+  const std::unique_ptr<jit::Compiler> baseline = jit::make_baseline_compiler();
+  Options options = only_baseline(*baseline);
   options.code_full = space.live_bytes() + 4096;
   options.code_after_drop = space.live_bytes() + 2048;
   Engine engine(config(Tiers::Interp));

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,11 +14,8 @@
 #include "jit/compiler.h"
 #include "jit/preempt.h"
 #include "tests/spine_wasm.h"
-#include "tiering/manager.h"
+#include "tests/tiering_fixture.h"
 #include "tiering/policy.h"
-#include "vm/loops.h"
-#include "vm/module.h"
-#include "vmrun/vmrun.h"
 
 namespace vmrun::tiering {
 namespace {
@@ -29,48 +25,6 @@ using spine::Bytes;
 using spine::Code;
 using vm::BlockState;
 using vm::Tier;
-
-template <class T>
-T ok(Result<T> result) {
-  if (!result) FAIL(result.error().to_string());
-  return std::move(*result);
-}
-
-bool eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 60'000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(1ms);
-  }
-  return false;
-}
-
-jit::Compiler* none(std::string* why) {
-  *why = "not in this test";
-  return nullptr;
-}
-
-/// A module that is in the hands of a manager of the test's own.
-class Attached {
- public:
-  Attached(Manager& manager, const Module& module)
-      : manager_(manager), module_(const_cast<vm::Module&>(*module.impl())) {
-    manager_.attach(module_);
-  }
-  ~Attached() { manager_.detach(module_); }
-  vm::FuncCode& code(unsigned number) { return module_.code(number); }
-  BlockState state(unsigned number, Tier tier) { return code(number).state[static_cast<unsigned>(tier)].load(); }
-  /// As if the interpreter had entered the function so often that it is compiled.
-  void heat(unsigned number) {
-    while (state(number, Tier::baseline) == BlockState::cold) {
-      module_.tiers->hot_function(module_.tiers, code(number));
-    }
-  }
-  TierStats stats(Tier tier) { return Manager::stats(module_, tier); }
-
- private:
-  Manager& manager_;
-  vm::Module& module_;
-};
 
 Engine interpreter() {
   Config config;
@@ -119,24 +73,24 @@ class Gate : public jit::Compiler {
   std::unique_ptr<jit::Compiler> real_ = jit::make_baseline_compiler();
 };
 
+/// As if the interpreter had entered the function so often that it is compiled.
+void heat_up(Attached& module, uint32_t func) {
+  while (module.state(func, Tier::baseline) == BlockState::cold) module.heat(func);
+}
+
 TEST_CASE("a compile thread takes several functions of a module at a time, and publishes each") {
   Gate gate;
-  Options options;
-  options.mode = Mode::interp_baseline;
-  options.threads = 1;
-  options.baseline = [&](std::string*) { return &gate; };
-  options.opt = none;
   const Engine engine = interpreter();
   const Module module = large_functions(engine, 8), other = large_functions(engine, 1);
-  Manager manager(options);
+  Manager manager(only_baseline(gate));
   Attached one(manager, module), two(manager, other);
   CHECK_FALSE(manager.compiling());
-  one.heat(0);
+  heat_up(one, 0);
   REQUIRE(eventually([&] { return gate.reached.load(); }));
   CHECK(manager.compiling());
-  for (unsigned i = 1; i < 4; ++i) one.heat(i);
-  two.heat(0);
-  for (unsigned i = 4; i < 8; ++i) one.heat(i);
+  for (unsigned i = 1; i < 4; ++i) heat_up(one, i);
+  heat_up(two, 0);
+  for (unsigned i = 4; i < 8; ++i) heat_up(one, i);
   CHECK(manager.waiting() == 8);
   gate.open = true;
   manager.wait_idle();
@@ -154,20 +108,15 @@ TEST_CASE("a compile thread takes several functions of a module at a time, and p
 
 TEST_CASE("a module that dies leaves the rest of a task") {
   Gate gate;
-  Options options;
-  options.mode = Mode::interp_baseline;
-  options.threads = 1;
-  options.baseline = [&](std::string*) { return &gate; };
-  options.opt = none;
   const Engine engine = interpreter();
   const Module first = large_functions(engine, 1), second = large_functions(engine, 3);
-  Manager manager(options);
+  Manager manager(only_baseline(gate));
   Attached one(manager, first);
   {
     Attached two(manager, second);
-    one.heat(0);
+    heat_up(one, 0);
     REQUIRE(eventually([&] { return gate.reached.load(); }));
-    for (unsigned i = 0; i < 3; ++i) two.heat(i);
+    for (unsigned i = 0; i < 3; ++i) heat_up(two, i);
   }
   gate.open = true;
   manager.wait_idle();
