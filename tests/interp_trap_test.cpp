@@ -145,7 +145,8 @@ TEST_CASE("of two accesses that are made as one the trap is the one's that faile
     for (size_t i = 0; i < std::size(pairs); ++i) {
       CAPTURE(pairs[i].name);
       for (bool second : {false, true}) {
-        auto result = func<void(int32_t, int32_t)>(instance, pairs[i].name.c_str()).call(second ? 8 : -8, second ? -8 : 8);
+        auto result =
+            func<void(int32_t, int32_t)>(instance, pairs[i].name.c_str()).call(second ? 8 : -8, second ? -8 : 8);
         REQUIRE_FALSE(result);
         REQUIRE(result.error().backtrace.size() == 1);
         const uint32_t begin = module.impl()->funcs[funcs[i]].body.begin;

@@ -29,7 +29,8 @@ using spine::Code;
 using vm::BlockState;
 using vm::Tier;
 
-/// `count` functions "f0" and so on, from function index 1: of n, the sum of (i + number) over i from n down to 1, with a call in each round.
+/// `count` functions "f0" and so on, from function index 1: of n, the sum of (i + number) over i from n down to 1, with
+/// a call in each round.
 Bytes image(unsigned count) {
   spine::ModuleBuilder builder;
   const uint32_t type = builder.type({spine::i32}, {spine::i64});
