@@ -1,7 +1,6 @@
 // How fast the baseline compiler is and how much memory it takes, on the image that VMRUN_BENCH_IMAGE names, such as the
 // python.wasm that bench/fetch-images gets: bytes are bytes of function bodies, on one thread.
 #include <benchmark/benchmark.h>
-
 #include <malloc.h>
 
 #include <algorithm>

@@ -80,7 +80,8 @@ void decode_module(benchmark::State& state) {
     auto module = vm::decode_module(loaded->image, registry, options);
     if (!module) state.SkipWithError(module.error().message.c_str());
   }
-  state.SetBytesProcessed(static_cast<int64_t>(state.iterations()) * static_cast<int64_t>(loaded->image->bytes().size()));
+  state.SetBytesProcessed(static_cast<int64_t>(state.iterations()) *
+                          static_cast<int64_t>(loaded->image->bytes().size()));
 }
 BENCHMARK(decode_module)->ArgName("threads")->Arg(1)->Arg(0)->UseRealTime()->Unit(benchmark::kMillisecond);
 

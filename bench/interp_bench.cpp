@@ -19,8 +19,7 @@ namespace {
 
 using namespace vmrun;
 
-// ---- translation
-// --------------------------------------------------------------------------------------------------------
+// ---- translation ----------------------------------------------------------------------------------------------------
 
 struct Loaded {
   std::shared_ptr<vm::Module> module;
@@ -78,8 +77,7 @@ void careful(benchmark::State& state) { translate<interp::CarefulTranslator>(sta
 BENCHMARK(quick)->Name("translate/quick")->Unit(benchmark::kMillisecond);
 BENCHMARK(careful)->Name("translate/careful")->Unit(benchmark::kMillisecond);
 
-// ---- execution
-// ----------------------------------------------------------------------------------------------------------
+// ---- execution ------------------------------------------------------------------------------------------------------
 
 /// (module
 ///   (type $ii (func (param i32) (result i32)))

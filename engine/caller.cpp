@@ -38,9 +38,7 @@ std::span<std::byte> Caller::memory_data() const {
   return {memory->base, memory->bytes.load(std::memory_order_acquire)};
 }
 
-std::vector<FrameInfo> Caller::backtrace(size_t max) const {
-  return engine::name_frames(vm::backtrace(*vcpu_, max));
-}
+std::vector<FrameInfo> Caller::backtrace(size_t max) const { return engine::name_frames(vm::backtrace(*vcpu_, max)); }
 
 Outcome Caller::trap(TrapCode code) const {
   vcpu_->store->host_failure.reset();
@@ -63,8 +61,7 @@ Outcome Caller::throw_exception(Ref exnref) const {
 
 Outcome Caller::fail(Error error) const {
   switch (error.kind) {
-    case ErrorKind::Exit:
-      return exit(error.exit_status);
+    case ErrorKind::Exit: return exit(error.exit_status);
     case ErrorKind::Exception:
       if (error.exception != 0) return throw_exception(Ref{error.exception});
       break;
@@ -72,8 +69,7 @@ Outcome Caller::fail(Error error) const {
       vcpu_->trap = error.trap;
       vcpu_->store->host_failure = std::move(error);
       return Outcome::Trap;
-    default:
-      break;
+    default: break;
   }
   vcpu_->is_exit = false;
   vcpu_->host_error = error.message;

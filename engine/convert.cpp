@@ -49,16 +49,11 @@ bool matches(const vm::TypeRegistry& registry, const Val& value, vm::ValType typ
 
 ExternType extern_type(const vm::Module& module, vm::ExternKind kind, uint32_t index) {
   switch (kind) {
-    case vm::ExternKind::func:
-      return to_public(module.func_type(index));
-    case vm::ExternKind::table:
-      return to_public(module.tables[index].type);
-    case vm::ExternKind::memory:
-      return to_public(module.memories[index]);
-    case vm::ExternKind::global:
-      return to_public(module.globals[index].type);
-    case vm::ExternKind::tag:
-      break;
+    case vm::ExternKind::func: return to_public(module.func_type(index));
+    case vm::ExternKind::table: return to_public(module.tables[index].type);
+    case vm::ExternKind::memory: return to_public(module.memories[index]);
+    case vm::ExternKind::global: return to_public(module.globals[index].type);
+    case vm::ExternKind::tag: break;
   }
   return TagType{to_public(module.registry->get(module.tags[index].type).func.params)};
 }

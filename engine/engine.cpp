@@ -13,23 +13,12 @@ namespace {
 std::shared_ptr<tiering::Manager> make_tiers(const Config& config) {
   tiering::Options options;
   switch (config.tiers) {
-    case Tiers::Interp:
-      return nullptr;
-    case Tiers::Auto:
-      options.mode = tiering::Mode::automatic;
-      break;
-    case Tiers::Baseline:
-      options.mode = tiering::Mode::baseline;
-      break;
-    case Tiers::Opt:
-      options.mode = tiering::Mode::opt;
-      break;
-    case Tiers::InterpBaseline:
-      options.mode = tiering::Mode::interp_baseline;
-      break;
-    case Tiers::Steps:
-      options.mode = tiering::Mode::steps;
-      break;
+    case Tiers::Interp: return nullptr;
+    case Tiers::Auto: options.mode = tiering::Mode::automatic; break;
+    case Tiers::Baseline: options.mode = tiering::Mode::baseline; break;
+    case Tiers::Opt: options.mode = tiering::Mode::opt; break;
+    case Tiers::InterpBaseline: options.mode = tiering::Mode::interp_baseline; break;
+    case Tiers::Steps: options.mode = tiering::Mode::steps; break;
   }
   options.eager_baseline = config.eager_baseline;
   options.threads = config.compile_threads;
@@ -57,15 +46,9 @@ Result<void> announce_code(CodeTool tool) {
   std::string why;
   std::unique_ptr<jit::Announcer> announcer;
   switch (tool) {
-    case CodeTool::PerfMap:
-      announcer = jit::make_perf_map(&why);
-      break;
-    case CodeTool::JitDump:
-      announcer = jit::make_jitdump(&why);
-      break;
-    case CodeTool::Gdb:
-      announcer = jit::make_gdb_announcer();
-      break;
+    case CodeTool::PerfMap: announcer = jit::make_perf_map(&why); break;
+    case CodeTool::JitDump: announcer = jit::make_jitdump(&why); break;
+    case CodeTool::Gdb: announcer = jit::make_gdb_announcer(); break;
   }
   if (announcer == nullptr) return Error(ErrorKind::Io, std::move(why));
   jit::announce_to(std::move(announcer));

@@ -41,8 +41,7 @@ bool import_matches(const vm::Module& module, vm::ExternKind kind, uint32_t inde
       if (have.mutable_ != want.mutable_) return false;
       return want.mutable_ ? have.type == want.type : registry.matches(have.type, want.type);
     }
-    case vm::ExternKind::tag:
-      return static_cast<const vm::TagInst*>(what)->type == module.tags[index].type;
+    case vm::ExternKind::tag: return static_cast<const vm::TagInst*>(what)->type == module.tags[index].type;
   }
   return false;
 }
@@ -56,21 +55,11 @@ Error incompatible(vm::Store& store, const vm::Module& module, const vm::Import&
 
 void bind(vm::Instance& instance, const vm::Import& import, void* what) {
   switch (import.kind) {
-    case vm::ExternKind::func:
-      instance.funcs[import.index] = static_cast<vm::FuncRecord*>(what);
-      break;
-    case vm::ExternKind::table:
-      instance.tables[import.index] = static_cast<vm::TableInst*>(what);
-      break;
-    case vm::ExternKind::memory:
-      instance.memories[import.index] = static_cast<vm::MemoryInst*>(what);
-      break;
-    case vm::ExternKind::global:
-      instance.globals[import.index] = static_cast<vm::GlobalInst*>(what);
-      break;
-    case vm::ExternKind::tag:
-      instance.tags[import.index] = static_cast<vm::TagInst*>(what);
-      break;
+    case vm::ExternKind::func: instance.funcs[import.index] = static_cast<vm::FuncRecord*>(what); break;
+    case vm::ExternKind::table: instance.tables[import.index] = static_cast<vm::TableInst*>(what); break;
+    case vm::ExternKind::memory: instance.memories[import.index] = static_cast<vm::MemoryInst*>(what); break;
+    case vm::ExternKind::global: instance.globals[import.index] = static_cast<vm::GlobalInst*>(what); break;
+    case vm::ExternKind::tag: instance.tags[import.index] = static_cast<vm::TagInst*>(what); break;
   }
 }
 
@@ -144,48 +133,33 @@ Error unsupported(const vm::Module& module) {
 
 ImportItem to_item(const Extern& item) {
   switch (item.kind()) {
-    case ExternKind::Func:
-      return {vm::ExternKind::func, item.func()->impl()};
-    case ExternKind::Table:
-      return {vm::ExternKind::table, item.table()->impl()};
-    case ExternKind::Memory:
-      return {vm::ExternKind::memory, item.memory()->impl()};
-    case ExternKind::Global:
-      return {vm::ExternKind::global, item.global()->impl()};
-    case ExternKind::Tag:
-      break;
+    case ExternKind::Func: return {vm::ExternKind::func, item.func()->impl()};
+    case ExternKind::Table: return {vm::ExternKind::table, item.table()->impl()};
+    case ExternKind::Memory: return {vm::ExternKind::memory, item.memory()->impl()};
+    case ExternKind::Global: return {vm::ExternKind::global, item.global()->impl()};
+    case ExternKind::Tag: break;
   }
   return {vm::ExternKind::tag, item.tag()->impl()};
 }
 
 Extern to_extern(vm::Store& store, ImportItem item) {
   switch (item.kind) {
-    case vm::ExternKind::func:
-      return Func(&store, static_cast<vm::FuncRecord*>(item.what));
-    case vm::ExternKind::table:
-      return Table(static_cast<vm::TableInst*>(item.what));
-    case vm::ExternKind::memory:
-      return Memory(static_cast<vm::MemoryInst*>(item.what));
-    case vm::ExternKind::global:
-      return Global(&store, static_cast<vm::GlobalInst*>(item.what));
-    case vm::ExternKind::tag:
-      break;
+    case vm::ExternKind::func: return Func(&store, static_cast<vm::FuncRecord*>(item.what));
+    case vm::ExternKind::table: return Table(static_cast<vm::TableInst*>(item.what));
+    case vm::ExternKind::memory: return Memory(static_cast<vm::MemoryInst*>(item.what));
+    case vm::ExternKind::global: return Global(&store, static_cast<vm::GlobalInst*>(item.what));
+    case vm::ExternKind::tag: break;
   }
   return Tag(&store, static_cast<vm::TagInst*>(item.what));
 }
 
 ImportItem exported(const vm::Instance& instance, const vm::Export& item) {
   switch (item.kind) {
-    case vm::ExternKind::func:
-      return {item.kind, instance.funcs[item.index]};
-    case vm::ExternKind::table:
-      return {item.kind, instance.tables[item.index]};
-    case vm::ExternKind::memory:
-      return {item.kind, instance.memories[item.index]};
-    case vm::ExternKind::global:
-      return {item.kind, instance.globals[item.index]};
-    case vm::ExternKind::tag:
-      break;
+    case vm::ExternKind::func: return {item.kind, instance.funcs[item.index]};
+    case vm::ExternKind::table: return {item.kind, instance.tables[item.index]};
+    case vm::ExternKind::memory: return {item.kind, instance.memories[item.index]};
+    case vm::ExternKind::global: return {item.kind, instance.globals[item.index]};
+    case vm::ExternKind::tag: break;
   }
   return {item.kind, instance.tags[item.index]};
 }

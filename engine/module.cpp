@@ -18,12 +18,9 @@ namespace {
 
 vm::Effort to_vm(Effort effort) {
   switch (effort) {
-    case Effort::Quick:
-      return vm::Effort::quick;
-    case Effort::Careful:
-      return vm::Effort::careful;
-    case Effort::Auto:
-      break;
+    case Effort::Quick: return vm::Effort::quick;
+    case Effort::Careful: return vm::Effort::careful;
+    case Effort::Auto: break;
   }
   return vm::Effort::automatic;
 }
@@ -65,9 +62,7 @@ std::string type_text(const vm::Module& module, const vm::TypeDef& def) {
       for (const vm::FieldType& field : def.fields) text += " (field " + field_text(module, field) + ")";
       text += ")";
       break;
-    case vm::TypeDef::Kind::array:
-      text = "(array " + field_text(module, def.fields[0]) + ")";
-      break;
+    case vm::TypeDef::Kind::array: text = "(array " + field_text(module, def.fields[0]) + ")"; break;
   }
   if (def.final_ && def.super == vm::TypeId::none) return text;
   std::string sub = def.final_ ? "(sub final " : "(sub ";
@@ -244,13 +239,9 @@ FunctionProfile Module::profile(uint32_t func_index) const {
   if (func_index < impl_->imported_funcs || func_index >= impl_->funcs.size()) return out;
   for (const vm::ProfileCount& count : vm::profile_of(impl_->code(func_index))) {
     switch (count.site.kind) {
-      case vm::ProfileKind::entry:
-        out.entries = count.value;
-        break;
+      case vm::ProfileKind::entry: out.entries = count.value; break;
       case vm::ProfileKind::then:
-      case vm::ProfileKind::passed:
-        out.conditions.push_back({count.site.offset, count.value});
-        break;
+      case vm::ProfileKind::passed: out.conditions.push_back({count.site.offset, count.value}); break;
       case vm::ProfileKind::target: {
         std::optional<uint32_t> target;
         if (count.value != 0) target = count.value - 1;
@@ -277,8 +268,9 @@ TierStats Module::tier_stats(Tier tier) const {
   out.compile_time = stats.compile_time;
   out.osr_entries = stats.osr_entries;
   out.reasons.assign(stats.reasons.begin(), stats.reasons.end());
-  std::sort(out.reasons.begin(), out.reasons.end(),
-                   [](const auto& a, const auto& b) { return a.second != b.second ? a.second > b.second : a.first < b.first; });
+  std::sort(out.reasons.begin(), out.reasons.end(), [](const auto& a, const auto& b) {
+    return a.second != b.second ? a.second > b.second : a.first < b.first;
+  });
   return out;
 }
 

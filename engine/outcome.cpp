@@ -40,8 +40,7 @@ Error take_error(vm::Store& store, Outcome outcome) {
   store.host_failure.reset();
   Error error;
   switch (outcome) {
-    case Outcome::Return:
-      break;
+    case Outcome::Return: break;
     case Outcome::Trap:
       if (said && said->kind == ErrorKind::Trap) {
         error = std::move(*said);

@@ -10,11 +10,10 @@ static_assert(sizeof(StoreLimits) == sizeof(vm::Store::Limits));
 
 Store::Store(const Engine& engine, const StoreLimits& limits)
     : engine_(engine),
-      impl_(std::make_unique<vm::Store>(engine.impl()->pool, engine.impl()->registry,
-                                        vm::Store::Limits{limits.memory_bytes, limits.table_elements,
-                                                          limits.exception_bytes, limits.instances,
-                                                          limits.stack_bytes, limits.host_depth,
-                                                          limits.trap_on_grow_failure})) {
+      impl_(std::make_unique<vm::Store>(
+          engine.impl()->pool, engine.impl()->registry,
+          vm::Store::Limits{limits.memory_bytes, limits.table_elements, limits.exception_bytes, limits.instances,
+                            limits.stack_bytes, limits.host_depth, limits.trap_on_grow_failure})) {
   impl_->owner = this;
 }
 

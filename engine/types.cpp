@@ -62,32 +62,19 @@ struct Printer {
 std::string ValType::to_string() const {
   if (is_ref() && nullable()) {
     switch (heap()) {
-      case HeapKind::Func:
-        return "funcref";
-      case HeapKind::Extern:
-        return "externref";
-      case HeapKind::Exn:
-        return "exnref";
-      case HeapKind::Any:
-        return "anyref";
-      case HeapKind::Eq:
-        return "eqref";
-      case HeapKind::I31:
-        return "i31ref";
-      case HeapKind::Struct:
-        return "structref";
-      case HeapKind::Array:
-        return "arrayref";
-      case HeapKind::None:
-        return "nullref";
-      case HeapKind::NoFunc:
-        return "nullfuncref";
-      case HeapKind::NoExtern:
-        return "nullexternref";
-      case HeapKind::NoExn:
-        return "nullexnref";
-      case HeapKind::Concrete:
-        break;
+      case HeapKind::Func: return "funcref";
+      case HeapKind::Extern: return "externref";
+      case HeapKind::Exn: return "exnref";
+      case HeapKind::Any: return "anyref";
+      case HeapKind::Eq: return "eqref";
+      case HeapKind::I31: return "i31ref";
+      case HeapKind::Struct: return "structref";
+      case HeapKind::Array: return "arrayref";
+      case HeapKind::None: return "nullref";
+      case HeapKind::NoFunc: return "nullfuncref";
+      case HeapKind::NoExtern: return "nullexternref";
+      case HeapKind::NoExn: return "nullexnref";
+      case HeapKind::Concrete: break;
     }
   }
   return vm::to_string(engine::to_vm(*this));
@@ -97,16 +84,11 @@ std::string FuncType::to_string() const { return list(params) + " -> " + list(re
 
 std::string_view to_string(ExternKind kind) {
   switch (kind) {
-    case ExternKind::Func:
-      return "func";
-    case ExternKind::Table:
-      return "table";
-    case ExternKind::Memory:
-      return "memory";
-    case ExternKind::Global:
-      return "global";
-    case ExternKind::Tag:
-      return "tag";
+    case ExternKind::Func: return "func";
+    case ExternKind::Table: return "table";
+    case ExternKind::Memory: return "memory";
+    case ExternKind::Global: return "global";
+    case ExternKind::Tag: return "tag";
   }
   return "unknown";
 }

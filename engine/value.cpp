@@ -38,35 +38,26 @@ void* Val::extern_ptr() const { return lo_ == 0 ? nullptr : Ref{lo_}.as<vm::Exte
 
 std::string Val::to_string() const {
   switch (kind()) {
-    case ValKind::I32:
-      return std::to_string(as_i32());
-    case ValKind::I64:
-      return std::to_string(as_i64());
-    case ValKind::F32:
-      return float_text(as_f32(), f32_bits());
-    case ValKind::F64:
-      return float_text(as_f64(), f64_bits());
+    case ValKind::I32: return std::to_string(as_i32());
+    case ValKind::I64: return std::to_string(as_i64());
+    case ValKind::F32: return float_text(as_f32(), f32_bits());
+    case ValKind::F64: return float_text(as_f64(), f64_bits());
     case ValKind::V128: {
       char text[40];
       std::snprintf(text, sizeof text, "0x%016llx%016llx", static_cast<unsigned long long>(hi_),
                     static_cast<unsigned long long>(lo_));
       return text;
     }
-    case ValKind::Ref:
-      break;
+    case ValKind::Ref: break;
   }
   if (is_null()) return "null";
   if ((lo_ & 1) != 0) return "i31:" + std::to_string(static_cast<int32_t>(static_cast<uint32_t>(lo_)) >> 1);
   switch (type_.heap()) {
-    case HeapKind::Extern:
-      return "externref:" + hex(reinterpret_cast<uintptr_t>(extern_ptr()));
-    case HeapKind::Exn:
-      return "exnref";
+    case HeapKind::Extern: return "externref:" + hex(reinterpret_cast<uintptr_t>(extern_ptr()));
+    case HeapKind::Exn: return "exnref";
     case HeapKind::Func:
-    case HeapKind::Concrete:
-      return "funcref";
-    default:
-      return "ref";
+    case HeapKind::Concrete: return "funcref";
+    default: return "ref";
   }
 }
 

@@ -73,9 +73,7 @@ struct Link {
 };
 static_assert(sizeof(Link) == 8 * kLinkSlots);
 [[gnu::always_inline]] inline Link* link_of(std::byte* fp) { return reinterpret_cast<Link*>(fp) - 1; }
-[[gnu::always_inline]] inline const Link* link_of(const std::byte* fp) {
-  return reinterpret_cast<const Link*>(fp) - 1;
-}
+[[gnu::always_inline]] inline const Link* link_of(const std::byte* fp) { return reinterpret_cast<const Link*>(fp) - 1; }
 /// The cells that a callee of another instance returns to; they restore the caller's instance.
 const Cell* boundary_cell();
 

@@ -42,11 +42,14 @@ void Builder::start_block() {
 namespace {
 bool has_effect(const Inst& x) {
   switch (x.kind) {
-    case Kind::store: case Kind::call: case Kind::read_modify: case Kind::generic: case Kind::global_set:
-    case Kind::global_adjust: case Kind::global_set_add:
-      return true;
-    case Kind::binary:
-      return is_division(x.op);
+    case Kind::store:
+    case Kind::call:
+    case Kind::read_modify:
+    case Kind::generic:
+    case Kind::global_set:
+    case Kind::global_adjust:
+    case Kind::global_set_add: return true;
+    case Kind::binary: return is_division(x.op);
     case Kind::unary: return vm::op_info(x.op).can_trap();
     default: return false;
   }

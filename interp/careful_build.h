@@ -175,8 +175,8 @@ class Builder {
   bool declined_ = false;
   uint32_t where_ = 0;
   uint32_t depth_ = 0;
-  int32_t block_begin_ = 0;     // first instruction of the current block
-  int32_t last_effect_ = -1;    // last store, call or other effect that loads must not be moved across
+  int32_t block_begin_ = 0;   // first instruction of the current block
+  int32_t last_effect_ = -1;  // last store, call or other effect that loads must not be moved across
   int32_t last_call_ = -1;
   uint32_t settled_ = 0;        // no operand below this index is a lazy local read
   std::vector<uint32_t> lazy_;  // per local: upper bound of lazy reads on the operand stack

@@ -187,7 +187,8 @@ bool Writer::write_pair(const Inst& x, const Inst& y, const Inst* after) {
       }
     }
   }
-  if (x.kind == Kind::binary && y.kind == Kind::ret && y.a == x.d && y.a != kNoReg && (x.flags & (kConstA | kNegate)) == 0) {
+  if (x.kind == Kind::binary && y.kind == Kind::ret && y.a == x.d && y.a != kNoReg &&
+      (x.flags & (kConstA | kNegate)) == 0) {
     Operand b = b_of(x);
     if (b.is_imm() && vm::op_info(x.op).signature[0] == 'l' &&
         static_cast<int64_t>(b.imm) != static_cast<int32_t>(b.imm)) {

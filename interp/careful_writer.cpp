@@ -140,9 +140,7 @@ void Writer::write_inst(const Inst& x) {
       }
       jump_to(out_.branch(goes_back(x.target)), x.target);
       break;
-    case Kind::branch_if:
-      jump_to(out_.branch_compare(x.op, at(x.a), b_of(x), goes_back(x.target)), x.target);
-      break;
+    case Kind::branch_if: jump_to(out_.branch_compare(x.op, at(x.a), b_of(x), goes_back(x.target)), x.target); break;
     case Kind::branch_float:
       jump_to(out_.branch_float(x.op, (x.flags & kNegate) != 0, a_of(x), b_of(x), goes_back(x.target)), x.target);
       break;
@@ -157,9 +155,10 @@ void Writer::write_inst(const Inst& x) {
       break;
     }
     case Kind::br_table: write_table(x); break;
-    case Kind::call: case Kind::tail_call: write_call(x, x.kind == Kind::call); break;
+    case Kind::call:
+    case Kind::tail_call: write_call(x, x.kind == Kind::call); break;
     case Kind::ret: {
-      Handler handler = x.a == kNoReg    ? select_return()
+      Handler handler = x.a == kNoReg   ? select_return()
                         : is_float(x.a) ? select_return_float(loc(x.a))
                                         : select_return_int(loc(x.a));
       out_.cell(handler).a = slot(x.a);
@@ -176,7 +175,8 @@ void Writer::write_inst(const Inst& x) {
       out_.global_set(is_float(x.a), (x.flags & kOwn) != 0, static_cast<uint32_t>(x.imm), at(x.a));
       break;
     case Kind::generic: write_generic(x); break;
-    case Kind::binary2: case Kind::float2: write_pair_op(x); break;
+    case Kind::binary2:
+    case Kind::float2: write_pair_op(x); break;
     case Kind::load_op: write_load_op(x); break;
     case Kind::read_modify: {
       mark(x);
@@ -194,7 +194,8 @@ void Writer::write_inst(const Inst& x) {
       if (value.is_imm()) out_.cell(nullptr).u = value.imm;
       break;
     }
-    case Kind::global_adjust: case Kind::global_set_add: {
+    case Kind::global_adjust:
+    case Kind::global_set_add: {
       uint32_t operand = x.kind == Kind::global_adjust ? x.d : x.a;
       Cell& c = out_.cell(x.kind == Kind::global_adjust ? select_global_adjust(loc(operand))
                                                         : select_global_set_add(loc(operand)));
@@ -275,8 +276,7 @@ void Writer::write_pair_op(const Inst& x) {
 void Writer::write_load_op(const Inst& x) {
   mark(x);
   bool reverse = (x.flags & kReverse) != 0;
-  Handler handler =
-      select_load_op(fused_load_op(x.op, x.op2, reverse), x.mode, loc(x.d), loc(x.a), loc(x.b), loc(x.c));
+  Handler handler = select_load_op(fused_load_op(x.op, x.op2, reverse), x.mode, loc(x.d), loc(x.a), loc(x.b), loc(x.c));
   if (handler == nullptr) {
     Inst load = x;
     load.kind = Kind::load;
@@ -285,7 +285,8 @@ void Writer::write_load_op(const Inst& x) {
       case Address::base_offset: out_.load(x.op, value, at(x.a), x.offset); break;
       case Address::wrapped: out_.load_wrapped(x.op, value, at(x.a), static_cast<int32_t>(x.offset)); break;
       case Address::indexed: out_.load_indexed(x.op, value, at(x.a), at(x.b), x.shift, x.offset); break;
-      case Address::absolute: case Address::indexed_wrapped: VMRUN_ASSERT(false, "not fused with an operation");
+      case Address::absolute:
+      case Address::indexed_wrapped: VMRUN_ASSERT(false, "not fused with an operation");
     }
     if (reverse) {
       out_.binary(x.op2, at(x.d), value, at(x.c));
@@ -324,7 +325,8 @@ void Writer::write_call(const Inst& x, bool save_first) {
   Cell& target = out_.cell(nullptr);
   switch (x.call) {
     case CallKind::direct: target.p = &module_.code(static_cast<uint32_t>(x.imm)); break;
-    case CallKind::import: case CallKind::indirect: target.u = x.imm; break;
+    case CallKind::import:
+    case CallKind::indirect: target.u = x.imm; break;
     case CallKind::ref: break;
   }
   if (!tail && x.d != kNoReg && places_.used(x.d)) out_.move(is_float(x.d), at(x.d), Operand::reg(1));

@@ -14,7 +14,12 @@ namespace vmrun::interp::ir {
 class Writer {
  public:
   Writer(const vm::Module& module, MemoryMode memory0, const Function& f, const Allocator& places, Draft& draft)
-      : module_(module), env_{module, memory0}, f_(f), places_(places), draft_(draft), out_(draft.cells, places.scratch()) {}
+      : module_(module),
+        env_{module, memory0},
+        f_(f),
+        places_(places),
+        draft_(draft),
+        out_(draft.cells, places.scratch()) {}
 
   void write();
 

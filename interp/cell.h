@@ -20,10 +20,9 @@ namespace vmrun::interp {
 
 struct Cell;
 
-#define VMRUN_PARAMS                                                                                                \
-  const ::vmrun::interp::Cell *pc, std::byte *fp, std::byte *mem, ::vmrun::vm::Vcpu *cx,                           \
-      ::vmrun::vm::Instance *inst, uint64_t r0, uint64_t r1, uint64_t r2, uint64_t r3, double f0, double f1,       \
-      double f2, double f3
+#define VMRUN_PARAMS                                                                                                  \
+  const ::vmrun::interp::Cell *pc, std::byte *fp, std::byte *mem, ::vmrun::vm::Vcpu *cx, ::vmrun::vm::Instance *inst, \
+      uint64_t r0, uint64_t r1, uint64_t r2, uint64_t r3, double f0, double f1, double f2, double f3
 #define VMRUN_ARGS pc, fp, mem, cx, inst, r0, r1, r2, r3, f0, f1, f2, f3
 
 using Handler = __attribute__((preserve_none)) void (*)(VMRUN_PARAMS);

@@ -2,7 +2,6 @@
 
 #include "interp/fused.h"
 #include "interp/op_traits.h"
-
 #include "vm/assert.h"
 
 namespace vmrun::interp {
@@ -38,9 +37,7 @@ constexpr auto kOpTypes = [] {
 
 constexpr OpTypes types_of(Op op) { return kOpTypes[static_cast<size_t>(op)]; }
 
-bool fits_imm32(uint64_t imm, bool wide) {
-  return !wide || static_cast<int64_t>(imm) == static_cast<int32_t>(imm);
-}
+bool fits_imm32(uint64_t imm, bool wide) { return !wide || static_cast<int64_t>(imm) == static_cast<int32_t>(imm); }
 
 }  // namespace
 
@@ -158,8 +155,8 @@ void Emitter::select(bool is_float, Operand d, Operand a, Operand b, Operand c) 
   }
   if (a.is_imm()) a = in_slot(is_float, a, 0);
   if (b.is_imm()) b = in_slot(is_float, b, 1);
-  Cell& out = cell(is_float ? select_float_select(d.loc, a.loc, b.loc, c.loc)
-                            : select_select(d.loc, a.loc, b.loc, c.loc));
+  Cell& out =
+      cell(is_float ? select_float_select(d.loc, a.loc, b.loc, c.loc) : select_select(d.loc, a.loc, b.loc, c.loc));
   out.a = d.slot;
   out.b = a.slot;
   out.c = b.slot;
@@ -183,7 +180,8 @@ void Emitter::load(Op op, Operand d, Operand base, uint64_t offset) {
 }
 
 void Emitter::load_wrapped(Op op, Operand d, Operand base, int32_t delta) {
-  if (base.is_imm()) return load(op, d, Operand::constant(static_cast<uint32_t>(base.imm) + static_cast<uint32_t>(delta)), 0);
+  if (base.is_imm())
+    return load(op, d, Operand::constant(static_cast<uint32_t>(base.imm) + static_cast<uint32_t>(delta)), 0);
   Cell& c = cell(select_load(op, Address::wrapped, d.loc, base.loc, 0));
   c.a = d.slot;
   c.b = base.slot;
@@ -231,7 +229,8 @@ void Emitter::store_indexed(Op op, Operand base, Operand index, uint32_t shift, 
   if (base.is_imm()) base = in_slot(false, base, 0);
   if (index.is_imm()) index = in_slot(false, index, 1);
   if (value.is_imm()) value = in_slot(float_store(op), value, 2);
-  Cell& c = cell(select_store(op, wrapped ? Address::indexed_wrapped : Address::indexed, base.loc, index.loc, value.loc));
+  Cell& c =
+      cell(select_store(op, wrapped ? Address::indexed_wrapped : Address::indexed, base.loc, index.loc, value.loc));
   c.a = base.slot;
   c.b = value.slot;
   c.c = index.slot;

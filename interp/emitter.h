@@ -15,7 +15,7 @@ namespace vmrun::interp {
 struct Operand {
   uint8_t loc = kSlot;  // kSlot, 1..4 or kImm
   uint16_t slot = 0;
-  uint64_t imm = 0;     // constants: i32 zero-extended, floats as bits
+  uint64_t imm = 0;  // constants: i32 zero-extended, floats as bits
 
   static Operand at_slot(uint32_t index) { return {kSlot, static_cast<uint16_t>(index), 0}; }
   static Operand reg(int r) { return {static_cast<uint8_t>(r), 0, 0}; }  // 1..4
@@ -65,7 +65,9 @@ class Emitter {
   Site branch_compare(vm::Op op, Operand a, Operand b, bool back);
   /// Any float comparison; branches if it holds, or with `negate` if it does not (NaN included).
   Site branch_float(vm::Op op, bool negate, Operand a, Operand b, bool back);
-  Site branch_nonzero(Operand cond, bool back) { return branch_compare(vm::Op::i32_ne, cond, Operand::constant(0), back); }
+  Site branch_nonzero(Operand cond, bool back) {
+    return branch_compare(vm::Op::i32_ne, cond, Operand::constant(0), back);
+  }
   Site branch_zero(Operand cond, bool back) { return branch_compare(vm::Op::i32_eq, cond, Operand::constant(0), back); }
   void patch(Site site, size_t target) { code_[site].imm = static_cast<int32_t>(target) - static_cast<int32_t>(site); }
 

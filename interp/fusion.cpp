@@ -39,15 +39,16 @@ constexpr bool is_wide(Op op) {  // 64-bit integer operands
 bool fold(Op op, uint64_t a, uint64_t b, uint64_t& out) {
   uint32_t x = static_cast<uint32_t>(a), y = static_cast<uint32_t>(b);
   switch (op) {
-#define VMRUN_FOLD(name)                                     \
+#define VMRUN_FOLD(name)                                         \
   case Op::i32_##name: out = ops::i32_##name(x, y); return true; \
   case Op::i64_##name: out = ops::i64_##name(a, b); return true;
+    // clang-format off
     VMRUN_FOLD(add) VMRUN_FOLD(sub) VMRUN_FOLD(mul) VMRUN_FOLD(and) VMRUN_FOLD(or) VMRUN_FOLD(xor) VMRUN_FOLD(shl)
     VMRUN_FOLD(shr_s) VMRUN_FOLD(shr_u) VMRUN_FOLD(rotl) VMRUN_FOLD(rotr) VMRUN_FOLD(eq) VMRUN_FOLD(ne)
     VMRUN_FOLD(lt_s) VMRUN_FOLD(lt_u) VMRUN_FOLD(gt_s) VMRUN_FOLD(gt_u) VMRUN_FOLD(le_s) VMRUN_FOLD(le_u)
     VMRUN_FOLD(ge_s) VMRUN_FOLD(ge_u)
-#undef VMRUN_FOLD
     default: return false;
+    // clang-format on
   }
 }
 
@@ -143,7 +144,8 @@ void Builder::op(Decoder& d, Op op, const vm::Immediate& imm, const V* args, V* 
       x.count = 2;
       return set_reg(results, emit_to_new(x, Class::vector));
     }
-    case Op::select: case Op::select_t: return select(args, results);
+    case Op::select:
+    case Op::select_t: return select(args, results);
     case Op::global_get: {
       if (results[0].type.kind() == vm::ValType::Kind::v128) return generic(op, imm, args, results);
       Inst x = make(Kind::global_get);
@@ -177,13 +179,22 @@ Arity arity(Op op) {
     case Op::table_set: return {2, 0};
     case Op::table_size: return {0, 1};
     case Op::table_grow: return {2, 1};
-    case Op::table_fill: case Op::table_copy: case Op::table_init: case Op::memory_init: case Op::memory_copy:
-      return {3, 0};
-    case Op::data_drop: case Op::elem_drop: return {0, 0};
+    case Op::table_fill:
+    case Op::table_copy:
+    case Op::table_init:
+    case Op::memory_init:
+    case Op::memory_copy: return {3, 0};
+    case Op::data_drop:
+    case Op::elem_drop: return {0, 0};
     case Op::ref_func: return {0, 1};
     case Op::ref_eq: return {2, 1};
-    case Op::ref_as_non_null: case Op::any_convert_extern: case Op::extern_convert_any: return {1, 1};
-    case Op::ref_test: case Op::ref_test_null: case Op::ref_cast: case Op::ref_cast_null: return {1, 1};
+    case Op::ref_as_non_null:
+    case Op::any_convert_extern:
+    case Op::extern_convert_any: return {1, 1};
+    case Op::ref_test:
+    case Op::ref_test_null:
+    case Op::ref_cast:
+    case Op::ref_cast_null: return {1, 1};
     default: break;
   }
   const char* s = vm::op_info(op).signature;
@@ -304,8 +315,8 @@ void Builder::binary(Op op, const V* args, V* result) {
     x.a = a.reg;
     bool division = vm::op_info(op).can_trap();
     int64_t value = wide ? static_cast<int64_t>(b.bits) : static_cast<int32_t>(b.bits);
-    bool wide_constant = wide && (op == Op::i64_add || op == Op::i64_mul || op == Op::i64_and || op == Op::i64_or ||
-                                  op == Op::i64_xor);
+    bool wide_constant =
+        wide && (op == Op::i64_add || op == Op::i64_mul || op == Op::i64_and || op == Op::i64_or || op == Op::i64_xor);
     if (b.is_const() && (fits32(b.bits, wide) || wide_constant) && !(division && (value == 0 || value == -1))) {
       x.flags = kConstB;
       x.imm = b.bits;
@@ -438,8 +449,8 @@ void Builder::select(const V* args, V* result) {
   }
   // Smaller or larger of two integers.
   if (cls == Class::integer && !args[0].is_const() && !args[1].is_const()) {
-    if (Inst* x = sinkable(cond); x != nullptr && x->kind == Kind::binary && is_int_compare(x->op) &&
-                                  (x->flags & (kConstA | kConstB)) == 0) {
+    if (Inst* x = sinkable(cond);
+        x != nullptr && x->kind == Kind::binary && is_int_compare(x->op) && (x->flags & (kConstA | kConstB)) == 0) {
       Op op = x->op;
       bool same = x->a == args[0].reg && x->b == args[1].reg;
       bool crossed = x->b == args[0].reg && x->a == args[1].reg;
@@ -475,8 +486,8 @@ Inst Builder::condition(V v, bool invert, uint32_t label) {
       kill(y);
       // (a & b) compared with zero
       if ((x.op == Op::i32_eq || x.op == Op::i32_ne) && x.flags == kConstB && x.imm == 0) {
-        if (Inst* t = sinkable_reg(x.a); t != nullptr && t->kind == Kind::binary && t->op == Op::i32_and &&
-                                         (t->flags & kConstA) == 0) {
+        if (Inst* t = sinkable_reg(x.a);
+            t != nullptr && t->kind == Kind::binary && t->op == Op::i32_and && (t->flags & kConstA) == 0) {
           Inst z = make(Kind::branch_test, x.op);
           z.flags = t->flags & kConstB;
           z.a = t->a;

@@ -187,7 +187,9 @@ void Builder::global_set(uint32_t index, const V& v) {
   if (own && !v.is_const() && v.type == vm::kI32 && size() > block_begin_) {
     Inst& y = f_.code.back();
     if (y.kind == Kind::binary && y.op == Op::i32_add && y.flags == kConstB && y.d == v.reg) {
-      Inst* g = y.a == kNoReg || y.a < f_.locals ? nullptr : f_.regs[y.a].def >= block_begin_ ? &f_.code[static_cast<size_t>(f_.regs[y.a].def)] : nullptr;
+      Inst* g = y.a == kNoReg || y.a < f_.locals   ? nullptr
+                : f_.regs[y.a].def >= block_begin_ ? &f_.code[static_cast<size_t>(f_.regs[y.a].def)]
+                                                   : nullptr;
       if (g != nullptr && g->kind == Kind::global_get && g->flags == x.flags && g->imm == x.imm && g->d == y.a &&
           f_.regs[y.a].def >= last_effect_) {
         Inst z = make(Kind::global_adjust);

@@ -48,10 +48,8 @@ constexpr bool is_control(Op op) {
     case Op::br_on_null:
     case Op::br_on_non_null:
     case Op::br_on_cast:
-    case Op::br_on_cast_fail:
-      return true;
-    default:
-      return false;
+    case Op::br_on_cast_fail: return true;
+    default: return false;
   }
 }
 
@@ -204,9 +202,7 @@ bool emit_special(Writer& w, const GenericEnv& env, Op op, const vm::Immediate& 
                   const uint16_t* src) {
   switch (op) {
     case Op::select:
-    case Op::select_t:
-      place(w.first(find_handler(op, is_v128(imm.type))), dst, 1, src, 3);
-      return true;
+    case Op::select_t: place(w.first(find_handler(op, is_v128(imm.type))), dst, 1, src, 3); return true;
     case Op::global_get:
     case Op::global_set: {
       Cell& cell = w.first(find_handler(op, is_v128(env.module.globals[imm.index].type.type)));
@@ -227,9 +223,7 @@ bool emit_special(Writer& w, const GenericEnv& env, Op op, const vm::Immediate& 
     case Op::ref_is_null:
     case Op::ref_as_non_null:
     case Op::any_convert_extern:
-    case Op::extern_convert_any:
-      place(w.first(find_handler(op, false)), dst, 1, src, 1);
-      return true;
+    case Op::extern_convert_any: place(w.first(find_handler(op, false)), dst, 1, src, 1); return true;
     case Op::ref_test:
     case Op::ref_test_null:
     case Op::ref_cast:
@@ -237,49 +231,22 @@ bool emit_special(Writer& w, const GenericEnv& env, Op op, const vm::Immediate& 
       place(w.first(find_handler(op, false)), dst, 1, src, 1);
       w.data(imm.type.heap().bits(), 0);
       return true;
-    case Op::ref_eq:
-      place(w.first(find_handler(op, false)), dst, 1, src, 2);
-      return true;
-    case Op::memory_size:
-      emit_indexed(w, op, imm.mem.memory, 0, dst, 1, src, 0);
-      return true;
-    case Op::memory_grow:
-      emit_indexed(w, op, imm.mem.memory, 0, dst, 1, src, 1);
-      return true;
-    case Op::memory_fill:
-      emit_indexed(w, op, imm.mem.memory, 0, dst, 0, src, 3);
-      return true;
-    case Op::memory_copy:
-      emit_indexed(w, op, imm.mem.memory, imm.index2, dst, 0, src, 3);
-      return true;
-    case Op::memory_init:
-      emit_indexed(w, op, imm.index, imm.mem.memory, dst, 0, src, 3);
-      return true;
+    case Op::ref_eq: place(w.first(find_handler(op, false)), dst, 1, src, 2); return true;
+    case Op::memory_size: emit_indexed(w, op, imm.mem.memory, 0, dst, 1, src, 0); return true;
+    case Op::memory_grow: emit_indexed(w, op, imm.mem.memory, 0, dst, 1, src, 1); return true;
+    case Op::memory_fill: emit_indexed(w, op, imm.mem.memory, 0, dst, 0, src, 3); return true;
+    case Op::memory_copy: emit_indexed(w, op, imm.mem.memory, imm.index2, dst, 0, src, 3); return true;
+    case Op::memory_init: emit_indexed(w, op, imm.index, imm.mem.memory, dst, 0, src, 3); return true;
     case Op::data_drop:
-    case Op::elem_drop:
-      emit_indexed(w, op, imm.index, 0, dst, 0, src, 0);
-      return true;
-    case Op::table_size:
-      emit_indexed(w, op, imm.index, 0, dst, 1, src, 0);
-      return true;
-    case Op::table_get:
-      emit_indexed(w, op, imm.index, 0, dst, 1, src, 1);
-      return true;
-    case Op::table_set:
-      emit_indexed(w, op, imm.index, 0, dst, 0, src, 2);
-      return true;
-    case Op::table_grow:
-      emit_indexed(w, op, imm.index, 0, dst, 1, src, 2);
-      return true;
-    case Op::table_fill:
-      emit_indexed(w, op, imm.index, 0, dst, 0, src, 3);
-      return true;
+    case Op::elem_drop: emit_indexed(w, op, imm.index, 0, dst, 0, src, 0); return true;
+    case Op::table_size: emit_indexed(w, op, imm.index, 0, dst, 1, src, 0); return true;
+    case Op::table_get: emit_indexed(w, op, imm.index, 0, dst, 1, src, 1); return true;
+    case Op::table_set: emit_indexed(w, op, imm.index, 0, dst, 0, src, 2); return true;
+    case Op::table_grow: emit_indexed(w, op, imm.index, 0, dst, 1, src, 2); return true;
+    case Op::table_fill: emit_indexed(w, op, imm.index, 0, dst, 0, src, 3); return true;
     case Op::table_copy:
-    case Op::table_init:
-      emit_indexed(w, op, imm.index, imm.index2, dst, 0, src, 3);
-      return true;
-    default:
-      return false;
+    case Op::table_init: emit_indexed(w, op, imm.index, imm.index2, dst, 0, src, 3); return true;
+    default: return false;
   }
 }
 
@@ -302,27 +269,14 @@ uint32_t emit_generic(Cell* out, const GenericEnv& env, Op op, const vm::Immedia
   place(cell, dst, results, src, operands);
   if (results == 2) cell.d = dst[1];
   switch (info.imm) {
-    case Imm::lane:
-      cell.d = imm.lane;
-      break;
-    case Imm::i32:
-      w.data(static_cast<uint32_t>(imm.i32), 0);
-      break;
-    case Imm::i64:
-      w.data(static_cast<uint64_t>(imm.i64), 0);
-      break;
-    case Imm::f32:
-      w.data(imm.f32bits, 0);
-      break;
-    case Imm::f64:
-      w.data(imm.f64bits, 0);
-      break;
+    case Imm::lane: cell.d = imm.lane; break;
+    case Imm::i32: w.data(static_cast<uint32_t>(imm.i32), 0); break;
+    case Imm::i64: w.data(static_cast<uint64_t>(imm.i64), 0); break;
+    case Imm::f32: w.data(imm.f32bits, 0); break;
+    case Imm::f64: w.data(imm.f64bits, 0); break;
     case Imm::v128:
-    case Imm::lanes:
-      w.data(imm.v128.lo, imm.v128.hi);
-      break;
-    default:
-      break;
+    case Imm::lanes: w.data(imm.v128.lo, imm.v128.hi); break;
+    default: break;
   }
   if (operands == 4) {
     w.data(0, 0);

@@ -51,7 +51,7 @@ TRAPPING(i64_trunc_f64_s) TRAPPING(i64_trunc_f64_u)
     put(fp, pc->d, sum.hi);                                                                                           \
     VMRUN_NEXT2;                                                                                                      \
   }
-// clang-format off
+    // clang-format off
 WIDE_SUM(i64_add128)
 WIDE_SUM(i64_sub128)
 // clang-format on
@@ -63,7 +63,7 @@ WIDE_SUM(i64_sub128)
     put(fp, pc->d, product.hi);                                                                \
     VMRUN_NEXT;                                                                                \
   }
-// clang-format off
+    // clang-format off
 WIDE_PRODUCT(i64_mul_wide_s)
 WIDE_PRODUCT(i64_mul_wide_u)
 // clang-format on

@@ -32,11 +32,11 @@
 /// After an access that may fault: keeps the compiler from moving `pc`'s update in front of it.
 #define VMRUN_FAULT_BARRIER asm volatile("" : "+r"(pc) : : "memory")
 /// Takes a back-edge to `target`: counts the budget down and polls when it is used up.
-#define VMRUN_BACK_EDGE(target)                                                \
-  do {                                                                         \
-    pc = (target);                                                             \
+#define VMRUN_BACK_EDGE(target)                                                   \
+  do {                                                                            \
+    pc = (target);                                                                \
     if (VMRUN_UNLIKELY(--cx->budget < 0)) VMRUN_TAIL(::vmrun::interp::poll_loop); \
-    [[clang::musttail]] return pc->handler(VMRUN_ARGS);                        \
+    [[clang::musttail]] return pc->handler(VMRUN_ARGS);                           \
   } while (0)
 
 namespace vmrun::interp {
@@ -91,22 +91,22 @@ VMRUN_COLD_HANDLER poll_call(VMRUN_PARAMS);
 }  // namespace vmrun::interp
 
 /// Calls `code_ptr` (vm::FuncCode*) of the running instance from the natural call cells at `call` (const Cell*).
-#define VMRUN_CALL(call, code_ptr)                                                                       \
-  do {                                                                                                   \
-    const ::vmrun::interp::Cell* call_cell = (call);                                                     \
-    std::byte* callee_fp = fp + call_cell->imm;                                                          \
-    if (VMRUN_UNLIKELY(callee_fp > cx->stack_limit)) {                                                   \
-      pc = call_cell;                                                                                    \
-      VMRUN_TAIL(::vmrun::interp::poll_call);                                                            \
-    }                                                                                                    \
-    ::vmrun::interp::link_of(callee_fp)->pc = call_cell;                                                 \
-    fp = callee_fp;                                                                                      \
+#define VMRUN_CALL(call, code_ptr)                                                                                \
+  do {                                                                                                            \
+    const ::vmrun::interp::Cell* call_cell = (call);                                                              \
+    std::byte* callee_fp = fp + call_cell->imm;                                                                   \
+    if (VMRUN_UNLIKELY(callee_fp > cx->stack_limit)) {                                                            \
+      pc = call_cell;                                                                                             \
+      VMRUN_TAIL(::vmrun::interp::poll_call);                                                                     \
+    }                                                                                                             \
+    ::vmrun::interp::link_of(callee_fp)->pc = call_cell;                                                          \
+    fp = callee_fp;                                                                                               \
     VMRUN_DISPATCH(static_cast<const ::vmrun::interp::Cell*>((code_ptr)->entry.load(std::memory_order_acquire))); \
   } while (0)
 /// Returns to the caller; r0 or f0 and the slots from 0 hold the results.
-#define VMRUN_RETURN                                                         \
-  do {                                                                       \
+#define VMRUN_RETURN                                                           \
+  do {                                                                         \
     const ::vmrun::interp::Cell* call_cell = ::vmrun::interp::link_of(fp)->pc; \
-    fp -= call_cell->imm;                                                    \
-    VMRUN_DISPATCH(call_cell + ::vmrun::interp::kCallCells);                 \
+    fp -= call_cell->imm;                                                      \
+    VMRUN_DISPATCH(call_cell + ::vmrun::interp::kCallCells);                   \
   } while (0)

@@ -64,36 +64,36 @@ template <class T>
 
 /// Writes `value` (of any numeric type, which chooses the register file) to location L.
 #define VMRUN_SET(L, field, ...) VMRUN_SET_OF(L, *pc, field, __VA_ARGS__)
-#define VMRUN_SET_OF(L, cell, field, ...)                       \
-  do {                                                          \
-    auto set_value = __VA_ARGS__;                               \
-    if constexpr (FloatType<decltype(set_value)>) {             \
-      double set_wide = widen(set_value);                       \
-      if constexpr ((L) == kSlot) {                             \
+#define VMRUN_SET_OF(L, cell, field, ...)                         \
+  do {                                                            \
+    auto set_value = __VA_ARGS__;                                 \
+    if constexpr (FloatType<decltype(set_value)>) {               \
+      double set_wide = widen(set_value);                         \
+      if constexpr ((L) == kSlot) {                               \
         std::memcpy(fp + size_t{(cell).field} * 8, &set_wide, 8); \
-      } else if constexpr ((L) == 1) {                          \
-        f0 = set_wide;                                          \
-      } else if constexpr ((L) == 2) {                          \
-        f1 = set_wide;                                          \
-      } else if constexpr ((L) == 3) {                          \
-        f2 = set_wide;                                          \
-      } else {                                                  \
-        f3 = set_wide;                                          \
-      }                                                         \
-    } else {                                                    \
-      uint64_t set_wide = set_value;                            \
-      if constexpr ((L) == kSlot) {                             \
+      } else if constexpr ((L) == 1) {                            \
+        f0 = set_wide;                                            \
+      } else if constexpr ((L) == 2) {                            \
+        f1 = set_wide;                                            \
+      } else if constexpr ((L) == 3) {                            \
+        f2 = set_wide;                                            \
+      } else {                                                    \
+        f3 = set_wide;                                            \
+      }                                                           \
+    } else {                                                      \
+      uint64_t set_wide = set_value;                              \
+      if constexpr ((L) == kSlot) {                               \
         std::memcpy(fp + size_t{(cell).field} * 8, &set_wide, 8); \
-      } else if constexpr ((L) == 1) {                          \
-        r0 = set_wide;                                          \
-      } else if constexpr ((L) == 2) {                          \
-        r1 = set_wide;                                          \
-      } else if constexpr ((L) == 3) {                          \
-        r2 = set_wide;                                          \
-      } else {                                                  \
-        r3 = set_wide;                                          \
-      }                                                         \
-    }                                                           \
+      } else if constexpr ((L) == 1) {                            \
+        r0 = set_wide;                                            \
+      } else if constexpr ((L) == 2) {                            \
+        r1 = set_wide;                                            \
+      } else if constexpr ((L) == 3) {                            \
+        r2 = set_wide;                                            \
+      } else {                                                    \
+        r3 = set_wide;                                            \
+      }                                                           \
+    }                                                             \
   } while (0)
 
 /// Keeps `pc` on this cell until `value` has been read from guest memory (the fault handler finds the cell there).
@@ -133,20 +133,20 @@ template <class Gen, int Lo, int Hi>
 }
 
 /// Defines the table `name` for Gen, and `lookup_name(index)`.
-#define VMRUN_HANDLER_TABLE(name, Gen)                                                                    \
-  extern "C" __attribute__((visibility("hidden"))) const int32_t name[];                                  \
-  namespace {                                                                                             \
-  [[gnu::used, gnu::noinline]] void emit_##name() {                                                       \
-    asm volatile(".pushsection .rodata.vmrun_tables,\"a\",@progbits\n.p2align 2\n.globl " #name           \
-                 "\n.hidden " #name "\n" #name ":");                                                      \
-    table_entries<Gen, 0, Gen::kSize>();                                                                  \
-    asm volatile(".popsection");                                                                          \
-  }                                                                                                       \
-  [[gnu::always_inline]] inline Handler lookup_##name(int index) {                                        \
-    int32_t distance = name[index];                                                                       \
-    if (distance == 0) return nullptr;                                                                    \
+#define VMRUN_HANDLER_TABLE(name, Gen)                                                                             \
+  extern "C" __attribute__((visibility("hidden"))) const int32_t name[];                                           \
+  namespace {                                                                                                      \
+  [[gnu::used, gnu::noinline]] void emit_##name() {                                                                \
+    asm volatile(".pushsection .rodata.vmrun_tables,\"a\",@progbits\n.p2align 2\n.globl " #name "\n.hidden " #name \
+                 "\n" #name ":");                                                                                  \
+    table_entries<Gen, 0, Gen::kSize>();                                                                           \
+    asm volatile(".popsection");                                                                                   \
+  }                                                                                                                \
+  [[gnu::always_inline]] inline Handler lookup_##name(int index) {                                                 \
+    int32_t distance = name[index];                                                                                \
+    if (distance == 0) return nullptr;                                                                             \
     return reinterpret_cast<Handler>(reinterpret_cast<uintptr_t>(&name[index]) + static_cast<intptr_t>(distance)); \
-  }                                                                                                       \
+  }                                                                                                                \
   }
 
 /// A list of operations: their functions, and the dense index of an Op among them.

@@ -80,7 +80,7 @@ VMRUN_HANDLER branch_if(VMRUN_PARAMS) {
   }
 }
 
-#define VMRUN_COMPARISONS(N, X)                                                                   \
+#define VMRUN_COMPARISONS(N, X) \
   X(N##_eq) X(N##_ne) X(N##_lt_s) X(N##_lt_u) X(N##_le_s) X(N##_le_u) X(N##_gt_s) X(N##_gt_u) X(N##_ge_s) X(N##_ge_u)
 #define X(name) Op::name,
 constexpr Op kCompareOps[] = {VMRUN_COMPARISONS(i32, X) VMRUN_COMPARISONS(i64, X)};
@@ -198,7 +198,8 @@ Handler select_branch_float(Op op, bool negate, bool back, int a, int b) {
 Handler select_br_table(int a) {
   // Racing translations may get the same copy; that costs nothing but a shared predictor entry.
   static std::atomic<unsigned> next{0};
-  return lookup_vmrun_branch_table(static_cast<int>(next.fetch_add(1, std::memory_order_relaxed) % kTableCopies) * kLocs + a);
+  return lookup_vmrun_branch_table(
+      static_cast<int>(next.fetch_add(1, std::memory_order_relaxed) % kTableCopies) * kLocs + a);
 }
 
 }  // namespace vmrun::interp

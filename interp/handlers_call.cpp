@@ -24,8 +24,7 @@ using vm::TrapCode;
   return loc == kSlot ? slot_get(fp, slot) : loc == 1 ? r0 : loc == 2 ? r1 : loc == 3 ? r2 : r3;
 }
 
-// ---- entering a function
-// -----------------------------------------------------------------------------------------------
+// ---- entering a function --------------------------------------------------------------------------------------------
 
 template <int Ints, int Floats>
 VMRUN_HANDLER enter(VMRUN_PARAMS) {
@@ -197,8 +196,7 @@ VMRUN_HANDLER call_ref(VMRUN_PARAMS) {
   }
 }
 
-// ---- host functions
-// ---------------------------------------------------------------------------------------------------
+// ---- host functions -------------------------------------------------------------------------------------------------
 
 /// Puts register parameters into the slots where a host function reads all of them.
 #define VMRUN_SPILL_PARAMS(base, places)                                                \
@@ -270,8 +268,7 @@ VMRUN_COLD_HANDLER tail_call_host(VMRUN_PARAMS) {
   VMRUN_TAIL(throw_pending);
 }
 
-// ---- returns
-// ----------------------------------------------------------------------------------------------------------
+// ---- returns --------------------------------------------------------------------------------------------------------
 
 VMRUN_HANDLER return_(VMRUN_PARAMS) { VMRUN_RETURN; }
 
@@ -360,14 +357,10 @@ static Handler pick_call(CallKind kind, int loc) {
   static constexpr Handler kRef[] = {&call_ref<Tail, 0>, &call_ref<Tail, 1>, &call_ref<Tail, 2>, &call_ref<Tail, 3>,
                                      &call_ref<Tail, 4>};
   switch (kind) {
-    case CallKind::direct:
-      return &call_direct<Tail>;
-    case CallKind::import:
-      return &call_import<Tail>;
-    case CallKind::indirect:
-      return kIndirect[loc];
-    case CallKind::ref:
-      return kRef[loc];
+    case CallKind::direct: return &call_direct<Tail>;
+    case CallKind::import: return &call_import<Tail>;
+    case CallKind::indirect: return kIndirect[loc];
+    case CallKind::ref: return kRef[loc];
   }
   return nullptr;
 }

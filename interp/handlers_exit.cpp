@@ -10,22 +10,21 @@ namespace vmrun::interp {
 using vm::Outcome;
 using vm::TrapCode;
 
-// ---- traps
-// ------------------------------------------------------------------------------------------------------------
+// ---- traps ----------------------------------------------------------------------------------------------------------
 
 /// Ends all frames since the host's entry, whose newest one stands at `pc`. The caller returns, which leaves to the host,
 /// when this is the host's own activation.
-#define VMRUN_LEAVE(outcome, is_exact)                            \
-  do {                                                            \
-    (void)mem, (void)r0, (void)r1, (void)r2, (void)r3;            \
-    (void)f0, (void)f1, (void)f2, (void)f3;                       \
-    vm::Activation* running = cx->activation;                     \
-    running->pc = pc;                                             \
-    running->fp = fp;                                             \
-    running->instance = inst;                                     \
-    running->exact = is_exact;                                    \
-    vm::Transfer out = vm::leave_to_host(*cx, outcome);           \
-    if (cx->activation != running) vm::transfer(*cx, out);        \
+#define VMRUN_LEAVE(outcome, is_exact)                     \
+  do {                                                     \
+    (void)mem, (void)r0, (void)r1, (void)r2, (void)r3;     \
+    (void)f0, (void)f1, (void)f2, (void)f3;                \
+    vm::Activation* running = cx->activation;              \
+    running->pc = pc;                                      \
+    running->fp = fp;                                      \
+    running->instance = inst;                              \
+    running->exact = is_exact;                             \
+    vm::Transfer out = vm::leave_to_host(*cx, outcome);    \
+    if (cx->activation != running) vm::transfer(*cx, out); \
   } while (0)
 
 VMRUN_COLD_HANDLER trap_pending(VMRUN_PARAMS) { VMRUN_LEAVE(Outcome::Trap, true); }
@@ -59,8 +58,7 @@ VMRUN_INSTANTIATE(Interrupted)
 VMRUN_INSTANTIATE(Unsupported)
 #undef VMRUN_INSTANTIATE
 
-// ---- polls
-// ------------------------------------------------------------------------------------------------------------
+// ---- polls ----------------------------------------------------------------------------------------------------------
 
 VMRUN_COLD_HANDLER poll_loop(VMRUN_PARAMS) {
   if (vm::stop_wanted(*cx)) {
@@ -87,8 +85,7 @@ VMRUN_COLD_HANDLER poll_call(VMRUN_PARAMS) {
   VMRUN_DISPATCH(pc);
 }
 
-// ---- exceptions
-// -------------------------------------------------------------------------------------------------------
+// ---- exceptions -----------------------------------------------------------------------------------------------------
 
 /// Goes on where the running activation says. r15 alone is set, to cx.
 VMRUN_COLD_HANDLER landed(VMRUN_PARAMS) {
@@ -130,8 +127,7 @@ VMRUN_HANDLER unreachable(VMRUN_PARAMS) { VMRUN_TRAP(Unreachable); }
 VMRUN_HANDLER unsupported(VMRUN_PARAMS) { VMRUN_TRAP(Unsupported); }
 VMRUN_HANDLER stack_overflow(VMRUN_PARAMS) { VMRUN_TRAP(StackOverflow); }
 
-// ---- moves
-// ------------------------------------------------------------------------------------------------------------
+// ---- moves ----------------------------------------------------------------------------------------------------------
 
 typedef uint64_t Pair __attribute__((vector_size(16), aligned(8)));
 

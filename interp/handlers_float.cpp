@@ -44,10 +44,12 @@ VMRUN_HANDLER float_binary(VMRUN_PARAMS) {
 
 enum class Shape { commutative, ordered, both_ways, immediate_only };
 
+// clang-format off
 #define VMRUN_FLOATS(N, X)                                                                                    \
   X(N##_add, commutative) X(N##_mul, commutative) X(N##_sub, both_ways) X(N##_div, both_ways)                 \
   X(N##_min, ordered) X(N##_max, ordered) X(N##_copysign, ordered) X(N##_eq, commutative) X(N##_ne, commutative) \
   X(N##_lt, ordered) X(N##_le, ordered) X(N##_gt, immediate_only) X(N##_ge, immediate_only)
+// clang-format on
 
 #define X(name, shape) Op::name,
 constexpr Op kOps[] = {VMRUN_FLOATS(f32, X) VMRUN_FLOATS(f64, X)};
@@ -76,8 +78,7 @@ struct FloatGen {
       } else {
         return nullptr;
       }
-    } else if constexpr (b != kImm &&
-                         (shape == Shape::immediate_only || (shape == Shape::commutative && a > b))) {
+    } else if constexpr (b != kImm && (shape == Shape::immediate_only || (shape == Shape::commutative && a > b))) {
       return nullptr;
     } else {
       return &float_binary<FloatFunctions::at<op>, d, a, b>;
@@ -99,7 +100,7 @@ struct FloatMoveGen {
   static constexpr int kSize = kLocs * 6;
   template <int I>
   static constexpr Handler get() {
-    return &float_move<I / 6, I % 6 == 5 ? kWideLoc : I % 6>;
+    return &float_move<I / 6, (I % 6 == 5 ? kWideLoc : I % 6)>;
   }
 };
 

@@ -51,6 +51,7 @@ VMRUN_HANDLER xor_pair(VMRUN_PARAMS) {
 }
 
 // The pairs. Each list is a macro, so that names and functions come from one place.
+// clang-format off
 #define VMRUN_IMM_THEN_REG(X)                                                                                       \
   X(i32_shl, i32_add) X(i32_shl, i32_xor) X(i32_shl, i32_or) X(i32_shr_u, i32_xor) X(i32_shr_u, i32_add)            \
   X(i32_shr_u, i32_and) X(i32_shr_u, i32_or) X(i32_shr_s, i32_add) X(i32_rotl, i32_xor) X(i32_rotl, i32_add)        \
@@ -58,16 +59,22 @@ VMRUN_HANDLER xor_pair(VMRUN_PARAMS) {
   X(i32_mul, i32_add) X(i32_xor, i32_and) X(i64_shl, i64_add) X(i64_shl, i64_xor) X(i64_shl, i64_or)                \
   X(i64_shr_u, i64_xor) X(i64_shr_u, i64_add) X(i64_rotl, i64_xor) X(i64_rotl, i64_add) X(i64_and, i64_add)         \
   X(i64_and, i64_or) X(i64_mul, i64_add)
+// clang-format on
+// clang-format off
 #define VMRUN_REG_THEN_IMM(X)                                                                                       \
   X(i32_add, i32_add) X(i32_add, i32_and) X(i32_xor, i32_and) X(i32_and, i32_shl) X(i32_add, i32_shl)               \
   X(i32_sub, i32_add) X(i32_xor, i32_rotl) X(i32_sub, i32_shr_s) X(i32_mul, i32_add) X(i32_or, i32_and)             \
   X(i32_shr_u, i32_and) X(i32_add, i32_rotl) X(i64_add, i64_add) X(i64_xor, i64_rotl) X(i64_add, i64_and)           \
   X(i64_shr_u, i64_and) X(i64_mul, i64_add) X(i64_add, i64_rotl)
+// clang-format on
+// clang-format off
 #define VMRUN_REG_THEN_REG(X)                                                                                       \
   X(i32_add, i32_add) X(i32_xor, i32_and) X(i32_xor, i32_xor) X(i32_and, i32_xor) X(i32_and, i32_or)                \
   X(i32_and, i32_add) X(i32_xor, i32_add) X(i32_mul, i32_add) X(i32_add, i32_xor) X(i32_or, i32_or)                 \
   X(i32_or, i32_and) X(i32_sub, i32_add) X(i64_add, i64_add) X(i64_mul, i64_add) X(i64_xor, i64_xor)                \
   X(i64_xor, i64_add) X(i64_add, i64_xor) X(i64_and, i64_or) X(i64_and, i64_xor)
+// clang-format on
+// clang-format off
 #define VMRUN_IMM_THEN_IMM(X)                                                                                       \
   X(i32_shr_u, i32_and) X(i32_and, i32_shl) X(i32_shl, i32_add) X(i32_shl, i32_and) X(i32_and, i32_shr_u)           \
   X(i32_and, i32_add) X(i32_add, i32_and) X(i32_mul, i32_add) X(i32_add, i32_shl) X(i32_add, i32_shr_u)             \
@@ -75,10 +82,13 @@ VMRUN_HANDLER xor_pair(VMRUN_PARAMS) {
   X(i32_shl, i32_shr_s) X(i32_and, i32_eq) X(i32_and, i32_ne) X(i32_and, i32_lt_u) X(i32_add, i32_lt_u)             \
   X(i32_add, i32_gt_u) X(i32_shl, i32_or) X(i32_mul, i32_shr_u) X(i64_shr_u, i64_and) X(i64_and, i64_shl)           \
   X(i64_shl, i64_add) X(i64_and, i64_shr_u) X(i64_mul, i64_add) X(i64_and, i64_eq) X(i64_add, i64_and)
+// clang-format on
+// clang-format off
 #define VMRUN_XOR_PAIR(X)                                                                                           \
   X(i32_rotl, i32_rotl) X(i32_rotr, i32_rotr) X(i32_rotl, i32_shr_u) X(i32_shr_u, i32_shr_u) X(i32_shl, i32_shr_u)  \
   X(i32_rotr, i32_shr_u) X(i64_rotl, i64_rotl) X(i64_rotl, i64_shr_u) X(i64_shl, i64_shr_u) X(i64_rotr, i64_rotr)   \
   X(i64_rotr, i64_shr_u)
+// clang-format on
 
 struct OpPair {
   Op o1, o2;
@@ -109,9 +119,16 @@ using XorPair = PairList<void VMRUN_XOR_PAIR(VMRUN_FUNCTIONS)>;
 
 constexpr bool inner_commutes(Op op) {
   switch (op) {
-    case Op::i32_add: case Op::i32_mul: case Op::i32_and: case Op::i32_or: case Op::i32_xor: case Op::i64_add:
-    case Op::i64_mul: case Op::i64_and: case Op::i64_or: case Op::i64_xor:
-      return true;
+    case Op::i32_add:
+    case Op::i32_mul:
+    case Op::i32_and:
+    case Op::i32_or:
+    case Op::i32_xor:
+    case Op::i64_add:
+    case Op::i64_mul:
+    case Op::i64_and:
+    case Op::i64_or:
+    case Op::i64_xor: return true;
     default: return false;
   }
 }
@@ -232,9 +249,11 @@ VMRUN_HANDLER count_branch(VMRUN_PARAMS) {
   if (F(x, y)) VMRUN_BACK_EDGE(pc + pc->imm);
   VMRUN_NEXT2;
 }
+// clang-format off
 #define VMRUN_COMPARISONS(N, X)                                                                           \
   X(N##_eq) X(N##_ne) X(N##_lt_s) X(N##_lt_u) X(N##_le_s) X(N##_le_u) X(N##_gt_s) X(N##_gt_u) X(N##_ge_s) \
   X(N##_ge_u)
+// clang-format on
 #define X(name) Op::name,
 constexpr Op kCountOps[] = {VMRUN_COMPARISONS(i32, X) VMRUN_COMPARISONS(i64, X)};
 #undef X
@@ -293,8 +312,9 @@ VMRUN_HANDLER binary_return(VMRUN_PARAMS) {
   r0 = F(x, y);
   VMRUN_RETURN;
 }
-constexpr Op kReturnOps[] = {Op::i32_add, Op::i32_sub, Op::i32_mul, Op::i32_and, Op::i32_or, Op::i32_xor, Op::i32_shl,
-                             Op::i32_shr_u, Op::i64_add, Op::i64_sub, Op::i64_mul, Op::i64_and, Op::i64_or, Op::i64_xor};
+constexpr Op kReturnOps[] = {Op::i32_add, Op::i32_sub, Op::i32_mul,   Op::i32_and, Op::i32_or,
+                             Op::i32_xor, Op::i32_shl, Op::i32_shr_u, Op::i64_add, Op::i64_sub,
+                             Op::i64_mul, Op::i64_and, Op::i64_or,    Op::i64_xor};
 using ReturnFunctions =
     Functions<&ops::i32_add, &ops::i32_sub, &ops::i32_mul, &ops::i32_and, &ops::i32_or, &ops::i32_xor, &ops::i32_shl,
               &ops::i32_shr_u, &ops::i64_add, &ops::i64_sub, &ops::i64_mul, &ops::i64_and, &ops::i64_or, &ops::i64_xor>;
@@ -317,6 +337,7 @@ int find_pair(const OpPair (&list)[N], Op o1, Op o2) {
 
 }  // namespace
 
+// clang-format off
 VMRUN_HANDLER_TABLE(vmrun_imm_then_reg, ImmThenRegGen)
 VMRUN_HANDLER_TABLE(vmrun_reg_then_imm, RegThenImmGen)
 VMRUN_HANDLER_TABLE(vmrun_reg_then_reg, RegThenRegGen)
@@ -327,6 +348,7 @@ VMRUN_HANDLER_TABLE(vmrun_branch_test, BranchTestGen)
 VMRUN_HANDLER_TABLE(vmrun_count_branch, CountBranchGen)
 VMRUN_HANDLER_TABLE(vmrun_move_move, MoveMoveGen)
 VMRUN_HANDLER_TABLE(vmrun_binary_return, BinaryReturnGen)
+// clang-format on
 
 namespace {
 constexpr auto kOuter = [] {
@@ -370,7 +392,9 @@ int fused_min_max(Op compare) {
   }
   return -1;
 }
-Handler select_min_max(int index, int d, int a, int b) { return lookup_vmrun_min_max(((index * 5 + d) * 5 + a) * 5 + b); }
+Handler select_min_max(int index, int d, int a, int b) {
+  return lookup_vmrun_min_max(((index * 5 + d) * 5 + a) * 5 + b);
+}
 
 Handler select_branch_test(Op op, bool back, int a, int b) {
   return lookup_vmrun_branch_test((((op == Op::i32_eq) * 2 + back) * 5 + a) * 6 + b);
@@ -381,7 +405,9 @@ Handler select_count_branch(Op compare, int a, int x) {
   return i < 0 ? nullptr : lookup_vmrun_count_branch((i * 5 + a) * 6 + x);
 }
 
-Handler select_move_move(int d1, int a1, int d2, int a2) { return lookup_vmrun_move_move(((d1 * 6 + a1) * 5 + d2) * 6 + a2); }
+Handler select_move_move(int d1, int a1, int d2, int a2) {
+  return lookup_vmrun_move_move(((d1 * 6 + a1) * 5 + d2) * 6 + a2);
+}
 
 Handler select_binary_return(Op op, int a, int b) {
   int i = kReturnIndex[static_cast<size_t>(op)];

@@ -17,6 +17,7 @@ struct LoadOp {
   static constexpr bool reverse = Reverse;
 };
 
+// clang-format off
 #define VMRUN_LOAD_OPS(X)                                                                                     \
   X(i32_load, uint32_t, i32_add, false) X(i32_load, uint32_t, i32_sub, false) X(i32_load, uint32_t, i32_sub, true) \
   X(i32_load, uint32_t, i32_and, false) X(i32_load, uint32_t, i32_or, false) X(i32_load, uint32_t, i32_xor, false) \
@@ -26,6 +27,7 @@ struct LoadOp {
   X(f64_load, double, f64_mul, false)                                                                         \
   X(f32_load, float, f32_add, false) X(f32_load, float, f32_sub, false) X(f32_load, float, f32_sub, true)     \
   X(f32_load, float, f32_mul, false)
+// clang-format on
 
 struct LoadOpName {
   Op load, op;
@@ -83,6 +85,7 @@ struct LoadOpGen {
 
 // ---- read, modify, write -------------------------------------------------------------------------------------------------
 
+// clang-format off
 #define VMRUN_READ_MODIFY(X)                                                                              \
   X(i32_store, i32_load, uint32_t, i32_add) X(i32_store, i32_load, uint32_t, i32_sub)                     \
   X(i32_store, i32_load, uint32_t, i32_and) X(i32_store, i32_load, uint32_t, i32_or)                      \
@@ -91,6 +94,7 @@ struct LoadOpGen {
   X(f64_store, f64_load, double, f64_add) X(f64_store, f64_load, double, f64_sub)                         \
   X(f64_store, f64_load, double, f64_mul) X(f32_store, f32_load, float, f32_add)                          \
   X(f32_store, f32_load, float, f32_sub) X(f32_store, f32_load, float, f32_mul)
+// clang-format on
 struct ReadModifyName {
   Op store, load, op;
 };

@@ -22,7 +22,8 @@ VMRUN_HANDLER argument_call(VMRUN_PARAMS) {
   } else if constexpr (What == 2) {
     VMRUN_SET(D, a, static_cast<uint32_t>(pc->imm));
   } else {
-    uint32_t value = Load<uint32_t, uint32_t>::read(mem + VMRUN_GET(uint32_t, A, b) + uint64_t{static_cast<uint32_t>(pc->imm)});
+    uint32_t value =
+        Load<uint32_t, uint32_t>::read(mem + VMRUN_GET(uint32_t, A, b) + uint64_t{static_cast<uint32_t>(pc->imm)});
     pin_load(pc, value);
     VMRUN_SET(D, a, value);
   }
@@ -303,11 +304,13 @@ Handler select_load_store(bool wide, int d, int a, int b) {
 Handler select_store_increment(Op store, int a, int value, int d) {
   int type;
   switch (store) {
-    case Op::i32_store: case Op::i64_store32: type = 0; break;
+    case Op::i32_store:
+    case Op::i64_store32: type = 0; break;
     case Op::i64_store: type = 1; break;
     case Op::f64_store: type = 2; break;
     case Op::f32_store: type = 3; break;
-    case Op::i32_store8: case Op::i64_store8: type = 4; break;
+    case Op::i32_store8:
+    case Op::i64_store8: type = 4; break;
     default: return nullptr;
   }
   return lookup_vmrun_store_increment(((type * 5 + a) * 5 + value) * 5 + d);

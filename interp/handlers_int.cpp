@@ -51,12 +51,14 @@ VMRUN_HANDLER divide(VMRUN_PARAMS) {
 
 enum class Shape { commutative, ordered, immediate_only };
 
+// clang-format off
 #define VMRUN_WIDTHS(N, X)                                                                                  \
   X(N##_add, commutative) X(N##_mul, commutative) X(N##_and, commutative) X(N##_or, commutative)            \
   X(N##_xor, commutative) X(N##_eq, commutative) X(N##_ne, commutative) X(N##_sub, ordered)                 \
   X(N##_shl, ordered) X(N##_shr_s, ordered) X(N##_shr_u, ordered) X(N##_rotl, ordered) X(N##_rotr, ordered) \
   X(N##_lt_s, ordered) X(N##_lt_u, ordered) X(N##_le_s, ordered) X(N##_le_u, ordered)                       \
   X(N##_gt_s, immediate_only) X(N##_gt_u, immediate_only) X(N##_ge_s, immediate_only) X(N##_ge_u, immediate_only)
+// clang-format on
 #define VMRUN_DIVISIONS(N, X) X(N##_div_s) X(N##_div_u) X(N##_rem_s) X(N##_rem_u)
 
 #define X(name, shape) Op::name,
@@ -121,10 +123,20 @@ VMRUN_HANDLER_TABLE(vmrun_int_left, LeftGen)
 
 Normal normal_int(Op op, int a, int b) {
   switch (op) {
-    case Op::i32_add: case Op::i32_mul: case Op::i32_and: case Op::i32_or: case Op::i32_xor: case Op::i32_eq:
-    case Op::i32_ne: case Op::i64_add: case Op::i64_mul: case Op::i64_and: case Op::i64_or: case Op::i64_xor:
-    case Op::i64_eq: case Op::i64_ne:
-      return {op, a > b};
+    case Op::i32_add:
+    case Op::i32_mul:
+    case Op::i32_and:
+    case Op::i32_or:
+    case Op::i32_xor:
+    case Op::i32_eq:
+    case Op::i32_ne:
+    case Op::i64_add:
+    case Op::i64_mul:
+    case Op::i64_and:
+    case Op::i64_or:
+    case Op::i64_xor:
+    case Op::i64_eq:
+    case Op::i64_ne: return {op, a > b};
     case Op::i32_gt_s: return b == kImm ? Normal{op, false} : Normal{Op::i32_lt_s, true};
     case Op::i32_gt_u: return b == kImm ? Normal{op, false} : Normal{Op::i32_lt_u, true};
     case Op::i32_ge_s: return b == kImm ? Normal{op, false} : Normal{Op::i32_le_s, true};

@@ -21,22 +21,25 @@ VMRUN_HANDLER load(VMRUN_PARAMS) {
   VMRUN_NEXT;
 }
 
-using LoadTypes = Types<Load<uint32_t, uint32_t>, Load<uint64_t, uint64_t>, Load<float, float>, Load<double, double>,
-                        Load<int8_t, uint32_t>, Load<uint8_t, uint32_t>, Load<int16_t, uint32_t>,
-                        Load<uint16_t, uint32_t>, Load<int8_t, uint64_t>, Load<int16_t, uint64_t>,
-                        Load<int32_t, uint64_t>>;
+using LoadTypes =
+    Types<Load<uint32_t, uint32_t>, Load<uint64_t, uint64_t>, Load<float, float>, Load<double, double>,
+          Load<int8_t, uint32_t>, Load<uint8_t, uint32_t>, Load<int16_t, uint32_t>, Load<uint16_t, uint32_t>,
+          Load<int8_t, uint64_t>, Load<int16_t, uint64_t>, Load<int32_t, uint64_t>>;
 
 // Loads that zero-extend to 64 bits are those of 32 bits: registers keep i32 values zero-extended.
 constexpr int load_index(Op op) {
   switch (op) {
-    case Op::i32_load: case Op::i64_load32_u: return 0;
+    case Op::i32_load:
+    case Op::i64_load32_u: return 0;
     case Op::i64_load: return 1;
     case Op::f32_load: return 2;
     case Op::f64_load: return 3;
     case Op::i32_load8_s: return 4;
-    case Op::i32_load8_u: case Op::i64_load8_u: return 5;
+    case Op::i32_load8_u:
+    case Op::i64_load8_u: return 5;
     case Op::i32_load16_s: return 6;
-    case Op::i32_load16_u: case Op::i64_load16_u: return 7;
+    case Op::i32_load16_u:
+    case Op::i64_load16_u: return 7;
     case Op::i64_load8_s: return 8;
     case Op::i64_load16_s: return 9;
     case Op::i64_load32_s: return 10;
@@ -102,12 +105,15 @@ VMRUN_HANDLER store(VMRUN_PARAMS) {
 using StoreTypes = Types<uint32_t, uint64_t, float, double, uint8_t, uint16_t>;
 constexpr int store_index(Op op) {
   switch (op) {
-    case Op::i32_store: case Op::i64_store32: return 0;
+    case Op::i32_store:
+    case Op::i64_store32: return 0;
     case Op::i64_store: return 1;
     case Op::f32_store: return 2;
     case Op::f64_store: return 3;
-    case Op::i32_store8: case Op::i64_store8: return 4;
-    case Op::i32_store16: case Op::i64_store16: return 5;
+    case Op::i32_store8:
+    case Op::i64_store8: return 4;
+    case Op::i32_store16:
+    case Op::i64_store16: return 5;
     default: return -1;
   }
 }

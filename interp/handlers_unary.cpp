@@ -37,6 +37,7 @@ VMRUN_HANDLER trapping_unary(VMRUN_PARAMS) {
   VMRUN_NEXT;
 }
 
+// clang-format off
 #define VMRUN_UNARY(X)                                                                                              \
   X(i32_eqz) X(i32_clz) X(i32_ctz) X(i32_popcnt) X(i32_extend8_s) X(i32_extend16_s) X(i32_wrap_i64)                 \
   X(i64_eqz) X(i64_clz) X(i64_ctz) X(i64_popcnt) X(i64_extend8_s) X(i64_extend16_s) X(i64_extend32_s)               \
@@ -48,9 +49,12 @@ VMRUN_HANDLER trapping_unary(VMRUN_PARAMS) {
   X(f32_convert_i32_s) X(f32_convert_i32_u) X(f32_convert_i64_s) X(f32_convert_i64_u) X(f32_demote_f64)             \
   X(f64_convert_i32_s) X(f64_convert_i32_u) X(f64_convert_i64_s) X(f64_convert_i64_u) X(f64_promote_f32)            \
   X(i32_reinterpret_f32) X(i64_reinterpret_f64) X(f32_reinterpret_i32) X(f64_reinterpret_i64)
+// clang-format on
+// clang-format off
 #define VMRUN_TRAPPING_UNARY(X)                                                                 \
   X(i32_trunc_f32_s) X(i32_trunc_f32_u) X(i32_trunc_f64_s) X(i32_trunc_f64_u)                   \
   X(i64_trunc_f32_s) X(i64_trunc_f32_u) X(i64_trunc_f64_s) X(i64_trunc_f64_u)
+// clang-format on
 
 #define X(name) Op::name,
 constexpr Op kOps[] = {VMRUN_UNARY(X) VMRUN_TRAPPING_UNARY(X)};

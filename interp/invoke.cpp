@@ -25,7 +25,8 @@ using vm::Outcome;
 using vm::TrapCode;
 
 ParamPlaces work_out_places(const vm::FuncType& type) {
-  ParamPlaces places{ParamPlaces::kAbsent, ParamPlaces::kAbsent, ParamPlaces::kAbsent, ParamPlaces::kAbsent, 0, 0, 1, 1};
+  ParamPlaces places{
+      ParamPlaces::kAbsent, ParamPlaces::kAbsent, ParamPlaces::kAbsent, ParamPlaces::kAbsent, 0, 0, 1, 1};
   ParamWalk walk;
   for (vm::ValType param : type.params) {
     ParamWalk::Place place = walk.next(param);
@@ -118,7 +119,8 @@ template <Kind kKind>
   activation.outcome = Outcome::Return;
   store(activation.saved_stack_end, stack_end);
   store(activation.saved_native_end, native_end);
-  if (cx.budget <= 0) [[unlikely]] cx.budget = slice_of(module);
+  if (cx.budget <= 0) [[unlikely]]
+    cx.budget = slice_of(module);
   cx.native_floor = floor;
   std::byte* top = cx.stack_base;
   ptrdiff_t room = stack_end - top;
@@ -151,7 +153,8 @@ template <Kind kKind>
   ++cx.host_depth;
   // Behind the stores of the thread and of the limits (vm/stop.h).
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (vm::stop_wanted(cx)) [[unlikely]] vm::repeat_request(cx);
+  if (vm::stop_wanted(cx)) [[unlikely]]
+    vm::repeat_request(cx);
   return true;
 }
 
@@ -230,8 +233,7 @@ Outcome invoke(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args, vm::S
   return invoke_interp(vcpu, func, args, results, cell);
 }
 
-// ---- faults
-// -----------------------------------------------------------------------------------------------------------
+// ---- faults ---------------------------------------------------------------------------------------------------------
 
 extern "C" {
 extern const char __start_vmrun_handlers[] __attribute__((visibility("hidden")));

@@ -19,32 +19,32 @@ namespace vmrun::interp::ir {
 
 enum class Kind : uint8_t {
   nop,
-  binary,         // d = a op b
-  unary,          // d = op a
-  move,           // d = a
-  select,         // d = c ? a : b
-  load,           // d = memory[a, b]
-  store,          // memory[a, b] = c
-  branch,         // to label `target`
-  branch_if,      // if a op b
-  branch_float,   // if a op b (or not: kNegate)
-  branch_test,    // if (a & b) op 0
-  br_table,       // a; labels in extra[list ..+ count]; the default is last
-  call,           // b = index or reference; arguments in extra; d = first result
-  tail_call,      // the same without result
-  ret,            // a = first result or none; further fixed places in extra
+  binary,        // d = a op b
+  unary,         // d = op a
+  move,          // d = a
+  select,        // d = c ? a : b
+  load,          // d = memory[a, b]
+  store,         // memory[a, b] = c
+  branch,        // to label `target`
+  branch_if,     // if a op b
+  branch_float,  // if a op b (or not: kNegate)
+  branch_test,   // if (a & b) op 0
+  br_table,      // a; labels in extra[list ..+ count]; the default is last
+  call,          // b = index or reference; arguments in extra; d = first result
+  tail_call,     // the same without result
+  ret,           // a = first result or none; further fixed places in extra
   unreachable,
-  global_get,     // d
-  global_set,     // a
-  generic,        // any other instruction, slots only: sources in extra, immediate in immediates[imm]
+  global_get,  // d
+  global_set,  // a
+  generic,     // any other instruction, slots only: sources in extra, immediate in immediates[imm]
   // Made by fusion.
-  binary2,        // d = two integer operations in one (Form)
-  float2,         // d = two float operations in one (Form)
-  load_op,        // d = c op memory[a, b] (kReverse: memory op c)
-  read_modify,    // memory[a, b] = memory[a, b] op c
-  global_adjust,  // d = global += imm
-  global_set_add, // global = a + imm
-  min_max,        // d = a op b ? a : b for a comparison op
+  binary2,         // d = two integer operations in one (Form)
+  float2,          // d = two float operations in one (Form)
+  load_op,         // d = c op memory[a, b] (kReverse: memory op c)
+  read_modify,     // memory[a, b] = memory[a, b] op c
+  global_adjust,   // d = global += imm
+  global_set_add,  // global = a + imm
+  min_max,         // d = a op b ? a : b for a comparison op
 };
 
 enum Flags : uint8_t {
@@ -91,10 +91,10 @@ enum class Class : uint8_t { integer, floating, vector };
 struct Reg {
   Class cls = Class::integer;
   Place place = Place::any;
-  int8_t hint = -1;       // a preferred register
+  int8_t hint = -1;  // a preferred register
   uint32_t slot = kNone;
-  int32_t def = -1;       // the last instruction that defines it
-  int32_t use = -1;       // the last one that uses it
+  int32_t def = -1;  // the last instruction that defines it
+  int32_t use = -1;  // the last one that uses it
 };
 
 struct Block {
@@ -104,8 +104,8 @@ struct Block {
 /// A loop header that quick code may enter at.
 struct Header {
   uint32_t label;
-  uint32_t offset;        // of the `loop` opcode
-  uint32_t list, count;   // in Function::canonical: operands on the stack there
+  uint32_t offset;       // of the `loop` opcode
+  uint32_t list, count;  // in Function::canonical: operands on the stack there
 };
 struct CanonicalOperand {
   uint32_t reg;
@@ -121,9 +121,9 @@ struct Function {
   std::vector<uint32_t> label_block;  // per label: its block
   std::vector<Header> headers;
   std::vector<CanonicalOperand> canonical;
-  uint32_t locals = 0;       // registers 0 .. locals - 1
+  uint32_t locals = 0;  // registers 0 .. locals - 1
   uint32_t local_slots = 0;
-  uint32_t first_temp = 0;   // slots from here on are free of canonical values
+  uint32_t first_temp = 0;  // slots from here on are free of canonical values
   uint32_t max_depth = 0;
   bool has_call = false;
 

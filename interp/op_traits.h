@@ -9,10 +9,20 @@ namespace vmrun::interp {
 constexpr bool commutes(vm::Op op) {
   using vm::Op;
   switch (op) {
-    case Op::i32_add: case Op::i32_mul: case Op::i32_and: case Op::i32_or: case Op::i32_xor: case Op::i64_add:
-    case Op::i64_mul: case Op::i64_and: case Op::i64_or: case Op::i64_xor: case Op::i32_eq: case Op::i32_ne:
-    case Op::i64_eq: case Op::i64_ne:
-      return true;
+    case Op::i32_add:
+    case Op::i32_mul:
+    case Op::i32_and:
+    case Op::i32_or:
+    case Op::i32_xor:
+    case Op::i64_add:
+    case Op::i64_mul:
+    case Op::i64_and:
+    case Op::i64_or:
+    case Op::i64_xor:
+    case Op::i32_eq:
+    case Op::i32_ne:
+    case Op::i64_eq:
+    case Op::i64_ne: return true;
     default: return false;
   }
 }
@@ -20,9 +30,14 @@ constexpr bool commutes(vm::Op op) {
 constexpr bool float_commutes(vm::Op op) {
   using vm::Op;
   switch (op) {
-    case Op::f32_add: case Op::f32_mul: case Op::f32_eq: case Op::f32_ne: case Op::f64_add: case Op::f64_mul:
-    case Op::f64_eq: case Op::f64_ne:
-      return true;
+    case Op::f32_add:
+    case Op::f32_mul:
+    case Op::f32_eq:
+    case Op::f32_ne:
+    case Op::f64_add:
+    case Op::f64_mul:
+    case Op::f64_eq:
+    case Op::f64_ne: return true;
     default: return false;
   }
 }
@@ -47,12 +62,13 @@ constexpr vm::Op mirrored(vm::Op op) {
 #define VMRUN_MIRROR(x, y)  \
   case Op::x: return Op::y; \
   case Op::y: return Op::x;
+    // clang-format off
     VMRUN_MIRROR(i32_lt_s, i32_gt_s) VMRUN_MIRROR(i32_lt_u, i32_gt_u) VMRUN_MIRROR(i32_le_s, i32_ge_s)
     VMRUN_MIRROR(i32_le_u, i32_ge_u) VMRUN_MIRROR(i64_lt_s, i64_gt_s) VMRUN_MIRROR(i64_lt_u, i64_gt_u)
     VMRUN_MIRROR(i64_le_s, i64_ge_s) VMRUN_MIRROR(i64_le_u, i64_ge_u) VMRUN_MIRROR(f32_lt, f32_gt)
     VMRUN_MIRROR(f32_le, f32_ge) VMRUN_MIRROR(f64_lt, f64_gt) VMRUN_MIRROR(f64_le, f64_ge)
-#undef VMRUN_MIRROR
     default: return op;
+    // clang-format on
   }
 }
 
@@ -63,12 +79,13 @@ constexpr vm::Op inverted(vm::Op op) {
 #define VMRUN_INVERT(x, y)  \
   case Op::x: return Op::y; \
   case Op::y: return Op::x;
+    // clang-format off
     VMRUN_INVERT(i32_eq, i32_ne) VMRUN_INVERT(i32_lt_s, i32_ge_s) VMRUN_INVERT(i32_lt_u, i32_ge_u)
     VMRUN_INVERT(i32_gt_s, i32_le_s) VMRUN_INVERT(i32_gt_u, i32_le_u)
     VMRUN_INVERT(i64_eq, i64_ne) VMRUN_INVERT(i64_lt_s, i64_ge_s) VMRUN_INVERT(i64_lt_u, i64_ge_u)
     VMRUN_INVERT(i64_gt_s, i64_le_s) VMRUN_INVERT(i64_gt_u, i64_le_u)
-#undef VMRUN_INVERT
     default: return op;
+    // clang-format on
   }
 }
 

@@ -49,16 +49,18 @@ struct EventsTo {
   Translator* to;
 #define VMRUN_FORWARD(event) \
   void event(auto& d, auto&&... arguments) { to->event(d, arguments...); }
+  // clang-format off
   VMRUN_FORWARD(begin)
   VMRUN_FORWARD(end_function) VMRUN_FORWARD(op) VMRUN_FORWARD(local_get) VMRUN_FORWARD(local_set)
-      VMRUN_FORWARD(local_tee) VMRUN_FORWARD(drop) VMRUN_FORWARD(block) VMRUN_FORWARD(loop) VMRUN_FORWARD(if_)
-          VMRUN_FORWARD(else_) VMRUN_FORWARD(end) VMRUN_FORWARD(try_table) VMRUN_FORWARD(try_) VMRUN_FORWARD(catch_)
-              VMRUN_FORWARD(catch_all) VMRUN_FORWARD(delegate) VMRUN_FORWARD(rethrow) VMRUN_FORWARD(br)
-                  VMRUN_FORWARD(br_if) VMRUN_FORWARD(br_table) VMRUN_FORWARD(return_) VMRUN_FORWARD(unreachable)
-                      VMRUN_FORWARD(br_on_null) VMRUN_FORWARD(br_on_non_null) VMRUN_FORWARD(br_on_cast)
-                          VMRUN_FORWARD(call) VMRUN_FORWARD(call_indirect) VMRUN_FORWARD(call_ref)
-                              VMRUN_FORWARD(return_call) VMRUN_FORWARD(return_call_indirect)
-                                  VMRUN_FORWARD(return_call_ref) VMRUN_FORWARD(throw_) VMRUN_FORWARD(throw_ref)
+  VMRUN_FORWARD(local_tee) VMRUN_FORWARD(drop) VMRUN_FORWARD(block) VMRUN_FORWARD(loop) VMRUN_FORWARD(if_)
+  VMRUN_FORWARD(else_) VMRUN_FORWARD(end) VMRUN_FORWARD(try_table) VMRUN_FORWARD(try_) VMRUN_FORWARD(catch_)
+  VMRUN_FORWARD(catch_all) VMRUN_FORWARD(delegate) VMRUN_FORWARD(rethrow) VMRUN_FORWARD(br)
+  VMRUN_FORWARD(br_if) VMRUN_FORWARD(br_table) VMRUN_FORWARD(return_) VMRUN_FORWARD(unreachable)
+  VMRUN_FORWARD(br_on_null) VMRUN_FORWARD(br_on_non_null) VMRUN_FORWARD(br_on_cast)
+  VMRUN_FORWARD(call) VMRUN_FORWARD(call_indirect) VMRUN_FORWARD(call_ref)
+  VMRUN_FORWARD(return_call) VMRUN_FORWARD(return_call_indirect)
+  VMRUN_FORWARD(return_call_ref) VMRUN_FORWARD(throw_) VMRUN_FORWARD(throw_ref)
+  // clang-format on
 #undef VMRUN_FORWARD
 };
 
@@ -243,7 +245,7 @@ class QuickTranslator {
   Pending pending_;
   unsigned free_ints_ = 0, free_floats_ = 0;
   uint32_t local_slots_ = 0;
-  uint32_t lazy_from_ = 0;         // no operand below this index stands for a local
+  uint32_t lazy_from_ = 0;  // no operand below this index stands for a local
   // All operands below this index are in their slots; none below the second is in a register. No code can make every
   // block and every call walk over a deep operand stack.
   uint32_t in_slots_ = 0, no_registers_ = 0;

@@ -214,8 +214,7 @@ void QuickTranslator::end(D& d, C& c, V* results) {
       }
       return finish(d, c, results);
     }
-    default:
-      return finish(d, c, results);
+    default: return finish(d, c, results);
   }
 }
 
@@ -241,16 +240,16 @@ vm::Op inverse(vm::Op op) {
   using vm::Op;
   switch (op) {
 #define VMRUN_INVERSE(x, y) \
-  case Op::x:               \
-    return Op::y;           \
-  case Op::y:               \
-    return Op::x;
+  case Op::x: return Op::y; \
+  case Op::y: return Op::x;
+    // clang-format off
     VMRUN_INVERSE(i32_eq, i32_ne)
     VMRUN_INVERSE(i64_eq, i64_ne) VMRUN_INVERSE(i32_lt_s, i32_ge_s) VMRUN_INVERSE(i32_lt_u, i32_ge_u)
-        VMRUN_INVERSE(i32_gt_s, i32_le_s) VMRUN_INVERSE(i32_gt_u, i32_le_u) VMRUN_INVERSE(i64_lt_s, i64_ge_s)
-            VMRUN_INVERSE(i64_lt_u, i64_ge_u) VMRUN_INVERSE(i64_gt_s, i64_le_s) VMRUN_INVERSE(i64_gt_u, i64_le_u)
+    VMRUN_INVERSE(i32_gt_s, i32_le_s) VMRUN_INVERSE(i32_gt_u, i32_le_u) VMRUN_INVERSE(i64_lt_s, i64_ge_s)
+    VMRUN_INVERSE(i64_lt_u, i64_ge_u) VMRUN_INVERSE(i64_gt_s, i64_le_s) VMRUN_INVERSE(i64_gt_u, i64_le_u)
+    default: return op;
+    // clang-format on
 #undef VMRUN_INVERSE
-                default : return op;
   }
 }
 
@@ -268,10 +267,8 @@ bool float_comparison(vm::Op op) {
     case Op::f64_lt:
     case Op::f64_gt:
     case Op::f64_le:
-    case Op::f64_ge:
-      return true;
-    default:
-      return false;
+    case Op::f64_ge: return true;
+    default: return false;
   }
 }
 

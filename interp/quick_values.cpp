@@ -57,8 +57,7 @@ constexpr auto kTraits = [] {
 
 }  // namespace
 
-// --- operands
-// ----------------------------------------------------------------------------------------------------------
+// ---- operands -------------------------------------------------------------------------------------------------------
 
 uint32_t QuickTranslator::top(D& d) {
   std::span<V> stack = d.stack();
@@ -90,29 +89,16 @@ void QuickTranslator::emit_pending(Operand dest) {
   emit_.set_scratch(p.slot + 8u);
   if (p.traps) draft_->marks.push_back({here(), p.source});
   switch (p.what) {
-    case Pending::What::none:
-      break;
-    case Pending::What::binary:
-      emit_.binary(p.op, dest, p.a, p.b);
-      break;
-    case Pending::What::unary:
-      emit_.unary(p.op, dest, p.a);
-      break;
-    case Pending::What::load:
-      emit_.load(p.op, dest, p.a, p.offset);
-      break;
-    case Pending::What::load_wrapped:
-      emit_.load_wrapped(p.op, dest, p.a, static_cast<int32_t>(p.offset));
-      break;
+    case Pending::What::none: break;
+    case Pending::What::binary: emit_.binary(p.op, dest, p.a, p.b); break;
+    case Pending::What::unary: emit_.unary(p.op, dest, p.a); break;
+    case Pending::What::load: emit_.load(p.op, dest, p.a, p.offset); break;
+    case Pending::What::load_wrapped: emit_.load_wrapped(p.op, dest, p.a, static_cast<int32_t>(p.offset)); break;
     case Pending::What::load_indexed:
       emit_.load_indexed(p.op, dest, p.a, p.b, 0, static_cast<uint32_t>(p.offset));
       break;
-    case Pending::What::select:
-      emit_.select(p.is_float, dest, p.a, p.b, p.c);
-      break;
-    case Pending::What::global:
-      emit_.global_get(p.is_float, p.own, static_cast<uint32_t>(p.offset), dest);
-      break;
+    case Pending::What::select: emit_.select(p.is_float, dest, p.a, p.b, p.c); break;
+    case Pending::What::global: emit_.global_get(p.is_float, p.own, static_cast<uint32_t>(p.offset), dest); break;
   }
   p.what = Pending::What::none;
 }
@@ -147,12 +133,9 @@ void QuickTranslator::settle(D& d) {
 
 Operand QuickTranslator::operand(const V& value) {
   switch (value.kind) {
-    case Kind::constant:
-      return Operand::constant(value.bits);
-    case Kind::reg:
-      return Operand::reg(value.reg);
-    default:
-      return Operand::at_slot(value.at);
+    case Kind::constant: return Operand::constant(value.bits);
+    case Kind::reg: return Operand::reg(value.reg);
+    default: return Operand::at_slot(value.at);
   }
 }
 
@@ -246,8 +229,7 @@ void QuickTranslator::hold(D& d, const V* first_arg, uint32_t slot, V* result) {
   result->slot = static_cast<uint16_t>(slot);
 }
 
-// --- locals
-// ------------------------------------------------------------------------------------------------------------
+// ---- locals ---------------------------------------------------------------------------------------------------------
 
 void QuickTranslator::local_get(D& d, uint32_t index, V* result) {
   result->slot = static_cast<uint16_t>(top(d));
@@ -305,8 +287,7 @@ void QuickTranslator::drop(D& d, const V& value) {
   release(value);
 }
 
-// --- plain instructions
-// --------------------------------------------------------------------------------------------------
+// ---- plain instructions ---------------------------------------------------------------------------------------------
 
 void QuickTranslator::op(D& d, Op op, const Immediate& imm, const V* args, V* results) {
   const OpTraits& traits = kTraits[static_cast<size_t>(op)];
@@ -346,8 +327,7 @@ void QuickTranslator::op(D& d, Op op, const Immediate& imm, const V* args, V* re
     case Way::store:
       if (imm.mem.memory == 0 && memory0_ == MemoryMode::guarded) return store(d, op, imm, args);
       break;
-    case Way::generic:
-      break;
+    case Way::generic: break;
   }
 
   auto constant = [&](uint64_t bits) {
@@ -357,16 +337,11 @@ void QuickTranslator::op(D& d, Op op, const Immediate& imm, const V* args, V* re
     results->bits = bits;
   };
   switch (op) {
-    case Op::i32_const:
-      return constant(static_cast<uint32_t>(imm.i32));
-    case Op::i64_const:
-      return constant(static_cast<uint64_t>(imm.i64));
-    case Op::f32_const:
-      return constant(imm.f32bits);
-    case Op::f64_const:
-      return constant(imm.f64bits);
-    case Op::ref_null:
-      return constant(0);
+    case Op::i32_const: return constant(static_cast<uint32_t>(imm.i32));
+    case Op::i64_const: return constant(static_cast<uint64_t>(imm.i64));
+    case Op::f32_const: return constant(imm.f32bits);
+    case Op::f64_const: return constant(imm.f64bits);
+    case Op::ref_null: return constant(0);
     case Op::v128_const: {
       settle(d);
       uint32_t slot = top(d);
@@ -387,8 +362,7 @@ void QuickTranslator::op(D& d, Op op, const Immediate& imm, const V* args, V* re
       pending_.b = pending_.c = {};
       return hold(d, args, args[0].slot, results);
     case Op::select:
-    case Op::select_t:
-      return select(d, args, results);
+    case Op::select_t: return select(d, args, results);
     case Op::global_get:
     case Op::global_set: {
       const vm::GlobalType& type = module_->globals[imm.index].type;
@@ -410,8 +384,7 @@ void QuickTranslator::op(D& d, Op op, const Immediate& imm, const V* args, V* re
       uint32_t slot = top(d);
       return hold(d, d.stack().data() + d.stack().size(), slot, results);
     }
-    default:
-      break;
+    default: break;
   }
 
   const char* signature = vm::op_info(op).signature;
@@ -433,11 +406,8 @@ void QuickTranslator::op(D& d, Op op, const Immediate& imm, const V* args, V* re
       case Op::memory_init:
       case Op::memory_copy:
       case Op::memory_fill:
-      case Op::global_set:
-        result_count = 0;
-        break;
-      default:
-        break;
+      case Op::global_set: result_count = 0; break;
+      default: break;
     }
   }
   generic(d, op, imm, args, arg_count, results, result_count);

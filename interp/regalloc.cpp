@@ -16,12 +16,14 @@ namespace {
 constexpr float kDefinitionWeight = 2;
 bool is_pure(const Inst& x) {
   switch (x.kind) {
-    case Kind::binary:
-      return !is_division(x.op);
+    case Kind::binary: return !is_division(x.op);
     case Kind::unary: return !vm::op_info(x.op).can_trap();
-    case Kind::move: case Kind::select: case Kind::global_get: case Kind::binary2: case Kind::float2:
-    case Kind::min_max:
-      return true;
+    case Kind::move:
+    case Kind::select:
+    case Kind::global_get:
+    case Kind::binary2:
+    case Kind::float2:
+    case Kind::min_max: return true;
     default: return false;
   }
 }
@@ -48,9 +50,10 @@ void Allocator::for_successors(uint32_t block, Fn fn) const {
   if (last >= begin) {
     const Inst& x = f_->code[static_cast<size_t>(last)];
     switch (x.kind) {
-      case Kind::branch: case Kind::branch_if: case Kind::branch_float: case Kind::branch_test:
-        fn(f_->label_block[x.target]);
-        break;
+      case Kind::branch:
+      case Kind::branch_if:
+      case Kind::branch_float:
+      case Kind::branch_test: fn(f_->label_block[x.target]); break;
       case Kind::br_table:
         for (uint32_t i = 0; i < x.count; i++) fn(f_->label_block[f_->extra[x.list + i]]);
         break;

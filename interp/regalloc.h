@@ -60,8 +60,8 @@ class Allocator {
     uint32_t reg;
     int32_t begin, end;  // positions: 2 i + 1 for what instruction i defines, up to its last use at 2 i + 1
     uint32_t web;        // first: parent in the union of webs; later: the web's number
-    float weight;       // of its uses and its definition
-    float definitions;  // of its definition alone
+    float weight;        // of its uses and its definition
+    float definitions;   // of its definition alone
     bool used;
   };
 
@@ -91,13 +91,13 @@ class Allocator {
   Function* f_ = nullptr;
   std::vector<uint8_t> reachable_;
   std::vector<uint32_t> worklist_;
-  std::vector<uint32_t> seen_in_;      // per register: block + 1 it was met in
-  std::vector<uint32_t> global_;       // per register: its number among those live across blocks, or kNone
-  std::vector<uint32_t> globals_;      // the other way round
+  std::vector<uint32_t> seen_in_;  // per register: block + 1 it was met in
+  std::vector<uint32_t> global_;   // per register: its number among those live across blocks, or kNone
+  std::vector<uint32_t> globals_;  // the other way round
   uint32_t words_ = 0;
   std::vector<uint64_t> use_, def_, in_, out_;
   std::vector<Segment> segments_;
-  std::vector<uint32_t> current_;      // per register: its open segment
+  std::vector<uint32_t> current_;  // per register: its open segment
   std::vector<Live> live_in_, live_out_;
   std::vector<uint32_t> live_in_begin_, live_out_begin_;
   std::vector<uint32_t> touched_;
@@ -105,16 +105,16 @@ class Allocator {
   struct Web {
     float priority;
     float weight, definitions;
-    float gain;             // what a register for it saves
+    float gain;  // what a register for it saves
     uint32_t length;
     uint32_t first, count;  // segments, in members_
     int8_t hint;
-    bool saved;             // in a register, and its slot is written at each definition
-    bool crosses;           // lives across calls
+    bool saved;    // in a register, and its slot is written at each definition
+    bool crosses;  // lives across calls
   };
   struct Call {
     int32_t position;
-    float weight_before;    // of all calls up to here, this one excluded
+    float weight_before;  // of all calls up to here, this one excluded
   };
   /// Calls that `s` lives across: [first, last) in calls_.
   std::pair<size_t, size_t> calls_across(const Segment& s) const;
@@ -128,8 +128,8 @@ class Allocator {
     uint32_t slot;
     bool operator>(const Tenant& other) const { return end > other.end; }
   };
-  std::vector<Tenant> tenants_;        // values in shared slots: a heap, the one that ends first on top
-  std::vector<uint32_t> free_slots_;   // a heap, the lowest on top
+  std::vector<Tenant> tenants_;       // values in shared slots: a heap, the one that ends first on top
+  std::vector<uint32_t> free_slots_;  // a heap, the lowest on top
   bool fits(const Web& web, int file, int reg) const;
   void take(uint32_t web, int file, int reg);
   void release(uint32_t web);
@@ -138,8 +138,8 @@ class Allocator {
     int32_t begin, end;
     uint32_t web;
   };
-  std::vector<Held> held_[2][4];       // per register: who holds it when, by position
-  std::vector<uint64_t> won_[2][4];    // positions that eviction has given away for good
+  std::vector<Held> held_[2][4];     // per register: who holds it when, by position
+  std::vector<uint64_t> won_[2][4];  // positions that eviction has given away for good
   std::vector<uint32_t> candidates_, losers_, best_losers_;
   std::vector<Call> calls_;
   float calls_weight_ = 0;
@@ -147,14 +147,14 @@ class Allocator {
   std::vector<uint32_t> crossing_begin_;
   std::vector<Web> webs_;
   std::vector<uint32_t> members_;
-  std::vector<Operand> places_;        // per web
+  std::vector<Operand> places_;  // per web
   std::vector<uint32_t> order_;
-  std::vector<uint64_t> busy_[2][4];   // per register file and register: bit per position
+  std::vector<uint64_t> busy_[2][4];  // per register file and register: bit per position
   struct Friend {
     uint32_t web, other;
   };
-  std::vector<Friend> friends_;        // webs that a move joins, by web
-  std::vector<uint32_t> home_;         // per register: its slot, or kNone
+  std::vector<Friend> friends_;  // webs that a move joins, by web
+  std::vector<uint32_t> home_;   // per register: its slot, or kNone
   uint32_t next_slot_ = 0, scratch_ = 0, frame_slots_ = 0;
 };
 

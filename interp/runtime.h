@@ -20,7 +20,7 @@ enum class ExitKind : uint8_t { other, integer, floating };  // in its slot, or 
 struct ParamPlaces {
   static constexpr uint64_t kAbsent = 0xfff;
   uint64_t int0 : 12, int1 : 12, float0 : 12, float1 : 12;
-  uint64_t area : 12;  // slots that parameters or results take, whichever is more
+  uint64_t area : 12;   // slots that parameters or results take, whichever is more
   uint64_t exit : 2;    // ExitKind
   uint64_t simple : 1;  // all parameters are in registers, and there is at most one result, which is too
   uint64_t known : 1;   // 1

@@ -60,10 +60,10 @@ Handler select_unary(vm::Op op, int d, int a);
 // ---- guarded memory 0 -------------------------------------------------------------------------------------------------
 
 enum class Address : uint8_t {
-  base_offset,  // base (zero-extended) + `imm` as u32. Loads: b = base; stores: a = base
-  wrapped,      // (base + imm) mod 2^32
-  indexed,      // (base + (index << s)) mod 2^32 + offset: c = index, d = s | offset << 3 (offset < 8192)
-  absolute,     // `imm` as u32
+  base_offset,      // base (zero-extended) + `imm` as u32. Loads: b = base; stores: a = base
+  wrapped,          // (base + imm) mod 2^32
+  indexed,          // (base + (index << s)) mod 2^32 + offset: c = index, d = s | offset << 3 (offset < 8192)
+  absolute,         // `imm` as u32
   indexed_wrapped,  // (base + (index << s) + k) mod 2^32: c = index, d = s | k << 3 (k signed, 13 bits)
 };
 /// Loads of memory 0. Cell: a = dest, b = base, and as Address says. One cell.

@@ -201,7 +201,8 @@ SliceEnd slice_ended(vm::Vcpu& cx, const vm::Instance* inst, const Cell* target)
   if (module.tiers != nullptr) {
     if (const auto [entry, tier] = machine_loop(module.tiers, code, header->offset); entry != nullptr) {
       // Where runs are counted, machine code itself counts its entries.
-      if (vm::TierCounts* counts = code.counts.load(std::memory_order_acquire); counts != nullptr && !module.count_runs) {
+      if (vm::TierCounts* counts = code.counts.load(std::memory_order_acquire);
+          counts != nullptr && !module.count_runs) {
         counts[static_cast<size_t>(tier)].osr_entries.fetch_add(1, std::memory_order_relaxed);
       }
       return {&machine_entries(code).osr, &code, entry};

@@ -80,6 +80,7 @@ class PlaceWalk {
 /// the vCPU; slots are canonical (v128 two). A helper that meets a trap does not return. A call of any of them is a call
 /// that can trap: it wants a SourceMark at its return address; throw_, throw_ref and resume_throw want a PadMark inside a
 /// try. (jit/helpers.cpp holds the bodies: a row here and a body there make a helper.)
+// clang-format off
 #define VMRUN_HELPERS(X)                                                                                              \
   X(trap, void, (uint64_t code))                            /* vm::TrapCode; does not return */                       \
   X(stack_poll, void, ())                                   /* rsp below the limit: polls, or traps. Frames of more than 64 KiB compare again afterwards */ \
@@ -112,6 +113,7 @@ class PlaceWalk {
   X(atomic_wait32, uint64_t, (vm::Instance*, uint32_t memory, uint64_t address, uint32_t expected, int64_t timeout))  \
   X(atomic_wait64, uint64_t, (vm::Instance*, uint32_t memory, uint64_t address, uint64_t expected, int64_t timeout))  \
   X(atomic_notify, uint64_t, (vm::Instance*, uint32_t memory, uint64_t address, uint32_t count))
+// clang-format on
 
 inline constexpr int32_t kBaselineSlots = -32;
 /// Frames with more canonical slots stay in baseline code: OSR into the next tier goes through the vCPU's area.
@@ -123,7 +125,7 @@ enum class Helper : uint8_t {
 #define X(name, result, params) name,
   VMRUN_HELPERS(X)
 #undef X
-  count
+      count
 };
 
 }  // namespace vmrun::jit

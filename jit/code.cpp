@@ -31,8 +31,7 @@ void* map_table(size_t bytes) {
 
 }  // namespace
 
-// ---- objects
-// ----------------------------------------------------------------------------------------------------------
+// ---- objects --------------------------------------------------------------------------------------------------------
 
 uint32_t CodeObject::source_offset(const void* pc, bool is_return) const {
   const auto at = static_cast<uint32_t>(static_cast<const std::byte*>(pc) - begin);
@@ -62,8 +61,7 @@ bool CodeObject::preemptible(const void* pc) const {
   return after != preempt.begin() && at < (after - 1)->end;
 }
 
-// ---- the space
-// --------------------------------------------------------------------------------------------------------
+// ---- the space ------------------------------------------------------------------------------------------------------
 
 CodeSpace& CodeSpace::get() {
   // Never destroyed: compile threads and guests of other threads may still use it while the process ends.

@@ -24,11 +24,11 @@ struct CompileRequest {
   uint32_t unit = kWholeFunction;  // or the offset of a loop to enter at (opt: an OSR unit of its own)
   CodeArena* arena = nullptr;      // that the code lies in
   bool count_runs = false;         // count entries in vm::FuncCode::counts
-  bool count_heat = true;   // baseline: entries and back-edges use up Vcpu::budget, and a better tier may take over
+  bool count_heat = true;    // baseline: entries and back-edges use up Vcpu::budget, and a better tier may take over
   bool sample_heat = false;  // baseline: instead, entries and back-edges poll where a sample wants it (jit/sample.h)
-  bool profile = false;     // baseline: count for vm/profile.h
-  bool every_mark = false;  // baseline: a SourceMark for each instruction; for listings only
-  bool polls = false;       // poll at back-edges instead of being preempted by signals
+  bool profile = false;      // baseline: count for vm/profile.h
+  bool every_mark = false;   // baseline: a SourceMark for each instruction; for listings only
+  bool polls = false;        // poll at back-edges instead of being preempted by signals
   /// Baseline: the code checks, wherever paths meet, that registers and slots agree where they should, and dies by an
   /// undefined instruction if not.
   bool check_merges = kCheckInvariants;

@@ -23,8 +23,11 @@ struct JitDescriptor {
 enum : uint32_t { kNoAction, kRegister, kUnregister };
 
 // The names are the debugger's. LLVM has the same interface: where it is linked too, one of each serves both.
-__attribute__((noinline, used, weak, visibility("default"))) void __jit_debug_register_code() { asm volatile("" ::: "memory"); }
-__attribute__((used, weak, visibility("default"))) JitDescriptor __jit_debug_descriptor = {1, kNoAction, nullptr, nullptr};
+__attribute__((noinline, used, weak, visibility("default"))) void __jit_debug_register_code() {
+  asm volatile("" ::: "memory");
+}
+__attribute__((used, weak, visibility("default"))) JitDescriptor __jit_debug_descriptor = {1, kNoAction, nullptr,
+                                                                                           nullptr};
 }
 
 namespace vmrun::jit {
@@ -67,8 +70,9 @@ Bytes frame_info(const CodeObject& code) {
   put(own, reinterpret_cast<uint64_t>(code.begin));
   put(own, static_cast<uint64_t>(code.size));
   // push rbp is one byte, mov rbp, rsp three.
-  for (uint8_t b : {static_cast<uint8_t>(kAdvance | 1), kDefCfaOffset, uint8_t{16}, static_cast<uint8_t>(kOffset | kRbp),
-                    uint8_t{2}, static_cast<uint8_t>(kAdvance | 3), kDefCfaRegister, kRbp}) {
+  for (uint8_t b :
+       {static_cast<uint8_t>(kAdvance | 1), kDefCfaOffset, uint8_t{16}, static_cast<uint8_t>(kOffset | kRbp),
+        uint8_t{2}, static_cast<uint8_t>(kAdvance | 3), kDefCfaRegister, kRbp}) {
     put(own, b);
   }
   const Bytes second = record(own);

@@ -21,16 +21,16 @@
 namespace vmrun::jit {
 
 // rdi: the vCPU. Scratch: rax, r10. rsp is as at the entry, where the return address lies on top.
-#define VMRUN_HELPER_ENTRY(text)                                                                                  \
-  asm("movq %c0(%%rdi), %%rax\n"                                                                                  \
-      "movq (%%rsp), %%r10\n"                                                                                     \
-      "movq %%r10, %c1(%%rax)\n"                                                                                  \
-      "movq %%rbp, %c2(%%rax)\n"                                                                                  \
-      "leaq 8(%%rsp), %%r10\n"                                                                                    \
-      "movq %%r10, %c3(%%rax)\n" text                                                                             \
-      :                                                                                                           \
+#define VMRUN_HELPER_ENTRY(text)                                                                                   \
+  asm("movq %c0(%%rdi), %%rax\n"                                                                                   \
+      "movq (%%rsp), %%r10\n"                                                                                      \
+      "movq %%r10, %c1(%%rax)\n"                                                                                   \
+      "movq %%rbp, %c2(%%rax)\n"                                                                                   \
+      "leaq 8(%%rsp), %%r10\n"                                                                                     \
+      "movq %%r10, %c3(%%rax)\n" text                                                                              \
+      :                                                                                                            \
       : "i"(offsetof(vm::Vcpu, activation)), "i"(offsetof(vm::Activation, pc)), "i"(offsetof(vm::Activation, fp)), \
-        "i"(offsetof(vm::Activation, sp)), "i"(Body), "i"(&vm::transfer), "i"(&vm::leave_by_trap),                  \
+        "i"(offsetof(vm::Activation, sp)), "i"(Body), "i"(&vm::transfer), "i"(&vm::leave_by_trap),                 \
         "i"(offsetof(vm::Vcpu, interrupt)), "i"(&vm::poll_on_return))
 
 // What moves rsp says so to debuggers too.

@@ -98,7 +98,8 @@ class JitDump final : public Announcer {
       const std::string file(code.func->module->display_name());
       const size_t entry = sizeof(DebugEntry) + file.size() + 1;
       put(RecordHeader{kDebugInfo,
-                       static_cast<uint32_t>(sizeof(RecordHeader) + sizeof(DebugInfo) + entry * code.marks.size()), now()});
+                       static_cast<uint32_t>(sizeof(RecordHeader) + sizeof(DebugInfo) + entry * code.marks.size()),
+                       now()});
       put(DebugInfo{begin, code.marks.size()});
       for (const SourceMark& mark : code.marks) {
         put(DebugEntry{begin + mark.pc, mark.offset, 0});
@@ -106,7 +107,8 @@ class JitDump final : public Announcer {
       }
     }
     put(RecordHeader{kCodeLoad,
-                     static_cast<uint32_t>(sizeof(RecordHeader) + sizeof(CodeLoad) + name.size() + 1 + code.size), now()});
+                     static_cast<uint32_t>(sizeof(RecordHeader) + sizeof(CodeLoad) + name.size() + 1 + code.size),
+                     now()});
     put(CodeLoad{static_cast<uint32_t>(getpid()), static_cast<uint32_t>(syscall(SYS_gettid)), begin, begin, code.size,
                  index_++});
     put(name.c_str(), name.size() + 1);

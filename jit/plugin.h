@@ -19,11 +19,11 @@ namespace vmrun::jit {
 /// Changes whenever the two sides would understand a structure differently.
 inline constexpr uint64_t kPluginVersion = [] {
   uint64_t version = 1;
-  for (uint64_t part : {sizeof(vm::Vcpu), sizeof(vm::Instance), sizeof(vm::FuncCode), sizeof(vm::FuncRecord),
-                        sizeof(vm::Module), sizeof(vm::FuncDecl), sizeof(vm::TypeDef), sizeof(vm::MemoryInst),
-                        sizeof(vm::TableInst), sizeof(CodeObject), sizeof(CompileRequest), sizeof(CompileResult),
-                        offsetof(vm::Vcpu, helpers), offsetof(vm::Vcpu, exception), vm::kOpCount,
-                        static_cast<size_t>(Helper::count)}) {
+  for (uint64_t part :
+       {sizeof(vm::Vcpu), sizeof(vm::Instance), sizeof(vm::FuncCode), sizeof(vm::FuncRecord), sizeof(vm::Module),
+        sizeof(vm::FuncDecl), sizeof(vm::TypeDef), sizeof(vm::MemoryInst), sizeof(vm::TableInst), sizeof(CodeObject),
+        sizeof(CompileRequest), sizeof(CompileResult), offsetof(vm::Vcpu, helpers), offsetof(vm::Vcpu, exception),
+        vm::kOpCount, static_cast<size_t>(Helper::count)}) {
     version = (version ^ part) * 0x100000001b3;
   }
 #define X(name, result, params) \

@@ -155,15 +155,9 @@ class Maker {
       if (v.interp_reg >= 0 && !all) continue;
       const Mem to = slot(base, v.slot);
       switch (v.machine.in) {
-        case Place::In::integer:
-          a.mov(to, int_param(v.machine.index));
-          break;
-        case Place::In::vector:
-          store(to, v, xmm(v.machine.index));
-          break;
-        case Place::In::area:
-          copy(to, area(from_area, v.machine.index), v);
-          break;
+        case Place::In::integer: a.mov(to, int_param(v.machine.index)); break;
+        case Place::In::vector: store(to, v, xmm(v.machine.index)); break;
+        case Place::In::area: copy(to, area(from_area, v.machine.index), v); break;
       }
     }
   }
@@ -276,15 +270,9 @@ class Maker {
       if (v.interp_reg >= 0 && !all) continue;
       const Mem to = slot(base, v.slot);
       switch (v.machine.in) {
-        case Place::In::integer:
-          a.mov(to, rax);
-          break;
-        case Place::In::vector:
-          store(to, v, xmm0);
-          break;
-        case Place::In::area:
-          copy(to, area(from_area, v.machine.index), v);
-          break;
+        case Place::In::integer: a.mov(to, rax); break;
+        case Place::In::vector: store(to, v, xmm0); break;
+        case Place::In::area: copy(to, area(from_area, v.machine.index), v); break;
       }
     }
   }
@@ -294,15 +282,11 @@ class Maker {
       const bool in_reg = regs && v.interp_reg >= 0;
       const Mem from = slot(base, v.slot);
       switch (v.machine.in) {
-        case Place::In::integer:
-          in_reg ? a.mov(rax, rsi) : a.mov(rax, from);
-          break;
+        case Place::In::integer: in_reg ? a.mov(rax, rsi) : a.mov(rax, from); break;
         case Place::In::vector:
           if (!in_reg) load(xmm0, v, from);
           break;
-        case Place::In::area:
-          copy(area(to_area, v.machine.index), from, v);
-          break;
+        case Place::In::area: copy(area(to_area, v.machine.index), from, v); break;
       }
     }
   }

@@ -65,8 +65,7 @@ bool Core::watch(Processor& p, Nanos at) {
       hand_over(&p, false);
       return true;
     }
-    case Processor::Idle:
-      return false;
+    case Processor::Idle: return false;
   }
   return false;
 }

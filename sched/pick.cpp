@@ -126,7 +126,8 @@ TaskCell* Worker::steal(int rounds, bool take_next) {
       for (size_t q = 0; q < priority_count && task == nullptr; ++q) {
         task = p_->queues[q].steal_from(victim->queues[q], taken);
       }
-      if (task == nullptr && take_next && round == rounds - 1 && victim->run_next.load(std::memory_order_relaxed) != nullptr) {
+      if (task == nullptr && take_next && round == rounds - 1 &&
+          victim->run_next.load(std::memory_order_relaxed) != nullptr) {
         task = victim->run_next.exchange(nullptr, std::memory_order_acq_rel);
         taken += task != nullptr ? 1 : 0;
       }

@@ -46,8 +46,8 @@ class Processor {
   std::array<RunQueue, priority_count> queues;
 
   std::atomic<TaskCell*> running{nullptr};  // released, so that the monitor finds a whole cell
-  std::atomic<uint32_t> tick{0};     // changes whenever a task starts or goes on
-  std::atomic<bool> preempt{false};  // the running task was asked to give way
+  std::atomic<uint32_t> tick{0};            // changes whenever a task starts or goes on
+  std::atomic<bool> preempt{false};         // the running task was asked to give way
 
   // The monitor's own notes.
   uint32_t seen_tick = 0;

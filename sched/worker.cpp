@@ -81,8 +81,7 @@ void Worker::arrived(boost::fibers::context* left) {
   }
   TaskCell* task = left_;
   switch (std::exchange(after_, After::Nothing)) {
-    case After::Nothing:
-      break;
+    case After::Nothing: break;
     case After::Yield:
       if (p_ != nullptr) {
         sample(task);

@@ -94,7 +94,8 @@ TEST_CASE("baseline encodings: memory") {
           a.emit(id, x86::gpq(r), place);
           a.emit(id, place, x86::gpd(r));
         }
-        for (const x86::Gp& reg : {x86::Gp(x86::gpq(r)), x86::Gp(x86::gpd(r)), x86::Gp(x86::gpw(r)), x86::Gp(x86::gpb_lo(r))}) {
+        for (const x86::Gp& reg :
+             {x86::Gp(x86::gpq(r)), x86::Gp(x86::gpd(r)), x86::Gp(x86::gpw(r)), x86::Gp(x86::gpb_lo(r))}) {
           a.emit(Inst::kIdMov, place, reg);
         }
         a.emit(Inst::kIdMov, x86::gpq(r), place);
@@ -126,8 +127,8 @@ TEST_CASE("baseline encodings: memory") {
 
 TEST_CASE("baseline encodings: constants") {
   same([](BaseEmitter& a) {
-    for (int64_t v : {int64_t{0}, int64_t{1}, int64_t{127}, int64_t{128}, int64_t{-128}, int64_t{-129}, int64_t{0x7fffffff},
-                      int64_t{-0x80000000LL}}) {
+    for (int64_t v : {int64_t{0}, int64_t{1}, int64_t{127}, int64_t{128}, int64_t{-128}, int64_t{-129},
+                      int64_t{0x7fffffff}, int64_t{-0x80000000LL}}) {
       for (uint32_t r = 0; r < 16; ++r) {
         for (InstId id : kArithmetic) {
           a.emit(id, x86::gpq(r), Imm(v));
@@ -158,7 +159,8 @@ TEST_CASE("baseline encodings: by the operands' kinds") {
         place.setSize(0);
         a.mov(x86::gpq(r), place);
         a.mov(x86::gpd(r), place);
-        for (const x86::Gp& reg : {x86::Gp(x86::gpq(r)), x86::Gp(x86::gpd(r)), x86::Gp(x86::gpw(r)), x86::Gp(x86::gpb_lo(r))}) {
+        for (const x86::Gp& reg :
+             {x86::Gp(x86::gpq(r)), x86::Gp(x86::gpd(r)), x86::Gp(x86::gpw(r)), x86::Gp(x86::gpb_lo(r))}) {
           a.mov(place, reg);
         }
         a.lea(x86::gpq(r), place);

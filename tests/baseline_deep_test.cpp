@@ -58,13 +58,13 @@ int32_t run(const ::test::Bytes& bytes, Tiers tiers, int32_t n) {
 
 TEST_CASE("deep stacks") {
   const ::test::Bytes middles[] = {
-      {0x10, 0},                                                        // call 0
-      {0x20, 0, 0x04, 0x40, 0x0b},                                      // local.get 0, if end
-      {0x03, 0x40, 0x0b},                                               // loop end
-      {0x41, 7, 0x21, 1},                                               // 1 = 7
-      {0x20, 0, 0x41, 1, 0x6a, 0x21, 0},                                // 0 = 0 + 1
-      {0x20, 0, 0x41, 9, 0x46, 0x04, 0x40, 0x41, 2, 0x21, 0, 0x0b},     // if (0 == 9) 0 = 2
-      {0x20, 0, 0x20, 0, 0x20, 0, 0x6d, 0x6a, 0x1a},                    // drop(0 + 0 / 0)
+      {0x10, 0},                                                                    // call 0
+      {0x20, 0, 0x04, 0x40, 0x0b},                                                  // local.get 0, if end
+      {0x03, 0x40, 0x0b},                                                           // loop end
+      {0x41, 7, 0x21, 1},                                                           // 1 = 7
+      {0x20, 0, 0x41, 1, 0x6a, 0x21, 0},                                            // 0 = 0 + 1
+      {0x20, 0, 0x41, 9, 0x46, 0x04, 0x40, 0x41, 2, 0x21, 0, 0x0b},                 // if (0 == 9) 0 = 2
+      {0x20, 0, 0x20, 0, 0x20, 0, 0x6d, 0x6a, 0x1a},                                // drop(0 + 0 / 0)
       {0x02, 0x7f, 0x20, 0, 0x20, 0, 0x0d, 0, 0x1a, 0x41, 1, 0x0b, 0x22, 1, 0x1a},  // 1 = 0 ?: 1
   };
   for (const ::test::Bytes& middle : middles) {

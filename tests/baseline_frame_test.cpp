@@ -19,10 +19,10 @@ constexpr uint32_t kLocals = 20'000;  // 160 KB: more than what lies below the s
   body.push_back(0x7e);
   set_last.push_back(0x21), append_u32(set_last, kLocals);
   get_last.push_back(0x20), append_u32(get_last, kLocals);
-  append(body, {0x20, 0, 0x45, 0x04, 0x7e, 0x42, 7, 0x05});           // local.get 0, i32.eqz, if (i64) i64.const 7 else
-  append(body, {0x20, 0, 0xad}), append(body, set_last);              // last = n
-  append(body, {0x42, 0xe4, 0, 0x21, 1});                             // 1 = 100
-  append(body, {0x20, 0, 0x41, 1, 0x6b, 0x10, 0});                    // f(n - 1)
+  append(body, {0x20, 0, 0x45, 0x04, 0x7e, 0x42, 7, 0x05});  // local.get 0, i32.eqz, if (i64) i64.const 7 else
+  append(body, {0x20, 0, 0xad}), append(body, set_last);     // last = n
+  append(body, {0x42, 0xe4, 0, 0x21, 1});                    // 1 = 100
+  append(body, {0x20, 0, 0x41, 1, 0x6b, 0x10, 0});           // f(n - 1)
   append(body, get_last), append(body, {0x7c, 0x20, 1, 0x7c, 0x0b, 0x0b});
   ::test::Bytes out = ::test::func_module({0x60, 1, 0x7f, 1, 0x7e}, body);
   // The export goes between functions and code.

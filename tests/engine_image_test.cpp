@@ -1,11 +1,11 @@
 // Images in files that change while their modules live: a guest that may write where its own image lies must not get to
 // run what was never validated.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <thread>
-#include <unistd.h>
 
 #include "engine_fixture.h"
 #include "vm_module_bytes.h"

@@ -69,7 +69,8 @@ struct Function {
 /// A module with two pages of memory and a global, whose functions are exported as f0, f1...
 Bytes module_of(const std::vector<Function>& funcs) {
   Bytes out = ::test::kHeader, types, decls, exports, code;
-  for (Bytes* section : {&types, &decls, &exports, &code}) ::test::append_u32(*section, static_cast<uint32_t>(funcs.size()));
+  for (Bytes* section : {&types, &decls, &exports, &code})
+    ::test::append_u32(*section, static_cast<uint32_t>(funcs.size()));
   for (uint32_t i = 0; i < funcs.size(); i++) {
     const Function& f = funcs[i];
     types.push_back(0x60);
@@ -109,8 +110,10 @@ void compare(const Bytes& bytes, const std::function<std::vector<uint64_t>(Insta
   }
 }
 
-constexpr int64_t kValues[] = {0, 1, -1, 2, 31, 63, 255, 4096, -4096, 65535, 0x12345678, -0x12345678, INT32_MAX, INT32_MIN,
-                               0x123456789abcdef0, INT64_MIN};
+constexpr int64_t kValues[] = {0,          1,           -1,        2,         31,
+                               63,         255,         4096,      -4096,     65535,
+                               0x12345678, -0x12345678, INT32_MAX, INT32_MIN, 0x123456789abcdef0,
+                               INT64_MIN};
 
 // ---- two operations --------------------------------------------------------------------------------------------------
 
@@ -143,9 +146,7 @@ Bytes pairs(const std::vector<Op>& operations, bool pressure) {
       mix([&] { c.get(0).get(1).op(o1).get(2).op(o2); });
       mix([&] { c.get(2).get(0).get(1).op(o1).op(o2); });
       mix([&] { c.get(0), constant(7), c.op(o1), constant(0x12345), c.op(o2); });
-      mix([&] {
-        c.get(0), constant(7), c.op(o1).get(0), constant(9), c.op(o2).op(kWide ? Op::i64_xor : Op::i32_xor);
-      });
+      mix([&] { c.get(0), constant(7), c.op(o1).get(0), constant(9), c.op(o2).op(kWide ? Op::i64_xor : Op::i32_xor); });
       mix([&] { constant(1), c.get(0).op(o1).get(2).op(o2); });
     }
   }
@@ -156,13 +157,13 @@ Bytes pairs(const std::vector<Op>& operations, bool pressure) {
   return c.bytes;
 }
 
-#define VMRUN_OPERATIONS(N) \
-  {Op::N##_add, Op::N##_sub, Op::N##_mul, Op::N##_and, Op::N##_or, Op::N##_xor, Op::N##_shl, Op::N##_shr_s, Op::N##_shr_u, \
-   Op::N##_rotl, Op::N##_rotr}
+#define VMRUN_OPERATIONS(N)                                                           \
+  {Op::N##_add, Op::N##_sub,   Op::N##_mul,   Op::N##_and,  Op::N##_or,  Op::N##_xor, \
+   Op::N##_shl, Op::N##_shr_s, Op::N##_shr_u, Op::N##_rotl, Op::N##_rotr}
 const std::vector<Op> kOps32 = VMRUN_OPERATIONS(i32), kOps64 = VMRUN_OPERATIONS(i64);
-#define VMRUN_COMPARISONS(N) \
-  {Op::N##_eq, Op::N##_ne, Op::N##_lt_s, Op::N##_lt_u, Op::N##_gt_s, Op::N##_gt_u, Op::N##_le_s, Op::N##_le_u, \
-   Op::N##_ge_s, Op::N##_ge_u}
+#define VMRUN_COMPARISONS(N)                                             \
+  {Op::N##_eq,   Op::N##_ne,   Op::N##_lt_s, Op::N##_lt_u, Op::N##_gt_s, \
+   Op::N##_gt_u, Op::N##_le_s, Op::N##_le_u, Op::N##_ge_s, Op::N##_ge_u}
 const std::vector<Op> kCompares32 = VMRUN_COMPARISONS(i32), kCompares64 = VMRUN_COMPARISONS(i64);
 
 }  // namespace
@@ -195,8 +196,9 @@ TEST_CASE("two integer operations") {
 TEST_CASE("two float operations") {
   auto body = [](bool wide) {
     Code c;
-    const std::vector<Op> operations = wide ? std::vector{Op::f64_add, Op::f64_sub, Op::f64_mul, Op::f64_div, Op::f64_min}
-                                            : std::vector{Op::f32_add, Op::f32_sub, Op::f32_mul, Op::f32_div, Op::f32_min};
+    const std::vector<Op> operations =
+        wide ? std::vector{Op::f64_add, Op::f64_sub, Op::f64_mul, Op::f64_div, Op::f64_min}
+             : std::vector{Op::f32_add, Op::f32_sub, Op::f32_mul, Op::f32_div, Op::f32_min};
     for (Op o1 : operations) {
       for (Op o2 : operations) {
         for (int shape = 0; shape < 3; shape++) {
@@ -212,7 +214,7 @@ TEST_CASE("two float operations") {
     return c.bytes;
   };
   std::vector<Function> funcs = {{{kF32, kF32, kF32, kF32, kF32}, {kF32}, 0, body(false)},
-                             {{kF64, kF64, kF64, kF64, kF64}, {kF64}, 0, body(true)}};
+                                 {{kF64, kF64, kF64, kF64, kF64}, {kF64}, 0, body(true)}};
   compare(module_of(funcs), [](Instance instance) {
     std::vector<uint64_t> out;
     auto f = vmrun::test::func<float(float, float, float, float, float)>(instance, "f0");
@@ -280,14 +282,15 @@ TEST_CASE("comparisons, branches and selects") {
     return c.bytes;
   };
   std::vector<Function> funcs = {{{kI32, kI32, kI32}, {kI32}, 3, body(kCompares32, false)},
-                             {{kI64, kI64, kI64}, {kI64}, 3, body(kCompares64, true)}};
+                                 {{kI64, kI64, kI64}, {kI64}, 3, body(kCompares64, true)}};
   compare(module_of(funcs), [](Instance instance) {
     std::vector<uint64_t> out;
     auto f = vmrun::test::func<int32_t(int32_t, int32_t, int32_t)>(instance, "f0");
     auto g = vmrun::test::func<int64_t(int64_t, int64_t, int64_t)>(instance, "f1");
     for (int64_t x : kValues) {
       for (int64_t y : kValues) {
-        out.push_back(static_cast<uint32_t>(vmrun::test::ok(f.call(static_cast<int32_t>(x), static_cast<int32_t>(y), 0))));
+        out.push_back(
+            static_cast<uint32_t>(vmrun::test::ok(f.call(static_cast<int32_t>(x), static_cast<int32_t>(y), 0))));
         out.push_back(static_cast<uint64_t>(vmrun::test::ok(g.call(x, y, 0))));
       }
     }
@@ -301,12 +304,12 @@ TEST_CASE("addresses, operations on memory and neighbours of loads and stores") 
     uint8_t type;
   };
   const Access accesses[] = {
-      {Op::i32_load, Op::i32_store, Op::i32_add, kI32},     {Op::i32_load, Op::i32_store, Op::i32_sub, kI32},
-      {Op::i32_load, Op::i32_store, Op::i32_xor, kI32},     {Op::i32_load, Op::i32_store, Op::i32_shl, kI32},
-      {Op::i64_load, Op::i64_store, Op::i64_add, kI64},     {Op::i64_load, Op::i64_store, Op::i64_xor, kI64},
+      {Op::i32_load, Op::i32_store, Op::i32_add, kI32},      {Op::i32_load, Op::i32_store, Op::i32_sub, kI32},
+      {Op::i32_load, Op::i32_store, Op::i32_xor, kI32},      {Op::i32_load, Op::i32_store, Op::i32_shl, kI32},
+      {Op::i64_load, Op::i64_store, Op::i64_add, kI64},      {Op::i64_load, Op::i64_store, Op::i64_xor, kI64},
       {Op::i64_load32_s, Op::i64_store32, Op::i64_or, kI64}, {Op::f32_load, Op::f32_store, Op::f32_add, kF32},
-      {Op::f32_load, Op::f32_store, Op::f32_sub, kF32},     {Op::f64_load, Op::f64_store, Op::f64_add, kF64},
-      {Op::f64_load, Op::f64_store, Op::f64_mul, kF64},     {Op::i32_load8_u, Op::i32_store8, Op::i32_add, kI32},
+      {Op::f32_load, Op::f32_store, Op::f32_sub, kF32},      {Op::f64_load, Op::f64_store, Op::f64_add, kF64},
+      {Op::f64_load, Op::f64_store, Op::f64_mul, kF64},      {Op::i32_load8_u, Op::i32_store8, Op::i32_add, kI32},
       {Op::i32_load16_s, Op::i32_store16, Op::i32_sub, kI32}};
   Code c;
   // Parameter 0 is a base, 1 an index, 2 scratch; the memory holds small floats and integers alike.

@@ -53,7 +53,8 @@ TEST_CASE("an endless guest stops when another thread interrupts it") {
         return result;
       };
       Result<std::vector<Val>> result = call(20);
-      for (int after = 80; !result && result.error().backtrace.empty() && after < 20'000; after *= 4) result = call(after);
+      for (int after = 80; !result && result.error().backtrace.empty() && after < 20'000; after *= 4)
+        result = call(after);
       REQUIRE_FALSE(result);
       CHECK(result.error().trap == TrapCode::Interrupted);
       CHECK_FALSE(result.error().backtrace.empty());

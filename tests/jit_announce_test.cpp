@@ -170,7 +170,8 @@ TEST_CASE("debuggers have an object file for each piece of code, while it is the
       if (sections[i].sh_type != SHT_SYMTAB) continue;
       auto* symbols = reinterpret_cast<const Elf64_Sym*>(entry->symfile + sections[i].sh_offset);
       const char* names = entry->symfile + sections[sections[i].sh_link].sh_offset;
-      symbol = std::strncmp(names + symbols[1].st_name, "tell.wasm!", 10) == 0 && symbols[1].st_size == compiled.code->size;
+      symbol =
+          std::strncmp(names + symbols[1].st_name, "tell.wasm!", 10) == 0 && symbols[1].st_size == compiled.code->size;
     }
     CHECK(symbol);
   }

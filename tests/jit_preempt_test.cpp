@@ -243,8 +243,7 @@ TEST_CASE("loops that are stopped every 200 us keep all registers, vectors and f
   }
 }
 
-TEST_CASE("a stop that comes before or outside preemptible code is made up for" *
-          doctest::skip(!kStopsBySignal)) {
+TEST_CASE("a stop that comes before or outside preemptible code is made up for" * doctest::skip(!kStopsBySignal)) {
   preempt_install();
   vm::set_request_server(vm::Request::yield, rude_yield);
   const CodeObject* loop = make_loop(false, true);
@@ -277,8 +276,7 @@ TEST_CASE("a stop that comes before or outside preemptible code is made up for" 
   CHECK(CodeSpace::get().reclaim(CodeSpace::get().retirements(), {}) == 2);
 }
 
-TEST_CASE("an interrupt leaves an endless loop for the host" *
-          doctest::skip(!kStopsBySignal)) {
+TEST_CASE("an interrupt leaves an endless loop for the host" * doctest::skip(!kStopsBySignal)) {
   preempt_install();
   register_machine_code(CodeSpace::get().range());
   const CodeObject* loop = make_loop(false, true);

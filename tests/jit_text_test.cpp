@@ -19,8 +19,8 @@ namespace {
 
 struct Line {
   uint32_t pc;
-  std::string text;      // mnemonic and operands
-  uint64_t target = 0;   // of a direct jump or call
+  std::string text;     // mnemonic and operands
+  uint64_t target = 0;  // of a direct jump or call
 };
 
 bool begins(const std::string& text, const char* with) { return text.rfind(with, 0) == 0; }

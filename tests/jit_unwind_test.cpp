@@ -1,8 +1,7 @@
 // Exceptions, traps and backtraces through every mixture of interpreter frames and machine frames.
-#include "jit/unwind.h"
-
 #include "interp_fixture.h"
 #include "jit/trampoline.h"
+#include "jit/unwind.h"
 #include "jit_by_hand.h"
 #include "vm/activation.h"
 #include "vm/func_decoder_base.h"
@@ -169,11 +168,14 @@ struct Unwind : World {
 template <class T>
 std::string say(const Result<T>& result) {
   if (result) {
-    if constexpr (std::is_void_v<T>) return "returned";
-    else return std::to_string(*result);
+    if constexpr (std::is_void_v<T>)
+      return "returned";
+    else
+      return std::to_string(*result);
   }
   std::string out = result.error().message;
-  for (const FrameInfo& frame : result.error().backtrace) out += " " + frame.function + "+" + std::to_string(frame.offset);
+  for (const FrameInfo& frame : result.error().backtrace)
+    out += " " + frame.function + "+" + std::to_string(frame.offset);
   return out;
 }
 std::string say(const std::vector<FrameInfo>& frames) {
@@ -206,10 +208,10 @@ TEST_CASE("every mixture of frames behaves as the interpreter's") {
     if (mask == 0) expected = said;
     CHECK(said == expected);
   }
-  CHECK(expected[0] == "48");                     // caught
+  CHECK(expected[0] == "48");  // caught
   CHECK(expected[1].rfind("uncaught exception rethrower+", 0) == 0);
   CHECK(expected[3].rfind("unreachable leaf+", 0) == 0);
-  CHECK(expected[9] == "48");                     // through the host
+  CHECK(expected[9] == "48");  // through the host
 }
 
 TEST_CASE("exceptions caught by the frame that throws and by its caller") {

@@ -205,18 +205,12 @@ inline const std::vector<Cell>& values_of(char letter) {
     return out;
   }();
   switch (letter) {
-    case 'i':
-      return ints;
-    case 'l':
-      return longs;
-    case 'f':
-      return floats;
-    case 'd':
-      return doubles;
-    case 'p':
-      return addresses;
-    default:
-      return vectors;
+    case 'i': return ints;
+    case 'l': return longs;
+    case 'f': return floats;
+    case 'd': return doubles;
+    case 'p': return addresses;
+    default: return vectors;
   }
 }
 
@@ -247,16 +241,11 @@ namespace probe {
 
 inline uint8_t type_byte(char letter) {
   switch (letter) {
-    case 'l':
-      return 0x7e;
-    case 'f':
-      return 0x7d;
-    case 'd':
-      return 0x7c;
-    case 'v':
-      return 0x7b;
-    default:
-      return 0x7f;
+    case 'l': return 0x7e;
+    case 'f': return 0x7d;
+    case 'd': return 0x7c;
+    case 'v': return 0x7b;
+    default: return 0x7f;
   }
 }
 inline void local(Bytes& code, uint8_t opcode, uint32_t index) {
@@ -270,42 +259,22 @@ inline void load(Bytes& code, char letter, uint32_t address_local, uint32_t offs
   get(code, address_local);
   if (letter == 'p') return;
   switch (letter) {
-    case 'i':
-      code.push_back(0x28);
-      break;
-    case 'l':
-      code.push_back(0x29);
-      break;
-    case 'f':
-      code.push_back(0x2a);
-      break;
-    case 'd':
-      code.push_back(0x2b);
-      break;
-    default:
-      append(code, {0xfd, 0x00});
-      break;
+    case 'i': code.push_back(0x28); break;
+    case 'l': code.push_back(0x29); break;
+    case 'f': code.push_back(0x2a); break;
+    case 'd': code.push_back(0x2b); break;
+    default: append(code, {0xfd, 0x00}); break;
   }
   code.push_back(0);
   append_u32(code, offset);
 }
 inline void store(Bytes& code, char letter, uint32_t offset = 0) {
   switch (letter) {
-    case 'i':
-      code.push_back(0x36);
-      break;
-    case 'l':
-      code.push_back(0x37);
-      break;
-    case 'f':
-      code.push_back(0x38);
-      break;
-    case 'd':
-      code.push_back(0x39);
-      break;
-    default:
-      append(code, {0xfd, 0x0b});
-      break;
+    case 'i': code.push_back(0x36); break;
+    case 'l': code.push_back(0x37); break;
+    case 'f': code.push_back(0x38); break;
+    case 'd': code.push_back(0x39); break;
+    default: append(code, {0xfd, 0x0b}); break;
   }
   code.push_back(0);
   append_u32(code, offset);
@@ -324,21 +293,11 @@ inline void constant(Bytes& code, char letter, const Cell& cell) {
   std::memcpy(&i, cell.data(), 4);
   std::memcpy(&l, cell.data(), 8);
   switch (letter) {
-    case 'l':
-      code.push_back(0x42), leb(l);
-      break;
-    case 'f':
-      code.push_back(0x43), raw(4);
-      break;
-    case 'd':
-      code.push_back(0x44), raw(8);
-      break;
-    case 'v':
-      append(code, {0xfd, 0x0c}), raw(16);
-      break;
-    default:
-      code.push_back(0x41), leb(i);
-      break;
+    case 'l': code.push_back(0x42), leb(l); break;
+    case 'f': code.push_back(0x43), raw(4); break;
+    case 'd': code.push_back(0x44), raw(8); break;
+    case 'v': append(code, {0xfd, 0x0c}), raw(16); break;
+    default: code.push_back(0x41), leb(i); break;
   }
 }
 inline void instruction(Bytes& code, const Probe& probe) {
@@ -467,12 +426,8 @@ inline std::vector<Bytes> immediates_of(vm::Op op) {
   const vm::OpInfo& info = vm::op_info(op);
   std::vector<Bytes> out;
   switch (info.imm) {
-    case vm::Imm::none:
-      out.push_back({});
-      break;
-    case vm::Imm::memarg:
-      out = {{0, 0}, {0, 5}};
-      break;
+    case vm::Imm::none: out.push_back({}); break;
+    case vm::Imm::memarg: out = {{0, 0}, {0, 5}}; break;
     case vm::Imm::lane: {
       const std::string_view name = info.mnemonic;
       const int lanes = std::stoi(std::string(name.substr(name.find('x') + 1)));

@@ -36,35 +36,19 @@ class RandomLoops {
   /// Pushes an address; returns the offset beside it.
   uint32_t address() {
     switch (pick(6)) {
-      case 0:
-        c_.get(0).get(3).i32_add();
-        break;  // p[i]
-      case 1:
-        c_.get(1).get(3).i32_const(pick(4)).op({0x74}).i32_add();
-        break;  // q[i << n]
-      case 2:
-        c_.get(pick(2)).i32_const(static_cast<int32_t>(pick(64)) - 32).i32_add();
-        break;
-      case 3:
-        c_.i32_const(static_cast<int32_t>(pick(kPage))).get(3).i32_add();
-        break;
-      default:
-        c_.get(pick(2));
-        break;
+      case 0: c_.get(0).get(3).i32_add(); break;                                // p[i]
+      case 1: c_.get(1).get(3).i32_const(pick(4)).op({0x74}).i32_add(); break;  // q[i << n]
+      case 2: c_.get(pick(2)).i32_const(static_cast<int32_t>(pick(64)) - 32).i32_add(); break;
+      case 3: c_.i32_const(static_cast<int32_t>(pick(kPage))).get(3).i32_add(); break;
+      default: c_.get(pick(2)); break;
     }
     return pick(4) == 0 ? pick(40) : 4 * pick(3);
   }
   void value() {
     switch (pick(5)) {
-      case 0:
-        c_.get(3);
-        break;
-      case 1:
-        c_.get(4);
-        break;
-      default:
-        load();
-        break;
+      case 0: c_.get(3); break;
+      case 1: c_.get(4); break;
+      default: load(); break;
     }
     if (pick(3) == 0) c_.i32_const(static_cast<int32_t>(pick(1000))).op({static_cast<uint8_t>(0x6a + pick(3))});
     if (pick(4) == 0) c_.get(4).i32_add();
@@ -78,12 +62,8 @@ class RandomLoops {
     using namespace spine;
     static constexpr uint8_t kStores[] = {0x36, 0x36, 0x3a, 0x3b};
     switch (pick(depth == 0 ? 5 : 4)) {
-      case 0:
-        value(), c_.set(4);
-        break;
-      case 1:
-        value(), c_.i64_extend_i32_u().get(5).i64_add().set(5);
-        break;
+      case 0: value(), c_.set(4); break;
+      case 1: value(), c_.i64_extend_i32_u().get(5).i64_add().set(5); break;
       case 4:
         value();
         c_.op({0x04, 0x40});
@@ -139,14 +119,10 @@ std::string outcome(spine::World& world, const Module& module, uint64_t seed) {
   for (int call = 0; call < 14; ++call) {
     auto place = [&]() -> uint32_t {
       switch (random() % 6) {
-        case 0:
-          return static_cast<uint32_t>(kPage - random() % 400);
-        case 1:
-          return static_cast<uint32_t>(random() % 400);
-        case 2:
-          return static_cast<uint32_t>(0 - random() % 400);
-        default:
-          return static_cast<uint32_t>(random() % (kPage - 8192) + 4096);
+        case 0: return static_cast<uint32_t>(kPage - random() % 400);
+        case 1: return static_cast<uint32_t>(random() % 400);
+        case 2: return static_cast<uint32_t>(0 - random() % 400);
+        default: return static_cast<uint32_t>(random() % (kPage - 8192) + 4096);
       }
     };
     const uint32_t p = place();

@@ -44,8 +44,9 @@ class RandomModule {
     Types types;  // what a branch to it takes
     bool loop, caught;
   };
-  inline static const Types kLocals = {spine::i32,  spine::i32,  spine::i64,  spine::i64,      spine::f32,   spine::f64,
-                                       spine::v128, spine::v128, spine::funcref, spine::externref, spine::exnref};
+  inline static const Types kLocals = {spine::i32,     spine::i32,       spine::i64,   spine::i64,
+                                       spine::f32,     spine::f64,       spine::v128,  spine::v128,
+                                       spine::funcref, spine::externref, spine::exnref};
 
   uint32_t pick(uint32_t n) { return static_cast<uint32_t>(random_() % n); }
   Type any_type() { return kLocals[pick(static_cast<uint32_t>(kLocals.size()))]; }
@@ -247,8 +248,7 @@ class RandomModule {
         c_.get(2).i32_wrap_i64().call(0);
         consume(i32);
         break;
-      default:
-        break;
+      default: break;
     }
   }
   void try_table(int depth) {

@@ -245,7 +245,9 @@ TEST_CASE("calls and throws that look alike have places of their own") {
   const uint32_t count = m.func("count", m.type({}, {spine::i32})), h = m.func("h", type);
   const uint32_t either = m.func("either", type), again = m.func("again", type);
   // Adds one to the word at 0; throws when that has come to the argument.
-  m.define(count, spine::Code().i32_const(0).i32_const(0).i32_load().i32_const(1).i32_add().i32_store().i32_const(0).i32_load());
+  m.define(
+      count,
+      spine::Code().i32_const(0).i32_const(0).i32_load().i32_const(1).i32_add().i32_store().i32_const(0).i32_load());
   m.define(h, spine::Code().call(count).get(0).i32_eq().op({0x04, 0x40}).throw_(tag).end());
   m.define(either, spine::Code().get(0).op({0x04, 0x40}).throw_(tag).op({0x05}).throw_(tag).end());
   spine::Code c;

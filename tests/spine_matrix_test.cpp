@@ -52,26 +52,16 @@ class CellTest {
 
   void run() {
     switch (cell_.scenario) {
-      case Scenario::returns:
-        return returns();
-      case Scenario::multi_value:
-        return multi_value();
-      case Scenario::live_across:
-        return live_across();
-      case Scenario::trap:
-        return trap();
-      case Scenario::caught_by_caller:
-        return caught();
-      case Scenario::caught_far_up:
-        return caught();
-      case Scenario::rethrow:
-        return rethrow();
-      case Scenario::stack_overflow:
-        return stack_overflow();
-      case Scenario::preempted:
-        return preempted();
-      case Scenario::cancelled:
-        return cancelled();
+      case Scenario::returns: return returns();
+      case Scenario::multi_value: return multi_value();
+      case Scenario::live_across: return live_across();
+      case Scenario::trap: return trap();
+      case Scenario::caught_by_caller: return caught();
+      case Scenario::caught_far_up: return caught();
+      case Scenario::rethrow: return rethrow();
+      case Scenario::stack_overflow: return stack_overflow();
+      case Scenario::preempted: return preempted();
+      case Scenario::cancelled: return cancelled();
     }
   }
 
@@ -121,9 +111,7 @@ class CellTest {
   Result<void> host_callee(Caller& caller, std::span<const Val> args, std::span<Val> out) {
     ++host_calls_;
     switch (cell_.scenario) {
-      case Scenario::returns:
-        out[0] = Val::i64(args[1].as_i64() - args[0].as_i32());
-        break;
+      case Scenario::returns: out[0] = Val::i64(args[1].as_i64() - args[0].as_i32()); break;
       case Scenario::multi_value:
         for (size_t i = 0; i < args.size(); ++i) out[i] = args[args.size() - 1 - i];
         break;
@@ -158,9 +146,7 @@ class CellTest {
         out[0] = Val::i32((*below)[0].as_i32() + 1);
         break;
       }
-      case Scenario::preempted:
-        out[0] = Val::i32(args[0].as_i32() + 40);
-        break;
+      case Scenario::preempted: out[0] = Val::i32(args[0].as_i32() + 40); break;
       case Scenario::cancelled:
         world_.store.interrupt();
         out[0] = Val::i32(0);

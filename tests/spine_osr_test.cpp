@@ -234,14 +234,10 @@ Guest ending(What what) {
 
 Guest guest_of(What what) {
   switch (what) {
-    case What::live:
-      return all_types_live();
-    case What::inner_loop:
-      return nested(true);
-    case What::outer_loop:
-      return nested(false);
-    default:
-      return ending(what);
+    case What::live: return all_types_live();
+    case What::inner_loop: return nested(true);
+    case What::outer_loop: return nested(false);
+    default: return ending(what);
   }
 }
 
@@ -341,7 +337,9 @@ TEST_CASE("spine: osr: constants beneath a loop, whichever way led there") {
     ModuleBuilder m;
     const uint32_t subject = m.func("subject", m.type({i32, i32}, {i64}));
     enum : uint32_t { n, first, i };
-    const auto count = [](Code& c) { c.loop().get(i).i32_const(1).i32_add().tee(i).i32_const(3).i32_lt_u().br_if(0).end(); };
+    const auto count = [](Code& c) {
+      c.loop().get(i).i32_const(1).i32_add().tee(i).i32_const(3).i32_lt_u().br_if(0).end();
+    };
     Code c;
     c.i64_const(4520);
     if (leaves) {

@@ -56,15 +56,9 @@ namespace {
 /// Emits the cell's call of the callee with its arguments on the stack; the instruction is marked "call".
 void emit_call(Code& c, Kind kind, uint32_t callee, uint32_t type) {
   switch (kind) {
-    case Kind::call:
-      c.mark("call").call(callee);
-      break;
-    case Kind::indirect:
-      c.i32_const(0).mark("call").call_indirect(type);
-      break;
-    case Kind::tail:
-      c.mark("call").return_call(callee);
-      break;
+    case Kind::call: c.mark("call").call(callee); break;
+    case Kind::indirect: c.i32_const(0).mark("call").call_indirect(type); break;
+    case Kind::tail: c.mark("call").return_call(callee); break;
   }
 }
 

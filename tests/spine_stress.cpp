@@ -182,19 +182,11 @@ struct Run {
       switch (random() % 8) {
         case 0:
         case 1:
-        case 2:
-          promote_something(random);
-          break;
-        case 3:
-          drop_something(random);
-          break;
+        case 2: promote_something(random); break;
+        case 3: drop_something(random); break;
         case 4:
-        case 5:
-          reclaimed += jit::reclaim_code();
-          break;
-        default:
-          tasks[random() % tasks.size()].cancel();
-          ++cancels;
+        case 5: reclaimed += jit::reclaim_code(); break;
+        default: tasks[random() % tasks.size()].cancel(); ++cancels;
       }
       if (Clock::now() > next_generation) {
         next_generation += 300ms;

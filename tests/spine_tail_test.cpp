@@ -82,16 +82,8 @@ TEST_CASE("spine: tail calls: both stacks have one limit") {
     m.define(start, Code().get(0).call(a).i32_const(1).i32_add());
     // The depth is left in memory.
     for (auto [self, other] : {std::pair{a, b}, {b, a}}) {
-      m.define(self, Code()
-                         .i32_const(0)
-                         .get(0)
-                         .i32_store()
-                         .get(0)
-                         .i32_const(1)
-                         .i32_add()
-                         .call(other)
-                         .i32_const(1)
-                         .i32_add());
+      m.define(self,
+               Code().i32_const(0).get(0).i32_store().get(0).i32_const(1).i32_add().call(other).i32_const(1).i32_add());
     }
     World world;
     constexpr uint64_t kStack = 256 << 10;

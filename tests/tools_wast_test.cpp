@@ -158,13 +158,15 @@ TEST_CASE("functions are counted where they ran") {
   const Suite suite(kValues + add(2, "0") + "," + add(3, "0") + "," + add(4, "0"));
   auto r = suite.run({}, {"--tier", "steps", "--count"});
   CHECK(r.status == 0);
-  CHECK(contains(r.out, "interp              0          0          0            1            0\n"
-                        "baseline            1          0          0            1            0\n"
-                        "opt                 1          0          0            1            0\n"
-                        "functions that ran: 1, elsewhere than wanted: 0\n"));
+  CHECK(contains(r.out,
+                 "interp              0          0          0            1            0\n"
+                 "baseline            1          0          0            1            0\n"
+                 "opt                 1          0          0            1            0\n"
+                 "functions that ran: 1, elsewhere than wanted: 0\n"));
   r = suite.run({}, {"--tier", "opt", "--count"});
   CHECK(r.status == 0);
-  CHECK(contains(r.out, "interp              0          0          0            0            0\n"
-                        "baseline            0          0          0            0            0\n"
-                        "opt                 1          0          0            1            0\n"));
+  CHECK(contains(r.out,
+                 "interp              0          0          0            0            0\n"
+                 "baseline            0          0          0            0            0\n"
+                 "opt                 1          0          0            1            0\n"));
 }

@@ -50,7 +50,8 @@ std::vector<Vec> samples() {
     for (int v : {0, 1, 2, 3, 100, 127, 128, 129}) edges.push_back(static_cast<T>(v));
     for (int v : {0, 1, 2, 127})
       edges.push_back(static_cast<T>(L::max() - v)), edges.push_back(static_cast<T>(L::min() + v));
-    for (size_t i = 0, n = edges.size(); i < n; ++i) edges.push_back(static_cast<T>(0 - static_cast<uint64_t>(edges[i])));
+    for (size_t i = 0, n = edges.size(); i < n; ++i)
+      edges.push_back(static_cast<T>(0 - static_cast<uint64_t>(edges[i])));
   }
   std::mt19937_64 random(4);
   std::vector<Vec> result;

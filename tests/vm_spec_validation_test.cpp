@@ -71,8 +71,8 @@ void run_script(const fs::path& script, Tally& tally) {
       if (!module.ok()) {
         ++tally.refused;
         const Error& error = module.error();
-        CHECK((error.kind == ErrorKind::Malformed || error.kind == ErrorKind::Invalid || error.kind == ErrorKind::Limit ||
-               error.kind == ErrorKind::Unsupported));
+        CHECK((error.kind == ErrorKind::Malformed || error.kind == ErrorKind::Invalid ||
+               error.kind == ErrorKind::Limit || error.kind == ErrorKind::Unsupported));
         CHECK(error.offset.has_value());
         if (same_words(error.message, text)) {
           ++tally.same_words;

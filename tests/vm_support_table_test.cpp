@@ -65,7 +65,8 @@ std::string support_table() {
       out << "(no instructions of its own) | yes |\n";
     }
   }
-  out << "\n| code | instruction | operands and results | proposal | can trap | executed |\n|---|---|---|---|---|---|\n";
+  out << "\n| code | instruction | operands and results | proposal | can trap | executed "
+         "|\n|---|---|---|---|---|---|\n";
   for (const OpInfo& info : kOpInfo) {
     out << "| " << code_text(info) << " | " << info.mnemonic << " | " << signature_text(info) << " | "
         << feature_name(info.feature) << " | " << (info.can_trap() ? "yes" : "") << " | "

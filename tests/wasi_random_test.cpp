@@ -67,24 +67,12 @@ TEST_CASE("random arguments do no harm") {
       for (ValType type : call.type().params) {
         uint64_t v;
         switch (below(6)) {
-          case 0:
-            v = below(8);
-            break;  // descriptors, flags, lengths
-          case 1:
-            v = 3;
-            break;
-          case 2:
-            v = paths[below(paths.size())];
-            break;
-          case 3:
-            v = numbers + below(4096);
-            break;
-          case 4:
-            v = below(40);
-            break;
-          default:
-            v = rng() >> below(64);
-            break;
+          case 0: v = below(8); break;  // descriptors, flags, lengths
+          case 1: v = 3; break;
+          case 2: v = paths[below(paths.size())]; break;
+          case 3: v = numbers + below(4096); break;
+          case 4: v = below(40); break;
+          default: v = rng() >> below(64); break;
         }
         args[n++] = type == ValKind::I64 ? Slot::i64(v) : Slot::i32(static_cast<uint32_t>(v));
       }

@@ -51,15 +51,12 @@ std::vector<uint32_t> loop_nest(const vm::Module& module, uint32_t func_index, u
       case vm::Op::block:
       case vm::Op::if_:
       case vm::Op::try_:
-      case vm::Op::try_table:
-        open.push_back(kOther);
-        break;
+      case vm::Op::try_table: open.push_back(kOther); break;
       case vm::Op::end:
       case vm::Op::delegate:
         if (!open.empty()) open.pop_back();
         break;
-      default:
-        break;
+      default: break;
     }
   }
   return {};

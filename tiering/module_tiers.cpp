@@ -216,12 +216,8 @@ std::string ModuleTiers::compile(const Key& key, std::atomic<BlockState>& state)
       manager_.make_room();
       jit::reclaim_code();
       return {};
-    case jit::CompileResult::Status::unsupported:
-      fail(key, result.reason, UINT32_MAX);
-      return result.reason;
-    case jit::CompileResult::Status::cancelled:
-      state.store(BlockState::cold, std::memory_order_release);
-      return kDying;
+    case jit::CompileResult::Status::unsupported: fail(key, result.reason, UINT32_MAX); return result.reason;
+    case jit::CompileResult::Status::cancelled: state.store(BlockState::cold, std::memory_order_release); return kDying;
     case jit::CompileResult::Status::no_memory: {
       const uint32_t heat = heat_[key.func_index - module_.imported_funcs].load(std::memory_order_relaxed);
       const bool far = heat >= UINT32_MAX / kRetryFactor;

@@ -99,8 +99,7 @@ void leave(int status) {
 
 int fail(const Error& error) {
   switch (error.kind) {
-    case ErrorKind::Exit:
-      return error.exit_status & 0xff;
+    case ErrorKind::Exit: return error.exit_status & 0xff;
     case ErrorKind::Trap: {
       // A host function may have said more about it than the trap's name.
       std::string text(trap_message(error.trap));
@@ -113,9 +112,7 @@ int fail(const Error& error) {
       print_line(error.message.empty() ? "uncaught exception" : "", error.message);
       print_backtrace(error.backtrace);
       return kExitTrap;
-    case ErrorKind::Usage:
-      print_line("error:", error.message);
-      return kExitUsage;
+    case ErrorKind::Usage: print_line("error:", error.message); return kExitUsage;
     default:
       print_line("error:", error.message);
       print_backtrace(error.backtrace);

@@ -232,10 +232,9 @@ void print_stats(std::chrono::nanoseconds load, const RunTimes& times, const Mod
     const TierStats stats = module.tier_stats(tier);
     if (stats.functions + stats.osr_units + stats.failed == 0) continue;
     const auto number = [](uint64_t n) { return static_cast<unsigned long long>(n); };
-    line(strf("%s code", name).c_str(),
-         strf("%llu functions, %llu loops, %llu bytes to %llu, %.3f ms", number(stats.functions),
-              number(stats.osr_units), number(stats.wasm_bytes), number(stats.code_bytes),
-              milliseconds(stats.compile_time)));
+    line(strf("%s code", name).c_str(), strf("%llu functions, %llu loops, %llu bytes to %llu, %.3f ms",
+                                             number(stats.functions), number(stats.osr_units), number(stats.wasm_bytes),
+                                             number(stats.code_bytes), milliseconds(stats.compile_time)));
     line(strf("%s compile tasks", name).c_str(),
          strf("%llu, with %llu of these", number(stats.tasks), number(stats.task_units)));
     line(strf("%s entries in loops", name).c_str(), strf("%llu", number(stats.osr_entries)));

@@ -293,12 +293,9 @@ Result<void> set_effort(RunOptions& o, Value v) {
 }
 
 Result<void> set_tier(RunOptions& o, Value v) {
-  static constexpr std::pair<std::string_view, Tiers> kNames[] = {{"auto", Tiers::Auto},
-                                                                  {"interp", Tiers::Interp},
-                                                                  {"interp+baseline", Tiers::InterpBaseline},
-                                                                  {"baseline", Tiers::Baseline},
-                                                                  {"opt", Tiers::Opt},
-                                                                  {"steps", Tiers::Steps}};
+  static constexpr std::pair<std::string_view, Tiers> kNames[] = {
+      {"auto", Tiers::Auto},         {"interp", Tiers::Interp}, {"interp+baseline", Tiers::InterpBaseline},
+      {"baseline", Tiers::Baseline}, {"opt", Tiers::Opt},       {"steps", Tiers::Steps}};
   for (const auto& [name, tiers] : kNames) {
     if (v != name) continue;
     o.config.tiers = tiers;

@@ -86,17 +86,13 @@ std::string format_u128(V128 v) {
 const char* ref_kind(ValType type) {
   switch (type.heap()) {
     case HeapKind::Extern:
-    case HeapKind::NoExtern:
-      return "externref";
+    case HeapKind::NoExtern: return "externref";
     case HeapKind::Exn:
-    case HeapKind::NoExn:
-      return "exnref";
+    case HeapKind::NoExn: return "exnref";
     case HeapKind::Func:
     case HeapKind::NoFunc:
-    case HeapKind::Concrete:
-      return "funcref";
-    default:
-      return "anyref";
+    case HeapKind::Concrete: return "funcref";
+    default: return "anyref";
   }
 }
 
@@ -155,18 +151,12 @@ Result<std::vector<Val>> parse_arguments(std::string_view name, const FuncType& 
 
 std::string format_value(const Val& value) {
   switch (value.kind()) {
-    case ValKind::I32:
-      return std::to_string(value.as_i32());
-    case ValKind::I64:
-      return std::to_string(value.as_i64());
-    case ValKind::F32:
-      return format_float(value.as_f32());
-    case ValKind::F64:
-      return format_float(value.as_f64());
-    case ValKind::V128:
-      return format_u128(value.as_v128());
-    case ValKind::Ref:
-      return std::string(value.is_null() ? "<null " : "<") + ref_kind(value.type()) + ">";
+    case ValKind::I32: return std::to_string(value.as_i32());
+    case ValKind::I64: return std::to_string(value.as_i64());
+    case ValKind::F32: return format_float(value.as_f32());
+    case ValKind::F64: return format_float(value.as_f64());
+    case ValKind::V128: return format_u128(value.as_v128());
+    case ValKind::Ref: return std::string(value.is_null() ? "<null " : "<") + ref_kind(value.type()) + ">";
   }
   return "?";
 }

@@ -207,15 +207,12 @@ class Session {
           counts.passed += asserts;
         }
         return;
-      case Verdict::skip:
-        counts.skipped += asserts;
-        return;
+      case Verdict::skip: counts.skipped += asserts; return;
       case Verdict::blocked:
         // A failure that follows from another is excused by it, and is not reported twice.
         if (!entry) entry = excused.contains(outcome.cause) ? excused[outcome.cause] : nullptr;
         break;
-      case Verdict::fail:
-        break;
+      case Verdict::fail: break;
     }
     if (entry) {
       excused[command.line] = entry;

@@ -44,13 +44,10 @@ Hierarchy hierarchy(HeapKind heap) {
     case HeapKind::Concrete:  // of the three kinds of definition only functions cross the API
       return Hierarchy::func;
     case HeapKind::Extern:
-    case HeapKind::NoExtern:
-      return Hierarchy::extern_;
+    case HeapKind::NoExtern: return Hierarchy::extern_;
     case HeapKind::Exn:
-    case HeapKind::NoExn:
-      return Hierarchy::exn;
-    default:
-      return Hierarchy::any;
+    case HeapKind::NoExn: return Hierarchy::exn;
+    default: return Hierarchy::any;
   }
 }
 
@@ -94,14 +91,10 @@ std::string describe_lane(const Lane& lane, unsigned width) {
 
 Result<Val> to_value(Store& store, const Pattern& p, ValType type) {
   switch (p.kind) {
-    case Pattern::Kind::i32:
-      return Val::i32(static_cast<int32_t>(p.scalar.bits));
-    case Pattern::Kind::i64:
-      return Val::i64(static_cast<int64_t>(p.scalar.bits));
-    case Pattern::Kind::f32:
-      return Val::f32_bits(static_cast<uint32_t>(p.scalar.bits));
-    case Pattern::Kind::f64:
-      return Val::f64_bits(p.scalar.bits);
+    case Pattern::Kind::i32: return Val::i32(static_cast<int32_t>(p.scalar.bits));
+    case Pattern::Kind::i64: return Val::i64(static_cast<int64_t>(p.scalar.bits));
+    case Pattern::Kind::f32: return Val::f32_bits(static_cast<uint32_t>(p.scalar.bits));
+    case Pattern::Kind::f64: return Val::f64_bits(p.scalar.bits);
     case Pattern::Kind::v128: {
       unsigned char bytes[16];
       for (size_t i = 0; i < p.lanes.size(); ++i) {
@@ -116,8 +109,7 @@ Result<Val> to_value(Store& store, const Pattern& p, ValType type) {
       if (p.ref_null) return Val::zero(type);
       if (!p.host) break;
       return Val::ref(type, Val::externref(store, reinterpret_cast<void*>(static_cast<uintptr_t>(*p.host))).as_ref());
-    case Pattern::Kind::either:
-      break;
+    case Pattern::Kind::either: break;
   }
   return Error(ErrorKind::Unsupported, "cannot pass " + describe(p));
 }
@@ -128,18 +120,15 @@ bool matches(const Pattern& p, const Val& value) {
       return value.kind() == ValKind::I32 && static_cast<uint32_t>(value.as_i32()) == p.scalar.bits;
     case Pattern::Kind::i64:
       return value.kind() == ValKind::I64 && static_cast<uint64_t>(value.as_i64()) == p.scalar.bits;
-    case Pattern::Kind::f32:
-      return value.kind() == ValKind::F32 && matches_lane(p.scalar, value.f32_bits(), 32);
-    case Pattern::Kind::f64:
-      return value.kind() == ValKind::F64 && matches_lane(p.scalar, value.f64_bits(), 64);
+    case Pattern::Kind::f32: return value.kind() == ValKind::F32 && matches_lane(p.scalar, value.f32_bits(), 32);
+    case Pattern::Kind::f64: return value.kind() == ValKind::F64 && matches_lane(p.scalar, value.f64_bits(), 64);
     case Pattern::Kind::v128:
       if (value.kind() != ValKind::V128) return false;
       for (size_t i = 0; i < p.lanes.size(); ++i) {
         if (!matches_lane(p.lanes[i], lane_of(value.as_v128(), p.lane_bits, i), p.lane_bits)) return false;
       }
       return true;
-    case Pattern::Kind::ref:
-      return matches_ref(p, value);
+    case Pattern::Kind::ref: return matches_ref(p, value);
     case Pattern::Kind::either:
       return std::any_of(p.choices.begin(), p.choices.end(), [&](const Pattern& c) { return matches(c, value); });
   }
@@ -149,20 +138,15 @@ bool matches(const Pattern& p, const Val& value) {
 std::string describe(const Pattern& p) {
   std::string out;
   switch (p.kind) {
-    case Pattern::Kind::i32:
-      return "i32:" + describe_lane(p.scalar, 32);
-    case Pattern::Kind::i64:
-      return "i64:" + describe_lane(p.scalar, 64);
-    case Pattern::Kind::f32:
-      return "f32:" + describe_lane(p.scalar, 32);
-    case Pattern::Kind::f64:
-      return "f64:" + describe_lane(p.scalar, 64);
+    case Pattern::Kind::i32: return "i32:" + describe_lane(p.scalar, 32);
+    case Pattern::Kind::i64: return "i64:" + describe_lane(p.scalar, 64);
+    case Pattern::Kind::f32: return "f32:" + describe_lane(p.scalar, 32);
+    case Pattern::Kind::f64: return "f64:" + describe_lane(p.scalar, 64);
     case Pattern::Kind::v128:
       out = strf("v128:%c%u[", p.lane_float ? 'f' : 'i', p.lane_bits);
       for (const Lane& lane : p.lanes) out += (out.back() == '[' ? "" : " ") + describe_lane(lane, p.lane_bits);
       return out + "]";
-    case Pattern::Kind::ref:
-      return p.ref_type + (p.ref_null ? ":null" : p.host ? ":" + std::to_string(*p.host) : "");
+    case Pattern::Kind::ref: return p.ref_type + (p.ref_null ? ":null" : p.host ? ":" + std::to_string(*p.host) : "");
     case Pattern::Kind::either:
       out = "either(";
       for (const Pattern& choice : p.choices) out += (out.back() == '(' ? "" : ", ") + describe(choice);
@@ -173,21 +157,16 @@ std::string describe(const Pattern& p) {
 
 std::string describe(const Val& value) {
   switch (value.kind()) {
-    case ValKind::I32:
-      return strf("i32:0x%08x", static_cast<unsigned>(value.as_i32()));
-    case ValKind::I64:
-      return strf("i64:0x%016llx", static_cast<unsigned long long>(value.as_i64()));
-    case ValKind::F32:
-      return strf("f32:0x%08x", value.f32_bits());
-    case ValKind::F64:
-      return strf("f64:0x%016llx", static_cast<unsigned long long>(value.f64_bits()));
+    case ValKind::I32: return strf("i32:0x%08x", static_cast<unsigned>(value.as_i32()));
+    case ValKind::I64: return strf("i64:0x%016llx", static_cast<unsigned long long>(value.as_i64()));
+    case ValKind::F32: return strf("f32:0x%08x", value.f32_bits());
+    case ValKind::F64: return strf("f64:0x%016llx", static_cast<unsigned long long>(value.f64_bits()));
     case ValKind::V128: {
       const V128 v = value.as_v128();
       return strf("v128:0x%016llx%016llx", static_cast<unsigned long long>(v.hi),
                   static_cast<unsigned long long>(v.lo));
     }
-    case ValKind::Ref:
-      return value.type().to_string() + (value.is_null() ? ":null" : "");
+    case ValKind::Ref: return value.type().to_string() + (value.is_null() ? ":null" : "");
   }
   return "?";
 }

@@ -227,30 +227,25 @@ CommandOutcome WastRunner::run_instantiation_failure(const Command& command) {
 CommandOutcome WastRunner::run(const Command& command) {
   switch (command.type) {
     case Type::module:
-    case Type::module_definition:
-      return load_and_run_module(command);
+    case Type::module_definition: return load_and_run_module(command);
     case Type::module_instance: {
       const std::optional<Module>* module =
           command.module.empty() ? &latest_definition_ : &definitions_[command.module];
       if (!*module) return CommandOutcome::failed("there is no module '" + command.module + "'");
       return run_module(command, **module);
     }
-    case Type::register_:
-      return run_register(command);
+    case Type::register_: return run_register(command);
     case Type::action:
     case Type::assert_return:
     case Type::assert_trap:
     case Type::assert_exhaustion:
-    case Type::assert_exception:
-      return run_action(command);
+    case Type::assert_exception: return run_action(command);
     case Type::assert_invalid:
     case Type::assert_malformed:
     case Type::assert_invalid_custom:
-    case Type::assert_malformed_custom:
-      return run_refusal(command);
+    case Type::assert_malformed_custom: return run_refusal(command);
     case Type::assert_unlinkable:
-    case Type::assert_uninstantiable:
-      return run_instantiation_failure(command);
+    case Type::assert_uninstantiable: return run_instantiation_failure(command);
   }
   return CommandOutcome::failed("unknown command");
 }

@@ -39,19 +39,14 @@ void WastTiers::judge(const std::string& script, const Module& module, uint32_t 
   const uint64_t all = runs.runs[0] + runs.runs[1] + runs.runs[2];
   bool good = true;
   switch (wanted_) {
-    case Tiers::Baseline:
-      good = runs.refused[kBaseline] || runs.runs[kBaseline] == all;
-      break;
-    case Tiers::Opt:
-      good = runs.refused[kOpt] || runs.runs[kOpt] == all;
-      break;
+    case Tiers::Baseline: good = runs.refused[kBaseline] || runs.runs[kBaseline] == all; break;
+    case Tiers::Opt: good = runs.refused[kOpt] || runs.runs[kOpt] == all; break;
     case Tiers::Steps:
       // A call in each tier that takes the function, then all in the last one.
       good = runs.runs[0] >= 1 && (all < 2 || runs.refused[kBaseline] || runs.runs[kBaseline] >= 1) &&
              (all < 3 || runs.refused[kOpt] || runs.runs[kOpt] >= 1);
       break;
-    default:
-      return;
+    default: return;
   }
   if (good) return;
   if (++elsewhere_ > kComplaints) return;

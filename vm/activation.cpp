@@ -21,7 +21,7 @@ const SegmentOps& ops_of(const Activation& activation) {
 }
 
 /// Counts what happened to the newest frame, where its module asked for that.
-void count(const Vcpu& cx, std::atomic<uint64_t> TierCounts::*what) {
+void count(const Vcpu& cx, std::atomic<uint64_t> TierCounts::* what) {
   FrameWalk walk(cx.activation);
   FrameInfo info;
   if (!walk.valid() || !walk.describe(info) || info.code->module == nullptr || !info.code->module->count_runs) return;

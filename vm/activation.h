@@ -34,7 +34,7 @@ namespace vmrun::vm {
 /// One position of a walk.
 struct FrameAt {
   const Activation* activation = nullptr;
-  const void* pc = nullptr;      // as in Activation
+  const void* pc = nullptr;  // as in Activation
   std::byte* fp = nullptr;
   void* sp = nullptr;            // machine only
   Instance* instance = nullptr;  // interp only
@@ -44,7 +44,7 @@ struct FrameAt {
 /// What is known about one guest frame.
 struct FrameInfo {
   FuncCode* code = nullptr;
-  uint32_t offset = 0;           // byte offset of the instruction in the image
+  uint32_t offset = 0;  // byte offset of the instruction in the image
   Tier tier = Tier::interp;
   Instance* instance = nullptr;  // null in machine code, whose frame keeps it where it likes
   const void* pc = nullptr;      // interp: const interp::Cell*; machine: return address, or instruction when exact

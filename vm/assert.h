@@ -9,7 +9,7 @@ namespace vmrun::vm {
 }  // namespace vmrun::vm
 
 /// Aborts with `context` when `cond` does not hold; always compiled in.
-#define VMRUN_ASSERT(cond, context)                                                             \
-  (__builtin_expect(static_cast<bool>(cond), true)                                              \
-       ? static_cast<void>(0)                                                                   \
+#define VMRUN_ASSERT(cond, context)                \
+  (__builtin_expect(static_cast<bool>(cond), true) \
+       ? static_cast<void>(0)                      \
        : ::vmrun::vm::assertion_failed(#cond, context, __FILE__, __LINE__))

@@ -30,10 +30,10 @@ struct TierCounts {
 
 /// The record of a loop as an OSR entry. Made when a loop first turns hot; never moves; dies with the module.
 struct LoopCode {
-  uint32_t offset = 0;                       // of the `loop` opcode in the image
+  uint32_t offset = 0;                         // of the `loop` opcode in the image
   std::atomic<BlockState> state[kTiers] = {};  // of its OSR entry in each machine tier
   std::atomic<uint32_t> heat{0};
-  std::atomic<const void*> entry{nullptr};   // machine code to go on in (jit/abi.h: OSR entry), the best tier's; or null
+  std::atomic<const void*> entry{nullptr};  // machine code to go on in (jit/abi.h: OSR entry), the best tier's; or null
   std::atomic<Tier> entry_tier{Tier::interp};
 };
 /// The loops of one function, by rising offset.
@@ -45,20 +45,21 @@ struct LoopTable {
 
 /// The block record of a function body (or of a host function: then `host` is set and module is null).
 struct alignas(128) FuncCode {
-  std::atomic<const void*> entry{nullptr};    // const interp::Cell*: stub, interpreter code, or a bridge into machine code
+  std::atomic<const void*> entry{
+      nullptr};  // const interp::Cell*: stub, interpreter code, or a bridge into machine code
   std::atomic<const void*> machine{nullptr};  // machine code, or a trampoline into the interpreter or the host
   const Module* module = nullptr;
-  FuncRecord* host = nullptr;                 // a host function's record, else null
+  FuncRecord* host = nullptr;  // a host function's record, else null
   uint32_t func_index = 0;
-  std::atomic<uint32_t> heat{0};              // charged by expired budgets and entries; racy on purpose
-  std::atomic<void*> interp{nullptr};         // interp::Translation*, owned by the interpreter's code store
-  alignas(16) std::byte stub[16];             // the cell `entry` points to at first
-  alignas(16) std::byte bridge[16];           // the cell `entry` points to while machine code is in force
+  std::atomic<uint32_t> heat{0};       // charged by expired budgets and entries; racy on purpose
+  std::atomic<void*> interp{nullptr};  // interp::Translation*, owned by the interpreter's code store
+  alignas(16) std::byte stub[16];      // the cell `entry` points to at first
+  alignas(16) std::byte bridge[16];    // the cell `entry` points to while machine code is in force
   // Off the fast path:
   std::atomic<BlockState> state[kTiers] = {};  // of the whole function in each tier
   std::atomic<Tier> tier{Tier::interp};        // of the code in force
   std::atomic<LoopTable*> loops{nullptr};
-  std::atomic<TierCounts*> counts{nullptr};    // kTiers of them, when Module::count_runs
+  std::atomic<TierCounts*> counts{nullptr};  // kTiers of them, when Module::count_runs
 };
 static_assert(sizeof(FuncCode) == 128);
 

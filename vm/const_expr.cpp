@@ -59,18 +59,10 @@ TrapCode run(const Instance& instance, Reader in, Slot* stack, Slot out[2]) {
         out[0] = stack[0];
         if (top - stack == 2) out[1] = stack[1];
         return TrapCode::None;
-      case Op::i32_const:
-        *top++ = Slot::i32(static_cast<uint32_t>(in.s64()));
-        break;
-      case Op::i64_const:
-        *top++ = Slot::i64(static_cast<uint64_t>(in.s64()));
-        break;
-      case Op::f32_const:
-        *top++ = Slot::i32(in.raw<uint32_t>());
-        break;
-      case Op::f64_const:
-        *top++ = Slot::i64(in.raw<uint64_t>());
-        break;
+      case Op::i32_const: *top++ = Slot::i32(static_cast<uint32_t>(in.s64())); break;
+      case Op::i64_const: *top++ = Slot::i64(static_cast<uint64_t>(in.s64())); break;
+      case Op::f32_const: *top++ = Slot::i32(in.raw<uint32_t>()); break;
+      case Op::f64_const: *top++ = Slot::i64(in.raw<uint64_t>()); break;
       case Op::v128_const:
         store_v128(top, in.raw<V128>());
         top += 2;
@@ -114,19 +106,15 @@ TrapCode run(const Instance& instance, Reader in, Slot* stack, Slot out[2]) {
         in.s64();
         *top++ = Slot::ref(Ref::null());
         break;
-      case Op::ref_func:
-        *top++ = Slot::ref(Ref::of(instance.funcs[in.u32()]));
-        break;
+      case Op::ref_func: *top++ = Slot::ref(Ref::of(instance.funcs[in.u32()])); break;
       case Op::ref_i31: {
         const uint32_t value = pop().as_i32();
         *top++ = Slot::ref(Ref::i31(value));
         break;
       }
       case Op::any_convert_extern:
-      case Op::extern_convert_any:
-        break;  // one representation for both hierarchies
-      default:
-        return TrapCode::Unsupported;
+      case Op::extern_convert_any: break;  // one representation for both hierarchies
+      default: return TrapCode::Unsupported;
     }
   }
 }

@@ -128,7 +128,8 @@ class Printer {
 
   void immediates(Op op, const OpInfo& info) {
     switch (info.imm) {
-      case Imm::none: case Imm::zero_byte: break;
+      case Imm::none:
+      case Imm::zero_byte: break;
       case Imm::block: return block_type();
       case Imm::try_table: return catches();
       case Imm::br_table:
@@ -148,7 +149,8 @@ class Printer {
       case Imm::select_types:
         for (uint32_t n = u32(); n > 0; --n) word("(result " + val_type() + ")");
         break;
-      case Imm::i32: case Imm::i64: return word(std::to_string(s64()));
+      case Imm::i32:
+      case Imm::i64: return word(std::to_string(s64()));
       case Imm::f32: return float_const<float, uint32_t>();
       case Imm::f64: return float_const<double, uint64_t>();
       case Imm::v128: {
@@ -167,15 +169,15 @@ class Printer {
         break;
       case Imm::lane: return number(*p_++);
       case Imm::memarg: return memarg(info);
-      case Imm::memarg_lane:
-        memarg(info);
-        return number(*p_++);
+      case Imm::memarg_lane: memarg(info); return number(*p_++);
       case Imm::func: return func_index();
-      case Imm::memory: case Imm::table: {
+      case Imm::memory:
+      case Imm::table: {
         uint32_t which = u32();
         return index_unless_zero(which);
       }
-      case Imm::memory_memory: case Imm::table_table: {
+      case Imm::memory_memory:
+      case Imm::table_table: {
         uint32_t to = u32(), from = u32();
         if (to != 0 || from != 0) {
           number(to);
@@ -188,16 +190,24 @@ class Printer {
         index_unless_zero(u32());
         return word("(type " + std::to_string(type) + ")");
       }
-      case Imm::data_memory: case Imm::elem_table: {  // in the text the memory or table comes first
+      case Imm::data_memory:
+      case Imm::elem_table: {  // in the text the memory or table comes first
         uint32_t segment = u32();
         index_unless_zero(u32());
         return number(segment);
       }
-      case Imm::field: case Imm::type_count: case Imm::type_data: case Imm::type_elem: case Imm::type_type:
-        index();
-        return index();
-      case Imm::data: case Imm::elem: case Imm::global: case Imm::label: case Imm::local: case Imm::tag: case Imm::type:
-        return index();
+      case Imm::field:
+      case Imm::type_count:
+      case Imm::type_data:
+      case Imm::type_elem:
+      case Imm::type_type: index(); return index();
+      case Imm::data:
+      case Imm::elem:
+      case Imm::global:
+      case Imm::label:
+      case Imm::local:
+      case Imm::tag:
+      case Imm::type: return index();
     }
   }
 
@@ -228,7 +238,11 @@ std::vector<DisasmLine> disassemble(const Module& module, uint32_t func_index) {
     line.depth = middle && depth > 0 ? depth - 1 : depth;
     line.text = disassemble_instruction(module, p);
     switch (line.op) {
-      case Op::block: case Op::loop: case Op::if_: case Op::try_: case Op::try_table: ++depth; break;
+      case Op::block:
+      case Op::loop:
+      case Op::if_:
+      case Op::try_:
+      case Op::try_table: ++depth; break;
       default: break;
     }
     lines.push_back(std::move(line));

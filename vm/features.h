@@ -40,8 +40,14 @@ struct Features {
 
   static constexpr Features none() { return {0}; }
   constexpr bool has(Feature f) const { return (bits >> static_cast<int>(f) & 1) != 0; }
-  constexpr Features& add(Feature f) { bits |= 1u << static_cast<int>(f); return *this; }
-  constexpr Features& remove(Feature f) { bits &= ~(1u << static_cast<int>(f)); return *this; }
+  constexpr Features& add(Feature f) {
+    bits |= 1u << static_cast<int>(f);
+    return *this;
+  }
+  constexpr Features& remove(Feature f) {
+    bits &= ~(1u << static_cast<int>(f));
+    return *this;
+  }
   friend constexpr bool operator==(Features, Features) = default;
 };
 

@@ -24,8 +24,8 @@ bool FuncDecoderBase::unknown(const char* what, uint64_t index) {
 }
 
 bool FuncDecoderBase::mismatch(ValType expected, ValType found) {
-  return fail(ErrorKind::Invalid, "type mismatch: expected " + module_.type_name(expected) + ", found " + module_.type_name(found),
-              op_);
+  return fail(ErrorKind::Invalid,
+              "type mismatch: expected " + module_.type_name(expected) + ", found " + module_.type_name(found), op_);
 }
 
 bool FuncDecoderBase::missing_operand(ValType expected) {
@@ -112,7 +112,8 @@ bool FuncDecoderBase::read_locals(const FuncType& type) {
     if (has_uninitialized_) local_set_.resize(locals_.size(), local.is_defaultable());
   }
   if (beyond_limit != nullptr) {
-    return fail(ErrorKind::Limit, "too many locals: more than the limit of " + std::to_string(kMaxLocals), beyond_limit);
+    return fail(ErrorKind::Limit, "too many locals: more than the limit of " + std::to_string(kMaxLocals),
+                beyond_limit);
   }
   op_ = p_;
   return true;
@@ -137,9 +138,7 @@ const uint8_t* skip_memarg(const uint8_t* p) {
   return skip_leb(p);
 }
 
-const uint8_t* skip_block_type(const uint8_t* p) {
-  return *p == 0x63 || *p == 0x64 ? skip_val_type(p) : skip_leb(p);
-}
+const uint8_t* skip_block_type(const uint8_t* p) { return *p == 0x63 || *p == 0x64 ? skip_val_type(p) : skip_leb(p); }
 
 uint32_t read_count(const uint8_t*& p) {
   uint32_t count = 0;
@@ -152,19 +151,38 @@ uint32_t read_count(const uint8_t*& p) {
 const uint8_t* skip_immediates(Imm kind, const uint8_t* p) {
   switch (kind) {
     case Imm::none: return p;
-    case Imm::lane: case Imm::zero_byte: return p + 1;
+    case Imm::lane:
+    case Imm::zero_byte: return p + 1;
     case Imm::f32: return p + 4;
     case Imm::f64: return p + 8;
-    case Imm::v128: case Imm::lanes: return p + 16;
+    case Imm::v128:
+    case Imm::lanes: return p + 16;
     case Imm::block: return skip_block_type(p);
     case Imm::memarg: return skip_memarg(p);
     case Imm::memarg_lane: return skip_memarg(p) + 1;
-    case Imm::data: case Imm::elem: case Imm::func: case Imm::global: case Imm::heap_type: case Imm::i32:
-    case Imm::i64: case Imm::label: case Imm::local: case Imm::memory: case Imm::table: case Imm::tag: case Imm::type:
-      return skip_leb(p);
-    case Imm::data_memory: case Imm::elem_table: case Imm::field: case Imm::memory_memory: case Imm::table_table:
-    case Imm::type_count: case Imm::type_data: case Imm::type_elem: case Imm::type_table: case Imm::type_type:
-      return skip_leb(skip_leb(p));
+    case Imm::data:
+    case Imm::elem:
+    case Imm::func:
+    case Imm::global:
+    case Imm::heap_type:
+    case Imm::i32:
+    case Imm::i64:
+    case Imm::label:
+    case Imm::local:
+    case Imm::memory:
+    case Imm::table:
+    case Imm::tag:
+    case Imm::type: return skip_leb(p);
+    case Imm::data_memory:
+    case Imm::elem_table:
+    case Imm::field:
+    case Imm::memory_memory:
+    case Imm::table_table:
+    case Imm::type_count:
+    case Imm::type_data:
+    case Imm::type_elem:
+    case Imm::type_table:
+    case Imm::type_type: return skip_leb(skip_leb(p));
     case Imm::cast: return skip_leb(skip_leb(skip_leb(p + 1)));
     case Imm::br_table:
       for (uint32_t n = read_count(p) + 1; n > 0; --n) p = skip_leb(p);
@@ -205,12 +223,19 @@ void FuncDecoderBase::skip_dead_code() {
   for (;;) {
     const uint8_t* p = p_;
     switch (skip_instruction(p)) {
-      case Op::block: case Op::loop: case Op::if_: case Op::try_: case Op::try_table: ++depth; break;
-      case Op::end: case Op::delegate:
+      case Op::block:
+      case Op::loop:
+      case Op::if_:
+      case Op::try_:
+      case Op::try_table: ++depth; break;
+      case Op::end:
+      case Op::delegate:
         if (depth == 0) return;
         --depth;
         break;
-      case Op::else_: case Op::catch_: case Op::catch_all:
+      case Op::else_:
+      case Op::catch_:
+      case Op::catch_all:
         if (depth == 0) return;
         break;
       default: break;

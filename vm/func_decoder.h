@@ -60,7 +60,7 @@ class FuncDecoder : public FuncDecoderBase {
   };
   struct Control : Consumer::Control {
     ControlKind kind = ControlKind::block;
-    bool reachable = true;     // was the code reachable where the frame begins
+    bool reachable = true;  // was the code reachable where the frame begins
     bool outer_polymorphic = false;
     uint32_t height = 0;       // operands below the frame's own, parameters excluded
     uint32_t init_height = 0;  // of set_in_frame_
@@ -99,7 +99,8 @@ class FuncDecoder : public FuncDecoderBase {
     limit_ = stack_.get() + capacity;
   }
   [[gnu::always_inline]] void ensure(size_t n) {
-    if (static_cast<size_t>(limit_ - sp_) < n) [[unlikely]] grow(n);
+    if (static_cast<size_t>(limit_ - sp_) < n) [[unlikely]]
+      grow(n);
   }
   [[gnu::always_inline]] void push(ValType type, const Value& value) {
     ensure(1);
@@ -128,9 +129,11 @@ class FuncDecoder : public FuncDecoderBase {
     if constexpr (kValidate) {
       bool equal = static_cast<size_t>(sp_ - floor_) >= n;
       if (equal) [[likely]] {
-        for (size_t i = 0; i < n; ++i) equal &= sp_[static_cast<ptrdiff_t>(i) - static_cast<ptrdiff_t>(n)].type == types[i];
+        for (size_t i = 0; i < n; ++i)
+          equal &= sp_[static_cast<ptrdiff_t>(i) - static_cast<ptrdiff_t>(n)].type == types[i];
       }
-      if (!equal) [[unlikely]] return check_slow(types, n, retype);
+      if (!equal) [[unlikely]]
+        return check_slow(types, n, retype);
     } else if (retype) {
       for (size_t i = 0; i < n; ++i) sp_[static_cast<ptrdiff_t>(i) - static_cast<ptrdiff_t>(n)].type = types[i];
     }
@@ -147,7 +150,8 @@ class FuncDecoder : public FuncDecoderBase {
 
   // --- control ----------------------------------------------------------------------------------------------------
   bool check_label(uint32_t depth) {
-    if (kValidate && depth >= controls_.size()) [[unlikely]] return unknown("label", depth);
+    if (kValidate && depth >= controls_.size()) [[unlikely]]
+      return unknown("label", depth);
     return true;
   }
   void push_control(ControlKind kind, BlockType type);
@@ -161,7 +165,8 @@ class FuncDecoder : public FuncDecoderBase {
   void restart_frame(Control& c, ControlKind kind, std::span<const ValType> types, const Value* values);
   void pop_control(const Value* results);
   void undo_local_init(uint32_t height) {
-    if (!has_uninitialized_) [[likely]] return;
+    if (!has_uninitialized_) [[likely]]
+      return;
     while (set_in_frame_.size() > height) {
       local_set_[set_in_frame_.back()] = 0;
       set_in_frame_.pop_back();
@@ -251,6 +256,7 @@ struct NullConsumer {
   struct Control {};
 #define VMRUN_NO_EVENT(name) \
   void name(auto&&...) {}
+  // clang-format off
   VMRUN_NO_EVENT(begin) VMRUN_NO_EVENT(end_function) VMRUN_NO_EVENT(op) VMRUN_NO_EVENT(local_get)
   VMRUN_NO_EVENT(local_set) VMRUN_NO_EVENT(local_tee) VMRUN_NO_EVENT(drop) VMRUN_NO_EVENT(block) VMRUN_NO_EVENT(loop)
   VMRUN_NO_EVENT(if_) VMRUN_NO_EVENT(else_) VMRUN_NO_EVENT(end) VMRUN_NO_EVENT(try_table) VMRUN_NO_EVENT(try_)
@@ -260,6 +266,7 @@ struct NullConsumer {
   VMRUN_NO_EVENT(call) VMRUN_NO_EVENT(call_indirect) VMRUN_NO_EVENT(call_ref) VMRUN_NO_EVENT(return_call)
   VMRUN_NO_EVENT(return_call_indirect) VMRUN_NO_EVENT(return_call_ref) VMRUN_NO_EVENT(throw_)
   VMRUN_NO_EVENT(throw_ref)
+  // clang-format on
 #undef VMRUN_NO_EVENT
 };
 

@@ -89,7 +89,8 @@ class FuncDecoderBase {
   [[gnu::always_inline]] bool u32(uint32_t& out) {
     const uint8_t* at = p_;
     LebStatus status = read_leb<uint32_t, 32>(p_, end_, out);
-    if (status != LebStatus::ok) [[unlikely]] return leb_error(status, at);
+    if (status != LebStatus::ok) [[unlikely]]
+      return leb_error(status, at);
     return true;
   }
   bool u64(uint64_t& out) {
@@ -125,11 +126,11 @@ class FuncDecoderBase {
   bool has_uninitialized_ = false;  // some local has no default value
   uint32_t func_index_ = 0;
   std::vector<ValType> locals_;
-  std::vector<uint8_t> local_set_;       // with has_uninitialized_: whether the local has a value here
-  std::vector<uint32_t> set_in_frame_;   // locals given a value, in order, to be undone at the end of their frame
-  std::deque<ValType> single_results_;   // storage for block types that are one reference type
-  std::vector<uint32_t> labels_;         // of a br_table
-  std::vector<CatchClause> clauses_;     // of a try_table
+  std::vector<uint8_t> local_set_;      // with has_uninitialized_: whether the local has a value here
+  std::vector<uint32_t> set_in_frame_;  // locals given a value, in order, to be undone at the end of their frame
+  std::deque<ValType> single_results_;  // storage for block types that are one reference type
+  std::vector<uint32_t> labels_;        // of a br_table
+  std::vector<CatchClause> clauses_;    // of a try_table
   OpsSeen seen_;
   DecodeError error_;
 };

@@ -184,7 +184,8 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_catch() {
   uint32_t tag;
   if (!u32(tag)) return false;
   if constexpr (kValidate) {
-    if (c.kind != ControlKind::try_ && c.kind != ControlKind::catch_) return malformed("misplaced catch: no try is open");
+    if (c.kind != ControlKind::try_ && c.kind != ControlKind::catch_)
+      return malformed("misplaced catch: no try is open");
     if (tag >= module_.tags.size()) return unknown("tag", tag);
   }
   if (!check_fallthrough(c)) return false;
@@ -393,14 +394,16 @@ bool FuncDecoder<Consumer, kValidate>::apply_tail(const FuncType& type, Deliver 
 
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::read_func(uint32_t& index) {
   if (!u32(index)) return false;
-  if (kValidate && index >= module_.funcs.size()) [[unlikely]] return unknown("function", index);
+  if (kValidate && index >= module_.funcs.size()) [[unlikely]]
+    return unknown("function", index);
   return true;
 }
 
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::read_func_type(uint32_t& index) {
   if (!u32(index)) return false;
   if constexpr (kValidate) {
-    if (index >= module_.types.size()) [[unlikely]] return unknown("type", index);
+    if (index >= module_.types.size()) [[unlikely]]
+      return unknown("type", index);
     if (module_.type_defs[index]->kind != TypeDef::Kind::func) [[unlikely]]
       return fail(ErrorKind::Invalid, "type mismatch: type " + std::to_string(index) + " is not a function type", op_);
   }
@@ -431,8 +434,8 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_call_indirect(bool tail)
   TypeId id = module_.types[type_index];
   const FuncType& type = module_.type_defs[type_index]->func;
   if (tail) {
-    return apply_tail(
-        type, [&](const Value* args) { consumer_.return_call_indirect(*this, id, table, type, index, args); });
+    return apply_tail(type,
+                      [&](const Value* args) { consumer_.return_call_indirect(*this, id, table, type, index, args); });
   }
   return apply(type, [&](const Value* args, Value* results) {
     consumer_.call_indirect(*this, id, table, type, index, args, results);
@@ -446,11 +449,9 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_call_ref(bool tail) {
   if (!check1(ValType::ref(HeapType(id), true))) return false;
   Value ref = *--sp_;
   const FuncType& type = module_.type_defs[type_index]->func;
-  if (tail)
-    return apply_tail(type, [&](const Value* args) { consumer_.return_call_ref(*this, id, type, ref, args); });
-  return apply(type, [&](const Value* args, Value* results) {
-    consumer_.call_ref(*this, id, type, ref, args, results);
-  });
+  if (tail) return apply_tail(type, [&](const Value* args) { consumer_.return_call_ref(*this, id, type, ref, args); });
+  return apply(type,
+               [&](const Value* args, Value* results) { consumer_.call_ref(*this, id, type, ref, args, results); });
 }
 
 }  // namespace vmrun::vm

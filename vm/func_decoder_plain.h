@@ -11,7 +11,8 @@ namespace vmrun::vm {
 
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::read_local(uint32_t& index) {
   if (!u32(index)) return false;
-  if (kValidate && index >= locals_.size()) [[unlikely]] return unknown("local", index);
+  if (kValidate && index >= locals_.size()) [[unlikely]]
+    return unknown("local", index);
   return true;
 }
 
@@ -66,7 +67,8 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_drop() {
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_global(Op op) {
   Immediate imm;
   if (!u32(imm.index)) return false;
-  if (kValidate && imm.index >= module_.globals.size()) [[unlikely]] return unknown("global", imm.index);
+  if (kValidate && imm.index >= module_.globals.size()) [[unlikely]]
+    return unknown("global", imm.index);
   const GlobalType& global = module_.globals[imm.index].type;
   if (op == Op::global_get) {
     Value result{};
@@ -90,7 +92,8 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_select() {
   if constexpr (kValidate) {
     if (type.is_ref() || second.is_ref()) [[unlikely]]
       return invalid("type mismatch: select without a type takes no references");
-    if (second != type && second != kBottom) [[unlikely]] return mismatch(type, second);
+    if (second != type && second != kBottom) [[unlikely]]
+      return mismatch(type, second);
   }
   imm.type = type;
   Value result{};
@@ -186,7 +189,8 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::read_memarg(uint32_t natura
     return false;
   }
   if constexpr (kValidate) {
-    if (out.memory >= module_.memories.size()) [[unlikely]] return unknown("memory", out.memory);
+    if (out.memory >= module_.memories.size()) [[unlikely]]
+      return unknown("memory", out.memory);
     if (out.align > natural) [[unlikely]]
       return invalid("alignment must not be larger than natural");
     if (atomic && out.align != natural) return invalid("atomic alignment must be natural");
@@ -258,8 +262,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_bulk(Op op) {
     case Op::elem_drop: return u32(imm.index) && check_elem(imm.index) && general(op, imm, {}, {});
     default: {  // table.copy
       if (!read_table(imm.index) || !read_table(imm.index2)) return false;
-      if (kValidate &&
-          !registry_.matches(module_.tables[imm.index2].type.elem, module_.tables[imm.index].type.elem))
+      if (kValidate && !registry_.matches(module_.tables[imm.index2].type.elem, module_.tables[imm.index].type.elem))
         return mismatch(module_.tables[imm.index].type.elem, module_.tables[imm.index2].type.elem);
       ValType a = table_address(imm.index), b = table_address(imm.index2);
       return general(op, imm, {a, b, a == kI64 ? b : a}, {});

@@ -19,8 +19,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_ref(Op op) {
       if (kValidate && !state_->declared_funcs[imm.index])
         return fail(ErrorKind::Invalid, "undeclared function reference to function " + std::to_string(imm.index), op_);
       return general(op, imm, {}, {ValType::ref(HeapType(module_.funcs[imm.index].type), false)});
-    case Op::ref_is_null:
-      return need_ref() && general(op, imm, {sp_[-1].type}, {kI32});
+    case Op::ref_is_null: return need_ref() && general(op, imm, {sp_[-1].type}, {kI32});
     case Op::ref_as_non_null:
       return need_ref() && general(op, imm, {sp_[-1].type}, {ValType::ref(sp_[-1].type.heap(), false)});
     default: {  // ref.eq
@@ -33,10 +32,16 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_ref(Op op) {
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_gc(Op op) {
   Immediate imm;
   switch (op) {
-    case Op::struct_new: case Op::struct_new_default: case Op::struct_get: case Op::struct_get_s: case Op::struct_get_u:
-    case Op::struct_set:
-      return do_struct(op);
-    case Op::ref_test: case Op::ref_test_null: case Op::ref_cast: case Op::ref_cast_null: {
+    case Op::struct_new:
+    case Op::struct_new_default:
+    case Op::struct_get:
+    case Op::struct_get_s:
+    case Op::struct_get_u:
+    case Op::struct_set: return do_struct(op);
+    case Op::ref_test:
+    case Op::ref_test_null:
+    case Op::ref_cast:
+    case Op::ref_cast_null: {
       HeapType heap;
       if (!read_heap_type(heap)) return false;
       bool nullable = op == Op::ref_test_null || op == Op::ref_cast_null;
@@ -44,20 +49,25 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_gc(Op op) {
       bool test = op == Op::ref_test || op == Op::ref_test_null;
       return general(op, imm, {ValType::ref(registry_.top(heap), true)}, {test ? kI32 : imm.type});
     }
-    case Op::br_on_cast: case Op::br_on_cast_fail:
-      return do_br_on_cast(op);
-    case Op::any_convert_extern: case Op::extern_convert_any: {
+    case Op::br_on_cast:
+    case Op::br_on_cast_fail: return do_br_on_cast(op);
+    case Op::any_convert_extern:
+    case Op::extern_convert_any: {
       bool to_any = op == Op::any_convert_extern;
       ValType from = ValType::ref(to_any ? Heap::extern_ : Heap::any, true);
       if (!need_ref() || !check1(from)) return false;
       return general(op, imm, {from}, {ValType::ref(to_any ? Heap::any : Heap::extern_, sp_[-1].type.nullable())});
     }
     case Op::ref_i31: return general(op, imm, {kI32}, {ValType::ref(Heap::i31, false)});
-    case Op::i31_get_s: case Op::i31_get_u: return general(op, imm, {ValType::ref(Heap::i31, true)}, {kI32});
+    case Op::i31_get_s:
+    case Op::i31_get_u: return general(op, imm, {ValType::ref(Heap::i31, true)}, {kI32});
     case Op::array_len: return general(op, imm, {ValType::ref(Heap::array, true)}, {kI32});
-    case Op::array_new_data: case Op::array_new_elem: case Op::array_init_data: case Op::array_init_elem:
-    case Op::array_copy: case Op::array_fill:
-      return do_array_bulk(op);
+    case Op::array_new_data:
+    case Op::array_new_elem:
+    case Op::array_init_data:
+    case Op::array_init_elem:
+    case Op::array_copy:
+    case Op::array_fill: return do_array_bulk(op);
     default: return do_array(op);
   }
 }

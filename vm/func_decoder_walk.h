@@ -59,7 +59,8 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::prefixed(uint8_t prefix) {
   ValType address = kI32;
   switch (info.imm) {
     case Imm::none: break;
-    case Imm::memarg: case Imm::memarg_lane:
+    case Imm::memarg:
+    case Imm::memarg_lane:
       if (!read_memarg(info.access_log2, prefix == 0xfe, imm.mem)) return false;
       address = memory_address(imm.mem.memory);
       if (info.imm == Imm::memarg_lane) {
@@ -128,8 +129,9 @@ bool FuncDecoder<Consumer, kValidate>::plain() {
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::walk() {
   using detail::plain_code;
 #define VMRUN_CASE(name) case op_info(Op::name).code
-#define VMRUN_TRY(...)                             \
-  if (!(__VA_ARGS__)) [[unlikely]] return false;   \
+#define VMRUN_TRY(...)             \
+  if (!(__VA_ARGS__)) [[unlikely]] \
+    return false;                  \
   break
   while (p_ < end_) [[likely]] {
     op_ = p_;
@@ -185,50 +187,59 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::walk() {
       VMRUN_CASE(ref_as_non_null) : VMRUN_TRY(do_ref(Op::ref_as_non_null));
       VMRUN_CASE(br_on_null) : VMRUN_TRY(do_br_on_null());
       VMRUN_CASE(br_on_non_null) : VMRUN_TRY(do_br_on_non_null());
-      case 0xfb: case 0xfc: case 0xfd: case 0xfe: VMRUN_TRY(prefixed(code));
+      case 0xfb:
+      case 0xfc:
+      case 0xfd:
+      case 0xfe:
+        VMRUN_TRY(prefixed(code));
 
-      VMRUN_CASE(i32_const) : {
-        Immediate value;
-        const uint8_t* at = p_;
-        LebStatus status = read_leb<int32_t, 32>(p_, end_, value.i32);
-        if (status != LebStatus::ok) [[unlikely]] return leb_error(status, at);
-        VMRUN_TRY(simple<Sig(":i")>(Op::i32_const, value));
-      }
-      VMRUN_CASE(i64_const) : {
-        Immediate value;
-        const uint8_t* at = p_;
-        LebStatus status = read_leb<int64_t, 64>(p_, end_, value.i64);
-        if (status != LebStatus::ok) [[unlikely]] return leb_error(status, at);
-        VMRUN_TRY(simple<Sig(":l")>(Op::i64_const, value));
-      }
-      VMRUN_CASE(f32_const) : {
-        Immediate value;
-        VMRUN_TRY(fixed_bytes(value.f32bits) && simple<Sig(":f")>(Op::f32_const, value));
-      }
-      VMRUN_CASE(f64_const) : {
-        Immediate value;
-        VMRUN_TRY(fixed_bytes(value.f64bits) && simple<Sig(":d")>(Op::f64_const, value));
-      }
-      VMRUN_CASE(memory_size) : {
-        Immediate value;
-        uint32_t memory;
-        if (!read_memory(memory)) [[unlikely]] return false;
-        value.mem.memory = memory;
-        VMRUN_TRY(simple<Sig(":p")>(Op::memory_size, value, memory_address(memory)));
-      }
-      VMRUN_CASE(memory_grow) : {
-        Immediate value;
-        uint32_t memory;
-        if (!read_memory(memory)) [[unlikely]] return false;
-        value.mem.memory = memory;
-        VMRUN_TRY(simple<Sig("p:p")>(Op::memory_grow, value, memory_address(memory)));
-      }
+        VMRUN_CASE(i32_const) : {
+          Immediate value;
+          const uint8_t* at = p_;
+          LebStatus status = read_leb<int32_t, 32>(p_, end_, value.i32);
+          if (status != LebStatus::ok) [[unlikely]]
+            return leb_error(status, at);
+          VMRUN_TRY(simple<Sig(":i")>(Op::i32_const, value));
+        }
+        VMRUN_CASE(i64_const) : {
+          Immediate value;
+          const uint8_t* at = p_;
+          LebStatus status = read_leb<int64_t, 64>(p_, end_, value.i64);
+          if (status != LebStatus::ok) [[unlikely]]
+            return leb_error(status, at);
+          VMRUN_TRY(simple<Sig(":l")>(Op::i64_const, value));
+        }
+        VMRUN_CASE(f32_const) : {
+          Immediate value;
+          VMRUN_TRY(fixed_bytes(value.f32bits) && simple<Sig(":f")>(Op::f32_const, value));
+        }
+        VMRUN_CASE(f64_const) : {
+          Immediate value;
+          VMRUN_TRY(fixed_bytes(value.f64bits) && simple<Sig(":d")>(Op::f64_const, value));
+        }
+        VMRUN_CASE(memory_size) : {
+          Immediate value;
+          uint32_t memory;
+          if (!read_memory(memory)) [[unlikely]]
+            return false;
+          value.mem.memory = memory;
+          VMRUN_TRY(simple<Sig(":p")>(Op::memory_size, value, memory_address(memory)));
+        }
+        VMRUN_CASE(memory_grow) : {
+          Immediate value;
+          uint32_t memory;
+          if (!read_memory(memory)) [[unlikely]]
+            return false;
+          value.mem.memory = memory;
+          VMRUN_TRY(simple<Sig("p:p")>(Op::memory_grow, value, memory_address(memory)));
+        }
 // Whatever else has one byte and a signature in the table.
-#define VMRUN_OP(prefix, number, name, mnemonic, immediate, signature, feature, flags, access)   \
-  case plain_code(Op::name):                                                                     \
-    if constexpr (plain_code(Op::name) < 0x100) {                                                \
-      if (!plain<Op::name>()) [[unlikely]] return false;                                         \
-    }                                                                                            \
+#define VMRUN_OP(prefix, number, name, mnemonic, immediate, signature, feature, flags, access) \
+  case plain_code(Op::name):                                                                   \
+    if constexpr (plain_code(Op::name) < 0x100) {                                              \
+      if (!plain<Op::name>()) [[unlikely]]                                                     \
+        return false;                                                                          \
+    }                                                                                          \
     break;
 #include "vm/opcodes.def"
 #undef VMRUN_OP

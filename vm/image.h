@@ -54,10 +54,10 @@ class Image {
   std::optional<Error> read_file(const std::filesystem::path& path, int fd, uint64_t size);
 
   std::span<const uint8_t> bytes_;
-  std::vector<uint8_t> owned_;    // a copy, or what came out of a pipe
-  uint8_t* memory_ = nullptr;     // a file's
+  std::vector<uint8_t> owned_;  // a copy, or what came out of a pipe
+  uint8_t* memory_ = nullptr;   // a file's
   std::string name_;
-  int fd_ = -1;                   // open while there are holes
+  int fd_ = -1;  // open while there are holes
   mutable std::mutex holes_mutex_;
   mutable std::vector<Hole> holes_;  // in order
 };

@@ -34,7 +34,7 @@ struct alignas(16) FuncRecord {
   FuncCode* code = nullptr;      // never null: a host function's has `host` set and a trampoline as its machine code
   HostFn host = nullptr;         // null for a wasm function
   void* host_env = nullptr;
-  uint64_t places = 0;           // how the interpreter passes parameters (interp::ParamPlaces); 0: not worked out yet
+  uint64_t places = 0;  // how the interpreter passes parameters (interp::ParamPlaces); 0: not worked out yet
 };
 
 /// A linear memory. `base` never moves while the memory lives: its reservation covers what it may grow to.
@@ -42,11 +42,11 @@ struct MemoryInst {
   std::byte* base = nullptr;
   std::atomic<uint64_t> bytes{0};  // current size; shared memories grow concurrently
   MemoryType type;
-  uint64_t max_pages = 0;          // the type's maximum, or what the limits and the reservation allow
-  bool guarded = false;            // faults catch every 32-bit access; otherwise accesses are checked explicitly
-  uint64_t reserved = 0;           // bytes of address space behind base
+  uint64_t max_pages = 0;  // the type's maximum, or what the limits and the reservation allow
+  bool guarded = false;    // faults catch every 32-bit access; otherwise accesses are checked explicitly
+  uint64_t reserved = 0;   // bytes of address space behind base
   Store* store = nullptr;
-  void* impl = nullptr;            // the allocator's bookkeeping
+  void* impl = nullptr;  // the allocator's bookkeeping
 };
 
 /// A table; `elems` moves when it grows, always through Table functions in vm/table.h.
@@ -74,9 +74,9 @@ struct alignas(16) TagInst {
 struct alignas(16) ExnCell {
   TagInst* tag = nullptr;
   uint32_t payload_slots = 0;
-  bool escaped = false;     // an exnref to it may live somewhere
-  bool marked = false;      // during a collection
-  bool free = false;        // not in use
+  bool escaped = false;  // an exnref to it may live somewhere
+  bool marked = false;   // during a collection
+  bool free = false;     // not in use
   Slot* payload() { return reinterpret_cast<Slot*>(this + 1); }
 };
 
@@ -87,20 +87,20 @@ struct alignas(16) ExternCell {
 
 /// An instance. The arrays behind the pointers are allocated with it, imports first, in the module's index order.
 struct Instance {
-  std::byte* memory0_base = nullptr;   // memories[0]->base, or null
+  std::byte* memory0_base = nullptr;  // memories[0]->base, or null
   MemoryInst** memories = nullptr;
   TableInst** tables = nullptr;
-  GlobalInst** globals = nullptr;      // pointers for all globals; own ones point into own_globals
+  GlobalInst** globals = nullptr;  // pointers for all globals; own ones point into own_globals
   GlobalInst* own_globals = nullptr;
-  FuncRecord** funcs = nullptr;        // imports: whoever's record; own: into own_funcs
+  FuncRecord** funcs = nullptr;  // imports: whoever's record; own: into own_funcs
   FuncRecord* own_funcs = nullptr;
   TagInst** tags = nullptr;
   TagInst* own_tags = nullptr;
   const Module* module = nullptr;
   Store* store = nullptr;
-  Vcpu* vcpu = nullptr;                // the vCPU of the store
-  FuncCode* codes = nullptr;           // the module's block records: own functions only, from 0
-  uint8_t* dropped_elems = nullptr;    // per segment: 1 once dropped
+  Vcpu* vcpu = nullptr;              // the vCPU of the store
+  FuncCode* codes = nullptr;         // the module's block records: own functions only, from 0
+  uint8_t* dropped_elems = nullptr;  // per segment: 1 once dropped
   uint8_t* dropped_datas = nullptr;
 };
 
@@ -117,9 +117,9 @@ struct Activation {
   enum class Kind : uint8_t { interp, machine };
   Activation* previous = nullptr;
   Kind kind = Kind::interp;
-  bool from_host = false;        // traps and uncaught exceptions leave here
-  bool exact = false;            // pc is the very instruction (a fault, a signal, a trap), not a call that was made;
-                                 // whoever sets it clears it before the frame goes on
+  bool from_host = false;  // traps and uncaught exceptions leave here
+  bool exact = false;      // pc is the very instruction (a fault, a signal, a trap), not a call that was made;
+                           // whoever sets it clears it before the frame goes on
   Outcome outcome = Outcome::Return;
   // Where the newest frame stands while it is not running (it called the host, a helper, or the other kind):
   const void* pc = nullptr;      // interp: const interp::Cell*, null when the newest frame is about to be replaced by a
@@ -129,9 +129,9 @@ struct Activation {
   Instance* instance = nullptr;  // interp: what the newest frame runs
   std::byte* top = nullptr;      // first byte of the VM stack above everything of this segment and the older ones
   // Where the segment ends:
-  std::byte* entry_fp = nullptr; // interp: its oldest frame; machine: rbp of the trampoline that entered
-  void* native_sp = nullptr;     // interp: the stack pointer as handlers see it. from_host: where the address lies at
-                                 // which the host entry goes on: it is left by rsp = native_sp, ret
+  std::byte* entry_fp = nullptr;  // interp: its oldest frame; machine: rbp of the trampoline that entered
+  void* native_sp = nullptr;      // interp: the stack pointer as handlers see it. from_host: where the address lies at
+                                  // which the host entry goes on: it is left by rsp = native_sp, ret
   // Limits of the segment below, put back when this one ends:
   std::byte* saved_stack_end = nullptr;
   std::byte* saved_native_end = nullptr;
@@ -139,28 +139,28 @@ struct Activation {
 
 /// A guest thread of execution with its stacks and machine context. Machine code and handlers use derived offsets.
 struct Vcpu {
-  int64_t budget = 0;               // counts down at loop back-edges and entries; negative: charge heat and poll
-  std::byte* stack_limit = nullptr; // a VM frame may not reach beyond; set to null to make the next call poll
+  int64_t budget = 0;                 // counts down at loop back-edges and entries; negative: charge heat and poll
+  std::byte* stack_limit = nullptr;   // a VM frame may not reach beyond; set to null to make the next call poll
   std::byte* native_limit = nullptr;  // rsp may not sink below; set to the highest address to make the next entry poll
   Activation* activation = nullptr;
   const void* const* helpers = nullptr;  // what machine code calls, by jit::Helper
-  Slot* area = nullptr;             // 16-byte slots of parameters and results beyond the registers (jit/abi.h)
+  Slot* area = nullptr;                  // 16-byte slots of parameters and results beyond the registers (jit/abi.h)
   Store* store = nullptr;
-  std::byte* stack_base = nullptr;  // lowest address of the VM stack; it grows upwards
-  std::byte* stack_end = nullptr;   // the real limit, with room for the deepest leaf
-  std::byte* native_end = nullptr;  // the limit of the native stack for the machine segment that runs
+  std::byte* stack_base = nullptr;    // lowest address of the VM stack; it grows upwards
+  std::byte* stack_end = nullptr;     // the real limit, with room for the deepest leaf
+  std::byte* native_end = nullptr;    // the limit of the native stack for the machine segment that runs
   std::byte* native_floor = nullptr;  // the end of the native stack in use, less what is kept for the host
   std::byte* fiber_floor = nullptr;   // the same of the fiber it runs on, set by the scheduler; null: the thread's
-  Ref exception;                    // in flight or uncaught
+  Ref exception;                      // in flight or uncaught
   TrapCode trap = TrapCode::None;
-  std::atomic<bool> interrupt{false};   // somebody wants the guest to stop: polled when the budget or a call says so
-  std::atomic<uint8_t> requests{0};     // what else is wanted at its next poll: vm::Request bits (vm/stop.h)
-  std::atomic<int32_t> thread{0};       // kernel's number of the thread that runs its guest, for stop signals; 0: none
-  std::vector<Frame> backtrace;     // of the last trap or uncaught exception
-  std::string host_error;           // what a failed host function said
-  int exit_status = 0;              // with is_exit: the guest asked to end with this status
+  std::atomic<bool> interrupt{false};  // somebody wants the guest to stop: polled when the budget or a call says so
+  std::atomic<uint8_t> requests{0};    // what else is wanted at its next poll: vm::Request bits (vm/stop.h)
+  std::atomic<int32_t> thread{0};      // kernel's number of the thread that runs its guest, for stop signals; 0: none
+  std::vector<Frame> backtrace;        // of the last trap or uncaught exception
+  std::string host_error;              // what a failed host function said
+  int exit_status = 0;                 // with is_exit: the guest asked to end with this status
   bool is_exit = false;
-  uint32_t host_depth = 0;          // nesting of host -> guest -> host calls, bounded
+  uint32_t host_depth = 0;  // nesting of host -> guest -> host calls, bounded
 };
 
 }  // namespace vmrun::vm

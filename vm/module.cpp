@@ -19,8 +19,9 @@ std::string Module::type_name(ValType type) const {
 }
 
 std::string_view section_name(uint8_t id) {
-  static constexpr std::string_view kNames[] = {"custom", "type",  "import",  "function", "table", "memory",     "global",
-                                                "export", "start", "element", "code",     "data",  "data count", "tag"};
+  static constexpr std::string_view kNames[] = {"custom", "type",   "import",     "function", "table",
+                                                "memory", "global", "export",     "start",    "element",
+                                                "code",   "data",   "data count", "tag"};
   return id < std::size(kNames) ? kNames[id] : "?";
 }
 

@@ -20,7 +20,7 @@
 namespace vmrun::vm {
 
 class Module;
-class Image;  // the bytes: a mapped file or an owned buffer (vm/image.h)
+class Image;               // the bytes: a mapped file or an owned buffer (vm/image.h)
 enum class Op : uint16_t;  // an instruction (vm/opcode.h)
 
 enum class ExternKind : uint8_t { func, table, memory, global, tag };
@@ -66,10 +66,10 @@ enum class SegmentMode : uint8_t { passive, active, declarative };
 struct ElemSegment {
   SegmentMode mode;
   uint32_t table = 0;
-  ConstExpr offset;               // active
+  ConstExpr offset;  // active
   ValType type;
-  std::vector<uint32_t> funcs;    // the function-index form
-  std::vector<ConstExpr> exprs;   // the expression form; one of the two is empty
+  std::vector<uint32_t> funcs;   // the function-index form
+  std::vector<ConstExpr> exprs;  // the expression form; one of the two is empty
 };
 struct DataSegment {
   SegmentMode mode;
@@ -84,10 +84,10 @@ struct CustomSection {
 
 /// A section as it stands in the image.
 struct Section {
-  uint8_t id;            // 5.5.2; 0 is custom
-  uint32_t header = 0;   // offset of the id
-  ByteRange bytes;       // contents, a custom section's name included
-  uint32_t items = 0;    // entries, where the section is a vector
+  uint8_t id;           // 5.5.2; 0 is custom
+  uint32_t header = 0;  // offset of the id
+  ByteRange bytes;      // contents, a custom section's name included
+  uint32_t items = 0;   // entries, where the section is a vector
 };
 
 /// The name of a section by its id, such as "type"; "custom" for 0.
@@ -129,13 +129,13 @@ class Module {
  public:
   std::shared_ptr<const Image> image;
   std::shared_ptr<TypeRegistry> registry;
-  std::string name;                 // the file's base name, or what the embedder called the module; may be empty
+  std::string name;  // the file's base name, or what the embedder called the module; may be empty
 
-  std::vector<TypeId> types;        // by type index
+  std::vector<TypeId> types;              // by type index
   std::vector<const TypeDef*> type_defs;  // their definitions, by type index
   std::vector<Import> imports;
   std::vector<Export> exports;
-  std::vector<FuncDecl> funcs;      // imports first, in every index space
+  std::vector<FuncDecl> funcs;  // imports first, in every index space
   std::vector<TableDecl> tables;
   std::vector<MemoryType> memories;
   std::vector<GlobalDecl> globals;
@@ -143,25 +143,25 @@ class Module {
   std::vector<ElemSegment> elems;
   std::vector<DataSegment> datas;
   std::vector<CustomSection> customs;
-  std::vector<Section> sections;    // in file order, custom ones included
+  std::vector<Section> sections;  // in file order, custom ones included
   std::optional<uint32_t> start;
-  Features features_used;           // proposals that instructions and types of the image belong to
+  Features features_used;                    // proposals that instructions and types of the image belong to
   std::optional<UnsupportedOp> unsupported;  // set: the module must not be instantiated
   uint32_t imported_funcs = 0, imported_tables = 0, imported_memories = 0, imported_globals = 0, imported_tags = 0;
 
   /// Block records of own functions: code(i) for i >= imported_funcs.
   FuncCode& code(uint32_t func_index) const { return codes[func_index - imported_funcs]; }
   std::unique_ptr<FuncCode[]> codes;
-  void* interp = nullptr;           // interp::CodeStore*, from interp::attach to interp::detach
+  void* interp = nullptr;  // interp::CodeStore*, from interp::attach to interp::detach
   Effort effort = Effort::automatic;
   mutable TranslationCounts translations;
-  TierHooks* tiers = nullptr;  // who decides on promotion; null: nobody
-  bool count_runs = false;          // keep FuncCode::counts
-  bool guarded_memories = true;     // what the engine gives 32-bit memories: guard pages, or (dense) explicit checks
+  TierHooks* tiers = nullptr;    // who decides on promotion; null: nobody
+  bool count_runs = false;       // keep FuncCode::counts
+  bool guarded_memories = true;  // what the engine gives 32-bit memories: guard pages, or (dense) explicit checks
 
-  const uint8_t* bytes() const;                            // first byte of the image
-  const TypeDef& type_def(TypeId id) const;                // by canonical id
-  const FuncType& func_type(uint32_t func_index) const {   // signature of a function
+  const uint8_t* bytes() const;                           // first byte of the image
+  const TypeDef& type_def(TypeId id) const;               // by canonical id
+  const FuncType& func_type(uint32_t func_index) const {  // signature of a function
     return type_defs[funcs[func_index].type_index]->func;
   }
   /// The text form of a type with this module's type indices.

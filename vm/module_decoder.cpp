@@ -47,10 +47,10 @@ bool ModuleDecoder::run() {
     return error_ = Error(ErrorKind::Malformed, "magic header not detected", 0), false;
   if (size > 4 && std::memcmp(p + 4, kVersion, std::min<size_t>(size - 4, 4)) != 0) {
     bool component = size >= 8 && p[6] == 1;
-    return error_ = Error(ErrorKind::Malformed,
-                          component ? "unknown binary version: this is a component, not a core module"
-                                    : "unknown binary version",
-                          4),
+    return error_ = Error(
+               ErrorKind::Malformed,
+               component ? "unknown binary version: this is a component, not a core module" : "unknown binary version",
+               4),
            false;
   }
   if (size < 8) return error_ = Error(ErrorKind::Malformed, "unexpected end", size), false;
@@ -69,7 +69,8 @@ bool ModuleDecoder::sections() {
     if (info.id >= std::size(kOrder)) return r_.malformed("malformed section id", info.header), take_error(r_);
     uint64_t size_at = r_.offset();
     if (!r_.u32(size)) return take_error(r_);
-    if (size > r_.remaining()) return r_.malformed("unexpected end: section length out of bounds", size_at), take_error(r_);
+    if (size > r_.remaining())
+      return r_.malformed("unexpected end: section length out of bounds", size_at), take_error(r_);
     r_.bytes(size, begin);
     info.bytes = {to_u32(r_.offset_of(begin)), to_u32(r_.offset())};
 
@@ -152,9 +153,9 @@ bool ModuleDecoder::finish() {
 
   if ((m_.features_used.bits & ~options_.features.bits) != 0) return check_features();
   if (gc_object && !m_.unsupported) {
-    find_op(m_, [](const OpInfo& info) { return info.is_gc_object(); }, [&](Op op, uint32_t offset, uint32_t func) {
-      m_.unsupported = UnsupportedOp{op, offset, func};
-    });
+    find_op(
+        m_, [](const OpInfo& info) { return info.is_gc_object(); },
+        [&](Op op, uint32_t offset, uint32_t func) { m_.unsupported = UnsupportedOp{op, offset, func}; });
   }
 
   size_t own = m_.funcs.size() - m_.imported_funcs;
@@ -168,14 +169,15 @@ bool ModuleDecoder::finish() {
 
 /// Some body uses a feature that is off: finds the first instruction that does.
 bool ModuleDecoder::check_features() {
-  find_op(m_, [&](const OpInfo& info) { return !options_.features.has(info.feature); },
-          [&](Op op, uint32_t offset, uint32_t func) {
-            error_ = Error(ErrorKind::Unsupported,
-                           std::string(mnemonic(op)) + " needs " + std::string(feature_name(op_info(op).feature)) +
-                               ", which is off, in function " + std::to_string(func),
-                           offset);
-            error_.func_index = func;
-          });
+  find_op(
+      m_, [&](const OpInfo& info) { return !options_.features.has(info.feature); },
+      [&](Op op, uint32_t offset, uint32_t func) {
+        error_ = Error(ErrorKind::Unsupported,
+                       std::string(mnemonic(op)) + " needs " + std::string(feature_name(op_info(op).feature)) +
+                           ", which is off, in function " + std::to_string(func),
+                       offset);
+        error_.func_index = func;
+      });
   return false;
 }
 

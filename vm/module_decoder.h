@@ -22,7 +22,9 @@ inline constexpr uint32_t kTypes = 1000000, kFunctions = 1000000, kImports = 100
 class ModuleDecoder {
  public:
   ModuleDecoder(Module& module, const DecodeOptions& options)
-      : m_(module), options_(options), r_(module.bytes(), module.bytes(), module.bytes() + module.image->bytes().size()) {
+      : m_(module),
+        options_(options),
+        r_(module.bytes(), module.bytes(), module.bytes() + module.image->bytes().size()) {
     m_.features_used = Features::none().add(Feature::mvp);
   }
 

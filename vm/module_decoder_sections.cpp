@@ -128,7 +128,8 @@ bool ModuleDecoder::data_count_section(Reader& r) {
   uint64_t at = r.offset();
   if (!r.u32(count)) return false;
   if (count > limits::kDataSegments)
-    return r.fail(ErrorKind::Limit, "more data segments than the limit of " + std::to_string(limits::kDataSegments), at);
+    return r.fail(ErrorKind::Limit, "more data segments than the limit of " + std::to_string(limits::kDataSegments),
+                  at);
   data_count_ = count;
   return use(r, Feature::bulk_memory, at);
 }
@@ -145,8 +146,8 @@ bool ModuleDecoder::code_section(Reader& r, uint32_t& items) {
     if (!r.u32(size)) return false;
     if (size > r.remaining()) return r.malformed("unexpected end: function body length out of bounds", at);
     if (size > limits::kFunctionBytes) {
-      return r.fail(ErrorKind::Limit, "a function body is larger than " + std::to_string(limits::kFunctionBytes) + " bytes",
-                    at);
+      return r.fail(ErrorKind::Limit,
+                    "a function body is larger than " + std::to_string(limits::kFunctionBytes) + " bytes", at);
     }
     r.bytes(size, begin);
     uint32_t offset = static_cast<uint32_t>(r.offset_of(begin));

@@ -90,9 +90,7 @@ bool ModuleDecoder::sub_type(Reader& r, const TypeScope& scope, TypeDef& out) {
     if (!r.u8(form)) return false;
   }
   switch (form) {
-    case 0x60:
-      out.kind = TypeDef::Kind::func;
-      return func_type(r, scope, out.func);
+    case 0x60: out.kind = TypeDef::Kind::func; return func_type(r, scope, out.func);
     case 0x5f: {
       out.kind = TypeDef::Kind::struct_;
       uint32_t count;
@@ -147,7 +145,8 @@ bool ModuleDecoder::note_type(Reader& r, ValType type, uint64_t at) {
   if (type == kV128) return use(r, Feature::simd, at);
   if (type == kFuncRef || type == kExternRef) return use(r, Feature::reference_types, at);
   if (type.heap() == HeapType(Heap::exn)) return use(r, Feature::exceptions, at);
-  bool plain = type.heap().is_concrete() || type.heap() == HeapType(Heap::func) || type.heap() == HeapType(Heap::extern_);
+  bool plain =
+      type.heap().is_concrete() || type.heap() == HeapType(Heap::func) || type.heap() == HeapType(Heap::extern_);
   return use(r, plain ? Feature::function_references : Feature::gc, at);
 }
 
@@ -202,7 +201,8 @@ bool ModuleDecoder::memory_type(Reader& r, MemoryType& out) {
   if (flags > 15) return r.malformed("malformed limits flags", at);
   out.shared = (flags & 2) != 0;
   if (!limits(r, flags, out.limits)) return false;
-  if ((out.limits.is64 && !use(r, Feature::memory64, at)) || (out.shared && !use(r, Feature::threads, at))) return false;
+  if ((out.limits.is64 && !use(r, Feature::memory64, at)) || (out.shared && !use(r, Feature::threads, at)))
+    return false;
   if (flags & 8) {
     uint32_t log2;
     uint64_t log2_at = r.offset();
@@ -215,9 +215,8 @@ bool ModuleDecoder::memory_type(Reader& r, MemoryType& out) {
   uint64_t most = out.page_log2 == 0 ? (out.limits.is64 ? ~uint64_t{0} : 0xffffffff)
                                      : uint64_t{1} << ((out.limits.is64 ? 64 : 32) - out.page_log2);
   if (out.limits.min > most || out.limits.max.value_or(0) > most) {
-    return r.invalid("memory size must be at most " + std::to_string(most) + " pages" +
-                         (out.limits.is64 ? "" : " (4GiB)"),
-                     at);
+    return r.invalid(
+        "memory size must be at most " + std::to_string(most) + " pages" + (out.limits.is64 ? "" : " (4GiB)"), at);
   }
   if (out.limits.max && *out.limits.max < out.limits.min)
     return r.invalid("size minimum must not be greater than maximum", at);

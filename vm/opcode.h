@@ -30,24 +30,24 @@ inline constexpr size_t kOpCount = 0
 /// `index2`, in the order of the binary.
 enum class Imm : uint8_t {
   none,
-  block,          // block type
-  br_table,       // vector of labels and the default
-  cast,           // flags, label (index), two heap types (type2 the source, type the target)
-  data,           // data segment
-  data_memory,    // data segment (index), memory (mem.memory)
-  elem,           // element segment
-  elem_table,     // element segment (index), table (index2)
+  block,        // block type
+  br_table,     // vector of labels and the default
+  cast,         // flags, label (index), two heap types (type2 the source, type the target)
+  data,         // data segment
+  data_memory,  // data segment (index), memory (mem.memory)
+  elem,         // element segment
+  elem_table,   // element segment (index), table (index2)
   f32,
   f64,
-  field,          // type (index), field (index2)
+  field,  // type (index), field (index2)
   func,
   global,
-  heap_type,      // as a type (type): nullable for ref.null, ref_test_null, ref_cast_null
+  heap_type,  // as a type (type): nullable for ref.null, ref_test_null, ref_cast_null
   i32,
   i64,
   label,
   lane,
-  lanes,          // 16 lane numbers, in v128
+  lanes,  // 16 lane numbers, in v128
   local,
   memarg,
   memarg_lane,
@@ -55,15 +55,15 @@ enum class Imm : uint8_t {
   memory_memory,  // destination (mem.memory), source (index2)
   select_types,   // the one type of a typed select (type)
   table,
-  table_table,    // destination (index), source (index2)
+  table_table,  // destination (index), source (index2)
   tag,
-  try_table,      // block type and catch clauses
+  try_table,  // block type and catch clauses
   type,
-  type_count,     // type (index), number of operands (index2)
-  type_data,      // type (index), data segment (index2)
-  type_elem,      // type (index), element segment (index2)
-  type_table,     // type (index), table (index2)
-  type_type,      // type (index), type (index2)
+  type_count,  // type (index), number of operands (index2)
+  type_data,   // type (index), data segment (index2)
+  type_elem,   // type (index), element segment (index2)
+  type_table,  // type (index), table (index2)
+  type_type,   // type (index), type (index2)
   v128,
   zero_byte,
 };
@@ -91,8 +91,8 @@ struct Immediate {
   uint32_t index;   // the first index that is not a memory
   uint32_t index2;  // the second index
   uint8_t lane;
-  ValType type;     // select: the type of its operands; ref.null, ref.test, ref.cast, br_on_cast: the target type
-  ValType type2;    // br_on_cast: the source type
+  ValType type;   // select: the type of its operands; ref.null, ref.test, ref.cast, br_on_cast: the target type
+  ValType type2;  // br_on_cast: the source type
 };
 
 enum OpFlags : uint8_t { kCanTrap = 1, kWritesRef = 2, kConst = 4, kGcObject = 8 };
@@ -106,7 +106,7 @@ struct OpInfo {
   Imm imm;
   Feature feature;
   uint8_t flags;
-  uint8_t access_log2;    // natural alignment of a memory access
+  uint8_t access_log2;  // natural alignment of a memory access
 
   constexpr bool can_trap() const { return (flags & kCanTrap) != 0; }
   constexpr bool writes_ref() const { return (flags & kWritesRef) != 0; }

@@ -29,13 +29,13 @@ enum class ProfileKind : uint8_t {
 struct ProfileSite {
   uint32_t offset = 0;  // of the instruction, in the image
   ProfileKind kind = ProfileKind::entry;
-  uint32_t word = 0;    // its first counter
+  uint32_t word = 0;  // its first counter
 };
 
 /// What FuncCode::counts points into.
 struct CountsBlock {
   TierCounts tiers[kTiers];
-  CountsBlock* older = nullptr;   // replaced by this one; whoever has just loaded its address may still count there
+  CountsBlock* older = nullptr;  // replaced by this one; whoever has just loaded its address may still count there
   uint32_t site_count = 0, word_count = 0;
   ProfileSite* sites = nullptr;   // by rising offset
   std::atomic<uint32_t> words[];  // word_count of them

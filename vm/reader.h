@@ -121,7 +121,9 @@ class Reader {
   bool name(std::string_view& out);
 
   bool fail(ErrorKind kind, std::string message, uint64_t offset);
-  bool malformed(std::string message, uint64_t offset) { return fail(ErrorKind::Malformed, std::move(message), offset); }
+  bool malformed(std::string message, uint64_t offset) {
+    return fail(ErrorKind::Malformed, std::move(message), offset);
+  }
   bool invalid(std::string message, uint64_t offset) { return fail(ErrorKind::Invalid, std::move(message), offset); }
 
   DecodeError error;

@@ -7,74 +7,43 @@ namespace vmrun {
 
 std::string_view trap_message(TrapCode code) {
   switch (code) {
-    case TrapCode::None:
-      return "no trap";
-    case TrapCode::Unreachable:
-      return "unreachable";
-    case TrapCode::IntegerDivideByZero:
-      return "integer divide by zero";
-    case TrapCode::IntegerOverflow:
-      return "integer overflow";
-    case TrapCode::InvalidConversionToInteger:
-      return "invalid conversion to integer";
-    case TrapCode::MemoryOutOfBounds:
-      return "out of bounds memory access";
-    case TrapCode::TableOutOfBounds:
-      return "out of bounds table access";
-    case TrapCode::UndefinedElement:
-      return "undefined element";
-    case TrapCode::UninitializedElement:
-      return "uninitialized element";
-    case TrapCode::IndirectCallTypeMismatch:
-      return "indirect call type mismatch";
-    case TrapCode::NullReference:
-      return "null reference";
-    case TrapCode::NullFunctionReference:
-      return "null function reference";
-    case TrapCode::NullExceptionReference:
-      return "null exception reference";
-    case TrapCode::CastFailure:
-      return "cast failure";
-    case TrapCode::UnalignedAtomic:
-      return "unaligned atomic";
-    case TrapCode::ExpectedSharedMemory:
-      return "expected shared memory";
-    case TrapCode::StackOverflow:
-      return "call stack exhausted";
-    case TrapCode::OutOfMemory:
-      return "out of memory";
-    case TrapCode::Interrupted:
-      return "interrupted";
-    case TrapCode::Unsupported:
-      return "unsupported instruction";
+    case TrapCode::None: return "no trap";
+    case TrapCode::Unreachable: return "unreachable";
+    case TrapCode::IntegerDivideByZero: return "integer divide by zero";
+    case TrapCode::IntegerOverflow: return "integer overflow";
+    case TrapCode::InvalidConversionToInteger: return "invalid conversion to integer";
+    case TrapCode::MemoryOutOfBounds: return "out of bounds memory access";
+    case TrapCode::TableOutOfBounds: return "out of bounds table access";
+    case TrapCode::UndefinedElement: return "undefined element";
+    case TrapCode::UninitializedElement: return "uninitialized element";
+    case TrapCode::IndirectCallTypeMismatch: return "indirect call type mismatch";
+    case TrapCode::NullReference: return "null reference";
+    case TrapCode::NullFunctionReference: return "null function reference";
+    case TrapCode::NullExceptionReference: return "null exception reference";
+    case TrapCode::CastFailure: return "cast failure";
+    case TrapCode::UnalignedAtomic: return "unaligned atomic";
+    case TrapCode::ExpectedSharedMemory: return "expected shared memory";
+    case TrapCode::StackOverflow: return "call stack exhausted";
+    case TrapCode::OutOfMemory: return "out of memory";
+    case TrapCode::Interrupted: return "interrupted";
+    case TrapCode::Unsupported: return "unsupported instruction";
   }
   return "unknown trap";
 }
 
 std::string_view to_string(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::Malformed:
-      return "malformed";
-    case ErrorKind::Invalid:
-      return "invalid";
-    case ErrorKind::Unsupported:
-      return "unsupported";
-    case ErrorKind::Link:
-      return "link";
-    case ErrorKind::Limit:
-      return "limit";
-    case ErrorKind::Trap:
-      return "trap";
-    case ErrorKind::Exception:
-      return "exception";
-    case ErrorKind::Exit:
-      return "exit";
-    case ErrorKind::Io:
-      return "io";
-    case ErrorKind::Usage:
-      return "usage";
-    case ErrorKind::Host:
-      return "host";
+    case ErrorKind::Malformed: return "malformed";
+    case ErrorKind::Invalid: return "invalid";
+    case ErrorKind::Unsupported: return "unsupported";
+    case ErrorKind::Link: return "link";
+    case ErrorKind::Limit: return "limit";
+    case ErrorKind::Trap: return "trap";
+    case ErrorKind::Exception: return "exception";
+    case ErrorKind::Exit: return "exit";
+    case ErrorKind::Io: return "io";
+    case ErrorKind::Usage: return "usage";
+    case ErrorKind::Host: return "host";
   }
   return "unknown";
 }

@@ -106,9 +106,12 @@ bool TypeRegistry::matches(TypeId sub, TypeId super) const {
 Heap TypeRegistry::top(HeapType type) const {
   if (type.is_concrete()) return get(type.concrete()).kind == TypeDef::Kind::func ? Heap::func : Heap::any;
   switch (type.abstract()) {
-    case Heap::func: case Heap::nofunc: return Heap::func;
-    case Heap::extern_: case Heap::noextern: return Heap::extern_;
-    case Heap::exn: case Heap::noexn: return Heap::exn;
+    case Heap::func:
+    case Heap::nofunc: return Heap::func;
+    case Heap::extern_:
+    case Heap::noextern: return Heap::extern_;
+    case Heap::exn:
+    case Heap::noexn: return Heap::exn;
     default: return Heap::any;
   }
 }
@@ -131,9 +134,14 @@ bool TypeRegistry::matches(HeapType sub, HeapType super) const {
   }
   if (top(sub) != top(super)) return false;
   switch (super.abstract()) {
-    case Heap::func: case Heap::extern_: case Heap::exn: case Heap::any: return true;
+    case Heap::func:
+    case Heap::extern_:
+    case Heap::exn:
+    case Heap::any: return true;
     case Heap::eq: return sub.abstract() != Heap::any;
-    case Heap::struct_: case Heap::array: case Heap::i31: return sub.abstract() == Heap::none;
+    case Heap::struct_:
+    case Heap::array:
+    case Heap::i31: return sub.abstract() == Heap::none;
     default: return false;
   }
 }

@@ -19,8 +19,18 @@ enum class TypeId : uint32_t { none = 0xffffffff };
 
 /// Abstract heap types, with their codes in the binary format (5.3.4).
 enum class Heap : uint8_t {
-  exn = 0x69, array = 0x6a, struct_ = 0x6b, i31 = 0x6c, eq = 0x6d, any = 0x6e, extern_ = 0x6f, func = 0x70,
-  none = 0x71, noextern = 0x72, nofunc = 0x73, noexn = 0x74,
+  exn = 0x69,
+  array = 0x6a,
+  struct_ = 0x6b,
+  i31 = 0x6c,
+  eq = 0x6d,
+  any = 0x6e,
+  extern_ = 0x6f,
+  func = 0x70,
+  none = 0x71,
+  noextern = 0x72,
+  nofunc = 0x73,
+  noexn = 0x74,
 };
 
 /// A heap type: abstract or a concrete type definition.
@@ -29,7 +39,11 @@ class HeapType {
   constexpr HeapType() = default;
   constexpr HeapType(Heap abstract) : bits_(static_cast<uint32_t>(abstract)) {}
   constexpr explicit HeapType(TypeId concrete) : bits_(static_cast<uint32_t>(concrete) + kConcrete) {}
-  static constexpr HeapType from_bits(uint32_t bits) { HeapType h; h.bits_ = bits; return h; }
+  static constexpr HeapType from_bits(uint32_t bits) {
+    HeapType h;
+    h.bits_ = bits;
+    return h;
+  }
 
   constexpr bool is_concrete() const { return bits_ >= kConcrete; }
   constexpr Heap abstract() const { return static_cast<Heap>(bits_); }
@@ -167,10 +181,10 @@ class TypeRegistry {
   struct KeyHash {
     size_t operator()(const std::vector<uint32_t>& key) const;
   };
-  std::mutex mutex_;                                                       // guards size_ and groups_, and adding chunks
+  std::mutex mutex_;  // guards size_ and groups_, and adding chunks
   uint32_t size_ = 0;
-  std::unordered_map<std::vector<uint32_t>, TypeId, KeyHash> groups_;      // by serialised group
-  std::unique_ptr<std::atomic<TypeDef*>[]> chunks_;                        // kMaxTypes / kChunkSize pointers
+  std::unordered_map<std::vector<uint32_t>, TypeId, KeyHash> groups_;  // by serialised group
+  std::unique_ptr<std::atomic<TypeDef*>[]> chunks_;                    // kMaxTypes / kChunkSize pointers
 };
 
 /// The text form of a type, such as "i32" or "(ref null func)"; a concrete heap type prints as its canonical id.

@@ -16,8 +16,8 @@ namespace vmrun::vm {
 
 namespace {
 
-constexpr uint32_t kBatchBytes = 64 << 10;       // of code per batch: some 200 us of work
-constexpr uint64_t kParallelBytes = 256 << 10;   // below this, starting threads costs more than it saves
+constexpr uint32_t kBatchBytes = 64 << 10;      // of code per batch: some 200 us of work
+constexpr uint64_t kParallelBytes = 256 << 10;  // below this, starting threads costs more than it saves
 
 struct Shared {
   const Module& module;
@@ -70,7 +70,8 @@ void work(Shared& shared, Worker& worker) {
     for (uint32_t i = first; i < last; ++i) {
       uint32_t bad = shared.bad.load(std::memory_order_relaxed);
       if (i > bad) break;
-      if (decoder.decode(i)) [[likely]] continue;
+      if (decoder.decode(i)) [[likely]]
+        continue;
       while (i < bad && !shared.bad.compare_exchange_weak(bad, i, std::memory_order_relaxed)) {
       }
       if (i < worker.error_func) {

@@ -61,18 +61,10 @@ uint64_t nanoseconds_of(const timespec& t) {
 
 bool host_clock(uint32_t id, clockid_t& out) {
   switch (static_cast<ClockId>(id)) {
-    case ClockId::Realtime:
-      out = CLOCK_REALTIME;
-      return true;
-    case ClockId::Monotonic:
-      out = CLOCK_MONOTONIC;
-      return true;
-    case ClockId::ProcessCpu:
-      out = CLOCK_PROCESS_CPUTIME_ID;
-      return true;
-    case ClockId::ThreadCpu:
-      out = CLOCK_THREAD_CPUTIME_ID;
-      return true;
+    case ClockId::Realtime: out = CLOCK_REALTIME; return true;
+    case ClockId::Monotonic: out = CLOCK_MONOTONIC; return true;
+    case ClockId::ProcessCpu: out = CLOCK_PROCESS_CPUTIME_ID; return true;
+    case ClockId::ThreadCpu: out = CLOCK_THREAD_CPUTIME_ID; return true;
   }
   return false;
 }

@@ -99,20 +99,13 @@ constexpr size_t kNameOffset = 19;
 
 FileType type_of_entry(uint8_t type) {
   switch (type) {
-    case DT_BLK:
-      return FileType::BlockDevice;
-    case DT_CHR:
-      return FileType::CharacterDevice;
-    case DT_DIR:
-      return FileType::Directory;
-    case DT_REG:
-      return FileType::RegularFile;
-    case DT_LNK:
-      return FileType::SymbolicLink;
-    case DT_SOCK:
-      return FileType::SocketStream;
-    default:
-      return FileType::Unknown;
+    case DT_BLK: return FileType::BlockDevice;
+    case DT_CHR: return FileType::CharacterDevice;
+    case DT_DIR: return FileType::Directory;
+    case DT_REG: return FileType::RegularFile;
+    case DT_LNK: return FileType::SymbolicLink;
+    case DT_SOCK: return FileType::SocketStream;
+    default: return FileType::Unknown;
   }
 }
 

@@ -53,43 +53,33 @@ bool FdTable::renumber(uint32_t from, uint32_t to) {
 
 FileType file_type(uint32_t mode, int fd) {
   switch (mode & S_IFMT) {
-    case S_IFBLK:
-      return FileType::BlockDevice;
-    case S_IFCHR:
-      return FileType::CharacterDevice;
-    case S_IFDIR:
-      return FileType::Directory;
-    case S_IFREG:
-      return FileType::RegularFile;
-    case S_IFLNK:
-      return FileType::SymbolicLink;
+    case S_IFBLK: return FileType::BlockDevice;
+    case S_IFCHR: return FileType::CharacterDevice;
+    case S_IFDIR: return FileType::Directory;
+    case S_IFREG: return FileType::RegularFile;
+    case S_IFLNK: return FileType::SymbolicLink;
     case S_IFSOCK: {
       int type = SOCK_STREAM;
       socklen_t length = sizeof(type);
       if (fd >= 0 && ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0) type = SOCK_STREAM;
       return type == SOCK_DGRAM ? FileType::SocketDgram : FileType::SocketStream;
     }
-    default:
-      return FileType::Unknown;  // a FIFO has no WASI type
+    default: return FileType::Unknown;  // a FIFO has no WASI type
   }
 }
 
 Rights applicable_rights(const Descriptor& d, Rights wanted) {
   switch (d.type) {
-    case FileType::Directory:
-      return wanted & rights::kDirectory;
+    case FileType::Directory: return wanted & rights::kDirectory;
     case FileType::RegularFile:
-    case FileType::BlockDevice:
-      return wanted & rights::kRegularFile;
+    case FileType::BlockDevice: return wanted & rights::kRegularFile;
     case FileType::CharacterDevice:
       // Guests tell a terminal from other devices by its missing seek and tell rights.
       return wanted & (::isatty(d.host) ? rights::kTerminal : rights::kRegularFile);
     case FileType::SocketDgram:
-    case FileType::SocketStream:
-      return wanted & rights::kSocket;
+    case FileType::SocketStream: return wanted & rights::kSocket;
     case FileType::SymbolicLink:
-    case FileType::Unknown:
-      return wanted & rights::kStream;
+    case FileType::Unknown: return wanted & rights::kStream;
   }
   return 0;
 }

@@ -46,50 +46,28 @@ int ending_signal(Signal s) {
     case Signal::Stop:
     case Signal::Tstp:
     case Signal::Ttin:
-    case Signal::Ttou:
-      return 0;
-    case Signal::Hup:
-      return 1;
-    case Signal::Int:
-      return 2;
-    case Signal::Quit:
-      return 3;
-    case Signal::Ill:
-      return 4;
-    case Signal::Trap:
-      return 5;
-    case Signal::Abrt:
-      return 6;
-    case Signal::Bus:
-      return 7;
-    case Signal::Fpe:
-      return 8;
-    case Signal::Kill:
-      return 9;
-    case Signal::Usr1:
-      return 10;
-    case Signal::Segv:
-      return 11;
-    case Signal::Usr2:
-      return 12;
-    case Signal::Alrm:
-      return 14;
-    case Signal::Term:
-      return 15;
-    case Signal::Xcpu:
-      return 24;
-    case Signal::Xfsz:
-      return 25;
-    case Signal::Vtalrm:
-      return 26;
-    case Signal::Prof:
-      return 27;
-    case Signal::Poll:
-      return 29;
-    case Signal::Pwr:
-      return 30;
-    case Signal::Sys:
-      return 31;
+    case Signal::Ttou: return 0;
+    case Signal::Hup: return 1;
+    case Signal::Int: return 2;
+    case Signal::Quit: return 3;
+    case Signal::Ill: return 4;
+    case Signal::Trap: return 5;
+    case Signal::Abrt: return 6;
+    case Signal::Bus: return 7;
+    case Signal::Fpe: return 8;
+    case Signal::Kill: return 9;
+    case Signal::Usr1: return 10;
+    case Signal::Segv: return 11;
+    case Signal::Usr2: return 12;
+    case Signal::Alrm: return 14;
+    case Signal::Term: return 15;
+    case Signal::Xcpu: return 24;
+    case Signal::Xfsz: return 25;
+    case Signal::Vtalrm: return 26;
+    case Signal::Prof: return 27;
+    case Signal::Poll: return 29;
+    case Signal::Pwr: return 30;
+    case Signal::Sys: return 31;
   }
   return 0;
 }

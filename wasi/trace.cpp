@@ -62,36 +62,16 @@ void put_iovecs(Text& out, Mem memory, uint32_t address, uint32_t count) {
 void put_argument(Text& out, Mem memory, const Shown& s) {
   auto to = std::back_inserter(out);
   switch (s.how) {
-    case Show::Decimal:
-      fmt::format_to(to, "{}", s.a);
-      break;
-    case Show::SignedDecimal:
-      fmt::format_to(to, "{}", static_cast<int64_t>(s.a));
-      break;
-    case Show::FdFlags:
-      put_flags(out, s.a, {"append", "dsync", "nonblock", "rsync", "sync"});
-      break;
-    case Show::OFlags:
-      put_flags(out, s.a, {"creat", "directory", "excl", "trunc"});
-      break;
-    case Show::LookupFlags:
-      put_flags(out, s.a, {"symlink_follow"});
-      break;
-    case Show::FstFlags:
-      put_flags(out, s.a, {"atim", "atim_now", "mtim", "mtim_now"});
-      break;
-    case Show::Buffer:
-      fmt::format_to(to, "{:#x}+{}", s.a, s.b);
-      break;
-    case Show::Path:
-      put_quoted(out, memory, static_cast<uint32_t>(s.a), s.b);
-      break;
-    case Show::Iovecs:
-      put_iovecs(out, memory, static_cast<uint32_t>(s.a), s.b);
-      break;
-    default:
-      fmt::format_to(to, "{:#x}", s.a);
-      break;
+    case Show::Decimal: fmt::format_to(to, "{}", s.a); break;
+    case Show::SignedDecimal: fmt::format_to(to, "{}", static_cast<int64_t>(s.a)); break;
+    case Show::FdFlags: put_flags(out, s.a, {"append", "dsync", "nonblock", "rsync", "sync"}); break;
+    case Show::OFlags: put_flags(out, s.a, {"creat", "directory", "excl", "trunc"}); break;
+    case Show::LookupFlags: put_flags(out, s.a, {"symlink_follow"}); break;
+    case Show::FstFlags: put_flags(out, s.a, {"atim", "atim_now", "mtim", "mtim_now"}); break;
+    case Show::Buffer: fmt::format_to(to, "{:#x}+{}", s.a, s.b); break;
+    case Show::Path: put_quoted(out, memory, static_cast<uint32_t>(s.a), s.b); break;
+    case Show::Iovecs: put_iovecs(out, memory, static_cast<uint32_t>(s.a), s.b); break;
+    default: fmt::format_to(to, "{:#x}", s.a); break;
   }
 }
 

@@ -50,7 +50,8 @@ Vec trace(const std::vector<Sphere>& scene, Vec from, Vec direction, int depth) 
   Vec at = from + direction * distance, normal = unit(at - s->centre);
   Vec light = unit({0.5f, 0.8f, -0.4f});
   float blocked;
-  float brightness = nearest(scene, at + normal * 1e-2f, light, &blocked) ? 0.1f : 0.1f + 0.9f * std::fmax(0.0f, dot(normal, light));
+  float brightness =
+      nearest(scene, at + normal * 1e-2f, light, &blocked) ? 0.1f : 0.1f + 0.9f * std::fmax(0.0f, dot(normal, light));
   Vec colour = s->colour * brightness;
   if (depth == 0 || s->shine == 0) return colour;
   Vec mirrored = direction - normal * (2 * dot(direction, normal));
@@ -67,8 +68,8 @@ int main(int argc, char** argv) {
   for (int i = 0; i < 24; i++) {
     auto unit_float = [&] { return static_cast<float>(guest_random(&seed) >> 40) / 16777216.0f; };
     float x = unit_float(), y = unit_float(), z = unit_float(), r = unit_float();
-    scene.push_back({{x * 8 - 4, y * 6 - 3, 4 + z * 6}, 0.3f + r, {unit_float(), unit_float(), unit_float()},
-                     i % 3 ? 0.4f : 0.0f});
+    scene.push_back(
+        {{x * 8 - 4, y * 6 - 3, 4 + z * 6}, 0.3f + r, {unit_float(), unit_float(), unit_float()}, i % 3 ? 0.4f : 0.0f});
   }
   for (long frame = 0; frame < frames; frame++) {
     for (int py = 0; py < kSide; py++) {

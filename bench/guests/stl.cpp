@@ -28,10 +28,12 @@ uint64_t index_words(uint64_t seed) {
     places[std::move(w)].push_back(i);
   }
   std::vector<std::pair<std::string, int>> top(counts.begin(), counts.end());
-  std::sort(top.begin(), top.end(),
-            [](const auto& a, const auto& b) { return a.second != b.second ? a.second > b.second : a.first < b.first; });
+  std::sort(top.begin(), top.end(), [](const auto& a, const auto& b) {
+    return a.second != b.second ? a.second > b.second : a.first < b.first;
+  });
   uint64_t hash = top.size();
-  for (size_t i = 0; i < 20 && i < top.size(); i++) hash = guest_mix_bytes(hash, top[i].first.data(), top[i].first.size());
+  for (size_t i = 0; i < 20 && i < top.size(); i++)
+    hash = guest_mix_bytes(hash, top[i].first.data(), top[i].first.size());
   for (const auto& [key, at] : places) hash = guest_mix(hash, key.size() * 1000 + static_cast<uint64_t>(at.back()));
   return hash;
 }
@@ -53,7 +55,8 @@ uint64_t shortest_paths(uint64_t seed) {
     queue.pop();
     if (d > distance[static_cast<size_t>(node)]) continue;
     for (auto [to, length] : edges[static_cast<size_t>(node)]) {
-      if (d + length < distance[static_cast<size_t>(to)]) queue.emplace(distance[static_cast<size_t>(to)] = d + length, to);
+      if (d + length < distance[static_cast<size_t>(to)])
+        queue.emplace(distance[static_cast<size_t>(to)] = d + length, to);
     }
   }
   uint64_t hash = 0;

@@ -61,7 +61,7 @@ struct TierStats {
   uint64_t wasm_bytes = 0;  // of the compiled functions' bodies
   uint64_t code_bytes = 0;  // of machine code that they became
   std::chrono::nanoseconds compile_time{0};
-  uint64_t osr_entries = 0;  // frames that moved into the tier in the middle of a loop
+  uint64_t osr_entries = 0;                               // frames that moved into the tier in the middle of a loop
   std::vector<std::pair<std::string, uint64_t>> reasons;  // of failures, the most frequent first
 };
 

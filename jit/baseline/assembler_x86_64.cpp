@@ -297,7 +297,8 @@ asmjit::Error FastAssembler::by_asmjit(asmjit::InstId id, const Operand& o0, con
     if ((bits(*o) & kKind) == kAtLabel) place = o;
     if (o->isImm() || (place != nullptr && o == &more[0] && o->isReg())) behind = 1;
   }
-  if (place == nullptr) [[likely]] return error;
+  if (place == nullptr) [[likely]]
+    return error;
   const auto label = static_cast<uint32_t>(place->as<Mem>().offsetLo32());
   const uint32_t field = static_cast<uint32_t>(offset()) - behind - 4;
   uint32_t written = 0;

@@ -55,34 +55,48 @@ class FastAssembler final : public asmjit::x86::Assembler {
   using Assembler::inc;
   using Assembler::test;
   [[gnu::always_inline]] void mov(const Gp& to, const Gp& from) {
-    if (!encoding::is_int(to) || encoding::bits(to) != encoding::bits(from)) [[unlikely]] return other(kMov, to, from);
+    if (!encoding::is_int(to) || encoding::bits(to) != encoding::bits(from)) [[unlikely]]
+      return other(kMov, to, from);
     _bufferPtr = encoding::with_reg(room(), encoding::is_wide(to), 0x89, encoding::reg(from), encoding::reg(to));
   }
   [[gnu::always_inline]] void mov(const Gp& to, const Mem& from) {
     if (!encoding::is_int(to) || !encoding::has_base_only(from)) return move(kLoad, to, from);
-    _bufferPtr = encoding::with_base(room(), encoding::is_wide(to), kLoad, encoding::reg(to), from.baseId(),
-                                     from.offsetLo32());
+    _bufferPtr =
+        encoding::with_base(room(), encoding::is_wide(to), kLoad, encoding::reg(to), from.baseId(), from.offsetLo32());
   }
   [[gnu::always_inline]] void mov(const Mem& to, const Gp& from) {
     if (!encoding::is_int(from) || !encoding::has_base_only(to)) return move(kStore, from, to);
-    _bufferPtr = encoding::with_base(room(), encoding::is_wide(from), kStore, encoding::reg(from), to.baseId(),
-                                     to.offsetLo32());
+    _bufferPtr =
+        encoding::with_base(room(), encoding::is_wide(from), kStore, encoding::reg(from), to.baseId(), to.offsetLo32());
   }
   void mov(const Operand& to, const Imm& from) { other(kMov, to, from); }
   template <class From>
-  void add(const Operand& to, const From& from) { arithmetic(0, to, as_operand(from)); }
+  void add(const Operand& to, const From& from) {
+    arithmetic(0, to, as_operand(from));
+  }
   template <class From>
-  void or_(const Operand& to, const From& from) { arithmetic(1, to, as_operand(from)); }
+  void or_(const Operand& to, const From& from) {
+    arithmetic(1, to, as_operand(from));
+  }
   template <class From>
-  void and_(const Operand& to, const From& from) { arithmetic(4, to, as_operand(from)); }
+  void and_(const Operand& to, const From& from) {
+    arithmetic(4, to, as_operand(from));
+  }
   template <class From>
-  void sub(const Operand& to, const From& from) { arithmetic(5, to, as_operand(from)); }
+  void sub(const Operand& to, const From& from) {
+    arithmetic(5, to, as_operand(from));
+  }
   template <class From>
-  void xor_(const Operand& to, const From& from) { arithmetic(6, to, as_operand(from)); }
+  void xor_(const Operand& to, const From& from) {
+    arithmetic(6, to, as_operand(from));
+  }
   template <class From>
-  void cmp(const Operand& to, const From& from) { arithmetic(7, to, as_operand(from)); }
+  void cmp(const Operand& to, const From& from) {
+    arithmetic(7, to, as_operand(from));
+  }
   void test(const Gp& a, const Gp& b) {
-    if (!encoding::is_int(a) || encoding::bits(a) != encoding::bits(b)) [[unlikely]] return other(kTest, a, b);
+    if (!encoding::is_int(a) || encoding::bits(a) != encoding::bits(b)) [[unlikely]]
+      return other(kTest, a, b);
     _bufferPtr = encoding::with_reg(room(), encoding::is_wide(a), 0x85, encoding::reg(b), encoding::reg(a));
   }
   void lea(const Gp& to, const Mem& from) { other(asmjit::x86::Inst::kIdLea, to, from); }
@@ -112,7 +126,9 @@ class FastAssembler final : public asmjit::x86::Assembler {
   asmjit::Error align(asmjit::AlignMode mode, uint32_t alignment) override;
   /// Bytes of data.
   template <class T>
-  void put(T value) { _bufferPtr = encoding::put(room(), value); }
+  void put(T value) {
+    _bufferPtr = encoding::put(room(), value);
+  }
 
  private:
   static constexpr asmjit::InstId kMov = asmjit::x86::Inst::kIdMov, kTest = asmjit::x86::Inst::kIdTest;
@@ -129,7 +145,8 @@ class FastAssembler final : public asmjit::x86::Assembler {
   }
   /// Where the next instruction is written, with room for it.
   uint8_t* room() {
-    if (remainingSpace() < encoding::kLongest) [[unlikely]] grow();
+    if (remainingSpace() < encoding::kLongest) [[unlikely]]
+      grow();
     return _bufferPtr;
   }
   void grow();

@@ -54,7 +54,8 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   image_ = module_->bytes();
   began_ = false;
   type_ = &module_->func_type(request.func_index);
-  memory0_guarded_ = !module_->memories.empty() && vm::memory_is_guarded(module_->memories[0], !module_->guarded_memories);
+  memory0_guarded_ =
+      !module_->memories.empty() && vm::memory_is_guarded(module_->memories[0], !module_->guarded_memories);
   failed_ = false;
   state_ = {};
   owned_int_ = owned_vec_ = 0;
@@ -92,7 +93,8 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
     code_.attach(&a_);
   }
   a_.begin();
-  code_.reserveBuffer(&code_.textSection()->buffer(), kCodePerByte * module_->funcs[request.func_index].body.size() + 512);
+  code_.reserveBuffer(&code_.textSection()->buffer(),
+                      kCodePerByte * module_->funcs[request.func_index].body.size() + 512);
 
   if (request.unit != kWholeFunction) return {CompileResult::Status::unsupported, nullptr, "units of loops"};
   if (type_->params.size() > kMaxAreaSlots || type_->results.size() > kMaxAreaSlots) {

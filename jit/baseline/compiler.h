@@ -78,14 +78,14 @@ struct Target {
 };
 
 struct BaselineControl {
-  uint32_t base = 0;      // canonical slot of the first result (loops: parameter)
-  uint32_t body_base = 0; // canonical slot of the first operand of the part being compiled
-  Target target;          // its end, or a loop's header
-  Target else_;           // if: where the condition leads when it is zero
-  uint32_t loop = kNone;       // index of its LoopSite
-  uint32_t region = kNone;     // try region that code in here belongs to
-  uint32_t own_region = kNone; // of a try or try_table
-  size_t filled = 0;      // FunctionCompiler::filled_ at its beginning
+  uint32_t base = 0;            // canonical slot of the first result (loops: parameter)
+  uint32_t body_base = 0;       // canonical slot of the first operand of the part being compiled
+  Target target;                // its end, or a loop's header
+  Target else_;                 // if: where the condition leads when it is zero
+  uint32_t loop = kNone;        // index of its LoopSite
+  uint32_t region = kNone;      // try region that code in here belongs to
+  uint32_t own_region = kNone;  // of a try or try_table
+  size_t filled = 0;            // FunctionCompiler::filled_ at its beginning
 };
 
 /// Passes the decoder's events on until the function turns out to be unsupported.
@@ -93,13 +93,14 @@ struct Events {
   using Value = BaselineValue;
   using Control = BaselineControl;
   FunctionCompiler* to;
-#define VMRUN_FORWARD(event) \
-  void event(auto& d, auto&&... arguments);
+#define VMRUN_FORWARD(event) void event(auto& d, auto&&... arguments);
+  // clang-format off
 #define VMRUN_BASELINE_EVENTS(X)                                                                                  \
   X(begin) X(end_function) X(op) X(local_get) X(local_set) X(local_tee) X(drop) X(block) X(loop) X(if_) X(else_)  \
   X(end) X(try_table) X(try_) X(catch_) X(catch_all) X(delegate) X(rethrow) X(br) X(br_if) X(br_table) X(return_) \
   X(unreachable) X(br_on_null) X(br_on_non_null) X(br_on_cast) X(call) X(call_indirect) X(call_ref)               \
   X(return_call) X(return_call_indirect) X(return_call_ref) X(throw_) X(throw_ref)
+  // clang-format on
   VMRUN_BASELINE_EVENTS(VMRUN_FORWARD)
 #undef VMRUN_FORWARD
 };
@@ -188,9 +189,7 @@ class FunctionCompiler {
   Mem pool(uint64_t lo, uint64_t hi = 0, unsigned size = 8);
   Mem pool(const vm::V128& v) { return pool(v.lo, v.hi, 16); }
   /// A constant vector: its bits are 0 when it is zero, else the place of its value in vectors_, from 1.
-  vm::V128 vector_of(const V& constant) const {
-    return constant.bits == 0 ? vm::V128{} : vectors_[constant.bits - 1];
-  }
+  vm::V128 vector_of(const V& constant) const { return constant.bits == 0 ? vm::V128{} : vectors_[constant.bits - 1]; }
   void set_vector(V& value, const vm::V128& constant) {
     const bool zero = constant.lo == 0 && constant.hi == 0;
     if (!zero) vectors_.push_back(constant);
@@ -210,8 +209,12 @@ class FunctionCompiler {
   };
   uint32_t top(D& d);
   static void set_slot(V& value, uint32_t slot) { value.kind = Kind::slot, value.slot = slot; }
-  static void set_reg(V& value, uint8_t reg, uint32_t slot) { value.kind = Kind::reg, value.reg = reg, value.slot = slot; }
-  static void set_const(V& value, uint64_t bits, uint32_t slot) { value.kind = Kind::constant, value.bits = bits, value.slot = slot; }
+  static void set_reg(V& value, uint8_t reg, uint32_t slot) {
+    value.kind = Kind::reg, value.reg = reg, value.slot = slot;
+  }
+  static void set_const(V& value, uint64_t bits, uint32_t slot) {
+    value.kind = Kind::constant, value.bits = bits, value.slot = slot;
+  }
   /// Begins an instruction: the registers of `args` are given back by finish_op.
   void begin_op(D&, const V* args, size_t count) {
     for (size_t i = 0; i < count; ++i) own(args[i]);
@@ -244,8 +247,12 @@ class FunctionCompiler {
   void store_to(const Mem& to, const V& value);
   /// The same, to a place that r11 is needed to address.
   void store_to_area(const Mem& to, const V& value);
-  void move_int(uint8_t to, uint8_t from) { if (to != from) a_.mov(q(to), q(from)); }
-  void move_vec(uint8_t to, uint8_t from) { if (to != from) a_.vmovaps(x(to), x(from)); }
+  void move_int(uint8_t to, uint8_t from) {
+    if (to != from) a_.mov(q(to), q(from));
+  }
+  void move_vec(uint8_t to, uint8_t from) {
+    if (to != from) a_.vmovaps(x(to), x(from));
+  }
   void load_int(uint8_t reg, const Mem& from, ValType type) { a_.mov(gp(reg, is_wide(type)), from); }
   void load_vec(uint8_t reg, const Mem& from, ValType type);
   void store_int(const Mem& to, uint8_t reg) { a_.mov(to, q(reg)); }
@@ -273,7 +280,8 @@ class FunctionCompiler {
   /// so that instructions which look through them do not take longer the deeper the stack is.
   static constexpr size_t kUnsettled = 64;
   void pushes(size_t index) {
-    if (index - settled_ > kUnsettled) [[unlikely]] move_settled(index);
+    if (index - settled_ > kUnsettled) [[unlikely]]
+      move_settled(index);
   }
   void move_settled(size_t index);
   /// The code that follows is reached by ways on which no more constants have their slots filled than where `c` began.
@@ -294,7 +302,7 @@ class FunctionCompiler {
     uint32_t offset = 0;
     Label header, slow;
     HomeState state;
-    uint32_t slots = 0;  // canonical slots that are live at the header
+    uint32_t slots = 0;                          // canonical slots that are live at the header
     uint32_t first_vector = 0, last_vector = 0;  // range of loop_vectors_
   };
   struct BrTable {
@@ -303,9 +311,7 @@ class FunctionCompiler {
   };
   void enter_frame(D& d, C& c);
   void branch_state(Target& target);
-  bool in_register(const C& c) const {
-    return c.kind != vm::ControlKind::loop && c.br_types().size() == 1;
-  }
+  bool in_register(const C& c) const { return c.kind != vm::ControlKind::loop && c.br_types().size() == 1; }
   bool is_plain_edge(D& d, C& c);
   void take_edge(D& d, uint32_t depth);
   void move_results(D& d, const C& target);
@@ -383,15 +389,15 @@ class FunctionCompiler {
     uint32_t loop = kNone;     // index of a LoopSite
     Label label;
     HomeState state;
-    Label stub;                // made when a pad needs it
+    Label stub;  // made when a pad needs it
     bool has_stub = false;
   };
   struct Region {
-    uint32_t outer;            // region around it
-    uint32_t next;             // where the search goes on (differs for delegate)
-    uint32_t offset;           // of the try in the image
-    bool rethrown = false;     // a rethrow wants the exnref
-    bool used = false;         // some call has the pad
+    uint32_t outer;         // region around it
+    uint32_t next;          // where the search goes on (differs for delegate)
+    uint32_t offset;        // of the try in the image
+    bool rethrown = false;  // a rethrow wants the exnref
+    bool used = false;      // some call has the pad
     Label pad;
     uint32_t pad_pc = 0;
     std::vector<Clause> clauses;
@@ -405,8 +411,8 @@ class FunctionCompiler {
   // --- instructions ---
   void unsupported(D& d, Op op);
   void unsupported(std::string reason) { failed_ = true, reason_ = std::move(reason); }
-  bool other_op(D& d, Op op, const Imm& imm, const V* args, size_t count, V* results);  // ops_other.cpp
-  bool vector_op(D& d, Op op, const Imm& imm, const V* args, V* results);  // ops_vector.cpp
+  bool other_op(D& d, Op op, const Imm& imm, const V* args, size_t count, V* results);   // ops_other.cpp
+  bool vector_op(D& d, Op op, const Imm& imm, const V* args, V* results);                // ops_vector.cpp
   bool atomic_op(D& d, Op op, const Imm& imm, const V* args, size_t count, V* results);  // ops_atomic.cpp
 
   // --- vector instructions (ops_vector*.cpp) ---
@@ -425,6 +431,7 @@ class FunctionCompiler {
   static std::span<const VectorRow> vector_float_rows();
   static std::span<const VectorRow> vector_lane_rows();
   static std::span<const VectorRow> vector_memory_rows();
+  // clang-format off
 #define VMRUN_VECTOR_EMITTERS(X)                                                                                       \
   /* plain */ X(unary) X(binary) X(swapped) X(binary_not) X(swapped_not) X(order) X(order_not) X(with_pool)            \
   /* int */ X(negate) X(abs_quad) X(popcnt) X(all_true) X(mask) X(mask_words) X(mul_quad) X(extend_high)               \
@@ -436,6 +443,7 @@ class FunctionCompiler {
   /* lane */ X(constant) X(not_) X(bitselect) X(any_true) X(splat) X(splat_float) X(extract) X(extract_float)          \
   X(replace) X(replace_f32) X(replace_f64) X(swizzle) X(shuffle)                                                       \
   /* memory */ X(load) X(load_lane) X(store_lane)
+// clang-format on
 #define VMRUN_DECLARE(name) void vec_##name(D& d, const VectorRow& row, const Imm& imm, const V* args, V* result);
   VMRUN_VECTOR_EMITTERS(VMRUN_DECLARE)
 #undef VMRUN_DECLARE
@@ -536,14 +544,14 @@ class FunctionCompiler {
   uint32_t all_int_ = 0, all_vec_ = 0;      // all temporaries
   HomeState state_;
   std::vector<Home> homes_;
-  std::vector<uint8_t> home_of_;      // by local
+  std::vector<uint8_t> home_of_;       // by local
   std::vector<HomeState> loop_homes_;  // by loop of scan_: homes that it uses, and of these the ones that it writes
-  std::vector<uint32_t> local_slot_;  // by local
-  uint32_t operand_base_ = 0;         // canonical slot of the first operand
-  uint32_t max_slot_ = 0;             // canonical slots of the frame
-  uint32_t lazy_ = 0;                 // operands that may name locals are not below this index of the stack
-  size_t settled_ = 0;                // operands below this index of the stack are constants or in their slots
-  size_t filled_ = 0;                 // below this one (at most settled_), constants have their slots filled
+  std::vector<uint32_t> local_slot_;   // by local
+  uint32_t operand_base_ = 0;          // canonical slot of the first operand
+  uint32_t max_slot_ = 0;              // canonical slots of the frame
+  uint32_t lazy_ = 0;                  // operands that may name locals are not below this index of the stack
+  size_t settled_ = 0;                 // operands below this index of the stack are constants or in their slots
+  size_t filled_ = 0;                  // below this one (at most settled_), constants have their slots filled
   uint32_t region_ = kNone;
   size_t next_loop_ = 0;
 
@@ -563,9 +571,9 @@ class FunctionCompiler {
   std::vector<PoolEntry> pool_;
   std::vector<vm::V128> vectors_;  // constant operands
   std::vector<LoopSite> loops_;
-  std::vector<uint32_t> local_vectors_;   // slots of locals that are a v128
-  std::vector<size_t> settled_vectors_;   // settled operands that are, by index of the stack
-  std::vector<uint32_t> loop_vectors_;    // of loops' headers: slots of operands that are
+  std::vector<uint32_t> local_vectors_;  // slots of locals that are a v128
+  std::vector<size_t> settled_vectors_;  // settled operands that are, by index of the stack
+  std::vector<uint32_t> loop_vectors_;   // of loops' headers: slots of operands that are
   size_t vector_copies_ = 0;
   std::vector<BrTable> tables_;
   std::vector<Region> regions_;
@@ -580,12 +588,14 @@ class FunctionCompiler {
   std::vector<Poll> polls_;
 };
 
-#define VMRUN_FORWARD(event)                                  \
-  void Events::event(auto& d, auto&&... arguments) {          \
-    if (to->failed_) [[unlikely]] return;                     \
+#define VMRUN_FORWARD(event)                                       \
+  void Events::event(auto& d, auto&&... arguments) {               \
+    if (to->failed_) [[unlikely]]                                  \
+      return;                                                      \
     if constexpr (kCheckInvariants) to->check_operands(d, #event); \
-    if (to->request_.every_mark && to->began_) [[unlikely]] to->mark(d);         \
-    to->event(d, arguments...);                               \
+    if (to->request_.every_mark && to->began_) [[unlikely]]        \
+      to->mark(d);                                                 \
+    to->event(d, arguments...);                                    \
   }
 VMRUN_BASELINE_EVENTS(VMRUN_FORWARD)
 #undef VMRUN_FORWARD

@@ -406,13 +406,12 @@ void FunctionCompiler::end(D& d, C& c, V* results) {
       }
       return;
     }
-    case ControlKind::try_table: case ControlKind::try_:
+    case ControlKind::try_table:
+    case ControlKind::try_:
       region_ = regions_[c.own_region].outer;
       finish_block(d, c, results);
       return;
-    default:
-      finish_block(d, c, results);
-      return;
+    default: finish_block(d, c, results); return;
   }
 }
 

@@ -25,11 +25,11 @@ inline constexpr uint32_t kXmm = asmjit::x86::Xmm::kSignature;
 // A memory operand without its size and shift: base alone, or base and index, both 64-bit registers.
 inline constexpr uint32_t kMemIgnored =
     uint32_t{OperandSignature::kSizeMask} | uint32_t{Mem::kSignatureMemShiftValueMask};
-inline constexpr uint32_t kMemBase = static_cast<uint32_t>(asmjit::OperandType::kMem) |
-                                     static_cast<uint32_t>(asmjit::RegType::kX86_Gpq)
-                                         << OperandSignature::kMemBaseTypeShift;
-inline constexpr uint32_t kMemIndexed =
-    kMemBase | static_cast<uint32_t>(asmjit::RegType::kX86_Gpq) << OperandSignature::kMemIndexTypeShift;
+inline constexpr uint32_t kMemBase =
+    static_cast<uint32_t>(asmjit::OperandType::kMem) | static_cast<uint32_t>(asmjit::RegType::kX86_Gpq)
+                                                           << OperandSignature::kMemBaseTypeShift;
+inline constexpr uint32_t kMemIndexed = kMemBase | static_cast<uint32_t>(asmjit::RegType::kX86_Gpq)
+                                                       << OperandSignature::kMemIndexTypeShift;
 
 inline uint32_t bits(const Operand_& o) { return o.signature().bits(); }
 inline bool is_mem(const Operand_& o) {

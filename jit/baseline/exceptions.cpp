@@ -143,7 +143,8 @@ void FunctionCompiler::emit_pads(D& d) {
     a_.mov(q(rcx), at(rcx, layout::kExnTag));
     a_.mov(q(rdx), at(r13, layout::kTags));
     bool catches_all = false;
-    for (uint32_t r = static_cast<uint32_t>(&region - regions_.data()); r != kNone && !catches_all; r = regions_[r].next) {
+    for (uint32_t r = static_cast<uint32_t>(&region - regions_.data()); r != kNone && !catches_all;
+         r = regions_[r].next) {
       for (Clause& clause : regions_[r].clauses) {
         if (!clause.has_stub) {
           clause.has_stub = true;

@@ -12,7 +12,8 @@
 
 namespace vmrun::jit::baseline::layout {
 
-#define VMRUN_OFFSET(name, type, member) inline constexpr int32_t name = static_cast<int32_t>(offsetof(vm::type, member))
+#define VMRUN_OFFSET(name, type, member) \
+  inline constexpr int32_t name = static_cast<int32_t>(offsetof(vm::type, member))
 VMRUN_OFFSET(kBudget, Vcpu, budget);
 VMRUN_OFFSET(kNativeLimit, Vcpu, native_limit);
 VMRUN_OFFSET(kHelpers, Vcpu, helpers);
@@ -40,8 +41,8 @@ VMRUN_OFFSET(kExnTag, ExnCell, tag);
 #undef VMRUN_OFFSET
 inline constexpr uint32_t kCodeSize = sizeof(vm::FuncCode);
 inline constexpr uint32_t kGlobalSize = sizeof(vm::GlobalInst);
-inline constexpr int32_t kRunsOfBaseline = static_cast<int32_t>(sizeof(vm::TierCounts) * static_cast<size_t>(vm::Tier::baseline) +
-                                                                offsetof(vm::TierCounts, runs));
+inline constexpr int32_t kRunsOfBaseline = static_cast<int32_t>(
+    sizeof(vm::TierCounts) * static_cast<size_t>(vm::Tier::baseline) + offsetof(vm::TierCounts, runs));
 inline constexpr int32_t kOsrEntriesOfBaseline = static_cast<int32_t>(
     sizeof(vm::TierCounts) * static_cast<size_t>(vm::Tier::baseline) + offsetof(vm::TierCounts, osr_entries));
 static_assert(offsetof(vm::GlobalInst, value) == 0);

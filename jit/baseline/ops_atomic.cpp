@@ -67,10 +67,14 @@ void FunctionCompiler::atomic_rmw(D& d, Op op, const Imm& imm, unsigned size, co
   enum { add, sub, exchange, other } kind = other;
   InstId id = 0;
   switch (op) {
-#define RMW(name, action)                                                                          \
-  case Op::i32_atomic_rmw_##name: case Op::i64_atomic_rmw_##name: case Op::i32_atomic_rmw8_##name##_u: \
-  case Op::i32_atomic_rmw16_##name##_u: case Op::i64_atomic_rmw8_##name##_u:                        \
-  case Op::i64_atomic_rmw16_##name##_u: case Op::i64_atomic_rmw32_##name##_u: action; break;
+#define RMW(name, action)               \
+  case Op::i32_atomic_rmw_##name:       \
+  case Op::i64_atomic_rmw_##name:       \
+  case Op::i32_atomic_rmw8_##name##_u:  \
+  case Op::i32_atomic_rmw16_##name##_u: \
+  case Op::i64_atomic_rmw8_##name##_u:  \
+  case Op::i64_atomic_rmw16_##name##_u: \
+  case Op::i64_atomic_rmw32_##name##_u: action; break;
     RMW(add, kind = add)
     RMW(sub, kind = sub)
     RMW(xchg, kind = exchange)
@@ -139,7 +143,9 @@ bool FunctionCompiler::atomic_op(D& d, Op op, const Imm& imm, const V* args, siz
   const unsigned size = 1u << info.access_log2;
   switch (op) {
     case Op::atomic_fence: a_.mfence(); return true;
-    case Op::memory_atomic_wait32: case Op::memory_atomic_wait64: case Op::memory_atomic_notify: {
+    case Op::memory_atomic_wait32:
+    case Op::memory_atomic_wait64:
+    case Op::memory_atomic_notify: {
       const V* operands[3] = {&args[0], &args[1], count > 2 ? &args[2] : nullptr};
       const Helper helper = op == Op::memory_atomic_notify   ? Helper::atomic_notify
                             : op == Op::memory_atomic_wait32 ? Helper::atomic_wait32
@@ -147,8 +153,13 @@ bool FunctionCompiler::atomic_op(D& d, Op op, const Imm& imm, const V* args, siz
       helper_op(d, helper, {imm.mem.memory}, {operands, count}, results, &imm.mem);
       return true;
     }
-    case Op::i32_atomic_load: case Op::i64_atomic_load: case Op::i32_atomic_load8_u: case Op::i32_atomic_load16_u:
-    case Op::i64_atomic_load8_u: case Op::i64_atomic_load16_u: case Op::i64_atomic_load32_u: {
+    case Op::i32_atomic_load:
+    case Op::i64_atomic_load:
+    case Op::i32_atomic_load8_u:
+    case Op::i32_atomic_load16_u:
+    case Op::i64_atomic_load8_u:
+    case Op::i64_atomic_load16_u:
+    case Op::i64_atomic_load32_u: {
       const uint8_t to = take_int();
       Mem mem = atomic_address(d, imm.mem, args[0], size);
       mark(d);
@@ -160,8 +171,13 @@ bool FunctionCompiler::atomic_op(D& d, Op op, const Imm& imm, const V* args, siz
       result_reg(*results, to);
       return true;
     }
-    case Op::i32_atomic_store: case Op::i64_atomic_store: case Op::i32_atomic_store8: case Op::i32_atomic_store16:
-    case Op::i64_atomic_store8: case Op::i64_atomic_store16: case Op::i64_atomic_store32: {
+    case Op::i32_atomic_store:
+    case Op::i64_atomic_store:
+    case Op::i32_atomic_store8:
+    case Op::i32_atomic_store16:
+    case Op::i64_atomic_store8:
+    case Op::i64_atomic_store16:
+    case Op::i64_atomic_store32: {
       const uint8_t value = take_int();
       move_to_int(value, args[1]);
       Mem mem = atomic_address(d, imm.mem, args[0], size);
@@ -169,11 +185,13 @@ bool FunctionCompiler::atomic_op(D& d, Op op, const Imm& imm, const V* args, siz
       a_.xchg(mem, sized(value, size));
       return true;
     }
-    case Op::i32_atomic_rmw_cmpxchg: case Op::i64_atomic_rmw_cmpxchg: case Op::i32_atomic_rmw8_cmpxchg_u:
-    case Op::i32_atomic_rmw16_cmpxchg_u: case Op::i64_atomic_rmw8_cmpxchg_u: case Op::i64_atomic_rmw16_cmpxchg_u:
-    case Op::i64_atomic_rmw32_cmpxchg_u:
-      atomic_cmpxchg(d, imm, size, args, results);
-      return true;
+    case Op::i32_atomic_rmw_cmpxchg:
+    case Op::i64_atomic_rmw_cmpxchg:
+    case Op::i32_atomic_rmw8_cmpxchg_u:
+    case Op::i32_atomic_rmw16_cmpxchg_u:
+    case Op::i64_atomic_rmw8_cmpxchg_u:
+    case Op::i64_atomic_rmw16_cmpxchg_u:
+    case Op::i64_atomic_rmw32_cmpxchg_u: atomic_cmpxchg(d, imm, size, args, results); return true;
     default: atomic_rmw(d, op, imm, size, args, results); return true;
   }
 }

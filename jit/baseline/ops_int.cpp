@@ -95,7 +95,8 @@ void FunctionCompiler::add_sub(D& d, bool sub, bool wide, const V* args, V* resu
   const V *a = &args[0], *b = &args[1];
   if (!sub && (a->kind == Kind::constant || (b->kind == Kind::reg && a->kind != Kind::reg))) std::swap(a, b);
   asmjit::Operand right = source_int(*b, wide);
-  const bool in_register = a->kind == Kind::reg || (a->kind == Kind::local && home_of(static_cast<uint32_t>(a->bits)) != kNoHome);
+  const bool in_register =
+      a->kind == Kind::reg || (a->kind == Kind::local && home_of(static_cast<uint32_t>(a->bits)) != kNoHome);
   if (right.isImm() && in_register) {
     int64_t by = right.as<asmjit::Imm>().value();
     if (sub) by = wide ? -by : static_cast<int32_t>(-static_cast<uint32_t>(by));
@@ -133,10 +134,14 @@ void FunctionCompiler::shift(D& d, Op op, bool wide, const V* args, V* result) {
   const V &a = args[0], &b = args[1];
   enum { shl, shr_s, shr_u, rotl, rotr } kind;
   switch (op) {
-    case Op::i32_shl: case Op::i64_shl: kind = shl; break;
-    case Op::i32_shr_s: case Op::i64_shr_s: kind = shr_s; break;
-    case Op::i32_shr_u: case Op::i64_shr_u: kind = shr_u; break;
-    case Op::i32_rotl: case Op::i64_rotl: kind = rotl; break;
+    case Op::i32_shl:
+    case Op::i64_shl: kind = shl; break;
+    case Op::i32_shr_s:
+    case Op::i64_shr_s: kind = shr_s; break;
+    case Op::i32_shr_u:
+    case Op::i64_shr_u: kind = shr_u; break;
+    case Op::i32_rotl:
+    case Op::i64_rotl: kind = rotl; break;
     default: kind = rotr; break;
   }
   const unsigned width = wide ? 64 : 32;
@@ -151,7 +156,8 @@ void FunctionCompiler::shift(D& d, Op op, bool wide, const V* args, V* result) {
     }
     uint8_t to = target(d, false, 2, &a, nullptr);
     move_to_int(to, a);
-    if (by != 0) a_.emit(kind == shl ? Inst::kIdShl : kind == shr_s ? Inst::kIdSar : Inst::kIdShr, gp(to, wide), asmjit::Imm(by));
+    if (by != 0)
+      a_.emit(kind == shl ? Inst::kIdShl : kind == shr_s ? Inst::kIdSar : Inst::kIdShr, gp(to, wide), asmjit::Imm(by));
     return result_reg(*result, to);
   }
   if (kind == rotl || kind == rotr) {
@@ -176,7 +182,10 @@ void FunctionCompiler::shift(D& d, Op op, bool wide, const V* args, V* result) {
   if (from.isImm()) from = gp(fetch_int(a), wide);
   uint8_t count = fetch_int(b);
   uint8_t to = target(d, false, 2, &a, &b);
-  a_.emit(kind == shl ? Inst::kIdShlx : kind == shr_s ? Inst::kIdSarx : Inst::kIdShrx, gp(to, wide), from, gp(count, wide));
+  a_.emit(kind == shl     ? Inst::kIdShlx
+          : kind == shr_s ? Inst::kIdSarx
+                          : Inst::kIdShrx,
+          gp(to, wide), from, gp(count, wide));
   result_reg(*result, to);
 }
 

@@ -73,11 +73,17 @@ void FunctionCompiler::load(D& d, Op op, const Imm& imm, const V* args, V* resul
   mem.setSize(size);
   mark(d);
   switch (op) {
-    case Op::i32_load: case Op::i64_load32_u: a_.mov(w(to), mem); break;
+    case Op::i32_load:
+    case Op::i64_load32_u: a_.mov(w(to), mem); break;
     case Op::i64_load: a_.mov(q(to), mem); break;
-    case Op::i32_load8_u: case Op::i32_load16_u: case Op::i64_load8_u: case Op::i64_load16_u: a_.movzx(w(to), mem); break;
-    case Op::i32_load8_s: case Op::i32_load16_s: a_.movsx(w(to), mem); break;
-    case Op::i64_load8_s: case Op::i64_load16_s: a_.movsx(q(to), mem); break;
+    case Op::i32_load8_u:
+    case Op::i32_load16_u:
+    case Op::i64_load8_u:
+    case Op::i64_load16_u: a_.movzx(w(to), mem); break;
+    case Op::i32_load8_s:
+    case Op::i32_load16_s: a_.movsx(w(to), mem); break;
+    case Op::i64_load8_s:
+    case Op::i64_load16_s: a_.movsx(q(to), mem); break;
     default: a_.movsxd(q(to), mem); break;  // i64.load32_s
   }
   result_reg(*result, to);
@@ -100,7 +106,9 @@ void FunctionCompiler::store(D& d, Op op, const Imm& imm, const V* args) {
   mem.setSize(size);
   mark(d);
   if (immediate) {
-    int64_t low = size == 1 ? static_cast<int8_t>(bits) : size == 2 ? static_cast<int16_t>(bits) : static_cast<int32_t>(bits);
+    int64_t low = size == 1   ? static_cast<int8_t>(bits)
+                  : size == 2 ? static_cast<int16_t>(bits)
+                              : static_cast<int32_t>(bits);
     a_.mov(mem, asmjit::Imm(low));
     return;
   }

@@ -75,7 +75,8 @@ bool FunctionCompiler::other_op(D& d, Op op, const Imm& imm, const V* args, size
       result_reg(*results, to);
       return true;
     }
-    case Op::any_convert_extern: case Op::extern_convert_any: {
+    case Op::any_convert_extern:
+    case Op::extern_convert_any: {
       uint8_t to = target(d, false, 1, &args[0], nullptr);
       move_to_int(to, args[0]);
       result_reg(*results, to);
@@ -114,13 +115,18 @@ bool FunctionCompiler::other_op(D& d, Op op, const Imm& imm, const V* args, size
       a_.mov(ptr(q(kScratch), q(entry), 3), q(value));
       return true;
     }
-    case Op::ref_test: case Op::ref_test_null: case Op::ref_cast: case Op::ref_cast_null: {
+    case Op::ref_test:
+    case Op::ref_test_null:
+    case Op::ref_cast:
+    case Op::ref_cast_null: {
       const bool cast = op == Op::ref_cast || op == Op::ref_cast_null;
       ref_test(d, cast, op == Op::ref_test_null || op == Op::ref_cast_null, imm.type.heap(), args, results);
       return true;
     }
-    case Op::i64_add128: case Op::i64_sub128: add_sub_128(d, op == Op::i64_sub128, args, results); return true;
-    case Op::i64_mul_wide_s: case Op::i64_mul_wide_u: mul_wide(d, op == Op::i64_mul_wide_s, args, results); return true;
+    case Op::i64_add128:
+    case Op::i64_sub128: add_sub_128(d, op == Op::i64_sub128, args, results); return true;
+    case Op::i64_mul_wide_s:
+    case Op::i64_mul_wide_u: mul_wide(d, op == Op::i64_mul_wide_s, args, results); return true;
     case Op::memory_grow: helper(Helper::memory_grow, {imm.mem.memory}); return true;
     case Op::memory_copy: helper(Helper::memory_copy, {pair(imm.mem.memory, imm.index2)}); return true;
     case Op::memory_fill: helper(Helper::memory_fill, {imm.mem.memory}); return true;

@@ -89,8 +89,7 @@ void FunctionCompiler::vec_any_true(D& d, const VectorRow&, const Imm&, const V*
   set_flags(d, Cond::kNE, 1, result);
 }
 
-// --- lanes
-// ------------------------------------------------------------------------------------------------------------
+// ---- lanes ----------------------------------------------------------------------------------------------------------
 
 void FunctionCompiler::vec_splat(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
   if (args[0].kind == Kind::constant) {
@@ -170,8 +169,7 @@ void FunctionCompiler::vec_replace_f64(D& d, const VectorRow&, const Imm& imm, c
   result_reg(*result, to);
 }
 
-// --- shuffles
-// ---------------------------------------------------------------------------------------------------------
+// ---- shuffles -------------------------------------------------------------------------------------------------------
 
 /// Saturation gives the top bit, for which the processor's shuffle makes 0, to all lane numbers above 15.
 void FunctionCompiler::vec_swizzle(D& d, const VectorRow&, const Imm&, const V* args, V* result) {

@@ -23,15 +23,20 @@ constexpr std::array<Step, 256> make_steps() {
     if (info.prefix != 0) continue;
     switch (info.imm) {
       case vm::Imm::none: steps[info.code] = Step::none; break;
-      case vm::Imm::i32: case vm::Imm::i64: case vm::Imm::label: case vm::Imm::global: case vm::Imm::table:
-      case vm::Imm::memory: case vm::Imm::tag:
-        steps[info.code] = Step::leb;
-        break;
+      case vm::Imm::i32:
+      case vm::Imm::i64:
+      case vm::Imm::label:
+      case vm::Imm::global:
+      case vm::Imm::table:
+      case vm::Imm::memory:
+      case vm::Imm::tag: steps[info.code] = Step::leb; break;
       case vm::Imm::local: steps[info.code] = Step::local; break;
       case vm::Imm::memarg: steps[info.code] = Step::memarg; break;
       case vm::Imm::f32: steps[info.code] = Step::bytes4; break;
       case vm::Imm::f64: steps[info.code] = Step::bytes8; break;
-      case vm::Imm::func: case vm::Imm::type: case vm::Imm::type_table: steps[info.code] = Step::call; break;
+      case vm::Imm::func:
+      case vm::Imm::type:
+      case vm::Imm::type_table: steps[info.code] = Step::call; break;
       default: break;
     }
   }
@@ -105,7 +110,10 @@ void BodyScan::run(const vm::Module& module, uint32_t func_index, size_t locals)
         vm::skip_instruction(p);
         break;
       case Step::close:
-        if (*p != vm::op_info(Op::end).code) p = skip_leb(p + 1); else ++p;
+        if (*p != vm::op_info(Op::end).code)
+          p = skip_leb(p + 1);
+        else
+          ++p;
         if (frames.empty()) break;  // the function's own
         if (frames.back() != kPlain) {
           LoopScan& loop = loops_[frames.back()];
@@ -119,9 +127,7 @@ void BodyScan::run(const vm::Module& module, uint32_t func_index, size_t locals)
         ++calls;
         vm::skip_instruction(p);
         break;
-      case Step::slow:
-        vm::skip_instruction(p);
-        break;
+      case Step::slow: vm::skip_instruction(p); break;
     }
   }
   calls_ = calls != 0;

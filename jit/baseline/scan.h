@@ -11,9 +11,9 @@
 namespace vmrun::jit::baseline {
 
 struct LoopScan {
-  uint32_t offset = 0;              // of the `loop` opcode in the image
-  uint32_t first = 0, last = 0;     // range of BodyScan::touched: accesses inside, inner loops included
-  bool calls = false;               // something inside clobbers all registers
+  uint32_t offset = 0;           // of the `loop` opcode in the image
+  uint32_t first = 0, last = 0;  // range of BodyScan::touched: accesses inside, inner loops included
+  bool calls = false;            // something inside clobbers all registers
 };
 
 class BodyScan {

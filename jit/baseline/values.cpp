@@ -51,7 +51,8 @@ void FunctionCompiler::result_reg(V& result, uint8_t reg) {
 
 uint8_t FunctionCompiler::take(bool vec) {
   uint32_t& free = vec ? free_vec_ : free_int_;
-  if (free == 0) [[unlikely]] spill_one(vec);
+  if (free == 0) [[unlikely]]
+    spill_one(vec);
   auto reg = static_cast<uint8_t>(std::countr_zero(free));
   free &= free - 1;
   (vec ? owned_vec_ : owned_int_) |= 1u << reg;

@@ -294,20 +294,16 @@ bool Versioner::find_exit() {
   if (step == nullptr || step->isZero() || step->getAPInt().isMinSignedValue()) return false;
   exit_ = {branch, stay, moving->getStart(), step->getAPInt().getSExtValue(), right};
   switch (stay) {
-    case CmpInst::ICMP_NE:
-      return true;
+    case CmpInst::ICMP_NE: return true;
     case CmpInst::ICMP_ULT:
     case CmpInst::ICMP_ULE:
     case CmpInst::ICMP_SLT:
-    case CmpInst::ICMP_SLE:
-      return exit_.step > 0;
+    case CmpInst::ICMP_SLE: return exit_.step > 0;
     case CmpInst::ICMP_UGT:
     case CmpInst::ICMP_UGE:
     case CmpInst::ICMP_SGT:
-    case CmpInst::ICMP_SGE:
-      return exit_.step < 0;
-    default:
-      return false;
+    case CmpInst::ICMP_SGE: return exit_.step < 0;
+    default: return false;
   }
 }
 

@@ -124,15 +124,9 @@ void Lowering::begin(D& d) {
       const Place place = walk.next(param);
       llvm::Value* v = nullptr;
       switch (place.in) {
-        case Place::In::integer:
-          v = from_register(function_->getArg(3 + place.index), param);
-          break;
-        case Place::In::vector:
-          v = from_register(function_->getArg(11 + place.index), param);
-          break;
-        case Place::In::area:
-          v = load_slot(offset(area(), kAreaSlot * place.index), param);
-          break;
+        case Place::In::integer: v = from_register(function_->getArg(3 + place.index), param); break;
+        case Place::In::vector: v = from_register(function_->getArg(11 + place.index), param); break;
+        case Place::In::area: v = load_slot(offset(area(), kAreaSlot * place.index), param); break;
       }
       b_.CreateStore(v, locals_[i]);
     }
@@ -190,16 +184,11 @@ void Lowering::op(D& d, Op op, const vm::Immediate& imm, const V* args, V* resul
 
 Type* Lowering::type(ValType type) {
   switch (type.kind()) {
-    case ValType::Kind::i32:
-      return b_.getInt32Ty();
-    case ValType::Kind::f32:
-      return b_.getFloatTy();
-    case ValType::Kind::f64:
-      return b_.getDoubleTy();
-    case ValType::Kind::v128:
-      return v128_;
-    default:
-      return b_.getInt64Ty();
+    case ValType::Kind::i32: return b_.getInt32Ty();
+    case ValType::Kind::f32: return b_.getFloatTy();
+    case ValType::Kind::f64: return b_.getDoubleTy();
+    case ValType::Kind::v128: return v128_;
+    default: return b_.getInt64Ty();
   }
 }
 
@@ -229,27 +218,22 @@ llvm::Value* Lowering::element(llvm::Value* base, llvm::Value* index, uint64_t s
 
 llvm::Value* Lowering::to_register(llvm::Value* v, ValType t) {
   switch (t.kind()) {
-    case ValType::Kind::i32:
-      return b_.CreateZExt(v, b_.getInt64Ty());
+    case ValType::Kind::i32: return b_.CreateZExt(v, b_.getInt64Ty());
     case ValType::Kind::f32:
     case ValType::Kind::f64: {
       Type* vector = lanes(type(t));
       return bytes(b_.CreateInsertElement(llvm::PoisonValue::get(vector), v, uint64_t{0}));
     }
-    default:
-      return v;
+    default: return v;
   }
 }
 
 llvm::Value* Lowering::from_register(llvm::Value* v, ValType t) {
   switch (t.kind()) {
-    case ValType::Kind::i32:
-      return b_.CreateTrunc(v, b_.getInt32Ty());
+    case ValType::Kind::i32: return b_.CreateTrunc(v, b_.getInt32Ty());
     case ValType::Kind::f32:
-    case ValType::Kind::f64:
-      return b_.CreateExtractElement(b_.CreateBitCast(v, lanes(type(t))), uint64_t{0});
-    default:
-      return v;
+    case ValType::Kind::f64: return b_.CreateExtractElement(b_.CreateBitCast(v, lanes(type(t))), uint64_t{0});
+    default: return v;
   }
 }
 

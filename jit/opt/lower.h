@@ -65,12 +65,14 @@ struct LowerConsumer {
   using Control = LowerControl;
   Lowering* to;
 #define VMRUN_FORWARD(event) void event(auto& d, auto&&... arguments);
+  // clang-format off
 #define VMRUN_EVENTS(X)                                                                                        \
   X(begin)                                                                                                     \
   X(end_function) X(op) X(local_get) X(local_set) X(local_tee) X(drop) X(block) X(loop) X(if_) X(else_) X(end) \
-      X(try_table) X(try_) X(catch_) X(catch_all) X(delegate) X(rethrow) X(br) X(br_if) X(br_table) X(return_) \
-          X(unreachable) X(br_on_null) X(br_on_non_null) X(br_on_cast) X(call) X(call_indirect) X(call_ref)    \
-              X(return_call) X(return_call_indirect) X(return_call_ref) X(throw_) X(throw_ref)
+  X(try_table) X(try_) X(catch_) X(catch_all) X(delegate) X(rethrow) X(br) X(br_if) X(br_table) X(return_)     \
+  X(unreachable) X(br_on_null) X(br_on_non_null) X(br_on_cast) X(call) X(call_indirect) X(call_ref)            \
+  X(return_call) X(return_call_indirect) X(return_call_ref) X(throw_) X(throw_ref)
+  // clang-format on
   VMRUN_EVENTS(VMRUN_FORWARD)
 #undef VMRUN_FORWARD
 };

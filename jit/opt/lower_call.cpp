@@ -70,15 +70,9 @@ llvm::CallBase* Lowering::emit_call(const vm::FuncType& type, const Callee& call
     llvm::Value* v = args++->v;
     const Place place = walk.next(param);
     switch (place.in) {
-      case Place::In::integer:
-        all[3 + place.index] = to_register(v, param);
-        break;
-      case Place::In::vector:
-        all[11 + place.index] = to_register(v, param);
-        break;
-      case Place::In::area:
-        store_slot(offset(area(), kAreaSlot * place.index), v, param);
-        break;
+      case Place::In::integer: all[3 + place.index] = to_register(v, param); break;
+      case Place::In::vector: all[11 + place.index] = to_register(v, param); break;
+      case Place::In::area: store_slot(offset(area(), kAreaSlot * place.index), v, param); break;
     }
   }
   llvm::Value* target = function_;
@@ -113,15 +107,9 @@ void Lowering::emit_call(const vm::FuncType& type, const Callee& callee, const V
     const ValType t = type.results[i];
     const Place place = walk.next(t);
     switch (place.in) {
-      case Place::In::integer:
-        results[i].v = from_register(b_.CreateExtractValue(returned, 0), t);
-        break;
-      case Place::In::vector:
-        results[i].v = from_register(b_.CreateExtractValue(returned, 1), t);
-        break;
-      case Place::In::area:
-        results[i].v = load_slot(offset(area(), kAreaSlot * place.index), t);
-        break;
+      case Place::In::integer: results[i].v = from_register(b_.CreateExtractValue(returned, 0), t); break;
+      case Place::In::vector: results[i].v = from_register(b_.CreateExtractValue(returned, 1), t); break;
+      case Place::In::area: results[i].v = load_slot(offset(area(), kAreaSlot * place.index), t); break;
     }
   }
 }

@@ -119,11 +119,8 @@ void Lowering::end(D& d, C& c, V* results) {
     case ControlKind::try_table:
     case ControlKind::try_:
     case ControlKind::catch_:
-    case ControlKind::catch_all_:
-      end_try(c);
-      return finish(d, c, results);
-    default:
-      return finish(d, c, results);
+    case ControlKind::catch_all_: end_try(c); return finish(d, c, results);
+    default: return finish(d, c, results);
   }
 }
 
@@ -256,15 +253,9 @@ void Lowering::emit_return(llvm::ArrayRef<llvm::Value*> values) {
     const ValType t = func_type_->results[i];
     const Place place = walk.next(t);
     switch (place.in) {
-      case Place::In::integer:
-        result = b_.CreateInsertValue(result, to_register(values[i], t), 0);
-        break;
-      case Place::In::vector:
-        result = b_.CreateInsertValue(result, to_register(values[i], t), 1);
-        break;
-      case Place::In::area:
-        store_slot(offset(area(), kAreaSlot * place.index), values[i], t);
-        break;
+      case Place::In::integer: result = b_.CreateInsertValue(result, to_register(values[i], t), 0); break;
+      case Place::In::vector: result = b_.CreateInsertValue(result, to_register(values[i], t), 1); break;
+      case Place::In::area: store_slot(offset(area(), kAreaSlot * place.index), values[i], t); break;
     }
   }
   b_.CreateRet(result);

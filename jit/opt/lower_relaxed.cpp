@@ -54,24 +54,17 @@ bool Lowering::relaxed_op(Op op, const vm::Immediate& imm, const V* args, V* res
     return b_.CreateAdd(even, odd);
   };
   switch (op) {
-    case Op::f32x4_relaxed_madd:
-      return multiply_add(b_.getFloatTy(), false);
-    case Op::f32x4_relaxed_nmadd:
-      return multiply_add(b_.getFloatTy(), true);
-    case Op::f64x2_relaxed_madd:
-      return multiply_add(b_.getDoubleTy(), false);
-    case Op::f64x2_relaxed_nmadd:
-      return multiply_add(b_.getDoubleTy(), true);
-    case Op::i16x8_relaxed_dot_i8x16_i7x16_s:
-      results[0].v = bytes(dot());
-      return true;
+    case Op::f32x4_relaxed_madd: return multiply_add(b_.getFloatTy(), false);
+    case Op::f32x4_relaxed_nmadd: return multiply_add(b_.getFloatTy(), true);
+    case Op::f64x2_relaxed_madd: return multiply_add(b_.getDoubleTy(), false);
+    case Op::f64x2_relaxed_nmadd: return multiply_add(b_.getDoubleTy(), true);
+    case Op::i16x8_relaxed_dot_i8x16_i7x16_s: results[0].v = bytes(dot()); return true;
     case Op::i32x4_relaxed_dot_i8x16_i7x16_add_s: {
       auto [even, odd] = even_and_odd(b_.CreateSExt(dot(), llvm::FixedVectorType::get(b_.getInt32Ty(), 8)), 4);
       results[0].v = bytes(b_.CreateAdd(b_.CreateAdd(even, odd), in(2, b_.getInt32Ty())));
       return true;
     }
-    default:
-      return false;
+    default: return false;
   }
 }
 

@@ -59,22 +59,15 @@ void read_frame(const llvm::dwarf::FDE& fde, std::vector<PreemptRange>& ranges) 
       case llvm::dwarf::DW_CFA_advance_loc:
       case llvm::dwarf::DW_CFA_advance_loc1:
       case llvm::dwarf::DW_CFA_advance_loc2:
-      case llvm::dwarf::DW_CFA_advance_loc4:
-        at += i.Ops[0] * fde.cfis().codeAlign();
-        break;
+      case llvm::dwarf::DW_CFA_advance_loc4: at += i.Ops[0] * fde.cfis().codeAlign(); break;
       case llvm::dwarf::DW_CFA_def_cfa:
-      case llvm::dwarf::DW_CFA_def_cfa_register:
-        change(i.Ops[0] == kDwarfRbp);
-        break;
-      case llvm::dwarf::DW_CFA_remember_state:
-        remembered.push_back(framed);
-        break;
+      case llvm::dwarf::DW_CFA_def_cfa_register: change(i.Ops[0] == kDwarfRbp); break;
+      case llvm::dwarf::DW_CFA_remember_state: remembered.push_back(framed); break;
       case llvm::dwarf::DW_CFA_restore_state:
         change(remembered.back());
         remembered.pop_back();
         break;
-      default:
-        break;
+      default: break;
     }
   }
   at = fde.getAddressRange();

@@ -69,18 +69,12 @@ std::string hex(uint64_t value) {
 
 std::string describe(const Val& value) {
   switch (value.kind()) {
-    case ValKind::I32:
-      return "i32:" + hex(static_cast<uint32_t>(value.as_i32()));
-    case ValKind::I64:
-      return "i64:" + hex(static_cast<uint64_t>(value.as_i64()));
-    case ValKind::F32:
-      return value.as_f32() != value.as_f32() ? "f32:nan" : "f32:" + hex(value.f32_bits());
-    case ValKind::F64:
-      return value.as_f64() != value.as_f64() ? "f64:nan" : "f64:" + hex(value.f64_bits());
-    case ValKind::V128:
-      return "v128:" + hex(value.as_v128().hi) + "," + hex(value.as_v128().lo);
-    case ValKind::Ref:
-      break;
+    case ValKind::I32: return "i32:" + hex(static_cast<uint32_t>(value.as_i32()));
+    case ValKind::I64: return "i64:" + hex(static_cast<uint64_t>(value.as_i64()));
+    case ValKind::F32: return value.as_f32() != value.as_f32() ? "f32:nan" : "f32:" + hex(value.f32_bits());
+    case ValKind::F64: return value.as_f64() != value.as_f64() ? "f64:nan" : "f64:" + hex(value.f64_bits());
+    case ValKind::V128: return "v128:" + hex(value.as_v128().hi) + "," + hex(value.as_v128().lo);
+    case ValKind::Ref: break;
   }
   return value.is_null() ? "null" : "ref";
 }
@@ -124,18 +118,12 @@ class Arguments {
                                           0xffffffffffffffffu};
     uint64_t bits = random_() % 3 == 0 ? random_() : kEdges[random_() % std::size(kEdges)];
     switch (type.kind()) {
-      case ValKind::I32:
-        return Val::i32(static_cast<int32_t>(bits));
-      case ValKind::I64:
-        return Val::i64(static_cast<int64_t>(bits));
-      case ValKind::F32:
-        return Val::f32(static_cast<float>(static_cast<int64_t>(bits)) / 4);
-      case ValKind::F64:
-        return Val::f64(static_cast<double>(static_cast<int64_t>(bits)) / 4);
-      case ValKind::V128:
-        return Val::v128({bits, random_()});
-      case ValKind::Ref:
-        break;
+      case ValKind::I32: return Val::i32(static_cast<int32_t>(bits));
+      case ValKind::I64: return Val::i64(static_cast<int64_t>(bits));
+      case ValKind::F32: return Val::f32(static_cast<float>(static_cast<int64_t>(bits)) / 4);
+      case ValKind::F64: return Val::f64(static_cast<double>(static_cast<int64_t>(bits)) / 4);
+      case ValKind::V128: return Val::v128({bits, random_()});
+      case ValKind::Ref: break;
     }
     return Val::zero(type);
   }

@@ -114,25 +114,15 @@ void append_types(Bytes& out, const Types& types) {
 
 void append_zero(Bytes& out, Type type) {
   switch (type) {
-    case i32:
-      append(out, {0x41, 0});
-      break;
-    case i64:
-      append(out, {0x42, 0});
-      break;
-    case f32:
-      append(out, {0x43, 0, 0, 0, 0});
-      break;
-    case f64:
-      append(out, {0x44, 0, 0, 0, 0, 0, 0, 0, 0});
-      break;
+    case i32: append(out, {0x41, 0}); break;
+    case i64: append(out, {0x42, 0}); break;
+    case f32: append(out, {0x43, 0, 0, 0, 0}); break;
+    case f64: append(out, {0x44, 0, 0, 0, 0, 0, 0, 0, 0}); break;
     case v128:
       append(out, {0xfd, 0x0c});
       out.insert(out.end(), 16, 0);
       break;
-    default:
-      out.push_back(0xd0), append_heap_type(out, type);
-      break;
+    default: out.push_back(0xd0), append_heap_type(out, type); break;
   }
 }
 

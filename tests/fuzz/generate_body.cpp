@@ -77,11 +77,9 @@ void Body::statement(unsigned depth) {
   if (--budget_ <= 0 || depth > kDeepest) return;
   switch (r_.below(28)) {
     case 22:
-    case 23:
-      return spin(depth);
+    case 23: return spin(depth);
     case 26:
-    case 27:
-      return sweep(depth);
+    case 27: return sweep(depth);
     case 24:
       if (w_.deep || r_.one_in(3)) return nest(depth);
       return;
@@ -106,32 +104,20 @@ void Body::statement(unsigned depth) {
     }
     case 5:
     case 6:
-    case 7:
-      return effect(depth);
-    case 8:
-      return block({}, depth);
+    case 7: return effect(depth);
+    case 8: return block({}, depth);
     case 9:
-    case 10:
-      return if_else({}, depth);
+    case 10: return if_else({}, depth);
     case 11:
-    case 12:
-      return loop({}, depth);
-    case 13:
-      return guarded({}, depth);
-    case 14:
-      return call_statement(depth);
-    case 15:
-      return branch(depth);
-    case 16:
-      return memory_statement(depth);
-    case 17:
-      return table_statement(depth);
-    case 18:
-      return raise(any_tag(), depth);
-    case 19:
-      return tail_call(depth);
-    case 20:
-      return switch_over(depth);
+    case 12: return loop({}, depth);
+    case 13: return guarded({}, depth);
+    case 14: return call_statement(depth);
+    case 15: return branch(depth);
+    case 16: return memory_statement(depth);
+    case 17: return table_statement(depth);
+    case 18: return raise(any_tag(), depth);
+    case 19: return tail_call(depth);
+    case 20: return switch_over(depth);
     default: {
       const Type t = small_type();
       value(t, depth + 1);

@@ -45,9 +45,7 @@ void Body::call_to(uint32_t f, unsigned depth, bool tail) {
       op(tail ? 0x13 : 0x11), u(w_.funcs[f].type), u(table);
       return;
     }
-    default:
-      op(tail ? 0x12 : 0x10), u(f);
-      return;
+    default: op(tail ? 0x12 : 0x10), u(f); return;
   }
 }
 

@@ -48,19 +48,13 @@ void Body::nest(unsigned depth) {
   for (uint32_t i = 0; i < count; ++i) {
     bool closed = false;
     switch (r_.below(5)) {
-      case 0:
-        condition(kDeepest + 1), op(0x04), op(0x40);
-        break;
-      case 1:
-        op(0x03), op(0x40), closed = true;
-        break;  // a branch to it would be for ever
+      case 0: condition(kDeepest + 1), op(0x04), op(0x40); break;
+      case 1: op(0x03), op(0x40), closed = true; break;  // a branch to it would be for ever
       case 2:
         op(w_.legacy ? 0x06 : 0x1f), op(0x40);
         if (!w_.legacy) u(0);
         break;
-      default:
-        op(0x02), op(0x40);
-        break;
+      default: op(0x02), op(0x40); break;
     }
     labels_.push_back({{}, closed});
   }

@@ -49,12 +49,8 @@ void Body::spin(unsigned depth) {
     op(0x20), u(counter), op(0x41), s(1), op(0x6b), op(0x21), u(counter);
     exchange(live, depth);
     switch (r_.below(5)) {
-      case 0:
-        condition(depth + 1), op(0x0d), u(0);
-        break;
-      case 1:
-        op(0x20), u(counter), op(0x0d), u(0);
-        break;
+      case 0: condition(depth + 1), op(0x0d), u(0); break;
+      case 1: op(0x20), u(counter), op(0x0d), u(0); break;
       case 2: {
         const uint32_t n = targets();
         value(i32, depth + 1);
@@ -73,9 +69,7 @@ void Body::spin(unsigned depth) {
         op(0x0b);
         if (r_.one_in(2)) condition(depth + 1), op(0x0d), u(0);
         break;
-      default:
-        op(0x0c), u(0);
-        break;
+      default: op(0x0c), u(0); break;
     }
     labels_.pop_back();
     op(0x0b);

@@ -72,9 +72,7 @@ void Body::memory_statement(unsigned depth) {
   const uint32_t segment = r_.below(static_cast<uint32_t>(w_.datas.size()));
   const auto length = [&](bool wide) { op(wide ? 0x42 : 0x41), s(r_.below(300)); };
   switch (r_.below(5)) {
-    case 0:
-      address(m, depth, 1), value(i32, depth + 1), length(w_.memories[m].is64), op(0xfc), u(11), u(m);
-      return;
+    case 0: address(m, depth, 1), value(i32, depth + 1), length(w_.memories[m].is64), op(0xfc), u(11), u(m); return;
     case 1:
       address(m, depth, 1), address(from, depth, 1), length(w_.memories[m].is64 && w_.memories[from].is64);
       op(0xfc), u(10), u(m), u(from);

@@ -53,16 +53,11 @@ uint32_t lanes(const OpInfo& info) {
 
 Type type_of_letter(char letter) {
   switch (letter) {
-    case 'l':
-      return i64;
-    case 'f':
-      return f32;
-    case 'd':
-      return f64;
-    case 'v':
-      return v128;
-    default:
-      return i32;
+    case 'l': return i64;
+    case 'f': return f32;
+    case 'd': return f64;
+    case 'v': return v128;
+    default: return i32;
   }
 }
 
@@ -100,23 +95,14 @@ void Body::row(Op which, unsigned depth) {
   }
   opcode(info);
   switch (info.imm) {
-    case Imm::memarg:
-      memarg(m, info.access_log2, atomic);
-      break;
-    case Imm::memarg_lane:
-      memarg(m, info.access_log2, false), op(r_.below(16u >> info.access_log2));
-      break;
-    case Imm::lane:
-      op(r_.below(lanes(info)));
-      break;
+    case Imm::memarg: memarg(m, info.access_log2, atomic); break;
+    case Imm::memarg_lane: memarg(m, info.access_log2, false), op(r_.below(16u >> info.access_log2)); break;
+    case Imm::lane: op(r_.below(lanes(info))); break;
     case Imm::lanes:
       for (int i = 0; i < 16; ++i) op(r_.below(32));
       break;
-    case Imm::zero_byte:
-      op(0);
-      break;
-    default:
-      break;
+    case Imm::zero_byte: op(0); break;
+    default: break;
   }
 }
 

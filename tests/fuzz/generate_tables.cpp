@@ -50,8 +50,7 @@ void Body::reference(Type t, unsigned depth) {
         });
       }
       return;
-    default:
-      break;
+    default: break;
   }
   leaf(t);
 }
@@ -75,12 +74,8 @@ void Body::table_statement(unsigned depth) {
   const auto count = [&](bool wide) { op(wide ? 0x42 : 0x41), s(r_.below(3)); };
   switch (r_.below(6)) {
     case 0:
-    case 1:
-      index(t, depth), value(table.type, depth + 1), op(0x26), u(t);
-      return;
-    case 2:
-      index(t, depth), value(table.type, depth + 1), count(table.is64), op(0xfc), u(17), u(t);
-      return;
+    case 1: index(t, depth), value(table.type, depth + 1), op(0x26), u(t); return;
+    case 2: index(t, depth), value(table.type, depth + 1), count(table.is64), op(0xfc), u(17), u(t); return;
     case 3: {
       const uint32_t from = t < 2 ? r_.below(2) : t;
       index(t, depth), index(from, depth), count(table.is64 && w_.tables[from].is64), op(0xfc), u(14), u(t), u(from);

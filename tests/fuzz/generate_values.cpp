@@ -42,12 +42,9 @@ void Body::value(Type t, unsigned depth) {
       }
       return;
     }
-    case 4:
-      return block({{}, {t}}, depth);
-    case 5:
-      return if_else({{}, {t}}, depth);
-    case 6:
-      return loop({{}, {t}}, depth);
+    case 4: return block({{}, {t}}, depth);
+    case 5: return if_else({{}, {t}}, depth);
+    case 6: return loop({{}, {t}}, depth);
     case 7:
       if (call(t, depth)) return;
       break;
@@ -61,8 +58,7 @@ void Body::value(Type t, unsigned depth) {
       op(0x0d), u(r_.of(fitting));
       return;
     }
-    case 9:
-      return guarded({{}, {t}}, depth);
+    case 9: return guarded({{}, {t}}, depth);
     case 10: {  // through a block with parameters
       Signature shape{{}, {t}};
       for (uint32_t i = 1 + r_.below(3); i > 0; --i) shape.params.push_back(small_type());
@@ -70,8 +66,7 @@ void Body::value(Type t, unsigned depth) {
       if (r_.one_in(3)) return if_else(shape, depth);
       return r_.one_in(3) ? loop(shape, depth) : block(shape, depth);
     }
-    default:
-      break;
+    default: break;
   }
   if (is_ref(t)) return reference(t, depth);
   if (special(t, depth)) return;
@@ -94,12 +89,8 @@ void Body::constant(Type t) {
       0x80000000, 0xffffffff, INT64_MAX, INT64_MIN};
   const int64_t n = r_.one_in(4) ? static_cast<int64_t>(r_.bits()) >> r_.below(64) : r_.of(kEdges);
   switch (t) {
-    case i32:
-      op(0x41), s(static_cast<int32_t>(n));
-      break;
-    case i64:
-      op(0x42), s(n);
-      break;
+    case i32: op(0x41), s(static_cast<int32_t>(n)); break;
+    case i64: op(0x42), s(n); break;
     case f32: {
       float f = static_cast<float>(n) / static_cast<float>(1 + r_.below(5));
       if (r_.one_in(8)) f = -0.0f;
@@ -116,9 +107,7 @@ void Body::constant(Type t) {
       op(0x44), raw(bits, 8);
       break;
     }
-    case v128:
-      op(0xfd), u(0x0c), raw(r_.one_in(3) ? 0 : r_.bits(), 8), raw(r_.bits() >> r_.below(64), 8);
-      break;
+    case v128: op(0xfd), u(0x0c), raw(r_.one_in(3) ? 0 : r_.bits(), 8), raw(r_.bits() >> r_.below(64), 8); break;
     case funcref:
       if (r_.one_in(3)) {
         null(t);
@@ -144,15 +133,12 @@ void Body::leaf(Type t) {
     if (w_.globals[i].type == t) globals.push_back(i);
   }
   switch (r_.below(4)) {
-    case 0:
-      return constant(t);
+    case 0: return constant(t);
     case 1:
       if (globals.empty()) return constant(t);
       op(0x23), u(r_.of(globals));
       return;
-    default:
-      op(0x20), u(local_of(t));
-      return;
+    default: op(0x20), u(local_of(t)); return;
   }
 }
 
@@ -174,9 +160,7 @@ void Body::condition(unsigned depth) {
 bool Body::special(Type t, unsigned depth) {
   if (t != i32 || r_.below(10) != 0) return false;
   switch (r_.below(9)) {
-    case 7:
-      op(0xd0), op(0x6d), op(0xd0), op(0x6d), op(0xd3);
-      return true;
+    case 7: op(0xd0), op(0x6d), op(0xd0), op(0x6d), op(0xd3); return true;
     case 0: {
       const uint32_t m = any_memory();
       op(0x3f), u(m);
@@ -204,9 +188,7 @@ bool Body::special(Type t, unsigned depth) {
       if (w_.tables[table].is64) op(0xa7);
       return true;
     }
-    case 4:
-      value(any_ref(), depth + 1), op(0xd1);
-      return true;
+    case 4: value(any_ref(), depth + 1), op(0xd1); return true;
     case 5:  // a test of what kind of function it is
       value(funcref, depth + 1);
       op(0xfb), u(0x14 + r_.below(2)), s(r_.below(static_cast<uint32_t>(w_.types.size())));

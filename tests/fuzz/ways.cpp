@@ -102,9 +102,7 @@ void disturb(const vm::Module& module, bool opt, std::mt19937_64& random) {
     case 4:
       for (uint32_t n = 1 + below(3); n > 0; --n) static_cast<tiering::ModuleTiers*>(module.tiers)->drop_oldest();
       return;
-    default:
-      jit::reclaim_code();
-      return;
+    default: jit::reclaim_code(); return;
   }
 }
 

@@ -24,5 +24,5 @@ void destroy(void* arena) { delete static_cast<tbb::task_arena*>(arena); }
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) const vmrun::tiering::PoolPlugin vmrun_pool = {&create, &serve, &run,
-                                                                                                 &destroy};
+extern "C" __attribute__((visibility("default")))
+const vmrun::tiering::PoolPlugin vmrun_pool = {&create, &serve, &run, &destroy};
