@@ -62,6 +62,10 @@ TEST_CASE("a guest that takes too long is interrupted, wherever it is") {
 }
 
 TEST_CASE("Ctrl-C ends a guest with a backtrace") {
+#if __has_feature(thread_sanitizer)
+  MESSAGE("skipped: ThreadSanitizer keeps the signal back while code that it does not know runs");
+  return;
+#endif
   for (const auto& mode : kModes) {
     for (const char* name : {"loop", "calls"}) {
       CAPTURE(name);

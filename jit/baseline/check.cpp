@@ -2,6 +2,7 @@
 // and that operands are where they may be. In the generated code, when the request asks for it: that homes which are
 // said to equal their slots do so wherever paths meet, and constants of a loop's header theirs. A failure in generated
 // code is an undefined instruction.
+#include <algorithm>
 #include <bit>
 #include <string_view>
 
@@ -9,6 +10,13 @@
 #include "vm/assert.h"
 
 namespace vmrun::jit::baseline {
+namespace {
+
+/// Operands that are settled, or constants in front of a loop, are looked at while so many at most lie above them: nothing
+/// happens to them further down, and stacks may be very deep.
+constexpr size_t kLookedAt = 64;
+
+}  // namespace
 
 void FunctionCompiler::check_operands(D& d, const char* event) {
   if (!d.reachable()) return;
@@ -17,8 +25,9 @@ void FunctionCompiler::check_operands(D& d, const char* event) {
   // The operand on top may be in the home of the local that this instruction sets.
   const bool sets_local = name == "local_set" || name == "local_tee";
   std::span<V> stack = d.stack();
-  uint32_t held_int = 0, held_vec = 0, slot = operand_base_;
-  for (size_t i = 0; i < stack.size(); ++i) {
+  const size_t settled = std::min(settled_, stack.size()), first = settled - std::min(settled, kLookedAt);
+  uint32_t held_int = 0, held_vec = 0, slot = first != 0 ? stack[first].slot : operand_base_;
+  for (size_t i = first; i < stack.size(); ++i) {
     const V& value = stack[i];
     const bool top = i + 1 == stack.size();
     VMRUN_ASSERT(value.slot >= slot, "operands' slots rise");
@@ -72,7 +81,8 @@ void FunctionCompiler::check_merge(D& d, bool constants) {
     a_.jne(check_failed_);
   }
   if (!constants) return;
-  for (const V& value : d.stack()) {
+  const std::span<V> stack = d.stack();
+  for (const V& value : stack.last(std::min(stack.size(), kLookedAt))) {
     if (value.kind != Kind::constant || value.type == vm::kV128) continue;
     load_const(kScratch, value.bits);
     const bool wide = value.type != vm::kI32 && value.type != vm::kF32;
