@@ -91,8 +91,10 @@ void handle(int signal, siginfo_t* info, void* ucontext) {
   const void* value = info->si_code == SI_QUEUE || info->si_code == SI_TIMER ? info->si_value.sival_ptr : nullptr;
   vm::Vcpu* cx = vm::running_vcpu;
   const bool tick = is_tick(value);
-  if (tick && cx != nullptr)
-    sample(*cx, interrupted_pc(ucontext), 1 + static_cast<uint32_t>(std::max(info->si_overrun, 0)));
+  if (tick) {
+    const uint32_t ticks = 1 + static_cast<uint32_t>(std::max(info->si_overrun, 0));
+    cx != nullptr ? sample(*cx, interrupted_pc(ucontext), ticks) : sample_no_guest(ticks);
+  }
   if (cx != nullptr && value == &yield_marker) {
     cx->requests.fetch_or(static_cast<uint8_t>(vm::Request::yield), std::memory_order_relaxed);
   }

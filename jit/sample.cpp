@@ -23,31 +23,36 @@ constinit char tick_marker = 0;  // tells the timers' signals from others, by it
 /// Whether a tick was charged that nobody has decided about yet.
 constinit thread_local bool charged __attribute__((tls_model("initial-exec"))) = false;
 
-/// The thread's timer.
+/// The thread's timer, as its signal handler finds it.
 struct Timer {
-  bool tried = false;
-  bool running = false;
+  enum class State : uint8_t { none, refused, ticking, suspended } state = State::none;
+  uint32_t idle = 0;  // ticks since the last one that met a guest
   int id = 0;
 
-  bool start() {
-    tried = true;
+  /// The bare system calls, as for the other timer of this signal: handlers may make them.
+  bool make() {
     sigevent event = {};
     event.sigev_notify = SIGEV_THREAD_ID;
     event.sigev_signo = kStopSignal;
     event.sigev_value.sival_ptr = &tick_marker;
     event._sigev_un._tid = static_cast<pid_t>(syscall(SYS_gettid));
-    // The bare system calls, as for the other timer of this signal.
-    if (syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &event, &id) != 0) return false;
-    running = true;
-    itimerspec every = {};
-    every.it_value.tv_nsec = every.it_interval.tv_nsec = kSampleNanoseconds;
-    return syscall(SYS_timer_settime, id, 0, &every, nullptr) == 0;
+    return syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &event, &id) == 0;
   }
-  ~Timer() {
-    if (running) syscall(SYS_timer_delete, id);
+  void tick_every(int64_t nanoseconds) {
+    itimerspec every = {};
+    every.it_value.tv_nsec = every.it_interval.tv_nsec = nanoseconds;
+    syscall(SYS_timer_settime, id, 0, &every, nullptr);
   }
 };
-thread_local Timer timer;
+constinit thread_local Timer timer __attribute__((tls_model("initial-exec")));
+
+struct TimerEnd {
+  bool wanted = false;
+  ~TimerEnd() {
+    if (wanted) syscall(SYS_timer_delete, timer.id);
+  }
+};
+thread_local TimerEnd timer_end;
 
 }  // namespace
 
@@ -70,12 +75,29 @@ bool can_sample() {
 }
 
 void sample_this_thread() {
-  if (!timer.tried && CodeSpace::existing() != nullptr) timer.start();
+  if (CodeSpace::existing() == nullptr) return;
+  if (timer.state == Timer::State::none) {
+    timer_end.wanted = timer.make();
+    timer.state = timer_end.wanted ? Timer::State::suspended : Timer::State::refused;
+  }
+  if (timer.state != Timer::State::suspended) return;
+  timer.idle = 0;
+  timer.state = Timer::State::ticking;
+  timer.tick_every(kSampleNanoseconds);
 }
 
 bool is_tick(const void* value) { return value == &tick_marker; }
 
+void sample_no_guest(uint32_t ticks) {
+  timer.idle += ticks;
+  if (timer.idle < kIdleTicks || timer.state != Timer::State::ticking) return;
+  timer.tick_every(0);
+  timer.state = Timer::State::suspended;
+  vm::guest_thread_paused();
+}
+
 void sample(vm::Vcpu& cx, const void* pc, uint32_t ticks) {
+  timer.idle = 0;
   const CodeSpace* space = CodeSpace::existing();
   const CodeObject* object = space != nullptr ? space->find(pc) : nullptr;
   if (object == nullptr || object->func == nullptr || object->tier != vm::Tier::baseline) return;

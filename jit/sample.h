@@ -7,7 +7,8 @@
 // time, and queens 1.32 times (2026-11-21).
 //
 // Threads: the handler uses its thread's own state and atomics. A thread gets its timer when it runs its first guest, or
-// when it first hears of heat after there is code; the timer ends with the thread.
+// when it first hears of heat after there is code; it is suspended while the thread is busy with other things, and ends
+// with the thread.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,10 @@ inline constexpr int64_t kSampleNanoseconds = 4'000'000;
 /// entry is the better one, is reached although the first poll is nearly always the innermost's. A few microseconds a
 /// tick.
 inline constexpr int64_t kOuterPolls = 64;
+
+/// So much of its processor time a thread goes on without guests before its ticks are suspended: signals cut the host's
+/// own waits short, and going on costs a system call or two.
+inline constexpr uint32_t kIdleTicks = 8;
 
 /// Who is told.
 struct SampleServer {
@@ -47,6 +52,8 @@ void sample_this_thread();
 bool is_tick(const void* value);
 /// A tick has interrupted the guest of `cx` at `pc`; `ticks` with those that were late.
 void sample(vm::Vcpu& cx, const void* pc, uint32_t ticks);
+/// The same where no guest runs on the thread. After kIdleTicks in a row it has no more until its next guest.
+void sample_no_guest(uint32_t ticks);
 /// By the helpers that poll in baseline code. Returns whether `code` was charged since the last time.
 bool decide_if_sampled(vm::FuncCode& code, bool at_entry);
 

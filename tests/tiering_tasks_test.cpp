@@ -1,5 +1,7 @@
 // What a compile thread takes at a time, and how heat finds its way to the compilers from code that does not count.
 #include <doctest/doctest.h>
+#include <signal.h>
+#include <time.h>
 
 #include <atomic>
 #include <chrono>
@@ -13,6 +15,7 @@
 
 #include "jit/compiler.h"
 #include "jit/preempt.h"
+#include "jit/sample.h"
 #include "tests/spine_wasm.h"
 #include "tests/tiering_fixture.h"
 #include "tiering/policy.h"
@@ -189,6 +192,59 @@ TEST_CASE("the optimiser hears of hot functions, and of hot loops in functions t
     CHECK_FALSE(refusing.was_asked(loop, false));
     for (int i = 0; i < 200 && !refusing.was_asked(loop, false); ++i) CHECK(call("loop", 1'000'000'000) == 0);
     CHECK(refusing.was_asked(loop, false));
+  }).join();
+}
+
+/// Uses so much of the thread's processor time.
+void burn(std::chrono::nanoseconds time) {
+  auto used = [] {
+    timespec now = {};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+  };
+  for (const auto end = used() + time; used() < end;) {
+  }
+}
+
+/// Whether a tick comes while the thread is busy with other things than guests, for a dozen of them.
+bool has_ticks() {
+  sigset_t ours, pending;
+  sigemptyset(&ours);
+  sigaddset(&ours, jit::kStopSignal);
+  pthread_sigmask(SIG_BLOCK, &ours, nullptr);
+  burn(12 * std::chrono::nanoseconds(jit::kSampleNanoseconds));
+  sigpending(&pending);
+  pthread_sigmask(SIG_UNBLOCK, &ours, nullptr);
+  return sigismember(&pending, jit::kStopSignal) == 1;
+}
+
+TEST_CASE("a thread that has no use for ticks any more gets none until its next guest") {
+  if (!jit::can_sample()) {
+    MESSAGE("skipped: no timers of processor time here, or no signals");
+    return;
+  }
+  spine::ModuleBuilder builder;
+  const uint32_t type = builder.type({spine::i32}, {spine::i32});
+  builder.define(builder.func("same", type), Code().get(0));
+  Refusing refusing;
+  Options options;
+  options.threads = 1;
+  options.opt = [&](std::string*) { return &refusing; };
+  const Engine engine = interpreter();
+  const Module module = ok(Module::compile(engine, builder.build(), "ticks"));
+  Manager manager(options);
+  Attached attached(manager, module);
+  REQUIRE(Manager::promote(*module.impl(), 0, Tier::baseline).empty());
+  std::thread([&] {
+    Store store(engine);
+    const Instance instance = ok(Linker(engine).instantiate(store, module));
+    const auto same = ok(ok(instance.func("same")).typed<int32_t(int32_t)>());
+    for (int i = 0; i < 3; ++i) {
+      CHECK(ok(same.call(i)) == i);
+      CHECK(has_ticks());
+      burn(2 * jit::kIdleTicks * std::chrono::nanoseconds(jit::kSampleNanoseconds));
+      CHECK_FALSE(has_ticks());
+    }
   }).join();
 }
 

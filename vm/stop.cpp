@@ -59,6 +59,8 @@ void take_over(Vcpu& cx) {
 constinit thread_local int32_t thread_number = 0;
 constinit std::atomic<void (*)()> guest_thread_begins{nullptr};
 
+void guest_thread_paused() { thread_number = 0; }
+
 void repeat_request(Vcpu& cx) {
   make_poll(cx);
   send_signal(cx);

@@ -72,7 +72,8 @@ inline void leave_running(Vcpu& cx);
 /// Asks again for what was asked for: the limits were overwritten, or the thread was not known.
 void repeat_request(Vcpu& cx);
 
-/// The kernel's number of this thread; 0 before its first set_running.
+/// The kernel's number of this thread; 0 where guest_thread_begins (vm/guest_thread.h) is to be called before its next
+/// guest.
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local int32_t thread_number;
 
 /// A full barrier on all threads of the process: what each did before is seen by the caller from now on.
