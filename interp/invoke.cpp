@@ -78,6 +78,7 @@ TrapCode call_polled(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance* 
   if (vm::stop_wanted(cx)) {
     if (TrapCode code = poll_here(cx, pc, fp, inst); code != TrapCode::None) return code;
   }
+  code_store(*inst->module).acquire();
   return fp + pc->imm > cx.stack_end ? TrapCode::StackOverflow : TrapCode::None;
 }
 
