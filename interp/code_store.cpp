@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "interp/bridge.h"
+#include "interp/published.h"
 
 namespace vmrun::interp {
 namespace {
@@ -133,7 +134,7 @@ CodeStore::Published CodeStore::publish(vm::FuncCode& code, const Draft& draft, 
   const uint32_t number = chunk.count.load(std::memory_order_relaxed);
   chunk.entry(number) = translation;
   chunk.count.store(number + 1, std::memory_order_release);
-  published_.store(published_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  publish_cells();
   code.interp.store(translation, std::memory_order_release);
   const void* entry = code.entry.load(std::memory_order_relaxed);
   while (entry != bridge_cell(code) &&

@@ -36,17 +36,12 @@ class CodeStore {
   /// The translation whose cells contain `pc`, or null. Takes no lock.
   const Translation* find(const Cell* pc) const;
 
-  /// Before cells or translations are read that a frame leads to: the handlers that came to them by a function's entry
-  /// have ordered nothing but what depends on it.
-  void acquire() const { (void)published_.load(std::memory_order_acquire); }
-
  private:
   struct Chunk;  // translations from its beginning, the index of them from its end
   std::byte* allocate(size_t size);
 
   std::mutex mutex_;
   std::atomic<Chunk*> chunks_{nullptr};  // newest first
-  std::atomic<uint32_t> published_{0};
 };
 
 inline CodeStore& code_store(const vm::Module& module) { return *static_cast<CodeStore*>(module.interp); }

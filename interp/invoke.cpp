@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "interp/bridge.h"
-#include "interp/code_store.h"
 #include "interp/entry.h"
 #include "interp/interp.h"
+#include "interp/published.h"
 #include "interp/runtime.h"
 #include "vm/activation.h"
 #include "vm/fault.h"
@@ -78,7 +78,7 @@ TrapCode call_polled(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance* 
   if (vm::stop_wanted(cx)) {
     if (TrapCode code = poll_here(cx, pc, fp, inst); code != TrapCode::None) return code;
   }
-  code_store(*inst->module).acquire();
+  acquire_cells();
   return fp + pc->imm > cx.stack_end ? TrapCode::StackOverflow : TrapCode::None;
 }
 

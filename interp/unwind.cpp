@@ -3,6 +3,7 @@
 
 #include "interp/code_store.h"
 #include "interp/interp.h"
+#include "interp/published.h"
 #include "interp/runtime.h"
 #include "vm/activation.h"
 #include "vm/store.h"
@@ -26,7 +27,6 @@ const Translation* translation_of_call(const Cell* pc) { return static_cast<cons
   if (caller == nullptr) [[unlikely]] {
     if (pc != boundary_cell()) return nullptr;
     inst = link->inst;
-    code_store(*inst->module).acquire();
     pc = link->outer;
     caller = translation_of_call(pc);
     if (caller == nullptr) return nullptr;
@@ -46,7 +46,7 @@ bool up(FrameAt& at) {
 }
 
 bool begin(FrameAt& at) {
-  code_store(*at.instance->module).acquire();
+  acquire_cells();
   if (at.pc == nullptr) return up(at);
   return at.exact || translation_of_call(static_cast<const Cell*>(at.pc)) != nullptr;
 }
@@ -127,7 +127,7 @@ bool make_exception(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance* i
     running->instance = inst;
     vm::count_throw(cx);
   }
-  code_store(*inst->module).acquire();
+  acquire_cells();
   return vm::make_exception(cx, inst->tags[pc[1].u], reinterpret_cast<const vm::Slot*>(fp + 8 * size_t{pc->a}),
                             fp + pc->imm);
 }
@@ -137,7 +137,7 @@ bool land_exception(vm::Vcpu& cx, Activation& segment) {
   auto* pc = static_cast<const Cell*>(segment.pc);
   std::byte* fp = segment.fp;
   vm::Instance* inst = segment.instance;
-  code_store(*inst->module).acquire();
+  acquire_cells();
   const Translation* t = pc == nullptr ? to_caller(pc, fp, inst) : translation_of_call(pc);
   for (; t != nullptr; t = to_caller(pc, fp, inst)) {
     if (t->try_count == 0) continue;

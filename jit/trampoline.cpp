@@ -6,6 +6,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "interp/published.h"
 #include "jit/helpers.h"
 #include "jit/trampoline_maker.h"
 #include "vm/assert.h"
@@ -41,7 +42,10 @@ const Trampolines* trampolines(const vm::FuncType& type) {
   Cache& c = cache();
   std::lock_guard hold(c.lock);
   std::unique_ptr<const Trampolines>& slot = c.by_key[std::move(key)];
-  if (slot == nullptr) slot = make_trampolines(Shape(type));
+  if (slot == nullptr) {
+    slot = make_trampolines(Shape(type));
+    interp::publish_cells();
+  }
   return slot.get();
 }
 

@@ -46,7 +46,8 @@ class Watchdog {
         changed_.wait(lock, stop, [&] { return stores_ != nullptr; });
         continue;
       }
-      changed_.wait_until(lock, stop, deadline_, [] { return false; });
+      const Clock::time_point until = deadline_;  // is read without the lock
+      changed_.wait_until(lock, stop, until, [] { return false; });
       if (stores_ != nullptr && Clock::now() >= deadline_) {
         for (Store& store : *stores_) store.interrupt();
         deadline_ = Clock::now() + std::chrono::milliseconds(20);
