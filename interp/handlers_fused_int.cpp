@@ -1,6 +1,7 @@
 // Pairs of integer operations, minimum and maximum, counted loops, test-and-branch, moves in pairs.
 #include "interp/fused.h"
 #include "interp/handlers.h"
+#include "interp/op_traits.h"
 
 namespace vmrun::interp::ir {
 
@@ -117,22 +118,6 @@ using RegThenReg = PairList<void VMRUN_REG_THEN_REG(VMRUN_FUNCTIONS)>;
 using ImmThenImm = PairList<void VMRUN_IMM_THEN_IMM(VMRUN_FUNCTIONS)>;
 using XorPair = PairList<void VMRUN_XOR_PAIR(VMRUN_FUNCTIONS)>;
 
-constexpr bool inner_commutes(Op op) {
-  switch (op) {
-    case Op::i32_add:
-    case Op::i32_mul:
-    case Op::i32_and:
-    case Op::i32_or:
-    case Op::i32_xor:
-    case Op::i64_add:
-    case Op::i64_mul:
-    case Op::i64_and:
-    case Op::i64_or:
-    case Op::i64_xor: return true;
-    default: return false;
-  }
-}
-
 struct ImmThenRegGen {
   static constexpr int kSize = ImmThenReg::kCount * 125;
   template <int I>
@@ -147,7 +132,7 @@ struct RegThenImmGen {
   static constexpr Handler get() {
     using P = typename RegThenImm::template at<I / 125>;
     constexpr int a = I / 5 % 5, b = I % 5;
-    if constexpr (inner_commutes(kRegThenImm[I / 125].o1) && a > b) {
+    if constexpr (commutes(kRegThenImm[I / 125].o1) && a > b) {
       return nullptr;
     } else {
       return &reg_then_imm<P::first, P::second, I / 25 % 5, a, b>;
@@ -160,7 +145,7 @@ struct RegThenRegGen {
   static constexpr Handler get() {
     using P = typename RegThenReg::template at<I / 625>;
     constexpr int a = I / 25 % 5, b = I / 5 % 5;
-    if constexpr (inner_commutes(kRegThenReg[I / 625].o1) && a > b) {
+    if constexpr (commutes(kRegThenReg[I / 625].o1) && a > b) {
       return nullptr;
     } else {
       return &reg_then_reg<P::first, P::second, I / 125 % 5, a, b, I % 5>;

@@ -1,5 +1,6 @@
 // Integer arithmetic, logic, shifts, comparisons and division, by operand locations.
 #include "interp/handlers.h"
+#include "interp/op_traits.h"
 #include "interp/select.h"
 
 namespace vmrun::interp {
@@ -122,21 +123,8 @@ VMRUN_HANDLER_TABLE(vmrun_int_division, DivisionGen)
 VMRUN_HANDLER_TABLE(vmrun_int_left, LeftGen)
 
 Normal normal_int(Op op, int a, int b) {
+  if (commutes(op)) return {op, a > b};
   switch (op) {
-    case Op::i32_add:
-    case Op::i32_mul:
-    case Op::i32_and:
-    case Op::i32_or:
-    case Op::i32_xor:
-    case Op::i32_eq:
-    case Op::i32_ne:
-    case Op::i64_add:
-    case Op::i64_mul:
-    case Op::i64_and:
-    case Op::i64_or:
-    case Op::i64_xor:
-    case Op::i64_eq:
-    case Op::i64_ne: return {op, a > b};
     case Op::i32_gt_s: return b == kImm ? Normal{op, false} : Normal{Op::i32_lt_s, true};
     case Op::i32_gt_u: return b == kImm ? Normal{op, false} : Normal{Op::i32_lt_u, true};
     case Op::i32_ge_s: return b == kImm ? Normal{op, false} : Normal{Op::i32_le_s, true};

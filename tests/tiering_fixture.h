@@ -31,13 +31,19 @@ inline bool eventually(const std::function<bool()>& condition) {
   return false;
 }
 
+/// A compiler that is not there.
+inline jit::Compiler* none(std::string* why) {
+  *why = "not in this test";
+  return nullptr;
+}
+
 /// Options of a manager that has `baseline` for a compiler and no other, and one thread.
 inline Options only_baseline(jit::Compiler& baseline) {
   Options options;
   options.mode = Mode::interp_baseline;
   options.threads = 1;
   options.baseline = [&baseline](std::string*) { return &baseline; };
-  options.opt = [](std::string* why) { return *why = "not in this test", nullptr; };
+  options.opt = none;
   return options;
 }
 
@@ -45,7 +51,7 @@ inline Options only_baseline(jit::Compiler& baseline) {
 inline Options only_opt(jit::Compiler& opt, unsigned threads) {
   Options options;
   options.threads = threads;
-  options.baseline = [](std::string* why) { return *why = "not in this test", nullptr; };
+  options.baseline = none;
   options.opt = [&opt](std::string*) { return &opt; };
   return options;
 }

@@ -12,9 +12,10 @@
 namespace vmrun::jit::baseline {
 namespace {
 
-/// Operands that are settled, or constants in front of a loop, are looked at while so many at most lie above them: nothing
-/// happens to them further down, and stacks may be very deep.
-constexpr size_t kLookedAt = 64;
+/// So many operands of a function are looked at, and of constants in front of loops, which take code, before all that lies
+/// deeper than kUpper is left out: stacks may be thousands deep, and looking at each whenever another is pushed takes the
+/// square.
+constexpr size_t kMostOperands = size_t{1} << 24, kMostConstants = size_t{1} << 16, kUpper = 64;
 
 }  // namespace
 
@@ -25,7 +26,9 @@ void FunctionCompiler::check_operands(D& d, const char* event) {
   // The operand on top may be in the home of the local that this instruction sets.
   const bool sets_local = name == "local_set" || name == "local_tee";
   std::span<V> stack = d.stack();
-  const size_t settled = std::min(settled_, stack.size()), first = settled - std::min(settled, kLookedAt);
+  const size_t settled = std::min(settled_, stack.size());
+  const size_t first = checked_operands_ < kMostOperands ? 0 : settled - std::min(settled, kUpper);
+  checked_operands_ += stack.size() - first;
   uint32_t held_int = 0, held_vec = 0, slot = first != 0 ? stack[first].slot : operand_base_;
   for (size_t i = first; i < stack.size(); ++i) {
     const V& value = stack[i];
@@ -82,8 +85,10 @@ void FunctionCompiler::check_merge(D& d, bool constants) {
   }
   if (!constants) return;
   const std::span<V> stack = d.stack();
-  for (const V& value : stack.last(std::min(stack.size(), kLookedAt))) {
+  const size_t upper = checked_constants_ < kMostConstants ? stack.size() : std::min(stack.size(), kUpper);
+  for (const V& value : stack.last(upper)) {
     if (value.kind != Kind::constant || value.type == vm::kV128) continue;
+    ++checked_constants_;
     load_const(kScratch, value.bits);
     const bool wide = value.type != vm::kI32 && value.type != vm::kF32;
     a_.cmp(gp(kScratch, wide), slot_mem(value.slot, value.type));

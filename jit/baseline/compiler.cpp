@@ -77,6 +77,7 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   regions_.clear();
   polls_.clear();
   check_failed_ = {};
+  checked_operands_ = checked_constants_ = 0;
   frame_size_fixups_.clear();
   object_->osr.clear();
   object_->marks.clear();

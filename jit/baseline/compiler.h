@@ -359,6 +359,7 @@ class FunctionCompiler {
   void check_merge(D& d, bool constants = false);
   void emit_check_failure();
   Label check_failed_;
+  size_t checked_operands_ = 0, checked_constants_ = 0;  // so far
 
   // --- calls (calls.cpp) ---
   enum class CalleeKind : uint8_t { direct, record };
