@@ -1,5 +1,5 @@
 // Proofs by an SMT solver (z3) over the full width of integers: a claim holds when the solver finds nothing that breaks
-// it. tests/proofs/README.md says what is proven and how a rule gets its proof.
+// it. docs/proofs.md says what is proven and how a rule gets its proof.
 #pragma once
 
 #include <doctest/doctest.h>
