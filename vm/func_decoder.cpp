@@ -10,8 +10,6 @@ namespace {
 // Block types of one result need a place for it to lie in: these, or the decoder's own list.
 constexpr ValType kNumeric[] = {kV128, kF64, kF32, kI64, kI32};  // codes 0x7b to 0x7f
 
-constexpr uint32_t kMaxLocals = 50000;
-
 }  // namespace
 
 bool FuncDecoderBase::fail(ErrorKind kind, std::string message, const uint8_t* at) {
@@ -31,6 +29,10 @@ bool FuncDecoderBase::mismatch(ValType expected, ValType found) {
 bool FuncDecoderBase::missing_operand(ValType expected) {
   std::string what = expected == kBottom ? "a value" : module_.type_name(expected);
   return fail(ErrorKind::Invalid, "type mismatch: expected " + what + " but nothing is on the stack", op_);
+}
+
+bool FuncDecoderBase::too_many(const char* what, uint64_t limit) {
+  return fail(ErrorKind::Limit, "function needs more than " + std::to_string(limit) + " " + what, op_);
 }
 
 bool FuncDecoderBase::read_val_type(ValType& out) {
@@ -59,6 +61,7 @@ bool FuncDecoderBase::read_block_type(BlockType& out) {
     ++p_;
     out.params = {};
     out.results = {&kNumeric[code - 0x7b], 1};
+    out.wide = code == 0x7b;
     return true;
   }
   if ((code & 0xc0) == 0x40) {  // a one-byte negative number: a reference type
@@ -79,11 +82,15 @@ bool FuncDecoderBase::read_block_type(BlockType& out) {
     return fail(ErrorKind::Invalid, "type mismatch: the block type is not a function type", at);
   out.params = def.func.params;
   out.results = def.func.results;
+  out.wide = def.func.param_slots != out.params.size() || def.func.result_slots != out.results.size();
   return true;
 }
 
 bool FuncDecoderBase::read_locals(const FuncType& type) {
   locals_.assign(type.params.begin(), type.params.end());
+  local_slots_ = type.param_slots;
+  // A branch to the function's own label may give unknown operands the types of its results.
+  wide_ = type.param_slots != type.params.size() || type.result_slots != type.results.size();
   has_uninitialized_ = false;
   uint32_t groups;
   if (!u32(groups)) return false;
@@ -104,6 +111,8 @@ bool FuncDecoderBase::read_locals(const FuncType& type) {
       return false;
     }
     if (beyond_limit != nullptr) continue;
+    local_slots_ += count * local.slots();
+    wide_ |= local == kV128;
     if (!local.is_defaultable() && count > 0 && !has_uninitialized_) {
       has_uninitialized_ = true;
       local_set_.assign(locals_.size(), 1);
@@ -115,6 +124,7 @@ bool FuncDecoderBase::read_locals(const FuncType& type) {
     return fail(ErrorKind::Limit, "too many locals: more than the limit of " + std::to_string(kMaxLocals),
                 beyond_limit);
   }
+  if (local_slots_ > kMaxFrameSlots) return too_many("stack slots", kMaxFrameSlots);
   op_ = p_;
   return true;
 }

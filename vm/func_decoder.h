@@ -47,6 +47,7 @@
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "vm/func_decoder_base.h"
 
@@ -64,6 +65,7 @@ class FuncDecoder : public FuncDecoderBase {
     bool outer_polymorphic = false;
     uint32_t height = 0;       // operands below the frame's own, parameters excluded
     uint32_t init_height = 0;  // of set_in_frame_
+    uint32_t in_table = 0;     // the br_table, counted from 1, that has named this label last
     std::span<const ValType> params, results;
     std::span<const ValType> br_types() const { return kind == ControlKind::loop ? params : results; }
   };
@@ -71,7 +73,7 @@ class FuncDecoder : public FuncDecoderBase {
   /// With kValidate, `state` must be given. A decoder may be used for one function after another.
   FuncDecoder(const Module& module, Consumer& consumer, const ValidationState* state = nullptr)
       : FuncDecoderBase(module, state), consumer_(consumer), scratch_(16) {
-    grow(256);
+    reallocate(256);
   }
 
   /// Decodes the body of an own function. False: see error(); without kValidate only after the consumer's stop().
@@ -88,33 +90,56 @@ class FuncDecoder : public FuncDecoderBase {
  private:
   // --- operand stack ---------------------------------------------------------------------------------------------
   size_t stack_size() const { return static_cast<size_t>(sp_ - stack_.get()); }
-  [[gnu::noinline]] void grow(size_t more) {
+  void reallocate(size_t capacity) {
     size_t size = stack_size(), floor = stack_ ? static_cast<size_t>(floor_ - stack_.get()) : 0;
-    size_t capacity = std::max<size_t>(static_cast<size_t>(limit_ - stack_.get()) * 2, size + more + 64);
     auto bigger = std::make_unique<Value[]>(capacity);
     std::copy(stack_.get(), sp_, bigger.get());
     stack_ = std::move(bigger);
+    capacity_ = capacity;
     sp_ = stack_.get() + size;
     floor_ = stack_.get() + floor;
     limit_ = stack_.get() + capacity;
   }
-  [[gnu::always_inline]] void ensure(size_t n) {
-    if (static_cast<size_t>(limit_ - sp_) < n) [[unlikely]]
-      grow(n);
+  /// Sets `limit_` by the storage and by what the frame has room for. False when there are too many operands already.
+  [[gnu::noinline]] bool bound_operands() {
+    limit_ = stack_.get() + (kValidate ? std::min<size_t>(capacity_, max_operands()) : capacity_);
+    return sp_ <= limit_ || too_many("stack slots", kMaxFrameSlots);
   }
-  [[gnu::always_inline]] void push(ValType type, const Value& value) {
-    ensure(1);
+  [[gnu::noinline]] bool grow(size_t more) {
+    size_t size = stack_size();
+    if (kValidate && more > max_operands() - size) return too_many("stack slots", kMaxFrameSlots);
+    if (more > capacity_ - size) reallocate(std::max(capacity_ * 2, size + more + 64));
+    return bound_operands();
+  }
+  /// Makes room for `n` operands. False, with an error, beyond the limit on slots.
+  [[gnu::always_inline]] bool ensure(size_t n) {
+    if (static_cast<size_t>(limit_ - sp_) < n) [[unlikely]]
+      return grow(n);
+    return true;
+  }
+  /// From here on each operand counts as two slots: one of them is a v128, or may become one.
+  [[gnu::always_inline]] bool widen() {
+    if (!kValidate || wide_) return true;
+    wide_ = true;
+    return bound_operands();
+  }
+  [[gnu::always_inline]] bool push(ValType type, const Value& value) {
+    if (!ensure(1)) [[unlikely]]
+      return false;
     *sp_ = value;
     sp_->type = type;
     ++sp_;
+    return true;
   }
-  void push_types(std::span<const ValType> types, const Value* values) {
-    ensure(types.size());
+  bool push_types(std::span<const ValType> types, const Value* values) {
+    if (!ensure(types.size())) [[unlikely]]
+      return false;
     for (size_t i = 0; i < types.size(); ++i) {
       sp_[i] = values[i];
       sp_[i].type = types[i];
     }
     sp_ += types.size();
+    return true;
   }
   /// Room for `types.size()` results with their types set.
   Value* results_for(std::span<const ValType> types) {
@@ -154,7 +179,7 @@ class FuncDecoder : public FuncDecoderBase {
       return unknown("label", depth);
     return true;
   }
-  void push_control(ControlKind kind, BlockType type);
+  bool push_control(ControlKind kind, const BlockType& type);
   void end_of_path() {  // the code that follows is unreachable
     sp_ = floor_;
     reachable_ = false;
@@ -162,8 +187,8 @@ class FuncDecoder : public FuncDecoderBase {
     if constexpr (!kValidate) skip_dead_code();
   }
   bool check_fallthrough(const Control& c);
-  void restart_frame(Control& c, ControlKind kind, std::span<const ValType> types, const Value* values);
-  void pop_control(const Value* results);
+  bool restart_frame(Control& c, ControlKind kind, std::span<const ValType> types, const Value* values);
+  bool pop_control(const Value* results);
   void undo_local_init(uint32_t height) {
     if (!has_uninitialized_) [[likely]]
       return;
@@ -245,7 +270,8 @@ class FuncDecoder : public FuncDecoderBase {
   std::unique_ptr<Value[]> stack_;
   Value* sp_ = nullptr;     // behind the top operand
   Value* floor_ = nullptr;  // the innermost frame's operands begin here
-  Value* limit_ = nullptr;
+  Value* limit_ = nullptr;  // how far it may go without a look at storage and limits
+  size_t capacity_ = 0;     // operands that there is storage for
   std::vector<Control> controls_;
   std::vector<Value> scratch_;
 };

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "vm/limits.h"
 #include "vm/module.h"
 #include "vm/opcode.h"
 #include "vm/reader.h"
@@ -68,6 +69,7 @@ class FuncDecoderBase {
 
   struct BlockType {
     std::span<const ValType> params, results;
+    bool wide = false;  // a v128 is among them
   };
 
   /// Reads the local declarations behind the parameters.
@@ -85,6 +87,9 @@ class FuncDecoderBase {
   }
   [[gnu::cold, gnu::noinline]] bool mismatch(ValType expected, ValType found);
   [[gnu::cold, gnu::noinline]] bool missing_operand(ValType expected);
+  [[gnu::cold, gnu::noinline]] bool too_many(const char* what, uint64_t limit);
+  /// How many operands the frame has room for beside the locals.
+  uint32_t max_operands() const { return (kMaxFrameSlots - local_slots_) / (wide_ ? 2 : 1); }
 
   [[gnu::always_inline]] bool u32(uint32_t& out) {
     const uint8_t* at = p_;
@@ -124,6 +129,9 @@ class FuncDecoderBase {
   bool reachable_ = true;
   bool polymorphic_ = false;  // the innermost frame's stack has any operands that are asked for: its end is cut off
   bool has_uninitialized_ = false;  // some local has no default value
+  bool wide_ = false;               // a v128 may be among the operands
+  uint32_t local_slots_ = 0;
+  uint32_t branch_tables_ = 0;  // br_tables so far in this function
   uint32_t func_index_ = 0;
   std::vector<ValType> locals_;
   std::vector<uint8_t> local_set_;      // with has_uninitialized_: whether the local has a value here

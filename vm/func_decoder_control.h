@@ -13,7 +13,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::need_operands(size_t n, Val
     if (available < n) [[unlikely]] {
       if (!polymorphic_) return missing_operand(for_message);
       size_t missing = n - available;
-      ensure(missing);
+      if (!ensure(missing)) return false;
       std::move_backward(floor_, sp_, sp_ + missing);
       std::fill(floor_, floor_ + missing, Value{});
       sp_ += missing;
@@ -45,7 +45,9 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::need_ref() {
 
 // --- frames -------------------------------------------------------------------------------------------------------
 
-VMRUN_DECODER void FuncDecoder<Consumer, kValidate>::push_control(ControlKind kind, BlockType type) {
+VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::push_control(ControlKind kind, const BlockType& type) {
+  if (kValidate && controls_.size() > kMaxNesting) [[unlikely]]
+    return too_many("nested blocks", kMaxNesting);
   Control& c = controls_.emplace_back();
   c.kind = kind;
   c.reachable = reachable_;
@@ -56,6 +58,7 @@ VMRUN_DECODER void FuncDecoder<Consumer, kValidate>::push_control(ControlKind ki
   floor_ = sp_ - type.params.size();
   c.height = static_cast<uint32_t>(floor_ - stack_.get());
   c.init_height = static_cast<uint32_t>(set_in_frame_.size());
+  return !type.wide || widen();
 }
 
 /// The operands left at the end of a frame's code must be exactly its results.
@@ -73,7 +76,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::check_fallthrough(const Con
 }
 
 /// The frame goes on with a further part (else, catch), which begins with `types` on the stack.
-VMRUN_DECODER void FuncDecoder<Consumer, kValidate>::restart_frame(Control& c, ControlKind kind,
+VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::restart_frame(Control& c, ControlKind kind,
                                                                    std::span<const ValType> types,
                                                                    const Value* values) {
   undo_local_init(c.init_height);
@@ -81,10 +84,10 @@ VMRUN_DECODER void FuncDecoder<Consumer, kValidate>::restart_frame(Control& c, C
   reachable_ = c.reachable;
   polymorphic_ = false;
   sp_ = floor_;
-  push_types(types, values);
+  return push_types(types, values);
 }
 
-VMRUN_DECODER void FuncDecoder<Consumer, kValidate>::pop_control(const Value* results) {
+VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::pop_control(const Value* results) {
   Control& c = controls_.back();
   undo_local_init(c.init_height);
   reachable_ = c.reachable;
@@ -93,15 +96,16 @@ VMRUN_DECODER void FuncDecoder<Consumer, kValidate>::pop_control(const Value* re
   std::span<const ValType> types = c.results;
   controls_.pop_back();
   if (!controls_.empty()) [[likely]] {
-    push_types(types, results);
+    if (!push_types(types, results)) return false;
     floor_ = stack_.get() + controls_.back().height;
   }
+  return true;
 }
 
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_block(ControlKind kind) {
   BlockType type;
   if (!read_block_type(type) || !check(type.params, true)) return false;
-  push_control(kind, type);
+  if (!push_control(kind, type)) return false;
   if (reachable_) {
     if (kind == ControlKind::block) consumer_.block(*this, controls_.back());
     if (kind == ControlKind::loop) consumer_.loop(*this, controls_.back());
@@ -115,7 +119,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_if() {
   if (!read_block_type(type) || !check1(kI32)) return false;
   Value condition = *--sp_;
   if (!check(type.params, true)) return false;
-  push_control(ControlKind::if_, type);
+  if (!push_control(ControlKind::if_, type)) return false;
   if (reachable_) consumer_.if_(*this, controls_.back(), condition);
   return true;
 }
@@ -126,8 +130,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_else() {
   if (!check_fallthrough(c)) return false;
   Value* params = results_for(c.params);
   if (c.reachable) consumer_.else_(*this, c, params);
-  restart_frame(c, ControlKind::else_, c.params, params);
-  return true;
+  return restart_frame(c, ControlKind::else_, c.params, params);
 }
 
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_end() {
@@ -139,8 +142,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_end() {
   }
   Value* results = results_for(c.results);
   if (c.reachable) consumer_.end(*this, c, results);
-  pop_control(results);
-  return true;
+  return pop_control(results);
 }
 
 // --- exceptions ---------------------------------------------------------------------------------------------------
@@ -150,6 +152,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_try_table() {
   uint32_t count;
   if (!read_block_type(type) || !check(type.params, true) || !u32(count)) return false;
   if (kValidate && count > static_cast<size_t>(end_ - p_)) return leb_error(LebStatus::unexpected_end, p_);
+  if (kValidate && count > kMaxCatches) return too_many("catch clauses in a try_table", kMaxCatches);
   clauses_.clear();
   for (uint32_t i = 0; i < count; ++i) {
     CatchClause clause{};
@@ -165,16 +168,18 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_try_table() {
     }
     if (!u32(clause.depth) || !check_label(clause.depth)) return false;
     if constexpr (kValidate) {
-      std::vector<ValType> types(payload.begin(), payload.end());
-      if (clause.kind == CatchKind::catch_ref || clause.kind == CatchKind::catch_all_ref)
-        types.push_back(ValType::ref(Heap::exn, false));
+      bool with_exn = clause.kind == CatchKind::catch_ref || clause.kind == CatchKind::catch_all_ref;
       std::span<const ValType> label = control(clause.depth).br_types();
-      if (!std::ranges::equal(types, label, [&](ValType t, ValType l) { return registry_.matches(t, l); }))
+      auto fits = [&](ValType t, ValType l) { return registry_.matches(t, l); };
+      if (label.size() != payload.size() + with_exn ||
+          !std::ranges::equal(payload, label.first(payload.size()), fits) ||
+          (with_exn && !fits(ValType::ref(Heap::exn, false), label.back()))) {
         return invalid("type mismatch: a catch clause and its label");
+      }
     }
     clauses_.push_back(clause);
   }
-  push_control(ControlKind::try_table, type);
+  if (!push_control(ControlKind::try_table, type)) return false;
   if (reachable_) consumer_.try_table(*this, controls_.back(), std::span<const CatchClause>(clauses_));
   return true;
 }
@@ -189,11 +194,12 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_catch() {
     if (tag >= module_.tags.size()) return unknown("tag", tag);
   }
   if (!check_fallthrough(c)) return false;
-  std::span<const ValType> types = registry_.get(module_.tags[tag].type).func.params;
+  const FuncType& carried = registry_.get(module_.tags[tag].type).func;
+  std::span<const ValType> types = carried.params;
+  if (carried.param_slots != types.size() && !widen()) return false;
   Value* params = results_for(types);
   if (c.reachable) consumer_.catch_(*this, c, tag, params);
-  restart_frame(c, ControlKind::catch_, types, params);
-  return true;
+  return restart_frame(c, ControlKind::catch_, types, params);
 }
 
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_catch_all() {
@@ -202,8 +208,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_catch_all() {
     return malformed("misplaced catch_all: no try is open");
   if (!check_fallthrough(c)) return false;
   if (c.reachable) consumer_.catch_all(*this, c);
-  restart_frame(c, ControlKind::catch_all_, {}, nullptr);
-  return true;
+  return restart_frame(c, ControlKind::catch_all_, {}, nullptr);
 }
 
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_delegate() {
@@ -217,8 +222,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_delegate() {
   if (!check_fallthrough(c)) return false;
   Value* results = results_for(c.results);
   if (c.reachable) consumer_.delegate(*this, c, depth, results);
-  pop_control(results);
-  return true;
+  return pop_control(results);
 }
 
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_rethrow() {
@@ -275,21 +279,25 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_br_table() {
   uint32_t count;
   if (!u32(count)) return false;
   if (kValidate && count >= static_cast<size_t>(end_ - p_)) return leb_error(LebStatus::unexpected_end, p_);
+  if (kValidate && count > kMaxBranchLabels) return too_many("labels in a br_table", kMaxBranchLabels);
   if (!check1(kI32)) return false;
   Value index = *--sp_;
   labels_.clear();
   labels_.reserve(count + size_t{1});
-  size_t arity = 0;
+  ++branch_tables_;
+  std::span<const ValType> types;  // of the label that was looked at last
   for (uint32_t i = 0; i <= count; ++i) {
     uint32_t depth;
     if (!u32(depth) || !check_label(depth)) return false;
     if constexpr (kValidate) {
-      // A label seen before in this table needs no second look; runs of one label are the common case.
-      if (i == 0 || depth != labels_.back()) {
-        std::span<const ValType> types = control(depth).br_types();
-        if (i == 0) arity = types.size();
-        if (types.size() != arity) return invalid("type mismatch: br_table labels of different arity");
-        if (!check(types)) return false;
+      // Each label is looked at once, and not at all where it shares its list of types with the one before.
+      Control& label = control(depth);
+      if (label.in_table != branch_tables_) {
+        label.in_table = branch_tables_;
+        std::span<const ValType> before = std::exchange(types, label.br_types());
+        if (i != 0 && types.size() != before.size())
+          return invalid("type mismatch: br_table labels of different arity");
+        if (types.data() != before.data() && !check(types)) return false;
       }
     }
     labels_.push_back(depth);
@@ -314,8 +322,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_br_on_null() {
   Value result{};
   result.type = ValType::ref(ref.type.heap(), false);
   if (reachable_) consumer_.br_on_null(*this, ref, depth, &result);
-  push(ValType::ref(ref.type.heap(), false), result);
-  return true;
+  return push(ValType::ref(ref.type.heap(), false), result);
 }
 
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_br_on_non_null() {
@@ -360,8 +367,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_br_on_cast(Op op) {
   result.type = kept;
   if (reachable_) consumer_.br_on_cast(*this, op, imm, static_cast<const Value&>(sp_[-1]), imm.index, &result);
   --sp_;
-  push(kept, result);
-  return true;
+  return push(kept, result);
 }
 
 // --- calls --------------------------------------------------------------------------------------------------------
@@ -370,11 +376,12 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_br_on_cast(Op op) {
 VMRUN_DECODER template <class Deliver>
 bool FuncDecoder<Consumer, kValidate>::apply(const FuncType& type, Deliver deliver) {
   if (!check(type.params)) return false;
+  if (type.result_slots != type.results.size() && !widen()) [[unlikely]]
+    return false;
   Value* results = results_for(type.results);
   if (reachable_) deliver(static_cast<const Value*>(sp_ - type.params.size()), results);
   sp_ -= type.params.size();
-  push_types(type.results, results);
-  return true;
+  return push_types(type.results, results);
 }
 
 /// As `apply` for a tail call: the results must be what this function returns.

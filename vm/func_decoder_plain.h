@@ -25,8 +25,7 @@ VMRUN_DECODER [[gnu::always_inline]] inline bool FuncDecoder<Consumer, kValidate
   Value result{};
   result.type = type;
   if (reachable_) consumer_.local_get(*this, index, &result);
-  push(type, result);
-  return true;
+  return push(type, result);
 }
 
 VMRUN_DECODER [[gnu::always_inline]] inline bool FuncDecoder<Consumer, kValidate>::do_local_set() {
@@ -73,9 +72,9 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_global(Op op) {
   if (op == Op::global_get) {
     Value result{};
     result.type = global.type;
+    if (global.type == kV128 && !widen()) return false;
     if (reachable_) consumer_.op(*this, op, imm, static_cast<const Value*>(sp_), &result);
-    push(global.type, result);
-    return true;
+    return push(global.type, result);
   }
   if (kValidate && !global.mutable_) [[unlikely]]
     return fail(ErrorKind::Invalid, "immutable global " + std::to_string(imm.index), op_);
@@ -100,8 +99,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_select() {
   result.type = type;
   if (reachable_) consumer_.op(*this, Op::select, imm, static_cast<const Value*>(sp_ - 3), &result);
   sp_ -= 3;
-  push(type, result);
-  return true;
+  return push(type, result);
 }
 
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_select_t() {
@@ -133,7 +131,10 @@ bool FuncDecoder<Consumer, kValidate>::simple(Op op, const Immediate& imm, ValTy
   for (int i = 0; i < kResults; ++i) results[i].type = letter_type(kSig.result[i], address);
   if (reachable_) consumer_.op(*this, op, imm, static_cast<const Value*>(sp_ - kParams), results);
   sp_ -= kParams;
-  if constexpr (kResults > kParams) ensure(kResults - kParams);
+  if constexpr (kResults > kParams) {
+    if (!ensure(kResults - kParams)) [[unlikely]]
+      return false;
+  }
   for (int i = 0; i < kResults; ++i) {
     *sp_ = results[i];
     sp_->type = letter_type(kSig.result[i], address);
@@ -157,11 +158,11 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::general(Op op, const Immedi
                                                              std::span<const ValType> params,
                                                              std::span<const ValType> types) {
   if (!check(params)) return false;
+  if (std::ranges::find(types, kV128) != types.end() && !widen()) return false;
   Value* results = results_for(types);
   if (reachable_) consumer_.op(*this, op, imm, static_cast<const Value*>(sp_ - params.size()), results);
   sp_ -= params.size();
-  push_types(types, results);
-  return true;
+  return push_types(types, results);
 }
 
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::general(Op op, const Immediate& imm,

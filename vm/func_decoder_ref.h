@@ -129,8 +129,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_array(Op op) {
       return general(op, imm, {kI32}, {made});
     case Op::array_new_fixed: {
       if (!u32(imm.index2)) return false;
-      if (kValidate && imm.index2 > 10000)
-        return fail(ErrorKind::Limit, "array.new_fixed: more than the limit of 10000 operands", op_);
+      if (kValidate && imm.index2 > kMaxStructFields) return too_many("operands of array.new_fixed", kMaxStructFields);
       std::vector<ValType> types(imm.index2, elem.type);
       return general(op, imm, std::span<const ValType>(types), std::span<const ValType>(&made, 1));
     }

@@ -19,8 +19,8 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::decode(uint32_t func_index)
   controls_.clear();
   set_in_frame_.clear();
   single_results_.clear();
-  if (!read_locals(type)) return false;
-  push_control(ControlKind::func, {});
+  branch_tables_ = 0;
+  if (!read_locals(type) || !bound_operands() || !push_control(ControlKind::func, {})) return false;
   controls_.back().results = type.results;
   consumer_.begin(*this);
   if (!walk()) return false;
@@ -38,7 +38,9 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::decode_constant(const uint8
   controls_.clear();
   locals_.clear();
   has_uninitialized_ = false;
-  push_control(ControlKind::func, {});
+  wide_ = false;
+  local_slots_ = 0;
+  if (!bound_operands() || !push_control(ControlKind::func, {})) return false;
   controls_.back().results = std::span<const ValType>(&type, 1);
   return walk();
 }
@@ -189,9 +191,9 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::walk() {
       VMRUN_CASE(br_on_non_null) : VMRUN_TRY(do_br_on_non_null());
       case 0xfb:
       case 0xfc:
+      case 0xfe: VMRUN_TRY(prefixed(code));
       case 0xfd:
-      case 0xfe:
-        VMRUN_TRY(prefixed(code));
+        VMRUN_TRY(widen() && prefixed(code));
 
         VMRUN_CASE(i32_const) : {
           Immediate value;

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "vm/limits.h"
 #include "vm/reader.h"
 
 namespace vmrun::vm {
@@ -107,7 +108,7 @@ std::span<const uint8_t> Image::custom(uint32_t begin, uint32_t end) const {
 }
 
 Result<std::shared_ptr<const Image>> Image::copy(std::span<const uint8_t> bytes, std::string_view name) {
-  if (bytes.size() > kMaxBytes) return too_large(name);
+  if (bytes.size() > kMaxImageBytes) return too_large(name);
   std::shared_ptr<Image> image(new Image);
   image->name_ = name;
   image->owned_.assign(bytes.begin(), bytes.end());
@@ -125,7 +126,7 @@ Result<std::shared_ptr<const Image>> Image::open(const std::filesystem::path& pa
   image->name_ = path.filename().string();
   if (S_ISREG(st.st_mode) && st.st_size > 0) {
     uint64_t size = static_cast<uint64_t>(st.st_size);
-    if (size > kMaxBytes) return too_large(path.string());
+    if (size > kMaxImageBytes) return too_large(path.string());
     if (auto error = image->read_file(path, file.fd, size)) return std::move(*error);
     if (!image->holes_.empty()) image->fd_ = std::exchange(file.fd, -1);
     return std::shared_ptr<const Image>(std::move(image));
@@ -138,7 +139,7 @@ Result<std::shared_ptr<const Image>> Image::open(const std::filesystem::path& pa
     if (n < 0) return io_error(path, std::strerror(errno));
     if (n == 0) break;
     image->owned_.insert(image->owned_.end(), buffer, buffer + n);
-    if (image->owned_.size() > kMaxBytes) return too_large(path.string());
+    if (image->owned_.size() > kMaxImageBytes) return too_large(path.string());
   }
   image->bytes_ = image->owned_;
   return std::shared_ptr<const Image>(std::move(image));

@@ -19,12 +19,9 @@ namespace vmrun::vm {
 /// refer to them. Any thread may use it.
 class Image {
  public:
-  /// Images above this are refused (the JavaScript interface's limit): offsets fit 32 bits everywhere.
-  static constexpr uint64_t kMaxBytes = uint64_t{1} << 30;
-
   /// Reads a file, or anything else that can be read (a pipe, say). Of a regular file, custom sections of kLargeCustom
   /// bytes and more are left out: debug information is often half of an image and hardly ever looked at. The file stays
-  /// open for them. Errors: Io, Limit.
+  /// open for them. Errors: Io, Limit (kMaxImageBytes).
   static Result<std::shared_ptr<const Image>> open(const std::filesystem::path& path);
 
   /// Copies `bytes`. `name` stands for a file's base name. Errors: Limit.

@@ -125,6 +125,10 @@ bool ModuleDecoder::section(uint8_t id, Reader& r, Section& info) {
 }
 
 bool ModuleDecoder::custom(Reader& r) {
+  if (m_.customs.size() == kMaxCustomSections) {
+    return r.fail(ErrorKind::Limit,
+                  "more custom sections than the limit of " + std::to_string(kMaxCustomSections), r.offset());
+  }
   CustomSection section;
   if (!r.name(section.name)) return false;
   section.bytes = {to_u32(r.offset()), to_u32(r.offset_of(r.end()))};

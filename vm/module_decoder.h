@@ -1,23 +1,14 @@
 // Decoding of a whole image: the sections' framing and contents. Used by decode_module only.
 #pragma once
 
-#include <unordered_set>
-
 #include "vm/func_decoder.h"
 #include "vm/image.h"
+#include "vm/limits.h"
 #include "vm/module.h"
 #include "vm/type_reader.h"
 #include "vm/validate.h"
 
 namespace vmrun::vm {
-
-/// The implementation limits of the WebAssembly JavaScript interface (section "Implementation-defined Limits").
-namespace limits {
-inline constexpr uint32_t kTypes = 1000000, kFunctions = 1000000, kImports = 1000000, kExports = 1000000,
-                          kGlobals = 1000000, kTags = 1000000, kDataSegments = 100000, kTables = 100000,
-                          kMemories = 100, kElemSegments = 10000000, kElements = 10000000, kParams = 1000,
-                          kResults = 1000, kStructFields = 10000, kSubtypeDepth = 63, kFunctionBytes = 7654321;
-}
 
 class ModuleDecoder {
  public:
@@ -56,6 +47,12 @@ class ModuleDecoder {
   bool global_type(Reader& r, GlobalType& out);
   bool tag_type(Reader& r, TagDecl& out);
   bool val_type(Reader& r, ValType& out);
+  /// A count of definitions in an index space that has `already` entries (imports).
+  static bool definitions(Reader& r, uint32_t& count, size_t already, uint32_t limit, const char* what);
+  /// Counts the parameters, results and fields of types.
+  bool type_parts(Reader& r, size_t count, uint64_t at);
+  /// One more import in the index space of its kind.
+  static bool one_more(Reader& r, uint32_t& imported, uint32_t limit, const char* what, uint64_t at);
   bool note_type(Reader& r, ValType type, uint64_t at);
 
   // The other sections (module_decoder_sections.cpp)
@@ -65,6 +62,7 @@ class ModuleDecoder {
   bool tag_section(Reader& r, uint32_t& items);
   bool global_section(Reader& r, uint32_t& items);
   bool export_section(Reader& r, uint32_t& items);
+  bool check_export_names(Reader& r, const std::vector<uint32_t>& offsets);
   bool start_section(Reader& r);
   bool element_section(Reader& r, uint32_t& items);
   bool element_segment(Reader& r, ElemSegment& out);
@@ -85,6 +83,8 @@ class ModuleDecoder {
   std::unique_ptr<FuncDecoder<NullConsumer>> const_decoder_;
   std::optional<uint32_t> data_count_;
   uint32_t bodies_ = 0;
+  uint32_t type_parts_ = 0;  // parameters, results and fields of the types so far
+  uint32_t elements_ = 0;    // of the element segments so far
   Error error_;
 };
 

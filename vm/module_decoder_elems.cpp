@@ -4,7 +4,7 @@
 namespace vmrun::vm {
 
 bool ModuleDecoder::element_section(Reader& r, uint32_t& items) {
-  if (!r.count(items, limits::kElemSegments, "element segments")) return false;
+  if (!r.count(items, kMaxElemSegments, "element segments")) return false;
   for (uint32_t i = 0; i < items; ++i)
     if (!element_segment(r, m_.elems.emplace_back())) return false;
   return true;
@@ -43,7 +43,13 @@ bool ModuleDecoder::element_segment(Reader& r, ElemSegment& out) {
                      type_at);
   }
 
-  if (!r.count(count, limits::kElements, "elements")) return false;
+  uint64_t count_at = r.offset();
+  if (!r.count(count, kMaxElements, "elements")) return false;
+  if (count > kMaxElements - elements_) {
+    return r.fail(ErrorKind::Limit,
+                  "more elements in all segments than the limit of " + std::to_string(kMaxElements), count_at);
+  }
+  elements_ += count;
   if (!expressions) {
     out.funcs.resize(count);
     for (uint32_t& index : out.funcs)

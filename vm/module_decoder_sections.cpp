@@ -1,12 +1,13 @@
 // Decoding of images: the sections behind the imports.
 #include <algorithm>
+#include <numeric>
 
 #include "vm/module_decoder.h"
 
 namespace vmrun::vm {
 
 bool ModuleDecoder::function_section(Reader& r, uint32_t& items) {
-  if (!r.count(items, limits::kFunctions - std::min(m_.imported_funcs, limits::kFunctions), "functions")) return false;
+  if (!definitions(r, items, m_.imported_funcs, kMaxFunctions, "functions")) return false;
   m_.funcs.reserve(m_.funcs.size() + items);
   for (uint32_t i = 0; i < items; ++i)
     if (!func_type_index(r, m_.funcs.emplace_back())) return false;
@@ -14,7 +15,7 @@ bool ModuleDecoder::function_section(Reader& r, uint32_t& items) {
 }
 
 bool ModuleDecoder::table_section(Reader& r, uint32_t& items) {
-  if (!r.count(items, limits::kTables, "tables")) return false;
+  if (!definitions(r, items, m_.imported_tables, kMaxTables, "tables")) return false;
   for (uint32_t i = 0; i < items; ++i) {
     TableDecl& table = m_.tables.emplace_back();
     uint64_t at = r.offset();
@@ -39,7 +40,7 @@ bool ModuleDecoder::table_section(Reader& r, uint32_t& items) {
 }
 
 bool ModuleDecoder::memory_section(Reader& r, uint32_t& items) {
-  if (!r.count(items, limits::kMemories, "memories")) return false;
+  if (!definitions(r, items, m_.imported_memories, kMaxMemories, "memories")) return false;
   for (uint32_t i = 0; i < items; ++i) {
     uint64_t at = r.offset();
     if (!memory_type(r, m_.memories.emplace_back())) return false;
@@ -49,14 +50,14 @@ bool ModuleDecoder::memory_section(Reader& r, uint32_t& items) {
 }
 
 bool ModuleDecoder::tag_section(Reader& r, uint32_t& items) {
-  if (!r.count(items, limits::kTags, "tags")) return false;
+  if (!definitions(r, items, m_.imported_tags, kMaxTags, "tags")) return false;
   for (uint32_t i = 0; i < items; ++i)
     if (!use(r, Feature::exceptions, r.offset()) || !tag_type(r, m_.tags.emplace_back())) return false;
   return true;
 }
 
 bool ModuleDecoder::global_section(Reader& r, uint32_t& items) {
-  if (!r.count(items, limits::kGlobals, "globals")) return false;
+  if (!definitions(r, items, m_.imported_globals, kMaxGlobals, "globals")) return false;
   m_.globals.reserve(m_.globals.size() + items);
   for (uint32_t i = 0; i < items; ++i) {
     GlobalDecl global;
@@ -67,10 +68,10 @@ bool ModuleDecoder::global_section(Reader& r, uint32_t& items) {
 }
 
 bool ModuleDecoder::export_section(Reader& r, uint32_t& items) {
-  if (!r.count(items, limits::kExports, "exports")) return false;
+  if (!r.count(items, kMaxExports, "exports")) return false;
   m_.exports.reserve(items);
-  std::unordered_set<std::string_view> names;
-  names.reserve(items);
+  std::vector<uint32_t> offsets;
+  offsets.reserve(items);
   for (uint32_t i = 0; i < items; ++i) {
     Export out{};
     uint8_t kind;
@@ -105,10 +106,22 @@ bool ModuleDecoder::export_section(Reader& r, uint32_t& items) {
         if (!known(m_.tags.size(), "tag")) return false;
         break;
     }
-    if (!names.insert(out.name).second) return r.invalid("duplicate export name \"" + std::string(out.name) + '"', at);
+    offsets.push_back(static_cast<uint32_t>(at));
     m_.exports.push_back(out);
   }
-  return true;
+  return check_export_names(r, offsets);
+}
+
+/// No two exports have one name. Sorted rather than hashed, since an image can choose names that collide.
+bool ModuleDecoder::check_export_names(Reader& r, const std::vector<uint32_t>& offsets) {
+  std::vector<uint32_t> order(m_.exports.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::ranges::sort(order, {}, [&](uint32_t i) { return std::pair(m_.exports[i].name, i); });
+  uint32_t first = ~0u;  // the first export whose name stands before
+  for (size_t i = 1; i < order.size(); ++i)
+    if (m_.exports[order[i]].name == m_.exports[order[i - 1]].name) first = std::min(first, order[i]);
+  if (first == ~0u) return true;
+  return r.invalid("duplicate export name \"" + std::string(m_.exports[first].name) + '"', offsets[first]);
 }
 
 bool ModuleDecoder::start_section(Reader& r) {
@@ -127,8 +140,8 @@ bool ModuleDecoder::data_count_section(Reader& r) {
   uint32_t count;
   uint64_t at = r.offset();
   if (!r.u32(count)) return false;
-  if (count > limits::kDataSegments)
-    return r.fail(ErrorKind::Limit, "more data segments than the limit of " + std::to_string(limits::kDataSegments),
+  if (count > kMaxDataSegments)
+    return r.fail(ErrorKind::Limit, "more data segments than the limit of " + std::to_string(kMaxDataSegments),
                   at);
   data_count_ = count;
   return use(r, Feature::bulk_memory, at);
@@ -136,7 +149,7 @@ bool ModuleDecoder::data_count_section(Reader& r) {
 
 bool ModuleDecoder::code_section(Reader& r, uint32_t& items) {
   uint64_t at = r.offset();
-  if (!r.count(items, limits::kFunctions, "function bodies")) return false;
+  if (!r.count(items, kMaxFunctions, "function bodies")) return false;
   if (items != m_.funcs.size() - m_.imported_funcs)
     return r.malformed("function and code section have inconsistent lengths", at);
   for (bodies_ = 0; bodies_ < items; ++bodies_) {
@@ -145,9 +158,9 @@ bool ModuleDecoder::code_section(Reader& r, uint32_t& items) {
     at = r.offset();
     if (!r.u32(size)) return false;
     if (size > r.remaining()) return r.malformed("unexpected end: function body length out of bounds", at);
-    if (size > limits::kFunctionBytes) {
+    if (size > kMaxBodyBytes) {
       return r.fail(ErrorKind::Limit,
-                    "a function body is larger than " + std::to_string(limits::kFunctionBytes) + " bytes", at);
+                    "a function body is larger than " + std::to_string(kMaxBodyBytes) + " bytes", at);
     }
     r.bytes(size, begin);
     uint32_t offset = static_cast<uint32_t>(r.offset_of(begin));
@@ -157,7 +170,7 @@ bool ModuleDecoder::code_section(Reader& r, uint32_t& items) {
 }
 
 bool ModuleDecoder::data_section(Reader& r, uint32_t& items) {
-  if (!r.count(items, limits::kDataSegments, "data segments")) return false;
+  if (!r.count(items, kMaxDataSegments, "data segments")) return false;
   m_.datas.reserve(items);
   for (uint32_t i = 0; i < items; ++i) {
     DataSegment segment{};

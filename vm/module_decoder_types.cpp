@@ -8,7 +8,7 @@ namespace vmrun::vm {
 // --- type section ---------------------------------------------------------------------------------------------------
 
 bool ModuleDecoder::type_section(Reader& r, uint32_t& items) {
-  if (!r.count(items, limits::kTypes, "types")) return false;
+  if (!r.count(items, kMaxTypes, "types")) return false;
   m_.types.reserve(items);
   m_.type_defs.reserve(items);
   for (uint32_t i = 0; i < items; ++i) {
@@ -16,7 +16,7 @@ bool ModuleDecoder::type_section(Reader& r, uint32_t& items) {
     if (!r.at_end() && *r.p() == 0x4e) {
       if (!use(r, Feature::gc, r.offset())) return false;
       r.set_p(r.p() + 1);
-      if (!r.count(count, limits::kTypes, "types in a group")) return false;
+      if (!r.count(count, kMaxTypes, "types in a group")) return false;
     }
     if (!rec_group(r, count)) return false;
   }
@@ -26,8 +26,8 @@ bool ModuleDecoder::type_section(Reader& r, uint32_t& items) {
 bool ModuleDecoder::rec_group(Reader& r, uint32_t count) {
   uint64_t at = r.offset();
   size_t first = m_.types.size();
-  if (count > limits::kTypes - std::min<size_t>(first, limits::kTypes))
-    return r.fail(ErrorKind::Limit, "more types than the limit of " + std::to_string(limits::kTypes), at);
+  if (count > kMaxTypes - std::min<size_t>(first, kMaxTypes))
+    return r.fail(ErrorKind::Limit, "more types than the limit of " + std::to_string(kMaxTypes), at);
   TypeScope scope{m_.types, count};
   std::vector<TypeDef> group;
   group.reserve(count);
@@ -58,8 +58,8 @@ bool ModuleDecoder::check_sub_types(Reader& r, size_t first, uint64_t at) {
       return r.invalid("sub type " + std::to_string(i) + " does not match super type: that one is final", at);
     if (!m_.registry->matches_structure(def, super))
       return r.invalid("sub type " + std::to_string(i) + " does not match super type", at);
-    if (def.depth > limits::kSubtypeDepth)
-      return r.fail(ErrorKind::Limit, "subtypes are nested deeper than " + std::to_string(limits::kSubtypeDepth), at);
+    if (def.depth > kMaxSubtypeDepth)
+      return r.fail(ErrorKind::Limit, "subtypes are nested deeper than " + std::to_string(kMaxSubtypeDepth), at);
   }
   return true;
 }
@@ -94,7 +94,8 @@ bool ModuleDecoder::sub_type(Reader& r, const TypeScope& scope, TypeDef& out) {
     case 0x5f: {
       out.kind = TypeDef::Kind::struct_;
       uint32_t count;
-      if (!use(r, Feature::gc, at) || !r.count(count, limits::kStructFields, "fields")) return false;
+      if (!use(r, Feature::gc, at) || !r.count(count, kMaxStructFields, "fields") || !type_parts(r, count, at))
+        return false;
       out.fields.resize(count);
       return std::ranges::all_of(out.fields, [&](FieldType& f) { return field_type(r, scope, f); });
     }
@@ -108,7 +109,8 @@ bool ModuleDecoder::sub_type(Reader& r, const TypeScope& scope, TypeDef& out) {
 bool ModuleDecoder::func_type(Reader& r, const TypeScope& scope, FuncType& out) {
   auto types = [&](std::vector<ValType>& list, uint32_t limit, const char* what) {
     uint32_t count;
-    if (!r.count(count, limit, what)) return false;
+    uint64_t list_at = r.offset();
+    if (!r.count(count, limit, what) || !type_parts(r, count, list_at)) return false;
     list.resize(count);
     for (ValType& t : list) {
       uint64_t at = r.offset();
@@ -116,9 +118,9 @@ bool ModuleDecoder::func_type(Reader& r, const TypeScope& scope, FuncType& out) 
     }
     return true;
   };
-  if (!types(out.params, limits::kParams, "parameters")) return false;
+  if (!types(out.params, kMaxParams, "parameters")) return false;
   uint64_t at = r.offset();
-  if (!types(out.results, limits::kResults, "results")) return false;
+  if (!types(out.results, kMaxResults, "results")) return false;
   return out.results.size() <= 1 || use(r, Feature::multi_value, at);
 }
 
@@ -136,6 +138,16 @@ bool ModuleDecoder::field_type(Reader& r, const TypeScope& scope, FieldType& out
   if (!r.u8(mutability)) return false;
   if (mutability > 1) return r.malformed("malformed mutability", at);
   out.mutable_ = mutability == 1;
+  return true;
+}
+
+bool ModuleDecoder::type_parts(Reader& r, size_t count, uint64_t at) {
+  if (count > kMaxTypeParts - type_parts_) {
+    return r.fail(ErrorKind::Limit,
+                  "more parameters, results and fields in all types than the limit of " + std::to_string(kMaxTypeParts),
+                  at);
+  }
+  type_parts_ += static_cast<uint32_t>(count);
   return true;
 }
 
@@ -187,7 +199,8 @@ bool ModuleDecoder::table_type(Reader& r, TableType& out) {
   if (!r.u8(flags)) return false;
   if (flags > 7 || (flags & 2)) return r.malformed("malformed limits flags", at);
   if (!limits(r, flags, out.limits) || (out.limits.is64 && !use(r, Feature::memory64, at))) return false;
-  if (!out.limits.is64 && (out.limits.min > 0xffffffff || out.limits.max.value_or(0) > 0xffffffff))
+  const uint64_t most = most_elements(out.limits.is64);
+  if (out.limits.min > most || out.limits.max.value_or(0) > most)
     return r.invalid("table size must be at most 2^32 - 1", at);
   if (out.limits.max && *out.limits.max < out.limits.min)
     return r.invalid("size minimum must not be greater than maximum", at);
@@ -211,9 +224,7 @@ bool ModuleDecoder::memory_type(Reader& r, MemoryType& out) {
     if (log2 != 0 && log2 != 16) return r.invalid("invalid custom page size", log2_at);
     out.page_log2 = static_cast<uint8_t>(log2);
   }
-  // As many pages as the address type reaches: 4 GiB or 16 EiB.
-  uint64_t most = out.page_log2 == 0 ? (out.limits.is64 ? ~uint64_t{0} : 0xffffffff)
-                                     : uint64_t{1} << ((out.limits.is64 ? 64 : 32) - out.page_log2);
+  const uint64_t most = most_pages(out.limits.is64, out.page_log2);
   if (out.limits.min > most || out.limits.max.value_or(0) > most) {
     return r.invalid(
         "memory size must be at most " + std::to_string(most) + " pages" + (out.limits.is64 ? "" : " (4GiB)"), at);
@@ -248,8 +259,25 @@ bool ModuleDecoder::tag_type(Reader& r, TagDecl& out) {
 
 // --- imports --------------------------------------------------------------------------------------------------------
 
+bool ModuleDecoder::definitions(Reader& r, uint32_t& count, size_t already, uint32_t limit, const char* what) {
+  uint64_t at = r.offset();
+  if (!r.count(count, limit, what)) return false;
+  if (count <= limit - already) return true;
+  return r.fail(ErrorKind::Limit,
+                std::to_string(count) + " " + what + " beside " + std::to_string(already) +
+                    " imported ones: more than the limit of " + std::to_string(limit),
+                at);
+}
+
+bool ModuleDecoder::one_more(Reader& r, uint32_t& imported, uint32_t limit, const char* what, uint64_t at) {
+  if (imported == limit)
+    return r.fail(ErrorKind::Limit, std::string("more ") + what + " than the limit of " + std::to_string(limit), at);
+  ++imported;
+  return true;
+}
+
 bool ModuleDecoder::import_section(Reader& r, uint32_t& items) {
-  if (!r.count(items, limits::kImports, "imports")) return false;
+  if (!r.count(items, kMaxImports, "imports")) return false;
   m_.imports.reserve(items);
   for (uint32_t i = 0; i < items; ++i) {
     Import import{};
@@ -260,27 +288,32 @@ bool ModuleDecoder::import_section(Reader& r, uint32_t& items) {
     import.kind = static_cast<ExternKind>(kind);
     switch (import.kind) {
       case ExternKind::func:
-        import.index = m_.imported_funcs++;
+        import.index = m_.imported_funcs;
+        if (!one_more(r, m_.imported_funcs, kMaxFunctions, "functions", at)) return false;
         if (!func_type_index(r, m_.funcs.emplace_back())) return false;
         break;
       case ExternKind::table:
-        import.index = m_.imported_tables++;
+        import.index = m_.imported_tables;
+        if (!one_more(r, m_.imported_tables, kMaxTables, "tables", at)) return false;
         if (!table_type(r, m_.tables.emplace_back().type)) return false;
         if (m_.tables.size() == 2 && !use(r, Feature::reference_types, at)) return false;
         break;
       case ExternKind::memory:
-        import.index = m_.imported_memories++;
+        import.index = m_.imported_memories;
+        if (!one_more(r, m_.imported_memories, kMaxMemories, "memories", at)) return false;
         if (!memory_type(r, m_.memories.emplace_back())) return false;
         if (m_.memories.size() == 2 && !use(r, Feature::multi_memory, at)) return false;
         break;
       case ExternKind::global: {
-        import.index = m_.imported_globals++;
+        import.index = m_.imported_globals;
+        if (!one_more(r, m_.imported_globals, kMaxGlobals, "globals", at)) return false;
         GlobalType& type = m_.globals.emplace_back().type;
         if (!global_type(r, type) || (type.mutable_ && !use(r, Feature::mutable_global, at))) return false;
         break;
       }
       case ExternKind::tag:
-        import.index = m_.imported_tags++;
+        import.index = m_.imported_tags;
+        if (!one_more(r, m_.imported_tags, kMaxTags, "tags", at)) return false;
         if (!use(r, Feature::exceptions, at) || !tag_type(r, m_.tags.emplace_back())) return false;
         break;
       default: return r.malformed("malformed import kind", at);

@@ -31,6 +31,7 @@ const Module::Names& Module::names() const {
           uint32_t index;
           std::string_view name;
           if (!sub.u32(index) || !sub.name(name)) break;
+          if (names_.funcs.size() == funcs.size()) break;  // some function is named twice
           if (index < funcs.size()) names_.funcs.emplace_back(index, name);
         }
         if (!std::ranges::is_sorted(names_.funcs, {}, &std::pair<uint32_t, std::string_view>::first))

@@ -1,6 +1,8 @@
 // The parts of reading that are not worth inlining.
 #include "vm/reader.h"
 
+#include "vm/limits.h"
+
 namespace vmrun::vm {
 
 template LebStatus read_leb_any<uint32_t, 32>(const uint8_t*&, const uint8_t*, uint32_t&);
@@ -32,6 +34,9 @@ bool Reader::name(std::string_view& out) {
   uint64_t at = offset();
   if (!u32(size)) return false;
   if (size > remaining()) return malformed("unexpected end: length out of bounds", at);
+  if (size > kMaxNameBytes) {
+    return fail(ErrorKind::Limit, "a name is longer than the limit of " + std::to_string(kMaxNameBytes) + " bytes", at);
+  }
   bytes(size, begin);
   out = {reinterpret_cast<const char*>(begin), size};
   return is_utf8(out) || malformed("malformed UTF-8 encoding", offset_of(begin));

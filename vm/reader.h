@@ -117,7 +117,7 @@ class Reader {
   /// callers may reserve.
   bool count(uint32_t& out, uint32_t limit, const char* what);
 
-  /// A name (5.2.4): length and valid UTF-8, in place.
+  /// A name (5.2.4): length and valid UTF-8, in place. Longer ones than kMaxNameBytes are an error of kind Limit.
   bool name(std::string_view& out);
 
   bool fail(ErrorKind kind, std::string message, uint64_t offset);

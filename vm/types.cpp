@@ -2,6 +2,7 @@
 #include "vm/types.h"
 
 #include <algorithm>
+#include <random>
 
 namespace vmrun::vm {
 
@@ -23,14 +24,16 @@ ValType rebase(ValType type, uint32_t base) {
 
 }  // namespace
 
-TypeRegistry::TypeRegistry() : chunks_(std::make_unique<std::atomic<TypeDef*>[]>(kMaxTypes / kChunkSize)) {}
+TypeRegistry::TypeRegistry()
+    : groups_(0, KeyHash{std::random_device{}() | uint64_t{std::random_device{}()} << 32}),
+      chunks_(std::make_unique<std::atomic<TypeDef*>[]>(kMaxEngineTypes / kChunkSize)) {}
 
 TypeRegistry::~TypeRegistry() {
   for (uint32_t i = 0; i * kChunkSize < size_; ++i) delete[] chunks_[i].load(std::memory_order_relaxed);
 }
 
 size_t TypeRegistry::KeyHash::operator()(const std::vector<uint32_t>& key) const {
-  uint64_t h = 0x9e3779b97f4a7c15u + key.size();
+  uint64_t h = seed + key.size();
   for (uint32_t word : key) {
     h = (h ^ word) * 0xff51afd7ed558ccdu;
     h ^= h >> 32;
@@ -63,7 +66,7 @@ std::optional<TypeId> TypeRegistry::intern(std::vector<TypeDef> group) {
   std::vector<uint32_t> key = key_of(group);
   std::lock_guard lock(mutex_);
   if (auto it = groups_.find(key); it != groups_.end()) return it->second;
-  if (group.size() > kMaxTypes - size_) return std::nullopt;
+  if (group.size() > kMaxEngineTypes - size_ || key.size() > kMaxEngineTypeParts - parts_) return std::nullopt;
   uint32_t base = size_;
   for (uint32_t i = 0; i < group.size(); ++i) {
     TypeDef& def = group[i];
@@ -81,6 +84,7 @@ std::optional<TypeId> TypeRegistry::intern(std::vector<TypeDef> group) {
     chunk.load(std::memory_order_relaxed)[id & (kChunkSize - 1)] = std::move(def);
     size_ = id + 1;
   }
+  parts_ += key.size();
   groups_.emplace(std::move(key), static_cast<TypeId>(base));
   return static_cast<TypeId>(base);
 }

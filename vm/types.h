@@ -12,6 +12,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "vm/limits.h"
+
 namespace vmrun::vm {
 
 /// Canonical id of a type definition inside one TypeRegistry.
@@ -120,6 +122,15 @@ struct Limits {
   std::optional<uint64_t> max;
   bool is64 = false;
 };
+/// The most pages of 2^page_log2 bytes that a memory may have by the specification: as many as its addresses reach, but
+/// never so many that memory.size could not say it.
+constexpr uint64_t most_pages(bool is64, unsigned page_log2) {
+  if (page_log2 == 0) return is64 ? UINT64_MAX : UINT32_MAX;
+  return uint64_t{1} << ((is64 ? 64 : 32) - page_log2);
+}
+/// The most elements that a table may have by the specification.
+constexpr uint64_t most_elements(bool is64) { return is64 ? UINT64_MAX : UINT32_MAX; }
+
 struct MemoryType {
   Limits limits;  // in pages
   bool shared = false;
@@ -144,9 +155,7 @@ class TypeRegistry {
   TypeRegistry& operator=(const TypeRegistry&) = delete;
 
   /// Inside a group handed to `intern`, the group's own members are named kRecBase, kRecBase + 1, ...
-  static constexpr uint32_t kRecBase = 1u << 22;
-  /// Ids stay below this.
-  static constexpr uint32_t kMaxTypes = 1u << 22;
+  static constexpr uint32_t kRecBase = kMaxEngineTypes;
 
   /// Interns a recursive group (3.1.3) and returns the id of its first member; the others follow. Equal groups get equal
   /// ids. Supertypes must come before their subtypes. Fails (nullopt) when the registry is full.
@@ -178,13 +187,16 @@ class TypeRegistry {
   bool matches_slow(ValType sub, ValType super) const;
   static std::vector<uint32_t> key_of(const std::vector<TypeDef>& group);
 
+  /// An image chooses the keys, so that the hash starts from a number that it does not know.
   struct KeyHash {
+    uint64_t seed;
     size_t operator()(const std::vector<uint32_t>& key) const;
   };
   std::mutex mutex_;  // guards size_ and groups_, and adding chunks
   uint32_t size_ = 0;
+  uint64_t parts_ = 0;                                                 // words of all keys
   std::unordered_map<std::vector<uint32_t>, TypeId, KeyHash> groups_;  // by serialised group
-  std::unique_ptr<std::atomic<TypeDef*>[]> chunks_;                    // kMaxTypes / kChunkSize pointers
+  std::unique_ptr<std::atomic<TypeDef*>[]> chunks_;                    // kMaxEngineTypes / kChunkSize pointers
 };
 
 /// The text form of a type, such as "i32" or "(ref null func)"; a concrete heap type prints as its canonical id.
