@@ -2,7 +2,9 @@
 
 #include "interp/careful_build.h"
 #include "interp/careful_writer.h"
+#include "interp/ir_reads.h"
 #include "interp/regalloc.h"
+#include "vm/assert.h"
 
 namespace vmrun::interp {
 
@@ -21,6 +23,9 @@ bool CarefulTranslator::translate(const vm::Module& module, uint32_t func_index,
   draft.clear();
   Builder builder(module, impl.function);
   if (!builder.build(func_index, memory0)) return false;
+#ifdef VMRUN_ASSERTIONS
+  VMRUN_ASSERT(find_type_error(impl.function) < 0, "i32 values have no upper half where all of a register is read");
+#endif
   if (!impl.allocator.run(impl.function)) return false;
   Writer(module, memory0, impl.function, impl.allocator, draft).write();
   return true;

@@ -16,7 +16,7 @@ bool Builder::build(uint32_t func_index, MemoryMode memory0) {
   memory0_ = memory0;
   f_.clear();
   declined_ = false;
-  depth_ = 0;
+  depth_ = tables_ = 0;
   block_begin_ = 0;
   settled_ = 0;
   last_effect_ = last_call_ = -1;
@@ -29,7 +29,7 @@ bool Builder::build(uint32_t func_index, MemoryMode memory0) {
 
 uint32_t Builder::new_regs(std::span<const ValType> types) {
   uint32_t first = static_cast<uint32_t>(f_.regs.size());
-  for (ValType type : types) new_reg(class_of(type));
+  for (ValType type : types) new_reg(content_of(type));
   return first;
 }
 
@@ -75,7 +75,7 @@ uint32_t Builder::reg_of(const V& v) {
   Inst x = make(Kind::move);
   x.flags = kConstA;
   x.imm = v.bits;
-  return emit_to_new(x, class_of(v.type));
+  return emit_to_new(x, content_of(v.type));
 }
 
 /// reg = v. When v's definition is the last instruction and v is not needed otherwise, it defines `reg` instead.
@@ -108,7 +108,7 @@ void Builder::settle_local(Decoder& d, uint32_t local) {
     if (v.source != Source::local || v.reg != local) continue;
     Inst x = make(Kind::move);
     x.a = local;
-    set_reg(&v, emit_to_new(x, f_.regs[local].cls));
+    set_reg(&v, emit_to_new(x, content_of_reg(local)));
   }
   lazy_[local] = 0;
 }
@@ -120,7 +120,7 @@ void Builder::settle(Decoder& d) {
     if (v.source != Source::local) continue;
     Inst x = make(Kind::move);
     x.a = v.reg;
-    set_reg(&v, emit_to_new(x, f_.regs[v.reg].cls));
+    set_reg(&v, emit_to_new(x, content_of_reg(v.reg)));
   }
   settled_ = static_cast<uint32_t>(stack.size());
 }
@@ -137,7 +137,7 @@ void Builder::begin(Decoder& d) {
   lazy_.assign(locals.size(), 0);
   uint32_t slot = 0;
   for (ValType type : locals) {
-    new_reg(class_of(type), Place::any, slot);
+    new_reg(content_of(type), Place::any, slot);
     slot += type.slots();
   }
   f_.local_slots = f_.first_temp = slot;
@@ -150,10 +150,10 @@ void Builder::begin(Decoder& d) {
     Inst x = make(Kind::move);
     x.d = i;
     if (place.reg >= 0) {
-      x.a = new_reg(f_.regs[i].cls, Place::reg, static_cast<uint32_t>(place.reg));
+      x.a = new_reg(content_of_reg(i), Place::reg, static_cast<uint32_t>(place.reg));
       f_.regs[i].hint = static_cast<int8_t>(place.reg);
     } else {
-      x.a = new_reg(f_.regs[i].cls, Place::own_slot, place.slot);
+      x.a = new_reg(content_of_reg(i), Place::own_slot, place.slot);
     }
     emit(x);
   }
@@ -310,7 +310,7 @@ void Builder::end(Decoder& d, C& c, V* results) {
         results[i].type = type;
       }
     } else {
-      for (V* r = results; r != results + c.results.size(); r++) set_reg(r, new_reg(class_of(r->type)));
+      for (V* r = results; r != results + c.results.size(); r++) set_reg(r, new_reg(content_of(r->type)));
     }
     start_block();
     return;
@@ -352,10 +352,7 @@ void Builder::moves_for(Decoder& d, std::span<const ValType> types, uint32_t fir
       if (v.is_const() || v.reg < first || v.reg >= first + i) continue;
       Inst x = make(Kind::move);
       x.a = v.reg;
-      Class cls = f_.regs[v.reg].cls;
-      V saved = v;
-      set_reg(&saved, emit_to_new(x, cls));
-      v = saved;
+      set_reg(&v, emit_to_new(x, content_of_reg(v.reg)));
     }
   }
   for (uint32_t i = 0; i < n; i++) move_to(first + i, stack[base + i], may_retarget);
@@ -408,26 +405,23 @@ void Builder::br_table(Decoder& d, const V& index, std::span<const uint32_t> dep
   x.list = static_cast<uint32_t>(f_.extra.size());
   x.count = static_cast<uint16_t>(depths.size());
   f_.extra.resize(f_.extra.size() + depths.size());
-  // Labels that take operands (or return) are reached through a landing each; `landing` is per depth.
-  std::vector<std::pair<uint32_t, uint32_t>> landings;
+  // Labels that take operands (or return) are reached through a landing each.
+  std::vector<uint32_t> landings;  // their depths
+  tables_++;
   for (size_t i = 0; i < depths.size(); i++) {
     C& c = d.control(depths[i]);
-    uint32_t label = c.label;
-    if (needs_moves(c)) {
-      auto found = std::find_if(landings.begin(), landings.end(), [&](auto& l) { return l.first == depths[i]; });
-      if (found == landings.end()) {
-        label = new_label();
-        landings.push_back({depths[i], label});
-      } else {
-        label = found->second;
-      }
+    if (needs_moves(c) && c.table != tables_) {
+      c.table = tables_;
+      c.landing = new_label();
+      landings.push_back(depths[i]);
     }
-    f_.extra[x.list + i] = label;
+    f_.extra[x.list + i] = needs_moves(c) ? c.landing : c.label;
   }
   emit(x);
   start_block();
-  for (auto [depth, label] : landings) {
-    bind(label);
+  for (uint32_t depth : landings) {
+    if (declined_) return;
+    bind(d.control(depth).landing);
     std::vector<V> operands(d.stack().end() - static_cast<ptrdiff_t>(d.control(depth).br_types().size()),
                             d.stack().end());
     jump(d, depth, false);
@@ -454,7 +448,7 @@ void Builder::br_on_null(Decoder& d, const V& ref, uint32_t depth, V* result) {
   if (ref.source == Source::local) {
     Inst x = make(Kind::move);
     x.a = reg;
-    reg = emit_to_new(x, Class::integer);
+    reg = emit_to_new(x, kI64Content);
   }
   uint32_t skip = new_label();
   Inst x = make(Kind::branch_if, Op::i64_ne);
@@ -479,182 +473,6 @@ void Builder::br_on_non_null(Decoder& d, const V& ref, uint32_t depth) {
   start_block();
   jump(d, depth, false);
   bind(skip);
-}
-
-// ---- calls -------------------------------------------------------------------------------------------------------------
-
-void Builder::emit_return(Decoder& d) {
-  std::span<const ValType> types = type_->results;
-  Inst x = make(Kind::ret);
-  std::span<V> stack = d.stack();
-  size_t base = stack.size() - types.size();
-  if (types.size() == 1 && types[0].slots() == 1) {
-    x.a = reg_of(stack[base]);
-    emit(x);
-    return;
-  }
-  x.list = static_cast<uint32_t>(f_.extra.size());
-  // Results go to slots where locals may still be read: copies first.
-  std::vector<uint32_t> copies;
-  for (size_t i = 0; i < types.size(); i++) {
-    Inst copy = make(Kind::move);
-    V v = stack[base + i];
-    if (v.is_const()) {
-      copy.flags = kConstA;
-      copy.imm = v.bits;
-    } else {
-      copy.a = v.reg;
-    }
-    copies.push_back(emit_to_new(copy, class_of(types[i])));
-  }
-  uint32_t slot = 0;
-  for (size_t i = 0; i < types.size(); i++) {
-    Class cls = class_of(types[i]);
-    Inst move = make(Kind::move);
-    move.a = copies[i];
-    bool in_reg = i == 0 && cls != Class::vector;
-    move.d = in_reg ? new_reg(cls, Place::reg, 0) : new_reg(cls, Place::own_slot, slot);
-    f_.extra.push_back(move.d);
-    emit(move);
-    slot += types[i].slots();
-  }
-  x.count = static_cast<uint16_t>(types.size());
-  f_.first_temp = std::max(f_.first_temp, slot);
-  emit(x);
-}
-
-/// Moves arguments to where the callee expects them. A tail call's go into this very frame, after copies.
-void Builder::place_args(Inst& x, const vm::FuncType& type, const V* args, bool tail) {
-  size_t n = type.params.size();
-  x.count = static_cast<uint16_t>(n);
-  std::vector<uint32_t> places(n);
-  std::vector<bool> done(n);
-  std::vector<V> values(args, args + n);
-  ParamWalk walk;
-  for (size_t i = 0; i < n; i++) {
-    ParamWalk::Place p = walk.next(type.params[i]);
-    Class cls = class_of(type.params[i]);
-    places[i] = p.reg >= 0 ? new_reg(cls, Place::reg, static_cast<uint32_t>(p.reg))
-                           : new_reg(cls, tail ? Place::own_slot : Place::callee_slot, p.slot);
-  }
-  if (tail) {
-    for (size_t i = 0; i < n; i++) {
-      if (values[i].is_const()) continue;
-      Inst copy = make(Kind::move);
-      copy.a = values[i].reg;
-      set_reg(&values[i], emit_to_new(copy, f_.regs[copy.a].cls));
-    }
-    f_.first_temp = std::max(f_.first_temp, walk.slots());
-  } else {
-    // A value defined in this block, with no call and no other use since, is defined in its place right away.
-    for (size_t i = 0; i < n; i++) {
-      V& v = values[i];
-      if (v.source != Source::reg) continue;
-      int32_t def = f_.regs[v.reg].def;
-      if (def < block_begin_ || def < last_call_ || f_.code[static_cast<size_t>(def)].d != v.reg) continue;
-      if (f_.code[static_cast<size_t>(def)].kind == Kind::call) continue;
-      if (f_.regs[v.reg].use > def || v.reg == x.b || f_.regs[v.reg].place != Place::any) continue;
-      f_.code[static_cast<size_t>(def)].d = places[i];
-      f_.regs[places[i]].def = def;
-      done[i] = true;
-    }
-  }
-  for (size_t i = 0; i < n; i++) {
-    if (done[i]) continue;
-    const V& v = values[i];
-    if (!v.is_const() && f_.regs[places[i]].place == Place::reg && f_.regs[v.reg].hint < 0) {
-      f_.regs[v.reg].hint = static_cast<int8_t>(f_.regs[places[i]].slot);
-    }
-    move_to(places[i], v, false);
-  }
-  x.list = static_cast<uint32_t>(f_.extra.size());
-  f_.extra.insert(f_.extra.end(), places.begin(), places.end());
-}
-
-void Builder::emit_call(Decoder& d, Inst x, const vm::FuncType& type, const V* args, V* results) {
-  (void)d;
-  f_.has_call = true;
-  place_args(x, type, args, false);
-  size_t n = type.results.size();
-  if (n > 0 && type.results[0].slots() == 1) {
-    x.d = new_reg(class_of(type.results[0]));
-    f_.regs[x.d].hint = 0;
-    set_reg(&results[0], x.d);
-  }
-  emit(x);
-  uint32_t slot = 0;
-  for (size_t i = 0; i < n; i++) {
-    if (i > 0 || type.results[0].slots() > 1) {
-      Inst move = make(Kind::move);
-      Class cls = class_of(type.results[i]);
-      move.a = new_reg(cls, Place::callee_slot, slot);
-      set_reg(&results[i], emit_to_new(move, cls));
-    }
-    slot += type.results[i].slots();
-  }
-}
-
-void Builder::emit_tail_call(Inst x, const vm::FuncType& type, const V* args) {
-  place_args(x, type, args, true);
-  emit(x);
-  end_path();
-}
-
-void Builder::call(Decoder& d, uint32_t func, const vm::FuncType& type, const V* args, V* results) {
-  where_ = static_cast<uint32_t>(d.offset());
-  Inst x = make(Kind::call);
-  x.call = func < module_.imported_funcs ? CallKind::import : CallKind::direct;
-  x.imm = func;
-  emit_call(d, x, type, args, results);
-}
-
-void Builder::call_indirect(Decoder& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
-                            const V* args, V* results) {
-  where_ = static_cast<uint32_t>(d.offset());
-  Inst x = make(Kind::call);
-  x.call = CallKind::indirect;
-  x.imm = static_cast<uint64_t>(type_id) | uint64_t{table} << 32;
-  x.b = reg_of(index);
-  emit_call(d, x, type, args, results);
-}
-
-void Builder::call_ref(Decoder& d, vm::TypeId, const vm::FuncType& type, const V& ref, const V* args, V* results) {
-  where_ = static_cast<uint32_t>(d.offset());
-  Inst x = make(Kind::call);
-  x.call = CallKind::ref;
-  x.b = reg_of(ref);
-  emit_call(d, x, type, args, results);
-}
-
-void Builder::return_call(Decoder& d, uint32_t func, const vm::FuncType& type, const V* args) {
-  where_ = static_cast<uint32_t>(d.offset());
-  Inst x = make(Kind::tail_call);
-  x.call = func < module_.imported_funcs ? CallKind::import : CallKind::direct;
-  x.imm = func;
-  emit_tail_call(x, type, args);
-}
-
-void Builder::return_call_indirect(Decoder& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type,
-                                   const V& index, const V* args) {
-  where_ = static_cast<uint32_t>(d.offset());
-  Inst x = make(Kind::tail_call);
-  x.call = CallKind::indirect;
-  x.imm = static_cast<uint64_t>(type_id) | uint64_t{table} << 32;
-  // A copy: arguments are about to be moved into the frame.
-  Inst copy = make(Kind::move);
-  copy.a = reg_of(index);
-  x.b = emit_to_new(copy, Class::integer);
-  emit_tail_call(x, type, args);
-}
-
-void Builder::return_call_ref(Decoder& d, vm::TypeId, const vm::FuncType& type, const V& ref, const V* args) {
-  where_ = static_cast<uint32_t>(d.offset());
-  Inst x = make(Kind::tail_call);
-  x.call = CallKind::ref;
-  Inst copy = make(Kind::move);
-  copy.a = reg_of(ref);
-  x.b = emit_to_new(copy, Class::integer);
-  emit_tail_call(x, type, args);
 }
 
 }  // namespace vmrun::interp::ir

@@ -7,6 +7,9 @@
 
 #include "interp/generic.h"
 #include "interp/ir.h"
+#include "interp/ir_reads.h"
+#include "interp/policy.h"
+#include "vm/assert.h"
 #include "vm/func_decoder.h"
 #include "vm/module.h"
 
@@ -26,6 +29,8 @@ class Builder {
     uint32_t else_label = kNone;  // of an if without else so far
     uint32_t merge = kNoReg;      // first register of what branches carry (a loop's parameters, else the results)
     uint32_t params_reg = kNone;  // an if's parameters, kept for its else: first in Function::extra
+    uint32_t table = 0;           // the last br_table that goes here by way of a landing, and that
+    uint32_t landing = kNone;
   };
   using Decoder = vm::FuncDecoder<Builder, false>;
   using V = Decoder::Value;
@@ -76,17 +81,24 @@ class Builder {
   void br_on_cast(Decoder&, vm::Op, const vm::Immediate&, const V&, uint32_t, V*) { decline(); }
 
  private:
-  static Class class_of(vm::ValType type) {
-    RegClass cls = reg_class(type);
-    return cls == RegClass::floating ? Class::floating : cls == RegClass::vector ? Class::vector : Class::integer;
+  static Content content_of(vm::ValType type) {
+    switch (reg_class(type)) {
+      case RegClass::floating: return {Class::floating};
+      case RegClass::vector: return {Class::vector};
+      case RegClass::integer: break;
+    }
+    return {Class::integer, type == vm::kI32};
   }
+  Content content_of_reg(uint32_t reg) const { return {f_.regs[reg].cls, f_.regs[reg].i32}; }
 
   // ---- registers, labels, instructions --------------------------------------------------------------------------
-  uint32_t new_reg(Class cls, Place place = Place::any, uint32_t slot = kNone) {
+  uint32_t new_reg(Content content, Place place = Place::any, uint32_t slot = kNone) {
     Reg& r = f_.regs.emplace_back();
-    r.cls = cls;
+    r.cls = content.cls;
+    r.i32 = content.i32;
     r.place = place;
     r.slot = slot;
+    if (f_.regs.size() > kCarefulRegs) decline();
     return static_cast<uint32_t>(f_.regs.size() - 1);
   }
   uint32_t new_regs(std::span<const vm::ValType> types);
@@ -108,15 +120,18 @@ class Builder {
     return x;
   }
   Inst& emit(Inst x);
-  uint32_t emit_to_new(Inst x, Class cls) {
-    x.d = new_reg(cls);
+  uint32_t emit_to_new(Inst x, Content content) {
+    x.d = new_reg(content);
     emit(x);
     return x.d;
   }
-  static void set_reg(V* v, uint32_t reg) {
+  /// Makes `v`, whose type is known, the value of a register. An i32 is in a register with an upper half of zeros.
+  void set_reg(V* v, uint32_t reg) {
+    VMRUN_ASSERT(v->type != vm::kI32 || f_.regs[reg].i32, "an i32 in a register that may have an upper half");
     v->source = Source::reg;
     v->reg = reg;
   }
+  void emit_result(V* result, Inst x) { set_reg(result, emit_to_new(x, content_of(result->type))); }
   static void set_const(V* v, uint64_t bits) {
     v->source = Source::constant;
     v->bits = bits;
@@ -132,25 +147,35 @@ class Builder {
   // ---- fusion (fusion.cpp) ----------------------------------------------------------------------------------------
   /// The definition of the single-use value `v`, if it may be moved to the end of the code; else null.
   Inst* sinkable(const V& v);
+  Inst* sinkable(const Use& use) { return use.is_const() ? nullptr : sinkable_reg(use.reg()); }
   Inst* sinkable_reg(uint32_t reg);
-  /// The load that defines `v`, if it may be moved to the end of the code.
-  Inst* sinkable_load(const V& v);
+  /// The load that defines a register, if it may be moved to the end of the code.
+  Inst* sinkable_load(uint32_t reg);
   static void kill(Inst* x);
-  V peel_wrap(V v);
+  /// `v` as an operand of type i32 that is read in part, or of any other type.
+  Use low_use(const V& v);
+  static Use whole_use(const V& v) { return v.is_const() ? Use::constant(v.bits) : Use::whole(v.reg); }
+  /// The same with a constant in a register.
+  Use in_reg(const Use& use, Content content);
+  /// The value that `use` is. Narrows what may have an upper half.
+  void value_of(V* result, const Use& use);
   void binary(vm::Op op, const V* args, V* result);
-  bool binary_pair(vm::Op op, const V& a, const V& b, V* result);
+  void float_binary(vm::Op op, const V& a, const V& b, V* result);
+  bool binary_pair(vm::Op op, const Use& a, const Use& b, V* result);
+  bool xor_pair(vm::Op op, Inst* x, Inst* y, V* result);
   bool float_pair(vm::Op op, const V& a, const V& b, V* result);
-  bool load_pair(vm::Op op, const V& a, const V& b, V* result);
+  bool load_pair(vm::Op op, const Use& a, const Use& b, V* result);
   void eqz(vm::Op op, const V* args, V* result);
   void select(const V* args, V* result);
   void load(Decoder& d, vm::Op op, const vm::Immediate& imm, const V* args, V* result);
   void store(Decoder& d, vm::Op op, const vm::Immediate& imm, const V* args);
-  bool fuse_read_modify(Inst& st, const V& value);
-  void address(Inst& x, V base, uint64_t offset);
+  bool fuse_read_modify(Inst& st, const Use& value);
+  void address(Inst& x, const V& base, uint64_t offset);
   bool wrapped_address(Inst& x, Inst* y);
   void global_set(uint32_t index, const V& v);
   /// The branch to `label` that is taken when `v` is non-zero (or zero, with `invert`); not yet emitted.
-  Inst condition(V v, bool invert, uint32_t label);
+  Inst condition(const V& value, bool invert, uint32_t label);
+  Inst test_bits(vm::Op op, Inst* y, uint32_t label);
 
   // ---- control ----------------------------------------------------------------------------------------------------
   void jump(Decoder& d, uint32_t depth, bool may_retarget);
@@ -175,6 +200,7 @@ class Builder {
   bool declined_ = false;
   uint32_t where_ = 0;
   uint32_t depth_ = 0;
+  uint32_t tables_ = 0;
   int32_t block_begin_ = 0;   // first instruction of the current block
   int32_t last_effect_ = -1;  // last store, call or other effect that loads must not be moved across
   int32_t last_call_ = -1;

@@ -1,6 +1,7 @@
 // Neighbours that have a common handler are written as one.
 #include "interp/careful_writer.h"
 #include "interp/fused.h"
+#include "interp/rules.h"
 #include "vm/assert.h"
 
 namespace vmrun::interp::ir {
@@ -37,7 +38,7 @@ bool Writer::write_argument_call(const Inst& x, const Inst& y) {
     a = loc(x.a);
   } else if (x.kind == Kind::move && places_.cls(x.d) == Class::integer) {
     bool constant = (x.flags & kConstA) != 0;
-    if (constant && x.imm > UINT32_MAX) return false;
+    if (constant && !rules::fits_unsigned(x.imm)) return false;
     what = constant ? Argument::constant : Argument::move;
     if (!constant) a = loc(x.a);
     if (!constant && at(x.a) == at(x.d)) return false;
@@ -67,11 +68,11 @@ bool Writer::write_branch_pair(const Inst& x, const Inst& y) {
     bool back = goes_back(y.target);
     Handler handler = nullptr;
     if (x.kind == Kind::binary && (x.op == Op::i32_add || x.op == Op::i64_add) && x.flags == kConstB &&
-        (x.op == Op::i32_add || static_cast<int64_t>(x.imm) == static_cast<int32_t>(x.imm))) {
+        rules::fits(x.imm, 32, x.op == Op::i64_add)) {
       handler = select_add_branch(x.op == Op::i64_add, back, loc(x.d), loc(x.a));
     } else if (x.kind == Kind::move && places_.cls(x.d) == Class::integer) {
       bool constant = (x.flags & kConstA) != 0;
-      if (constant ? x.imm > UINT32_MAX : at(x.a) == at(x.d)) return false;
+      if (constant ? !rules::fits_unsigned(x.imm) : at(x.a) == at(x.d)) return false;
       handler = select_move_branch(back, loc(x.d), constant ? kImm : loc(x.a));
     }
     if (handler == nullptr) return false;
@@ -83,14 +84,13 @@ bool Writer::write_branch_pair(const Inst& x, const Inst& y) {
   if (x.kind != Kind::load || y.a != x.d || x.d == kNoReg) return false;
   if (y.kind == Kind::branch_if && x.mode == Address::base_offset && is_int_load(x) && !goes_back(y.target)) {
     Operand b = b_of(y);
-    int32_t value = static_cast<int32_t>(b.imm);
-    if (b.is_imm() && value != static_cast<int16_t>(value)) return false;
+    if (b.is_imm() && !rules::fits(b.imm, 16, false)) return false;
     Handler handler = select_load_branch(x.op, y.op, loc(x.d), loc(x.a), b.loc);
     if (handler == nullptr) return false;
     mark(x);
     natural_cell(handler, x);
     jump_to(out_.here(), y.target);
-    out_.cell(nullptr).b = b.is_imm() ? static_cast<uint16_t>(value) : b.slot;
+    out_.cell(nullptr).b = b.is_imm() ? static_cast<uint16_t>(b.imm) : b.slot;
     return true;
   }
   if (y.kind == Kind::br_table) {
@@ -102,7 +102,7 @@ bool Writer::write_branch_pair(const Inst& x, const Inst& y) {
     c.b = slot(x.a);
     if (x.mode == Address::indexed) {
       c.c = slot(x.b);
-      c.d = static_cast<uint16_t>(x.shift | x.offset << 3);
+      c.d = rules::pack_index(x.shift, x.offset);
     } else {
       c.imm = static_cast<int32_t>(x.offset);
     }
@@ -167,15 +167,14 @@ bool Writer::write_pair(const Inst& x, const Inst& y, const Inst* after) {
   if (x.kind == Kind::binary && y.kind == Kind::branch_if && (x.op == Op::i32_add || x.op == Op::i64_add) &&
       (x.flags & kConstB) != 0 && y.a == x.d && at(x.a) == at(x.d) && goes_back(y.target)) {
     bool wide = x.op == Op::i64_add;
-    int64_t step = wide ? static_cast<int64_t>(x.imm) : static_cast<int32_t>(x.imm);
-    if (step == static_cast<int16_t>(step) && wide == (vm::op_info(y.op).signature[0] == 'l')) {
+    if (rules::fits(x.imm, 16, wide) && wide == (vm::op_info(y.op).signature[0] == 'l')) {  // Rule::count
       Operand i = at(x.d), n = b_of(y);
       Handler handler = select_count_branch(y.op, i.loc, n.loc);
       if (handler != nullptr) {
         Emitter::Site site = out_.here();
         Cell& c = out_.cell(handler);
         c.a = i.slot;
-        c.b = static_cast<uint16_t>(step);
+        c.b = static_cast<uint16_t>(x.imm);
         Cell& second = out_.cell(nullptr);
         if (n.is_imm()) {
           second.u = n.imm;
@@ -190,10 +189,7 @@ bool Writer::write_pair(const Inst& x, const Inst& y, const Inst* after) {
   if (x.kind == Kind::binary && y.kind == Kind::ret && y.a == x.d && y.a != kNoReg &&
       (x.flags & (kConstA | kNegate)) == 0) {
     Operand b = b_of(x);
-    if (b.is_imm() && vm::op_info(x.op).signature[0] == 'l' &&
-        static_cast<int64_t>(b.imm) != static_cast<int32_t>(b.imm)) {
-      return false;
-    }
+    if (b.is_imm() && !rules::fits(b.imm, 32, vm::op_info(x.op).signature[0] == 'l')) return false;
     if (Handler handler = select_binary_return(x.op, at(x.a).loc, b.loc)) {
       Cell& c = out_.cell(handler);
       c.b = at(x.a).slot;
@@ -209,7 +205,7 @@ bool Writer::write_pair(const Inst& x, const Inst& y, const Inst* after) {
       places_.cls(y.d) == Class::integer) {
     Operand d1 = at(x.d), d2 = at(y.d), a1 = a_of(x), a2 = a_of(y);
     if (d1 == a1 || d2 == a2 || (after != nullptr && after->kind == Kind::call)) return false;
-    if ((a1.is_imm() && a1.imm > UINT32_MAX) || (a2.is_imm() && a2.imm > UINT32_MAX)) return false;
+    if ((a1.is_imm() && !rules::fits_unsigned(a1.imm)) || (a2.is_imm() && !rules::fits_unsigned(a2.imm))) return false;
     Cell& c = out_.cell(select_move_move(d1.loc, a1.loc, d2.loc, a2.loc));
     auto fill = [](Cell& cell, const Operand& d, const Operand& a) {
       cell.a = d.slot;

@@ -1,9 +1,11 @@
 #include "interp/careful_writer.h"
 
-#include <algorithm>
+#include <unordered_map>
+#include <utility>
 
 #include "interp/calls.h"
 #include "interp/fused.h"
+#include "interp/rules.h"
 #include "vm/assert.h"
 
 namespace vmrun::interp::ir {
@@ -65,6 +67,17 @@ void Writer::write() {
   }
 }
 
+/// Where code is checked: the i32 operands of `x`, but for segment `except`, which is not there yet.
+void Writer::check_operands(const Inst& x, uint32_t except) {
+  auto check = [&](uint32_t segment) {
+    if (segment != kNoReg && segment != except && places_.i32(segment)) out_.check_i32(at(segment));
+  };
+  for (uint32_t segment : {x.a, x.b}) check(segment);
+  if (x.kind != Kind::call) check(x.c);  // a call's is its number
+  const bool list = x.kind == Kind::tail_call || x.kind == Kind::ret || x.kind == Kind::generic || x.kind == Kind::call;
+  for (uint32_t i = 0; list && i < x.count; i++) check(f_.extra[x.list + i]);
+}
+
 void Writer::write_block(uint32_t begin, uint32_t end) {
   for (uint32_t i = begin; i < end; i++) {
     const Inst& x = f_.code[i];
@@ -73,6 +86,10 @@ void Writer::write_block(uint32_t begin, uint32_t end) {
     while (j < end && f_.code[j].kind == Kind::nop) j++;
     uint32_t k = j + 1;
     while (k < end && f_.code[k].kind == Kind::nop) k++;
+    if constexpr (kChecksUpperHalves) {
+      check_operands(x, kNoReg);
+      if (j < end) check_operands(f_.code[j], x.d);
+    }
     if (j < end && !is_saved(x) && write_pair(x, f_.code[j], k < end ? &f_.code[k] : nullptr)) {
       save(f_.code[j]);
       i = j;
@@ -187,7 +204,7 @@ void Writer::write_inst(const Inst& x) {
       c.b = value.slot;
       if (x.mode == Address::indexed) {
         c.c = slot(x.b);
-        c.d = static_cast<uint16_t>(x.shift | x.offset << 3);
+        c.d = rules::pack_index(x.shift, x.offset);
       } else {
         c.imm = static_cast<int32_t>(x.offset);
       }
@@ -300,7 +317,7 @@ void Writer::write_load_op(const Inst& x) {
   c.b = slot(x.a);
   if (x.mode == Address::indexed) {
     c.c = slot(x.b);
-    c.d = static_cast<uint16_t>(x.shift | x.offset << 3);
+    c.d = rules::pack_index(x.shift, x.offset);
   } else {
     c.imm = static_cast<int32_t>(x.offset);
   }
@@ -361,19 +378,17 @@ void Writer::write_table(const Inst& x) {
   Emitter::Site site = out_.br_table(at(x.a), x.count - 1u);
   uint32_t base = static_cast<uint32_t>(site);
   // Entries that go back poll on their way.
-  std::vector<std::pair<uint32_t, uint32_t>> stubs;  // block, cell
+  std::unordered_map<uint32_t, uint32_t> stubs;  // by block: its cell
   for (uint32_t i = 0; i < x.count; i++) {
     uint32_t block = f_.label_block[f_.extra[x.list + i]];
     if (block > block_) {
       fixups_.push_back({base + 1 + i, base, block});
       continue;
     }
-    auto stub = std::find_if(stubs.begin(), stubs.end(), [&](auto& s) { return s.first == block; });
-    if (stub == stubs.end()) {
-      uint32_t cell = static_cast<uint32_t>(out_.branch(true));
-      fixups_.push_back({cell, cell, block});
-      stubs.push_back({block, cell});
-      stub = stubs.end() - 1;
+    auto [stub, fresh] = stubs.try_emplace(block, 0);
+    if (fresh) {
+      stub->second = static_cast<uint32_t>(out_.branch(true));
+      fixups_.push_back({stub->second, stub->second, block});
     }
     out_.patch_table(site, i, stub->second);
   }

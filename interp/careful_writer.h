@@ -52,6 +52,7 @@ class Writer {
     if (is_saved(x)) out_.move(is_float(x.d), places_.slot_of(x.d), at(x.d));
   }
 
+  void check_operands(const Inst& x, uint32_t except);
   void write_block(uint32_t begin, uint32_t end);
   /// Writes x and y as one, if there is a handler for the two.
   bool write_pair(const Inst& x, const Inst& y, const Inst* after);

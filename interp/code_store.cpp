@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <vector>
 
@@ -80,9 +81,11 @@ std::byte* CodeStore::allocate(size_t size) {
   if (chunk == nullptr || chunk->room() < needed) {
     size_t wanted = chunk == nullptr ? kFirstChunk : std::min(chunk->size * 2, kLargestChunk);
     wanted = aligned(std::max(wanted, needed));
-    auto* bytes = new (std::nothrow) std::byte[wanted];
+    std::unique_ptr<std::byte[]> bytes(new (std::nothrow) std::byte[wanted]);
     if (bytes == nullptr) return nullptr;
-    chunk = new Chunk{chunk, bytes, wanted, 0, {}};
+    chunk = new (std::nothrow) Chunk{chunk, bytes.get(), wanted, 0, {}};
+    if (chunk == nullptr) return nullptr;
+    bytes.release();
     chunks_.store(chunk, std::memory_order_release);
   }
   std::byte* at = chunk->bytes + chunk->used;

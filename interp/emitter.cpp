@@ -2,6 +2,7 @@
 
 #include "interp/fused.h"
 #include "interp/op_traits.h"
+#include "interp/rules.h"
 #include "vm/assert.h"
 
 namespace vmrun::interp {
@@ -37,8 +38,6 @@ constexpr auto kOpTypes = [] {
 
 constexpr OpTypes types_of(Op op) { return kOpTypes[static_cast<size_t>(op)]; }
 
-bool fits_imm32(uint64_t imm, bool wide) { return !wide || static_cast<int64_t>(imm) == static_cast<int32_t>(imm); }
-
 }  // namespace
 
 Operand Emitter::in_slot(bool is_float, Operand a, int which) {
@@ -50,7 +49,7 @@ Operand Emitter::in_slot(bool is_float, Operand a, int which) {
 
 void Emitter::binary(Op op, Operand d, Operand a, Operand b) {
   OpTypes types = types_of(op);
-  // Constants go to the right where the operation allows it.
+  // Constants go to the right where the operation allows it. Rule::commute, Rule::mirror
   if (a.is_imm() && !b.is_imm() && exchangeable(op)) {
     op = mirrored(op);
     std::swap(a, b);
@@ -79,7 +78,7 @@ void Emitter::binary(Op op, Operand d, Operand a, Operand b) {
     return;
   }
 
-  if (a.is_imm() && !b.is_imm() && fits_imm32(a.imm, types.wide)) {
+  if (a.is_imm() && !b.is_imm() && rules::fits(a.imm, 32, types.wide)) {
     if (Handler handler = select_int_left(op, d.loc, b.loc)) {
       Cell& c = cell(handler);
       c.a = d.slot;
@@ -89,7 +88,7 @@ void Emitter::binary(Op op, Operand d, Operand a, Operand b) {
     }
   }
   if (a.is_imm()) a = in_slot(false, a, 0);
-  if (b.is_imm() && !fits_imm32(b.imm, types.wide)) {
+  if (b.is_imm() && !rules::fits(b.imm, 32, types.wide)) {
     if (Handler handler = ir::select_wide_constant(op, d.loc, a.loc)) {
       Cell& c = cell(handler);
       c.a = d.slot;
@@ -99,8 +98,8 @@ void Emitter::binary(Op op, Operand d, Operand a, Operand b) {
     }
   }
   if (b.is_imm()) {
-    int64_t value = types.wide ? static_cast<int64_t>(b.imm) : static_cast<int32_t>(b.imm);
-    if (!fits_imm32(b.imm, types.wide) || (is_division(op) && (value == 0 || value == -1))) b = in_slot(false, b, 1);
+    bool traps = is_division(op) && rules::may_trap_as_divisor(b.imm, types.wide);
+    if (!rules::fits(b.imm, 32, types.wide) || traps) b = in_slot(false, b, 1);
   }
   Normal normal = normal_int(op, a.loc, b.loc);
   if (normal.swap) std::swap(a, b);
@@ -131,7 +130,7 @@ void Emitter::move(bool is_float, Operand d, Operand a) {
       Cell& c = cell(select_float_move(d.loc, kWide));
       c.a = d.slot;
       cell(nullptr).u = a.imm;
-    } else if (a.imm == static_cast<uint32_t>(a.imm)) {
+    } else if (rules::fits_unsigned(a.imm)) {
       Cell& c = cell(select_move(d.loc, kImm));
       c.a = d.slot;
       c.imm = static_cast<int32_t>(a.imm);
@@ -166,7 +165,7 @@ void Emitter::select(bool is_float, Operand d, Operand a, Operand b, Operand c) 
 // ---- memory ----------------------------------------------------------------------------------------------------------
 
 void Emitter::load(Op op, Operand d, Operand base, uint64_t offset) {
-  if (base.is_imm() && base.imm + offset > UINT32_MAX) base = in_slot(false, base, 0);
+  if (base.is_imm() && !rules::fits_unsigned(base.imm + offset)) base = in_slot(false, base, 0);
   if (base.is_imm()) {
     Cell& c = cell(select_load(op, Address::absolute, d.loc, 0, 0));
     c.a = d.slot;
@@ -196,7 +195,7 @@ void Emitter::load_indexed(Op op, Operand d, Operand base, Operand index, uint32
   c.a = d.slot;
   c.b = base.slot;
   c.c = index.slot;
-  c.d = static_cast<uint16_t>(shift | offset << 3);
+  c.d = rules::pack_index(shift, offset);
 }
 
 namespace {
@@ -204,7 +203,7 @@ bool float_store(Op op) { return op == Op::f32_store || op == Op::f64_store; }
 }  // namespace
 
 void Emitter::store(Op op, Operand base, uint64_t offset, Operand value) {
-  if (base.is_imm() && base.imm + offset > UINT32_MAX) base = in_slot(false, base, 0);
+  if (base.is_imm() && !rules::fits_unsigned(base.imm + offset)) base = in_slot(false, base, 0);
   Address mode = base.is_imm() ? Address::absolute : Address::base_offset;
   Cell& c = cell(select_store(op, mode, base.is_imm() ? 0 : base.loc, 0, value.loc));
   c.a = base.slot;
@@ -234,7 +233,7 @@ void Emitter::store_indexed(Op op, Operand base, Operand index, uint32_t shift, 
   c.a = base.slot;
   c.b = value.slot;
   c.c = index.slot;
-  c.d = static_cast<uint16_t>(shift | offset << 3);
+  c.d = rules::pack_index(shift, offset);
 }
 
 void Emitter::global_get(bool is_float, bool own, uint32_t imm, Operand d) {
@@ -265,8 +264,7 @@ Emitter::Site Emitter::branch_compare(Op op, Operand a, Operand b, bool back) {
   if (a.is_imm()) a = in_slot(false, a, 0);
   bool wide = types_of(op).wide;
   int b_loc = b.loc;
-  int64_t value = wide ? static_cast<int64_t>(b.imm) : static_cast<int32_t>(b.imm);
-  if (b.is_imm() && value != static_cast<int16_t>(value)) b_loc = kWide;
+  if (b.is_imm() && !rules::fits(b.imm, 16, wide)) b_loc = kWide;
   Normal normal = b.is_imm() ? Normal{op, false} : normal_int(op, a.loc, b.loc);
   if (normal.swap) {
     std::swap(a, b);
@@ -277,7 +275,7 @@ Emitter::Site Emitter::branch_compare(Op op, Operand a, Operand b, bool back) {
   Site site = here();
   Cell& c = cell(handler);
   c.a = a.slot;
-  c.b = b.is_imm() ? static_cast<uint16_t>(value) : b.slot;
+  c.b = b.is_imm() ? static_cast<uint16_t>(b.imm) : b.slot;
   if (b_loc == kWide) cell(nullptr).u = b.imm;
   return site;
 }

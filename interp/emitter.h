@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "interp/cell.h"
+#include "interp/check.h"
 #include "interp/select.h"
 
 namespace vmrun::interp {
@@ -77,6 +78,12 @@ class Emitter {
     code_[site + 1 + entry].imm = static_cast<int32_t>(target) - static_cast<int32_t>(site);
   }
 
+  /// Where code is checked, the check that this i32 has no upper half: in front of what reads it.
+  void check_i32(Operand a) {
+    if constexpr (kChecksUpperHalves) {
+      if (!a.is_imm()) cell(select_check_i32(a.loc)).a = a.slot;
+    }
+  }
   /// Appends a raw cell and returns it.
   Cell& cell(Handler handler) {
     Cell& c = code_.emplace_back();

@@ -5,6 +5,7 @@
 #include "interp/careful_build.h"
 #include "interp/fused.h"
 #include "interp/op_traits.h"
+#include "interp/rules.h"
 #include "vm/numeric.h"
 
 namespace vmrun::interp::ir {
@@ -36,28 +37,6 @@ constexpr bool is_wide(Op op) {  // 64-bit integer operands
   return vm::kOpInfo[static_cast<size_t>(op)].signature[0] == 'l';
 }
 
-bool fold(Op op, uint64_t a, uint64_t b, uint64_t& out) {
-  uint32_t x = static_cast<uint32_t>(a), y = static_cast<uint32_t>(b);
-  switch (op) {
-#define VMRUN_FOLD(name)                                         \
-  case Op::i32_##name: out = ops::i32_##name(x, y); return true; \
-  case Op::i64_##name: out = ops::i64_##name(a, b); return true;
-    // clang-format off
-    VMRUN_FOLD(add) VMRUN_FOLD(sub) VMRUN_FOLD(mul) VMRUN_FOLD(and) VMRUN_FOLD(or) VMRUN_FOLD(xor) VMRUN_FOLD(shl)
-    VMRUN_FOLD(shr_s) VMRUN_FOLD(shr_u) VMRUN_FOLD(rotl) VMRUN_FOLD(rotr) VMRUN_FOLD(eq) VMRUN_FOLD(ne)
-    VMRUN_FOLD(lt_s) VMRUN_FOLD(lt_u) VMRUN_FOLD(gt_s) VMRUN_FOLD(gt_u) VMRUN_FOLD(le_s) VMRUN_FOLD(le_u)
-    VMRUN_FOLD(ge_s) VMRUN_FOLD(ge_u)
-    default: return false;
-    // clang-format on
-  }
-}
-
-bool fits16(uint64_t v, bool wide) {
-  int64_t value = wide ? static_cast<int64_t>(v) : static_cast<int32_t>(v);
-  return value == static_cast<int16_t>(value);
-}
-bool fits32(uint64_t v, bool wide) { return !wide || static_cast<int64_t>(v) == static_cast<int32_t>(v); }
-
 }  // namespace
 
 // ---- moving definitions ------------------------------------------------------------------------------------------------
@@ -77,9 +56,9 @@ Inst* Builder::sinkable_reg(uint32_t reg) {
 
 Inst* Builder::sinkable(const V& v) { return v.source == Source::reg ? sinkable_reg(v.reg) : nullptr; }
 
-Inst* Builder::sinkable_load(const V& v) {
-  Inst* x = sinkable(v);
-  if (x == nullptr || x->kind != Kind::load || f_.regs[v.reg].def < last_effect_) return nullptr;
+Inst* Builder::sinkable_load(uint32_t reg) {
+  Inst* x = sinkable_reg(reg);
+  if (x == nullptr || x->kind != Kind::load || f_.regs[reg].def < last_effect_) return nullptr;
   return x;
 }
 
@@ -88,14 +67,30 @@ void Builder::kill(Inst* x) {
   x->d = x->a = x->b = x->c = kNoReg;
 }
 
-/// A 32-bit use of i32.wrap_i64 may read the 64-bit value itself.
-Builder::V Builder::peel_wrap(V v) {
+/// Rule::read_low_half: what i32.wrap_i64 would narrow is read in part instead.
+Use Builder::low_use(const V& v) {
+  if (v.is_const()) return Use::constant(static_cast<uint32_t>(v.bits));
+  uint32_t reg = v.reg;
   if (Inst* x = sinkable(v); x != nullptr && x->kind == Kind::unary && x->op == Op::i32_wrap_i64) {
-    set_reg(&v, x->a);
-    if (x->a < f_.locals) v.source = Source::local;
+    reg = x->a;
     kill(x);
   }
-  return v;
+  return Use::low(f_, reg);
+}
+
+Use Builder::in_reg(const Use& use, Content content) {
+  if (!use.is_const()) return use;
+  Inst x = make(Kind::move);
+  x.flags = kConstA;
+  x.imm = use.bits();
+  return Use::whole(emit_to_new(x, content));
+}
+
+void Builder::value_of(V* result, const Use& use) {
+  if (!use.is_low()) return set_reg(result, use.reg());
+  Inst x = make(Kind::unary, Op::i32_wrap_i64);
+  x.a = use.reg();
+  emit_result(result, x);
 }
 
 // ---- instructions ------------------------------------------------------------------------------------------------------
@@ -106,7 +101,8 @@ void Builder::op(Decoder& d, Op op, const vm::Immediate& imm, const V* args, V* 
     case Shape::binary: return binary(op, args, results);
     case Shape::unary: {
       if (op == Op::i32_eqz || op == Op::i64_eqz) return eqz(op, args, results);
-      if (op == Op::i64_extend_i32_u) {  // i32 values are zero-extended
+      if (op == Op::i64_extend_i32_u) {  // Rule::extend_is_free
+        VMRUN_ASSERT(args[0].is_const() || f_.regs[args[0].reg].i32, "an i32 without an upper half");
         results[0].source = args[0].source;
         results[0].reg = args[0].reg;
         results[0].bits = static_cast<uint32_t>(args[0].bits);
@@ -118,10 +114,10 @@ void Builder::op(Decoder& d, Op op, const vm::Immediate& imm, const V* args, V* 
           return set_const(results, ops::i64_extend_i32_s(static_cast<uint32_t>(args[0].bits)));
         }
       }
+      Use a = reads_i32(op) ? in_reg(low_use(args[0]), kI32Content) : Use::whole(reg_of(args[0]));
       Inst x = make(Kind::unary, op);
-      bool narrow = vm::op_info(op).signature[0] == 'i';
-      x.a = reg_of(narrow ? peel_wrap(args[0]) : args[0]);
-      return set_reg(results, emit_to_new(x, class_of(results[0].type)));
+      read(x, &Inst::a, a);
+      return emit_result(results, x);
     }
     case Shape::load: return load(d, op, imm, args, results);
     case Shape::store: return store(d, op, imm, args);
@@ -142,7 +138,7 @@ void Builder::op(Decoder& d, Op op, const vm::Immediate& imm, const V* args, V* 
       f_.extra.push_back(static_cast<uint32_t>(imm.v128.hi));
       f_.extra.push_back(static_cast<uint32_t>(imm.v128.hi >> 32));
       x.count = 2;
-      return set_reg(results, emit_to_new(x, Class::vector));
+      return emit_result(results, x);
     }
     case Op::select:
     case Op::select_t: return select(args, results);
@@ -152,16 +148,16 @@ void Builder::op(Decoder& d, Op op, const vm::Immediate& imm, const V* args, V* 
       bool own = imm.index >= module_.imported_globals;
       x.flags = own ? kOwn : 0;
       x.imm = own ? uint64_t{imm.index - module_.imported_globals} * sizeof(vm::GlobalInst) : imm.index;
-      return set_reg(results, emit_to_new(x, class_of(results[0].type)));
+      return emit_result(results, x);
     }
     case Op::global_set:
       if (args[0].type.kind() == vm::ValType::Kind::v128) return generic(op, imm, args, results);
       return global_set(imm.index, args[0]);
-    case Op::ref_is_null: {
+    case Op::ref_is_null: {  // Rule::test_zero
       Inst x = make(Kind::binary, Op::i64_eq);
       x.a = reg_of(args[0]);
       x.flags = kConstB;
-      return set_reg(results, emit_to_new(x, Class::integer));
+      return emit_result(results, x);
     }
     default: return generic(op, imm, args, results);
   }
@@ -222,7 +218,7 @@ void Builder::generic(Op op, const vm::Immediate& imm, const V* args, V* results
   x.imm = f_.immediates.size();
   f_.immediates.push_back(imm);
   if (n.results == 1) {
-    set_reg(results, emit_to_new(x, class_of(results[0].type)));
+    emit_result(results, x);
   } else {
     emit(x);
   }
@@ -235,7 +231,7 @@ void Builder::eqz(Op op, const V* args, V* result) {
   }
   if (!wide) {
     if (Inst* x = sinkable(args[0]); x != nullptr && x->kind == Kind::binary) {
-      if (is_int_compare(x->op)) {
+      if (is_int_compare(x->op)) {  // Rule::test_comparison
         x->op = inverted(x->op);
         return set_reg(result, args[0].reg);
       }
@@ -245,143 +241,153 @@ void Builder::eqz(Op op, const V* args, V* result) {
       }
     }
   }
-  Inst x = make(Kind::binary, wide ? Op::i64_eq : Op::i32_eq);
-  x.a = reg_of(wide ? args[0] : peel_wrap(args[0]));
+  Use a = wide ? whole_use(args[0]) : low_use(args[0]);
+  Inst x = make(Kind::binary, wide ? Op::i64_eq : Op::i32_eq);  // Rule::test_zero
+  read(x, &Inst::a, a);
   x.flags = kConstB;
-  set_reg(result, emit_to_new(x, Class::integer));
+  emit_result(result, x);
+}
+
+void Builder::float_binary(Op op, const V& a, const V& b, V* result) {
+  if (!is_float_compare(op)) {
+    if (float_pair(op, a, b, result)) return;
+    if (load_pair(op, whole_use(a), whole_use(b), result)) return;
+  }
+  Inst x = make(Kind::binary, op);
+  if (a.is_const() && !b.is_const()) {
+    x.flags = kConstA;
+    x.imm = a.bits;
+    x.b = b.reg;
+  } else {
+    x.a = reg_of(a);
+    if (b.is_const()) {
+      x.flags = kConstB;
+      x.imm = b.bits;
+    } else {
+      x.b = b.reg;
+    }
+  }
+  emit_result(result, x);
 }
 
 void Builder::binary(Op op, const V* args, V* result) {
-  V a = args[0], b = args[1];
   char kind = vm::op_info(op).signature[0];
-  if (kind == 'f' || kind == 'd') {
-    if (!is_float_compare(op)) {
-      if (float_pair(op, a, b, result)) return;
-      if (load_pair(op, a, b, result)) return;
-    }
-    Inst x = make(Kind::binary, op);
-    if (a.is_const() && !b.is_const()) {
-      x.flags = kConstA;
-      x.imm = a.bits;
-      x.b = b.reg;
-    } else {
-      x.a = reg_of(a);
-      if (b.is_const()) {
-        x.flags = kConstB;
-        x.imm = b.bits;
-      } else {
-        x.b = b.reg;
-      }
-    }
-    return set_reg(result, emit_to_new(x, is_float_compare(op) ? Class::integer : Class::floating));
-  }
+  if (kind == 'f' || kind == 'd') return float_binary(op, args[0], args[1], result);
 
   bool wide = is_wide(op);
   uint64_t folded;
-  if (a.is_const() && b.is_const() && fold(op, a.bits, b.bits, folded)) return set_const(result, folded);
-  if (a.is_const() && (commutes(op) || mirrored(op) != op)) {
+  if (args[0].is_const() && args[1].is_const() && rules::fold(op, args[0].bits, args[1].bits, folded)) {
+    return set_const(result, folded);
+  }
+  Use a = wide ? whole_use(args[0]) : low_use(args[0]);
+  Use b = wide ? whole_use(args[1]) : low_use(args[1]);
+  if (a.is_const() && (commutes(op) || mirrored(op) != op)) {  // Rule::commute, Rule::mirror
     std::swap(a, b);
     op = mirrored(op);
   }
   if ((op == Op::i32_sub || op == Op::i64_sub) && b.is_const()) {
     op = wide ? Op::i64_add : Op::i32_add;
-    b.bits = wide ? uint64_t{0} - b.bits : static_cast<uint32_t>(0 - static_cast<uint32_t>(b.bits));
-  }
-  if (!wide) {
-    a = peel_wrap(a);
-    b = peel_wrap(b);
+    b.set_bits(rules::negated(b.bits(), wide));
   }
   if (b.is_const() && (op == Op::i32_add || op == Op::i64_add)) {
     // (x + c) + b
     if (Inst* x = sinkable(a); x != nullptr && x->kind == Kind::binary && x->op == op && (x->flags & kConstB) != 0) {
-      b.bits = wide ? b.bits + x->imm : static_cast<uint32_t>(b.bits + x->imm);
-      set_reg(&a, x->a);
+      b.set_bits(rules::joined(x->imm, b.bits(), wide));
+      a = operand_of(f_, *x, &Inst::a);
       kill(x);
     }
-    if (b.bits == 0 && a.source == Source::reg && a.reg >= f_.locals) return set_reg(result, a.reg);
+    if (b.bits() == 0 && !a.is_const() && a.reg() >= f_.locals) return value_of(result, a);  // Rule::add_zero
   }
   if (binary_pair(op, a, b, result)) return;
   if (load_pair(op, a, b, result)) return;
-  Inst x = make(Kind::binary, op);
+  const Content content = wide ? kI64Content : kI32Content;
   if (a.is_const()) {
-    x.flags = kConstA;
-    x.imm = a.bits;
-    x.b = reg_of(b);
-    if (!fits32(a.bits, wide) || (op != Op::i32_sub && op != Op::i64_sub && op != Op::i32_shl && op != Op::i64_shl)) {
-      x.flags = 0;
-      x.a = reg_of(a);
+    const bool left = op == Op::i32_sub || op == Op::i64_sub || op == Op::i32_shl || op == Op::i64_shl;
+    b = in_reg(b, content);
+    if (left && rules::fits(a.bits(), 32, wide)) {
+      Inst x = make(Kind::binary, op);
+      x.flags = kConstA;
+      x.imm = a.bits();
+      read(x, &Inst::b, b);
+      return emit_result(result, x);
     }
-  } else {
-    x.a = a.reg;
-    bool division = vm::op_info(op).can_trap();
-    int64_t value = wide ? static_cast<int64_t>(b.bits) : static_cast<int32_t>(b.bits);
-    bool wide_constant =
-        wide && (op == Op::i64_add || op == Op::i64_mul || op == Op::i64_and || op == Op::i64_or || op == Op::i64_xor);
-    if (b.is_const() && (fits32(b.bits, wide) || wide_constant) && !(division && (value == 0 || value == -1))) {
-      x.flags = kConstB;
-      x.imm = b.bits;
-    } else {
-      x.b = reg_of(b);
-    }
+    a = in_reg(a, content);
   }
-  set_reg(result, emit_to_new(x, Class::integer));
+  bool constant = false;
+  if (b.is_const()) {
+    constant = rules::fits(b.bits(), 32, wide) ||
+               (wide && (op == Op::i64_add || op == Op::i64_mul || op == Op::i64_and || op == Op::i64_or ||
+                         op == Op::i64_xor));
+    if (is_division(op) && rules::may_trap_as_divisor(b.bits(), wide)) constant = false;
+    if (!constant) b = in_reg(b, content);
+  }
+  Inst x = make(Kind::binary, op);
+  read(x, &Inst::a, a);
+  if (constant) {
+    x.flags = kConstB;
+    x.imm = b.bits();
+  } else {
+    read(x, &Inst::b, b);
+  }
+  emit_result(result, x);
 }
 
-/// Two integer operations in one, where such a handler exists.
-bool Builder::binary_pair(Op op, const V& a, const V& b, V* result) {
+/// Rule::xor_pair: (x o1 k1) ^ (x o2 k2).
+bool Builder::xor_pair(Op op, Inst* x, Inst* y, V* result) {
+  if (x == nullptr || y == nullptr || (x->flags & kConstB) == 0 || (y->flags & kConstB) == 0 || x->a != y->a) {
+    return false;
+  }
+  if (fused_pair(Form::xor_pair, x->op, y->op) < 0) std::swap(x, y);
+  if (fused_pair(Form::xor_pair, x->op, y->op) < 0) return false;
+  const uint64_t width = is_wide(op) ? 64 : 32;
+  Inst z = make(Kind::binary2, x->op);
+  z.op2 = y->op;
+  z.shift = static_cast<uint8_t>(Form::xor_pair);
+  read(z, &Inst::a, operand_of(f_, *x, &Inst::a));
+  z.imm = rules::distance(x->imm, width) | rules::distance(y->imm, width) << 32;
+  kill(x);
+  kill(y);
+  emit_result(result, z);
+  return true;
+}
+
+/// Two integer operations in one, where such a handler exists. Rule::imm_then_reg and so on.
+bool Builder::binary_pair(Op op, const Use& a, const Use& b, V* result) {
   if (a.is_const() || !is_fusible_outer(op)) return false;
   bool wide = is_wide(op);
-  auto inner = [&](const V& v) -> Inst* {
-    Inst* x = sinkable(v);
+  auto inner = [&](const Use& use) -> Inst* {
+    Inst* x = sinkable(use);
     if (x == nullptr || x->kind != Kind::binary || (x->flags & kConstA) != 0 || is_wide(x->op) != wide) return nullptr;
     return x;
   };
-  // (x o1 k1) ^ (x o2 k2)
-  if ((op == Op::i32_xor || op == Op::i64_xor) && !b.is_const()) {
-    Inst *x = inner(a), *y = inner(b);
-    if (x != nullptr && y != nullptr && (x->flags & kConstB) != 0 && (y->flags & kConstB) != 0 && x->a == y->a) {
-      uint64_t mask = wide ? 63 : 31;
-      if (fused_pair(Form::xor_pair, x->op, y->op) < 0) std::swap(x, y);
-      if (fused_pair(Form::xor_pair, x->op, y->op) >= 0) {
-        Inst z = make(Kind::binary2, x->op);
-        z.op2 = y->op;
-        z.shift = static_cast<uint8_t>(Form::xor_pair);
-        z.a = x->a;
-        z.imm = (x->imm & mask) | (y->imm & mask) << 32;
-        kill(x);
-        kill(y);
-        set_reg(result, emit_to_new(z, Class::integer));
-        return true;
-      }
-    }
-  }
+  if ((op == Op::i32_xor || op == Op::i64_xor) && !b.is_const() && xor_pair(op, inner(a), inner(b), result)) return true;
   for (int side = 0; side < 2; side++) {
     if (side == 1 && (b.is_const() || !commutes(op))) break;
-    const V& in = side == 0 ? a : b;
-    const V& other = side == 0 ? b : a;
+    const Use& in = side == 0 ? a : b;
+    const Use& other = side == 0 ? b : a;
     Inst* x = inner(in);
     if (x == nullptr) continue;
     bool inner_const = (x->flags & kConstB) != 0;
     Form form;
     if (other.is_const()) {
-      if (!fits32(other.bits, wide)) continue;
+      if (!rules::fits(other.bits(), 32, wide)) continue;
       form = inner_const ? Form::imm_then_imm : Form::reg_then_imm;
-      if (form == Form::reg_then_imm && !fits16(other.bits, wide)) continue;
+      if (form == Form::reg_then_imm && !rules::fits(other.bits(), 16, wide)) continue;
+      if (form == Form::imm_then_imm && !rules::fits(x->imm, 32, wide)) continue;
     } else {
       form = inner_const ? Form::imm_then_reg : Form::reg_then_reg;
-      if (form == Form::imm_then_reg && !fits16(x->imm, wide)) continue;
+      if (form == Form::imm_then_reg && !rules::fits(x->imm, 16, wide)) continue;
     }
     if (fused_pair(form, x->op, op) < 0) continue;
     Inst z = make(Kind::binary2, x->op);
     z.op2 = op;
     z.shift = static_cast<uint8_t>(form);
-    z.a = x->a;
-    z.b = x->b;
-    if (!other.is_const()) z.c = other.reg;
-    z.imm = static_cast<uint32_t>(x->imm) | (other.is_const() ? other.bits << 32 : 0);
-    if (wide && form == Form::imm_then_imm && (!fits32(x->imm, true))) continue;
+    read(z, &Inst::a, operand_of(f_, *x, &Inst::a));
+    if (!inner_const) read(z, &Inst::b, operand_of(f_, *x, &Inst::b));
+    if (!other.is_const()) read(z, &Inst::c, other);
+    z.imm = static_cast<uint32_t>(x->imm) | (other.is_const() ? other.bits() << 32 : 0);
     kill(x);
-    set_reg(result, emit_to_new(z, Class::integer));
+    emit_result(result, z);
     return true;
   }
   return false;
@@ -403,19 +409,19 @@ bool Builder::float_pair(Op op, const V& a, const V& b, V* result) {
     z.b = x->b;
     z.c = other.reg;
     kill(x);
-    set_reg(result, emit_to_new(z, Class::floating));
+    emit_result(result, z);
     return true;
   }
   return false;
 }
 
-/// x op memory[...].
-bool Builder::load_pair(Op op, const V& a, const V& b, V* result) {
+/// x op memory[...]. Rule::operate_on_memory.
+bool Builder::load_pair(Op op, const Use& a, const Use& b, V* result) {
   for (int side = 1; side >= 0; side--) {
-    const V& in = side == 0 ? a : b;
-    const V& other = side == 0 ? b : a;
-    if (other.is_const()) continue;
-    Inst* x = sinkable_load(in);
+    const Use& in = side == 0 ? a : b;
+    const Use& other = side == 0 ? b : a;
+    if (in.is_const() || other.is_const()) continue;
+    Inst* x = sinkable_load(in.reg());
     if (x == nullptr || x->mode == Address::absolute || x->mode == Address::indexed_wrapped) continue;
     bool reverse = side == 0;
     int index = fused_load_op(x->op, op, reverse);
@@ -428,55 +434,57 @@ bool Builder::load_pair(Op op, const V& a, const V& b, V* result) {
     z.offset = x->offset;
     z.a = x->a;
     z.b = x->b;
-    z.c = other.reg;
+    read(z, &Inst::c, other);
     z.where = x->where;
     kill(x);
-    set_reg(result, emit_to_new(z, class_of(result->type)));
+    emit_result(result, z);
     return true;
   }
   return false;
 }
 
 void Builder::select(const V* args, V* result) {
-  Class cls = class_of(result->type);
-  V cond = peel_wrap(args[2]);
+  Use cond = low_use(args[2]);
   if (cond.is_const()) {
-    const V& chosen = static_cast<uint32_t>(cond.bits) != 0 ? args[0] : args[1];
+    const V& chosen = cond.bits() != 0 ? args[0] : args[1];
     if (chosen.is_const()) return set_const(result, chosen.bits);
     Inst x = make(Kind::move);
     x.a = chosen.reg;
-    return set_reg(result, emit_to_new(x, cls));
+    return emit_result(result, x);
   }
   // Smaller or larger of two integers.
-  if (cls == Class::integer && !args[0].is_const() && !args[1].is_const()) {
+  if (content_of(result->type).cls == Class::integer && !args[0].is_const() && !args[1].is_const()) {
     if (Inst* x = sinkable(cond);
         x != nullptr && x->kind == Kind::binary && is_int_compare(x->op) && (x->flags & (kConstA | kConstB)) == 0) {
       Op op = x->op;
       bool same = x->a == args[0].reg && x->b == args[1].reg;
       bool crossed = x->b == args[0].reg && x->a == args[1].reg;
-      if (crossed) op = mirrored(op);
-      if ((same || crossed) && fused_min_max(op) >= 0) {
+      if (crossed) op = mirrored(op);  // Rule::mirror
+      // The handler reads no more of the two than the comparison, and chooses what it has read.
+      const bool i32 = f_.regs[args[0].reg].i32 && f_.regs[args[1].reg].i32;
+      if ((same || crossed) && fused_min_max(op) >= 0 && rules::may_choose(is_wide(op), i32)) {
         Inst z = make(Kind::min_max, op);
         z.a = args[0].reg;
         z.b = args[1].reg;
         kill(x);
-        return set_reg(result, emit_to_new(z, cls));
+        return emit_result(result, z);
       }
     }
   }
+  uint32_t a = reg_of(args[0]), b = reg_of(args[1]);
   Inst x = make(Kind::select);
-  x.a = reg_of(args[0]);
-  x.b = reg_of(args[1]);
-  x.c = reg_of(cond);
-  set_reg(result, emit_to_new(x, cls));
+  x.a = a;
+  x.b = b;
+  read(x, &Inst::c, cond);
+  emit_result(result, x);
 }
 
 // ---- branches ----------------------------------------------------------------------------------------------------------
 
-Inst Builder::condition(V v, bool invert, uint32_t label) {
-  v = peel_wrap(v);
+Inst Builder::condition(const V& value, bool invert, uint32_t label) {
+  Use v = low_use(value);
   if (Inst* y = sinkable(v); y != nullptr && y->kind == Kind::binary) {
-    if (is_int_compare(y->op)) {
+    if (is_int_compare(y->op)) {  // Rule::branch_on_comparison
       Inst x = make(Kind::branch_if, invert ? inverted(y->op) : y->op);
       x.flags = y->flags & kConstB;
       x.a = y->a;
@@ -484,18 +492,11 @@ Inst Builder::condition(V v, bool invert, uint32_t label) {
       x.imm = y->imm;
       x.target = label;
       kill(y);
-      // (a & b) compared with zero
+      // (a & b) compared with zero: Rule::branch_on_bits
       if ((x.op == Op::i32_eq || x.op == Op::i32_ne) && x.flags == kConstB && x.imm == 0) {
         if (Inst* t = sinkable_reg(x.a);
             t != nullptr && t->kind == Kind::binary && t->op == Op::i32_and && (t->flags & kConstA) == 0) {
-          Inst z = make(Kind::branch_test, x.op);
-          z.flags = t->flags & kConstB;
-          z.a = t->a;
-          z.b = t->b;
-          z.imm = t->imm;
-          z.target = label;
-          kill(t);
-          return z;
+          return test_bits(x.op, t, label);
         }
       }
       return x;
@@ -510,21 +511,25 @@ Inst Builder::condition(V v, bool invert, uint32_t label) {
       kill(y);
       return x;
     }
-    if (y->op == Op::i32_and && (y->flags & kConstA) == 0) {
-      Inst x = make(Kind::branch_test, invert ? Op::i32_eq : Op::i32_ne);
-      x.flags = y->flags & kConstB;
-      x.a = y->a;
-      x.b = y->b;
-      x.imm = y->imm;
-      x.target = label;
-      kill(y);
-      return x;
-    }
+    if (y->op == Op::i32_and && (y->flags & kConstA) == 0) return test_bits(invert ? Op::i32_eq : Op::i32_ne, y, label);
   }
-  Inst x = make(Kind::branch_if, invert ? Op::i32_eq : Op::i32_ne);
-  x.a = reg_of(v);
+  v = in_reg(v, kI32Content);
+  Inst x = make(Kind::branch_if, invert ? Op::i32_eq : Op::i32_ne);  // Rule::branch_on_value
+  read(x, &Inst::a, v);
   x.flags = kConstB;
   x.target = label;
+  return x;
+}
+
+/// Rule::branch_on_bits: the branch if what `y`, an i32.and, computes is (i32.eq) or is not (i32.ne) zero.
+Inst Builder::test_bits(Op op, Inst* y, uint32_t label) {
+  Inst x = make(Kind::branch_test, op);
+  x.flags = y->flags & kConstB;
+  x.a = y->a;
+  x.b = y->b;
+  x.imm = y->imm;
+  x.target = label;
+  kill(y);
   return x;
 }
 

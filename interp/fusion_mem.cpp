@@ -3,18 +3,27 @@
 #include "interp/careful_build.h"
 #include "interp/fused.h"
 #include "interp/op_traits.h"
+#include "interp/rules.h"
 
 namespace vmrun::interp::ir {
 
 using vm::Op;
 
+namespace {
+/// (a << s) + c with a shift that an address can take up.
+bool is_shifted_sum(const Inst& y) {
+  return y.kind == Kind::binary2 && y.shift == static_cast<uint8_t>(Form::imm_then_reg) && y.op == Op::i32_shl &&
+         y.op2 == Op::i32_add && rules::distance<uint64_t>(static_cast<uint32_t>(y.imm), 32) < rules::kShiftLimit;
+}
+}  // namespace
+
 // ---- memory ------------------------------------------------------------------------------------------------------------
 
-void Builder::address(Inst& x, V base, uint64_t offset) {
-  base = peel_wrap(base);
+void Builder::address(Inst& x, const V& value, uint64_t offset) {
+  Use base = low_use(value);
   if (base.is_const()) {
-    uint64_t at = static_cast<uint32_t>(base.bits) + offset;
-    if (at <= UINT32_MAX) {
+    uint64_t at = base.bits() + offset;
+    if (rules::fits_unsigned(at)) {  // Rule::address_absolute
       x.mode = Address::absolute;
       x.offset = static_cast<uint32_t>(at);
       return;
@@ -24,82 +33,81 @@ void Builder::address(Inst& x, V base, uint64_t offset) {
     if (offset == 0 && wrapped_address(x, y)) return;
     if (y->kind == Kind::binary && y->op == Op::i32_add) {
       if ((y->flags & kConstB) != 0) {
-        if (offset == 0) {
+        if (offset == 0) {  // Rule::address_wrapped
           x.mode = Address::wrapped;
-          x.a = y->a;
+          read(x, &Inst::a, operand_of(f_, *y, &Inst::a));
           x.offset = static_cast<uint32_t>(y->imm);
           kill(y);
           return;
         }
-      } else if (y->flags == 0 && offset < 8192) {
+      } else if (y->flags == 0 && rules::fits_indexed(offset)) {  // Rule::address_indexed
         x.mode = Address::indexed;
-        x.a = y->a;
-        x.b = y->b;
+        read(x, &Inst::a, operand_of(f_, *y, &Inst::a));
+        read(x, &Inst::b, operand_of(f_, *y, &Inst::b));
         x.offset = static_cast<uint32_t>(offset);
         kill(y);
         return;
       }
     }
-    if (y->kind == Kind::binary2 && y->shift == static_cast<uint8_t>(Form::imm_then_reg) && y->op == Op::i32_shl &&
-        y->op2 == Op::i32_add && (y->imm & 31) < 8 && offset < 8192) {
+    if (is_shifted_sum(*y) && rules::fits_indexed(offset)) {  // Rule::address_shifted
       x.mode = Address::indexed;
-      x.a = y->c;
-      x.b = y->a;
-      x.shift = static_cast<uint8_t>(y->imm & 31);
+      read(x, &Inst::a, operand_of(f_, *y, &Inst::c));
+      read(x, &Inst::b, operand_of(f_, *y, &Inst::a));
+      x.shift = static_cast<uint8_t>(rules::distance<uint64_t>(y->imm, 32));
       x.offset = static_cast<uint32_t>(offset);
       kill(y);
       return;
     }
   }
   x.mode = Address::base_offset;
-  x.a = reg_of(base);
+  read(x, &Inst::a, in_reg(base, kI32Content));
   x.offset = static_cast<uint32_t>(offset);
 }
 
-/// The address that `y` defines as (base + (index << shift) + k) mod 2^32, where it is such a sum.
+/// The address that `y` defines as (base + (index << shift) + k) mod 2^32, where it is such a sum. Rule::address_sum and
+/// Rule::address_shifted_sum.
 bool Builder::wrapped_address(Inst& x, Inst* y) {
-  auto fits = [](uint64_t k) { return static_cast<int32_t>(k) >= -4096 && static_cast<int32_t>(k) < 4096; };
-  uint32_t base, index, k, shift = 0;
+  OperandField base = &Inst::a, index;
+  uint32_t k, shift = 0;
+  Inst* of_base = y;
+  Inst* of_index = y;
   Inst* inner = nullptr;
   if (y->kind == Kind::binary2 && y->op == Op::i32_add && y->op2 == Op::i32_add) {
     Form form = static_cast<Form>(y->shift);
     if (form == Form::imm_then_reg) {  // (a + k) + c
       k = static_cast<uint32_t>(y->imm);
-      base = y->a;
-      index = y->c;
+      index = &Inst::c;
     } else if (form == Form::reg_then_imm) {  // (a + b) + k
       k = static_cast<uint32_t>(y->imm >> 32);
-      base = y->a;
-      index = y->b;
+      index = &Inst::b;
     } else {
       return false;
     }
-    if (!fits(k)) return false;
-    inner = sinkable_reg(index);
-    bool shifted = inner != nullptr && inner->kind == Kind::binary && inner->op == Op::i32_shl &&
-                   inner->flags == kConstB && (inner->imm & 31) < 8;
-    if (!shifted) {
+    if (!rules::fits_indexed_wrapped(k)) return false;
+    inner = sinkable_reg(y->*index);
+    if (inner != nullptr && inner->kind == Kind::binary && inner->op == Op::i32_shl && inner->flags == kConstB &&
+        rules::distance<uint64_t>(inner->imm, 32) < rules::kShiftLimit) {
+      of_index = inner;
+      index = &Inst::a;
+      shift = static_cast<uint32_t>(rules::distance<uint64_t>(inner->imm, 32));
+    } else {
       inner = nullptr;
-    } else {
-      index = inner->a;
-      shift = static_cast<uint32_t>(inner->imm & 31);
     }
-  } else if (y->kind == Kind::binary && y->op == Op::i32_add && y->flags == kConstB && fits(y->imm)) {
+  } else if (y->kind == Kind::binary && y->op == Op::i32_add && y->flags == kConstB &&
+             rules::fits_indexed_wrapped(static_cast<uint32_t>(y->imm))) {
     inner = sinkable_reg(y->a);  // ((a << s) + c) + k
-    if (inner == nullptr || inner->kind != Kind::binary2 || inner->op != Op::i32_shl || inner->op2 != Op::i32_add ||
-        inner->shift != static_cast<uint8_t>(Form::imm_then_reg) || (inner->imm & 31) >= 8) {
-      return false;
-    }
+    if (inner == nullptr || !is_shifted_sum(*inner)) return false;
     k = static_cast<uint32_t>(y->imm);
-    base = inner->c;
-    index = inner->a;
-    shift = static_cast<uint32_t>(inner->imm & 31);
+    of_base = of_index = inner;
+    base = &Inst::c;
+    index = &Inst::a;
+    shift = static_cast<uint32_t>(rules::distance<uint64_t>(inner->imm, 32));
   } else {
     return false;
   }
   x.mode = Address::indexed_wrapped;
-  x.a = base;
-  x.b = index;
+  read(x, &Inst::a, operand_of(f_, *of_base, base));
+  read(x, &Inst::b, operand_of(f_, *of_index, index));
   x.shift = static_cast<uint8_t>(shift);
   x.offset = k;
   if (inner != nullptr) kill(inner);
@@ -112,29 +120,28 @@ void Builder::load(Decoder& d, Op op, const vm::Immediate& imm, const V* args, V
   if (imm.mem.memory != 0 || memory0_ == MemoryMode::checked) return generic(op, imm, args, result);
   Inst x = make(Kind::load, op);
   address(x, args[0], imm.mem.offset);
-  set_reg(result, emit_to_new(x, class_of(result->type)));
+  emit_result(result, x);
 }
 
 void Builder::store(Decoder& d, Op op, const vm::Immediate& imm, const V* args) {
   (void)d;
   if (imm.mem.memory != 0 || memory0_ == MemoryMode::checked) return generic(op, imm, args, nullptr);
   Inst x = make(Kind::store, op);
-  V value = args[1];
-  bool narrow = op != Op::i64_store && op != Op::f32_store && op != Op::f64_store;
-  if (narrow) value = peel_wrap(value);
+  Use value = stores_low_half(op) ? low_use(args[1]) : whole_use(args[1]);
   address(x, args[0], imm.mem.offset);
   if (fuse_read_modify(x, value)) return;
   if (value.is_const() && x.mode != Address::indexed && x.mode != Address::indexed_wrapped) {
     x.flags = kConstC;
-    x.imm = value.bits;
+    x.imm = value.bits();
   } else {
-    x.c = reg_of(value);
+    read(x, &Inst::c, in_reg(value, content_of(args[1].type)));
   }
   emit(x);
 }
 
 /// memory[m] = memory[m] op x, for a load of the same address with no effect between.
-bool Builder::fuse_read_modify(Inst& st, const V& value) {
+/// Rule::operate_on_memory.
+bool Builder::fuse_read_modify(Inst& st, const Use& value) {
   if (st.mode == Address::indexed_wrapped) return false;
   Inst* y = sinkable(value);
   if (y == nullptr) return false;
@@ -145,11 +152,11 @@ bool Builder::fuse_read_modify(Inst& st, const V& value) {
   Inst z = st;
   z.kind = Kind::read_modify;
   if (y->kind == Kind::load_op) {
-    if (f_.regs[value.reg].def < last_effect_ || !same_address(*y)) return false;
+    if (f_.regs[value.reg()].def < last_effect_ || !same_address(*y)) return false;
     if ((y->flags & kReverse) == 0 && !commutative(y->op2)) return false;
     if (fused_read_modify(st.op, y->op, y->op2) < 0) return false;
     z.op2 = y->op2;
-    z.c = y->c;
+    read(z, &Inst::c, operand_of(f_, *y, &Inst::c));
     kill(y);
     emit(z);
     return true;
@@ -168,7 +175,7 @@ bool Builder::fuse_read_modify(Inst& st, const V& value) {
       z.flags = kConstC;
       z.imm = y->imm;
     } else {
-      z.c = side == 0 ? y->b : y->a;
+      read(z, &Inst::c, operand_of(f_, *y, side == 0 ? &Inst::b : &Inst::a));
     }
     kill(l);
     kill(y);

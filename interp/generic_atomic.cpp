@@ -9,7 +9,7 @@ namespace vmrun::interp::generic {
 #define ANY_ATOMIC(name, memory_type, access)                                              \
   VMRUN_GENERIC_GUARDED(name) {                                                            \
     using T = memory_type;                                                                 \
-    uint64_t address = get<uint64_t>(fp, pc->b) + pc[1].w;                                 \
+    uint64_t address = get<uint32_t>(fp, pc->b) + pc[1].w;                                 \
     if (VMRUN_UNLIKELY(address % sizeof(T) != 0)) VMRUN_TRAP(UnalignedAtomic);             \
     T* p = reinterpret_cast<T*>(mem + address);                                            \
     access;                                                                                \

@@ -14,8 +14,8 @@ namespace {
 
 vm::Ref reference(const std::byte* fp, unsigned slot) { return {get<uint64_t>(fp, slot)}; }
 
-/// The previous size that a growth instruction returns, or -1 in the width of the index type.
-uint64_t grown(uint64_t previous, bool is64) { return is64 ? previous : static_cast<uint32_t>(previous); }
+/// A size, or the -1 of a failed growth, in the width of the index type.
+uint64_t sized(uint64_t size, bool is64) { return is64 ? size : static_cast<uint32_t>(size); }
 
 /// What growth that returned `previous` traps with, if the store wants failures to trap.
 vm::TrapCode refusal(const vm::Vcpu* cx, uint64_t previous) {
@@ -26,7 +26,8 @@ vm::TrapCode refusal(const vm::Vcpu* cx, uint64_t previous) {
 }  // namespace
 
 VMRUN_GENERIC(memory_size) {
-  put(fp, pc->a, vm::memory_pages(*inst->memories[pc[1].w]));
+  const vm::MemoryInst& memory = *inst->memories[pc[1].w];
+  put(fp, pc->a, sized(vm::memory_pages(memory), memory.type.limits.is64));
   VMRUN_NEXT2;
 }
 
@@ -34,7 +35,7 @@ VMRUN_GENERIC(memory_grow) {
   vm::MemoryInst& memory = *inst->memories[pc[1].w];
   uint64_t previous = vm::memory_grow(memory, operand(fp, pc->b));
   VMRUN_TRAP_IF(refusal(cx, previous));
-  put(fp, pc->a, grown(previous, memory.type.limits.is64));
+  put(fp, pc->a, sized(previous, memory.type.limits.is64));
   VMRUN_NEXT2;
 }
 
@@ -82,7 +83,8 @@ VMRUN_GENERIC(table_set) {
 }
 
 VMRUN_GENERIC(table_size) {
-  put(fp, pc->a, inst->tables[pc[1].w]->size);
+  const vm::TableInst& table = *inst->tables[pc[1].w];
+  put(fp, pc->a, sized(table.size, table.type.limits.is64));
   VMRUN_NEXT2;
 }
 
@@ -90,7 +92,7 @@ VMRUN_GENERIC(table_grow) {
   vm::TableInst& table = *inst->tables[pc[1].w];
   uint64_t previous = vm::table_grow(table, operand(fp, pc->c), reference(fp, pc->b));
   VMRUN_TRAP_IF(refusal(cx, previous));
-  put(fp, pc->a, grown(previous, table.type.limits.is64));
+  put(fp, pc->a, sized(previous, table.type.limits.is64));
   VMRUN_NEXT2;
 }
 

@@ -18,10 +18,10 @@ template <class T>
   std::memcpy(p, &value, sizeof value);
 }
 
-/// Address of an access to guarded memory 0 whose address operand is in slot `b`.
+/// Address of an access to guarded memory 0 whose address operand is in slot `b`. Only the lower half of the slot counts.
 [[gnu::always_inline]] inline std::byte* guarded_address(const Cell* pc, const std::byte* fp, std::byte* mem,
                                                          uint64_t offset) {
-  return mem + get<uint64_t>(fp, pc->b) + offset;
+  return mem + get<uint32_t>(fp, pc->b) + offset;
 }
 
 // What the vector loads make of the bytes they read.

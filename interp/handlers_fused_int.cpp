@@ -1,4 +1,5 @@
 // Pairs of integer operations, minimum and maximum, counted loops, test-and-branch, moves in pairs.
+#include "interp/formulas.h"
 #include "interp/fused.h"
 #include "interp/handlers.h"
 #include "interp/op_traits.h"
@@ -18,7 +19,7 @@ VMRUN_HANDLER imm_then_reg(VMRUN_PARAMS) {
   using T = OperandOf<F1>;
   T k = static_cast<T>(static_cast<int64_t>(static_cast<int16_t>(pc->d)));
   T x = VMRUN_GET(T, A, b), z = VMRUN_GET(T, C, c);
-  VMRUN_SET(D, a, F2(F1(x, k), z));
+  VMRUN_SET(D, a, rules::imm_then_reg(F1, F2, x, k, z));
   VMRUN_NEXT;
 }
 template <auto F1, auto F2, int D, int A, int B>
@@ -26,28 +27,28 @@ VMRUN_HANDLER reg_then_imm(VMRUN_PARAMS) {
   using T = OperandOf<F1>;
   T k = static_cast<T>(static_cast<int64_t>(static_cast<int16_t>(pc->d)));
   T x = VMRUN_GET(T, A, b), y = VMRUN_GET(T, B, c);
-  VMRUN_SET(D, a, F2(F1(x, y), k));
+  VMRUN_SET(D, a, rules::reg_then_imm(F1, F2, x, y, k));
   VMRUN_NEXT;
 }
 template <auto F1, auto F2, int D, int A, int B, int C>
 VMRUN_HANDLER reg_then_reg(VMRUN_PARAMS) {
   using T = OperandOf<F1>;
   T x = VMRUN_GET(T, A, b), y = VMRUN_GET(T, B, c), z = VMRUN_GET(T, C, d);
-  VMRUN_SET(D, a, F2(F1(x, y), z));
+  VMRUN_SET(D, a, rules::reg_then_reg(F1, F2, x, y, z));
   VMRUN_NEXT;
 }
 template <auto F1, auto F2, int D, int A>
 VMRUN_HANDLER imm_then_imm(VMRUN_PARAMS) {
   using T = OperandOf<F1>;
   T x = VMRUN_GET(T, A, b);
-  VMRUN_SET(D, a, F2(F1(x, static_cast<T>(pc[1].w)), static_cast<T>(pc[1].u)));
+  VMRUN_SET(D, a, rules::imm_then_imm(F1, F2, x, static_cast<T>(pc[1].w), static_cast<T>(pc[1].u)));
   VMRUN_NEXT2;
 }
 template <auto F1, auto F2, int D, int A>
 VMRUN_HANDLER xor_pair(VMRUN_PARAMS) {
   using T = OperandOf<F1>;
   T x = VMRUN_GET(T, A, b);
-  VMRUN_SET(D, a, static_cast<T>(F1(x, T{pc->c}) ^ F2(x, T{pc->d})));
+  VMRUN_SET(D, a, rules::xor_pair(F1, F2, x, T{pc->c}, T{pc->d}));
   VMRUN_NEXT;
 }
 
@@ -175,7 +176,7 @@ template <auto F, int D, int A, int B>
 VMRUN_HANDLER min_max(VMRUN_PARAMS) {
   using T = OperandOf<F>;
   T x = VMRUN_GET(T, A, b), y = VMRUN_GET(T, B, c);
-  VMRUN_SET(D, a, F(x, y) ? x : y);
+  VMRUN_SET(D, a, rules::choose(F, x, y));
   VMRUN_NEXT;
 }
 constexpr Op kMinMaxOps[] = {Op::i32_lt_s, Op::i32_lt_u, Op::i32_gt_s, Op::i32_gt_u, Op::i64_lt_s, Op::i64_gt_s};

@@ -45,7 +45,7 @@ using LoadOpTypes = SkipFirst<void VMRUN_LOAD_OPS(X)>;
 template <class P, Address M, int D, int A, int B, int C>
 VMRUN_HANDLER load_op(VMRUN_PARAMS) {
   using T = typename P::Loaded::Result;
-  uint64_t base = VMRUN_GET(uint32_t, A, b), index = 0;
+  uint32_t base = VMRUN_GET(uint32_t, A, b), index = 0;
   if constexpr (M == Address::indexed) index = VMRUN_GET(uint32_t, B, c);
   T value = P::Loaded::read(mem + address<M>(*pc, base, index));
   pin_load(pc, value);
@@ -108,7 +108,7 @@ using ReadModifyTypes = SkipFirst<void VMRUN_READ_MODIFY(X)>;
 template <class P, Address M, int A, int B, int C>
 VMRUN_HANDLER read_modify(VMRUN_PARAMS) {
   using T = typename P::Loaded::Result;
-  uint64_t base = 0, index = 0;
+  uint32_t base = 0, index = 0;
   if constexpr (M != Address::absolute) base = VMRUN_GET(uint32_t, A, a);
   if constexpr (M == Address::indexed) index = VMRUN_GET(uint32_t, B, c);
   std::byte* p = mem + address<M>(*pc, base, index);

@@ -23,7 +23,7 @@ VMRUN_HANDLER argument_call(VMRUN_PARAMS) {
     VMRUN_SET(D, a, static_cast<uint32_t>(pc->imm));
   } else {
     uint32_t value =
-        Load<uint32_t, uint32_t>::read(mem + VMRUN_GET(uint32_t, A, b) + uint64_t{static_cast<uint32_t>(pc->imm)});
+        Load<uint32_t, uint32_t>::read(mem + address<Address::base_offset>(*pc, VMRUN_GET(uint32_t, A, b), 0));
     pin_load(pc, value);
     VMRUN_SET(D, a, value);
   }
@@ -43,7 +43,7 @@ struct ArgumentCallGen {
 // The loaded value is compared with a constant (field b of the branch) or a location. Forwards only.
 template <class L, auto F, int D, int A, int B>
 VMRUN_HANDLER load_branch(VMRUN_PARAMS) {
-  uint32_t value = L::read(mem + VMRUN_GET(uint32_t, A, b) + uint64_t{static_cast<uint32_t>(pc->imm)}), y;
+  uint32_t value = L::read(mem + address<Address::base_offset>(*pc, VMRUN_GET(uint32_t, A, b), 0)), y;
   pin_load(pc, value);
   VMRUN_SET(D, a, value);
   if constexpr (B == kImm) {
@@ -84,7 +84,7 @@ template <int D, int A, int Copy>
 VMRUN_HANDLER load8_table(VMRUN_PARAMS) {
   asm volatile("" : : "i"(Copy));
   uint32_t value =
-      Load<uint8_t, uint32_t>::read(mem + VMRUN_GET(uint32_t, A, b) + uint64_t{static_cast<uint32_t>(pc->imm)});
+      Load<uint8_t, uint32_t>::read(mem + address<Address::base_offset>(*pc, VMRUN_GET(uint32_t, A, b), 0));
   pin_load(pc, value);
   VMRUN_SET(D, a, value);
   uint64_t i = value, n = static_cast<uint32_t>(pc[1].imm);
@@ -110,7 +110,7 @@ struct LoadTableGen {
 
 template <class T>
 [[gnu::always_inline]] inline const std::byte* place(const std::byte* mem, uint32_t base, const Cell& cell) {
-  return mem + base + uint64_t{static_cast<uint32_t>(cell.imm)};
+  return mem + address<Address::base_offset>(cell, base, 0);
 }
 
 /// Moves `pc` to the second cell, before what the second instruction does: a fault from now on is that one's.

@@ -12,7 +12,7 @@ namespace {
 
 template <class L, Address M, int D, int A, int B>
 VMRUN_HANDLER load(VMRUN_PARAMS) {
-  uint64_t base = 0, index = 0;
+  uint32_t base = 0, index = 0;
   if constexpr (M != Address::absolute) base = VMRUN_GET(uint32_t, A, b);
   if constexpr (M == Address::indexed || M == Address::indexed_wrapped) index = VMRUN_GET(uint32_t, B, c);
   auto value = L::read(mem + address<M>(*pc, base, index));
@@ -83,7 +83,7 @@ struct LoadGen {
 // T: what is stored; V: where the value is, kImm for the next cell.
 template <class T, Address M, int A, int B, int V>
 VMRUN_HANDLER store(VMRUN_PARAMS) {
-  uint64_t base = 0, index = 0;
+  uint32_t base = 0, index = 0;
   if constexpr (M != Address::absolute) base = VMRUN_GET(uint32_t, A, a);
   if constexpr (M == Address::indexed || M == Address::indexed_wrapped) index = VMRUN_GET(uint32_t, B, c);
   std::byte* p = mem + address<M>(*pc, base, index);

@@ -1,24 +1,24 @@
 // Addresses and typed accesses of guarded memory 0, shared by the plain and the fused memory handlers.
 #pragma once
 
+#include "interp/formulas.h"
 #include "interp/handlers.h"
 #include "interp/select.h"
 
 namespace vmrun::interp {
 
-/// The offset from `mem` that an addressing mode yields; see select.h for where the cell keeps its parts.
+/// The offset from `mem` that an addressing mode yields; see select.h for where the cell keeps its parts. Less than 2^33
+/// whatever the registers hold: of them only the lower halves get here.
 template <Address M>
-[[gnu::always_inline]] inline uint64_t address(const Cell& cell, uint64_t base, uint64_t index) {
+[[gnu::always_inline]] inline uint64_t address(const Cell& cell, uint32_t base, uint32_t index) {
   if constexpr (M == Address::base_offset) {
-    return base + static_cast<uint32_t>(cell.imm);
+    return rules::base_offset(base, static_cast<uint32_t>(cell.imm));
   } else if constexpr (M == Address::wrapped) {
-    return static_cast<uint32_t>(base + static_cast<uint32_t>(cell.imm));
+    return rules::wrapped(base, static_cast<uint32_t>(cell.imm));
   } else if constexpr (M == Address::indexed) {
-    uint32_t scaled = static_cast<uint32_t>(index) << (cell.d & 7);
-    return uint64_t{static_cast<uint32_t>(base) + scaled} + (cell.d >> 3);
+    return rules::indexed(base, index, rules::index_shift(cell.d), rules::index_offset(cell.d));
   } else if constexpr (M == Address::indexed_wrapped) {
-    uint32_t scaled = static_cast<uint32_t>(index) << (cell.d & 7);
-    return static_cast<uint32_t>(base) + scaled + static_cast<uint32_t>(static_cast<int16_t>(cell.d) >> 3);
+    return rules::indexed_wrapped(base, index, rules::index_shift(cell.d), rules::index_signed_offset(cell.d));
   } else {
     return static_cast<uint32_t>(cell.imm);
   }

@@ -88,10 +88,18 @@ enum class Place : uint8_t {
 
 enum class Class : uint8_t { integer, floating, vector };
 
+/// What a register holds.
+struct Content {
+  Class cls;
+  bool i32 = false;
+};
+inline constexpr Content kI32Content{Class::integer, true}, kI64Content{Class::integer, false};
+
 struct Reg {
   Class cls = Class::integer;
   Place place = Place::any;
   int8_t hint = -1;  // a preferred register
+  bool i32 = false;  // holds an i32: its upper half is zero
   uint32_t slot = kNone;
   int32_t def = -1;  // the last instruction that defines it
   int32_t use = -1;  // the last one that uses it

@@ -38,7 +38,7 @@ struct QuickControl {
   uint32_t region = kNone;  // the try region that code in here belongs to
   uint32_t own_region = kNone;
   uint32_t first_catch = kNone, last_catch = kNone;  // older exceptions: list of clauses
-  uint32_t table_id = 0, table_stub = 0;             // the last br_table with a stub for this label, and the stub
+  uint32_t table_id = 0, table_stub = 0;             // the last br_table with this label, and the stub for it or kNone
 };
 
 /// Passes the decoder's events on: the decoder's own types depend on its consumer's.
@@ -136,6 +136,7 @@ class QuickTranslator {
   /// Emits it into `dest`; its value is no longer on the stack.
   void settle_into(D& d, Operand dest);
   void emit_pending(Operand dest);
+  void check_pending();
   /// An operand for a cell. The value must not be pending. Registers stay taken.
   static Operand operand(const V& value);
   /// Of a popped value: emits it first if it is pending.

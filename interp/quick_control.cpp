@@ -1,4 +1,5 @@
 // Quick translator: blocks, branches, exceptions. At every label all operands are in their canonical slots.
+#include "interp/op_traits.h"
 #include "interp/quick.h"
 #include "vm/assert.h"
 
@@ -233,62 +234,22 @@ void QuickTranslator::end_function(D&) {
 // --- branches
 // ----------------------------------------------------------------------------------------------------------
 
-namespace {
-
-/// The comparison that holds when this integer comparison does not; `op` itself if it is none.
-vm::Op inverse(vm::Op op) {
-  using vm::Op;
-  switch (op) {
-#define VMRUN_INVERSE(x, y) \
-  case Op::x: return Op::y; \
-  case Op::y: return Op::x;
-    // clang-format off
-    VMRUN_INVERSE(i32_eq, i32_ne)
-    VMRUN_INVERSE(i64_eq, i64_ne) VMRUN_INVERSE(i32_lt_s, i32_ge_s) VMRUN_INVERSE(i32_lt_u, i32_ge_u)
-    VMRUN_INVERSE(i32_gt_s, i32_le_s) VMRUN_INVERSE(i32_gt_u, i32_le_u) VMRUN_INVERSE(i64_lt_s, i64_ge_s)
-    VMRUN_INVERSE(i64_lt_u, i64_ge_u) VMRUN_INVERSE(i64_gt_s, i64_le_s) VMRUN_INVERSE(i64_gt_u, i64_le_u)
-    default: return op;
-    // clang-format on
-#undef VMRUN_INVERSE
-  }
-}
-
-bool float_comparison(vm::Op op) {
-  using vm::Op;
-  switch (op) {
-    case Op::f32_eq:
-    case Op::f32_ne:
-    case Op::f32_lt:
-    case Op::f32_gt:
-    case Op::f32_le:
-    case Op::f32_ge:
-    case Op::f64_eq:
-    case Op::f64_ne:
-    case Op::f64_lt:
-    case Op::f64_gt:
-    case Op::f64_le:
-    case Op::f64_ge: return true;
-    default: return false;
-  }
-}
-
-}  // namespace
-
 Emitter::Site QuickTranslator::branch_on(D& d, const V& condition, bool nonzero, bool back) {
   if (condition.kind == Kind::pending) {
     Pending& p = pending_;
     emit_.set_scratch(p.slot + 8u);
-    if (p.what == Pending::What::binary && inverse(p.op) != p.op) {
+    if constexpr (kChecksUpperHalves) check_pending();
+    if (p.what == Pending::What::binary && is_int_compare(p.op)) {  // Rule::branch_on_comparison
       release_pending();
       p.what = Pending::What::none;
-      return emit_.branch_compare(nonzero ? p.op : inverse(p.op), p.a, p.b, back);
+      return emit_.branch_compare(nonzero ? p.op : inverted(p.op), p.a, p.b, back);
     }
-    if (p.what == Pending::What::binary && float_comparison(p.op)) {
+    if (p.what == Pending::What::binary && is_float_compare(p.op)) {
       release_pending();
       p.what = Pending::What::none;
       return emit_.branch_float(p.op, !nonzero, p.a, p.b, back);
     }
-    if (p.what == Pending::What::unary && (p.op == Op::i32_eqz || p.op == Op::i64_eqz)) {
+    if (p.what == Pending::What::unary && (p.op == Op::i32_eqz || p.op == Op::i64_eqz)) {  // Rule::branch_on_value
       release_pending();
       p.what = Pending::What::none;
       bool wide = p.op == Op::i64_eqz;
@@ -299,6 +260,7 @@ Emitter::Site QuickTranslator::branch_on(D& d, const V& condition, bool nonzero,
   Operand tested = operand(d, condition);
   release(tested, false);
   emit_.set_scratch(condition.slot + 8u);
+  emit_.check_i32(tested);
   return nonzero ? emit_.branch_nonzero(tested, back) : emit_.branch_zero(tested, back);
 }
 
@@ -339,21 +301,24 @@ void QuickTranslator::br_table(D& d, const V& index, std::span<const uint32_t> d
   if (index.kind != Kind::pending) settle(d);
   Operand operand_index = operand(d, index);
   emit_.set_scratch(index.slot + 8u);
+  emit_.check_i32(operand_index);
   Emitter::Site site = emit_.br_table(operand_index, static_cast<uint32_t>(depths.size() - 1));
   ++table_count_;
   for (uint32_t i = 0; i < depths.size(); ++i) {
     C& target = d.control(depths[i]);
-    bool forward = target.kind != ControlKind::loop && target.kind != ControlKind::func;
-    if (forward && in_place(d, target, target.br_types().size())) {
-      add_fixup(target, static_cast<uint32_t>(site) + 1 + i, static_cast<uint32_t>(site));
-      continue;
-    }
     if (target.table_id != table_count_) {
+      // Looked at once, however many of the labels are this one.
       target.table_id = table_count_;
-      target.table_stub = here();
-      take_branch(d, depths[i]);
+      bool forward = target.kind != ControlKind::loop && target.kind != ControlKind::func;
+      bool straight = forward && in_place(d, target, target.br_types().size());
+      target.table_stub = straight ? kNone : here();
+      if (!straight) take_branch(d, depths[i]);
     }
-    emit_.patch_table(site, i, target.table_stub);
+    if (target.table_stub == kNone) {
+      add_fixup(target, static_cast<uint32_t>(site) + 1 + i, static_cast<uint32_t>(site));
+    } else {
+      emit_.patch_table(site, i, target.table_stub);
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "interp/quick.h"
+#include "interp/rules.h"
 #include "vm/assert.h"
 
 namespace vmrun::interp {
@@ -84,9 +85,29 @@ void QuickTranslator::release(const V& value) {
   if (value.kind == Kind::reg) (is_float(value.type) ? free_floats_ : free_ints_) |= 1u << (value.reg - 1);
 }
 
+/// Where code is checked: the i32 operands of the instruction held back.
+void QuickTranslator::check_pending() {
+  const Pending& p = pending_;
+  switch (p.what) {
+    case Pending::What::binary:
+    case Pending::What::unary:
+      if (vm::op_info(p.op).signature[0] != 'i') return;
+      emit_.check_i32(p.a);
+      if (p.what == Pending::What::binary) emit_.check_i32(p.b);
+      return;
+    case Pending::What::load_indexed: emit_.check_i32(p.b); [[fallthrough]];
+    case Pending::What::load:
+    case Pending::What::load_wrapped: return emit_.check_i32(p.a);
+    case Pending::What::select: return emit_.check_i32(p.c);
+    case Pending::What::none:
+    case Pending::What::global: return;
+  }
+}
+
 void QuickTranslator::emit_pending(Operand dest) {
   Pending& p = pending_;
   emit_.set_scratch(p.slot + 8u);
+  if constexpr (kChecksUpperHalves) check_pending();
   if (p.traps) draft_->marks.push_back({here(), p.source});
   switch (p.what) {
     case Pending::What::none: break;
@@ -306,7 +327,7 @@ void QuickTranslator::op(D& d, Op op, const Immediate& imm, const V* args, V* re
       return;
     }
     case Way::unary: {
-      if (op == Op::i64_extend_i32_u) {  // i32 values are zero-extended already
+      if (op == Op::i64_extend_i32_u) {  // Rule::extend_is_free
         static_cast<QuickValue&>(*results) = args[0];
         return;
       }
@@ -353,7 +374,7 @@ void QuickTranslator::op(D& d, Op op, const Immediate& imm, const V* args, V* re
       last_generic_end_ = here();
       return to_canonical(results, 1, slot);
     }
-    case Op::ref_is_null:
+    case Op::ref_is_null:  // Rule::test_zero
       settle(d);
       pending_.what = Pending::What::unary;
       pending_.op = Op::i64_eqz;
@@ -426,6 +447,11 @@ void QuickTranslator::generic(D& d, Op op, const Immediate& imm, const V* args, 
   }
   to_canonical(results, result_count, slot);
   for (size_t i = 0; i < result_count; ++i) dst[i] = results[i].slot;
+  if constexpr (kChecksUpperHalves) {
+    for (size_t i = 0; i < std::min(arg_count, std::size(src)); ++i) {
+      if (operands[i].type == vm::kI32) emit_.check_i32(Operand::at_slot(src[i]));
+    }
+  }
   mark(d);
   Cell cells[kMaxGenericCells];
   std::memset(static_cast<void*>(cells), 0, sizeof cells);
@@ -444,14 +470,14 @@ void QuickTranslator::load(D& d, Op op, const Immediate& imm, const V* args, V* 
   auto what = Pending::What::load;
   uint64_t offset = imm.mem.offset;
   Operand a, b;
-  // An address that was just added up is computed by the load.
+  // An address that was just added up is computed by the load. Rule::address_wrapped, Rule::address_indexed
   if (args[0].kind == Kind::pending && pending_.what == Pending::What::binary && pending_.op == Op::i32_add &&
       !pending_.a.is_imm()) {
     if (pending_.b.is_imm() && offset == 0) {
       what = Pending::What::load_wrapped;
       a = pending_.a;
       offset = pending_.b.imm;
-    } else if (!pending_.b.is_imm() && offset < 8192) {
+    } else if (!pending_.b.is_imm() && rules::fits_indexed(offset)) {
       what = Pending::What::load_indexed;
       a = pending_.a;
       b = pending_.b;
@@ -477,11 +503,13 @@ void QuickTranslator::store(D& d, Op op, const Immediate& imm, const V* args) {
   bool value_float = kTraits[static_cast<size_t>(op)].arg_float;
   uint64_t offset = imm.mem.offset;
   if (args[0].kind == Kind::pending && pending_.what == Pending::What::binary && pending_.op == Op::i32_add &&
-      !pending_.a.is_imm() && ((pending_.b.is_imm() && offset == 0) || (!pending_.b.is_imm() && offset < 8192))) {
+      !pending_.a.is_imm() && ((pending_.b.is_imm() && offset == 0) || (!pending_.b.is_imm() && rules::fits_indexed(offset)))) {
     Operand a = pending_.a, b = pending_.b, value = operand(args[1]);
     release_pending();
     pending_.what = Pending::What::none;
     emit_.set_scratch(args[0].slot + 8u);
+    emit_.check_i32(a);
+    emit_.check_i32(b);
     mark(d);
     if (b.is_imm()) {
       emit_.store_wrapped(op, a, static_cast<int32_t>(b.imm), value);
@@ -493,6 +521,8 @@ void QuickTranslator::store(D& d, Op op, const Immediate& imm, const V* args) {
   }
   settle(d);
   emit_.set_scratch(args[0].slot + 8u);
+  emit_.check_i32(operand(args[0]));
+  if (args[1].type == vm::kI32) emit_.check_i32(operand(args[1]));
   mark(d);
   emit_.store(op, operand(args[0]), offset, operand(args[1]));
   release(args[0]);

@@ -25,6 +25,8 @@ class Allocator {
     return places_[s.web];
   }
   Class cls(uint32_t segment) const { return f_->regs[segments_[segment].reg].cls; }
+  /// Whether it holds an i32, which has no upper half.
+  bool i32(uint32_t segment) const { return f_->regs[segments_[segment].reg].i32; }
   /// Whether anything reads the value that this segment begins with.
   bool used(uint32_t segment) const { return segments_[segment].used; }
 

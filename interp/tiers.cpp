@@ -4,6 +4,7 @@
 // Threads: several vCPUs may meet the same stub or the same hot function. Each translates with buffers of its own
 // thread; the code store lets the first result stand.
 #include <algorithm>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -30,11 +31,8 @@ struct Buffers {
   Draft draft;
 };
 
-/// This thread's translators. Nothing suspends while one is in use.
-Buffers& buffers() {
-  static thread_local Buffers instance;
-  return instance;
-}
+/// This thread's translators, once it has translated. Nothing suspends while one is in use.
+thread_local std::unique_ptr<Buffers> this_threads_buffers;
 
 MemoryMode memory0_mode(const Module& module) {
   if (module.memories.empty()) return MemoryMode::guarded;
@@ -43,8 +41,10 @@ MemoryMode memory0_mode(const Module& module) {
   return guarded ? MemoryMode::guarded : MemoryMode::checked;
 }
 
-const Translation* translate(const Module& module, FuncCode& code, Effort effort) {
-  Buffers& b = buffers();
+/// Null: the effort is too much for this function. Throws std::bad_alloc.
+const Translation* try_translate(const Module& module, FuncCode& code, Effort effort) {
+  if (this_threads_buffers == nullptr) this_threads_buffers = std::make_unique<Buffers>();
+  Buffers& b = *this_threads_buffers;
   bool done = effort == Effort::careful ? b.careful.translate(module, code.func_index, memory0_mode(module), b.draft)
                                         : b.quick.translate(module, code.func_index, memory0_mode(module), b.draft);
   if (!done) {
@@ -62,6 +62,16 @@ const Translation* translate(const Module& module, FuncCode& code, Effort effort
     module.translations.bytes.fetch_add(module.funcs[code.func_index].body.size(), std::memory_order_relaxed);
   }
   return translation;
+}
+
+/// Null also when there is no memory. Handlers call this: nothing is thrown through them.
+const Translation* translate(const Module& module, FuncCode& code, Effort effort) noexcept {
+  try {
+    return try_translate(module, code, effort);
+  } catch (const std::bad_alloc&) {
+    this_threads_buffers.reset();  // half of a translation is in them, and memory is short
+    return nullptr;
+  }
 }
 
 FuncCode* code_of_stub(const Cell* stub) {

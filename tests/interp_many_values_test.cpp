@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "interp/careful.h"
+#include "interp/careful_build.h"
+#include "interp/policy.h"
 #include "interp/quick.h"
 #include "interp_fixture.h"
 #include "vm_module_bytes.h"
@@ -112,4 +114,138 @@ TEST_CASE("the careful translator leaves what would take it too long to the quic
   Bytes few;
   repeat(few, {0x41, 0, 0x04, 0x40, 0x0b}, 100);
   CHECK(taken_carefully(on_a_thousand(few)));
+}
+
+TEST_CASE("the careful translator stops where it declines") {
+  auto registers = [](const Bytes& code) {
+    const auto module = module_with(code);
+    interp::ir::Function function;
+    interp::ir::Builder builder(*module, function);
+    CHECK_FALSE(builder.build(0, interp::MemoryMode::guarded));
+    CHECK(function.code.size() < 2 * interp::kCarefulInsts);
+    return function.regs.size();
+  };
+  // Four bytes that end in a thousand results: a block that does not reach its end.
+  Bytes blocks;
+  repeat(blocks, {0x02, 0x40, 0x02, 0x01, 0x00, 0x0b, 0x00, 0x0b}, 20'000);
+  CHECK(registers(on_a_thousand(blocks)) < interp::kCarefulRegs + 3000);
+
+  // A table whose labels are 3000 different blocks, each with a thousand results that have to move.
+  Bytes labels, table = {0x20, 0, 0x0e};
+  ::test::append_u32(table, 2999);
+  for (uint32_t i = 0; i < 3000; ++i) {
+    labels.push_back(0x02);
+    labels.push_back(0x01);
+    ::test::append_u32(table, 2999 - i);
+  }
+  Bytes code = labels;
+  ::test::append(code, table);
+  repeat(code, {0x0b}, 3000);
+  registers(on_a_thousand(code));
+}
+
+namespace {
+
+/// What the deep functions compute.
+constexpr uint32_t kDeep = 46'900;
+uint32_t sum_of(uint32_t x) { return kDeep * x; }
+
+/// Functions with frames of up to 49,000 slots; all take and give an i32 n:
+///   sum       kDeep operands, each n
+///   locals    kDeep locals, each set to n
+///   call      a call with a thousand v128 on top of kDeep operands; gives their sum and 1000 n
+///   nested    sum of n at a depth of n calls, each with kDeep operands of its own
+Bytes deep_image() {
+  Bytes types = {2, 0x60, 1, 0x7f, 1, 0x7f, 0x60};
+  for (int i = 0; i < 2; ++i) {
+    ::test::append_u32(types, 1000);
+    repeat(types, {0x7b}, 1000);
+  }
+  // Operands that no translator makes less of: they live across a loop.
+  Bytes operands, additions;
+  repeat(operands, {0x20, 0}, kDeep);
+  ::test::append(operands, {0x03, 0x40, 0x0b});
+  repeat(additions, {0x6a}, kDeep - 1);
+
+  Bytes sum = {0}, locals = {1}, call = {0}, many = {0}, nested = {0};
+  ::test::append(sum, operands);
+  ::test::append(sum, additions);
+
+  ::test::append_u32(locals, kDeep);
+  locals.push_back(0x7f);
+  for (uint32_t i = 1; i <= kDeep; ++i) {
+    ::test::append(locals, {0x20, 0, 0x21});
+    ::test::append_u32(locals, i);
+  }
+  ::test::append(locals, {0x41, 0});
+  for (uint32_t i = 1; i <= kDeep; ++i) {
+    locals.push_back(0x20);
+    ::test::append_u32(locals, i);
+    locals.push_back(0x6a);
+  }
+
+  ::test::append(call, operands);
+  repeat(call, {0x20, 0, 0xfd, 0x11}, 1000);  // i32x4.splat
+  ::test::append(call, {0x10, 3});
+  repeat(call, {0xfd, 0xae, 0x01}, 999);  // i32x4.add
+  ::test::append(call, {0xfd, 0x1b, 3, 0x6a});  // lane 3
+  ::test::append(call, additions);
+
+  for (uint32_t i = 0; i < 1000; ++i) {  // the other way round
+    many.push_back(0x20);
+    ::test::append_u32(many, 999 - i);
+  }
+
+  ::test::append(nested, {0x20, 0, 0x45, 0x04, 0x40, 0x41, 0, 0x0f, 0x0b});  // 0: 0
+  ::test::append(nested, operands);
+  ::test::append(nested, {0x20, 0, 0x41, 1, 0x6b, 0x10, 4, 0x6a});  // + nested(n - 1)
+  ::test::append(nested, additions);
+
+  Bytes image = ::test::kHeader, code = {5};
+  for (Bytes* body : {&sum, &locals, &call, &many, &nested}) {
+    body->push_back(0x0b);
+    ::test::append_u32(code, static_cast<uint32_t>(body->size()));
+    ::test::append(code, *body);
+  }
+  ::test::append_section(image, 1, types);
+  ::test::append_section(image, 3, {5, 0, 0, 0, 1, 0});
+  ::test::append_section(image, 7, {4,    3,   's', 'u', 'm', 0,   0,   6,   'l', 'o', 'c', 'a', 'l', 's', 0,   1, 4,
+                                    'c',  'a', 'l', 'l', 0,   2,   6,   'n', 'e', 's', 't', 'e', 'd', 0,   4});
+  ::test::append_section(image, 10, code);
+  return image;
+}
+
+}  // namespace
+
+TEST_CASE("a frame of 49,000 slots is one like any other") {
+  const Bytes image = deep_image();
+  auto run = [&](const Config& config) {
+    Engine engine(config);
+    Store store(engine);
+    Linker linker(engine);
+    Instance instance = ok(linker.instantiate(store, ok(Module::compile(engine, image))));
+    auto call = [&](const char* name, int32_t n) {
+      return static_cast<uint32_t>(ok(func<int32_t(int32_t)>(instance, name).call(n)));
+    };
+    for (int32_t n : {1, 3, -5}) {
+      const auto x = static_cast<uint32_t>(n);
+      CAPTURE(n);
+      CHECK(call("sum", n) == sum_of(x));
+      CHECK(call("locals", n) == sum_of(x));
+      CHECK(call("call", n) == sum_of(x) + 1000 * x);
+    }
+    CHECK(call("nested", 5) == sum_of(15));
+    auto endless = func<int32_t(int32_t)>(instance, "nested").call(-1);
+    REQUIRE_FALSE(endless);
+    CHECK(endless.error().trap == TrapCode::StackOverflow);
+    CHECK(call("nested", 5) == sum_of(15));
+  };
+  for (Effort effort : kEfforts) {
+    CAPTURE(static_cast<int>(effort));
+    run(with(effort));
+  }
+  Config baseline;
+  baseline.tiers = Tiers::Baseline;
+  CAPTURE("baseline");
+  run(baseline);
 }
