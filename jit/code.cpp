@@ -68,6 +68,7 @@ CodeSpace& CodeSpace::get() {
   static CodeSpace* space = [] {
     auto* made = new CodeSpace(kProcessRange);
     made->set_budget(kCodeBudget);
+    made->set_trampoline_budget(kTrampolineBudget);
     process_space.store(made, std::memory_order_release);
     register_machine_code(made->range());
     preempt_install();
@@ -152,9 +153,11 @@ CodeSpace::Block CodeSpace::allocate(size_t size, Use use, CodeArena* arena) {
     std::lock_guard lock(lock_);
     const size_t live = live_bytes_.load(std::memory_order_relaxed) + bytes;
     if (use == Use::function && live > budget_.load(std::memory_order_relaxed)) return {};
+    if (use == Use::trampoline && trampoline_bytes_ + bytes > trampoline_budget_) return {};
     const std::optional<Extent> place = take(holder(arena), count);
     if (!place) return {};
     if (arena != nullptr) ++arena->blocks_;
+    if (use == Use::trampoline) trampoline_bytes_ += bytes;
     live_bytes_.fetch_add(bytes, std::memory_order_relaxed);
     const size_t offset = size_t{place->first} * kGranule;
     block = {rw_ + offset, rx_ + offset, bytes, arena};
@@ -190,6 +193,7 @@ void CodeSpace::free(const Block& block) {
     std::lock_guard lock(lock_);
     live_bytes_.fetch_sub(block.size, std::memory_order_relaxed);
     if (block.arena != nullptr) --block.arena->blocks_;
+    if (block.arena == &trampolines_) trampoline_bytes_ -= block.size;
     chunk = holder(block.arena).release(extent);
   }
   give_back(chunk);
@@ -251,6 +255,10 @@ const CodeObject* CodeSpace::publish(std::unique_ptr<CodeObject> object, const B
   const CodeObject* published = object.get();
   const Extent extent = extent_of(block);
   std::unique_lock lock(lock_);
+  if (free_ids_.capacity() <= published_.size()) {  // now, so that nothing is missing when code is retired and freed
+    free_ids_.reserve(2 * published_.size());
+    retired_.reserve(2 * published_.size());
+  }
   uint32_t id;
   if (!free_ids_.empty()) {
     id = free_ids_.back();

@@ -78,6 +78,9 @@ struct CodeObject {
 
 /// Code memory of the process, at most. Six bytes of machine code for one of wasm: enough for 40 MB of hot wasm.
 inline constexpr size_t kCodeBudget = size_t{256} << 20;
+/// Trampolines of the process, at most; they stay. A signature of a few values takes one kilobyte, one of a thousand
+/// parameters and results some 60. What lies beyond goes the slow way (trampoline.h).
+inline constexpr size_t kTrampolineBudget = size_t{128} << 20;
 
 class CodeSpace {
  public:
@@ -99,8 +102,8 @@ class CodeSpace {
   CodeSpace(const CodeSpace&) = delete;
   CodeSpace& operator=(const CodeSpace&) = delete;
 
-  /// What a block is for. Compiled code can do without; trampolines are few and small, and machine code that runs
-  /// already may be in need of one: they get what lies beyond the budget.
+  /// What a block is for. Trampolines are few and small as a rule: they have a budget of their own, so that functions
+  /// cannot use it up.
   enum class Use : uint8_t { function, trampoline };
   /// At least `size` bytes and one more, filled with breakpoints and aligned to a granule, or an empty block when the
   /// budget or the range is exhausted, or the system refuses executable memory. It lies in a chunk of `arena`'s (null:
@@ -110,6 +113,11 @@ class CodeSpace {
   void free(const Block& block);
   /// No allocation of functions goes beyond `bytes` in all; kCodeBudget in the process's space.
   void set_budget(size_t bytes) { budget_.store(bytes, std::memory_order_relaxed); }
+  /// No allocation of trampolines makes them more than `bytes` in all; kTrampolineBudget in the process's space.
+  void set_trampoline_budget(size_t bytes) {
+    std::lock_guard lock(lock_);
+    trampoline_budget_ = bytes;
+  }
 
   /// Makes find() know the object; takes ownership of it and of the block. `begin` and `size`, when not set, become the
   /// block's; else they lie in it with at least one byte behind. Any thread.
@@ -190,6 +198,7 @@ class CodeSpace {
   FreeRanges pages_;                  // that no arena has
   CodeArena common_{false};           // of small modules and of what belongs to none
   CodeArena trampolines_{false};      // which outlive the modules that needed them
+  size_t trampoline_bytes_ = 0, trampoline_budget_ = SIZE_MAX;
   std::vector<Published> published_;  // by id, from 1; the owner of the objects
   std::vector<uint32_t> free_ids_;
   std::vector<Retired> retired_;

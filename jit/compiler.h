@@ -29,8 +29,8 @@ struct CompileRequest {
   bool profile = false;      // baseline: count for vm/profile.h
   bool every_mark = false;   // baseline: a SourceMark for each instruction; for listings only
   bool polls = false;        // poll at back-edges instead of being preempted by signals
-  /// Baseline: the code checks, wherever paths meet, that registers and slots agree where they should, and dies by an
-  /// undefined instruction if not.
+  /// Baseline: the code checks that registers and slots agree where paths meet, and that the upper halves of i32 are
+  /// zero in calls, returns and addresses; it dies by an undefined instruction if not.
   bool check_merges = kCheckInvariants;
   const std::atomic<bool>* cancelled = nullptr;
 };

@@ -3,11 +3,13 @@
 
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <unordered_map>
 
 #include "interp/published.h"
 #include "jit/helpers.h"
+#include "jit/slow_call.h"
 #include "jit/trampoline_maker.h"
 #include "vm/assert.h"
 #include "vm/machine_entry.h"
@@ -29,7 +31,7 @@ const void* resolve(vm::FuncCode* code, vm::Vcpu* cx) {
   const vm::FuncType& type = code->host != nullptr ? cx->store->registry()->get(code->host->type).func
                                                    : code->module->func_type(code->func_index);
   const Trampolines* made = trampolines(type);
-  VMRUN_ASSERT(made != nullptr, "no code memory for trampolines, but machine code runs");
+  if (made == nullptr) return slow_call_entry();  // not stored: there may be memory the next time
   const void* entry = code->host != nullptr ? made->to_host : made->from_machine;
   const void* expected = vm::lazy_machine_entry();
   return code->machine.compare_exchange_strong(expected, entry, std::memory_order_acq_rel) ? entry : expected;
@@ -37,16 +39,17 @@ const void* resolve(vm::FuncCode* code, vm::Vcpu* cx) {
 
 }  // namespace
 
-const Trampolines* trampolines(const vm::FuncType& type) {
+const Trampolines* trampolines(const vm::FuncType& type) try {
   std::string key = Shape::key(type);
   Cache& c = cache();
   std::lock_guard hold(c.lock);
-  std::unique_ptr<const Trampolines>& slot = c.by_key[std::move(key)];
-  if (slot == nullptr) {
-    slot = make_trampolines(Shape(type));
-    interp::publish_cells();
-  }
-  return slot.get();
+  if (auto there = c.by_key.find(key); there != c.by_key.end()) return there->second.get();
+  std::unique_ptr<const Trampolines> made = make_trampolines(Shape(type));
+  if (made == nullptr) return nullptr;
+  interp::publish_cells();
+  return c.by_key.emplace(std::move(key), std::move(made)).first->second.get();
+} catch (const std::bad_alloc&) {
+  return nullptr;
 }
 
 void initialize() {

@@ -36,7 +36,8 @@ struct Trampolines {
   const CodeObject* object = nullptr;
 };
 
-/// The trampolines of a signature; null when there is no code memory.
+/// The trampolines of a signature; null when there is no code memory for them, or no other. Then no function of it gets
+/// machine code, and calls of it from machine code go the slow way (slow_call.h).
 const Trampolines* trampolines(const vm::FuncType& type);
 
 /// Makes machine code possible in this process: names the resolver of lazy entries and the table of helpers. Any number

@@ -51,8 +51,18 @@ class Maker {
 
   bool make() {
     asmjit::CodeHolder code;
-    code.init(asmjit::Environment::host());
-    code.attach(&a);
+    // What fails here is memory for the code: then there is none of it.
+    struct Errors final : asmjit::ErrorHandler {
+      bool failed = false;
+      void handleError(asmjit::Error error, const char* message, asmjit::BaseEmitter*) override {
+        VMRUN_ASSERT(error == asmjit::kErrorOutOfMemory || error == asmjit::kErrorTooLarge, message);
+        failed = true;
+      }
+    } errors;
+    asmjit::Error missing = code.init(asmjit::Environment::host());
+    code.setErrorHandler(&errors);
+    missing |= code.attach(&a);
+    if (missing != asmjit::kErrorOk) return false;
     struct Entry {
       void (Maker::*emit)();
       Label at;
@@ -65,8 +75,9 @@ class Maker {
       (this->*entry.emit)();
       emit_slow();
     }
-    code.flatten();
-    code.resolveUnresolvedLinks();
+    if (errors.failed || code.flatten() != asmjit::kErrorOk || code.resolveUnresolvedLinks() != asmjit::kErrorOk) {
+      return false;
+    }
     CodeSpace& space = CodeSpace::get();
     const CodeSpace::Block block = space.allocate(code.codeSize(), CodeSpace::Use::trampoline);
     if (!block) return false;

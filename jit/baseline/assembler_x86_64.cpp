@@ -2,6 +2,7 @@
 #include "jit/baseline/assembler_x86_64.h"
 
 #include <algorithm>
+#include <new>
 
 #include "vm/assert.h"
 
@@ -164,8 +165,8 @@ void FastAssembler::update_size() {
 
 void FastAssembler::grow() {
   update_size();
-  const asmjit::Error error = _code->growBuffer(&_section->_buffer, kLongest);
-  VMRUN_ASSERT(error == asmjit::kErrorOk, "there is memory for the code");
+  if (is_too_large()) throw CodeTooLarge();
+  if (_code->growBuffer(&_section->_buffer, kLongest) != asmjit::kErrorOk) throw std::bad_alloc();
 }
 
 asmjit::Error FastAssembler::align(asmjit::AlignMode mode, uint32_t alignment) {

@@ -12,6 +12,9 @@
 
 namespace vmrun::jit::baseline {
 
+/// Thrown where code would become longer than it may.
+struct CodeTooLarge {};
+
 class FastAssembler final : public asmjit::x86::Assembler {
  public:
   using Gp = asmjit::x86::Gp;
@@ -20,12 +23,16 @@ class FastAssembler final : public asmjit::x86::Assembler {
   using Operand = asmjit::Operand_;
   using Cond = asmjit::x86::CondCode;
 
-  /// Begins another function, in the buffer that is attached.
-  void begin() {
+  /// Begins another function of at most `most` bytes, in the buffer that is attached. An instruction beyond them may
+  /// throw CodeTooLarge; so may any, when there is no memory, std::bad_alloc.
+  void begin(size_t most) {
+    most_ = most;
     labels_.clear();
     _bufferPtr = _bufferData;
     _section->_buffer._size = 0;
   }
+
+  bool is_too_large() const { return offset() > most_; }
 
   // --- labels -----------------------------------------------------------------------------------------------------------
   Label new_label() { return labels_.add(); }
@@ -164,6 +171,7 @@ class FastAssembler final : public asmjit::x86::Assembler {
   static uint8_t* encode(uint8_t* p, asmjit::InstId id, const Operand& o0, const Operand& o1);
 
   Labels labels_;
+  size_t most_ = 0;
 };
 
 }  // namespace vmrun::jit::baseline

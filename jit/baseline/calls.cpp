@@ -66,6 +66,7 @@ void FunctionCompiler::place_args(D&, const FuncType& type, const V* args, uint8
     uint8_t h = home_of(static_cast<uint32_t>(value.bits));
     return h != kNoHome && (state_.loaded >> h & 1) != 0 ? homes_[h].reg : kNoHome;
   };
+  for (size_t i = 0; i < count; ++i) clean(args[i]);
   for (bool vec : {false, true}) {
     moves_.clear();
     if (!vec && record != kNoHome) moves_.push_back({rbx, record});
@@ -87,6 +88,11 @@ void FunctionCompiler::place_args(D&, const FuncType& type, const V* args, uint8
     } else {
       move_to_int(kIntArgs[place.index], args[i]);
     }
+  }
+  PlaceWalk checked = PlaceWalk::params();
+  for (ValType param : type.params) {
+    const Place place = checked.next(param);
+    if (place.in == Place::In::integer) check_upper(kIntArgs[place.index], param);
   }
 }
 
@@ -119,9 +125,7 @@ void FunctionCompiler::emit_call(D& d, CalleeKind kind, uint32_t func_index, con
   }
   place_args(d, type, args, record);
   if (kind == CalleeKind::direct) {
-    a_.mov(q(r9), at(r13, layout::kCodes));
-    uint32_t distance = (func_index - module_->imported_funcs) * layout::kCodeSize;
-    if (distance != 0) a_.add(q(r9), distance);
+    own_code(r9, func_index);
   } else {
     a_.mov(q(r9), at(rbx, layout::kRecordCode));
     a_.mov(q(r11), q(r13));
@@ -164,13 +168,11 @@ void FunctionCompiler::take_results(D&, const FuncType& type, uint32_t base, V* 
     if (place.in == Place::In::area) {
       if (!area) a_.mov(q(kScratch), at(r12, layout::kArea));
       area = true;
-      Mem from = at(kScratch, static_cast<int32_t>(kAreaSlot * place.index));
-      ValType whole = t == vm::kV128 ? vm::kV128 : vm::kF64;
-      load_vec(kVectorScratch, from, whole);
-      store_vec(slot_mem(slot, t), kVectorScratch, whole);
+      copy_from_area(slot, at(kScratch, static_cast<int32_t>(kAreaSlot * place.index)), t);
     } else {
-      results[i].kind = Kind::reg;
-      results[i].reg = 0;  // rax, xmm0
+      set_reg(results[i], 0, slot);  // rax, xmm0
+      results[i].raw = t == vm::kI32;
+      if (place.in == Place::In::integer) check_upper(rax, t, r10);
       (place.in == Place::In::vector ? free_vec_ : free_int_) &= ~1u;
     }
     slot += t.slots();
@@ -185,7 +187,7 @@ void FunctionCompiler::any_call(D& d, uint32_t func_index, const FuncType& type,
   }
   uint8_t record = take_int();
   a_.mov(q(record), at(r13, layout::kFuncs));
-  a_.mov(q(record), at(record, static_cast<int32_t>(8 * func_index)));
+  a_.mov(q(record), entry_at(record, func_index, 8));
   emit_call(d, CalleeKind::record, func_index, type, args, results, record, tail);
 }
 

@@ -1,7 +1,7 @@
 // The check mode. While a function is compiled: that every temporary is free, held by one operand or the instruction's,
 // and that operands are where they may be. In the generated code, when the request asks for it: that homes which are
-// said to equal their slots do so wherever paths meet, and constants of a loop's header theirs. A failure in generated
-// code is an undefined instruction.
+// said to equal their slots do so wherever paths meet, and constants of a loop's header theirs; and that the upper half of
+// an i32 is zero in parameters, arguments, results and indices. A failure in generated code is an undefined instruction.
 #include <algorithm>
 #include <bit>
 #include <string_view>
@@ -94,6 +94,15 @@ void FunctionCompiler::check_merge(D& d, bool constants) {
     a_.cmp(gp(kScratch, wide), slot_mem(value.slot, value.type));
     a_.jne(check_failed_);
   }
+}
+
+/// A register with an i32 crosses into other code or an address: its upper half must be zero. Changes flags.
+void FunctionCompiler::check_upper(uint8_t reg, ValType type, uint8_t scratch) {
+  if (!request_.check_merges || type != vm::kI32) return;
+  if (!check_failed_.valid()) check_failed_ = a_.new_label();
+  a_.mov(q(scratch), q(reg));
+  a_.shr(q(scratch), 32);
+  a_.jne(check_failed_);
 }
 
 void FunctionCompiler::emit_check_failure() {

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <memory>
+#include <new>
 
 #include "vm/assert.h"
 #include "vm/loops.h"
@@ -15,17 +16,28 @@ namespace {
 /// Machine code of a byte of wasm, in most functions; more is a matter of copying.
 constexpr size_t kCodePerByte = 3;
 
+/// The checks of the check mode may make code so many times as large.
+constexpr size_t kCheckedCode = 4;
+
 /// A larger buffer is not kept for the next function.
 constexpr size_t kKeptBuffer = size_t{256} << 10;
 
 /// So many marks make a function a large one: its tables are handed on instead of copied, so that they never exist twice.
 constexpr size_t kManyMarks = 4096;
 
-/// An instruction that cannot be encoded is a bug here.
+/// An instruction that cannot be encoded is a bug here; memory may be missing.
 class Errors final : public asmjit::ErrorHandler {
  public:
-  void handleError(asmjit::Error, const char* message, asmjit::BaseEmitter*) override { VMRUN_ASSERT(false, message); }
+  void handleError(asmjit::Error error, const char* message, asmjit::BaseEmitter*) override {
+    if (error == asmjit::kErrorOutOfMemory || error == asmjit::kErrorTooLarge) throw std::bad_alloc();
+    VMRUN_ASSERT(false, message);
+  }
 };
+
+void need(asmjit::Error error) {
+  if (error == asmjit::kErrorOutOfMemory || error == asmjit::kErrorTooLarge) throw std::bad_alloc();
+  VMRUN_ASSERT(error == asmjit::kErrorOk, "asmjit");
+}
 
 }  // namespace
 
@@ -89,13 +101,13 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   if (!code_.isInitialized()) {
     asmjit::Environment environment;
     environment.setArch(asmjit::Arch::kX64);
-    code_.init(environment);
+    need(code_.init(environment));
     code_.setErrorHandler(errors_.get());
-    code_.attach(&a_);
+    need(code_.attach(&a_));
   }
-  a_.begin();
-  code_.reserveBuffer(&code_.textSection()->buffer(),
-                      kCodePerByte * module_->funcs[request.func_index].body.size() + 512);
+  const size_t body = module_->funcs[request.func_index].body.size();
+  a_.begin(most_code(body) * (request.check_merges ? kCheckedCode : 1));
+  need(code_.reserveBuffer(&code_.textSection()->buffer(), kCodePerByte * body + 512));
 
   if (request.unit != kWholeFunction) return {CompileResult::Status::unsupported, nullptr, "units of loops"};
   if (type_->params.size() > kMaxAreaSlots || type_->results.size() > kMaxAreaSlots) {
@@ -111,7 +123,8 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
 }
 
 CompileResult FunctionCompiler::publish() {
-  const uint32_t frame = (24 + 8 * max_slot_ + 15) & ~15u;
+  VMRUN_ASSERT(max_slot_ <= kMaxFrameSlots, "frames beyond the limit are refused");
+  const auto frame = static_cast<uint32_t>(frame_bytes(max_slot_));
   if (frame > kSmallFrameBytes && !large_frame_) {  // known only now
     large_frame_ = true;
     CompileResult result = compile(CompileRequest(request_));
@@ -123,10 +136,16 @@ CompileResult FunctionCompiler::publish() {
   }
   asmjit::CodeBuffer& buffer = code_.textSection()->buffer();
   const size_t size = a_.offset();
+  if (a_.is_too_large()) throw CodeTooLarge();
   for (uint32_t fixup : frame_size_fixups_) std::memcpy(buffer.data() + fixup, &frame, 4);
   CodeSpace& space = CodeSpace::get();
   CodeSpace::Block block = space.allocate(size, CodeSpace::Use::function, request_.arena);
   if (!block) return {CompileResult::Status::no_memory, nullptr, "no memory for code"};
+  struct Return {  // when there is no memory for the tables
+    CodeSpace& space;
+    CodeSpace::Block block;
+    ~Return() { space.free(block); }
+  } unpublished{space, block};
   std::memcpy(block.rw, buffer.data(), size);
   if (buffer.capacity() > kKeptBuffer) code_.reset(asmjit::ResetPolicy::kHard);
   std::unique_ptr<CodeObject> object;
@@ -138,7 +157,9 @@ CompileResult FunctionCompiler::publish() {
     *object_ = {};
     object_->tier = vm::Tier::baseline;
   }
-  return {CompileResult::Status::done, space.publish(std::move(object), block), {}};
+  const CodeObject* published = space.publish(std::move(object), block);
+  unpublished.block = {};
+  return {CompileResult::Status::done, published, {}};
 }
 
 namespace {
@@ -148,8 +169,16 @@ class BaselineCompiler final : public Compiler {
   vm::Tier tier() const override { return vm::Tier::baseline; }
   CompileResult compile(const CompileRequest& request) override {
     thread_local std::unique_ptr<FunctionCompiler> compiler;
-    if (!compiler) compiler = std::make_unique<FunctionCompiler>();
-    return compiler->compile(request);
+    try {
+      if (!compiler) compiler = std::make_unique<FunctionCompiler>();
+      return compiler->compile(request);
+    } catch (const CodeTooLarge&) {
+      compiler.reset();  // it is in the middle of something
+      return {CompileResult::Status::unsupported, nullptr, "more machine code than its body is worth"};
+    } catch (const std::bad_alloc&) {
+      compiler.reset();
+      return {CompileResult::Status::no_memory, nullptr, {}};
+    }
   }
 };
 

@@ -17,11 +17,17 @@
 // CONDITIONS. A comparison right before its branch or select leaves its result in the flags. Nothing between the two
 // may change flags: constants are loaded by mov.
 //
+// I32. The upper half of a register or slot that holds an i32 is zero: whatever this code computes or loads is so by the
+// instructions that it uses, and copies of an i32 are copies of 32 bits. What others put into registers, parameters and
+// results of calls, is not relied on: parameters are cleared at the entry, results (BaselineValue::raw) where all 64 bits
+// are used. Only an Index, which index_of() alone makes, gets into an address.
+//
 // SCRATCH. r11 and xmm7 never hold operands: whatever moves values between places may use them.
 #pragma once
 
 #include <asmjit/x86.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -46,6 +52,18 @@ class FunctionCompiler;
 inline constexpr uint32_t kNone = 0xffffffff;
 /// 16-byte slots of the area that one call may use.
 inline constexpr uint32_t kMaxAreaSlots = 2000;
+static_assert(kMaxAreaSlots * kAreaSlot <= vm::kAreaBytes);
+/// Canonical slots of a frame, at most: functions with more stay in the interpreter.
+inline constexpr uint32_t kMaxFrameSlots = 1 << 16;
+/// Bytes of a frame with so many slots, below the saved rbp.
+constexpr uint64_t frame_bytes(uint64_t slots) { return (24 + 8 * slots + 15) & ~uint64_t{15}; }
+static_assert(frame_bytes(kMaxFrameSlots) < 0x7ffffff0);  // what stands there until the size is known
+/// Where a slot begins, from rbp.
+constexpr int64_t slot_offset(int64_t slot) { return kBaselineSlots - 8 * slot; }
+static_assert(slot_offset(kMaxFrameSlots) == static_cast<int32_t>(slot_offset(kMaxFrameSlots)));
+/// Machine code of a function with a body of so many bytes, at most: functions that need more stay in the interpreter.
+/// Most need 3 bytes for one.
+constexpr size_t most_code(size_t body) { return (size_t{128} << 10) + 64 * body; }
 /// The prologue of a larger frame compares before it makes the frame: only 64 KiB below the limit are always there.
 inline constexpr uint32_t kSmallFrameBytes = 32 << 10;
 
@@ -59,8 +77,20 @@ struct BaselineValue {
   enum class Kind : uint8_t { slot, local, constant, reg, flags };
   Kind kind = Kind::slot;
   uint8_t reg = 0;    // reg: its number, in the file of the type; flags: asmjit's condition code
+  bool raw = false;   // reg: an i32 that others have put there, so that its upper half is not known to be zero
   uint32_t slot = 0;  // its canonical slot
   uint64_t bits = 0;  // constant: i32 zero-extended, floats as bits, v128 see vector_of(); local: its index
+};
+
+/// A register with what is added to an address: the upper half is zero where it is an i32.
+class Index {
+ public:
+  uint8_t reg() const { return reg_; }
+
+ private:
+  friend class FunctionCompiler;
+  explicit Index(uint8_t reg) : reg_(reg) {}
+  uint8_t reg_;
 };
 
 /// Which homes hold their locals, and which of them are newer than the slots. By index of the home.
@@ -179,9 +209,14 @@ class FunctionCompiler {
   static bool is_wide(ValType type) { return type.kind() != ValType::Kind::i32; }
   Mem slot_mem(uint32_t slot, ValType type) {
     uint32_t last = slot + type.slots() - 1;
-    if (last >= max_slot_) max_slot_ = last + 1;
-    return asmjit::x86::ptr(q(rbp), kSlotBase - 8 * static_cast<int32_t>(last));
+    if (last >= max_slot_ && !has_slots(uint64_t{last} + 1)) last = 0;
+    return at(rbp, static_cast<int32_t>(slot_offset(last)));
   }
+  /// Makes the frame as large as `slots` need. False: it may not be, and the function is unsupported.
+  bool has_slots(uint64_t slots);
+  /// The entry of a table, with an offset of 32 bits; the function is unsupported where it does not fit.
+  Mem entry_at(uint8_t table, uint64_t index, uint64_t entry_bytes) { return at(table, offset_of(index, entry_bytes)); }
+  int32_t offset_of(uint64_t index, uint64_t entry_bytes);
   uint32_t here() const { return static_cast<uint32_t>(a_.offset()); }
   /// Records that the code that ends here (a call) or begins here (an access) belongs to the current instruction.
   void mark(D& d) { object_->marks.push_back({here(), static_cast<uint32_t>(d.offset())}); }
@@ -199,7 +234,6 @@ class FunctionCompiler {
   void preempt_on();
 
   // --- operands (values.cpp) ---
-  static constexpr int32_t kSlotBase = kBaselineSlots;
   static constexpr uint8_t kNoHome = 0xff;
   struct Home {
     uint8_t reg;
@@ -210,7 +244,7 @@ class FunctionCompiler {
   uint32_t top(D& d);
   static void set_slot(V& value, uint32_t slot) { value.kind = Kind::slot, value.slot = slot; }
   static void set_reg(V& value, uint8_t reg, uint32_t slot) {
-    value.kind = Kind::reg, value.reg = reg, value.slot = slot;
+    value.kind = Kind::reg, value.reg = reg, value.raw = false, value.slot = slot;
   }
   static void set_const(V& value, uint64_t bits, uint32_t slot) {
     value.kind = Kind::constant, value.bits = bits, value.slot = slot;
@@ -233,8 +267,11 @@ class FunctionCompiler {
   uint8_t take(bool vec);
   uint8_t take_int() { return take(false); }
   uint8_t take_vec() { return take(true); }
-  /// Makes `reg` a temporary of the instruction, moving whatever operand is in it. Before operands are fetched.
-  void take_fixed(D& d, uint8_t reg);
+  /// Makes `reg` a temporary of the instruction, for what the processor wants in this register. An operand beneath the
+  /// instruction's moves elsewhere. So does one of the instruction's own that is among `args`, copies that the instruction
+  /// uses from now on; any other of its own stays there until it is overwritten. Comes before operands are fetched and
+  /// before anything is decided by what is free.
+  void take_fixed(uint8_t reg, std::span<V> args = {});
   void spill_one(bool vec);
   void to_slot(V& value);
   void load_home(uint8_t home);
@@ -250,18 +287,28 @@ class FunctionCompiler {
   void move_int(uint8_t to, uint8_t from) {
     if (to != from) a_.mov(q(to), q(from));
   }
+  /// An i32 that others have put into `from`: its upper half becomes zero.
+  void move_clean(uint8_t to, uint8_t from) { a_.mov(w(to), w(from)); }
+  /// Clears the upper half of an operand's register where it is not known to be zero. No flags.
+  void clean(const V& value) {
+    if (value.kind == Kind::reg && value.raw) [[unlikely]]
+      move_clean(value.reg, value.reg);
+  }
   void move_vec(uint8_t to, uint8_t from) {
     if (to != from) a_.vmovaps(x(to), x(from));
   }
   void load_int(uint8_t reg, const Mem& from, ValType type) { a_.mov(gp(reg, is_wide(type)), from); }
   void load_vec(uint8_t reg, const Mem& from, ValType type);
   void store_int(const Mem& to, uint8_t reg) { a_.mov(to, q(reg)); }
+  /// From the area into a slot, by way of xmm7; an i32 with a clean upper half.
+  void copy_from_area(uint32_t slot, const Mem& from, ValType type);
   void store_vec(const Mem& to, uint8_t reg, ValType type);
   void load_const(uint8_t reg, uint64_t bits);
   /// The operand in a register, for reading only.
   static constexpr uint8_t kNoRegister = 0xff;
   uint8_t register_of(const V& value);
   uint8_t fetch_int(const V& value);
+  Index index_of(const V& value);
   uint8_t fetch_vec(const V& value);
   /// The operand as the last source of an instruction: register, memory or (integers only) a constant of 32 bits.
   asmjit::Operand source_int(const V& value, bool wide);
@@ -348,6 +395,7 @@ class FunctionCompiler {
   void copy_vector(uint8_t area, uint32_t slot, bool out);
   void copy_vectors(uint8_t area, const LoopSite& loop, bool out);
   void count_run(int32_t counter);
+  void own_code(uint8_t reg, uint32_t func_index);
   void own_record(uint8_t reg);
   int32_t counters(uint8_t reg, uint32_t offset, vm::ProfileKind kind);  // profile.cpp
   void count(uint32_t offset, vm::ProfileKind kind, uint8_t reg = kScratch);
@@ -357,6 +405,7 @@ class FunctionCompiler {
   // --- checks (check.cpp) ---
   void check_operands(D& d, const char* event);
   void check_merge(D& d, bool constants = false);
+  void check_upper(uint8_t reg, ValType type, uint8_t scratch = kScratch);
   void emit_check_failure();
   Label check_failed_;
   size_t checked_operands_ = 0, checked_constants_ = 0;  // so far
@@ -394,14 +443,16 @@ class FunctionCompiler {
     bool has_stub = false;
   };
   struct Region {
-    uint32_t outer;         // region around it
-    uint32_t next;          // where the search goes on (differs for delegate)
-    uint32_t offset;        // of the try in the image
-    bool rethrown = false;  // a rethrow wants the exnref
-    bool used = false;      // some call has the pad
-    Label pad;
+    uint32_t outer = kNone;  // region around it
+    uint32_t next = kNone;   // where the search goes on (differs for delegate); always an earlier one
+    uint32_t offset = 0;     // of the try in the image
+    bool rethrown = false;   // a rethrow wants the exnref
+    bool used = false;       // some call has the pad
+    bool searched = false;   // by its own pad or on the way out of another
+    Label pad = {}, match = {};
     uint32_t pad_pc = 0;
-    std::vector<Clause> clauses;
+    std::vector<Clause> clauses = {};
+    bool catches_all() const { return std::ranges::find(clauses, kNone, &Clause::tag) != clauses.end(); }
   };
   uint32_t open_region(D& d, C& c);
   void emit_pads(D& d);
@@ -500,13 +551,11 @@ class FunctionCompiler {
   /// The address of an atomic access, which must be aligned. r11 holds it until the access; no other temporary does.
   Mem atomic_address(D& d, const vm::MemArg& mem, const V& index, unsigned size);
   /// Adds the offset to an index, into r11.
-  void add_offset(uint8_t index, uint64_t offset);
+  void add_offset(Index index, uint64_t offset);
   /// Compares the address in r11 with the current size, traps or leaves it, and says where the access goes.
   Mem checked_address(D& d, uint32_t memory, uint8_t limit, unsigned size);
   void atomic_rmw(D& d, Op op, const Imm& imm, unsigned size, const V* args, V* result);
   void atomic_cmpxchg(D& d, const Imm& imm, unsigned size, const V* args, V* result);
-  /// Claims rax for the instruction, and moves whichever of `args` is in it elsewhere.
-  void claim_rax(D& d, V* args, size_t count);
   /// Zero-extends a value of `size` bytes.
   void zero_extend(uint8_t reg, unsigned size);
   /// The part of a register that an access of `size` bytes names.

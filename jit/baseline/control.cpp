@@ -65,7 +65,7 @@ void FunctionCompiler::loop(D& d, C& c) {
   site.first_vector = static_cast<uint32_t>(loop_vectors_.size());
   for (size_t i : settled_vectors_) loop_vectors_.push_back(stack[i].slot);
   site.last_vector = static_cast<uint32_t>(loop_vectors_.size());
-  if (site.slots > max_slot_) max_slot_ = site.slots;
+  if (!has_slots(site.slots)) return;
   site.header = a_.new_label();
   site.slow = a_.new_label();
   c.target = {site.header, state, true};
@@ -280,7 +280,10 @@ void FunctionCompiler::return_values(const V* values) {
       store_to_area(at(kScratch, static_cast<int32_t>(kAreaSlot * place.index)), value);
     }
   }
-  if (in_rax != nullptr) move_to_int(rax, *in_rax);
+  if (in_rax != nullptr) {
+    move_to_int(rax, *in_rax);
+    check_upper(rax, in_rax->type);
+  }
   if (in_xmm0 != nullptr) move_to_vec(0, *in_xmm0);
   epilogue();
   preempt_on();
@@ -305,9 +308,9 @@ void FunctionCompiler::begin_results(const C& c, V* results) {
     set_slot(results[i], slot);
     slot += c.results[i].slots();
   }
+  if (slot > kMaxFrameSlots) has_slots(slot);
   if (c.results.size() == 1) {
-    results[0].kind = Kind::reg;
-    results[0].reg = rax;
+    set_reg(results[0], rax, results[0].slot);
     if (is_vec(results[0].type)) {
       free_vec_ &= ~1u;
     } else {

@@ -1,5 +1,5 @@
-// Throws, tries of both kinds and landing pads. A call inside a try has a pad behind the function's code; the pad
-// compares tags clause by clause, from the innermost region outwards, and takes the exception or lets it go on.
+// Throws, tries of both kinds and landing pads. A call inside a try has a pad behind the function's code; from the pad,
+// tags are compared clause by clause, from the innermost region outwards, until one takes the exception or it goes on.
 //
 // At a pad no register holds anything: calls have stored every dirty home, and operands beneath a try are in slots.
 #include "jit/baseline/compiler.h"
@@ -12,7 +12,7 @@ using vm::ControlKind;
 uint32_t FunctionCompiler::open_region(D& d, C& c) {
   enter_frame(d, c);
   c.own_region = static_cast<uint32_t>(regions_.size());
-  regions_.push_back({region_, region_, static_cast<uint32_t>(d.offset()), false, false, {}, 0, {}});
+  regions_.push_back({.outer = region_, .next = region_, .offset = static_cast<uint32_t>(d.offset())});
   region_ = c.region = c.own_region;
   return c.own_region;
 }
@@ -65,7 +65,7 @@ void FunctionCompiler::begin_catch(D&, C& c, uint32_t tag, V* params) {
   clause.slot = c.base;
   clause.label = a_.new_label();
   a_.bind(clause.label);
-  if (c.body_base > max_slot_) max_slot_ = c.body_base;
+  has_slots(c.body_base);
   state_ = {};
   free_int_ = all_int_;
   free_vec_ = all_vec_;
@@ -132,36 +132,48 @@ void FunctionCompiler::throw_ref(D& d, const V& exn) {
 // --- pads -------------------------------------------------------------------------------------------------------------
 
 void FunctionCompiler::emit_pads(D& d) {
+  // Whatever no clause of a region takes is compared by the clauses of the next one, which are there once.
+  for (size_t i = regions_.size(); i-- > 0;) {
+    Region& region = regions_[i];
+    region.searched |= region.used;
+    if (!region.searched) continue;
+    region.match = a_.new_label();
+    if (region.next != kNone && !region.catches_all()) regions_[region.next].searched = true;
+  }
+  Label resume;
   for (Region& region : regions_) {
-    if (!region.used) continue;
-    region.pad_pc = here();
-    a_.bind(region.pad);
-    a_.mov(q(r12), q(rax));
-    a_.mov(q(r13), at(rbp, -16));
-    a_.mov(q(r14), at(rbp, -24));
-    a_.mov(q(rcx), at(r12, layout::kException));
-    a_.mov(q(rcx), at(rcx, layout::kExnTag));
-    a_.mov(q(rdx), at(r13, layout::kTags));
-    bool catches_all = false;
-    for (uint32_t r = static_cast<uint32_t>(&region - regions_.data()); r != kNone && !catches_all;
-         r = regions_[r].next) {
-      for (Clause& clause : regions_[r].clauses) {
-        if (!clause.has_stub) {
-          clause.has_stub = true;
-          clause.stub = a_.new_label();
-        }
-        if (clause.tag == kNone) {
-          a_.jmp(clause.stub);
-          catches_all = true;
-          break;
-        }
-        a_.cmp(q(rcx), at(rdx, static_cast<int32_t>(8 * clause.tag)));
-        a_.je(clause.stub);
-      }
+    if (!region.searched) continue;
+    if (region.used) {
+      region.pad_pc = here();
+      a_.bind(region.pad);
+      a_.mov(q(r12), q(rax));
+      a_.mov(q(r13), at(rbp, -16));
+      a_.mov(q(r14), at(rbp, -24));
+      a_.mov(q(rcx), at(r12, layout::kException));
+      a_.mov(q(rcx), at(rcx, layout::kExnTag));
+      a_.mov(q(rdx), at(r13, layout::kTags));
     }
-    if (catches_all) continue;
+    a_.bind(region.match);
+    for (Clause& clause : region.clauses) {
+      if (!clause.has_stub) {
+        clause.has_stub = true;
+        clause.stub = a_.new_label();
+      }
+      if (clause.tag == kNone) {
+        a_.jmp(clause.stub);
+        break;
+      }
+      a_.cmp(q(rcx), entry_at(rdx, clause.tag, 8));
+      a_.je(clause.stub);
+    }
+    if (region.catches_all()) continue;
+    if (region.next == kNone && !resume.valid()) resume = a_.new_label();
+    a_.jmp(region.next == kNone ? resume : regions_[region.next].match);
+  }
+  if (resume.valid()) {
+    a_.bind(resume);
     call_helper(Helper::resume_throw);
-    object_->marks.push_back({here(), region.offset});
+    object_->marks.push_back({here(), module_->funcs[request_.func_index].body.begin});
   }
   for (const Region& region : regions_) {
     for (const Clause& clause : region.clauses) {
@@ -197,9 +209,7 @@ void FunctionCompiler::emit_clause(D&, const Region& region, const Clause& claus
     }
     int32_t offset = 0;
     for (ValType type : payload) {
-      ValType whole = type == vm::kV128 ? vm::kV128 : vm::kF64;
-      load_vec(kVectorScratch, at(rcx, offset), whole);
-      store_vec(slot_mem(slot, type), kVectorScratch, whole);
+      copy_from_area(slot, at(rcx, offset), type);
       V& value = values.emplace_back();
       value.type = type;
       set_slot(value, slot);

@@ -154,11 +154,16 @@ void FunctionCompiler::emit_frame_end() {
   a_.pop(q(rbp));
 }
 
+/// The address of the block record of one of the module's own functions.
+void FunctionCompiler::own_code(uint8_t reg, uint32_t func_index) {
+  a_.mov(q(reg), at(r13, layout::kCodes));
+  const int32_t distance = offset_of(func_index - module_->imported_funcs, layout::kCodeSize);
+  if (distance != 0) a_.add(q(reg), distance);
+}
+
 /// The address of this function's block record.
 void FunctionCompiler::own_record(uint8_t reg) {
-  a_.mov(q(reg), at(r13, layout::kCodes));
-  uint32_t distance = (request_.func_index - module_->imported_funcs) * layout::kCodeSize;
-  if (distance != 0) a_.add(q(reg), distance);
+  own_code(reg, request_.func_index);
 }
 
 void FunctionCompiler::count_run(int32_t counter) {
@@ -170,12 +175,21 @@ void FunctionCompiler::count_run(int32_t counter) {
 /// Parameters go to their homes or slots. Unused ones go nowhere.
 void FunctionCompiler::emit_params(D& d) {
   std::span<const ValType> types = d.locals().first(type_->params.size());
+  PlaceWalk checked = PlaceWalk::params();
+  for (ValType type : types) {
+    const Place place = checked.next(type);
+    if (place.in == Place::In::integer) check_upper(kIntArgs[place.index], type, rax);
+  }
   // Those without a home first: a home may be the register that another parameter arrives in.
   PlaceWalk stored = PlaceWalk::params();
   for (uint32_t i = 0; i < types.size(); ++i) {
     Place place = stored.next(types[i]);
     if (home_of(i) != kNoHome || scan_.weight(i) == 0) continue;
-    if (place.in == Place::In::integer) store_int(slot_mem(local_slot_[i], types[i]), kIntArgs[place.index]);
+    if (place.in == Place::In::integer) {
+      const uint8_t reg = kIntArgs[place.index];
+      if (types[i] == vm::kI32) move_clean(reg, reg);
+      store_int(slot_mem(local_slot_[i], types[i]), reg);
+    }
     if (place.in == Place::In::vector) {
       store_vec(slot_mem(local_slot_[i], types[i]), static_cast<uint8_t>(place.index), types[i]);
     }
@@ -187,7 +201,10 @@ void FunctionCompiler::emit_params(D& d) {
     if (h == kNoHome) continue;
     state_.loaded |= 1u << h;
     state_.dirty |= 1u << h;
-    if (place.in == Place::In::integer) move_int(homes_[h].reg, kIntArgs[place.index]);
+    if (place.in == Place::In::integer) {
+      const uint8_t reg = kIntArgs[place.index];
+      types[i] == vm::kI32 ? move_clean(homes_[h].reg, reg) : move_int(homes_[h].reg, reg);
+    }
     if (place.in == Place::In::vector) move_vec(homes_[h].reg, static_cast<uint8_t>(place.index));
   }
   if (stored.area_slots() == 0) return;
@@ -199,9 +216,7 @@ void FunctionCompiler::emit_params(D& d) {
     Mem from = at(kScratch, static_cast<int32_t>(kAreaSlot * place.index));
     uint8_t h = home_of(i);
     if (h == kNoHome) {
-      ValType whole = types[i] == vm::kV128 ? vm::kV128 : vm::kF64;
-      load_vec(kVectorScratch, from, whole);
-      store_vec(slot_mem(local_slot_[i], types[i]), kVectorScratch, whole);
+      copy_from_area(local_slot_[i], from, types[i]);
     } else if (homes_[h].vec) {
       load_vec(homes_[h].reg, from, types[i]);
     } else {
@@ -241,8 +256,7 @@ void FunctionCompiler::emit_zeros(D& d) {
   }
   // All of them, from the lowest address up; homes' slots too.
   const uint32_t first = local_slot_[params], count = operand_base_ - first;
-  if (operand_base_ > max_slot_) max_slot_ = operand_base_;
-  int32_t lowest = kSlotBase - 8 * static_cast<int32_t>(operand_base_ - 1);
+  auto lowest = static_cast<int32_t>(slot_offset(int64_t{operand_base_} - 1));
   const uint32_t pairs = count / 2;
   if (count % 2 != 0) {
     a_.vmovsd(at(rbp, lowest), x(kVectorScratch));
@@ -273,7 +287,8 @@ void FunctionCompiler::begin(D& d) {
     slot += types[i].slots();
   }
   operand_base_ = slot;
-  max_slot_ = slot;
+  max_slot_ = 0;
+  if (!has_slots(slot)) return;
   scan_.run(*module_, request_.func_index, types.size());
   choose_homes(d);
   find_loop_homes();
@@ -308,8 +323,7 @@ void FunctionCompiler::copy_vectors(uint8_t area, const LoopSite& loop, bool out
 }
 
 void FunctionCompiler::copy_vector(uint8_t area, uint32_t slot, bool out) {
-  Mem in_frame = at(rbp, kSlotBase - 8 * static_cast<int32_t>(slot + 1));
-  Mem in_area = at(area, 8 * static_cast<int32_t>(slot));
+  Mem in_frame = slot_mem(slot, vm::kV128), in_area = entry_at(area, slot, 8);
   a_.vmovups(x(kVectorScratch), out ? in_frame : in_area);
   a_.vmovups(out ? in_area : in_frame, x(kVectorScratch));
 }
@@ -376,6 +390,10 @@ void FunctionCompiler::emit_osr_entries() {
       copy_vectors(r15, site, false);
     }
     conform({}, {site.state.loaded, 0});
+    for (uint32_t bits = site.state.loaded; bits != 0; bits &= bits - 1) {
+      const Home& home = homes_[std::countr_zero(bits)];
+      if (!home.vec) check_upper(home.reg, home.type);
+    }
     a_.jmp(site.header);
   }
 }

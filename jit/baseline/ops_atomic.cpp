@@ -27,8 +27,9 @@ void FunctionCompiler::zero_extend(uint8_t reg, unsigned size) {
 
 asmjit::x86::Mem FunctionCompiler::atomic_address(D& d, const vm::MemArg& mem, const V& index, unsigned size) {
   uint32_t owned = owned_int_;
-  const uint8_t reg = fetch_int(index);
-  add_offset(reg, mem.offset);
+  const Index from = index_of(index);
+  const uint8_t reg = from.reg();
+  add_offset(from, mem.offset);
   if (size > 1) {
     a_.test(asmjit::x86::gpb_lo(kScratch), size - 1);
     trap_if(d, Cond::kNZ, TrapCode::UnalignedAtomic);
@@ -52,15 +53,6 @@ asmjit::x86::Mem FunctionCompiler::atomic_address(D& d, const vm::MemArg& mem, c
   }
   out.setSize(size);
   return out;
-}
-
-void FunctionCompiler::claim_rax(D& d, V* args, size_t count) {
-  if ((owned_int_ >> rax & 1) == 0) return take_fixed(d, rax);
-  for (size_t i = 0; i < count; ++i) {
-    if (args[i].kind != Kind::reg || args[i].reg != rax) continue;
-    args[i].reg = take_int();
-    a_.mov(q(args[i].reg), q(rax));
-  }
 }
 
 void FunctionCompiler::atomic_rmw(D& d, Op op, const Imm& imm, unsigned size, const V* args, V* result) {
@@ -100,7 +92,7 @@ void FunctionCompiler::atomic_rmw(D& d, Op op, const Imm& imm, unsigned size, co
     return result_reg(*result, value);
   }
   V own_args[2] = {args[0], args[1]};
-  claim_rax(d, own_args, 2);
+  take_fixed(rax, own_args);
   const uint8_t value = fetch_int(own_args[1]);
   const uint8_t changed = take_int();
   Mem mem = atomic_address(d, imm.mem, own_args[0], size);
@@ -124,7 +116,7 @@ void FunctionCompiler::atomic_rmw(D& d, Op op, const Imm& imm, unsigned size, co
 void FunctionCompiler::atomic_cmpxchg(D& d, const Imm& imm, unsigned size, const V* args, V* result) {
   V own_args[3] = {args[0], args[1], args[2]};
   const bool in_place = args[1].kind == Kind::reg && args[1].reg == rax;
-  if (!in_place) claim_rax(d, own_args, 3);
+  if (!in_place) take_fixed(rax, own_args);
   const uint8_t replacement = fetch_int(own_args[2]);
   if (!in_place) {
     move_to_int(rax, own_args[1]);

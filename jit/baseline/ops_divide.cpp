@@ -86,7 +86,7 @@ void FunctionCompiler::divide_by_power(D& d, unsigned log2, bool negative, bool 
 }
 
 void FunctionCompiler::divide_unsigned(D& d, uint64_t divisor, bool remainder, bool wide, const V* args, V* result) {
-  if ((owned_int_ >> rdx & 1) == 0) take_fixed(d, rdx);  // mulx multiplies with it
+  take_fixed(rdx);  // mulx multiplies with it
   move_to_int(rdx, args[0]);
   const uint8_t quotient = take_int();
   if (!wide) {
@@ -146,8 +146,8 @@ void FunctionCompiler::divide_signed64(D& d, uint64_t divisor, bool negative, bo
                                        V* result) {
   const Reciprocal64 r = signed_reciprocal64(divisor);
   // The one-operand product is of rax, into rdx and rax.
-  if ((owned_int_ >> rax & 1) == 0) take_fixed(d, rax);
-  if ((owned_int_ >> rdx & 1) == 0) take_fixed(d, rdx);
+  take_fixed(rax);
+  take_fixed(rdx);
   const uint8_t n = take_int();
   move_to_int(n, args[0]);
   load_const(rax, r.factor);

@@ -202,7 +202,7 @@ void FunctionCompiler::truncate(D& d, bool from64, bool to64, bool is_signed, bo
 
 void FunctionCompiler::int_to_float(D& d, bool from64, bool is_signed, bool to64, const V* args, V* result) {
   const InstId cvt = to64 ? Inst::kIdVcvtsi2sd : Inst::kIdVcvtsi2ss;
-  uint8_t from = fetch_int(args[0]);
+  uint8_t from = index_of(args[0]).reg();  // with a clean upper half
   uint8_t to = target(d, true, 1, nullptr, nullptr);
   a_.vxorps(x(to), x(to), x(to));  // the upper part must not wait for what was there
   if (!from64) {

@@ -162,20 +162,12 @@ void FunctionCompiler::shift(D& d, Op op, bool wide, const V* args, V* result) {
   }
   if (kind == rotl || kind == rotr) {
     // The count in rcx; the value anywhere else.
-    uint8_t count = fetch_int(b);
-    const bool free_rcx = ((free_int_ | owned_int_) >> rcx & 1) != 0;
-    if (free_rcx) free_int_ &= ~(1u << rcx), owned_int_ |= 1u << rcx;  // so that the value is given another
-    uint8_t to = target(d, false, 2, &a, nullptr, rcx);
-    a_.mov(w(kScratch), w(count));
-    move_to_int(to, a);
-    if (free_rcx) {
-      a_.mov(w(rcx), w(kScratch));
-      a_.emit(kind == rotl ? Inst::kIdRol : Inst::kIdRor, gp(to, wide), asmjit::x86::cl);
-    } else {
-      a_.xchg(q(rcx), q(kScratch));
-      a_.emit(kind == rotl ? Inst::kIdRol : Inst::kIdRor, gp(to, wide), asmjit::x86::cl);
-      a_.mov(q(rcx), q(kScratch));
-    }
+    V value[] = {a};
+    take_fixed(rcx, value);
+    move_to_int(rcx, b);
+    const uint8_t to = target(d, false, 2, value, nullptr, rcx);
+    move_to_int(to, value[0]);
+    a_.emit(kind == rotl ? Inst::kIdRol : Inst::kIdRor, gp(to, wide), asmjit::x86::cl);
     return result_reg(*result, to);
   }
   asmjit::Operand from = source_int(a, wide);
@@ -202,13 +194,9 @@ void FunctionCompiler::divide(D& d, bool is_signed, bool remainder, bool wide, c
   } else if (divisor == 0) {
     trap(d, TrapCode::IntegerDivideByZero);
   }
-  if (a.kind == Kind::reg && a.reg == rax) {
-    // In place.
-  } else {
-    if ((owned_int_ >> rax & 1) == 0) take_fixed(d, rax);
-    move_to_int(rax, a);
-  }
-  if ((owned_int_ >> rdx & 1) == 0) take_fixed(d, rdx);
+  take_fixed(rax);
+  move_to_int(rax, a);
+  take_fixed(rdx);
   if (!is_signed) {
     a_.xor_(w(rdx), w(rdx));
     a_.div(gp(kScratch, wide));
@@ -260,7 +248,7 @@ void FunctionCompiler::extend(D& d, unsigned from_bits, bool wide, const V* args
   result_reg(*result, to);
 }
 
-/// i32.wrap_i64 clears the upper half; i64.extend_i32_u does nothing, since an i32 is zero-extended already.
+/// i32.wrap_i64 clears the upper half; i64.extend_i32_u has nothing to do where it is clear already.
 void FunctionCompiler::widen(D& d, bool wrap, const V* args, V* result) {
   const V& a = args[0];
   if (a.kind == Kind::constant) {
@@ -268,6 +256,7 @@ void FunctionCompiler::widen(D& d, bool wrap, const V* args, V* result) {
     return;
   }
   if (!wrap && a.kind == Kind::reg) {
+    clean(a);
     result_reg(*result, a.reg);
     return;
   }
@@ -294,11 +283,11 @@ void FunctionCompiler::add_sub_128(D&, bool sub, const V* args, V* results) {
   result_reg(results[1], to[1]);
 }
 
-void FunctionCompiler::mul_wide(D& d, bool is_signed, const V* args, V* results) {
+void FunctionCompiler::mul_wide(D&, bool is_signed, const V* args, V* results) {
   const V *a = &args[0], *b = &args[1];
   if (b->kind == Kind::reg && b->reg == rax) std::swap(a, b);
-  if ((owned_int_ >> rax & 1) == 0) take_fixed(d, rax);
-  if ((owned_int_ >> rdx & 1) == 0) take_fixed(d, rdx);
+  take_fixed(rax);
+  take_fixed(rdx);
   asmjit::Operand by = source_int(*b, true);
   if (by.isImm()) by = q(fetch_int(*b));
   move_to_int(rax, *a);

@@ -17,7 +17,7 @@ asmjit::x86::Mem FunctionCompiler::address(D& d, const vm::MemArg& mem, const V&
       load_const(kScratch, sum);
       return ptr(q(r14), q(kScratch));
     }
-    uint8_t reg = fetch_int(index);
+    const uint8_t reg = index_of(index).reg();
     if (offset <= 0x7fffffff) return ptr(q(r14), q(reg), 0, static_cast<int32_t>(offset));
     load_const(kScratch, offset);
     a_.add(q(kScratch), q(reg));
@@ -25,26 +25,24 @@ asmjit::x86::Mem FunctionCompiler::address(D& d, const vm::MemArg& mem, const V&
   }
   const bool wide = module_->memories[mem.memory].limits.is64;
   const uint8_t limit = take_int();
-  const uint8_t reg = fetch_int(index);
-  add_offset(reg, mem.offset);
+  add_offset(index_of(index), mem.offset);
   if (wide && mem.offset != 0) trap_if(d, Cond::kC, TrapCode::MemoryOutOfBounds);
   return checked_address(d, mem.memory, limit, size);
 }
 
-void FunctionCompiler::add_offset(uint8_t index, uint64_t offset) {
+void FunctionCompiler::add_offset(Index index, uint64_t offset) {
   if (offset <= 0x7fffffff) {
-    a_.mov(q(kScratch), q(index));
+    a_.mov(q(kScratch), q(index.reg()));
     if (offset != 0) a_.add(q(kScratch), static_cast<int32_t>(offset));
   } else {
     load_const(kScratch, offset);
-    a_.add(q(kScratch), q(index));
+    a_.add(q(kScratch), q(index.reg()));
   }
 }
 
 asmjit::x86::Mem FunctionCompiler::checked_address(D& d, uint32_t memory, uint8_t limit, unsigned size) {
-  const auto place = static_cast<int32_t>(8 * memory);
   a_.mov(q(limit), at(r13, layout::kMemories));
-  a_.mov(q(limit), at(limit, place));
+  a_.mov(q(limit), entry_at(limit, memory, 8));
   a_.mov(q(limit), at(limit, layout::kMemoryBytes));
   a_.sub(q(limit), static_cast<int32_t>(size));
   trap_if(d, Cond::kB, TrapCode::MemoryOutOfBounds);
@@ -54,7 +52,7 @@ asmjit::x86::Mem FunctionCompiler::checked_address(D& d, uint32_t memory, uint8_
   trap_if(d, Cond::kA, TrapCode::MemoryOutOfBounds);
   if (memory == 0) return ptr(q(r14), q(kScratch));
   a_.mov(q(limit), at(r13, layout::kMemories));
-  a_.mov(q(limit), at(limit, place));
+  a_.mov(q(limit), entry_at(limit, memory, 8));
   a_.add(q(kScratch), at(limit, layout::kMemoryBase));
   return at(kScratch, 0);
 }
@@ -120,10 +118,10 @@ void FunctionCompiler::global_access(D& d, bool write, uint32_t index, const V* 
   auto place = [&]() -> Mem {
     if (index >= module_->imported_globals) {
       a_.mov(q(kScratch), at(r13, layout::kOwnGlobals));
-      return at(kScratch, static_cast<int32_t>((index - module_->imported_globals) * layout::kGlobalSize));
+      return entry_at(kScratch, index - module_->imported_globals, layout::kGlobalSize);
     }
     a_.mov(q(kScratch), at(r13, layout::kGlobals));
-    a_.mov(q(kScratch), at(kScratch, static_cast<int32_t>(8 * index)));
+    a_.mov(q(kScratch), entry_at(kScratch, index, 8));
     return at(kScratch, 0);
   };
   if (!write) {
@@ -142,6 +140,7 @@ void FunctionCompiler::global_access(D& d, bool write, uint32_t index, const V* 
     store_vec(place(), from, type);
   } else {
     uint8_t from = fetch_int(args[0]);
+    clean(args[0]);
     store_int(place(), from);
   }
 }
@@ -149,7 +148,7 @@ void FunctionCompiler::global_access(D& d, bool write, uint32_t index, const V* 
 /// Leaves the address of a table's record in `reg`.
 asmjit::x86::Mem FunctionCompiler::table_of(uint32_t table, uint8_t reg) {
   a_.mov(q(reg), at(r13, layout::kTables));
-  a_.mov(q(reg), at(reg, static_cast<int32_t>(8 * table)));
+  a_.mov(q(reg), entry_at(reg, table, 8));
   Mem size = at(reg, layout::kTableSize);
   size.setSize(8);
   return size;
@@ -158,7 +157,7 @@ asmjit::x86::Mem FunctionCompiler::table_of(uint32_t table, uint8_t reg) {
 /// A table's entry, in a temporary.
 uint8_t FunctionCompiler::table_entry(D& d, uint32_t table, const V& index, TrapCode code) {
   uint8_t entry = take_int();
-  uint8_t at_index = fetch_int(index);
+  const uint8_t at_index = index_of(index).reg();
   Mem size = table_of(table, kScratch);
   a_.cmp(q(at_index), size);
   a_.mov(w(entry), 0);

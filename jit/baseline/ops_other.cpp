@@ -28,6 +28,7 @@ void FunctionCompiler::helper_op(D& d, Helper helper, std::initializer_list<uint
   if (result == nullptr) return;
   free_int_ &= ~(1u << rax);
   result_reg(*result, rax);
+  result->raw = result->type == vm::kI32;
 }
 
 void FunctionCompiler::ref_test(D& d, bool cast, bool nullable, vm::HeapType heap, const V* args, V* result) {
@@ -71,7 +72,7 @@ bool FunctionCompiler::other_op(D& d, Op op, const Imm& imm, const V* args, size
     case Op::ref_func: {
       uint8_t to = target(d, false, 0, nullptr, nullptr);
       a_.mov(q(to), at(r13, layout::kFuncs));
-      a_.mov(q(to), at(to, static_cast<int32_t>(8 * imm.index)));
+      a_.mov(q(to), entry_at(to, imm.index, 8));
       result_reg(*results, to);
       return true;
     }
@@ -85,15 +86,19 @@ bool FunctionCompiler::other_op(D& d, Op op, const Imm& imm, const V* args, size
     case Op::memory_size: {
       uint8_t to = target(d, false, 0, nullptr, nullptr);
       a_.mov(q(to), at(r13, layout::kMemories));
-      a_.mov(q(to), at(to, static_cast<int32_t>(8 * imm.mem.memory)));
-      a_.mov(q(to), at(to, layout::kMemoryBytes));
-      if (unsigned log2 = module_->memories[imm.mem.memory].page_log2; log2 != 0) a_.shr(q(to), log2);
+      a_.mov(q(to), entry_at(to, imm.mem.memory, 8));
+      // Where a page is a byte, 4 GiB of them are more than an i32 counts.
+      const unsigned log2 = module_->memories[imm.mem.memory].page_log2;
+      load_int(to, at(to, layout::kMemoryBytes), log2 == 0 ? results->type : vm::kI64);
+      if (log2 != 0) a_.shr(q(to), log2);
       result_reg(*results, to);
       return true;
     }
     case Op::table_size: {
       uint8_t to = target(d, false, 0, nullptr, nullptr);
-      a_.mov(q(to), table_of(imm.index, to));
+      Mem size = table_of(imm.index, to);
+      size.setSize(0);
+      load_int(to, size, results->type);
       result_reg(*results, to);
       return true;
     }
@@ -105,7 +110,7 @@ bool FunctionCompiler::other_op(D& d, Op op, const Imm& imm, const V* args, size
     case Op::table_set: {
       uint8_t value = fetch_int(args[1]);
       uint8_t entry = take_int();
-      uint8_t index = fetch_int(args[0]);
+      const uint8_t index = index_of(args[0]).reg();
       Mem size = table_of(imm.index, kScratch);
       a_.cmp(q(index), size);
       a_.mov(w(entry), 0);

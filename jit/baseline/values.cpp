@@ -21,6 +21,23 @@ asmjit::x86::Mem FunctionCompiler::pool(uint64_t lo, uint64_t hi, unsigned size)
   return a_.at(pool_.back().label);
 }
 
+bool FunctionCompiler::has_slots(uint64_t slots) {
+  if (slots > kMaxFrameSlots) {
+    unsupported("a frame of more than " + std::to_string(kMaxFrameSlots) + " slots");
+    return false;
+  }
+  if (slots > max_slot_) max_slot_ = static_cast<uint32_t>(slots);
+  return true;
+}
+
+int32_t FunctionCompiler::offset_of(uint64_t index, uint64_t entry_bytes) {
+  const uint64_t offset = index * entry_bytes;
+  if (index <= UINT32_MAX && offset <= INT32_MAX) [[likely]]
+    return static_cast<int32_t>(offset);
+  unsupported("index " + std::to_string(index) + " of a table is too far away");
+  return 0;
+}
+
 void FunctionCompiler::preempt_off() {
   if (preempt_begin_ == kNone) return;
   if (here() > preempt_begin_) object_->preempt.push_back({preempt_begin_, here()});
@@ -42,6 +59,7 @@ uint32_t FunctionCompiler::top(D& d) {
 void FunctionCompiler::result_reg(V& result, uint8_t reg) {
   result.kind = Kind::reg;
   result.reg = reg;
+  result.raw = false;
   if (is_vec(result.type)) {
     owned_vec_ &= ~(1u << reg);
   } else {
@@ -70,10 +88,18 @@ void FunctionCompiler::spill_one(bool vec) {
   VMRUN_ASSERT(false, "an instruction took more temporaries than there are");
 }
 
-void FunctionCompiler::take_fixed(D& d, uint8_t reg) {
-  uint32_t bit = 1u << reg;
+void FunctionCompiler::take_fixed(uint8_t reg, std::span<V> args) {
+  const uint32_t bit = 1u << reg;
+  if ((owned_int_ & bit) != 0) {
+    for (V& value : args) {
+      if (value.kind != Kind::reg || value.reg != reg || is_vec(value.type)) continue;
+      value.reg = take_int();
+      a_.mov(q(value.reg), q(reg));
+    }
+    return;
+  }
   if ((free_int_ & bit) == 0) {
-    std::span<V> stack = d.stack();
+    std::span<V> stack = decoder_->stack();
     for (V& value : stack.subspan(std::min(settled_, stack.size()))) {
       if (value.kind != Kind::reg || value.reg != reg || is_vec(value.type)) continue;
       if (free_int_ != 0) {
@@ -88,7 +114,7 @@ void FunctionCompiler::take_fixed(D& d, uint8_t reg) {
       break;
     }
   }
-  VMRUN_ASSERT((free_int_ & bit) != 0, "a fixed register is held by nobody");
+  VMRUN_ASSERT((free_int_ & bit) != 0, "a fixed register is taken before operands are fetched");
   free_int_ &= ~bit;
   owned_int_ |= bit;
 }
@@ -123,6 +149,12 @@ void FunctionCompiler::store_vec(const Mem& to, uint8_t reg, ValType type) {
   }
 }
 
+void FunctionCompiler::copy_from_area(uint32_t slot, const Mem& from, ValType type) {
+  const ValType whole = type == vm::kV128 ? vm::kV128 : vm::kF64;
+  load_vec(kVectorScratch, from, type == vm::kI32 ? vm::kF32 : whole);
+  store_vec(slot_mem(slot, type), kVectorScratch, whole);
+}
+
 void FunctionCompiler::load_const(uint8_t reg, uint64_t bits) {
   if (bits <= 0xffffffffu) {
     a_.mov(w(reg), static_cast<uint32_t>(bits));
@@ -149,14 +181,17 @@ void FunctionCompiler::store_home(uint8_t h) {
 }
 
 void FunctionCompiler::move_to_int(uint8_t reg, const V& value) {
+  const bool wide = is_wide(value.type);
   switch (value.kind) {
     case Kind::constant: load_const(reg, value.bits); break;
-    case Kind::reg: move_int(reg, value.reg); break;
+    case Kind::reg:
+      if (reg != value.reg || value.raw) a_.mov(gp(reg, wide), gp(value.reg, wide));
+      break;
     case Kind::slot: load_int(reg, slot_mem(value.slot, value.type), value.type); break;
     case Kind::local: {
       uint8_t h = home_of(static_cast<uint32_t>(value.bits));
       if (h != kNoHome && (state_.loaded >> h & 1) != 0) {
-        move_int(reg, homes_[h].reg);
+        if (reg != homes_[h].reg) a_.mov(gp(reg, wide), gp(homes_[h].reg, wide));
       } else {
         load_int(reg, slot_mem(local_slot_[value.bits], value.type), value.type);
       }
@@ -218,6 +253,7 @@ void FunctionCompiler::store_to(const Mem& to, const V& value) {
     if (reg == kNoHome) move_to_vec(reg = kVectorScratch, value);
     store_vec(to, reg, value.type);
   } else {
+    clean(value);
     if (reg == kNoHome) move_to_int(reg = kScratch, value);
     store_int(to, reg);
   }
@@ -263,6 +299,13 @@ uint8_t FunctionCompiler::fetch_int(const V& value) {
   reg = take_int();
   move_to_int(reg, value);
   return reg;
+}
+
+Index FunctionCompiler::index_of(const V& value) {
+  const uint8_t reg = fetch_int(value);
+  clean(value);
+  check_upper(reg, value.type);
+  return Index(reg);
 }
 
 uint8_t FunctionCompiler::fetch_vec(const V& value) {
@@ -323,7 +366,9 @@ uint8_t FunctionCompiler::target(D& d, bool vec, size_t args, const V* a, const 
   if (home != kNoHome && home != not_this) return home;
   if (a != nullptr && a->kind == Kind::reg && is_vec(a->type) == vec && a->reg != not_this) return a->reg;
   if (b != nullptr && b->kind == Kind::reg && is_vec(b->type) == vec && b->reg != not_this) return b->reg;
-  return take(vec);
+  const uint8_t reg = take(vec);
+  VMRUN_ASSERT(reg != not_this, "a register that holds something of the instruction's is not free");
+  return reg;
 }
 
 // --- locals -----------------------------------------------------------------------------------------------------------
@@ -345,8 +390,7 @@ void FunctionCompiler::detach_local(D& d, uint32_t local, size_t skip) {
     auto reg = static_cast<uint8_t>(std::countr_zero(free));
     free &= free - 1;
     move_to(reg, value);
-    value.kind = Kind::reg;
-    value.reg = reg;
+    set_reg(value, reg, value.slot);
   }
 }
 
