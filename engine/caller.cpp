@@ -55,6 +55,9 @@ Outcome Caller::exit(int status) const {
 
 Outcome Caller::throw_exception(Ref exnref) const {
   if (exnref.is_null()) return trap(TrapCode::NullExceptionReference);
+  if (exnref.is_i31() || !vcpu_->store->owns(exnref.as<vm::ExnCell>())) {
+    return fail(Error(ErrorKind::Usage, "the exception to throw does not belong to this store"));
+  }
   vcpu_->exception = exnref;
   return Outcome::Exception;
 }

@@ -33,18 +33,35 @@ vm::TypeId intern(vm::TypeRegistry& registry, const FuncType& type) {
   return registry.intern_func(params, results);
 }
 
-bool matches(const vm::TypeRegistry& registry, const Val& value, vm::ValType type) {
-  if (!value.type().is_ref() || !type.is_ref()) return to_vm(value.type()) == type;
-  if (value.is_null()) {
-    // A null is of its whole hierarchy, whatever type it came with.
-    return type.nullable() && registry.top(to_vm(value.type()).heap()) == registry.top(type.heap());
-  }
+bool is_of(vm::Store& store, Ref ref, vm::HeapType top) {
+  if (ref.is_null() || ref.is_i31()) return true;
+  if (top == vm::Heap::func) return store.owns(ref.as<vm::FuncRecord>());
+  if (top == vm::Heap::exn) return store.owns(ref.as<vm::ExnCell>());
+  return store.owns(ref.as<vm::ExternCell>());  // converted or not: any other object is not made yet
+}
+
+Fit fits(vm::Store& store, const Val& value, vm::ValType type) {
+  const vm::TypeRegistry& registry = *store.registry();
+  auto fit_if = [](bool same) { return same ? Fit::yes : Fit::wrong_type; };
+  if (!value.type().is_ref() || !type.is_ref()) return fit_if(to_vm(value.type()) == type);
+  const vm::HeapType heap = to_vm(value.type()).heap();
+  const vm::HeapType top = registry.top(heap);
+  // A null is of its whole hierarchy, whatever type it came with.
+  if (value.is_null()) return fit_if(type.nullable() && top == registry.top(type.heap()));
+  if (!is_of(store, value.as_ref(), top)) return Fit::foreign;
   // Not null, whatever its static type allows. A function knows its own type.
-  if (registry.top(to_vm(value.type()).heap()) == vm::Heap::func) {
-    const vm::HeapType own(value.as_ref().as<vm::FuncRecord>()->type);
-    return registry.matches(vm::ValType::ref(own, false), type);
+  const vm::HeapType own = top == vm::Heap::func ? vm::HeapType(value.as_ref().as<vm::FuncRecord>()->type) : heap;
+  return fit_if(registry.matches(vm::ValType::ref(own, false), type));
+}
+
+Error unfit(Fit fit, std::string_view what, const Val& value, vm::ValType type) {
+  std::string message(what);
+  if (fit == Fit::foreign) {
+    message += " is a reference that does not belong to this store";
+  } else {
+    message += " has type " + value.type().to_string() + ", not " + vm::to_string(type);
   }
-  return registry.matches(vm::ValType::ref(to_vm(value.type()).heap(), false), type);
+  return Error(ErrorKind::Usage, std::move(message));
 }
 
 ExternType extern_type(const vm::Module& module, vm::ExternKind kind, uint32_t index) {

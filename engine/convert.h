@@ -2,10 +2,13 @@
 #pragma once
 
 #include <bit>
+#include <string_view>
 #include <vector>
 
 #include "vm/module.h"
+#include "vm/store.h"
 #include "vm/types.h"
+#include "vmrun/error.h"
 #include "vmrun/types.h"
 #include "vmrun/value.h"
 
@@ -23,8 +26,15 @@ GlobalType to_public(const vm::GlobalType& type);
 
 vm::TypeId intern(vm::TypeRegistry& registry, const FuncType& type);
 
-/// Whether `value` may stand where `type` is wanted.
-bool matches(const vm::TypeRegistry& registry, const Val& value, vm::ValType type);
+/// Whether a value may enter a store.
+enum class Fit : uint8_t { yes, wrong_type, foreign };
+/// Whether `value` may stand where `store` wants `type`. The one gate for values from outside: a reference must be of
+/// this store, or whoever follows it later follows it into another store, which may be gone by then.
+Fit fits(vm::Store& store, const Val& value, vm::ValType type);
+/// Whether `ref`, of the hierarchy whose top is `top`, is null, a number in a reference, or of this store.
+bool is_of(vm::Store& store, Ref ref, vm::HeapType top);
+/// What to say about a value that does not fit: `what` ("argument 0") is what it was to be.
+Error unfit(Fit fit, std::string_view what, const Val& value, vm::ValType type);
 
 /// The type of the import or export of `module` that has this kind and index.
 ExternType extern_type(const vm::Module& module, vm::ExternKind kind, uint32_t index);

@@ -38,6 +38,7 @@ Engine::Engine(const Config& config) : impl_(std::make_shared<Impl>()) {
   pool.cached = config.cached_memories;
   impl_->pool = std::make_shared<vm::MemoryPool>(pool);
   vm::fault_install();
+  jit::preempt_install();
   jit::initialize();
   impl_->tiers = make_tiers(config);
 }

@@ -34,8 +34,14 @@ struct DynamicFunc {
   HostCallback callback;
 
   static Outcome call(void* env, vm::Vcpu& vcpu, vm::Instance* instance, const Slot* args, Slot* results) {
-    DynamicFunc& self = *static_cast<DynamicFunc*>(env);
-    Caller caller(vcpu, instance);
+    try {
+      return run(*static_cast<DynamicFunc*>(env), Caller(vcpu, instance), vcpu, args, results);
+    } catch (...) {
+      return detail::host_threw(vcpu);
+    }
+  }
+
+  static Outcome run(DynamicFunc& self, Caller caller, vm::Vcpu& vcpu, const Slot* args, Slot* results) {
     std::vector<Val> values, out;
     values.reserve(self.type.params.size());
     for (ValType type : self.type.params) {
@@ -46,12 +52,10 @@ struct DynamicFunc {
     for (ValType type : self.type.results) out.push_back(Val::zero(type));
 
     if (Result<void> done = self.callback(caller, values, out); !done) return caller.fail(std::move(done).error());
-    const vm::TypeRegistry& registry = *vcpu.store->registry();
     for (size_t i = 0; i < out.size(); ++i) {
-      if (!engine::matches(registry, out[i], engine::to_vm(self.type.results[i]))) {
-        return caller.fail(Error(ErrorKind::Usage, "host function gave result " + std::to_string(i) + " of type " +
-                                                       out[i].type().to_string() + " instead of " +
-                                                       self.type.results[i].to_string()));
+      const vm::ValType wanted = engine::to_vm(self.type.results[i]);
+      if (const engine::Fit fit = engine::fits(*vcpu.store, out[i], wanted); fit != engine::Fit::yes) {
+        return caller.fail(engine::unfit(fit, "result " + std::to_string(i) + " of a host function", out[i], wanted));
       }
     }
     for (const Val& value : out) results += value.to_slots(results);
@@ -88,9 +92,8 @@ Result<std::vector<Val>> Func::call(std::span<const Val> args) const {
   SlotBuffer slots(std::max(type.param_slots, type.result_slots));
   Slot* at = slots.data();
   for (size_t i = 0; i < args.size(); ++i) {
-    if (!engine::matches(*store_->registry(), args[i], type.params[i])) {
-      return Error(ErrorKind::Usage, "argument " + std::to_string(i) + " has type " + args[i].type().to_string() +
-                                         ", not " + vm::to_string(type.params[i]));
+    if (const engine::Fit fit = engine::fits(*store_, args[i], type.params[i]); fit != engine::Fit::yes) {
+      return engine::unfit(fit, "argument " + std::to_string(i), args[i], type.params[i]);
     }
     at += args[i].to_slots(at);
   }
@@ -111,6 +114,13 @@ namespace detail {
 
 Outcome invoke(vm::Store& store, vm::FuncRecord& func, const Slot* args, Slot* results) {
   return interp::invoke(store.vcpu(), func, args, results);
+}
+
+Outcome host_threw(vm::Vcpu& vcpu) noexcept {
+  vcpu.is_exit = false;
+  vcpu.store->host_failure.reset();
+  vcpu.store->host_exception = std::current_exception();
+  return Outcome::Error;
 }
 
 }  // namespace detail

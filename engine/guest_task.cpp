@@ -35,14 +35,15 @@ void let_scheduler_stop_guests(sched::Scheduler& scheduler) {
 
 const sched::SwitchHooks GuestTask::kHooks{resume, suspend};
 
-GuestTask::GuestTask(Store& store) : cx_(store.impl().vcpu()) {
-  cx_.fiber_floor = sched::stack_bounds().low + vm::kHostReserve;
+GuestTask::GuestTask(Store& store) : store_(store.impl()) {
+  const sched::StackBounds stack = sched::stack_bounds();
+  store_.set_native_stack(stack.low, stack.size());
   sched::set_switch_hooks(&kHooks, this);
 }
 
 GuestTask::~GuestTask() {
   sched::set_switch_hooks(nullptr, nullptr);
-  cx_.fiber_floor = nullptr;
+  store_.set_native_stack(nullptr, 0);
 }
 
 void GuestTask::resume(void* self) noexcept {

@@ -29,7 +29,7 @@ class GuestTask {
   static void suspend(void* self) noexcept;
   static const sched::SwitchHooks kHooks;
 
-  vm::Vcpu& cx_;
+  vm::Store& store_;
   vm::Vcpu* suspended_ = nullptr;  // what ran when the task was left
 };
 

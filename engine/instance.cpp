@@ -38,7 +38,12 @@ ExternType Extern::type() const {
 Result<Instance> Instance::instantiate(Store& store, const Module& module, std::span<const Extern> imports) {
   std::vector<engine::ImportItem> items;
   items.reserve(imports.size());
-  for (const Extern& item : imports) items.push_back(engine::to_item(item));
+  for (const Extern& item : imports) {
+    if (engine::store_of(item) != &store.impl()) {
+      return Error(ErrorKind::Link, "import " + std::to_string(items.size()) + " belongs to another store");
+    }
+    items.push_back(engine::to_item(item));
+  }
   Result<vm::Instance*> made = engine::instantiate(store.impl(), module.impl(), items);
   if (!made) return std::move(made).error();
   return Instance(*made);

@@ -142,6 +142,17 @@ ImportItem to_item(const Extern& item) {
   return {vm::ExternKind::tag, item.tag()->impl()};
 }
 
+const vm::Store* store_of(const Extern& item) {
+  switch (item.kind()) {
+    case ExternKind::Func: return item.func()->store();
+    case ExternKind::Table: return item.table()->impl()->store;
+    case ExternKind::Memory: return item.memory()->impl()->store;
+    case ExternKind::Global: return item.global()->store();
+    case ExternKind::Tag: break;
+  }
+  return item.tag()->store();
+}
+
 Extern to_extern(vm::Store& store, ImportItem item) {
   switch (item.kind) {
     case vm::ExternKind::func: return Func(&store, static_cast<vm::FuncRecord*>(item.what));

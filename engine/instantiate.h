@@ -18,6 +18,8 @@ struct ImportItem {
 };
 
 ImportItem to_item(const Extern& item);
+/// The store that it belongs to.
+const vm::Store* store_of(const Extern& item);
 Extern to_extern(vm::Store& store, ImportItem item);
 /// The export as an item.
 ImportItem exported(const vm::Instance& instance, const vm::Export& item);

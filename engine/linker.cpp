@@ -89,6 +89,9 @@ struct Linker::Impl {
   Result<engine::ImportItem> item_in(vm::Store& store, const Definition& definition, std::string_view module,
                                      std::string_view name) const {
     if (const auto* host = std::get_if<HostDefinition>(&definition)) {
+      if (store.registry() != engine.impl()->registry) {
+        return Error(ErrorKind::Usage, "the linker and the store belong to different engines");
+      }
       return engine::ImportItem{vm::ExternKind::func, materialise(store, *host)};
     }
     const StoreDefinition& held = std::get<StoreDefinition>(definition);
@@ -111,6 +114,9 @@ void Linker::allow_shadowing(bool allow) { impl_->shadowing = allow; }
 void Linker::unknown_imports_trap(bool trap) { impl_->unknown_trap = trap; }
 
 Result<void> Linker::define(std::string_view module, std::string_view name, const Extern& item, Store& store) {
+  if (engine::store_of(item) != &store.impl()) {
+    return Error(ErrorKind::Usage, dotted(module, name) + " belongs to another store than the one it is defined with");
+  }
   return impl_->add(module, name, StoreDefinition{engine::to_item(item), &store.impl()});
 }
 

@@ -12,8 +12,11 @@ namespace {
 
 Error usage(std::string message) { return Error(ErrorKind::Usage, std::move(message)); }
 
-Error wrong_type(const Val& value, vm::ValType wanted) {
-  return usage("value of type " + value.type().to_string() + " where " + vm::to_string(wanted) + " is wanted");
+/// What is wrong with `value` where `store` wants `type`; nothing if it fits.
+std::optional<Error> misfit(vm::Store& store, std::string_view what, const Val& value, vm::ValType type) {
+  const engine::Fit fit = engine::fits(store, value, type);
+  if (fit == engine::Fit::yes) return std::nullopt;
+  return engine::unfit(fit, what, value, type);
 }
 
 }  // namespace
@@ -63,7 +66,7 @@ Result<Table> Table::create(Store& store, const TableType& type, const Val& init
   const vm::TableType machine{engine::to_vm(type.element), {type.min, type.max, type.is64}};
   if (!machine.elem.is_ref()) return usage("a table holds references");
   if (type.max && *type.max < type.min) return usage("the maximum is less than the minimum");
-  if (!engine::matches(*store.impl().registry(), init, machine.elem)) return wrong_type(init, machine.elem);
+  if (auto error = misfit(store.impl(), "the first element", init, machine.elem)) return *error;
   Result<vm::TableInst*> made = store.impl().new_table(machine, init.as_ref());
   if (!made) return std::move(made).error();
   return Table(*made);
@@ -80,7 +83,7 @@ Result<Val> Table::get(uint64_t index) const {
 }
 
 Result<void> Table::set(uint64_t index, const Val& value) {
-  if (!engine::matches(*impl_->store->registry(), value, impl_->type.elem)) return wrong_type(value, impl_->type.elem);
+  if (auto error = misfit(*impl_->store, "the element", value, impl_->type.elem)) return *error;
   if (vm::table_set(*impl_, index, value.as_ref()) != TrapCode::None) {
     return usage("index " + std::to_string(index) + " in a table of " + std::to_string(impl_->size));
   }
@@ -88,7 +91,7 @@ Result<void> Table::set(uint64_t index, const Val& value) {
 }
 
 Result<uint64_t> Table::grow(uint64_t delta, const Val& init) {
-  if (!engine::matches(*impl_->store->registry(), init, impl_->type.elem)) return wrong_type(init, impl_->type.elem);
+  if (auto error = misfit(*impl_->store, "the new element", init, impl_->type.elem)) return *error;
   const uint64_t old = vm::table_grow(*impl_, delta, init.as_ref());
   if (old == UINT64_MAX) {
     return Error(ErrorKind::Limit,
@@ -107,7 +110,7 @@ TableType Table::type() const {
 
 Result<Global> Global::create(Store& store, const GlobalType& type, const Val& value) {
   const vm::GlobalType machine{engine::to_vm(type.type), type.is_mutable};
-  if (!engine::matches(*store.impl().registry(), value, machine.type)) return wrong_type(value, machine.type);
+  if (auto error = misfit(store.impl(), "the value", value, machine.type)) return *error;
   Slot slots[2];
   value.to_slots(slots);
   return Global(&store.impl(), store.impl().new_global(machine, slots));
@@ -118,7 +121,7 @@ Val Global::get() const { return Val::from_slots(engine::to_public(impl_->type.t
 
 Result<void> Global::set(const Val& value) {
   if (!impl_->type.mutable_) return usage("the global is immutable");
-  if (!engine::matches(*store_->registry(), value, impl_->type.type)) return wrong_type(value, impl_->type.type);
+  if (auto error = misfit(*store_, "the value", value, impl_->type.type)) return *error;
   value.to_slots(impl_->value);
   return {};
 }
@@ -142,7 +145,9 @@ Result<Val> Tag::exception(std::span<const Val> values) const {
   std::vector<Slot> slots(type.param_slots);
   Slot* at = slots.data();
   for (size_t i = 0; i < values.size(); ++i) {
-    if (!engine::matches(*store_->registry(), values[i], type.params[i])) return wrong_type(values[i], type.params[i]);
+    if (const engine::Fit fit = engine::fits(*store_, values[i], type.params[i]); fit != engine::Fit::yes) {
+      return engine::unfit(fit, "value " + std::to_string(i), values[i], type.params[i]);
+    }
     at += values[i].to_slots(at);
   }
   const vm::Vcpu& vcpu = store_->vcpu();
@@ -153,11 +158,15 @@ Result<Val> Tag::exception(std::span<const Val> values) const {
   return Val::ref(ValType::exnref(), Ref::of(cell));
 }
 
-bool Tag::names(Ref exnref) const { return !exnref.is_null() && exnref.as<vm::ExnCell>()->tag == impl_; }
+bool Tag::names(Ref exnref) const {
+  const auto* cell = exnref.as<vm::ExnCell>();
+  return !exnref.is_null() && store_->owns(cell) && cell->tag == impl_;
+}
 
 std::vector<Val> Tag::values(Ref exnref) const {
   const vm::FuncType& type = store_->registry()->get(impl_->type).func;
   std::vector<Val> out;
+  if (!names(exnref)) return out;
   out.reserve(type.params.size());
   const Slot* from = exnref.as<vm::ExnCell>()->payload();
   for (vm::ValType param : type.params) {

@@ -38,6 +38,10 @@ Error take_error(vm::Store& store, Outcome outcome) {
   // What a host function said in so many words goes before what the machine knows.
   std::optional<Error> said = std::move(store.host_failure);
   store.host_failure.reset();
+  if (store.host_exception != nullptr) [[unlikely]] {
+    vcpu.backtrace.clear();
+    std::rethrow_exception(std::exchange(store.host_exception, nullptr));
+  }
   Error error;
   switch (outcome) {
     case Outcome::Return: break;

@@ -2,10 +2,13 @@
 #include "vmrun/store.h"
 
 #include "engine/engine_impl.h"
+#include "vm/native_stack.h"
+#include "vm/stop.h"
 #include "vm/store.h"
 
 namespace vmrun {
 
+static_assert(Store::kMinNativeStack > vm::kHostReserve);
 static_assert(sizeof(StoreLimits) == sizeof(vm::Store::Limits));
 
 Store::Store(const Engine& engine, const StoreLimits& limits)
@@ -21,6 +24,37 @@ Store::~Store() = default;
 
 void Store::interrupt() { impl_->interrupt(); }
 void Store::clear_interrupt() { impl_->vcpu().interrupt.store(false, std::memory_order_relaxed); }
+
+namespace {
+
+std::optional<Error> cannot_change_stack(const vm::Store& store) {
+  if (store.vcpu().activation == nullptr) return std::nullopt;
+  return Error(ErrorKind::Usage, "the stack of a store cannot change while a guest of it is in a call");
+}
+
+}  // namespace
+
+Result<void> Store::set_native_stack(void* lowest, size_t bytes) {
+  if (auto error = cannot_change_stack(*impl_)) return *error;
+  if (lowest == nullptr || bytes < kMinNativeStack) {
+    return Error(ErrorKind::Usage, "a stack of " + std::to_string(bytes) +
+                                       " bytes is too small for guests: they need " + std::to_string(kMinNativeStack));
+  }
+  impl_->set_native_stack(lowest, bytes);
+  return {};
+}
+
+Result<void> Store::reset_native_stack() {
+  if (auto error = cannot_change_stack(*impl_)) return *error;
+  impl_->set_native_stack(nullptr, 0);
+  return {};
+}
+
+GuestPause::GuestPause() : paused_(vm::set_running(nullptr)) {}
+
+GuestPause::~GuestPause() {
+  if (paused_ != nullptr) vm::set_running(paused_);
+}
 
 void Store::pin(Ref exnref) {
   if (!exnref.is_null()) impl_->exns().pin(exnref.as<vm::ExnCell>());

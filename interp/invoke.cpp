@@ -14,6 +14,7 @@
 #include "interp/published.h"
 #include "interp/runtime.h"
 #include "vm/activation.h"
+#include "vm/assert.h"
 #include "vm/fault.h"
 #include "vm/native_stack.h"
 #include "vm/stop.h"
@@ -103,13 +104,19 @@ struct HostEntry {
 std::byte* load(std::byte*& word) { return std::atomic_ref(word).load(std::memory_order_relaxed); }
 void store(std::byte*& word, std::byte* value) { std::atomic_ref(word).store(value, std::memory_order_relaxed); }
 
+/// Whether `record` can be of an older frame of the same stack than `entry` is in.
+bool older(const vm::Activation* record, const HostEntry& entry) {
+  return reinterpret_cast<uintptr_t>(record) > reinterpret_cast<uintptr_t>(&entry.activation);
+}
+
 /// Makes the entry's activation the newest one, with what is left of either stack as the limit of the one it uses.
-/// False: nothing is left.
+/// False: refused() says why not.
 template <Kind kKind>
 [[gnu::noinline]] bool enter(vm::Vcpu& cx, const vm::Module& module, HostEntry& entry) {
   vm::Activation& activation = entry.activation;
   vm::Activation* previous = cx.activation;
-  std::byte* const floor = vm::native_floor(cx);
+  const vm::NativeStack stack = cx.store->native_stack();
+  std::byte* const floor = stack.floor;
   entry.before = vm::enter_running(cx);
   std::byte *const stack_end = load(cx.stack_end), *const native_end = load(cx.native_end);
   auto* const sp = static_cast<std::byte*>(__builtin_frame_address(0));
@@ -122,7 +129,6 @@ template <Kind kKind>
   store(activation.saved_native_end, native_end);
   if (cx.budget <= 0) [[unlikely]]
     cx.budget = slice_of(module);
-  cx.native_floor = floor;
   std::byte* top = cx.stack_base;
   ptrdiff_t room = stack_end - top;
   if (previous == nullptr) {
@@ -130,9 +136,11 @@ template <Kind kKind>
   } else {
     top = previous->top;
     room = previous->kind == Kind::interp ? stack_end - top : sp - native_end;
+    if (!older(previous, entry) || cx.native_floor != floor) [[unlikely]]
+      room = -1;
   }
   activation.top = top;
-  bool fits = room >= 0 && sp >= floor && cx.host_depth < cx.store->limits().host_depth;
+  bool fits = room >= 0 && stack.holds(sp) && cx.host_depth < cx.store->limits().host_depth;
   if constexpr (kKind == Kind::interp) {
     activation.entry_fp = top + sizeof(Link);
     std::byte* const end = std::min(vm::real_stack_end(cx), top + room);
@@ -150,6 +158,7 @@ template <Kind kKind>
     vm::end_running(&cx, entry.before);
     return false;
   }
+  cx.native_floor = floor;
   std::atomic_ref(cx.activation).store(&activation, std::memory_order_release);  // others look whether there is one
   ++cx.host_depth;
   // Behind the stores of the thread and of the limits (vm/stop.h).
@@ -165,6 +174,11 @@ template <Kind kKind>
   --cx.host_depth;
   std::atomic_ref(cx.activation).store(previous, std::memory_order_release);
   std::byte *const stack_end = load(activation.saved_stack_end), *const native_end = load(activation.saved_native_end);
+  if (vm::running_vcpu != &cx) [[unlikely]] {
+    vm::misuse(
+        "a guest went on while another store's guest was running on the thread: a host function that switches to "
+        "another stack does so inside a GuestPause");
+  }
   if (previous == nullptr && entry.before == nullptr) [[likely]] {
     // Nobody runs by the limits now, and whoever enters looks for requests.
     store(cx.stack_end, stack_end);
@@ -178,17 +192,38 @@ template <Kind kKind>
   }
 }
 
-[[gnu::noinline, gnu::cold]] Outcome overflow(vm::Vcpu& vcpu) {
-  vcpu.trap = TrapCode::StackOverflow;
-  if (vcpu.activation != nullptr) vcpu.backtrace = vm::backtrace(vcpu);
+Outcome refused_because(vm::Vcpu& cx, std::string why) {
+  cx.store->host_failure = Error(ErrorKind::Usage, std::move(why));
+  cx.is_exit = false;
+  return Outcome::Error;
+}
+
+/// Why there was no entry.
+[[gnu::noinline, gnu::cold]] Outcome refused(vm::Vcpu& cx, const HostEntry& entry) {
+  const vm::NativeStack stack = cx.store->native_stack();
+  if (cx.activation != nullptr && cx.native_floor != stack.floor) {
+    return refused_because(cx, "a guest of this store waits on another stack: calls into the store come from that one");
+  }
+  if (cx.activation != nullptr && !older(cx.activation, entry)) {
+    vm::misuse("a call into a store whose guest is gone without an end: a host function was left by longjmp");
+  }
+  if (stack.room == 0) return refused_because(cx, "this stack is too small to run guests on");
+  if (!vm::NativeStack{stack.floor - vm::kHostReserve, stack.room + vm::kHostReserve}.holds(&entry)) {
+    return refused_because(cx,
+                           "the call comes from a stack that is not the thread's: Store::set_native_stack names it");
+  }
+  cx.trap = TrapCode::StackOverflow;
+  if (cx.activation != nullptr) cx.backtrace = vm::backtrace(cx);
   return Outcome::Trap;
 }
 
+// A host function that throws through handlers ends the process here (std::terminate); through machine code, which
+// unwinders know nothing of, it ends it by itself. Functions made by HostFunc do not throw (vmrun/func.h).
 [[gnu::noinline]] Outcome invoke_interp(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args, vm::Slot* results,
-                                        const Cell* cell) {
+                                        const Cell* cell) noexcept {
   vm::Instance* inst = func.instance;
   HostEntry entry;
-  if (!enter<Kind::interp>(vcpu, *inst->module, entry)) return overflow(vcpu);
+  if (!enter<Kind::interp>(vcpu, *inst->module, entry)) return refused(vcpu, entry);
   const ParamPlaces places = param_places(&func, inst);
   auto param = [args](uint64_t slot) { return slot == ParamPlaces::kAbsent ? 0 : args[slot & 0xfff].bits; };
   const auto exit = static_cast<ExitKind>(places.exit);
@@ -218,7 +253,7 @@ template <Kind kKind>
                                          vm::Slot* results) {
   vm::FuncCode& code = *func.code;
   HostEntry entry;
-  if (!enter<Kind::machine>(vcpu, *code.module, entry)) return overflow(vcpu);
+  if (!enter<Kind::machine>(vcpu, *code.module, entry)) return refused(vcpu, entry);
   vm::Instance* inst = func.instance;
   machine_entries(code).from_host(&vcpu, inst, inst->memory0_base, args, results, &entry.activation, &code);
   leave(vcpu, entry);
@@ -259,6 +294,8 @@ bool redirect_fault(int signal, const void*, void* context) {
 
 }  // namespace
 
-void register_faults() { vm::fault_register_code(__start_vmrun_handlers, __stop_vmrun_handlers, redirect_fault); }
+void register_faults() {
+  vm::fault_register_code(__start_vmrun_handlers, __stop_vmrun_handlers, "the interpreter", redirect_fault);
+}
 
 }  // namespace vmrun::interp

@@ -14,8 +14,9 @@
 #include "jit/code.h"
 #include "jit/preempt_stub.h"
 #include "jit/sample.h"
-#include "vm/assert.h"
+#include "vm/earlier_handler.h"
 #include "vm/stop.h"
+#include "vm/stoppable.h"
 #include "vm/vcpus.h"
 
 namespace vmrun::jit {
@@ -25,7 +26,7 @@ namespace {
 /// ever.
 constexpr long kFirstRetry = 20'000, kLastRetry = 5'000'000;  // ns
 
-struct sigaction previous;
+vm::EarlierHandler earlier;
 // What tells our signals from others: their value is an address of ours.
 constinit char yield_marker = 0, retry_marker = 0;
 constinit std::atomic<uint64_t> signal_count{0}, stop_count{0}, retry_count{0};
@@ -81,6 +82,7 @@ void stop_guest(vm::Vcpu& cx, void* ucontext, bool timer_fired) {
   }
   // The runtime looks on the way back to machine code, the interpreter at its next call or back-edge; the rest is over
   // in nanoseconds. So it is only for what takes long that the signal has to come again, and ever more rarely.
+  if (cx.interrupt.load(std::memory_order_relaxed)) vm::end_stoppable_call(ucontext);
   cx.budget = 0;
   vm::make_poll(cx);
   ask_again(timer_fired);
@@ -103,15 +105,10 @@ void handle(int signal, siginfo_t* info, void* ucontext) {
   } else {
     ask_no_more();
   }
+  // An earlier handler's work is done before ours if the context has been redirected; neither minds. The default action
+  // is to ignore the signal.
   const bool ours = value == &yield_marker || value == &retry_marker || tick;
-  if (!ours && previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
-    // Its work is done before ours if the context has been redirected; neither minds.
-    if ((previous.sa_flags & SA_SIGINFO) != 0) {
-      previous.sa_sigaction(signal, info, ucontext);
-    } else {
-      previous.sa_handler(signal);
-    }
-  }
+  if (!ours) (void)earlier.pass_on(signal, info, ucontext);
   errno = saved_errno;
 }
 
@@ -122,12 +119,7 @@ void preempt_install() {
   static std::once_flag once;
   std::call_once(once, [] {
     prepare_preempt_stub();
-    struct sigaction action = {};
-    action.sa_sigaction = handle;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
-    sigemptyset(&action.sa_mask);
-    const int failed = sigaction(kStopSignal, &action, &previous);
-    VMRUN_ASSERT(failed == 0, "sigaction");
+    earlier.replace(kStopSignal, handle, SA_RESTART);
     vm::set_stop_signal(kStopSignal);
   });
 }

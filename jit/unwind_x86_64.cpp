@@ -169,7 +169,7 @@ __attribute__((naked)) void poll_after_host(vm::Vcpu*) {
 
 void register_machine_code(std::span<const std::byte> code) {
   vm::set_segment_ops(Activation::Kind::machine, &kFrames);
-  if (!code.empty()) vm::fault_register_code(code.data(), code.data() + code.size(), redirect);
+  if (!code.empty()) vm::fault_register_code(code.data(), code.data() + code.size(), "compiled code", redirect);
 }
 
 }  // namespace vmrun::jit

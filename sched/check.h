@@ -3,12 +3,12 @@
 
 namespace vmrun::sched {
 
-/// Prints the broken assumption with its place to stderr and aborts.
+/// Prints the broken assumption with its place to stderr and ends the process with status 70.
 [[noreturn]] void check_failed(const char* condition, const char* context, const char* file, int line);
 
 }  // namespace vmrun::sched
 
-/// Aborts with `context` when `cond` does not hold; always compiled in.
+/// Ends the process with `context` when `cond` does not hold; always compiled in.
 #define SCHED_ASSERT(cond, context)                                       \
   (__builtin_expect(static_cast<bool>(cond), true) ? static_cast<void>(0) \
                                                    : ::vmrun::sched::check_failed(#cond, context, __FILE__, __LINE__))

@@ -44,9 +44,17 @@ TEST_CASE("which memories are guarded follows from type and mode") {
   World w;
   MemoryInst& guarded = w.memory(1);
   CHECK(guarded.guarded);
-  CHECK(fault_in_reservation(guarded.base));
-  CHECK(fault_in_reservation(guarded.base + (8ull << 30)));
-  CHECK(!fault_in_reservation(&w));
+  CHECK(fault_memory_at(guarded.base) == &guarded);
+  CHECK(fault_memory_at(guarded.base + (8ull << 30)) == &guarded);
+  CHECK(fault_memory_at(&w) == nullptr);
+  CHECK(fault_memory_at(nullptr) == nullptr);
+  const std::byte* gone;
+  {
+    World other;
+    gone = other.memory(1).base;
+    CHECK(fault_memory_at(gone) != nullptr);
+  }
+  CHECK(fault_memory_at(gone) == nullptr);
   CHECK(!w.memory(1, {}, true).guarded);
 }
 

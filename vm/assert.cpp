@@ -1,13 +1,33 @@
 // The end of the road for our own bugs.
 #include "vm/assert.h"
 
-#include <cstdio>
+#include <unistd.h>
+
 #include <cstdlib>
+
+#include "vm/safe_text.h"
 
 namespace vmrun::vm {
 
+void internal_error(std::string_view what) {
+  SafeText text;
+  text << "vmrun: internal error: " << what
+       << "\nvmrun: this is a bug in vmrun: please report these lines, the command or the calls, and the image\n";
+  text.write(STDERR_FILENO);
+  _exit(kInternalErrorStatus);
+}
+
 void assertion_failed(const char* condition, const char* context, const char* file, int line) {
-  std::fprintf(stderr, "vmrun: internal error at %s:%d: %s (%s)\n", file, line, context, condition);
+  SafeText text;
+  text << context << " (" << condition << " does not hold at " << file << ":";
+  text.decimal(static_cast<uint64_t>(line)) << ")";
+  internal_error(text.view());
+}
+
+void misuse(std::string_view what) {
+  SafeText text;
+  text << "vmrun: " << what << "\n";
+  text.write(STDERR_FILENO);
   std::abort();
 }
 

@@ -14,9 +14,9 @@ namespace {
 
 constexpr uint32_t kSmallSlots = 6;  // a small cell is 64 bytes
 constexpr size_t kSmallBytes = sizeof(ExnCell) + kSmallSlots * sizeof(Slot);
-constexpr size_t kChunkCells = 64;
 
 bool is_small(const ExnCell* cell) { return cell->payload_slots <= kSmallSlots; }
+static_assert(kSmallBytes == 64);
 uint64_t size_of(uint32_t slots) { return slots <= kSmallSlots ? kSmallBytes : sizeof(ExnCell) + slots * sizeof(Slot); }
 
 }  // namespace
@@ -36,9 +36,9 @@ ExnCell* ExnHeap::allocate(uint32_t slots) {
     return cell;
   }
   if (free_small_.empty()) {
-    std::byte* chunk = static_cast<std::byte*>(::operator new(kChunkCells * kSmallBytes, std::align_val_t{64}));
-    chunks_.emplace_back(chunk);
-    for (size_t i = kChunkCells; i-- > 0;) {
+    std::byte* chunk = static_cast<std::byte*>(::operator new(kChunkBytes, std::align_val_t{kChunkBytes}));
+    chunks_.emplace(chunk, chunk);
+    for (size_t i = kChunkBytes / kSmallBytes; i-- > 0;) {
       ExnCell* cell = new (chunk + i * kSmallBytes) ExnCell;
       cell->free = true;
       cells_.push_back(cell);
@@ -83,6 +83,14 @@ void ExnHeap::free(ExnCell* cell) {
   const auto it = std::find(cells_.rbegin(), cells_.rend(), cell);
   cells_.erase(std::prev(it.base()));
   std::free(cell);
+}
+
+bool ExnHeap::holds(const ExnCell* cell) const {
+  const auto at = reinterpret_cast<uintptr_t>(cell);
+  if (chunks_.contains(reinterpret_cast<const std::byte*>(at & ~(kChunkBytes - 1)))) {
+    return at % kSmallBytes == 0 && !cell->free;
+  }
+  return std::find(cells_.rbegin(), cells_.rend(), cell) != cells_.rend();
 }
 
 void ExnHeap::unpin(ExnCell* cell) {

@@ -36,6 +36,9 @@ class ExnHeap {
   void pin(ExnCell* cell) { ++pins_[cell]; }
   void unpin(ExnCell* cell);
 
+  /// Whether `cell` is a cell of this heap that is in use. Looks at no other memory.
+  bool holds(const ExnCell* cell) const;
+
   /// Frees all that is unreachable.
   void collect(const std::byte* stack_top, std::span<const Slot> more_roots = {});
 
@@ -43,8 +46,9 @@ class ExnHeap {
   uint64_t bytes() const { return bytes_; }
 
  private:
+  static constexpr size_t kChunkBytes = 4096;  // and their alignment: 64 small cells
   struct ChunkFree {
-    void operator()(std::byte* chunk) const { ::operator delete(chunk, std::align_val_t{64}); }
+    void operator()(std::byte* chunk) const { ::operator delete(chunk, std::align_val_t{kChunkBytes}); }
   };
   void mark(uint64_t bits);
   void scan(const Slot* begin, const Slot* end);
@@ -54,7 +58,7 @@ class ExnHeap {
   Store& store_;
   std::vector<ExnCell*> cells_;       // all cells, free small ones included; sorted by a collection
   std::vector<ExnCell*> free_small_;  // freed cells of the small size
-  std::vector<std::unique_ptr<std::byte, ChunkFree>> chunks_;  // of small cells
+  std::unordered_map<const std::byte*, std::unique_ptr<std::byte, ChunkFree>> chunks_;  // of small cells, by address
   std::vector<ExnCell*> marking_;
   std::unordered_map<ExnCell*, uint32_t> pins_;
   size_t live_ = 0;

@@ -8,7 +8,11 @@
 #include <atomic>
 #include <mutex>
 
+#include "vm/activation.h"
 #include "vm/assert.h"
+#include "vm/earlier_handler.h"
+#include "vm/instance.h"
+#include "vm/safe_text.h"
 
 namespace vmrun::vm {
 namespace {
@@ -16,6 +20,7 @@ namespace {
 struct CodeRange {
   std::atomic<uintptr_t> begin{0}, end{0};
   std::atomic<FaultRedirect> redirect{nullptr};
+  std::atomic<const char*> what{nullptr};
 };
 std::array<CodeRange, 16> code_ranges;
 std::atomic<unsigned> code_range_count{0};
@@ -24,10 +29,26 @@ std::mutex code_range_lock;
 // A reservation is larger than 8 GiB, so at most one begins in each 8 GiB bucket of the 47-bit address space.
 constexpr unsigned kBucketLog2 = 33;
 constexpr size_t kBuckets = size_t{1} << (47 - kBucketLog2);
-std::array<std::atomic<uintptr_t>, kBuckets> reservations;
+struct Reservation {
+  std::atomic<uintptr_t> base{0};
+  std::atomic<const MemoryInst*> memory{nullptr};
+};
+std::array<Reservation, kBuckets> reservations;
 
-constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE};
-struct sigaction previous[3];
+Reservation& reservation_of(const void* base) { return reservations[reinterpret_cast<uintptr_t>(base) >> kBucketLog2]; }
+
+struct Signal {
+  int number;
+  const char* name;
+};
+constexpr Signal kSignals[] = {{SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"}, {SIGFPE, "SIGFPE"}, {SIGILL, "SIGILL"}};
+EarlierHandler earlier[std::size(kSignals)];
+
+size_t index_of(int signal) {
+  size_t i = 0;
+  while (kSignals[i].number != signal) ++i;
+  return i;
+}
 
 uintptr_t interrupted_pc(const ucontext_t* context) {
 #if defined(__x86_64__)
@@ -39,34 +60,63 @@ uintptr_t interrupted_pc(const ucontext_t* context) {
 #endif
 }
 
-bool redirected(int signal, const siginfo_t* info, void* ucontext) {
-  const uintptr_t pc = interrupted_pc(static_cast<ucontext_t*>(ucontext));
+const CodeRange* code_at(uintptr_t pc) {
   const unsigned count = code_range_count.load(std::memory_order_acquire);
   for (unsigned i = 0; i < count; ++i) {
     const CodeRange& range = code_ranges[i];
-    if (pc < range.begin.load(std::memory_order_relaxed) || pc >= range.end.load(std::memory_order_relaxed)) continue;
-    const bool memory_fault = signal != SIGFPE;
-    if (memory_fault && !fault_in_reservation(info->si_addr)) return false;
-    const void* address = memory_fault ? info->si_addr : reinterpret_cast<const void*>(pc);
-    return range.redirect.load(std::memory_order_relaxed)(signal, address, ucontext);
+    if (pc >= range.begin.load(std::memory_order_relaxed) && pc < range.end.load(std::memory_order_relaxed)) {
+      return &range;
+    }
   }
-  return false;
+  return nullptr;
+}
+
+enum class Kind { trap, bug, not_ours };
+
+/// What a fault in guest code at `address` is.
+Kind kind_of(int signal, const void* address) {
+  if (signal == SIGFPE) return Kind::trap;
+  if (signal == SIGILL) return Kind::bug;
+  const MemoryInst* memory = fault_memory_at(address);
+  if (memory == nullptr || running_vcpu == nullptr || memory->store != running_vcpu->store) return Kind::bug;
+  const auto offset = static_cast<uint64_t>(static_cast<const std::byte*>(address) - memory->base);
+  return offset >= memory->bytes.load(std::memory_order_relaxed) ? Kind::trap : Kind::not_ours;
+}
+
+[[noreturn]] void report_bug(int signal, const siginfo_t* info, uintptr_t pc, const CodeRange& range) {
+  SafeText text;
+  text << kSignals[index_of(signal)].name << " in " << range.what.load(std::memory_order_relaxed) << " at pc ";
+  text.hex(pc) << " (";
+  text.hex(pc - range.begin.load(std::memory_order_relaxed)) << " in it)";
+  if (signal == SIGSEGV || signal == SIGBUS) {
+    if (info->si_code == SI_KERNEL) {
+      text << ", address unknown";
+    } else {
+      text << ", address ";
+      text.hex(reinterpret_cast<uintptr_t>(info->si_addr));
+    }
+    text << ": guest code reached outside of its own memories";
+  } else {
+    text << ": guest code has no such instruction";
+  }
+  internal_error(text.view());
 }
 
 void handle(int signal, siginfo_t* info, void* ucontext) {
-  if (redirected(signal, info, ucontext)) return;
-  const struct sigaction& before = previous[signal == SIGSEGV ? 0 : signal == SIGBUS ? 1 : 2];
-  if ((before.sa_flags & SA_SIGINFO) != 0 && before.sa_sigaction != nullptr) {
-    before.sa_sigaction(signal, info, ucontext);
-  } else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
-    before.sa_handler(signal);
-  } else {
-    // The default action: put it back and return; the instruction faults again. A signal that somebody sent is raised.
-    struct sigaction fallback = {};
-    fallback.sa_handler = SIG_DFL;
-    sigaction(signal, &fallback, nullptr);
-    if (info->si_code <= 0) raise(signal);
+  const uintptr_t pc = interrupted_pc(static_cast<ucontext_t*>(ucontext));
+  const CodeRange* range = info->si_code > 0 ? code_at(pc) : nullptr;  // not above 0: somebody sent it
+  if (range != nullptr) {
+    const void* address = signal == SIGFPE ? reinterpret_cast<const void*>(pc) : info->si_addr;
+    const Kind kind = kind_of(signal, address);
+    if (kind == Kind::trap && range->redirect.load(std::memory_order_relaxed)(signal, address, ucontext)) return;
+    if (kind != Kind::not_ours) report_bug(signal, info, pc, *range);
   }
+  if (earlier[index_of(signal)].pass_on(signal, info, ucontext) == EarlierHandler::Left::nothing) return;
+  // Put back, the default action comes when the instruction faults again. A signal that somebody sent is raised.
+  struct sigaction fallback = {};
+  fallback.sa_handler = SIG_DFL;
+  sigaction(signal, &fallback, nullptr);
+  if (info->si_code <= 0) raise(signal);
 }
 
 /// The calling thread's alternate signal stack, if this code made it.
@@ -105,7 +155,7 @@ class AlternateStack {
 
 }  // namespace
 
-void fault_register_code(const void* begin, const void* end, FaultRedirect redirect) {
+void fault_register_code(const void* begin, const void* end, const char* what, FaultRedirect redirect) {
   std::lock_guard lock(code_range_lock);
   const unsigned count = code_range_count.load(std::memory_order_relaxed);
   for (unsigned i = 0; i < count; ++i) {
@@ -115,22 +165,16 @@ void fault_register_code(const void* begin, const void* end, FaultRedirect redir
   code_ranges[count].begin.store(reinterpret_cast<uintptr_t>(begin), std::memory_order_relaxed);
   code_ranges[count].end.store(reinterpret_cast<uintptr_t>(end), std::memory_order_relaxed);
   code_ranges[count].redirect.store(redirect, std::memory_order_relaxed);
+  code_ranges[count].what.store(what, std::memory_order_relaxed);
   code_range_count.store(count + 1, std::memory_order_release);
 }
 
 void fault_install() {
   static std::once_flag once;
   std::call_once(once, [] {
-    for (size_t i = 0; i < std::size(kSignals); ++i) {
-      struct sigaction action = {};
-      action.sa_sigaction = handle;
-      // NODEFER, because a redirected handler never returns to unblock the signal by itself: the context it returns to
-      // does, but a previous handler may leave by longjmp.
-      action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-      sigemptyset(&action.sa_mask);
-      const int failed = sigaction(kSignals[i], &action, &previous[i]);
-      VMRUN_ASSERT(failed == 0, "sigaction");
-    }
+    // NODEFER, because a redirected handler never returns to unblock the signal by itself: the context it returns to
+    // does, but an earlier handler may leave by longjmp.
+    for (size_t i = 0; i < std::size(kSignals); ++i) earlier[i].replace(kSignals[i].number, handle, SA_NODEFER);
   });
 }
 
@@ -139,22 +183,27 @@ void fault_prepare_thread() { static thread_local AlternateStack stack; }
 void fault_add_reservation(const void* base) {
   const uintptr_t address = reinterpret_cast<uintptr_t>(base);
   VMRUN_ASSERT(address >> 47 == 0, "reservation beyond the user's address space");
-  reservations[address >> kBucketLog2].store(address, std::memory_order_release);
+  reservation_of(base).base.store(address, std::memory_order_release);
 }
 
-void fault_remove_reservation(const void* base) {
-  reservations[reinterpret_cast<uintptr_t>(base) >> kBucketLog2].store(0, std::memory_order_release);
+void fault_remove_reservation(const void* base) { reservation_of(base).base.store(0, std::memory_order_release); }
+
+void fault_lend_reservation(const void* base, const MemoryInst* memory) {
+  reservation_of(base).memory.store(memory, std::memory_order_release);
 }
 
-bool fault_in_reservation(const void* address) {
+const MemoryInst* fault_memory_at(const void* address) {
   const uintptr_t a = reinterpret_cast<uintptr_t>(address);
-  if (a >> 47 != 0) return false;
+  if (a >> 47 != 0) return nullptr;
   const size_t bucket = a >> kBucketLog2;
   for (size_t back = 0; back < 3 && back <= bucket; ++back) {
-    const uintptr_t base = reservations[bucket - back].load(std::memory_order_acquire);
-    if (base != 0 && a >= base && a - base < kFaultReservation) return true;
+    const Reservation& reservation = reservations[bucket - back];
+    const uintptr_t base = reservation.base.load(std::memory_order_acquire);
+    if (base != 0 && a >= base && a - base < kFaultReservation) {
+      return reservation.memory.load(std::memory_order_acquire);
+    }
   }
-  return false;
+  return nullptr;
 }
 
 }  // namespace vmrun::vm

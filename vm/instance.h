@@ -150,7 +150,7 @@ struct Vcpu {
   std::byte* stack_end = nullptr;     // the real limit, with room for the deepest leaf
   std::byte* native_end = nullptr;    // the limit of the native stack for the machine segment that runs
   std::byte* native_floor = nullptr;  // the end of the native stack in use, less what is kept for the host
-  std::byte* fiber_floor = nullptr;   // the same of the fiber it runs on, set by the scheduler; null: the thread's
+  std::byte* fiber_floor = nullptr;   // the same of the stack that was named for the store; null: the thread's
   Ref exception;                      // in flight or uncaught
   TrapCode trap = TrapCode::None;
   std::atomic<bool> interrupt{false};  // somebody wants the guest to stop: polled when the budget or a call says so

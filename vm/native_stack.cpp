@@ -9,7 +9,7 @@
 namespace vmrun::vm {
 namespace {
 
-std::byte* find_floor() {
+NativeStack find_stack() {
   pthread_attr_t attributes;
   const int failed = pthread_getattr_np(pthread_self(), &attributes);
   VMRUN_ASSERT(failed == 0, "pthread_getattr_np");
@@ -17,16 +17,17 @@ std::byte* find_floor() {
   size_t size = 0;
   pthread_attr_getstack(&attributes, &low, &size);
   pthread_attr_destroy(&attributes);
-  return static_cast<std::byte*>(low) + std::min(kHostReserve, size / 2);
+  const size_t reserve = std::min(kHostReserve, size / 2);
+  return {static_cast<std::byte*>(low) + reserve, size - reserve};
 }
 
 }  // namespace
 
-constinit thread_local std::byte* thread_floor = nullptr;
+constinit thread_local NativeStack thread_stack;
 
 [[gnu::noinline, gnu::cold]] void prepare_thread() {
   fault_prepare_thread();
-  thread_floor = find_floor();
+  thread_stack = find_stack();
 }
 
 }  // namespace vmrun::vm

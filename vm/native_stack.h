@@ -1,4 +1,8 @@
-// Where the native stack ends, and the limits of both stacks as they change hands.
+// Which native stack a guest may use, and the limits of both stacks as they change hands.
+//
+// A guest runs on the stack of who calls it: the thread's own, or one that the embedder or the scheduler has named for
+// the store (Store::set_native_stack). A call that comes from any other stack is refused, because nobody knows where
+// that one ends.
 //
 // One limit covers a vCPU's VM stack and its native stack: what is left on one is all that is left on the other. So
 // each crossing between the kinds of frames works out the limit of the side it enters; the record of the crossing keeps
@@ -18,21 +22,26 @@ namespace vmrun::vm {
 /// Bytes at the end of a native stack that guests leave to host functions and the runtime.
 inline constexpr size_t kHostReserve = size_t{128} << 10;
 
-/// Makes the calling thread fit to run guests, once per thread: an alternate signal stack (vm/fault.h), and the end of
-/// its stack, plus kHostReserve, found out.
+/// The part of a native stack from which guests may be entered, and down to which they may go: [floor, floor + room).
+struct NativeStack {
+  std::byte* floor = nullptr;  // kHostReserve above the stack's end
+  size_t room = 0;             // 0: the stack is too small for guests
+  /// By its usable bytes.
+  static NativeStack of(void* lowest, size_t bytes) {
+    return {static_cast<std::byte*>(lowest) + std::min(kHostReserve, bytes), bytes - std::min(kHostReserve, bytes)};
+  }
+  bool holds(const void* sp) const { return static_cast<size_t>(static_cast<const std::byte*>(sp) - floor) < room; }
+};
+
+/// Makes the calling thread fit to run guests, once per thread: an alternate signal stack (vm/fault.h), and its stack
+/// found out.
 void prepare_thread();
-[[gnu::tls_model("initial-exec")]] extern constinit thread_local std::byte* thread_floor;  // null before
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local NativeStack thread_stack;  // floor null before
 
-/// The end of the calling thread's stack plus kHostReserve; the thread is fit to run guests afterwards.
-inline std::byte* thread_native_floor() {
-  if (__builtin_expect(thread_floor == nullptr, 0)) prepare_thread();
-  return thread_floor;
-}
-
-/// How far guests may use the native stack in use.
-inline std::byte* native_floor(const Vcpu& cx) {
-  std::byte* thread = thread_native_floor();
-  return cx.fiber_floor != nullptr ? cx.fiber_floor : thread;
+/// The calling thread's own stack; the thread is fit to run guests afterwards.
+inline const NativeStack& thread_native_stack() {
+  if (__builtin_expect(thread_stack.floor == nullptr, 0)) prepare_thread();
+  return thread_stack;
 }
 
 /// The end of the VM stack as it is mapped; Vcpu::stack_end may lie below.

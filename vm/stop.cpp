@@ -2,6 +2,7 @@
 #include "vm/stop.h"
 
 #include <linux/membarrier.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,8 +21,19 @@ std::atomic<int> stop_signal{0};
 
 unsigned index_of(Request request) { return request == Request::yield ? 0 : 1; }
 
-/// This thread's number: asked for once, because that is a system call.
+/// Unblocks what guests cannot do without: the signals of their faults, and the one that stops them. A fault whose
+/// signal is blocked ends the process.
+void unblock_signals() {
+  sigset_t needed;
+  sigemptyset(&needed);
+  for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigaddset(&needed, signal);
+  if (const int stop = stop_signal.load(std::memory_order_relaxed); stop != 0) sigaddset(&needed, stop);
+  pthread_sigmask(SIG_UNBLOCK, &needed, nullptr);
+}
+
+/// This thread's number: asked for once, because that is a system call. What else a thread needs once comes with it.
 [[gnu::noinline, gnu::cold]] int32_t ask_number() {
+  unblock_signals();
   if (auto* begins = guest_thread_begins.load(std::memory_order_acquire)) begins();
   return thread_number = static_cast<int32_t>(syscall(SYS_gettid));
 }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "vm/assert.h"
+#include "vm/fault.h"
 #include "vm/machine_entry.h"
 
 namespace vmrun::vm {
@@ -74,9 +75,15 @@ Store::Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> reg
 }
 
 Store::~Store() {
+  if (vcpu_.activation != nullptr) {
+    misuse(
+        "a store is destroyed while a guest of it has frames: it was destroyed by a host function, or a host "
+        "function was left by longjmp");
+  }
   for (const auto& table : tables_) std::free(table->elems);
   for (const auto& memory : memories_) {
     MemoryMapping mapping = memory->mapping;
+    if (mapping.guarded) fault_lend_reservation(mapping.base, nullptr);
     // What a dense memory never grew to was never touched.
     if (mapping.pooled && !mapping.guarded) mapping.accessible = memory->inst.bytes.load(std::memory_order_relaxed);
     pool_->release(mapping);
@@ -123,6 +130,7 @@ Result<MemoryInst*> Store::new_memory(const MemoryType& type) {
   memory.reserved = mapping->reserved;
   memory.store = this;
   memory.impl = owner.get();
+  if (memory.guarded) fault_lend_reservation(memory.base, &memory);
   memories_.push_back(std::move(owner));
   return &memory;
 }
@@ -190,6 +198,35 @@ Ref Store::new_extern(void* value) {
     cell->value = value;
   }
   return Ref::of(cell.get());
+}
+
+void Store::set_native_stack(void* lowest, size_t bytes) {
+  VMRUN_ASSERT(vcpu_.activation == nullptr, "the stack of a guest that has frames");
+  const NativeStack stack = lowest != nullptr ? NativeStack::of(lowest, bytes) : NativeStack{};
+  vcpu_.fiber_floor = stack.floor;
+  named_stack_room_ = stack.room;
+}
+
+bool Store::owns(const FuncRecord* record) {
+  for (; instances_in_ranges_ < instances_.size(); ++instances_in_ranges_) {
+    const Instance& instance = *instances_[instances_in_ranges_];
+    const size_t own = instance.module->funcs.size() - instance.module->imported_funcs;
+    if (own != 0) func_ranges_.emplace(instance.own_funcs, instance.own_funcs + own);
+  }
+  for (; funcs_in_ranges_ < funcs_.size(); ++funcs_in_ranges_) {
+    const FuncRecord* host = funcs_[funcs_in_ranges_].get();
+    func_ranges_.emplace(host, host + 1);
+  }
+  const auto after = func_ranges_.upper_bound(record);
+  if (after == func_ranges_.begin()) return false;
+  const auto [begin, end] = *std::prev(after);
+  const uint64_t offset = reinterpret_cast<uintptr_t>(record) - reinterpret_cast<uintptr_t>(begin);
+  return record < end && offset % sizeof(FuncRecord) == 0;
+}
+
+bool Store::owns(const ExternCell* cell) const {
+  const auto found = externs_.find(cell->value);
+  return found != externs_.end() && found->second.get() == cell;
 }
 
 void Store::InstanceFree::operator()(Instance* instance) const {

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,6 +17,7 @@
 #include "vm/instance.h"
 #include "vm/memory.h"
 #include "vm/module.h"
+#include "vm/native_stack.h"
 #include "vm/stop.h"
 #include "vm/unwound.h"
 #include "vm/vcpus.h"
@@ -48,6 +51,7 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   Vcpu& vcpu() { return vcpu_; }
+  const Vcpu& vcpu() const { return vcpu_; }
   VcpuEntry& vcpu_entry() { return vcpu_entry_; }
   const Limits& limits() const { return limits_; }
   const std::shared_ptr<TypeRegistry>& registry() const { return registry_; }
@@ -82,8 +86,24 @@ class Store {
   uint64_t memory_bytes() const { return memory_bytes_; }
   uint64_t peak_memory_bytes() const { return peak_memory_bytes_; }
 
+  /// Says that calls into this store are made on the stack [lowest, lowest + bytes) from now on; null: on the calling
+  /// thread's own. While no guest of the store has frames.
+  void set_native_stack(void* lowest, size_t bytes);
+  /// The stack that guests of this store are entered on; of a named one, in one load.
+  NativeStack native_stack() const {
+    return vcpu_.fiber_floor != nullptr ? NativeStack{vcpu_.fiber_floor, named_stack_room_} : thread_native_stack();
+  }
+
+  // What may enter the store from outside.
+  /// Whether `record` is one of this store's functions. Looks at no memory of other stores.
+  bool owns(const FuncRecord* record);
+  bool owns(const ExternCell* cell) const;
+  bool owns(const ExnCell* cell) const { return exns_.holds(cell); }
+
   /// What a host function failed with, from Caller::fail until the embedder's call returns it.
   std::optional<Error> host_failure;
+  /// What a host function threw, from there until the embedder's call throws it again.
+  std::exception_ptr host_exception;
   /// The embedder's Store, for host functions.
   void* owner = nullptr;
   /// Host functions made real in this store, by the definition they come from (kept alive by it).
@@ -113,6 +133,10 @@ class Store {
   std::vector<std::unique_ptr<Instance, InstanceFree>> instances_;
   std::vector<std::shared_ptr<const Module>> modules_;
   std::optional<Error> stack_error_;
+  size_t named_stack_room_ = 0;
+  // Where function records lie, by their beginnings: filled in at questions, as far as has been asked.
+  std::map<const FuncRecord*, const FuncRecord*> func_ranges_;
+  size_t instances_in_ranges_ = 0, funcs_in_ranges_ = 0;
   uint64_t memory_bytes_ = 0, peak_memory_bytes_ = 0, table_elements_ = 0;
 };
 

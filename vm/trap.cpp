@@ -1,7 +1,9 @@
 // Names of traps and errors, and the text of an Error.
 #include "vm/trap.h"
 
+#include "vm/assert.h"
 #include "vmrun/error.h"
+#include "vmrun/result.h"
 
 namespace vmrun {
 
@@ -60,6 +62,17 @@ void append_hex(std::string& text, uint64_t value) {
   while (n > 0) text += digits[--n];
 }
 }  // namespace
+
+namespace detail {
+
+void no_value(const Error& error) {
+  vm::misuse("the value of a failed Result was used; the failure is: " + std::string(to_string(error.kind)) + ": " +
+             error.to_string());
+}
+
+void no_error() { vm::misuse("the error of a Result was used that has none"); }
+
+}  // namespace detail
 
 std::string Error::to_string() const {
   std::string text = message;

@@ -1,4 +1,4 @@
-// Calls that may block, as plain system calls that hold their thread.
+// Calls that may block, as system calls that hold their thread and end when the guest is interrupted.
 #include "wasi/blocking.h"
 
 #include <fcntl.h>
@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "vm/stoppable.h"
 #include "wasi/sys.h"
 
 namespace vmrun::wasi {
@@ -19,50 +20,52 @@ void HostFd::reset() {
 
 namespace blocking {
 
-int64_t readv(int fd, const iovec* iov, int count) {
-  return raw([=] { return ::readv(fd, iov, count); });
-}
-int64_t writev(int fd, const iovec* iov, int count) {
-  return raw([=] { return ::writev(fd, iov, count); });
-}
+using vm::stoppable_call;
+
+namespace {
+
+/// A pointer as a system call takes it.
+long address(const void* pointer) { return reinterpret_cast<long>(pointer); }
+
+}  // namespace
+
+int64_t readv(int fd, const iovec* iov, int count) { return stoppable_call(SYS_readv, fd, address(iov), count); }
+int64_t writev(int fd, const iovec* iov, int count) { return stoppable_call(SYS_writev, fd, address(iov), count); }
+// The offset's upper half is an argument of its own, which 64-bit systems ignore.
 int64_t preadv(int fd, const iovec* iov, int count, int64_t offset) {
-  return raw([=] { return ::preadv(fd, iov, count, offset); });
+  return stoppable_call(SYS_preadv, fd, address(iov), count, offset);
 }
 int64_t pwritev(int fd, const iovec* iov, int count, int64_t offset) {
-  return raw([=] { return ::pwritev(fd, iov, count, offset); });
+  return stoppable_call(SYS_pwritev, fd, address(iov), count, offset);
 }
-int64_t fsync(int fd) {
-  return raw([=] { return ::fsync(fd); });
-}
-int64_t fdatasync(int fd) {
-  return raw([=] { return ::fdatasync(fd); });
-}
+int64_t fsync(int fd) { return stoppable_call(SYS_fsync, fd); }
+int64_t fdatasync(int fd) { return stoppable_call(SYS_fdatasync, fd); }
 int64_t fallocate(int fd, int64_t offset, int64_t length) {
-  return raw([=] { return ::fallocate(fd, 0, offset, length); });
+  return stoppable_call(SYS_fallocate, fd, 0, offset, length);
 }
 int64_t openat(int dir, const char* path, int flags, unsigned mode) {
-  return raw([=] { return ::openat(dir, path, flags, mode); });
+  return stoppable_call(SYS_openat, dir, address(path), flags, mode);
 }
 int64_t openat2(int dir, const char* path, const open_how& how) {
-  return raw([&] { return ::syscall(SYS_openat2, dir, path, &how, sizeof(how)); });
+  return stoppable_call(SYS_openat2, dir, address(path), address(&how), sizeof(how));
 }
-int64_t accept(int fd, int flags) {
-  return raw([=] { return ::accept4(fd, nullptr, nullptr, flags); });
-}
+int64_t accept(int fd, int flags) { return stoppable_call(SYS_accept4, fd, 0, 0, flags); }
 int64_t recvmsg(int fd, msghdr& message, int flags) {
-  return raw([&] { return ::recvmsg(fd, &message, flags); });
+  return stoppable_call(SYS_recvmsg, fd, address(&message), flags);
 }
 int64_t sendmsg(int fd, const msghdr& message, int flags) {
-  return raw([&] { return ::sendmsg(fd, &message, flags); });
+  return stoppable_call(SYS_sendmsg, fd, address(&message), flags);
 }
 int64_t poll(pollfd* fds, size_t count, const timespec* timeout) {
-  return raw([=] { return ::ppoll(fds, count, timeout, nullptr); });
+  timespec left = timeout != nullptr ? *timeout : timespec{};  // the system changes it
+  return stoppable_call(SYS_ppoll, address(fds), static_cast<long>(count), timeout != nullptr ? address(&left) : 0, 0,
+                        0);
 }
 int64_t sleep_until(clockid_t clock, const timespec& when) {
-  return -static_cast<int64_t>(::clock_nanosleep(clock, TIMER_ABSTIME, &when, nullptr));  // returns errno itself
+  return stoppable_call(SYS_clock_nanosleep, clock, TIMER_ABSTIME, address(&when), 0);
 }
 int64_t getrandom(void* buffer, size_t length) {
-  return raw([=] { return ::getrandom(buffer, length, 0); });
+  return stoppable_call(SYS_getrandom, address(buffer), static_cast<long>(length), 0);
 }
 void yield() { ::sched_yield(); }
 

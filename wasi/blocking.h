@@ -1,10 +1,13 @@
 // The seam between guests and calls that may block. Every system call of this folder that can wait for a device, a
-// peer or a clock goes through one of these functions; today each is the plain system call and holds its thread. When
-// guests run on fibers they suspend here, and nowhere else in this folder, so callers keep to these rules:
+// peer or a clock goes through one of these functions; today each is the system call and holds its thread
+// (vm/stoppable.h). When guests run on fibers they suspend here, and nowhere else in this folder, so callers keep to
+// these rules:
 //   - no lock is held and no thread-local address (errno included) is kept across a call;
 //   - buffers given stay valid and unmoved until it returns: guest memory (never moved) or the caller's frame;
-//   - results are in raw form: >= 0, or a negated errno value. -EINTR comes only when a handler without SA_RESTART ran:
-//     somebody wants the guest's attention, so it is handed to the guest (errno `intr`), which then polls, not retried.
+//   - results are in raw form: >= 0, or a negated errno value. -EINTR comes when the guest is interrupted
+//     (Store::interrupt), which then traps on the way back to it, and when a handler without SA_RESTART ran: the guest
+//     gets errno `intr`. Neither is retried, and no later call of the same system call of a guest waits: it sees the
+//     interrupt first.
 #pragma once
 
 #include <poll.h>

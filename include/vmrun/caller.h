@@ -14,7 +14,7 @@
 
 namespace vmrun {
 
-/// A view, valid during the call of the host function that received it.
+/// A view, valid during the call of the host function that received it, on the thread that runs it.
 class Caller {
  public:
   Caller(vm::Vcpu& vcpu, vm::Instance* instance) : vcpu_(&vcpu), instance_(instance) {}
@@ -32,7 +32,8 @@ class Caller {
 
   /// The caller's exported memory "memory", else its memory 0, if it has one.
   std::optional<Memory> memory() const;
-  /// Its current contents; empty when there is none. The fast way for system interfaces.
+  /// Its current contents; empty when there is none. The fast way for system interfaces. Good until a guest runs again
+  /// or the memory grows.
   std::span<std::byte> memory_data() const;
 
   /// The guest frames below, innermost first, at most `max`.
@@ -47,7 +48,7 @@ class Caller {
   Outcome fail(Error error) const;
   /// The guest ends with that exit status: the embedder's call returns an Error of kind Exit.
   Outcome exit(int status) const;
-  /// Throws the exception `exnref`, which guests may catch.
+  /// Throws the exception `exnref`, which guests may catch. Null traps; one of another store fails (Usage).
   Outcome throw_exception(Ref exnref) const;
 
   vm::Vcpu& vcpu() const { return *vcpu_; }

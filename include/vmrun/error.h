@@ -1,5 +1,9 @@
-// What can go wrong, as a value. Nothing in vmrun throws: every operation that can fail returns a Result
-// (vmrun/result.h) that holds its value or one of these.
+// What can go wrong, as a value. Every operation that can fail returns a Result (vmrun/result.h) that holds its value
+// or one of these. vmrun throws nothing of its own; what a host function of the embedder's threw comes out again
+// (vmrun/func.h).
+//
+// What is neither: a bug of vmrun, such as guest code that reaches outside of its own memories, ends the process with
+// two lines on stderr, that say what to report, and exit status 70, which no trap and no error has.
 #pragma once
 
 #include <cstdint>

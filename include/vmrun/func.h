@@ -5,6 +5,13 @@
 //   typed     any callable with plain C++ parameters, its type derived          Func::wrap, Linker::func_wrap
 //   raw       a function pointer over Slots, no conversion, no allocation       Linker::func_raw
 // and two ways to call: Func::call with Vals, or through a TypedFunc, checked once and then without any conversion.
+//
+// HOW A HOST FUNCTION ENDS. It returns, also when it fails (an Error, Caller::trap and its like). What a dynamic or
+// typed one throws ends the guest, as a failure would, and comes out of the embedder's call (Func::call,
+// TypedFunc::call, instantiation), which throws it again; this is the only case in which vmrun throws. A raw one that
+// throws ends the process by std::terminate, because guest frames cannot be unwound by C++. Nobody leaves a host
+// function by longjmp: the guest's frames would be gone without an end. A later call into the store, or the store's
+// end, notices that mostly, and aborts with a message.
 #pragma once
 
 #include <algorithm>
@@ -29,11 +36,12 @@ namespace vmrun {
 
 /// A raw host function: reads its parameters' slots from `args` and leaves its results' slots in `results` (which may
 /// be the same memory: read all before writing any). Runs on the caller's stack. `caller` is null when the embedder
-/// called. Ends with Outcome::Return, or with what a Caller's trap, fail, exit or throw_exception returned. Must not
-/// throw.
+/// called. Ends with Outcome::Return, or with what a Caller's trap, fail, exit or throw_exception returned. What it
+/// leaves in `results` is not checked: references are of the caller's store. Must not throw: declare it noexcept.
 using RawHostFn = Outcome (*)(void* env, vm::Vcpu& vcpu, vm::Instance* caller, const Slot* args, Slot* results);
 
-/// A dynamic host function. `results` has one Val of each result's type, to be overwritten with the same type.
+/// A dynamic host function. `results` has one Val of each result's type, to be overwritten with the same type; another
+/// type, or a reference of another store, makes the call fail (Usage).
 using HostCallback = std::function<Result<void>(Caller& caller, std::span<const Val> args, std::span<Val> results)>;
 
 /// A host function without a store: its type, its code and what it owns. Linkers keep these and make them real in each
@@ -47,7 +55,7 @@ struct HostFunc {
   /// From a callable: parameters int32_t, uint32_t, int64_t, uint64_t, float, double, V128, optionally a leading Caller
   /// or Caller&; result void, one of these types, a std::tuple of them, or a Result of any of these. It is called from
   /// one thread at a time only if the stores that use it are; a callable shared by stores on several threads must be
-  /// safe for that. Must not throw.
+  /// safe for that.
   template <class F>
   static std::shared_ptr<const HostFunc> typed(F&& callable);
 };
@@ -68,8 +76,9 @@ class Func {
   FuncType type() const;
   uint32_t param_count() const;
 
-  /// Calls the function. Errors: Usage (arguments do not match the type), Trap, Exception, Exit, or what a host
-  /// function failed with.
+  /// Calls the function, on the calling thread and its stack (or Store::set_native_stack's). Errors: Usage (arguments
+  /// do not match the type, a reference of another store, a stack that is not known), Trap, Exception, Exit, or what a
+  /// host function failed with. Throws what a host function threw.
   Result<std::vector<Val>> call(std::span<const Val> args = {}) const;
   Result<std::vector<Val>> call(std::initializer_list<Val> args) const {
     return call(std::span(args.begin(), args.size()));
@@ -165,11 +174,33 @@ struct is_result<Result<T>> : std::true_type {
   using type = T;
 };
 
+/// In a handler, between a host function and its guest: keeps what was thrown until take_error.
+Outcome host_threw(vm::Vcpu& vcpu) noexcept;
+
 /// The call that makes a typed host function out of `callable`.
 template <class F, class R, bool kCaller, class... Args>
 struct HostThunk {
   static Outcome call(void* env, vm::Vcpu& vcpu, vm::Instance* instance, const Slot* args, Slot* results) {
-    F& f = *static_cast<F*>(env);
+#if defined(__cpp_exceptions)
+    try {
+      return run(*static_cast<F*>(env), vcpu, instance, args, results);
+    } catch (...) {
+      return host_threw(vcpu);
+    }
+#else
+    return run(*static_cast<F*>(env), vcpu, instance, args, results);
+#endif
+  }
+  static FuncType type() {
+    if constexpr (is_result<R>::value) {
+      return {{Abi<Args>::kind...}, ResultAbi<typename is_result<R>::type>::types()};
+    } else {
+      return {{Abi<Args>::kind...}, ResultAbi<R>::types()};
+    }
+  }
+
+ private:
+  static Outcome run(F& f, vm::Vcpu& vcpu, vm::Instance* instance, const Slot* args, Slot* results) {
     Caller caller(vcpu, instance);
     return [&]<size_t... I>(std::index_sequence<I...>) -> Outcome {
       [[maybe_unused]] constexpr auto at = slot_offsets<Args...>();
@@ -193,13 +224,6 @@ struct HostThunk {
       }
       return Outcome::Return;
     }(std::index_sequence_for<Args...>());
-  }
-  static FuncType type() {
-    if constexpr (is_result<R>::value) {
-      return {{Abi<Args>::kind...}, ResultAbi<typename is_result<R>::type>::types()};
-    } else {
-      return {{Abi<Args>::kind...}, ResultAbi<R>::types()};
-    }
   }
 };
 
@@ -243,7 +267,7 @@ struct SignatureOf<R (*)(A...) noexcept> {
   using type = R(A...);
 };
 
-/// Calls `func`; on anything but Return, take_error says what happened.
+/// Calls `func`; on anything but Return, take_error says what happened, or throws what a host function threw.
 Outcome invoke(vm::Store& store, vm::FuncRecord& func, const Slot* args, Slot* results);
 Error take_error(vm::Store& store, Outcome outcome);
 
@@ -257,7 +281,8 @@ std::shared_ptr<const HostFunc> HostFunc::typed(F&& callable) {
       HostFunc{Thunk::type(), &Thunk::call, std::make_shared<Fn>(std::forward<F>(callable))});
 }
 
-/// A function whose type was checked once. Calling it converts nothing and allocates nothing.
+/// A function whose type was checked once. Calling it converts nothing and allocates nothing. Errors and threads as for
+/// Func.
 template <class R, class... Args>
 class TypedFunc<R(Args...)> {
  public:

@@ -42,7 +42,8 @@ class Instance {
  public:
   /// Instantiates `module` with `imports` in the order of Module::imports(), and runs its start function. A trap during
   /// initialisation or in the start function is an Error of kind Trap; what was written by then stays written
-  /// (spec 4.5.4). Errors: Link, Limit, Trap, Exception, Exit.
+  /// (spec 4.5.4). Errors: Link (also an import of another store), Limit, Trap, Exception, Exit, Usage (the module
+  /// belongs to another engine). Throws what a host function threw.
   static Result<Instance> instantiate(Store& store, const Module& module, std::span<const Extern> imports);
 
   Module module() const;

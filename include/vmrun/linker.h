@@ -33,9 +33,11 @@ class Linker {
   /// Functions that nobody defined trap when called (naming themselves) instead of failing the link.
   void unknown_imports_trap(bool trap);
 
+  /// `item` is of `store`; of another one: Usage.
   Result<void> define(std::string_view module, std::string_view name, const Extern& item, Store& store);
   /// All exports of `instance` under the module name `name`.
   Result<void> define_instance(std::string_view name, Instance instance, Store& store);
+  // Host functions: how they end, and what may throw, is in vmrun/func.h.
   Result<void> func(std::string_view module, std::string_view name, FuncType type, HostCallback callback) {
     return host_func(module, name, HostFunc::dynamic(std::move(type), std::move(callback)));
   }

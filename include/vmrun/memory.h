@@ -1,5 +1,6 @@
 // Memory, Table, Global, Tag: handles to things that live in a store. Copying a handle is cheap and makes no new thing.
-// A handle is valid while its store lives, and is used by the thread that uses the store.
+// A handle is valid while its store lives, and is used by the thread that uses the store. A reference that enters a
+// table, a global or an exception belongs to the same store; another one is a Usage error.
 #pragma once
 
 #include <cstddef>
@@ -20,8 +21,9 @@ class Memory {
   /// Errors: Limit, Usage (a type that validation would refuse).
   static Result<Memory> create(Store& store, const MemoryType& type);
 
-  /// The current contents. The base address stays for the memory's life; the size changes with growth, so take a new
-  /// span after the guest has run.
+  /// The current contents. The base address stays for the memory's life and the size only grows: a span stays good, but
+  /// take a new one after the guest has run or the memory has grown. Of a shared memory, guests on other threads may
+  /// read and write it meanwhile.
   std::span<std::byte> data() const;
   uint64_t size_bytes() const;
   uint64_t size_pages() const;
@@ -96,9 +98,9 @@ class Tag {
   /// A new exception of this tag, for Caller::throw_exception. Keep it (Store::pin) before running guests in between.
   /// Errors: Usage; Limit beyond StoreLimits::exception_bytes.
   Result<Val> exception(std::span<const Val> values) const;
-  /// Whether the exception behind a not-null exnref has this tag.
+  /// Whether `exnref` is an exception of this store with this tag.
   bool names(Ref exnref) const;
-  /// What the exception carries. Only when names(exnref).
+  /// What the exception carries; nothing unless names(exnref).
   std::vector<Val> values(Ref exnref) const;
 
   Tag(vm::Store* store, vm::TagInst* impl) : store_(store), impl_(impl) {}

@@ -1,7 +1,7 @@
-// Result<T>: a value or an Error. The caller must look: the type is [[nodiscard]] and nothing throws.
+// Result<T>: a value or an Error. The caller must look: the type is [[nodiscard]]. Who takes the value of a failure
+// ends the process, with the failure's text.
 #pragma once
 
-#include <cstdlib>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -11,8 +11,15 @@
 
 namespace vmrun {
 
-/// Holds a T or an Error. `if (!r) return r.error();` hands a failure on; `*r` and `r->` reach the value and abort when
-/// there is none.
+namespace detail {
+/// Prints that the value of a Result was used although it holds `error`, and aborts.
+[[noreturn]] void no_value(const Error& error);
+/// The same about the error of a success.
+[[noreturn]] void no_error();
+}  // namespace detail
+
+/// Holds a T or an Error. `if (!r) return r.error();` hands a failure on; `*r` and `r->` reach the value; where there
+/// is none they print the error and abort.
 template <class T>
 class [[nodiscard]] Result {
  public:
@@ -46,19 +53,19 @@ class [[nodiscard]] Result {
  private:
   T* checked() {
     if (T* p = std::get_if<0>(&state_)) return p;
-    std::abort();
+    detail::no_value(*std::get_if<1>(&state_));
   }
   const T* checked() const {
     if (const T* p = std::get_if<0>(&state_)) return p;
-    std::abort();
+    detail::no_value(*std::get_if<1>(&state_));
   }
   Error* checked_error() {
     if (Error* p = std::get_if<1>(&state_)) return p;
-    std::abort();
+    detail::no_error();
   }
   const Error* checked_error() const {
     if (const Error* p = std::get_if<1>(&state_)) return p;
-    std::abort();
+    detail::no_error();
   }
   std::variant<T, Error> state_;
 };
@@ -74,12 +81,19 @@ class [[nodiscard]] Result<void> {
   bool ok() const { return !error_.has_value(); }
   explicit operator bool() const { return ok(); }
   void value() const {
-    if (error_) std::abort();
+    if (error_) detail::no_value(*error_);
   }
 
-  Error& error() & { return *error_; }
-  const Error& error() const& { return *error_; }
-  Error&& error() && { return std::move(*error_); }
+  /// The failure. Only when !ok().
+  Error& error() & {
+    if (!error_) detail::no_error();
+    return *error_;
+  }
+  const Error& error() const& {
+    if (!error_) detail::no_error();
+    return *error_;
+  }
+  Error&& error() && { return std::move(error()); }
 
  private:
   std::optional<Error> error_;

@@ -1,6 +1,7 @@
 // Store: everything that running guests own - instances, memories, tables, globals, host functions - with its limits.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -24,8 +25,17 @@ struct StoreLimits {
 };
 
 /// Owns what instances are made of; all of it lives until the store dies, and every handle (Instance, Func, Memory,
-/// Table, Global, Tag, Val with a reference) is a borrowed pointer into it. One thread at a time uses a store and its
-/// handles; only `interrupt` may be called from others. Does not move, because guests and host functions point to it.
+/// Table, Global, Tag, Val with a reference) is a borrowed pointer into it. A handle of one store that is used in
+/// another one is an Error. Does not move, because guests and host functions point to it. Must not die while a guest of
+/// it runs.
+///
+/// THREADS. One thread at a time uses a store and its handles; only `interrupt` may be called from others. The store
+/// may go from thread to thread between calls. While a guest waits in a host function, calls into the store come from
+/// that host function, on the same stack.
+///
+/// SIGNALS. A thread that calls a guest gets SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGURG unblocked, at its first call,
+/// and they stay so: traps and `interrupt` need them. Who blocks them later must not call guests then: a trap would end
+/// the process, and an interrupt would not reach a loop in compiled code.
 class Store {
  public:
   explicit Store(const Engine& engine, const StoreLimits& limits = {});
@@ -35,11 +45,22 @@ class Store {
 
   const Engine& engine() const { return engine_; }
 
-  /// Makes the guest that runs in this store, or the next one that is called, trap with TrapCode::Interrupted soon. Any
-  /// thread; async-signal-safe.
+  /// Makes the guest that runs in this store, or the next one that is called, trap with TrapCode::Interrupted soon. A
+  /// WASI call that waits (for a descriptor, a clock, a peer) is ended; a host function of the embedder's own runs to
+  /// its end first, and its waits are not cut short. Any thread; async-signal-safe.
   void interrupt();
   /// Forgets an interrupt that nobody has taken yet.
   void clear_interrupt();
+
+  /// Says that calls into this store are made on a stack of the embedder's own (a fiber's, a coroutine's) until further
+  /// notice: [lowest, lowest + bytes), which grows down from its end. Without this, a call that does not come from its
+  /// thread's own stack is refused (Usage), because nobody would stop a guest's recursion at its end. Guests leave the
+  /// lowest 128 KiB to host functions and the runtime. Errors: Usage (a stack of less than kMinNativeStack bytes; a
+  /// guest of the store is in a call).
+  Result<void> set_native_stack(void* lowest, size_t bytes);
+  /// Calls are made on their thread's own stack again. Errors: Usage (as above).
+  Result<void> reset_native_stack();
+  static constexpr size_t kMinNativeStack = size_t{192} << 10;
 
   /// Keeps the cell of an exnref alive until `unpin`, wherever the host holds it. Calls nest.
   void pin(Ref exnref);
@@ -58,6 +79,21 @@ class Store {
   Engine engine_;
   std::unique_ptr<vm::Store> impl_;
   void* data_ = nullptr;
+};
+
+/// Around a switch to another stack, in a host function: says that the guest which called does not run on this thread
+/// meanwhile. Other stacks may then call guests of other stores, and the switch back may come at any time and on any
+/// thread; the guard ends behind it. A host function that calls other guests and returns in the order of a stack needs
+/// none.
+class GuestPause {
+ public:
+  GuestPause();
+  ~GuestPause();
+  GuestPause(const GuestPause&) = delete;
+  GuestPause& operator=(const GuestPause&) = delete;
+
+ private:
+  vm::Vcpu* paused_;
 };
 
 }  // namespace vmrun

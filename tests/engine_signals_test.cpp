@@ -1,0 +1,212 @@
+// The signals that vmrun takes over: what was there before goes on as if nothing had changed, and threads that have them
+// blocked run guests all the same.
+#include <pthread.h>
+#include <signal.h>
+
+#include <atomic>
+#include <chrono>
+#include <csetjmp>
+#include <string>
+#include <thread>
+
+#include "child.h"
+#include "engine_fixture.h"
+#include "jit/preempt.h"
+
+namespace vmrun::test {
+namespace {
+
+constexpr Tiers kTiers[] = {Tiers::Interp, Tiers::Baseline, Tiers::Opt};
+
+/// What an earlier handler saw.
+struct Seen {
+  std::atomic<int> calls{0};
+  bool own_blocked = false, user1_blocked = false, on_thread_stack = false;
+  int code = 0;
+};
+Seen seen;
+
+bool is_blocked(int signal) {
+  sigset_t mask;
+  pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+  return sigismember(&mask, signal) == 1;
+}
+
+bool on_thread_stack() {
+  pthread_attr_t attributes;
+  pthread_getattr_np(pthread_self(), &attributes);
+  void* low = nullptr;
+  size_t size = 0;
+  pthread_attr_getstack(&attributes, &low, &size);
+  pthread_attr_destroy(&attributes);
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0)), end = reinterpret_cast<uintptr_t>(low);
+  return here - end < size;
+}
+
+void note(int signal, siginfo_t* info, void*) {
+  ++seen.calls;
+  seen.own_blocked = is_blocked(signal);
+  seen.user1_blocked = is_blocked(SIGUSR1);
+  seen.on_thread_stack = on_thread_stack();
+  seen.code = info->si_code;
+}
+void note_plain(int) { ++seen.calls; }
+
+void install(int signal, int flags) {
+  struct sigaction action = {};
+  action.sa_flags = flags | SA_SIGINFO;
+  action.sa_sigaction = note;
+  sigaddset(&action.sa_mask, SIGUSR1);
+  REQUIRE(sigaction(signal, &action, nullptr) == 0);
+}
+
+/// A guest that traps by a fault, in this engine's tier.
+void check_trap() {
+  Basic b;
+  CHECK(b.func<int32_t(int32_t)>("load").call(-1).error().trap == TrapCode::MemoryOutOfBounds);
+}
+
+TEST_CASE("signal child: ignored" * doctest::skip()) {
+  for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) ::signal(signal, SIG_IGN);
+  check_trap();
+  for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) CHECK(raise(signal) == 0);
+  check_trap();
+}
+TEST_CASE("signal child: ignored but a fault" * doctest::skip()) {
+  ::signal(SIGSEGV, SIG_IGN);
+  check_trap();
+  *static_cast<volatile int*>(nullptr) = 1;
+}
+TEST_CASE("signal child: default" * doctest::skip()) {
+  check_trap();
+  raise(SIGSEGV);
+}
+TEST_CASE("signal child: mask and flags" * doctest::skip()) {
+  install(SIGSEGV, 0);
+  install(SIGFPE, SA_NODEFER);
+  install(SIGBUS, SA_NODEFER);
+  install(SIGURG, 0);
+  struct sigaction plain = {};
+  plain.sa_handler = note_plain;
+  REQUIRE(sigaction(SIGILL, &plain, nullptr) == 0);
+  check_trap();
+  CHECK(seen.calls == 0);
+
+  raise(SIGSEGV);
+  CHECK(seen.calls == 1);
+  CHECK(seen.own_blocked);
+  CHECK(seen.user1_blocked);
+  CHECK(seen.on_thread_stack);
+  CHECK(!is_blocked(SIGSEGV));
+  CHECK(!is_blocked(SIGUSR1));
+  raise(SIGFPE);
+  CHECK(seen.calls == 2);
+  CHECK(!seen.own_blocked);
+  CHECK(seen.user1_blocked);
+  raise(SIGILL);
+  CHECK(seen.calls == 3);
+  if (jit::kStopsBySignal) {
+    raise(SIGURG);
+    CHECK(seen.calls == 4);
+    CHECK(seen.own_blocked);
+    CHECK(seen.user1_blocked);
+  }
+  check_trap();
+}
+TEST_CASE("signal child: its own stack" * doctest::skip()) {
+  install(SIGSEGV, SA_ONSTACK);
+  check_trap();
+  raise(SIGSEGV);
+  CHECK(seen.calls == 1);
+  CHECK(!seen.on_thread_stack);
+}
+TEST_CASE("signal child: once" * doctest::skip()) {
+  install(SIGSEGV, SA_RESETHAND);
+  check_trap();
+  raise(SIGSEGV);
+  CHECK(seen.calls == 1);
+  check_trap();
+  raise(SIGSEGV);
+}
+
+sigjmp_buf back;
+TEST_CASE("signal child: a fault of the host's" * doctest::skip()) {
+  struct sigaction action = {};
+  action.sa_flags = SA_SIGINFO;
+  action.sa_sigaction = [](int, siginfo_t* info, void*) {
+    if (info->si_addr == reinterpret_cast<void*>(16)) siglongjmp(back, 1);
+  };
+  REQUIRE(sigaction(SIGSEGV, &action, nullptr) == 0);
+  check_trap();
+  for (int i = 0; i < 3; ++i) {
+    if (sigsetjmp(back, 1) == 0) {
+      *reinterpret_cast<volatile int*>(16) = 1;
+      FAIL("no fault");
+    }
+  }
+  CHECK(!is_blocked(SIGSEGV));
+  check_trap();
+}
+
+TEST_CASE("what was done about a signal before is done as before") {
+#if !defined(__SANITIZE_ADDRESS__) && !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
+  CHECK(in_child("signal child: ignored").status == 0);
+  CHECK(in_child("signal child: ignored but a fault").status == -SIGSEGV);
+  CHECK(in_child("signal child: default").status == -SIGSEGV);
+  CHECK(in_child("signal child: mask and flags").status == 0);
+  CHECK(in_child("signal child: its own stack").status == 0);
+  CHECK(in_child("signal child: once").status == -SIGSEGV);
+  CHECK(in_child("signal child: a fault of the host's").status == 0);
+#endif
+}
+
+// ---- blocked signals ----
+
+void with_all_blocked(const std::function<void()>& body) {
+  std::thread([&] {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    body();
+  }).join();
+}
+
+TEST_CASE("a guest traps on a thread that has its signals blocked") {
+  for (Tiers tiers : kTiers) {
+    CAPTURE(static_cast<int>(tiers));
+    Config config;
+    config.tiers = tiers;
+    Basic b(config);
+    TrapCode load = TrapCode::None, divide = TrapCode::None;
+    with_all_blocked([&] {
+      load = b.func<int32_t(int32_t)>("load").call(-1).error().trap;
+      divide = b.func<int32_t(int32_t, int32_t)>("divide").call(INT32_MIN, -1).error().trap;
+    });
+    CHECK(load == TrapCode::MemoryOutOfBounds);
+    CHECK(divide == TrapCode::IntegerOverflow);
+  }
+}
+
+TEST_CASE("an interrupt reaches a thread that has its signals blocked") {
+  for (Tiers tiers : kTiers) {
+    CAPTURE(static_cast<int>(tiers));
+    Config config;
+    config.tiers = tiers;
+    Basic b(config);
+    std::atomic<bool> done{false};
+    std::thread other([&] {
+      while (!done) {
+        b.store.interrupt();
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+    });
+    TrapCode trap = TrapCode::None;
+    with_all_blocked([&] { trap = b.func<void()>("spin").call().error().trap; });
+    done = true;
+    other.join();
+    CHECK(trap == TrapCode::Interrupted);
+  }
+}
+
+}  // namespace
+}  // namespace vmrun::test
