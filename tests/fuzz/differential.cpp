@@ -1,19 +1,22 @@
-// Runs random valid modules by every way of executing and compares what is seen. The modules come from our own
-// generator (generate.h), or from binaryen's translate-to-fuzz, which turns random bytes into a valid module that ends
-// and logs what it does.
+// Runs random valid modules by every way of executing and compares what is seen: docs/testing.md.
 //
-//   differential [--modules N] [--seed S] [--seconds N] [--jobs N] [--keep DIR] [--ways NAMES] own|WASM_OPT...
-//   differential [--seed S] [--ways NAMES] FILE.wasm...      compares on these files
-//   differential --seed S make FILE.wasm                     writes our own module of that seed
-//   differential [--modules N] [--seed S] coverage           how often our modules execute each instruction; exits 1
-//                                                            when they leave one out
+//   differential [OPTIONS] MAKER...                 a series; of several makers of modules each has its turn
+//   differential [OPTIONS] FILE.wasm...             compares on these files
+//   differential [OPTIONS] make MAKER FILE.wasm     writes the first module of a series
+//   differential [OPTIONS] coverage                 how often our own modules execute each instruction; exits 1 when
+//                                                   they leave one out
+//   differential [OPTIONS] aims                     how often aimed modules hold each thing that they aim at, and how
+//                                                   their calls end; exits 1 when they leave one out
 //
-// NAMES are ways' names, comma-separated, or "every": all, those with optimised code for a fifth of the modules,
-// because these take as long as all others for ten. The first one is what the others are compared with. Of several
-// makers of modules each has its turn. Exits 1 at a difference, after saying which module (kept under DIR) and where.
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/resource.h>
+// MAKER is own, identities, edges, pressure, wide, aimed (the four before by turns), or the path of binaryen's wasm-opt.
+//
+//   --modules N    so many modules (100)            --seconds N   until that time has passed, instead
+//   --seed S       of the series (1)                --first I     its first module (0)
+//   --jobs N       processes at a time (1)          --keep DIR    where modules go that show a difference (.)
+//   --ways NAMES   comma-separated, or "every"; the first one is what the others are compared with
+//   --canaries on|off   what lies around guests is watched (on; canaries.h)
+//
+// Exits 1 at a difference, after saying which module and where.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,181 +24,26 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
-#include <random>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "compare.h"
 #include "coverage.h"
-#include "exercise.h"
-#include "generate.h"
+#include "generate_aimed.h"
 #include "jit/compiler.h"
-#include "ways.h"
-
-extern char** environ;
 
 namespace {
 
 namespace fs = std::filesystem;
-using vmrun::test::Trace;
-using vmrun::test::Way;
-using Image = std::vector<uint8_t>;
-
-struct Counts {
-  size_t modules = 0, lines = 0, cut = 0;
-};
-
-/// Compares all ways on one image, which people know as `name`; says where they part.
-bool compare(const std::vector<Way>& ways, const std::string& name, const Image& image, uint64_t seed, Counts& counts) {
-  Trace first;
-  for (const Way& way : ways) {
-    vmrun::Result<vmrun::Module> module = load(way, image, seed);
-    if (!module) {
-      std::printf("%s: %s\n", name.c_str(), module.error().to_string().c_str());
-      return false;
-    }
-    vmrun::test::ExerciseOptions options;
-    options.seed = seed;
-    // Often enough, for some modules, that functions turn hot in mid-run.
-    options.rounds = seed % 4 == 0 ? 400 : 3;
-    options.time = std::chrono::seconds(20);
-    std::mt19937_64 random(seed);
-    options.instances = random() % 3 == 0 ? 2 : 1;
-    options.one_store = random() % 2 == 0;
-    options.lively = random() % 2 == 0;
-    std::vector<Trace> traces(way.threads);
-    {
-      std::vector<std::jthread> others;
-      for (unsigned i = 1; i < way.threads; ++i) {
-        others.emplace_back([&, options, i]() mutable {
-          options.meanwhile = disturbance(way, *module, seed + i);
-          traces[i] = exercise(*module, options);
-        });
-      }
-      options.meanwhile = disturbance(way, *module, seed);
-      traces[0] = exercise(*module, options);
-    }
-    if (&way == &ways.front()) first = traces[0];
-    for (const Trace& trace : traces) {
-      const std::string where = difference(first, trace);
-      if (where.empty()) continue;
-      std::printf("%s: %s and %s differ at %s\n", name.c_str(), ways.front().name.c_str(), way.name.c_str(),
-                  where.c_str());
-      return false;
-    }
-  }
-  ++counts.modules;
-  counts.lines += first.lines.size();
-  counts.cut += first.cut;
-  return true;
-}
-
-/// The same in a process of its own, so that a crash is a difference like any other.
-bool agree(const std::vector<Way>& ways, const std::string& name, const Image& image, uint64_t seed, Counts& counts) {
-  int channel[2];
-  if (pipe(channel) != 0) return false;
-  std::fflush(stdout);
-  const pid_t pid = fork();
-  if (pid == 0) {
-    // Whatever hangs is killed: by its processor time, because the machine may be busy with something else, and late
-    // otherwise.
-    const rlimit limit{300, 300};
-    setrlimit(RLIMIT_CPU, &limit);
-    alarm(3600);
-    Counts own;
-    bool good = compare(ways, name, image, seed, own);
-    std::fflush(stdout);
-    bool told = write(channel[1], &own, sizeof own) == sizeof own;
-    _exit(good && told ? 0 : 1);
-  }
-  close(channel[1]);
-  Counts own;
-  bool told = read(channel[0], &own, sizeof own) == sizeof own;
-  close(channel[0]);
-  int status = 0;
-  if (pid < 0 || waitpid(pid, &status, 0) != pid) return false;
-  if (WIFSIGNALED(status)) std::printf("%s: killed by signal %d\n", name.c_str(), WTERMSIG(status));
-  if (!told || status != 0) return false;
-  counts.modules += own.modules;
-  counts.lines += own.lines;
-  counts.cut += own.cut;
-  return true;
-}
-
-bool run(const std::vector<std::string>& command) {
-  std::vector<char*> argv;
-  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-  pid_t pid = 0;
-  int failed = posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  int status = 0;
-  return failed == 0 && waitpid(pid, &status, 0) == pid && status == 0;
-}
-
-Image read(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-bool write(const fs::path& path, const Image& image) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
-  return file.good();
-}
-
-/// A directory for the files that wasm-opt reads and writes: several series may run at once.
-struct Scratch {
-  std::string path = (fs::temp_directory_path() / "vmrun-fuzz-XXXXXX").string();
-  Scratch() {
-    if (mkdtemp(path.data()) == nullptr) std::perror(path.c_str()), std::exit(1);
-  }
-  ~Scratch() { fs::remove_all(path); }
-};
-
-/// Binaryen's module number `index` of the series: size, features and optimisation vary with it. Empty when it fails.
-Image generate(const std::string& wasm_opt, uint64_t seed, size_t index, const fs::path& scratch) {
-  const fs::path input = scratch / "input.bin", output = scratch / "output.wasm";
-  std::mt19937_64 random(seed * 1'000'003 + index);
-  {
-    std::ofstream file(input, std::ios::binary);
-    for (size_t left = 500 + random() % 24'000; left > 0; --left) file.put(static_cast<char>(random()));
-  }
-  // Reference types are left out: binaryen's were another draft's.
-  std::vector<std::string> command = {wasm_opt,
-                                      input,
-                                      "-ttf",
-                                      "--mvp-features",
-                                      "--enable-mutable-globals",
-                                      "--enable-sign-ext",
-                                      "--enable-nontrapping-float-to-int",
-                                      "--enable-bulk-memory"};
-  // Bits of NaNs may differ, so guests must not look at them.
-  command.push_back("--denan");
-  if (random() % 2) command.push_back("--enable-simd");
-  if (random() % 2) command.push_back("--enable-multivalue");
-  if (random() % 2) command.push_back("--enable-tail-call");
-  if (random() % 4 == 0) command.push_back("--enable-threads");
-  if (random() % 2) command.push_back("--enable-exception-handling");
-  if (random() % 2) command.push_back(random() % 2 ? "-O1" : "-O3");
-  if (random() % 4 == 0) command.push_back("--flatten");
-  command.push_back("-o");
-  command.push_back(output);
-  return run(command) ? read(output) : Image();
-}
+using namespace vmrun::test;
 
 /// What to run, by the command line.
 struct Settings {
-  size_t modules = 100, jobs = 1;
+  size_t modules = 100, first = 0, jobs = 1;
   uint64_t seed = 1, seconds = 0;
-  bool every = false;  // way
+  bool canaries = true;
   fs::path keep = ".";
   std::string ways =
       "quick,careful,effort,quick-dense,careful-dense,baseline,baseline-dense,profile,eager,loops,"
@@ -207,50 +55,56 @@ struct Settings {
 bool run_series(const Settings& settings, const std::vector<Way>& ways, size_t first) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(settings.seconds);
   const Scratch scratch;
-  Counts counts;
-  size_t refused = 0, tried = 0, different = 0;
-  std::vector<Way> quick_ways = ways;
-  std::erase_if(quick_ways, [](const Way& way) { return way.opt; });
-  for (size_t i = first; settings.seconds != 0 ? std::chrono::steady_clock::now() < until : i < settings.modules;
+  Oracle oracle(VMRUN_NODE, VMRUN_ORACLE);
+  const Comparison comparison{ways, settings.canaries, &oracle, scratch.path};
+  Counts& counts = Counts::shared();
+  bool good = true;
+  const size_t begin = settings.first + first, end = settings.first + settings.modules;
+  for (size_t i = begin; settings.seconds != 0 ? std::chrono::steady_clock::now() < until : i < end;
        i += settings.jobs) {
-    const std::string& maker = settings.names[i / settings.jobs % settings.names.size()];
-    const Image image = maker == "own" ? vmrun::test::generate_module(settings.seed * 1'000'003 + i)
-                                       : generate(maker, settings.seed, i, scratch.path);
-    ++tried;
+    // The number of the module among its maker's, so that these are consecutive.
+    const size_t makers = settings.names.size(), number = i / makers;
+    const std::string& maker = settings.names[i % makers];
+    const Image image = make_module(maker, settings.seed, number, scratch.path);
     if (image.empty()) {
-      ++refused;
+      ++counts.tried, ++counts.refused;
       continue;
     }
-    const fs::path kept =
-        settings.keep / ("module-" + std::to_string(settings.seed) + "-" + std::to_string(i) + ".wasm");
-    if (agree(settings.every && i / settings.jobs % 5 != 0 ? quick_ways : ways, kept, image, i, counts)) continue;
-    ++different;
+    const std::string name = fs::path(maker).filename().string() + "-" + std::to_string(settings.seed) + "-" +
+                             std::to_string(number) + ".wasm";
+    const fs::path kept = settings.keep / name;
+    if (agree(comparison, kept, image, number, ends_soon(maker))) continue;
+    good = false;
     fs::create_directories(settings.keep);
-    write(kept, image);
-    std::printf("again: differential --seed %zu --ways %s %s\n", i, settings.ways.c_str(), kept.c_str());
+    write_image(kept, image);
+    std::printf("again: differential --seed %zu --ways %s %s\n", number, settings.ways.c_str(), kept.c_str());
   }
-  if (refused * 2 > tried) std::printf("%zu of %zu modules could not be made\n", refused, tried);
-  std::printf("%zu modules agree over %zu lines; %zu runs were cut short\n", counts.modules, counts.lines, counts.cut);
-  return different == 0 && refused * 2 <= tried;
+  return good;
 }
 
 /// The same in as many processes as there are jobs.
 bool run_jobs(const Settings& settings, const std::vector<Way>& ways) {
-  if (settings.jobs == 1) return run_series(settings, ways, 0);
+  Counts& counts = Counts::shared();
+  bool good = true;
   std::vector<pid_t> jobs;
   for (size_t job = 0; job < settings.jobs; ++job) {
     const pid_t pid = fork();
     if (pid == 0) {
-      const bool good = run_series(settings, ways, job);
+      const bool fine = run_series(settings, ways, job);
       std::fflush(stdout);
-      _exit(good ? 0 : 1);
+      _exit(fine ? 0 : 1);
     }
     jobs.push_back(pid);
   }
-  bool good = true;
   for (const pid_t pid : jobs) {
     int status = 0;
     good &= pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+  }
+  counts.print(ways);
+  if (counts.refused * 2 > counts.tried) {
+    std::printf("%zu of %zu modules could not be made\n", static_cast<size_t>(counts.refused),
+                static_cast<size_t>(counts.tried));
+    return false;
   }
   return good;
 }
@@ -266,36 +120,71 @@ std::string how_it_ended(const std::string& line) {
   return line.starts_with("f") ? "results" : line.substr(0, line.find(' '));
 }
 
-/// How often the interpreter executes each instruction in the series of our own modules.
-bool show_coverage(const Settings& settings) {
-  const Way way = vmrun::test::make_ways("quick").front();
-  vmrun::test::Coverage coverage;
-  std::map<std::string, size_t> ends;
-  for (size_t i = 0; i < settings.modules; ++i) {
-    const Image image = vmrun::test::generate_module(settings.seed * 1'000'003 + i);
-    vmrun::Result<vmrun::Module> module = load(way, image, i);
-    if (module) module = load(way, vmrun::test::count_instructions(*module->impl()), i);
-    if (!module) {
-      std::printf("module %zu: %s\n", i, module.error().to_string().c_str());
-      return false;
-    }
-    vmrun::test::ExerciseOptions options;
-    options.seed = i;
-    options.time = std::chrono::seconds(20);
-    const Trace trace = exercise(*module, options);
-    vmrun::test::add_coverage(trace, coverage);
-    for (const std::string& line : trace.lines) ++ends[how_it_ended(line)];
+/// Runs a module in the quick interpreter; says so when it is not valid.
+bool trace_of(const Image& image, size_t seed, bool counting, std::map<std::string, size_t>& ends, Trace& trace) {
+  const Way way = make_ways("quick").front();
+  vmrun::Result<vmrun::Module> module = load(way, image, seed);
+  if (module && counting) module = load(way, count_instructions(*module->impl()), seed);
+  if (!module) {
+    std::printf("module %zu: %s\n", seed, module.error().to_string().c_str());
+    return false;
   }
+  ExerciseOptions options;
+  options.seed = seed;
+  options.time = std::chrono::seconds(20);
+  trace = exercise(*module, options);
+  for (const std::string& line : trace.lines) ++ends[how_it_ended(line)];
+  return true;
+}
+
+void print_ends(const std::map<std::string, size_t>& ends) {
   std::printf("calls ended so often with\n");
   for (const auto& [what, count] : ends) std::printf("%12zu %s\n", count, what.c_str());
-  return vmrun::test::print_coverage(coverage);
+}
+
+/// How often the interpreter executes each instruction in the series of our own modules.
+bool show_coverage(const Settings& settings) {
+  Coverage coverage;
+  std::map<std::string, size_t> ends;
+  for (size_t i = 0; i < settings.modules; ++i) {
+    Trace trace;
+    if (!trace_of(make_module("own", settings.seed, i, {}), i, true, ends, trace)) return false;
+    add_coverage(trace, coverage);
+  }
+  print_ends(ends);
+  return print_coverage(coverage);
+}
+
+/// How often aimed modules hold what they aim at.
+bool show_aims(const Settings& settings) {
+  bool good = true;
+  for (const generate::Kind& kind : aimed_kinds()) {
+    generate::Tally tally;
+    kind.expect(tally);
+    std::map<std::string, size_t> ends;
+    for (size_t i = 0; i < settings.modules; ++i) {
+      Trace trace;
+      if (!trace_of(kind.make(settings.seed * 1'000'003 + i, tally), i, false, ends, trace)) return false;
+    }
+    std::printf("%s: ", std::string(kind.name).c_str());
+    print_ends(ends);
+    for (const auto& [what, count] : tally.counts()) {
+      std::printf("%12zu %s\n", count, what.c_str());
+      good &= count != 0;
+    }
+  }
+  std::printf(good ? "nothing is left out\n" : "what has no count is left out\n");
+  return good;
 }
 
 int usage() {
-  std::fprintf(
-      stderr,
-      "usage: differential [--modules N] [--seed S] [--seconds N] [--jobs N] [--keep DIR] [--ways NAMES|every]\n"
-      "                    own | WASM_OPT | FILE.wasm... | make FILE.wasm | coverage\n");
+  std::fprintf(stderr,
+               "usage: differential [--modules N] [--seconds N] [--seed S] [--first I] [--jobs N] [--keep DIR]\n"
+               "                    [--ways NAMES|every] [--canaries on|off] MAKER... | FILE.wasm... |\n"
+               "                    make MAKER FILE.wasm | coverage | aims\n"
+               "MAKER: own, identities, edges, pressure, wide, aimed, or the path of wasm-opt\n"
+               "NAMES: %s\n",
+               way_names().c_str());
   return 2;
 }
 
@@ -310,41 +199,53 @@ int main(int argc, char** argv) {
       continue;
     }
     if (i + 1 == argc) return usage();
-    const char* value = argv[++i];
+    const std::string value = argv[++i];
+    const uint64_t number = std::strtoull(value.c_str(), nullptr, 10);
     if (arg == "--modules") {
-      settings.modules = std::strtoull(value, nullptr, 10);
+      settings.modules = number;
     } else if (arg == "--seed") {
-      settings.seed = std::strtoull(value, nullptr, 10);
+      settings.seed = number;
+    } else if (arg == "--first") {
+      settings.first = number;
     } else if (arg == "--seconds") {
-      settings.seconds = std::strtoull(value, nullptr, 10);
+      settings.seconds = number;
     } else if (arg == "--jobs") {
-      settings.jobs = std::max<size_t>(1, std::strtoull(value, nullptr, 10));
+      settings.jobs = std::max<size_t>(1, number);
     } else if (arg == "--keep") {
       settings.keep = value;
     } else if (arg == "--ways") {
-      settings.ways = value;
+      settings.ways = value == "every" ? way_names() : value;
+    } else if (arg == "--canaries" && (value == "on" || value == "off")) {
+      settings.canaries = value == "on";
     } else {
       return usage();
     }
   }
   if (settings.names.empty()) return usage();
-  if (settings.names.front() == "make" && settings.names.size() == 2) {
-    return write(settings.names[1], vmrun::test::generate_module(settings.seed)) ? 0 : 1;
+  if (settings.names.front() == "make") {
+    if (settings.names.size() != 3) return usage();
+    const Scratch scratch;
+    const Image image = make_module(settings.names[1], settings.seed, settings.first, scratch.path);
+    return !image.empty() && write_image(settings.names[2], image) ? 0 : 1;
   }
   if (settings.names.front() == "coverage") return show_coverage(settings) ? 0 : 1;
-  settings.every = settings.ways == "every";
-  if (settings.every) settings.ways = vmrun::test::way_names();
-  const std::vector<Way> ways = vmrun::test::make_ways(settings.ways);
+  if (settings.names.front() == "aims") return show_aims(settings) ? 0 : 1;
+  const std::vector<Way> ways = make_ways(settings.ways);
   // Once, and not in each module's process.
   std::string why;
   if (std::ranges::any_of(ways, &Way::opt) && vmrun::jit::load_opt_compiler(&why) == nullptr) {
     std::fprintf(stderr, "%s\n", why.c_str());
     return 1;
   }
+  settings.names = expand_makers(settings.names);
   if (!settings.names.front().ends_with(".wasm")) return run_jobs(settings, ways) ? 0 : 1;
+  const Scratch scratch;
+  Oracle oracle(VMRUN_NODE, VMRUN_ORACLE);
+  const Comparison comparison{ways, settings.canaries, &oracle, scratch.path};
   bool good = true;
-  Counts counts;
-  for (const std::string& name : settings.names) good &= agree(ways, name, read(name), settings.seed, counts);
-  std::printf("%zu modules agree over %zu lines; %zu runs were cut short\n", counts.modules, counts.lines, counts.cut);
+  for (const std::string& name : settings.names) {
+    good &= agree(comparison, name, read_image(name), settings.seed, false);
+  }
+  Counts::shared().print(ways);
   return good ? 0 : 1;
 }

@@ -15,6 +15,7 @@
 #include <random>
 #include <thread>
 
+#include "canaries.h"
 #include "vm/module.h"
 
 namespace vmrun::test {
@@ -118,6 +119,8 @@ class Arguments {
                                           0x8000000000000000u,
                                           0xffffffffffffffffu};
     uint64_t bits = random_() % 3 == 0 ? random_() : kEdges[random_() % std::size(kEdges)];
+    // A place in a small memory, in a register whose upper half is not empty.
+    if (random_() % 4 == 0) bits = (random_() % 3 == 0 ? random_() : random_() % 17) << 32 | random_() % 0x10010;
     switch (type.kind()) {
       case ValKind::I32: return Val::i32(static_cast<int32_t>(bits));
       case ValKind::I64: return Val::i64(static_cast<int64_t>(bits));
@@ -141,8 +144,14 @@ class Run {
         arguments_(options.seed),
         host_(options.seed + 1),
         answers_(options.seed + 2) {
-    for (unsigned i = 0; i < (options.one_store ? 1 : options.instances); ++i)
+    const size_t stores = options.one_store ? 1 : options.instances;
+    if (options.canaries) {
+      canaries_.emplace(module.engine(), module.impl()->memories.size() * options.instances, stores,
+                        options.stack_bytes);
+    }
+    for (size_t i = 0; i < stores; ++i) {
       stores_.emplace_back(module.engine(), limits(options));
+    }
   }
 
   Trace trace;
@@ -258,6 +267,7 @@ class Run {
     if (error.kind == ErrorKind::Limit || error.trap == TrapCode::Interrupted ||
         error.trap == TrapCode::StackOverflow || error.trap == TrapCode::OutOfMemory) {
       trace.cut = true;
+      trace.interrupted |= error.trap == TrapCode::Interrupted;
       return;
     }
     std::string line = what + ": " + std::string(to_string(error.kind));
@@ -290,37 +300,79 @@ class Run {
     for (unsigned i = 0; i < options_.instances; ++i) {
       if (!instantiate(stores_[i % stores_.size()])) return;
     }
+    if (canaries_) {
+      for (Store& store : stores_) canaries_->join(store);
+      canaries_->close();
+      for (Instance instance : instances_) {
+        for (const auto& [name, item] : instance.exports()) {
+          if (const Memory* memory = item.memory()) canaries_->watch(*memory);
+        }
+      }
+    }
     std::vector<std::vector<std::pair<std::string_view, Extern>>> exports;
     for (Instance instance : instances_) exports.push_back(instance.exports());
-    for (unsigned round = 0; round < options_.rounds; ++round) {
+    for (round_ = 0; round_ < options_.rounds; ++round_) {
       for (size_t i = 0; i < std::min<size_t>(exports.front().size(), 200); ++i) {
         for (const auto& own : exports) {
           if (options_.meanwhile) options_.meanwhile();
           calls_back_ = 0;
           if (const Func* func = own[i].second.func(); func != nullptr && !call(own[i].first, *func)) return;
+          if (!look_around()) return;
         }
       }
     }
     for (Instance instance : instances_) {
       for (const auto& [name, item] : instance.exports()) {
-        if (const Global* global = item.global()) say("global " + std::string(name) + " " + describe(global->get()));
-        if (const Memory* memory = item.memory())
-          say("memory " + std::string(name) + " " + hex(memory->size_bytes()) + " " + hex(hash(memory->data())));
+        const Global* global = item.global();
+        if (global != nullptr && (!options_.plain || is_number(global->type().type))) {
+          say("global " + std::string(name) + " " + describe(global->get()));
+        }
+        if (const Memory* memory = item.memory()) say_memory(name, *memory);
       }
     }
+    if (canaries_) trace.guarded = canaries_->guarded(), trace.alone = canaries_->alone();
     if (more_ > 0 && !trace.cut) trace.lines.push_back(std::to_string(more_) + " more: " + hex(rest_));
+  }
+
+  void say_memory(std::string_view name, const Memory& memory) {
+    say("memory " + std::string(name) + " " + hex(memory.size_bytes()) + " " + hex(hash(memory.data())));
+  }
+  static bool is_number(ValType type) { return !type.is_ref() && type.kind() != ValKind::V128; }
+
+  /// Whether all that is not the guest's is as it was. Not after each of many calls.
+  bool look_around() {
+    if (!canaries_ || (round_ >= 3 && round_ % 16 != 0)) return true;
+    trace.escaped = canaries_->check();
+    return trace.escaped.empty();
   }
 
   /// Calls an export with made-up arguments. False when the run is to end.
   bool call(std::string_view name, const Func& func) {
+    const FuncType type = func.type();
+    if (options_.plain && (!std::ranges::all_of(type.params, is_number) || !std::ranges::all_of(type.results, is_number))) {
+      return true;
+    }
     std::vector<Val> args;
-    for (ValType param : func.type().params) {
+    for (ValType param : type.params) {
       if (param.is_ref() && !param.nullable()) return true;
       args.push_back(arguments_.make(param));
+    }
+    if (options_.plain) {
+      std::string call(name);
+      for (const Val& arg : args) call += " " + describe(arg);
+      trace.calls.push_back(std::move(call));
     }
     Result<std::vector<Val>> results = func.call(args);
     if (!results) {
       failed(std::string(name), results.error());
+      // What a guest has written before its trap.
+      if (results.error().trap != TrapCode::None && round_ < 3 && !trace.cut) {
+        for (Instance instance : instances_) {
+          for (const auto& [exported, item] : instance.exports()) {
+            if (const Memory* memory = item.memory()) say_memory(exported, *memory);
+          }
+        }
+      }
       return results.error().trap != TrapCode::Interrupted;
     }
     std::string line = std::string(name) + ":";
@@ -334,11 +386,13 @@ class Run {
 
   const Module& module_;
   const ExerciseOptions& options_;
+  std::optional<Canaries> canaries_;
   std::deque<Store> stores_;
   std::vector<Instance> instances_;
   Arguments arguments_;
   std::mt19937_64 host_;     // what imported functions do
   Arguments answers_;        // and return
+  unsigned round_ = 0;
   unsigned calls_back_ = 0;  // into exports, during one call
   size_t more_ = 0;          // lines beyond kMaxLines
   uint64_t rest_ = 0;        // their hash

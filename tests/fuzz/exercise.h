@@ -20,6 +20,14 @@ struct Trace {
   /// Set when something happened that depends on time or on the size of frames (an interrupt, a stack overflow, a
   /// limit): the lines end there.
   bool cut = false;
+  /// Set beside `cut` when the run took too long.
+  bool interrupted = false;
+  /// What a guest has changed that is not its own (canaries.h), or "". The run ends there.
+  std::string escaped;
+  size_t guarded = 0, alone = 0;  // memories that faults guard, and those of them that lie in emptiness
+  /// The calls that were made, as another engine may read them: an export's name and its arguments, each a type and a
+  /// number in hexadecimal ("f0 i32:7 i64:ff"). Only with `ExerciseOptions::plain`.
+  std::vector<std::string> calls;
 };
 
 struct ExerciseOptions {
@@ -34,6 +42,11 @@ struct ExerciseOptions {
   bool one_store = false;
   /// Imported functions return made-up values, and sometimes trap, throw, or call an export.
   bool lively = false;
+  /// Whether canaries lie around the guest and are looked at after each call (canaries.h).
+  bool canaries = false;
+  /// As another engine can do it too, which has other values at its boundary: each export whose parameters and results
+  /// are numbers is called once, in one instance whose imports return zeros.
+  bool plain = false;
   /// Called whenever the host runs: between calls, and by all imported functions.
   std::function<void()> meanwhile;
 };

@@ -15,7 +15,7 @@ namespace {
 
 const std::vector<Way>& all_ways() {
   auto way = [](const char* name, Effort effort, Tiers tiers, Force force = Force::nothing) {
-    Way way{name, {}, force, tiers == Tiers::Opt || tiers == Tiers::Auto || tiers == Tiers::Steps, 1};
+    Way way{name, {}, force, tiers == Tiers::Opt || tiers == Tiers::Auto || tiers == Tiers::Steps};
     way.config.effort = effort;
     way.config.tiers = tiers;
     way.config.compile_threads = 1;
@@ -27,6 +27,10 @@ const std::vector<Way>& all_ways() {
   };
   auto threads = [](Way way) {
     way.threads = 3;
+    return way;
+  };
+  auto node = [](Way way) {
+    way.node = true;
     return way;
   };
   static const std::vector<Way> all = {
@@ -51,6 +55,7 @@ const std::vector<Way>& all_ways() {
       way("all", Effort::Auto, Tiers::Auto),
       with(way("disturb-opt", Effort::Auto, Tiers::Auto, Force::disturb), &Config::profile),
       threads(way("threads-opt", Effort::Auto, Tiers::Auto, Force::disturb)),
+      node(way("node", Effort::Auto, Tiers::Interp)),
   };
   return all;
 }

@@ -28,6 +28,7 @@ struct Way {
   Force force = Force::nothing;
   bool opt = false;      // makes optimised code
   unsigned threads = 1;  // that run the module at once, each in stores of its own
+  bool node = false;     // not ours: node, where it is and takes the module (oracle.h)
 };
 
 /// The names of all ways, comma-separated.
