@@ -3,6 +3,7 @@
 
 #include "engine/convert.h"
 #include "engine/engine_impl.h"
+#include "engine/out_of_memory.h"
 #include "interp/interp.h"
 #include "vm/store.h"
 #include "vmrun/store.h"
@@ -83,7 +84,7 @@ FuncType Func::type() const { return engine::to_public(signature(*store_, *impl_
 
 uint32_t Func::param_count() const { return static_cast<uint32_t>(signature(*store_, *impl_).params.size()); }
 
-Result<std::vector<Val>> Func::call(std::span<const Val> args) const {
+Result<std::vector<Val>> Func::call(std::span<const Val> args) const try {
   const vm::FuncType& type = signature(*store_, *impl_);
   if (args.size() != type.params.size()) {
     return Error(ErrorKind::Usage, "function takes " + std::to_string(type.params.size()) + " arguments, not " +
@@ -108,7 +109,7 @@ Result<std::vector<Val>> Func::call(std::span<const Val> args) const {
     from += result.slots();
   }
   return results;
-}
+} VMRUN_CATCH_NO_MEMORY
 
 namespace detail {
 

@@ -2,6 +2,7 @@
 #include "vmrun/instance.h"
 
 #include "engine/instantiate.h"
+#include "engine/out_of_memory.h"
 #include "vmrun/store.h"
 
 namespace vmrun {
@@ -35,7 +36,7 @@ ExternType Extern::type() const {
   return std::visit([](const auto& item) -> ExternType { return item.type(); }, v_);
 }
 
-Result<Instance> Instance::instantiate(Store& store, const Module& module, std::span<const Extern> imports) {
+Result<Instance> Instance::instantiate(Store& store, const Module& module, std::span<const Extern> imports) try {
   std::vector<engine::ImportItem> items;
   items.reserve(imports.size());
   for (const Extern& item : imports) {
@@ -47,7 +48,7 @@ Result<Instance> Instance::instantiate(Store& store, const Module& module, std::
   Result<vm::Instance*> made = engine::instantiate(store.impl(), module.impl(), items);
   if (!made) return std::move(made).error();
   return Instance(*made);
-}
+} VMRUN_CATCH_NO_MEMORY
 
 Module Instance::module() const {
   const Store& store = *static_cast<const Store*>(impl_->store->owner);

@@ -1,6 +1,8 @@
 // Instantiation: imports are matched, what the module owns is made, segments are copied, the start function runs.
 #include "engine/instantiate.h"
 
+#include <algorithm>
+
 #include "engine/convert.h"
 #include "engine/outcome.h"
 #include "interp/interp.h"
@@ -57,7 +59,13 @@ void bind(vm::Instance& instance, const vm::Import& import, void* what) {
   switch (import.kind) {
     case vm::ExternKind::func: instance.funcs[import.index] = static_cast<vm::FuncRecord*>(what); break;
     case vm::ExternKind::table: instance.tables[import.index] = static_cast<vm::TableInst*>(what); break;
-    case vm::ExternKind::memory: instance.memories[import.index] = static_cast<vm::MemoryInst*>(what); break;
+    case vm::ExternKind::memory: {
+      auto* memory = static_cast<vm::MemoryInst*>(what);
+      VMRUN_ASSERT(memory->guarded || !vm::memory_is_guarded(memory->type, !instance.module->guarded_memories),
+                   "code that relies on guards has a memory without");
+      instance.memories[import.index] = memory;
+      break;
+    }
     case vm::ExternKind::global: instance.globals[import.index] = static_cast<vm::GlobalInst*>(what); break;
     case vm::ExternKind::tag: instance.tags[import.index] = static_cast<vm::TagInst*>(what); break;
   }
@@ -120,6 +128,30 @@ TrapCode copy_segments(vm::Instance& instance) {
   }
   return TrapCode::None;
 }
+
+/// Whether instantiation writes references to what the module owns where others may find them.
+bool fills_imported_table(const vm::Module& module) {
+  return std::ranges::any_of(module.elems, [&](const vm::ElemSegment& segment) {
+    return segment.mode == vm::SegmentMode::active && segment.table < module.imported_tables;
+  });
+}
+
+/// Takes back what a failed instantiation made, unless something refers to it.
+class Unfinished {
+ public:
+  explicit Unfinished(vm::Store& store) : store_(store), mark_(store.mark()) {}
+  ~Unfinished() {
+    if (!kept_) store_.undo(mark_);
+  }
+  Unfinished(const Unfinished&) = delete;
+  Unfinished& operator=(const Unfinished&) = delete;
+  void keep() { kept_ = true; }
+
+ private:
+  vm::Store& store_;
+  vm::Store::Mark mark_;
+  bool kept_ = false;
+};
 
 Error unsupported(const vm::Module& module) {
   const vm::UnsupportedOp& op = *module.unsupported;
@@ -196,12 +228,17 @@ Result<vm::Instance*> instantiate(vm::Store& store, std::shared_ptr<const vm::Mo
     }
   }
 
+  VMRUN_ASSERT(module.guarded_memories == store.pool().guards(), "code and memories disagree about guards");
+  Unfinished unfinished(store);
   Result<vm::Instance*> made = store.new_instance(std::move(module_ptr));
   if (!made) return made;
   vm::Instance& instance = **made;
   for (size_t i = 0; i < imports.size(); ++i) bind(instance, module.imports[i], imports[i].what);
   if (Result<void> own = make_own(store, instance); !own) return std::move(own).error();
+  // From here on the instance's functions may be in tables of others.
+  if (fills_imported_table(module)) unfinished.keep();
   if (TrapCode trap = copy_segments(instance); trap != TrapCode::None) return trap_error(trap);
+  unfinished.keep();
   if (module.start) {
     vm::Slot none;
     const Outcome outcome = interp::invoke(store.vcpu(), *instance.funcs[*module.start], &none, &none);

@@ -10,6 +10,7 @@
 #include "engine/convert.h"
 #include "engine/engine_impl.h"
 #include "engine/instantiate.h"
+#include "engine/out_of_memory.h"
 
 namespace vmrun {
 namespace {
@@ -113,34 +114,34 @@ Linker& Linker::operator=(Linker&&) noexcept = default;
 void Linker::allow_shadowing(bool allow) { impl_->shadowing = allow; }
 void Linker::unknown_imports_trap(bool trap) { impl_->unknown_trap = trap; }
 
-Result<void> Linker::define(std::string_view module, std::string_view name, const Extern& item, Store& store) {
+Result<void> Linker::define(std::string_view module, std::string_view name, const Extern& item, Store& store) try {
   if (engine::store_of(item) != &store.impl()) {
     return Error(ErrorKind::Usage, dotted(module, name) + " belongs to another store than the one it is defined with");
   }
   return impl_->add(module, name, StoreDefinition{engine::to_item(item), &store.impl()});
-}
+} VMRUN_CATCH_NO_MEMORY
 
-Result<void> Linker::define_instance(std::string_view name, Instance instance, Store& store) {
+Result<void> Linker::define_instance(std::string_view name, Instance instance, Store& store) try {
   for (const auto& [item_name, item] : instance.exports()) {
     if (Result<void> done = define(name, item_name, item, store); !done) return done;
   }
   return {};
-}
+} VMRUN_CATCH_NO_MEMORY
 
-Result<void> Linker::host_func(std::string_view module, std::string_view name, std::shared_ptr<const HostFunc> func) {
+Result<void> Linker::host_func(std::string_view module, std::string_view name, std::shared_ptr<const HostFunc> func) try {
   const vm::TypeId type = engine::intern(*impl_->engine.impl()->registry, func->type);
   if (type == vm::TypeId::none) return Error(ErrorKind::Limit, "too many types in this engine");
   return impl_->add(module, name, HostDefinition{std::move(func), type});
-}
+} VMRUN_CATCH_NO_MEMORY
 
 Result<void> Linker::alias(std::string_view module, std::string_view name, std::string_view as_module,
-                           std::string_view as_name) {
+                           std::string_view as_name) try {
   const Definition* definition = impl_->find(module, name);
   if (definition == nullptr) return Error(ErrorKind::Usage, dotted(module, name) + " is not defined");
   return impl_->add(as_module, as_name, Definition(*definition));
-}
+} VMRUN_CATCH_NO_MEMORY
 
-Result<void> Linker::alias_module(std::string_view module, std::string_view as_module) {
+Result<void> Linker::alias_module(std::string_view module, std::string_view as_module) try {
   const auto items = impl_->modules.find(module);
   if (items == impl_->modules.end()) return Error(ErrorKind::Usage, "nothing is defined in " + std::string(module));
   const Items copy = items->second;  // adding may move the original
@@ -148,7 +149,7 @@ Result<void> Linker::alias_module(std::string_view module, std::string_view as_m
     if (Result<void> done = impl_->add(as_module, name, definition); !done) return done;
   }
   return {};
-}
+} VMRUN_CATCH_NO_MEMORY
 
 bool Linker::has(std::string_view module, std::string_view name) const { return impl_->find(module, name) != nullptr; }
 
@@ -160,7 +161,7 @@ std::optional<Extern> Linker::get(Store& store, std::string_view module, std::st
   return engine::to_extern(store.impl(), *item);
 }
 
-Result<Instance> Linker::instantiate(Store& store, const Module& module) const {
+Result<Instance> Linker::instantiate(Store& store, const Module& module) const try {
   const vm::Module& machine = *module.impl();
   std::vector<engine::ImportItem> items;
   items.reserve(machine.imports.size());
@@ -182,6 +183,6 @@ Result<Instance> Linker::instantiate(Store& store, const Module& module) const {
   Result<vm::Instance*> made = engine::instantiate(store.impl(), module.impl(), items);
   if (!made) return std::move(made).error();
   return Instance(*made);
-}
+} VMRUN_CATCH_NO_MEMORY
 
 }  // namespace vmrun

@@ -2,6 +2,7 @@
 #include "vmrun/memory.h"
 
 #include "engine/convert.h"
+#include "engine/out_of_memory.h"
 #include "vm/memory.h"
 #include "vm/store.h"
 #include "vm/table.h"
@@ -23,17 +24,17 @@ std::optional<Error> misfit(vm::Store& store, std::string_view what, const Val& 
 
 // ---- memories ----
 
-Result<Memory> Memory::create(Store& store, const MemoryType& type) {
+Result<Memory> Memory::create(Store& store, const MemoryType& type) try {
   if (type.page_log2 != 16 && type.page_log2 != 0) return usage("a page has 1 or 65536 bytes");
   if (type.max && *type.max < type.min) return usage("the maximum is less than the minimum");
   if (type.shared && !type.max) return usage("a shared memory needs a maximum");
-  const uint64_t most = (type.is64 ? UINT64_MAX : uint64_t{1} << 32) >> type.page_log2;
+  const uint64_t most = vm::most_pages(type.is64, type.page_log2);
   if (type.min > most || (type.max && *type.max > most)) return usage("more pages than addresses");
   const vm::MemoryType machine{{type.min, type.max, type.is64}, type.shared, type.page_log2};
   Result<vm::MemoryInst*> made = store.impl().new_memory(machine);
   if (!made) return std::move(made).error();
   return Memory(*made);
-}
+} VMRUN_CATCH_NO_MEMORY
 
 std::span<std::byte> Memory::data() const { return {impl_->base, size_bytes()}; }
 uint64_t Memory::size_bytes() const { return impl_->bytes.load(std::memory_order_acquire); }
@@ -62,15 +63,17 @@ std::span<std::byte> Memory::range(uint64_t address, uint64_t size) const {
 
 // ---- tables ----
 
-Result<Table> Table::create(Store& store, const TableType& type, const Val& init) {
+Result<Table> Table::create(Store& store, const TableType& type, const Val& init) try {
   const vm::TableType machine{engine::to_vm(type.element), {type.min, type.max, type.is64}};
   if (!machine.elem.is_ref()) return usage("a table holds references");
+  const uint64_t most = vm::most_elements(type.is64);
+  if (type.min > most || (type.max && *type.max > most)) return usage("more elements than indices");
   if (type.max && *type.max < type.min) return usage("the maximum is less than the minimum");
   if (auto error = misfit(store.impl(), "the first element", init, machine.elem)) return *error;
   Result<vm::TableInst*> made = store.impl().new_table(machine, init.as_ref());
   if (!made) return std::move(made).error();
   return Table(*made);
-}
+} VMRUN_CATCH_NO_MEMORY
 
 uint64_t Table::size() const { return impl_->size; }
 
@@ -108,13 +111,13 @@ TableType Table::type() const {
 
 // ---- globals ----
 
-Result<Global> Global::create(Store& store, const GlobalType& type, const Val& value) {
+Result<Global> Global::create(Store& store, const GlobalType& type, const Val& value) try {
   const vm::GlobalType machine{engine::to_vm(type.type), type.is_mutable};
   if (auto error = misfit(store.impl(), "the value", value, machine.type)) return *error;
   Slot slots[2];
   value.to_slots(slots);
   return Global(&store.impl(), store.impl().new_global(machine, slots));
-}
+} VMRUN_CATCH_NO_MEMORY
 
 GlobalType Global::type() const { return engine::to_public(impl_->type); }
 Val Global::get() const { return Val::from_slots(engine::to_public(impl_->type.type), impl_->value); }
@@ -128,15 +131,15 @@ Result<void> Global::set(const Val& value) {
 
 // ---- tags ----
 
-Result<Tag> Tag::create(Store& store, const TagType& type) {
+Result<Tag> Tag::create(Store& store, const TagType& type) try {
   const vm::TypeId id = engine::intern(*store.impl().registry(), FuncType{type.params, {}});
   if (id == vm::TypeId::none) return Error(ErrorKind::Limit, "too many types in this engine");
   return Tag(&store.impl(), store.impl().new_tag(id));
-}
+} VMRUN_CATCH_NO_MEMORY
 
 TagType Tag::type() const { return {engine::to_public(store_->registry()->get(impl_->type).func.params)}; }
 
-Result<Val> Tag::exception(std::span<const Val> values) const {
+Result<Val> Tag::exception(std::span<const Val> values) const try {
   const vm::FuncType& type = store_->registry()->get(impl_->type).func;
   if (values.size() != type.params.size()) {
     return usage("exception takes " + std::to_string(type.params.size()) + " values, not " +
@@ -156,7 +159,7 @@ Result<Val> Tag::exception(std::span<const Val> values) const {
   if (cell == nullptr) return Error(ErrorKind::Limit, "the store's limit on exceptions leaves no room for another");
   cell->escaped = true;
   return Val::ref(ValType::exnref(), Ref::of(cell));
-}
+} VMRUN_CATCH_NO_MEMORY
 
 bool Tag::names(Ref exnref) const {
   const auto* cell = exnref.as<vm::ExnCell>();
@@ -164,6 +167,7 @@ bool Tag::names(Ref exnref) const {
 }
 
 std::vector<Val> Tag::values(Ref exnref) const {
+  if (!names(exnref)) return {};
   const vm::FuncType& type = store_->registry()->get(impl_->type).func;
   std::vector<Val> out;
   if (!names(exnref)) return out;

@@ -5,6 +5,7 @@
 
 #include "engine/convert.h"
 #include "engine/engine_impl.h"
+#include "engine/out_of_memory.h"
 #include "interp/interp.h"
 #include "jit/listing.h"
 #include "vm/disasm.h"
@@ -67,8 +68,7 @@ std::string type_text(const vm::Module& module, const vm::TypeDef& def) {
   if (def.final_ && def.super == vm::TypeId::none) return text;
   std::string sub = def.final_ ? "(sub final " : "(sub ";
   if (def.super != vm::TypeId::none) {
-    const auto super = std::find(module.types.begin(), module.types.end(), def.super);
-    sub += std::to_string(super - module.types.begin()) + " ";
+    sub += std::to_string(module.type_index(def.super).value_or(0)) + " ";
   }
   return sub + text + ")";
 }
@@ -97,33 +97,35 @@ Result<std::shared_ptr<vm::Module>> make(const Engine& engine, Result<std::share
   Result<std::shared_ptr<vm::Module>> decoded = vm::decode_module(std::move(*image), engine.impl()->registry, options);
   if (!decoded) return decoded;
   vm::Module* module = decoded->get();
-  module->guarded_memories = !config.dense_memory;
+  module->guarded_memories = engine.impl()->pool->guards();
   module->effort = to_vm(config.effort);
   module->count_runs = config.count_runs;
-  interp::attach(*module);
   const std::shared_ptr<tiering::Manager>& tiers = engine.impl()->tiers;
-  if (tiers != nullptr) tiers->attach(*module);
-  // All code goes when the last handle and the last store let go of the module.
-  return std::shared_ptr<vm::Module>(module, [keep = std::move(*decoded), tiers](vm::Module* m) {
+  // All code goes when the last handle and the last store let go of the module, or when something is missing below.
+  std::shared_ptr<vm::Module> made(module, [keep = std::move(*decoded), tiers](vm::Module* m) {
+    if (m->interp == nullptr) return;
     if (tiers != nullptr) tiers->detach(*m);
     interp::detach(*m);
     vm::free_block_records(*m);
   });
+  interp::attach(*module);
+  if (tiers != nullptr) tiers->attach(*module);
+  return made;
 }
 
 }  // namespace
 
-Result<Module> Module::compile(const Engine& engine, std::span<const uint8_t> bytes, std::string_view name) {
+Result<Module> Module::compile(const Engine& engine, std::span<const uint8_t> bytes, std::string_view name) try {
   Result<std::shared_ptr<vm::Module>> module = make(engine, vm::Image::copy(bytes, name), name);
   if (!module) return std::move(module).error();
   return Module(engine, std::move(*module));
-}
+} VMRUN_CATCH_NO_MEMORY
 
-Result<Module> Module::compile_file(const Engine& engine, const std::filesystem::path& path) {
+Result<Module> Module::compile_file(const Engine& engine, const std::filesystem::path& path) try {
   Result<std::shared_ptr<vm::Module>> module = make(engine, vm::Image::open(path), {});
   if (!module) return std::move(module).error();
   return Module(engine, std::move(*module));
-}
+} VMRUN_CATCH_NO_MEMORY
 
 const Engine& Module::engine() const { return engine_; }
 std::string_view Module::name() const { return impl_->display_name(); }
@@ -274,7 +276,7 @@ TierStats Module::tier_stats(Tier tier) const {
   return out;
 }
 
-Result<std::string> Module::disassemble_code(uint32_t func_index, Tier tier) const {
+Result<std::string> Module::disassemble_code(uint32_t func_index, Tier tier) const try {
   if (func_index < impl_->imported_funcs || func_index >= impl_->funcs.size()) {
     return Error(ErrorKind::Usage, "function " + std::to_string(func_index) + " has no body in this module");
   }
@@ -296,9 +298,9 @@ Result<std::string> Module::disassemble_code(uint32_t func_index, Tier tier) con
   jit::Listed listed = jit::compile_listing(*compiler, request);
   if (!listed.done) return Error(ErrorKind::Unsupported, listed.text);
   return std::move(listed.text);
-}
+} VMRUN_CATCH_NO_MEMORY
 
-Result<std::vector<DisassembledInstr>> Module::disassemble(uint32_t func_index) const {
+Result<std::vector<DisassembledInstr>> Module::disassemble(uint32_t func_index) const try {
   if (func_index < impl_->imported_funcs || func_index >= impl_->funcs.size()) {
     return Error(ErrorKind::Usage, "function " + std::to_string(func_index) + " has no body in this module");
   }
@@ -307,6 +309,6 @@ Result<std::vector<DisassembledInstr>> Module::disassemble(uint32_t func_index) 
     out.push_back({line.offset, {impl_->bytes() + line.offset, line.size}, line.depth, std::move(line.text)});
   }
   return out;
-}
+} VMRUN_CATCH_NO_MEMORY
 
 }  // namespace vmrun

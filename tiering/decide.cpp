@@ -5,6 +5,7 @@
 // there and the inner loop still runs on, the next one inward gets its turn.
 #include <algorithm>
 #include <bit>
+#include <new>
 
 #include "interp/interp.h"
 #include "interp/policy.h"
@@ -70,7 +71,7 @@ std::pair<uint32_t, uint32_t> ModuleTiers::charge(const FuncCode& code, uint32_t
   return {before, after};
 }
 
-void ModuleTiers::on_hot_function(TierHooks* hooks, FuncCode& code) {
+void ModuleTiers::on_hot_function(TierHooks* hooks, FuncCode& code) try {
   ModuleTiers& tiers = self(hooks);
   if (tiers.heat_ == nullptr) return;
   if (!tiers.schedule_.empty()) return tiers.follow_schedule(code);
@@ -81,9 +82,10 @@ void ModuleTiers::on_hot_function(TierHooks* hooks, FuncCode& code) {
   const std::pair<uint32_t, uint32_t> sums = tiers.charge(code, heat);
   tiers.consider(code, from, sums);
   if (from == Tier::interp) tiers.consider_careful(code);
+} catch (const std::bad_alloc&) {  // then it stays in its tier
 }
 
-void ModuleTiers::on_hot_loop(TierHooks* hooks, FuncCode& code, LoopCode& loop, Tier tier) {
+void ModuleTiers::on_hot_loop(TierHooks* hooks, FuncCode& code, LoopCode& loop, Tier tier) try {
   ModuleTiers& tiers = self(hooks);
   if (tiers.heat_ == nullptr) return;
   if (!tiers.schedule_.empty()) return tiers.follow_schedule(code, loop, tier);
@@ -105,6 +107,7 @@ void ModuleTiers::on_hot_loop(TierHooks* hooks, FuncCode& code, LoopCode& loop, 
     code.loops.load(std::memory_order_acquire)->find(offset)->heat.fetch_add(kTickHeat, std::memory_order_relaxed);
   }
   tiers.consider_loop(code, loop, tier, {});
+} catch (const std::bad_alloc&) {  // then it stays in its tier
 }
 
 ModuleTiers* ModuleTiers::sampled(const FuncCode& code) {
@@ -129,7 +132,7 @@ bool ModuleTiers::charge_sample(FuncCode& code, uint32_t ticks) {
   return true;
 }
 
-bool ModuleTiers::decide_sample(FuncCode& code, bool at_entry) {
+bool ModuleTiers::decide_sample(FuncCode& code, bool at_entry) try {
   ModuleTiers* tiers = sampled(code);
   if (tiers == nullptr) return false;
   bool itself = false;
@@ -141,6 +144,8 @@ bool ModuleTiers::decide_sample(FuncCode& code, bool at_entry) {
     tiers->consider_sampled(hot, at_entry && &hot == &code);
   }
   return itself;
+} catch (const std::bad_alloc&) {
+  return false;
 }
 
 void ModuleTiers::consider_sampled(FuncCode& code, bool entered) {
@@ -153,7 +158,7 @@ void ModuleTiers::consider_sampled(FuncCode& code, bool entered) {
   request(code, jit::kWholeFunction, Tier::baseline, Tier::opt, {certain - std::min(certain, kTickHeat), certain});
 }
 
-void ModuleTiers::on_first_call(TierHooks* hooks, FuncCode& code) {
+void ModuleTiers::on_first_call(TierHooks* hooks, FuncCode& code) try {
   ModuleTiers& tiers = self(hooks);
   if (!tiers.schedule_.empty()) {
     for (const Promotion& p : tiers.schedule_) {
@@ -178,6 +183,7 @@ void ModuleTiers::on_first_call(TierHooks* hooks, FuncCode& code) {
   }
   tiers.sample_this_thread();
   tiers.promote(code.func_index, jit::kWholeFunction, mode == Mode::opt ? Tier::opt : Tier::baseline);
+} catch (const std::bad_alloc&) {  // then the interpreter has it
 }
 
 void ModuleTiers::sample_this_thread() {

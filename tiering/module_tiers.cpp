@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 
 #include "jit/publish.h"
 #include "jit/reclaim.h"
@@ -202,7 +203,12 @@ std::string ModuleTiers::compile(const Key& key, std::atomic<BlockState>& state)
   request.count_heat = !sampling_ && (!schedule_.empty() || (mode != Mode::baseline && mode != Mode::interp_baseline));
   request.cancelled = &dying_;
   const auto start = std::chrono::steady_clock::now();
-  jit::CompileResult result = compiler->compile(request);
+  jit::CompileResult result;
+  try {
+    result = compiler->compile(request);
+  } catch (const std::bad_alloc&) {
+    result.status = jit::CompileResult::Status::no_memory;
+  }
   const auto time = std::chrono::steady_clock::now() - start;
   {
     std::lock_guard lock(mutex_);
@@ -233,8 +239,11 @@ void ModuleTiers::fail(const Key& key, std::string reason, uint32_t retry_heat) 
   std::lock_guard lock(mutex_);
   TierStats& stats = stats_[static_cast<unsigned>(key.tier)];
   ++stats.failed;
-  ++stats.reasons[without_offset(reason)];
-  failures_[key] = {std::move(reason), retry_heat};
+  try {
+    ++stats.reasons[without_offset(reason)];
+    failures_[key] = {std::move(reason), retry_heat};
+  } catch (const std::bad_alloc&) {  // then nobody learns why
+  }
   if (retry_heat != UINT32_MAX) may_retry_.store(true, std::memory_order_relaxed);
   state_of(key)->store(BlockState::failed, std::memory_order_release);
 }

@@ -2,6 +2,7 @@
 #include "vm/activation.h"
 
 #include <atomic>
+#include <new>
 
 #include "vm/loops.h"
 #include "vm/module.h"
@@ -80,8 +81,9 @@ std::vector<Frame> backtrace(const Activation* newest, size_t max) {
   return out;
 }
 
-void record_backtrace(Vcpu& cx) {
+void record_backtrace(Vcpu& cx) try {
   if (cx.backtrace.empty()) cx.backtrace = backtrace(cx);
+} catch (const std::bad_alloc&) {  // then there is none
 }
 
 void machine_pcs(const Vcpu& cx, std::vector<const void*>& out) {
@@ -129,7 +131,7 @@ Transfer leave_by_trap(Vcpu& cx, TrapCode code) {
 namespace {
 
 /// Backtrace of an exception that leaves by `entry`, some of whose frames are gone.
-void record_unwound(Vcpu& cx, const Activation& entry) {
+void record_unwound(Vcpu& cx, const Activation& entry) try {
   if (!cx.backtrace.empty()) return;
   FrameInfo info;
   for (const Unwound::Position& p : cx.store->unwound()) {
@@ -139,6 +141,7 @@ void record_unwound(Vcpu& cx, const Activation& entry) {
   }
   const std::vector<Frame> rest = backtrace(entry.previous, kMaxBacktrace - cx.backtrace.size());
   cx.backtrace.insert(cx.backtrace.end(), rest.begin(), rest.end());
+} catch (const std::bad_alloc&) {  // then it ends where memory did
 }
 
 /// The search has come by all of a segment.

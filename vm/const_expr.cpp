@@ -1,10 +1,13 @@
 // The evaluator of constant expressions. They are valid, so this only executes.
 #include "vm/const_expr.h"
 
+#include <algorithm>
 #include <cstring>
-#include <vector>
+#include <memory>
+#include <new>
 
 #include "vm/assert.h"
+#include "vm/limits.h"
 #include "vm/opcode.h"
 
 namespace vmrun::vm {
@@ -129,8 +132,9 @@ TrapCode eval_const(const Instance& instance, ConstExpr expr, Slot out[2]) {
     Slot stack[32];
     return run(instance, in, stack, out);
   }
-  std::vector<Slot> stack(most);
-  return run(instance, in, stack.data(), out);
+  // Valid code keeps to the limit on slots.
+  std::unique_ptr<Slot[]> stack(new (std::nothrow) Slot[std::min<size_t>(most, kMaxFrameSlots)]);
+  return stack == nullptr ? TrapCode::OutOfMemory : run(instance, in, stack.get(), out);
 }
 
 }  // namespace vmrun::vm

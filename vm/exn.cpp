@@ -28,6 +28,7 @@ ExnHeap::~ExnHeap() {
 }
 
 ExnCell* ExnHeap::allocate(uint32_t slots) {
+  if (cells_.size() + kChunkCells > cells_.capacity()) cells_.reserve(2 * cells_.size() + kChunkCells);
   if (slots > kSmallSlots) {
     void* memory = std::aligned_alloc(16, (sizeof(ExnCell) + slots * sizeof(Slot) + 15) & ~size_t{15});
     if (memory == nullptr) return nullptr;
@@ -36,9 +37,18 @@ ExnCell* ExnHeap::allocate(uint32_t slots) {
     return cell;
   }
   if (free_small_.empty()) {
+<<<<<<< HEAD
     std::byte* chunk = static_cast<std::byte*>(::operator new(kChunkBytes, std::align_val_t{kChunkBytes}));
     chunks_.emplace(chunk, chunk);
     for (size_t i = kChunkBytes / kSmallBytes; i-- > 0;) {
+=======
+    const size_t small = (chunks_.size() + 1) * kChunkCells;
+    if (small > free_small_.capacity()) free_small_.reserve(2 * small);  // so that freeing never allocates
+    std::unique_ptr<std::byte, ChunkFree> fresh(
+        static_cast<std::byte*>(::operator new(kChunkCells * kSmallBytes, std::align_val_t{64})));
+    std::byte* chunk = chunks_.emplace_back(std::move(fresh)).get();
+    for (size_t i = kChunkCells; i-- > 0;) {
+>>>>>>> b3e4f8a (Memories, tables and pools at their edges: no size wraps, recycled memories are zero, guards are done without where there is no room; no memory is an error)
       ExnCell* cell = new (chunk + i * kSmallBytes) ExnCell;
       cell->free = true;
       cells_.push_back(cell);
@@ -50,7 +60,7 @@ ExnCell* ExnHeap::allocate(uint32_t slots) {
   return cell;
 }
 
-ExnCell* ExnHeap::make(TagInst* tag, const Slot* payload, uint32_t slots, const std::byte* stack_top) {
+ExnCell* ExnHeap::make(TagInst* tag, const Slot* payload, uint32_t slots, const std::byte* stack_top) try {
   const uint64_t limit = store_.limits().exception_bytes, size = size_of(slots);
   if (live_ >= threshold_ || bytes_ + size > limit) {
     collect(stack_top, {payload, slots});
@@ -68,6 +78,8 @@ ExnCell* ExnHeap::make(TagInst* tag, const Slot* payload, uint32_t slots, const 
   cell->free = false;
   if (slots != 0) std::memcpy(cell->payload(), payload, slots * sizeof(Slot));
   return cell;
+} catch (const std::bad_alloc&) {
+  return nullptr;
 }
 
 void ExnHeap::free(ExnCell* cell) {
@@ -128,7 +140,8 @@ __attribute__((noinline)) void ExnHeap::scan_native_stack() {
 }
 
 void ExnHeap::collect(const std::byte* stack_top, std::span<const Slot> more_roots) {
-  __builtin_unwind_init();  // what machine code has in registers that calls preserve is in this frame now
+  marking_.reserve(cells_.size());  // from here on nothing allocates
+  __builtin_unwind_init();          // what machine code has in registers that calls preserve is in this frame now
   std::sort(cells_.begin(), cells_.end());
   const auto holds_exn = [](ValType type) {
     if (!type.is_ref() || type.heap().is_concrete()) return false;

@@ -27,7 +27,7 @@ class ExnHeap {
 
   /// A new cell with a copy of `slots` payload slots. May collect; `stack_top` is the end of the VM stack in use (the
   /// end of the throwing frame). References that the host keeps on its own stack are not seen: they must be pinned. Null
-  /// when the store's limit on exceptions leaves no room.
+  /// when the store's limit on exceptions, or the host, leaves no room.
   ExnCell* make(TagInst* tag, const Slot* payload, uint32_t slots, const std::byte* stack_top);
 
   /// Frees a cell that was caught without its exnref becoming visible (`!cell->escaped`).

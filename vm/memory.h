@@ -5,7 +5,8 @@
 //   guarded  32-bit memories of 64 KiB pages. 4 GiB + 4 GiB + a guard are reserved, so every 32-bit address plus 32-bit
 //            offset lands inside; what is beyond the size faults (vm/fault.h).
 //   dense    the same memories in dense mode: a slot of a shared mapping, wholly mapped, accesses checked.
-//   checked  64-bit memories and 1-byte pages: a reservation as large as the memory may become, accesses checked.
+//   checked  64-bit memories and 1-byte pages: a reservation as large as the memory may become, accesses checked. Where
+//            the process may not have the address space for guards, 32-bit memories of 64 KiB pages are checked too.
 // The base never moves. Address space of the first two kinds is recycled through the engine's MemoryPool.
 //
 // Threads: a MemoryPool may be used from any thread. A MemoryInst belongs to its store's thread, but a shared memory's
@@ -27,9 +28,12 @@ class Store;
 
 inline constexpr uint64_t kGrowFailed = UINT64_MAX;
 
-/// Whether faults guard the accesses to memories of this type, in an engine whose dense mode is `dense`.
-constexpr bool memory_is_guarded(const MemoryType& type, bool dense) {
-  return !dense && !type.limits.is64 && type.page_log2 == 16;
+/// Makes pages of private anonymous memory zero and gives them back. False when the kernel does not: locked ones stay.
+bool drop_pages(void* base, size_t bytes);
+
+/// Whether faults guard the accesses to memories of this type, in an engine that checks all accesses or not.
+constexpr bool memory_is_guarded(const MemoryType& type, bool checks) {
+  return !checks && !type.limits.is64 && type.page_log2 == 16;
 }
 
 /// A range of address space for a linear memory. Zeroed where it is accessible.
@@ -46,19 +50,24 @@ class MemoryPool {
  public:
   struct Options {
     bool dense = false;
-    uint64_t dense_bytes = 64u << 20;  // size of a dense slot, a multiple of the host's page
+    uint64_t dense_bytes = 64u << 20;  // size of a dense slot: at least a page of the host, at most 4 GiB
     size_t cached = 64;                // guarded reservations and stacks kept for reuse
+    /// Makes pages zero and gives them back, or returns false and leaves them. Tests let it fail.
+    bool (*drop_pages)(void* base, size_t bytes) = &vm::drop_pages;
   };
+  /// Reserves room for one guarded memory, unless `dense`. If there is none, the pool does without guards.
   explicit MemoryPool(const Options& options);
   ~MemoryPool();
   MemoryPool(const MemoryPool&) = delete;
   MemoryPool& operator=(const MemoryPool&) = delete;
 
-  bool dense() const;
+  /// Whether faults guard 32-bit memories of 64 KiB pages; else accesses to all memories must be checked. Code that
+  /// leaves the checks to guards may run on this pool's memories only if so. Never changes.
+  bool guards() const;
   /// Address space for a memory of `type` with `bytes` accessible at once and at most `max_bytes`. Error: Limit.
   Result<MemoryMapping> acquire(const MemoryType& type, uint64_t bytes, uint64_t max_bytes);
   /// Takes the mapping back; its contents are gone.
-  void release(const MemoryMapping& mapping);
+  void release(MemoryMapping mapping);
 
   /// A VM stack of `bytes` usable bytes with kStackRedZone mapped beyond them, and the area of a vCPU. Contents
   /// unspecified. Error: Limit.

@@ -11,10 +11,21 @@ const uint8_t* Module::bytes() const { return image->bytes().data(); }
 
 const TypeDef& Module::type_def(TypeId id) const { return registry->get(id); }
 
+std::optional<uint32_t> Module::type_index(TypeId id) const {
+  std::call_once(type_indices_once_, [this] {
+    type_indices_.reserve(types.size());
+    for (uint32_t i = 0; i < types.size(); ++i) type_indices_.emplace_back(types[i], i);
+    std::ranges::sort(type_indices_);
+  });
+  const auto it = std::ranges::lower_bound(type_indices_, id, {}, &std::pair<TypeId, uint32_t>::first);
+  if (it == type_indices_.end() || it->first != id) return std::nullopt;
+  return it->second;
+}
+
 std::string Module::type_name(ValType type) const {
   if (!type.is_ref() || !type.heap().is_concrete()) return to_string(type);
-  auto it = std::ranges::find(types, type.heap().concrete());
-  std::string heap = it == types.end() ? "?" : std::to_string(it - types.begin());
+  std::optional<uint32_t> index = type_index(type.heap().concrete());
+  std::string heap = index ? std::to_string(*index) : "?";
   return (type.nullable() ? "(ref null " : "(ref ") + heap + ")";
 }
 

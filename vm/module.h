@@ -164,6 +164,8 @@ class Module {
   const FuncType& func_type(uint32_t func_index) const {  // signature of a function
     return type_defs[funcs[func_index].type_index]->func;
   }
+  /// The lowest index of a type in this module's type section, if it is there. Any thread.
+  std::optional<uint32_t> type_index(TypeId id) const;
   /// The text form of a type with this module's type indices.
   std::string type_name(ValType type) const;
   /// The function's name from the name section (decoded at first use, any thread), or "" when it has none.
@@ -179,6 +181,8 @@ class Module {
     std::vector<std::pair<uint32_t, std::string_view>> funcs;  // by function index
   };
   const Names& names() const;
+  mutable std::once_flag type_indices_once_;
+  mutable std::vector<std::pair<TypeId, uint32_t>> type_indices_;  // sorted; made when an index is first asked for
   mutable std::once_flag names_once_;
   mutable Names names_;
 };
@@ -192,7 +196,7 @@ struct DecodeOptions {
 
 /// Decodes and validates an image. The block records are there, but not attached to an interpreter. Errors: Malformed and
 /// Invalid with the lowest offset at which something is wrong (and the function's index where it is in a body), Limit
-/// for the implementation limits of the JavaScript interface, Unsupported for features that are off.
+/// for what is beyond vm/limits.h or the host's memory, Unsupported for features that are off.
 Result<std::shared_ptr<Module>> decode_module(std::shared_ptr<const Image> image,
                                               std::shared_ptr<TypeRegistry> registry,
                                               const DecodeOptions& options = {});

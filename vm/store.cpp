@@ -10,6 +10,7 @@
 #include "vm/assert.h"
 #include "vm/fault.h"
 #include "vm/machine_entry.h"
+#include "vm/table.h"
 
 namespace vmrun::vm {
 namespace {
@@ -39,7 +40,8 @@ class Carver {
   size_t used_ = 0;
 };
 
-/// The instance and its arrays, in the order of what a call touches most.
+/// The instance and its arrays, in the order of what a call touches most. Their sizes cannot overflow: vm/limits.h bounds
+/// the counts.
 Instance* carve(Carver& carver, const Module& module) {
   Instance* instance = carver.take<Instance>(1);
   Instance parts;
@@ -75,6 +77,7 @@ Store::Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> reg
 }
 
 Store::~Store() {
+<<<<<<< HEAD
   if (vcpu_.activation != nullptr) {
     misuse(
         "a store is destroyed while a guest of it has frames: it was destroyed by a host function, or a host "
@@ -88,7 +91,32 @@ Store::~Store() {
     if (mapping.pooled && !mapping.guarded) mapping.accessible = memory->inst.bytes.load(std::memory_order_relaxed);
     pool_->release(mapping);
   }
+=======
+  undo({});
+>>>>>>> b3e4f8a (Memories, tables and pools at their edges: no size wraps, recycled memories are zero, guards are done without where there is no room; no memory is an error)
   if (vcpu_.stack_base != nullptr) pool_->release_stack(vcpu_.stack_base, limits_.stack_bytes);
+}
+
+void Store::destroy(MemoryOwner& memory) {
+  MemoryMapping mapping = memory.mapping;
+  if (mapping.base == nullptr) return;
+  const uint64_t bytes = memory.inst.bytes.load(std::memory_order_relaxed);
+  // What a dense memory never grew to was never touched.
+  if (mapping.pooled && !mapping.guarded) mapping.accessible = bytes;
+  credit_memory(bytes);
+  pool_->release(mapping);
+}
+
+void Store::destroy(TableInst& table) {
+  credit_table(table.size);
+  std::free(table.elems);
+}
+
+void Store::undo(const Mark& mark) {
+  for (; tables_.size() > mark.tables; tables_.pop_back()) destroy(*tables_.back());
+  for (; memories_.size() > mark.memories; memories_.pop_back()) destroy(*memories_.back());
+  instances_.erase(instances_.begin() + static_cast<ptrdiff_t>(mark.instances), instances_.end());
+  modules_.erase(modules_.begin() + static_cast<ptrdiff_t>(mark.modules), modules_.end());
 }
 
 bool Store::charge_memory(uint64_t bytes) {
@@ -107,19 +135,22 @@ bool Store::charge_table(uint64_t elements) {
 Result<MemoryInst*> Store::new_memory(const MemoryType& type) {
   const unsigned log2 = type.page_log2;
   const uint64_t bytes = pages_to_bytes(type.limits.min, log2);
-  const uint64_t spec_max = type.limits.is64 ? UINT64_MAX >> log2 : (uint64_t{1} << 32) >> log2;
-  uint64_t max_pages = std::min(type.limits.max.value_or(spec_max), spec_max);
+  const uint64_t spec_max = most_pages(type.limits.is64, log2);
+  const uint64_t max_pages = std::min(type.limits.max.value_or(spec_max), spec_max);
+  // The record first: once there is a mapping, nothing may throw.
+  MemoryOwner* owner = memories_.emplace_back(std::make_unique<MemoryOwner>()).get();
   if (!charge_memory(bytes)) {
+    memories_.pop_back();
     return limit("a memory of " + std::to_string(bytes) + " bytes exceeds the limit of " +
                  std::to_string(limits_.memory_bytes));
   }
   const uint64_t max_bytes = std::min(pages_to_bytes(max_pages, log2), std::max(bytes, limits_.memory_bytes));
   Result<MemoryMapping> mapping = pool_->acquire(type, bytes, max_bytes);
   if (!mapping) {
+    memories_.pop_back();
     credit_memory(bytes);
     return std::move(mapping).error();
   }
-  auto owner = std::make_unique<MemoryOwner>();
   owner->mapping = *mapping;
   MemoryInst& memory = owner->inst;
   memory.base = mapping->base;
@@ -129,15 +160,21 @@ Result<MemoryInst*> Store::new_memory(const MemoryType& type) {
   memory.guarded = mapping->guarded;
   memory.reserved = mapping->reserved;
   memory.store = this;
+<<<<<<< HEAD
   memory.impl = owner.get();
   if (memory.guarded) fault_lend_reservation(memory.base, &memory);
   memories_.push_back(std::move(owner));
+=======
+  memory.impl = owner;
+>>>>>>> b3e4f8a (Memories, tables and pools at their edges: no size wraps, recycled memories are zero, guards are done without where there is no room; no memory is an error)
   return &memory;
 }
 
 Result<TableInst*> Store::new_table(const TableType& type, Ref init) {
   const uint64_t size = type.limits.min;
-  if (!charge_table(size)) {
+  TableInst* table = tables_.emplace_back(std::make_unique<TableInst>()).get();
+  if (size > kMostTableElements || !charge_table(size)) {
+    tables_.pop_back();
     return limit("a table of " + std::to_string(size) + " elements exceeds the limit of " +
                  std::to_string(limits_.table_elements));
   }
@@ -146,20 +183,19 @@ Result<TableInst*> Store::new_table(const TableType& type, Ref init) {
     // Null is all zeros, and calloc has those for nothing.
     elems = static_cast<Ref*>(init.is_null() ? std::calloc(size, sizeof(Ref)) : std::malloc(size * sizeof(Ref)));
     if (elems == nullptr) {
+      tables_.pop_back();
       credit_table(size);
       return limit("out of memory for a table of " + std::to_string(size) + " elements");
     }
     if (!init.is_null()) std::fill_n(elems, size, init);
   }
-  auto table = std::make_unique<TableInst>();
   table->elems = elems;
   table->size = size;
   table->capacity = size;
   table->type = type;
-  table->max = type.limits.max.value_or(type.limits.is64 ? UINT64_MAX : UINT32_MAX);
+  table->max = std::min(type.limits.max.value_or(most_elements(type.limits.is64)), kMostTableElements);
   table->store = this;
-  tables_.push_back(std::move(table));
-  return tables_.back().get();
+  return table;
 }
 
 GlobalInst* Store::new_global(const GlobalType& type, const Slot value[2]) {
@@ -179,6 +215,7 @@ TagInst* Store::new_tag(TypeId type) {
 }
 
 FuncRecord* Store::new_host_func(TypeId type, HostFn fn, std::shared_ptr<void> env) {
+  if (env.use_count() != 0) host_envs_.push_back(env);
   auto record = std::make_unique<FuncRecord>();
   record->type = type;
   record->host = fn;
@@ -186,7 +223,6 @@ FuncRecord* Store::new_host_func(TypeId type, HostFn fn, std::shared_ptr<void> e
   record->code = host_codes_.emplace_back(std::make_unique<FuncCode>()).get();
   record->code->host = record.get();
   record->code->machine.store(lazy_machine_entry(), std::memory_order_relaxed);
-  if (env.use_count() != 0) host_envs_.push_back(std::move(env));
   funcs_.push_back(std::move(record));
   return funcs_.back().get();
 }
@@ -240,6 +276,8 @@ Result<Instance*> Store::new_instance(std::shared_ptr<const Module> module_ptr) 
   }
   if (stack_error_) return *stack_error_;
   const Module& module = *module_ptr;
+  if (instances_.size() == instances_.capacity()) instances_.reserve(std::max<size_t>(16, 2 * instances_.size()));
+  if (modules_.empty() || modules_.back() != module_ptr) modules_.push_back(std::move(module_ptr));
   Carver sizes(nullptr);
   carve(sizes, module);
   void* block = std::calloc(1, sizes.used());
@@ -247,7 +285,6 @@ Result<Instance*> Store::new_instance(std::shared_ptr<const Module> module_ptr) 
   Carver parts(static_cast<std::byte*>(block));
   Instance* instance = carve(parts, module);
   instances_.emplace_back(instance);
-  if (modules_.empty() || modules_.back() != module_ptr) modules_.push_back(std::move(module_ptr));
 
   instance->module = &module;
   instance->store = this;

@@ -75,6 +75,14 @@ class Store {
   /// tables and memories null.
   Result<Instance*> new_instance(std::shared_ptr<const Module> module);
 
+  /// How much there is of what instantiation makes.
+  struct Mark {
+    size_t memories, tables, instances, modules;
+  };
+  Mark mark() const { return {memories_.size(), tables_.size(), instances_.size(), modules_.size()}; }
+  /// Destroys what was made since. Only while nothing but that refers to it: before a guest could run.
+  void undo(const Mark& mark);
+
   /// The shared handle to the module of an instance of this store.
   std::shared_ptr<const Module> module_of(const Instance& instance) const;
 
@@ -114,6 +122,9 @@ class Store {
   struct InstanceFree {
     void operator()(Instance* instance) const;
   };
+
+  void destroy(MemoryOwner& memory);
+  void destroy(TableInst& table);
 
   std::shared_ptr<MemoryPool> pool_;
   std::shared_ptr<TypeRegistry> registry_;

@@ -17,6 +17,7 @@ uint64_t table_grow(TableInst& table, uint64_t delta, Ref init) {
   if (!table.store->charge_table(delta)) return UINT64_MAX;
   const uint64_t new_size = old_size + delta;
   if (new_size > table.capacity) {
+    // Neither can overflow: no table has a maximum above kMostTableElements.
     const uint64_t capacity = std::max(new_size, std::min(table.capacity * 2, table.max));
     Ref* elems = static_cast<Ref*>(std::realloc(table.elems, capacity * sizeof(Ref)));
     if (elems == nullptr) {

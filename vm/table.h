@@ -10,6 +10,9 @@
 
 namespace vmrun::vm {
 
+/// Elements that a table can have at all, whatever its type and its store's limit say: what one allocation may measure.
+inline constexpr uint64_t kMostTableElements = PTRDIFF_MAX / sizeof(Ref);
+
 /// table.get, table.set. TableOutOfBounds beyond the size.
 inline TrapCode table_get(const TableInst& table, uint64_t index, Ref* out) {
   if (index >= table.size) return TrapCode::TableOutOfBounds;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
 #include <thread>
 
 #include "vm/func_decoder.h"
@@ -24,6 +25,7 @@ struct Shared {
   const ValidationState& state;
   std::atomic<uint32_t> next;
   std::atomic<uint32_t> bad{~0u};  // lowest function with an error so far
+  std::atomic<bool> no_memory{false};
 };
 
 struct Worker {
@@ -53,7 +55,7 @@ Error describe(const Module& module, uint32_t func_index, const DecodeError& err
   return out;
 }
 
-void work(Shared& shared, Worker& worker) {
+void work(Shared& shared, Worker& worker) try {
   const Module& module = shared.module;
   uint32_t count = static_cast<uint32_t>(module.funcs.size());
   NullConsumer consumer;
@@ -81,6 +83,8 @@ void work(Shared& shared, Worker& worker) {
       break;
     }
   }
+} catch (const std::bad_alloc&) {
+  shared.no_memory.store(true, std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -107,6 +111,7 @@ std::optional<Error> validate_bodies(const Module& module, const ValidationState
     work(shared, workers[0]);
   }
 
+  if (shared.no_memory.load(std::memory_order_relaxed)) return Error(ErrorKind::Limit, "out of memory");
   Worker* first = &workers[0];
   for (Worker& w : workers) {
     if (w.error_func < first->error_func) first = &w;

@@ -51,9 +51,10 @@ struct Config {
   bool count_runs = false;
 
   /// Linear memories in pooled slots with explicit bounds checks instead of 8 GiB guarded reservations: some 3 times
-  /// slower accesses, but address space for very many instances.
+  /// slower accesses, but address space for very many instances. Without it, an engine that finds no room for one such
+  /// reservation (under `ulimit -v`, say) checks all accesses too, in memories that may grow as far as there is room.
   bool dense_memory = false;
-  /// Dense mode: the most bytes one memory may grow to.
+  /// Dense mode: the most bytes one memory may grow to; from a page of the host (4096) to 4 GiB.
   uint64_t dense_memory_max_bytes = 64u << 20;
 
   /// Guarded reservations kept for reuse; a cached one costs address space only.
