@@ -73,7 +73,7 @@ inline constexpr uint32_t kMaxFrameSlots = 50'000;
 inline constexpr uint32_t kMaxNesting = 100'000;
 /// Labels of a br_table beside the default. As V8.
 inline constexpr uint32_t kMaxBranchLabels = 65'520;
-/// Catch clauses of a try_table, and catches of a try. As Wasmtime.
+/// Catch clauses of a try_table. As Wasmtime.
 inline constexpr uint32_t kMaxCatches = 10'000;
 
 }  // namespace vmrun::vm
