@@ -1,6 +1,11 @@
 // Files and directories through the calls: contents, positions, listings, rights, attributes.
+#include <sys/socket.h>
+
+#include <algorithm>
 #include <set>
 
+#include "wasi/calls_common.h"
+#include "wasi/dir_positions.h"
 #include "wasi_host.h"
 
 using namespace vmrun;
@@ -502,4 +507,128 @@ TEST_CASE("the walk serves the calls as openat2 does") {
         Errno::success);
   CHECK(path_unlink_file(g.cx(), g.memory, FakeGuest::kBox, g.path("up/secret")) == Errno::notcapable);
   CHECK(t.get("box/a/g") == "text");
+}
+
+TEST_CASE("the data behind many empty buffers is transferred") {
+  TempDir t;
+  FakeGuest g(t);
+  Fd fd = g.must_open("f", kOCreat);
+  constexpr uint32_t kMany = 1500;
+  const uint32_t text = g.put("data"), back = g.alloc(8), table = g.alloc(kMany * sizeof(GuestIovec));
+  // `place`: where the one buffer with bytes in it stands; kMany: all have one.
+  auto iovecs = [&](uint32_t place, uint32_t at, uint32_t length) {
+    for (uint32_t i = 0; i < kMany; ++i) {
+      GuestIovec v = i == place ? GuestIovec{at, length} : GuestIovec{at, place == kMany ? 1u : 0u};
+      REQUIRE(g.memory.write(table + i * 8, v));
+    }
+    return Iovecs{table, kMany};
+  };
+  auto n = g.out();
+  for (uint32_t place : {0u, 1023u, 1024u, 1400u, 1499u}) {
+    CAPTURE(place);
+    CHECK(fd_filestat_set_size(g.cx(), g.memory, fd, {0}) == Errno::success);
+    CHECK(fd_pwrite(g.cx(), g.memory, fd, iovecs(place, text, 4), {2}, n) == Errno::success);
+    CHECK(g.value(n) == 4);
+    CHECK(fd_write(g.cx(), g.memory, fd, iovecs(place, text, 2), n) == Errno::success);
+    CHECK(g.value(n) == 2);
+    CHECK(t.get("box/f") == "dadata");
+    CHECK(fd_pread(g.cx(), g.memory, fd, iovecs(place, back, 8), {1}, n) == Errno::success);
+    CHECK(g.text(back, g.value(n)) == "adata");
+    CHECK(fd_read(g.cx(), g.memory, fd, iovecs(place, back, 8), n) == Errno::success);
+    CHECK(g.text(back, g.value(n)) == "data");
+    auto pos = g.out<uint64_t>();
+    CHECK(fd_seek(g.cx(), g.memory, fd, {0}, {0}, pos) == Errno::success);
+  }
+  // More buffers than the host takes at once: a short write.
+  CHECK(fd_write(g.cx(), g.memory, fd, iovecs(kMany, text, 1), n) == Errno::success);
+  CHECK(g.value(n) == HostIovecs::kMax);
+  CHECK(fd_write(g.cx(), g.memory, fd, {~0u, kMany}, n) == Errno::fault);
+  CHECK(fd_write(g.cx(), g.memory, fd, {table, ~0u}, n) == Errno::fault);
+  REQUIRE(g.memory.write(table + 1400 * 8, GuestIovec{~0u, 1}));
+  CHECK(fd_write(g.cx(), g.memory, fd, iovecs(1400, ~0u, 1), n) == Errno::fault);
+
+  // Sockets alike; a message that would not go in one piece does not go at all.
+  int pair[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) == 0);
+  HostFd ours(pair[0]), theirs(pair[1]);
+  FakeGuest s(WasiConfig().preopen_socket(theirs.get()));
+  const uint32_t message = s.put("data"), buffers = s.alloc(kMany * sizeof(GuestIovec));
+  auto fill = [&](uint32_t place) {
+    for (uint32_t i = 0; i < kMany; ++i) {
+      GuestIovec v{message, i == place ? 4u : place == kMany ? 1u : 0u};
+      REQUIRE(s.memory.write(buffers + i * 8, v));
+    }
+    return Iovecs{buffers, kMany};
+  };
+  auto flags = s.out<uint16_t>();
+  CHECK(sock_send(s.cx(), s.memory, {3}, fill(1400), {0}, n) == Errno::success);
+  char text_there[8];
+  CHECK(::recv(ours.get(), text_there, sizeof(text_there), 0) == 4);
+  CHECK(::send(ours.get(), "back", 4, 0) == 4);
+  CHECK(sock_recv(s.cx(), s.memory, {3}, fill(1400), {0}, n, flags) == Errno::success);
+  CHECK(s.text(message, 4) == "back");
+  CHECK(sock_send(s.cx(), s.memory, {3}, fill(kMany), {0}, n) == Errno::msgsize);
+  CHECK(fd_write(s.cx(), s.memory, {3}, fill(kMany), n) == Errno::msgsize);
+}
+
+TEST_CASE("a file that is open for reading can be synchronised") {
+  TempDir t;
+  t.put("box/f", "text");
+  FakeGuest g(t);
+  using namespace rights;
+  Fd fd = g.must_open("f", 0, kFdRead | kFdSync);  // what libcs ask for
+  CHECK(fd_sync(g.cx(), g.memory, fd) == Errno::success);
+  CHECK(fd_datasync(g.cx(), g.memory, fd) == Errno::success);
+  Fd data = g.must_open("f", 0, kFdRead | kFdDatasync);
+  CHECK(fd_datasync(g.cx(), g.memory, data) == Errno::success);
+  CHECK(fd_sync(g.cx(), g.memory, data) == Errno::notcapable);
+  CHECK(fd_datasync(g.cx(), g.memory, g.must_open("f", 0, kFdRead)) == Errno::notcapable);
+  CHECK(fd_datasync(g.cx(), g.memory, {99}) == Errno::badf);
+}
+
+TEST_CASE("positions in listings are few however long the listing is") {
+  DirPositions p;
+  CHECK(p.before(0).count == 0);
+  constexpr uint64_t kEntries = 100'000;
+  for (uint64_t i = 1; i <= kEntries; ++i) {
+    p.note(i, static_cast<int64_t>(i * 3));
+    REQUIRE(p.kept() < DirPositions::kMost);
+  }
+  for (uint64_t count : {uint64_t{0}, uint64_t{1}, uint64_t{128}, uint64_t{12345}, kEntries, kEntries + 99, ~uint64_t{0}}) {
+    CAPTURE(count);
+    auto place = p.before(count);
+    CHECK(place.count <= count);
+    CHECK(std::min(count, kEntries) - place.count < 256);
+    CHECK(place.position == static_cast<int64_t>(place.count * 3));
+  }
+  p.expect(777, 7);
+  CHECK(p.before(777).position == 7);
+  p.note(256, 5);  // read again, elsewhere
+  CHECK(p.before(256).position == 5);
+  p.clear();
+  CHECK(p.before(500).count == 0);
+}
+
+TEST_CASE("a long listing can be read from any entry") {
+  TempDir t;
+  for (int i = 0; i < 3000; ++i) t.put("box/" + std::to_string(i), "");
+  std::vector<std::string> names;
+  {
+    FakeGuest g(t);
+    uint64_t cookie = 0;
+    for (bool filled = true; filled;) {
+      for (const Listed& e : list(g, FakeGuest::kBox, 2000, cookie, filled)) {
+        names.push_back(e.name);
+        REQUIRE(e.entry.next == names.size());
+        cookie = e.entry.next;
+      }
+    }
+    CHECK(names.size() == 3002);
+    bool filled;
+    for (size_t at : {2999, 1, 1023, 1025, 2047, 0, 2500, 3001}) {
+      CAPTURE(at);
+      CHECK(list(g, FakeGuest::kBox, 200, at, filled)[0].name == names[at]);
+    }
+    CHECK(list(g, FakeGuest::kBox, 200, 3002, filled).empty());
+  }
 }

@@ -130,7 +130,8 @@ namespace {
 Errno seek_entry(Descriptor& d, uint64_t cookie) {
   if (cookie == 0) d.dir_positions.clear();  // asks for the directory as it is now
   const DirPositions::Place place = d.dir_positions.before(cookie);
-  if (place.count != 0 && d.dir_at >= place.count && d.dir_at <= cookie) return Errno::success;
+  const bool between = d.dir_at != Descriptor::kUnknownPosition && d.dir_at >= place.count && d.dir_at <= cookie;
+  if (between && place.count != 0) return Errno::success;
   if (int64_t r = raw([&] { return ::lseek(d.host, place.position, SEEK_SET); }); r < 0) return errno_of(r);
   d.dir_at = place.count;
   return Errno::success;
