@@ -112,7 +112,7 @@ TEST_CASE("flags of streams that others share stay as they are") {
 
 TEST_CASE("a program whose reader is gone dies as a native one does") {
   TemporaryDirectory dir;
-  const Shell r = shell(dir, "$V $G flood | head -1; echo ${PIPESTATUS[0]}");
+  const Shell r = shell(dir, "env --default-signal=PIPE $V $G flood | head -1; echo ${PIPESTATUS[0]}");
   CHECK(r.out == "a line of many\n141\n");
   // Where the parent has the signal ignored, the guest sees the error.
   const Shell ignored = shell(dir, "trap '' PIPE; { $V $G flood 2>err; echo $? >status; } | head -1; cat err status");
@@ -173,7 +173,7 @@ TEST_CASE("ports and passed sockets are checked") {
 
   TemporaryDirectory dir;
   const auto passed = [&](const std::string& variables) {
-    return shell(dir, "LISTEN_PID=$$ " + variables + " exec $V -S listenfd '" + fixture("cli_empty") + "' 2>&1");
+    return shell(dir, "exec 3<&-; LISTEN_PID=$$ " + variables + " exec $V -S listenfd '" + fixture("cli_empty") + "' 2>&1");
   };
   CHECK(contains(passed("LISTEN_FDS=1").out, "descriptor 3 is not open"));
   CHECK(contains(passed("LISTEN_FDS=1x").out, "LISTEN_FDS=1x is not a number"));

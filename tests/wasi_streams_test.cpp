@@ -1,11 +1,16 @@
 // Streams and other borrowed descriptors: what a guest may do with them, and what it leaves as it was.
-#include <poll.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <thread>
 
 #include "wasi/transfer.h"
@@ -185,7 +190,9 @@ TEST_CASE("streams have a stream's rights, whatever they are on the host") {
   CHECK(s.write({1}, "text") == Errno::success);
 }
 
-TEST_CASE("a guest that does not want to wait leaves the host's flags as they are") {
+namespace {
+
+void not_waiting() {
   Pipe in, out;
   FakeGuest g(WasiConfig().stdin_fd(in.reader.get()).stdout_fd(out.writer.get()));
   const int before[] = {flags_of(in.reader.get()), flags_of(out.writer.get())};
@@ -237,6 +244,31 @@ TEST_CASE("a guest that does not want to wait leaves the host's flags as they ar
   CHECK(transfer(h, true, 0, 4) == Errno::again);
 }
 
+/// Runs `f` on a thread where the kernel does not know the flags of preadv2 and pwritev2.
+template <class F>
+void without_flags(F f) {
+  std::thread([&] {
+    sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_preadv2, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pwritev2, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    sock_fprog program{std::size(code), code};
+    REQUIRE(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    REQUIRE(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+    f();
+  }).join();
+}
+
+}  // namespace
+
+TEST_CASE("a guest that does not want to wait leaves the host's flags as they are") {
+  not_waiting();
+  without_flags(not_waiting);
+}
+
 TEST_CASE("borrowed sockets keep their flags too") {
   TempDir t;
   HostFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -271,7 +303,8 @@ TEST_CASE("borrowed sockets keep their flags too") {
   CHECK((flags_of(g.cx().fds.get(g.value(out))->host) & O_NONBLOCK) != 0);
 }
 
-TEST_CASE("writing to a pipe without a reader is an error, not a signal") {
+namespace {
+void without_reader() {
   Pipe p;
   p.reader.reset();
   for (bool nonblocking : {false, true}) {
@@ -290,6 +323,12 @@ TEST_CASE("writing to a pipe without a reader is an error, not a signal") {
   CHECK(transfer(g, false, fd.value, 4) == Errno::pipe);
   CHECK_FALSE(is_blocked(SIGPIPE));
   CHECK_FALSE(is_pending(SIGPIPE));
+}
+}  // namespace
+
+TEST_CASE("writing to a pipe without a reader is an error, not a signal") {
+  without_reader();
+  without_flags(without_reader);
 }
 
 TEST_CASE("the shield takes back the signals of a call, and no others") {
