@@ -361,8 +361,8 @@ TEST_CASE("the shield takes back the signals of a call, and no others") {
 
 TEST_CASE("growing beyond the process's limit on files is an error, not a signal") {
   TempDir t;
-  FakeGuest g(t);
   Limit limit(RLIMIT_FSIZE, 4096);
+  FakeGuest g(t);
   Fd fd = g.must_open("f", kOCreat);
   uint32_t n = 0;
   CHECK(transfer(g, false, fd.value, 10000, &n) == Errno::success);

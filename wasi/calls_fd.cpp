@@ -31,7 +31,7 @@ Errno fd_allocate(Context& cx, Mem, Fd fd, Size64 offset, Size64 length) {
   Descriptor* d;
   if (Errno e = need(cx, fd, rights::kFdAllocate, d); e != Errno::success) return e;
   if (offset.value > kMaxOffset || length.value > kMaxOffset) return Errno::inval;
-  return errno_of(growing(*d, [&] {
+  return errno_of(growing(cx, *d, [&] {
     return blocking::fallocate(d->host, static_cast<int64_t>(offset.value), static_cast<int64_t>(length.value));
   }));
 }
@@ -130,7 +130,7 @@ Errno fd_filestat_set_size(Context& cx, Mem, Fd fd, Size64 size) {
   if (Errno e = need(cx, fd, rights::kFdFilestatSetSize, d); e != Errno::success) return e;
   if (d->read_only) return Errno::rofs;
   if (size.value > kMaxOffset) return Errno::inval;
-  return errno_of(growing(*d, [&] {
+  return errno_of(growing(cx, *d, [&] {
     return raw([&] { return ::ftruncate(d->host, static_cast<off_t>(size.value)); });
   }));
 }

@@ -26,7 +26,7 @@ Errno fd_write(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Out<uint32_t> byte
   HostIovecs iov;
   if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
   if (d->type == FileType::SocketDgram && iov.more()) return Errno::msgsize;  // a message goes in one piece
-  return finish_transfer(memory, write_to(*d, iov.data(), iov.count()), bytes);
+  return finish_transfer(memory, write_to(cx, *d, iov.data(), iov.count()), bytes);
 }
 
 Errno fd_pread(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Size64 offset, Out<uint32_t> bytes) {
@@ -43,7 +43,7 @@ Errno fd_pwrite(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Size64 offset, Ou
   if (Errno e = need(cx, fd, rights::kFdWrite | rights::kFdSeek, d); e != Errno::success) return e;
   HostIovecs iov;
   if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
-  return finish_transfer(memory, write_to_at(*d, iov.data(), iov.count(), static_cast<int64_t>(offset.value)), bytes);
+  return finish_transfer(memory, write_to_at(cx, *d, iov.data(), iov.count(), static_cast<int64_t>(offset.value)), bytes);
 }
 
 namespace {

@@ -115,6 +115,8 @@ class PollSet {
  public:
   explicit PollSet(std::vector<Subscription>& subscriptions) {
     std::vector<Subscription*> sorted;
+    sorted.reserve(subscriptions.size());
+    fds_.reserve(subscriptions.size());
     for (Subscription& s : subscriptions) {
       if (s.host_fd >= 0) sorted.push_back(&s);
     }

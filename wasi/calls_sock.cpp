@@ -57,7 +57,7 @@ Errno sock_send(Context& cx, Mem memory, Fd fd, Iovecs data, MessageFlags flags,
   HostIovecs iov;
   if (Errno e = iov.load(memory, data); e != Errno::success) return e;
   if (d->type == FileType::SocketDgram && iov.more()) return Errno::msgsize;  // a message goes in one piece
-  return finish_transfer(memory, write_to(*d, iov.data(), iov.count()), bytes);
+  return finish_transfer(memory, write_to(cx, *d, iov.data(), iov.count()), bytes);
 }
 
 Errno sock_shutdown(Context& cx, Mem, Fd fd, MessageFlags how) {

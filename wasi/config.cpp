@@ -1,5 +1,6 @@
 // WasiConfig and WasiContext: from what an embedder grants to the state of a guest program.
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -183,6 +184,8 @@ Result<WasiContext> WasiContext::create(const WasiConfig& config) {
     d.inheriting = rights::kSocket & ~rights::kSockAccept;
     if (auto added = add(std::move(d), *cx); !added) return added.error();
   }
+  rlimit files{};
+  cx->files_limited = ::getrlimit(RLIMIT_FSIZE, &files) == 0 && files.rlim_cur != RLIM_INFINITY;
   cx->clock = config.clock_;
   cx->seeded = config.seeded_;
   cx->random_state = config.seed_;

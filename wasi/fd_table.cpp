@@ -26,12 +26,6 @@ bool move_above_streams(Descriptor& d) {
   return true;
 }
 
-/// Whether this process may not make files of any size.
-bool has_size_limit() {
-  rlimit limit{};
-  return ::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
-}
-
 }  // namespace
 
 uint32_t FdTable::default_limit() {
@@ -115,8 +109,6 @@ Descriptor describe(int fd, Rights allowed) {
   struct stat st;
   if (raw([&] { return ::fstat(fd, &st); }) == 0) d.type = file_type(st.st_mode, fd);
   d.base = applicable_rights(d, allowed);
-  constexpr Rights kGrows = rights::kFdWrite | rights::kFdAllocate;
-  d.size_limited = d.type == FileType::RegularFile && (d.base & kGrows) != 0 && has_size_limit();
   return d;
 }
 

@@ -24,7 +24,6 @@ struct Descriptor {
   bool preopen = false;        // announced by fd_prestat_get
   bool nonblocking = false;    // borrowed: the guest wants not to wait, though the host's description does
   bool raises = false;         // writes may raise SIGPIPE and SIGXFSZ in this process
-  bool size_limited = false;   // a regular file that is written while the process has a limit on files' sizes
   FileType type = FileType::Unknown;
   Rights base = 0;          // what may be done with it
   Rights inheriting = 0;    // what descriptors opened through it may have

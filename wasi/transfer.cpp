@@ -126,19 +126,19 @@ int64_t read_from(const Descriptor& d, iovec* iov, int count) {
   return blocking::recvmsg(d.host, message, MSG_DONTWAIT);
 }
 
-int64_t write_to(const Descriptor& d, iovec* iov, int count) {
+int64_t write_to(const Context& cx, const Descriptor& d, iovec* iov, int count) {
   if (d.is_socket()) {
     return blocking::sendmsg(d.host, message_of(iov, count),
                              (d.raises ? 0 : MSG_NOSIGNAL) | (d.nonblocking ? MSG_DONTWAIT : 0));
   }
-  if (is_file(d)) return growing(d, [&] { return blocking::writev(d.host, iov, count); });
+  if (is_file(d)) return growing(cx, d, [&] { return blocking::writev(d.host, iov, count); });
   if (d.nonblocking) return write_without_waiting(d, iov, count);
   if (may_be_pipe(d) && !d.raises) return write_quietly(d.host, iov, count);
   return blocking::writev(d.host, iov, count);
 }
 
-int64_t write_to_at(const Descriptor& d, const iovec* iov, int count, int64_t offset) {
-  return growing(d, [&] { return blocking::pwritev(d.host, iov, count, offset); });
+int64_t write_to_at(const Context& cx, const Descriptor& d, const iovec* iov, int count, int64_t offset) {
+  return growing(cx, d, [&] { return blocking::pwritev(d.host, iov, count, offset); });
 }
 
 }  // namespace vmrun::wasi

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "wasi/fd_table.h"
+#include "wasi/context.h"
 
 namespace vmrun::wasi {
 
@@ -30,13 +30,13 @@ class SignalShield {
 
 /// What read, write, pread and pwrite of `d` do: the number of bytes, or a negated errno value. `iov` may be shortened.
 int64_t read_from(const Descriptor& d, iovec* iov, int count);
-int64_t write_to(const Descriptor& d, iovec* iov, int count);
-int64_t write_to_at(const Descriptor& d, const iovec* iov, int count, int64_t offset);
+int64_t write_to(const Context& cx, const Descriptor& d, iovec* iov, int count);
+int64_t write_to_at(const Context& cx, const Descriptor& d, const iovec* iov, int count, int64_t offset);
 
 /// Makes `call`, which may make the file `d` grow, with -EFBIG and no signal where it grows too large.
 template <class F>
-int64_t growing(const Descriptor& d, F call) {
-  if (!d.size_limited || d.raises) [[likely]] return call();
+int64_t growing(const Context& cx, const Descriptor& d, F call) {
+  if (!cx.files_limited || d.raises) [[likely]] return call();
   SignalShield shield;
   int64_t r = call();
   if (r < 0) shield.settle();

@@ -7,7 +7,7 @@
 //
 // A guest's writes raise no signal in the process unless the embedder asks for it (stdio_raises): where the reader of a
 // pipe is gone the guest sees errno `pipe`, where a file would outgrow RLIMIT_FSIZE it sees `fbig`. The process's handlers
-// and ignored signals stay as they are. The limit on files is looked up when the guest opens a file for writing.
+// and ignored signals stay as they are. Whether there is a limit on files is looked up when the context is created.
 #pragma once
 
 #include <cstdint>
