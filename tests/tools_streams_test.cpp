@@ -1,4 +1,5 @@
-// The command's standard streams and directories as a guest gets them: closed ones, shared ones, pipes without a reader.
+// The command's standard streams and directories as a guest gets them: closed ones, shared ones, pipes without a
+// reader.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -49,7 +50,9 @@ std::string with_large_section(const std::string& image) {
   const std::string name = "\x06.extra";
   const uint32_t size = static_cast<uint32_t>(name.size()) + (3 << 20);
   bytes += '\0';
-  for (uint32_t left = size; left != 0; left >>= 7) bytes += static_cast<char>((left & 0x7f) | (left > 0x7f ? 0x80 : 0));
+  for (uint32_t left = size; left != 0; left >>= 7) {
+    bytes += static_cast<char>((left & 0x7f) | (left > 0x7f ? 0x80 : 0));
+  }
   return bytes + name + std::string(3 << 20, 'x');
 }
 
@@ -173,7 +176,8 @@ TEST_CASE("ports and passed sockets are checked") {
 
   TemporaryDirectory dir;
   const auto passed = [&](const std::string& variables) {
-    return shell(dir, "exec 3<&-; LISTEN_PID=$$ " + variables + " exec $V -S listenfd '" + fixture("cli_empty") + "' 2>&1");
+    return shell(dir, "exec 3<&-; LISTEN_PID=$$ " + variables + " exec $V -S listenfd '" + fixture("cli_empty") +
+                          "' 2>&1");
   };
   CHECK(contains(passed("LISTEN_FDS=1").out, "descriptor 3 is not open"));
   CHECK(contains(passed("LISTEN_FDS=1x").out, "LISTEN_FDS=1x is not a number"));

@@ -239,7 +239,9 @@ TEST_CASE("a descriptor may be subscribed to often") {
   few.rlim_cur = 64;
   REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
   std::vector<GuestSubscription> subscriptions;
-  for (uint32_t i = 0; i < 200; ++i) subscriptions.push_back(fd_subscription(i, i % 2 ? kEventWrite : kEventRead, i % 2));
+  for (uint32_t i = 0; i < 200; ++i) {
+    subscriptions.push_back(fd_subscription(i, i % 2 ? kEventWrite : kEventRead, i % 2));
+  }
   auto events = poll(g, subscriptions);
   ::setrlimit(RLIMIT_NOFILE, &before);
   REQUIRE(events.size() == 200);

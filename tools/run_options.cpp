@@ -188,8 +188,8 @@ Result<void> add_dir(RunOptions& o, Value v) {
   if (parts.size() > 1) {
     dir.guests.emplace_back(parts[1]);
   } else {
-    // Some language runtimes look files up by their absolute name only, with the first directory as the current one (Go);
-    // some libraries know relative names only (C libraries before 2020). So it gets both.
+    // Some language runtimes look files up by their absolute name only, with the first directory as the current one
+    // (Go); some libraries know relative names only (C libraries before 2020). So it gets both.
     if (std::string name = absolute_name(host); !name.empty()) dir.guests.push_back(std::move(name));
     dir.guests.push_back(host);
   }

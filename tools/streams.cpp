@@ -10,8 +10,8 @@ namespace vmrun::tools {
 void occupy_closed_streams() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
-    // The lowest free number is `fd`: those below it are open or have just been occupied. O_PATH names the directory and
-    // gives access to nothing.
+    // The lowest free number is `fd`: those below it are open or have just been occupied. O_PATH names the directory
+    // and gives access to nothing.
     if (open("/", O_PATH | O_DIRECTORY | O_CLOEXEC) != fd) _exit(1);
   }
 }

@@ -59,7 +59,8 @@ Errno fd_fdstat_get(Context& cx, Mem memory, Fd fd, Out<GuestFdstat> stat) {
   if (flags < 0) return errno_of(flags);
   GuestFdstat out{};
   out.filetype = static_cast<uint8_t>(d->type);
-  out.flags = static_cast<uint16_t>((flags & O_APPEND ? kFdAppend : 0) | (flags & O_NONBLOCK || d->nonblocking ? kFdNonblock : 0) |
+  const bool nonblocking = (flags & O_NONBLOCK) != 0 || d->nonblocking;
+  out.flags = static_cast<uint16_t>((flags & O_APPEND ? kFdAppend : 0) | (nonblocking ? kFdNonblock : 0) |
                                     d->sync_flags);
   out.rights_base = d->base;
   out.rights_inheriting = d->inheriting;
@@ -67,8 +68,8 @@ Errno fd_fdstat_get(Context& cx, Mem memory, Fd fd, Out<GuestFdstat> stat) {
 }
 
 namespace {
-/// Sets flags of a descriptor whose description others use too. Append mode and waiting are theirs to decide; a guest may
-/// add for itself that it does not wait.
+/// Sets flags of a descriptor whose description others use too. Append mode and waiting are theirs to decide; a guest
+/// may add for itself that it does not wait.
 Errno set_borrowed_flags(Descriptor& d, int host_flags, FdFlags flags) {
   const bool append = (host_flags & O_APPEND) != 0, nonblock = (host_flags & O_NONBLOCK) != 0;
   const bool wants_append = (flags.value & kFdAppend) != 0, wants_nonblock = (flags.value & kFdNonblock) != 0;

@@ -43,7 +43,8 @@ Errno fd_pwrite(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Size64 offset, Ou
   if (Errno e = need(cx, fd, rights::kFdWrite | rights::kFdSeek, d); e != Errno::success) return e;
   HostIovecs iov;
   if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
-  return finish_transfer(memory, write_to_at(cx, *d, iov.data(), iov.count(), static_cast<int64_t>(offset.value)), bytes);
+  int64_t r = write_to_at(cx, *d, iov.data(), iov.count(), static_cast<int64_t>(offset.value));
+  return finish_transfer(memory, r, bytes);
 }
 
 namespace {

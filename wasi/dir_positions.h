@@ -1,9 +1,9 @@
 // DirPositions: where the host's listing of a directory stands behind the entries read so far.
 //
-// A guest's cookie is a number of entries, the host's position is a number of the file system's own. Going on at a cookie
-// needs the position that belongs to it, or one before it. A directory may be of any size and a guest may open it often,
-// so a descriptor keeps at most kMost positions: once there are as many, it drops every other and notes only every second
-// entry from then on. What lies between two positions is read again and skipped.
+// A guest's cookie is a number of entries, the host's position is a number of the file system's own. Going on at a
+// cookie needs the position that belongs to it, or one before it. A directory may be of any size and a guest may open
+// it often, so a descriptor keeps at most kMost positions: once there are as many, it drops every other and notes
+// only every second entry from then on. What lies between two positions is read again and skipped.
 #pragma once
 
 #include <cstddef>
@@ -23,8 +23,8 @@ class DirPositions {
 
   void clear() { *this = DirPositions(); }
 
-  /// Notes that `count` entries (at least one) lie before the host's `position`. Entries are noted in order; one that was
-  /// noted before takes its new position.
+  /// Notes that `count` entries (at least one) lie before the host's `position`. Entries are noted in order; one that
+  /// was noted before takes its new position.
   void note(uint64_t count, int64_t position) {
     if (count % stride_ != 0) return;
     const uint64_t index = count / stride_ - 1;

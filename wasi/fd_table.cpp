@@ -15,8 +15,8 @@ namespace {
 
 constexpr uint32_t kMostByDefault = 4096;
 
-/// Gives a descriptor that we opened a number above the process's standard streams. Where those are closed, their numbers
-/// are the next to be given out, and whatever the process prints would land in the guest's file.
+/// Gives a descriptor that we opened a number above the process's standard streams. Where those are closed, their
+/// numbers are the next to be given out, and whatever the process prints would land in the guest's file.
 bool move_above_streams(Descriptor& d) {
   if (d.host > STDERR_FILENO) return true;
   int64_t r = raw([&] { return ::fcntl(d.host, F_DUPFD_CLOEXEC, STDERR_FILENO + 1); });

@@ -51,8 +51,8 @@ class FdTable {
   /// The descriptor numbered `fd`, or null. The address stays valid until that number is closed or renumbered.
   Descriptor* get(uint32_t fd) { return fd < slots_.size() ? slots_[fd].get() : nullptr; }
 
-  /// Adds under the lowest free number, as POSIX does. False when the table is full, or when the host has no number above
-  /// those of its standard streams; `d` is closed then.
+  /// Adds under the lowest free number, as POSIX does. False when the table is full, or when the host has no number
+  /// above those of its standard streams; `d` is closed then.
   bool insert(Descriptor d, uint32_t& fd);
   /// The next number, one of a standard stream, stays closed for ever: what the guest opens must not receive what it
   /// writes to that stream. Only while nothing has been closed yet.

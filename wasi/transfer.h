@@ -1,5 +1,5 @@
-// Bytes between host descriptors and guest buffers, with what a guest's descriptor adds to the host's: not waiting where
-// the host's own flag must stay as it is, and errors instead of signals for the whole process.
+// Bytes between host descriptors and guest buffers, with what a guest's descriptor adds to the host's: not waiting
+// where the host's own flag must stay as it is, and errors instead of signals for the whole process.
 #pragma once
 
 #include <signal.h>
@@ -12,8 +12,8 @@
 namespace vmrun::wasi {
 
 /// Keeps the SIGPIPE and SIGXFSZ of a system call from the process: it blocks them on this thread while it lives, and
-/// settle() takes back the one that the call has sent to the thread. The process's handlers are not touched, and a signal
-/// that was pending before stays pending.
+/// settle() takes back the one that the call has sent to the thread. The process's handlers are not touched, and a
+/// signal that was pending before stays pending.
 class SignalShield {
  public:
   SignalShield();

@@ -5,9 +5,10 @@
 //   auto wasi = WasiContext::create(config);          // opens the directories
 //   if (auto ok = add_wasi(linker, *wasi); !ok) ...   // defines wasi_snapshot_preview1 and wasi_unstable
 //
-// A guest's writes raise no signal in the process unless the embedder asks for it (stdio_raises): where the reader of a
-// pipe is gone the guest sees errno `pipe`, where a file would outgrow RLIMIT_FSIZE it sees `fbig`. The process's handlers
-// and ignored signals stay as they are. Whether there is a limit on files is looked up when the context is created.
+// A guest's writes raise no signal in the process unless the embedder asks for it (stdio_raises): where the reader of
+// a pipe is gone the guest sees errno `pipe`, where a file would outgrow RLIMIT_FSIZE it sees `fbig`. The process's
+// handlers and ignored signals stay as they are. Whether there is a limit on files is looked up when the context is
+// created.
 #pragma once
 
 #include <cstdint>
@@ -61,8 +62,8 @@ class WasiConfig {
   WasiConfig& stdout_fd(int fd);
   WasiConfig& stderr_fd(int fd);
 
-  /// Lets writes to the standard streams raise SIGPIPE and SIGXFSZ in this process, as the writes of a program of its own
-  /// do. Off by default.
+  /// Lets writes to the standard streams raise SIGPIPE and SIGXFSZ in this process, as the writes of a program of its
+  /// own do. Off by default.
   WasiConfig& stdio_raises(bool raises = true);
 
   /// The most descriptors that the guest may have open at a time, those that it is given included; opening one more is
@@ -70,8 +71,8 @@ class WasiConfig {
   /// process share its descriptors: give each its part.
   WasiConfig& max_descriptors(uint32_t n);
 
-  /// Opens the host directory `host` for the guest, which sees it under `guest`. With `read_only` nothing beneath it can
-  /// be changed, created or removed through this grant (errno `rofs`).
+  /// Opens the host directory `host` for the guest, which sees it under `guest`. With `read_only` nothing beneath it
+  /// can be changed, created or removed through this grant (errno `rofs`).
   WasiConfig& preopen_dir(std::string host, std::string guest, bool read_only = false);
   /// A listening (or connected) socket, borrowed like a stream. Sockets get the descriptors after the directories.
   WasiConfig& preopen_socket(int fd);
