@@ -1,6 +1,7 @@
 // Files and directories through the calls: contents, positions, listings, rights, attributes.
-#include <set>
+#include <sys/socket.h>
 
+#include "wasi/calls_common.h"
 #include "wasi_host.h"
 
 using namespace vmrun;
@@ -184,79 +185,6 @@ TEST_CASE("directories are made, listed and removed") {
   CHECK(rmdir("up") == Errno::notdir);
   CHECK(unlink("up") == Errno::success);
   CHECK(t.exists("secret"));
-}
-
-namespace {
-
-struct Listed {
-  GuestDirent entry;
-  std::string name;
-};
-
-/// One fd_readdir call: the entries that fit, whether the buffer was filled.
-std::vector<Listed> list(FakeGuest& g, Fd fd, uint32_t size, uint64_t cookie, bool& filled) {
-  uint32_t buffer = g.alloc(size);
-  auto used = g.out();
-  REQUIRE(fd_readdir(g.cx(), g.memory, fd, {buffer, size}, {cookie}, used) == Errno::success);
-  uint32_t n = g.value(used);
-  REQUIRE(n <= size);
-  filled = n == size;
-  std::vector<Listed> out;
-  for (uint32_t at = 0; at + sizeof(GuestDirent) <= n;) {
-    auto e = g.at<GuestDirent>(buffer + at);
-    at += sizeof(GuestDirent);
-    if (at + e.namlen > n) break;
-    out.push_back({e, g.text(buffer + at, e.namlen)});
-    at += e.namlen;
-  }
-  return out;
-}
-
-}  // namespace
-
-TEST_CASE("listings come in any buffer size, each entry once") {
-  TempDir t;
-  std::set<std::string> expected = {".", ".."};
-  for (int i = 0; i < 300; ++i) {
-    std::string name = "file-" + std::to_string(i) + std::string(static_cast<size_t>(i % 97), 'x');
-    t.put("box/" + name, "");
-    expected.insert(name);
-  }
-  t.dir("box/sub");
-  t.link("sub", "box/link");
-  expected.insert({"sub", "link"});
-  // Small buffers make many calls, so memory is taken in steps of their size.
-  for (uint32_t size : {140u, 256u, 1000u, 4096u, 100000u}) {
-    CAPTURE(size);
-    FakeGuest g(t);
-    std::set<std::string> seen;
-    uint64_t cookie = 0;
-    for (bool filled = true; filled;) {
-      auto entries = list(g, FakeGuest::kBox, size, cookie, filled);
-      REQUIRE((!entries.empty() || !filled));
-      for (const Listed& e : entries) {
-        CHECK(seen.insert(e.name).second);
-        cookie = e.entry.next;
-        if (e.name == "sub") CHECK(e.entry.type == static_cast<uint8_t>(FileType::Directory));
-        if (e.name == "link") CHECK(e.entry.type == static_cast<uint8_t>(FileType::SymbolicLink));
-      }
-    }
-    CHECK(seen == expected);
-  }
-  // A buffer too small for one entry is filled with its beginning, and an old cookie may be used again.
-  FakeGuest g(t);
-  bool filled;
-  CHECK(list(g, FakeGuest::kBox, 10, 0, filled).empty());
-  CHECK(filled);
-  auto first = list(g, FakeGuest::kBox, 4096, 0, filled);
-  auto again = list(g, FakeGuest::kBox, 4096, first[1].entry.next, filled);
-  CHECK(again[0].name == first[2].name);
-  auto used = g.out();
-  CHECK(fd_readdir(g.cx(), g.memory, FakeGuest::kBox, {g.alloc(8), 8}, {~uint64_t{0}}, used) == Errno::success);
-  CHECK(g.value(used) == 0);
-  // A cookie means the same through a descriptor that has not read so far.
-  FakeGuest other(t);
-  CHECK(list(other, FakeGuest::kBox, 4096, first[1].entry.next, filled)[0].name == first[2].name);
 }
 
 TEST_CASE("links: made, read, followed, never out") {
@@ -502,4 +430,81 @@ TEST_CASE("the walk serves the calls as openat2 does") {
         Errno::success);
   CHECK(path_unlink_file(g.cx(), g.memory, FakeGuest::kBox, g.path("up/secret")) == Errno::notcapable);
   CHECK(t.get("box/a/g") == "text");
+}
+
+TEST_CASE("the data behind many empty buffers is transferred") {
+  TempDir t;
+  FakeGuest g(t);
+  Fd fd = g.must_open("f", kOCreat);
+  constexpr uint32_t kMany = 1500;
+  const uint32_t text = g.put("data"), back = g.alloc(8), table = g.alloc(kMany * sizeof(GuestIovec));
+  // `place`: where the one buffer with bytes in it stands; kMany: all have one.
+  auto iovecs = [&](uint32_t place, uint32_t at, uint32_t length) {
+    for (uint32_t i = 0; i < kMany; ++i) {
+      GuestIovec v = i == place ? GuestIovec{at, length} : GuestIovec{at, place == kMany ? 1u : 0u};
+      REQUIRE(g.memory.write(table + i * 8, v));
+    }
+    return Iovecs{table, kMany};
+  };
+  auto n = g.out();
+  for (uint32_t place : {0u, 1023u, 1024u, 1400u, 1499u}) {
+    CAPTURE(place);
+    CHECK(fd_filestat_set_size(g.cx(), g.memory, fd, {0}) == Errno::success);
+    CHECK(fd_pwrite(g.cx(), g.memory, fd, iovecs(place, text, 4), {2}, n) == Errno::success);
+    CHECK(g.value(n) == 4);
+    CHECK(fd_write(g.cx(), g.memory, fd, iovecs(place, text, 2), n) == Errno::success);
+    CHECK(g.value(n) == 2);
+    CHECK(t.get("box/f") == "dadata");
+    CHECK(fd_pread(g.cx(), g.memory, fd, iovecs(place, back, 8), {1}, n) == Errno::success);
+    CHECK(g.text(back, g.value(n)) == "adata");
+    CHECK(fd_read(g.cx(), g.memory, fd, iovecs(place, back, 8), n) == Errno::success);
+    CHECK(g.text(back, g.value(n)) == "data");
+    auto pos = g.out<uint64_t>();
+    CHECK(fd_seek(g.cx(), g.memory, fd, {0}, {0}, pos) == Errno::success);
+  }
+  // More buffers than the host takes at once: a short write.
+  CHECK(fd_write(g.cx(), g.memory, fd, iovecs(kMany, text, 1), n) == Errno::success);
+  CHECK(g.value(n) == HostIovecs::kMax);
+  CHECK(fd_write(g.cx(), g.memory, fd, {~0u, kMany}, n) == Errno::fault);
+  CHECK(fd_write(g.cx(), g.memory, fd, {table, ~0u}, n) == Errno::fault);
+  REQUIRE(g.memory.write(table + 1400 * 8, GuestIovec{~0u, 1}));
+  CHECK(fd_write(g.cx(), g.memory, fd, iovecs(1400, ~0u, 1), n) == Errno::fault);
+
+  // Sockets alike; a message that would not go in one piece does not go at all.
+  int pair[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) == 0);
+  HostFd ours(pair[0]), theirs(pair[1]);
+  FakeGuest s(WasiConfig().preopen_socket(theirs.get()));
+  const uint32_t message = s.put("data"), buffers = s.alloc(kMany * sizeof(GuestIovec));
+  auto fill = [&](uint32_t place) {
+    for (uint32_t i = 0; i < kMany; ++i) {
+      GuestIovec v{message, i == place ? 4u : place == kMany ? 1u : 0u};
+      REQUIRE(s.memory.write(buffers + i * 8, v));
+    }
+    return Iovecs{buffers, kMany};
+  };
+  auto flags = s.out<uint16_t>();
+  CHECK(sock_send(s.cx(), s.memory, {3}, fill(1400), {0}, n) == Errno::success);
+  char text_there[8];
+  CHECK(::recv(ours.get(), text_there, sizeof(text_there), 0) == 4);
+  CHECK(::send(ours.get(), "back", 4, 0) == 4);
+  CHECK(sock_recv(s.cx(), s.memory, {3}, fill(1400), {0}, n, flags) == Errno::success);
+  CHECK(s.text(message, 4) == "back");
+  CHECK(sock_send(s.cx(), s.memory, {3}, fill(kMany), {0}, n) == Errno::msgsize);
+  CHECK(fd_write(s.cx(), s.memory, {3}, fill(kMany), n) == Errno::msgsize);
+}
+
+TEST_CASE("a file that is open for reading can be synchronised") {
+  TempDir t;
+  t.put("box/f", "text");
+  FakeGuest g(t);
+  using namespace rights;
+  Fd fd = g.must_open("f", 0, kFdRead | kFdSync);  // what libcs ask for
+  CHECK(fd_sync(g.cx(), g.memory, fd) == Errno::success);
+  CHECK(fd_datasync(g.cx(), g.memory, fd) == Errno::success);
+  Fd data = g.must_open("f", 0, kFdRead | kFdDatasync);
+  CHECK(fd_datasync(g.cx(), g.memory, data) == Errno::success);
+  CHECK(fd_sync(g.cx(), g.memory, data) == Errno::notcapable);
+  CHECK(fd_datasync(g.cx(), g.memory, g.must_open("f", 0, kFdRead)) == Errno::notcapable);
+  CHECK(fd_datasync(g.cx(), g.memory, {99}) == Errno::badf);
 }

@@ -124,3 +124,23 @@ TEST_CASE("a program serves a connection on a listener it was given") {
   CHECK(r.out == "ok\n");
   CHECK(echoed == "OVER THE WIRE");
 }
+
+TEST_CASE("an image does not become the standard input that a process does not have") {
+  TempDir t;
+  // A large section is left in the file, which stays open.
+  std::string image = std::string("\0asm\1\0\0\0", 8) + std::string("\0\x86\x80\x40\5.more", 10);
+  t.put("large.wasm", image + std::string(1 << 20, 'x'));
+  Engine engine;
+  HostFd saved(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
+  REQUIRE(saved);
+  ::close(STDIN_FILENO);
+  auto module = Module::compile_file(engine, t / "large.wasm");
+  auto context = WasiContext::create(WasiConfig().inherit_stdio());
+  const bool closed = ::fcntl(STDIN_FILENO, F_GETFD) < 0;
+  ::dup2(saved.get(), STDIN_FILENO);
+  REQUIRE_MESSAGE(module.ok(), module.error().to_string());
+  REQUIRE(context.ok());
+  CHECK(closed);
+  CHECK(context->impl()->fds.get(0) == nullptr);
+  CHECK(context->impl()->fds.get(1) != nullptr);
+}

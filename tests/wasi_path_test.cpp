@@ -292,3 +292,23 @@ TEST_CASE("a directory swapped for a link while paths are resolved opens nothing
     CHECK(inside + refused == 3000);
   }
 }
+
+TEST_CASE("the walk holds a bounded number of directories open") {
+  TempDir t;
+  std::string path = "box";
+  for (int i = 0; i < 256; ++i) path += "/d";
+  t.dir(path);
+  HostFd dir(::open(t.box().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Resolver resolver;
+  resolver.force_walk();
+  auto open_deep = [&](const std::string& below) {
+    HostFd out;
+    return resolver.open(dir.get(), below.c_str(), O_RDONLY | O_DIRECTORY, 0, out);
+  };
+  CHECK(open_deep(path.substr(4) + "/.") == Errno::success);
+  t.dir(path + "/d");
+  CHECK(open_deep(path.substr(4) + "/d/.") == Errno::nametoolong);
+  std::string back;
+  for (int i = 0; i < 600; ++i) back += "d/../";
+  CHECK(open_deep(back + "d") == Errno::success);
+}

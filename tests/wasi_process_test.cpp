@@ -1,5 +1,6 @@
 // Arguments, variables, clocks, random bytes, streams, polling and sockets.
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -223,6 +224,57 @@ TEST_CASE("polling descriptors tells readiness, bytes and hang-ups") {
   CHECK(events[0].nbytes == 4);
   CHECK(events[1].error == static_cast<uint16_t>(Errno::badf));
   CHECK(events[2].error == static_cast<uint16_t>(Errno::notcapable));
+}
+
+TEST_CASE("a descriptor may be subscribed to often") {
+  int p[2];
+  REQUIRE(::pipe2(p, O_CLOEXEC) == 0);
+  HostFd r(p[0]), w(p[1]);
+  REQUIRE(::write(p[1], "four", 4) == 4);
+  FakeGuest g(WasiConfig().stdin_fd(p[0]).stdout_fd(p[1]));
+  // The host polls no more entries than a process may have descriptors.
+  rlimit before;
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  rlimit few = before;
+  few.rlim_cur = 64;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+  std::vector<GuestSubscription> subscriptions;
+  for (uint32_t i = 0; i < 200; ++i) {
+    subscriptions.push_back(fd_subscription(i, i % 2 ? kEventWrite : kEventRead, i % 2));
+  }
+  auto events = poll(g, subscriptions);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  REQUIRE(events.size() == 200);
+  for (uint32_t i = 0; i < 200; ++i) {
+    CHECK(events[i].userdata == i);
+    CHECK(events[i].error == 0);
+    CHECK(events[i].type == (i % 2 ? kEventWrite : kEventRead));
+    if (i % 2 == 0) CHECK(events[i].nbytes == 4);
+  }
+
+  // One descriptor for both, of which one is ready.
+  int pair[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+  HostFd ours(pair[0]), theirs(pair[1]);
+  FakeGuest s(WasiConfig().preopen_socket(theirs.get()));
+  events = poll(s, {fd_subscription(1, kEventRead, 3), fd_subscription(2, kEventWrite, 3)});
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].userdata == 2);
+}
+
+namespace {
+/// A call that runs out of memory.
+struct NoMemory {
+  static constexpr Errno (*call)(Context&, Mem, Fd) = [](Context&, Mem, Fd) -> Errno { throw std::bad_alloc(); };
+  static constexpr const char* name = "no_memory";
+  static constexpr std::string_view params = "fd";
+};
+}  // namespace
+
+TEST_CASE("memory that the host cannot get is errno nomem") {
+  FakeGuest g{WasiConfig()};
+  const Slot fd = Slot::i32(0);
+  CHECK(Binding<NoMemory>::invoke(g.cx(), g.memory, &fd) == Errno::nomem);
 }
 
 TEST_CASE("the predecessor's subscriptions have an identifier more") {

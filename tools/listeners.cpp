@@ -1,4 +1,5 @@
 // Listening sockets for guests: -S tcplisten and -S listenfd.
+#include <fcntl.h>
 #include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,10 +18,22 @@ namespace {
 constexpr int kBacklog = 128;
 constexpr int kFirstPassed = 3;  // systemd's SD_LISTEN_FDS_START
 
+/// A port is a number up to 65535 (0: any that is free) or a service's name.
+Result<void> check_port(const std::string& port) {
+  if (port.empty()) return usage_error("the port is missing: expected ADDRESS:PORT");
+  if (port.find_first_not_of("0123456789") != port.npos) return {};
+  const auto number = parse_count(port);
+  if (!number || *number > 65535) return usage_error("port " + port + " is not between 0 and 65535");
+  return {};
+}
+
 Result<int> listen_on(const std::string& where) {
   const size_t colon = where.rfind(':');
   std::string host = where.substr(0, colon);
   const std::string port = where.substr(colon + 1);
+  if (auto good = check_port(port); !good) {
+    return usage_error("cannot listen on '" + where + "': " + good.error().message);
+  }
   if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -44,17 +57,37 @@ Result<int> listen_on(const std::string& where) {
   return Error(ErrorKind::Io, "cannot listen on '" + where + "': " + std::strerror(number));
 }
 
+/// The sockets that systemd passed, as LISTEN_PID and LISTEN_FDS say. Called before vmrun opens anything: a number that
+/// was not passed is not open yet.
+Result<std::vector<int>> passed_sockets() {
+  const char* pid = std::getenv("LISTEN_PID");
+  const char* count = std::getenv("LISTEN_FDS");
+  const auto wanted_pid = parse_count(pid ? pid : "");
+  if (!count || (pid && (!wanted_pid || *wanted_pid != static_cast<uint64_t>(getpid())))) {
+    return usage_error("-S listenfd: no sockets were passed to this process (LISTEN_FDS, LISTEN_PID)");
+  }
+  const auto wanted = parse_count(count);
+  if (!wanted) return usage_error("-S listenfd: LISTEN_FDS=" + std::string(count) + " is not a number");
+  std::vector<int> out;
+  for (uint64_t i = 0; i < *wanted; ++i) {
+    const int fd = kFirstPassed + static_cast<int>(i);
+    if (fcntl(fd, F_GETFD) < 0) {
+      return usage_error("-S listenfd: LISTEN_FDS=" + std::string(count) + ", but descriptor " + std::to_string(fd) +
+                         " is not open");
+    }
+    out.push_back(fd);
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<std::vector<int>> open_listeners(const RunOptions& options) {
   std::vector<int> out;
   if (options.listenfd) {
-    const char* pid = std::getenv("LISTEN_PID");
-    const char* count = std::getenv("LISTEN_FDS");
-    if (!count || (pid && std::atol(pid) != static_cast<long>(getpid()))) {
-      return Error(ErrorKind::Usage, "-S listenfd: no sockets were passed to this process (LISTEN_FDS, LISTEN_PID)");
-    }
-    for (int i = 0; i < std::atoi(count); ++i) out.push_back(kFirstPassed + i);
+    auto passed = passed_sockets();
+    if (!passed) return passed.error();
+    out = std::move(*passed);
   }
   for (const std::string& where : options.tcplisten) {
     auto fd = listen_on(where);

@@ -4,6 +4,7 @@
 
 #include "tools/commands.h"
 #include "tools/report.h"
+#include "tools/streams.h"
 
 namespace vmrun::tools {
 namespace {
@@ -90,5 +91,6 @@ int help_command(Args args) {
 
 int main(int argc, char** argv) {
   using namespace vmrun::tools;
+  occupy_closed_streams();
   return flushed(main_command({argv + (argc > 0), static_cast<size_t>(argc > 0 ? argc - 1 : 0)}));
 }

@@ -4,7 +4,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 
 #include "tools/commands.h"
@@ -146,6 +145,8 @@ int run_once(const Program& program, RunTimes& times) {
 }
 
 Result<Program> load(const RunOptions& options, std::string_view image, Args args) {
+  auto listeners = open_listeners(options);  // first: what was passed has the numbers behind the standard streams
+  if (!listeners) return listeners.error();
   if (options.profile) {
     if (auto told = announce_code(*options.profile); !told) return told.error();
   }
@@ -156,7 +157,7 @@ Result<Program> load(const RunOptions& options, std::string_view image, Args arg
   const std::string path(image);
   auto module = load_image(engine, path);
   if (!module) return module.error();
-  Program program{options, engine, *module, {}, {}, args, {}, imports_wasi(*module)};
+  Program program{options, engine, *module, {}, {}, args, *listeners, imports_wasi(*module)};
   for (const auto& [name, file] : options.preloads) {
     auto preload = load_image(engine, file);
     if (!preload) return preload.error();
@@ -167,9 +168,6 @@ Result<Program> load(const RunOptions& options, std::string_view image, Args arg
   const size_t slash = path.rfind('/');
   program.argv.push_back(options.argv0.value_or(path.substr(slash == path.npos ? 0 : slash + 1)));
   program.argv.insert(program.argv.end(), args.begin(), args.end());
-  auto listeners = open_listeners(options);
-  if (!listeners) return listeners.error();
-  program.listeners = std::move(*listeners);
   return program;
 }
 
@@ -180,7 +178,8 @@ double milliseconds(std::chrono::nanoseconds time) { return static_cast<double>(
 WasiConfig make_wasi_config(const RunOptions& options, std::vector<std::string> argv,
                             const std::vector<int>& listeners) {
   WasiConfig config;
-  config.args(std::move(argv)).inherit_stdio();
+  // A program dies by SIGPIPE when the reader of its output is gone; so does the command that runs it.
+  config.args(std::move(argv)).inherit_stdio().stdio_raises();
   if (options.inherit_env) config.inherit_env();
   for (const auto& variable : options.env) {
     if (variable.value) {
@@ -189,8 +188,11 @@ WasiConfig make_wasi_config(const RunOptions& options, std::vector<std::string> 
       config.inherit_env(variable.name);
     }
   }
-  for (const auto& [host, guest] : options.dirs) config.preopen_dir(host, guest);
+  for (const RunOptions::Dir& dir : options.dirs) {
+    for (const std::string& guest : dir.guests) config.preopen_dir(dir.host, guest, dir.read_only);
+  }
   for (int fd : listeners) config.preopen_socket(fd);
+  if (options.max_descriptors) config.max_descriptors(*options.max_descriptors);
   if (options.random_seed) config.random_seed(*options.random_seed);
   return config;
 }
@@ -266,8 +268,6 @@ int run_command(Args args) {
   }
   if (parsed->positional.empty()) return fail_usage("no image given", "run");
 
-  // A guest that writes to a closed pipe gets an error number, as the system interface says, and may handle it.
-  std::signal(SIGPIPE, SIG_IGN);
   const auto start = Clock::now();
   auto program = load(options, parsed->positional[0], args.subspan(parsed->rest));
   if (!program) return fail(program.error());

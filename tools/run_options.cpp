@@ -1,6 +1,9 @@
 // The tables of the options of `vmrun run`; see run_options.h.
 #include "tools/run_options.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdlib>
 
 namespace vmrun::tools {
@@ -129,6 +132,14 @@ Result<void> add_listener(RunOptions& o, Value v) {
   return {};
 }
 
+Result<void> set_max_descriptors(RunOptions& o, Value v) {
+  auto n = parse_count(v);
+  if (!n) return n.error();
+  if (*n > (uint64_t{1} << 20)) return usage_error("must be at most 1048576");
+  o.max_descriptors = static_cast<uint32_t>(*n);
+  return {};
+}
+
 Result<void> set_log(RunOptions&, Value v) {
   // The library's components read the environment when they first have something to say.
   const char* before = std::getenv("VMRUN_LOG");
@@ -137,12 +148,52 @@ Result<void> set_log(RunOptions&, Value v) {
   return {};
 }
 
+/// The absolute name of what the guest calls `name`, whose current directory is '/'. Empty when it has none: it is
+/// absolute already, or leads upwards.
+std::string absolute_name(Value name) {
+  if (name.starts_with('/')) return {};
+  std::string out;
+  while (!name.empty()) {
+    const Value part = name.substr(0, name.find('/'));
+    name.remove_prefix(std::min(part.size() + 1, name.size()));
+    if (part == "..") return {};
+    if (!part.empty() && part != ".") (out += '/') += part;
+  }
+  return out.empty() ? "/" : out;
+}
+
+/// HOST, HOST::GUEST or HOST::GUEST::ro.
 Result<void> add_dir(RunOptions& o, Value v) {
-  const size_t split = v.find("::");
-  const Value host = v.substr(0, split);
-  const Value guest = split == v.npos ? host : v.substr(split + 2);
-  if (host.empty() || guest.empty()) return usage_error("expected HOST or HOST::GUEST");
-  o.dirs.emplace_back(host, guest);
+  constexpr Value kMark = "::";
+  std::vector<Value> parts;
+  for (Value rest = v;; rest.remove_prefix(parts.back().size() + kMark.size())) {
+    parts.push_back(rest.substr(0, rest.find(kMark)));
+    if (parts.back().size() == rest.size()) break;
+  }
+  const bool known_mode = parts.size() < 3 || parts[2] == "ro" || parts[2] == "rw";
+  if (parts.size() > 3 || !known_mode || parts.front().empty() || parts[parts.size() > 1 ? 1 : 0].empty()) {
+    return usage_error("expected HOST, HOST::GUEST or HOST::GUEST::ro");
+  }
+  const std::string host(parts[0]);
+  if (parts.size() == 2 && (parts[1] == "ro" || parts[1] == "rw")) {
+    const std::string mode(parts[1]);
+    return usage_error("write '" + host + "::GUEST::" + mode + "' for how to grant it, or '" + host + "::/" + mode +
+                       "' for the name /" + mode);
+  }
+  if (const size_t colon = host.find(':'); colon != host.npos && access(host.c_str(), F_OK) != 0) {
+    return usage_error("there is no directory '" + host + "'; '::' stands between HOST and GUEST, as in '" +
+                       host.substr(0, colon) + "::" + host.substr(colon + 1) + "'");
+  }
+  RunOptions::Dir dir{host, {}, parts.size() == 3 && parts[2] == "ro"};
+  if (parts.size() > 1) {
+    dir.guests.emplace_back(parts[1]);
+  } else {
+    // Some language runtimes look files up by their absolute name only, with the first directory as the current one
+    // (Go); some libraries know relative names only (C libraries before 2020). So it gets both.
+    if (std::string name = absolute_name(host); !name.empty()) dir.guests.push_back(std::move(name));
+    dir.guests.push_back(host);
+  }
+  o.dirs.push_back(std::move(dir));
   return {};
 }
 
@@ -246,6 +297,8 @@ constexpr Key kWasi[] = {
     {"listenfd", nullptr, "give the guest the sockets that systemd passed (LISTEN_FDS)",
      set_switch<&RunOptions::listenfd>},
     {"tcplisten", "ADDRESS:PORT", "listen there and give the guest the socket; may be given again", add_listener},
+    {"max-descriptors", "N", "descriptors that the guest may have open (half of what vmrun may, at most 4096)",
+     set_max_descriptors},
     {"random-seed", "N", "deterministic random_get, for reproducible runs: no secrets", set_seed},
 };
 
@@ -260,7 +313,8 @@ constexpr Key kDebug[] = {
 
 constexpr Row kRows[] = {
     {0, "invoke", "NAME", "call the export NAME with ARGS by its parameters' types, and print the results", set_invoke},
-    {0, "dir", "HOST[::GUEST]", "let the guest use the directory HOST, as GUEST; may be given again", add_dir},
+    {0, "dir", "HOST[::GUEST[::ro]]",
+     "let the guest use the directory HOST, as GUEST, and only read it (ro); may be given again", add_dir},
     {0, "env", "NAME[=VALUE]", "set a variable for the guest, or hand on this process's; may be given again", add_env},
     {0, "preload", "NAME=IMAGE", "instantiate IMAGE first and offer its exports as module NAME; in order", add_preload},
     {0, "argv0", "NAME", "the guest's program name (its image's file name)", set_argv0},

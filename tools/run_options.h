@@ -20,7 +20,12 @@ struct RunOptions {
   StoreLimits limits;
   std::optional<std::string> invoke;
   std::optional<std::string> argv0;
-  std::vector<std::pair<std::string, std::string>> dirs;      // host, guest
+  struct Dir {
+    std::string host;
+    std::vector<std::string> guests;  // the names that the guest knows it by
+    bool read_only = false;
+  };
+  std::vector<Dir> dirs;
   std::vector<std::pair<std::string, std::string>> preloads;  // name, image
   struct Variable {
     std::string name;
@@ -40,6 +45,7 @@ struct RunOptions {
   bool listenfd = false;
   std::vector<std::string> tcplisten;
   std::optional<uint64_t> random_seed;
+  std::optional<uint32_t> max_descriptors;
   // -D
   bool gdb = false;
 };

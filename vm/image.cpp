@@ -118,6 +118,10 @@ Result<std::shared_ptr<const Image>> Image::copy(std::span<const uint8_t> bytes,
 
 Result<std::shared_ptr<const Image>> Image::open(const std::filesystem::path& path) {
   File file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.fd >= 0 && file.fd <= STDERR_FILENO) {  // of a standard stream that is closed: nobody may take it for that
+    const int low = std::exchange(file.fd, ::fcntl(file.fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    ::close(low);
+  }
   struct stat st;
   if (file.fd < 0 || ::fstat(file.fd, &st) != 0) return io_error(path, std::strerror(errno));
   if (S_ISDIR(st.st_mode)) return io_error(path, "it is a directory");

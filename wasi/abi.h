@@ -54,6 +54,10 @@ inline constexpr Rights kTerminal =
 inline constexpr Rights kStream = kTerminal | kFdSync | kFdDatasync;
 inline constexpr Rights kSocket =
     kFdRead | kFdWrite | kFdFdstatSetFlags | kFdFilestatGet | kPollFdReadwrite | kSockShutdown | kSockAccept;
+/// What a standard stream may do, whatever it is on the host: neither its position nor its size or times are the
+/// guest's.
+inline constexpr Rights kStandardStream =
+    kFdRead | kFdWrite | kFdFdstatSetFlags | kFdSync | kFdDatasync | kFdFilestatGet | kPollFdReadwrite;
 }  // namespace rights
 
 enum class FileType : uint8_t {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <string_view>
 #include <tuple>
 #include <utility>
@@ -141,8 +142,12 @@ struct Binding<Row, Errno (*const)(Context&, Mem, Args...)> {
   static Errno invoke(Context& cx, Mem memory, const Slot* args) {
     return [&]<size_t... I>(std::index_sequence<I...>) {
       std::tuple<Args...> values{Param<Args>::load(args + offsets[I])...};
-      Errno e = (has_place(memory, std::get<I>(values)) && ...) ? Row::call(cx, memory, std::get<I>(values)...)
-                                                                : Errno::fault;
+      Errno e = Errno::fault;
+      try {
+        if ((has_place(memory, std::get<I>(values)) && ...)) e = Row::call(cx, memory, std::get<I>(values)...);
+      } catch (const std::bad_alloc&) {
+        e = Errno::nomem;
+      }
       if (cx.log.on(vm::LogLevel::trace)) [[unlikely]] {
         const Shown shown[] = {Param<Args>::show(std::get<I>(values))..., Shown{}};
         trace(cx, memory, Row::name, Row::params, shown, sizeof...(Args), e);

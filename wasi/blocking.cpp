@@ -31,6 +31,10 @@ long address(const void* pointer) { return reinterpret_cast<long>(pointer); }
 
 int64_t readv(int fd, const iovec* iov, int count) { return stoppable_call(SYS_readv, fd, address(iov), count); }
 int64_t writev(int fd, const iovec* iov, int count) { return stoppable_call(SYS_writev, fd, address(iov), count); }
+int64_t writev2(int fd, const iovec* iov, int count, int flags) {
+  constexpr long kOwnPosition = -1;  // where the descriptor stands
+  return stoppable_call(SYS_pwritev2, fd, address(iov), count, kOwnPosition, 0, flags);
+}
 // The offset's upper half is an argument of its own, which 64-bit systems ignore.
 int64_t preadv(int fd, const iovec* iov, int count, int64_t offset) {
   return stoppable_call(SYS_preadv, fd, address(iov), count, offset);

@@ -24,6 +24,8 @@ namespace vmrun::wasi::blocking {
 
 int64_t readv(int fd, const iovec* iov, int count);
 int64_t writev(int fd, const iovec* iov, int count);
+/// As writev, with flags of pwritev2 (RWF_...).
+int64_t writev2(int fd, const iovec* iov, int count, int flags);
 int64_t preadv(int fd, const iovec* iov, int count, int64_t offset);
 int64_t pwritev(int fd, const iovec* iov, int count, int64_t offset);
 int64_t fsync(int fd);

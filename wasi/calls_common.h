@@ -25,8 +25,8 @@ inline Errno need(Context& cx, Fd fd, Rights needed, Descriptor*& out) {
   return Errno::success;
 }
 
-/// The guest's iovecs as the host's, pointing into guest memory. Few lie on the stack; of very many only the first
-/// kMax are taken, which is a short read or write.
+/// The guest's iovecs as the host's, pointing into guest memory. Empty ones are left out. Few lie on the stack; of very
+/// many only the first kMax are taken, which is a short read or write.
 class HostIovecs {
  public:
   static constexpr uint32_t kMax = 1024;  // IOV_MAX
@@ -34,18 +34,23 @@ class HostIovecs {
   Errno load(Mem memory, Iovecs guest) {
     const std::byte* p = memory.array_at(guest.address, guest.count, sizeof(GuestIovec));
     if (p == nullptr) return Errno::fault;
-    uint32_t n = guest.count < kMax ? guest.count : kMax;
     iovec* out = few_;
-    if (n > kFew) [[unlikely]] {
-      many_ = std::make_unique_for_overwrite<iovec[]>(n);
+    if (guest.count > kFew) [[unlikely]] {
+      many_ = std::make_unique_for_overwrite<iovec[]>(guest.count < kMax ? guest.count : kMax);
       out = many_.get();
     }
-    for (uint32_t i = 0; i < n; ++i) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < guest.count; ++i) {
       GuestIovec v;
-      std::memcpy(&v, p + i * sizeof(v), sizeof(v));
+      std::memcpy(&v, p + size_t{i} * sizeof(v), sizeof(v));
       std::byte* base = memory.at(v.buf, v.len);
       if (base == nullptr) return Errno::fault;
-      out[i] = {base, v.len};
+      if (v.len == 0) continue;
+      if (n == kMax) {
+        more_ = true;
+        break;
+      }
+      out[n++] = {base, v.len};
     }
     data_ = out;
     count_ = static_cast<int>(n);
@@ -53,6 +58,8 @@ class HostIovecs {
   }
   iovec* data() { return data_; }
   int count() const { return count_; }
+  /// Whether there are buffers beyond the first kMax.
+  bool more() const { return more_; }
 
  private:
   static constexpr uint32_t kFew = 16;
@@ -60,6 +67,7 @@ class HostIovecs {
   std::unique_ptr<iovec[]> many_;
   iovec* data_ = few_;
   int count_ = 0;
+  bool more_ = false;
 };
 
 /// Stores the count of a transfer, or hands its error on.

@@ -7,6 +7,7 @@
 
 #include "wasi/blocking.h"
 #include "wasi/calls_common.h"
+#include "wasi/transfer.h"
 
 namespace vmrun::wasi {
 namespace {
@@ -30,14 +31,18 @@ Errno fd_allocate(Context& cx, Mem, Fd fd, Size64 offset, Size64 length) {
   Descriptor* d;
   if (Errno e = need(cx, fd, rights::kFdAllocate, d); e != Errno::success) return e;
   if (offset.value > kMaxOffset || length.value > kMaxOffset) return Errno::inval;
-  return errno_of(blocking::fallocate(d->host, static_cast<int64_t>(offset.value), static_cast<int64_t>(length.value)));
+  return errno_of(growing(cx, *d, [&] {
+    return blocking::fallocate(d->host, static_cast<int64_t>(offset.value), static_cast<int64_t>(length.value));
+  }));
 }
 
 Errno fd_close(Context& cx, Mem, Fd fd) { return cx.fds.close(fd.value) ? Errno::success : Errno::badf; }
 
 Errno fd_datasync(Context& cx, Mem, Fd fd) {
-  Descriptor* d;
-  if (Errno e = need(cx, fd, rights::kFdDatasync, d); e != Errno::success) return e;
+  // fd_sync does more, so its right is enough: libcs ask for fd_datasync's along with writing only.
+  Descriptor* d = cx.fds.get(fd.value);
+  Rights needed = d != nullptr && (d->base & rights::kFdSync) ? rights::kFdSync : rights::kFdDatasync;
+  if (Errno e = need(cx, fd, needed, d); e != Errno::success) return e;
   return errno_of(blocking::fdatasync(d->host));
 }
 
@@ -54,12 +59,25 @@ Errno fd_fdstat_get(Context& cx, Mem memory, Fd fd, Out<GuestFdstat> stat) {
   if (flags < 0) return errno_of(flags);
   GuestFdstat out{};
   out.filetype = static_cast<uint8_t>(d->type);
-  out.flags = static_cast<uint16_t>((flags & O_APPEND ? kFdAppend : 0) | (flags & O_NONBLOCK ? kFdNonblock : 0) |
+  const bool nonblocking = (flags & O_NONBLOCK) != 0 || d->nonblocking;
+  out.flags = static_cast<uint16_t>((flags & O_APPEND ? kFdAppend : 0) | (nonblocking ? kFdNonblock : 0) |
                                     d->sync_flags);
   out.rights_base = d->base;
   out.rights_inheriting = d->inheriting;
   return stat.store(memory, out);
 }
+
+namespace {
+/// Sets flags of a descriptor whose description others use too. Append mode and waiting are theirs to decide; a guest
+/// may add for itself that it does not wait.
+Errno set_borrowed_flags(Descriptor& d, int host_flags, FdFlags flags) {
+  const bool append = (host_flags & O_APPEND) != 0, nonblock = (host_flags & O_NONBLOCK) != 0;
+  const bool wants_append = (flags.value & kFdAppend) != 0, wants_nonblock = (flags.value & kFdNonblock) != 0;
+  if (wants_append != append || (nonblock && !wants_nonblock)) return Errno::notcapable;
+  d.nonblocking = wants_nonblock && !nonblock;
+  return Errno::success;
+}
+}  // namespace
 
 Errno fd_fdstat_set_flags(Context& cx, Mem, Fd fd, FdFlags flags) {
   Descriptor* d;
@@ -69,6 +87,7 @@ Errno fd_fdstat_set_flags(Context& cx, Mem, Fd fd, FdFlags flags) {
   if ((flags.value & (kFdDsync | kFdRsync | kFdSyncFlag)) != d->sync_flags) return Errno::notsup;
   int64_t old = raw([&] { return ::fcntl(d->host, F_GETFL); });
   if (old < 0) return errno_of(old);
+  if (!d->owner) return set_borrowed_flags(*d, static_cast<int>(old), flags);
   int now = (static_cast<int>(old) & ~(O_APPEND | O_NONBLOCK)) | (flags.value & kFdAppend ? O_APPEND : 0) |
             (flags.value & kFdNonblock ? O_NONBLOCK : 0);
   return now == old ? Errno::success : errno_of(raw([&] { return ::fcntl(d->host, F_SETFL, now); }));
@@ -112,7 +131,9 @@ Errno fd_filestat_set_size(Context& cx, Mem, Fd fd, Size64 size) {
   if (Errno e = need(cx, fd, rights::kFdFilestatSetSize, d); e != Errno::success) return e;
   if (d->read_only) return Errno::rofs;
   if (size.value > kMaxOffset) return Errno::inval;
-  return errno_of(raw([&] { return ::ftruncate(d->host, static_cast<off_t>(size.value)); }));
+  return errno_of(growing(cx, *d, [&] {
+    return raw([&] { return ::ftruncate(d->host, static_cast<off_t>(size.value)); });
+  }));
 }
 
 Errno fd_filestat_set_times(Context& cx, Mem, Fd fd, Time atim, Time mtim, FstFlags flags) {

@@ -8,6 +8,7 @@
 
 #include "wasi/blocking.h"
 #include "wasi/calls_common.h"
+#include "wasi/transfer.h"
 
 namespace vmrun::wasi {
 
@@ -16,7 +17,7 @@ Errno fd_read(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Out<uint32_t> bytes
   if (Errno e = need(cx, fd, rights::kFdRead, d); e != Errno::success) return e;
   HostIovecs iov;
   if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
-  return finish_transfer(memory, blocking::readv(d->host, iov.data(), iov.count()), bytes);
+  return finish_transfer(memory, read_from(*d, iov.data(), iov.count()), bytes);
 }
 
 Errno fd_write(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Out<uint32_t> bytes) {
@@ -24,16 +25,8 @@ Errno fd_write(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Out<uint32_t> byte
   if (Errno e = need(cx, fd, rights::kFdWrite, d); e != Errno::success) return e;
   HostIovecs iov;
   if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
-  int64_t r;
-  if (d->type == FileType::SocketStream || d->type == FileType::SocketDgram) {
-    msghdr message{};
-    message.msg_iov = iov.data();
-    message.msg_iovlen = static_cast<size_t>(iov.count());
-    r = blocking::sendmsg(d->host, message, MSG_NOSIGNAL);  // errno pipe, not a signal for the whole process
-  } else {
-    r = blocking::writev(d->host, iov.data(), iov.count());
-  }
-  return finish_transfer(memory, r, bytes);
+  if (d->type == FileType::SocketDgram && iov.more()) return Errno::msgsize;  // a message goes in one piece
+  return finish_transfer(memory, write_to(cx, *d, iov.data(), iov.count()), bytes);
 }
 
 Errno fd_pread(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Size64 offset, Out<uint32_t> bytes) {
@@ -50,8 +43,8 @@ Errno fd_pwrite(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Size64 offset, Ou
   if (Errno e = need(cx, fd, rights::kFdWrite | rights::kFdSeek, d); e != Errno::success) return e;
   HostIovecs iov;
   if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
-  return finish_transfer(
-      memory, blocking::pwritev(d->host, iov.data(), iov.count(), static_cast<int64_t>(offset.value)), bytes);
+  int64_t r = write_to_at(cx, *d, iov.data(), iov.count(), static_cast<int64_t>(offset.value));
+  return finish_transfer(memory, r, bytes);
 }
 
 namespace {
@@ -131,17 +124,17 @@ class DirentWriter {
 
 namespace {
 
-/// Moves the host to the entry that `cookie` stands for, or, beyond what has been read, as near as is known.
+/// Moves the host to the entry that `cookie` stands for, or as near before it as is known.
 ///
 /// A cookie is the number of entries before it, not the host's position: those of common file systems are 64-bit
 /// hashes, while telldir of a 32-bit guest has 31 bits.
 Errno seek_entry(Descriptor& d, uint64_t cookie) {
   if (cookie == 0) d.dir_positions.clear();  // asks for the directory as it is now
-  uint64_t known = std::min<uint64_t>(cookie, d.dir_positions.size());
-  if (known == d.dir_at && known != 0) return Errno::success;
-  off_t position = known == 0 ? 0 : d.dir_positions[known - 1];
-  if (int64_t r = raw([&] { return ::lseek(d.host, position, SEEK_SET); }); r < 0) return errno_of(r);
-  d.dir_at = known;
+  const DirPositions::Place place = d.dir_positions.before(cookie);
+  const bool between = d.dir_at != Descriptor::kUnknownPosition && d.dir_at >= place.count && d.dir_at <= cookie;
+  if (between && place.count != 0) return Errno::success;
+  if (int64_t r = raw([&] { return ::lseek(d.host, place.position, SEEK_SET); }); r < 0) return errno_of(r);
+  d.dir_at = place.count;
   return Errno::success;
 }
 
@@ -169,11 +162,7 @@ Errno fd_readdir(Context& cx, Mem memory, Fd fd, Buffer buffer, Cookie cookie, O
       std::memcpy(&host, block + at, kNameOffset);
       const char* name = block + at + kNameOffset;
       at += host.reclen;
-      if (index == d->dir_positions.size()) {
-        d->dir_positions.push_back(host.off);
-      } else {
-        d->dir_positions[index] = host.off;
-      }
+      d->dir_positions.note(index + 1, host.off);
       if (at == n) d->dir_at = index + 1;
       if (index < cookie.value) continue;
       GuestDirent guest{};
@@ -181,6 +170,7 @@ Errno fd_readdir(Context& cx, Mem memory, Fd fd, Buffer buffer, Cookie cookie, O
       guest.ino = host.ino;
       guest.namlen = static_cast<uint32_t>(std::strlen(name));
       guest.type = static_cast<uint8_t>(type_of_entry(host.type));
+      if (writer.left() >= sizeof(guest) + guest.namlen) d->dir_positions.expect(index + 1, host.off);
       writer.put(&guest, sizeof(guest));
       writer.put(name, guest.namlen);
     }

@@ -259,7 +259,7 @@ Errno path_open(Context& cx, Mem memory, Fd fd, LookupFlags lookup, PathArg arg,
   if (Errno e = cx.resolver.open(d->host, path.c_str(), flags, 0666, host); e != Errno::success) return e;
 
   bool read_only = d->read_only;
-  Descriptor opened = describe(host.release(), true, base);
+  Descriptor opened = describe(std::move(host), base);
   opened.read_only = read_only;
   opened.inheriting = opened.type == FileType::Directory ? inheriting : 0;
   opened.sync_flags = fdflags.value & (kFdDsync | kFdRsync | kFdSyncFlag);

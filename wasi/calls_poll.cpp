@@ -33,6 +33,9 @@ struct Subscription {
   uint64_t deadline = kNever;  // on `host_clock`
   clockid_t host_clock = CLOCK_MONOTONIC;
   int host_fd = -1;
+  size_t polled = 0;  // host_fd >= 0: where PollSet has it
+
+  short events() const { return static_cast<short>(type == kEventRead ? POLLIN | POLLRDHUP : POLLOUT); }
 };
 
 Subscription decode(const GuestSubscription& g) {
@@ -106,6 +109,35 @@ uint64_t ready_bytes(int fd, bool reading) {
   return capacity > n ? static_cast<uint64_t>(capacity - n) : 1;
 }
 
+/// What the host is asked to wait for, each descriptor once: the host takes no more entries than a process may have
+/// descriptors, and a guest may subscribe to one several times.
+class PollSet {
+ public:
+  explicit PollSet(std::vector<Subscription>& subscriptions) {
+    std::vector<Subscription*> sorted;
+    sorted.reserve(subscriptions.size());
+    fds_.reserve(subscriptions.size());
+    for (Subscription& s : subscriptions) {
+      if (s.host_fd >= 0) sorted.push_back(&s);
+    }
+    std::sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->host_fd < b->host_fd; });
+    for (Subscription* s : sorted) {
+      if (fds_.empty() || fds_.back().fd != s->host_fd) fds_.push_back({s->host_fd, 0, 0});
+      s->polled = fds_.size() - 1;
+      fds_.back().events |= s->events();
+    }
+  }
+  std::vector<pollfd>& fds() { return fds_; }
+  /// What has happened that `s` asked for, errors included.
+  short happened(const Subscription& s) const {
+    const short other = static_cast<short>((POLLIN | POLLRDHUP | POLLOUT) & ~s.events());
+    return static_cast<short>(fds_[s.polled].revents & ~other);
+  }
+
+ private:
+  std::vector<pollfd> fds_;
+};
+
 class EventWriter {
  public:
   explicit EventWriter(std::byte* out) : out_(out) {}
@@ -169,28 +201,22 @@ Errno poll(Context& cx, Mem memory, Ptr in, Ptr out, Count count, Out<uint32_t> 
     return stored.store(memory, 1);
   }
 
-  std::vector<pollfd> fds;
+  PollSet set(subscriptions);
   bool failed = false;
-  for (const Subscription& s : subscriptions) {
-    failed |= s.error != Errno::success;
-    if (s.host_fd >= 0) {
-      fds.push_back({s.host_fd, static_cast<short>(s.type == kEventRead ? POLLIN | POLLRDHUP : POLLOUT), 0});
-    }
-  }
+  for (const Subscription& s : subscriptions) failed |= s.error != Errno::success;
   for (;;) {
     uint64_t wait = failed ? 0 : until_first_deadline(subscriptions);
     timespec timeout = timespec_of(wait);
-    int64_t r = blocking::poll(fds.data(), fds.size(), wait == kNever ? nullptr : &timeout);
+    int64_t r = blocking::poll(set.fds().data(), set.fds().size(), wait == kNever ? nullptr : &timeout);
     if (r < 0) return errno_of(r);
 
     EventWriter events(target);
     uint64_t realtime = now(CLOCK_REALTIME), monotonic = now(CLOCK_MONOTONIC);
-    size_t next_fd = 0;
     for (const Subscription& s : subscriptions) {
       if (s.error != Errno::success) {
         events.put(s, s.error);
       } else if (s.host_fd >= 0) {
-        if (short revents = fds[next_fd++].revents; revents != 0) put_ready(events, s, revents);
+        if (short revents = set.happened(s); revents != 0) put_ready(events, s, revents);
       } else if (s.deadline <= (s.host_clock == CLOCK_REALTIME ? realtime : monotonic)) {
         events.put(s, Errno::success);
       }

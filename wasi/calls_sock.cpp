@@ -3,6 +3,7 @@
 
 #include "wasi/blocking.h"
 #include "wasi/calls_common.h"
+#include "wasi/transfer.h"
 
 namespace vmrun::wasi {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 Errno need_socket(Context& cx, Fd fd, Rights needed, Descriptor*& out) {
   Descriptor* d = cx.fds.get(fd.value);
   if (d == nullptr) return Errno::badf;
-  if (d->type != FileType::SocketStream && d->type != FileType::SocketDgram) return Errno::notsock;
+  if (!d->is_socket()) return Errno::notsock;
   if ((d->base & needed) != needed) return Errno::notcapable;
   out = d;
   return Errno::success;
@@ -23,10 +24,11 @@ Errno sock_accept(Context& cx, Mem memory, Fd fd, FdFlags flags, Out<uint32_t> o
   Descriptor* d;
   if (Errno e = need_socket(cx, fd, rights::kSockAccept, d); e != Errno::success) return e;
   Rights inheriting = d->inheriting;
+  if (d->nonblocking && !is_ready(d->host, POLLIN)) return Errno::again;
   int64_t r = blocking::accept(d->host, SOCK_CLOEXEC | (flags.value & kFdNonblock ? SOCK_NONBLOCK : 0));
   if (r < 0) return errno_of(r);
   uint32_t number;
-  if (!cx.fds.insert(describe(static_cast<int>(r), true, inheriting), number)) return Errno::mfile;
+  if (!cx.fds.insert(describe(HostFd(static_cast<int>(r)), inheriting), number)) return Errno::mfile;
   return out.store(memory, number);
 }
 
@@ -40,8 +42,9 @@ Errno sock_recv(Context& cx, Mem memory, Fd fd, Iovecs data, MessageFlags flags,
   msghdr message{};
   message.msg_iov = iov.data();
   message.msg_iovlen = static_cast<size_t>(iov.count());
-  int64_t r = blocking::recvmsg(
-      d->host, message, (flags.value & kRecvPeek ? MSG_PEEK : 0) | (flags.value & kRecvWaitall ? MSG_WAITALL : 0));
+  const int host_flags = (flags.value & kRecvPeek ? MSG_PEEK : 0) | (flags.value & kRecvWaitall ? MSG_WAITALL : 0) |
+                         (d->nonblocking ? MSG_DONTWAIT : 0);
+  int64_t r = blocking::recvmsg(d->host, message, host_flags);
   if (r < 0) return errno_of(r);
   Errno e = out_flags.store(memory, message.msg_flags & MSG_TRUNC ? kRecvTruncated : 0);
   return e == Errno::success ? finish_transfer(memory, r, bytes) : e;
@@ -53,10 +56,8 @@ Errno sock_send(Context& cx, Mem memory, Fd fd, Iovecs data, MessageFlags flags,
   if (Errno e = need_socket(cx, fd, rights::kFdWrite, d); e != Errno::success) return e;
   HostIovecs iov;
   if (Errno e = iov.load(memory, data); e != Errno::success) return e;
-  msghdr message{};
-  message.msg_iov = iov.data();
-  message.msg_iovlen = static_cast<size_t>(iov.count());
-  return finish_transfer(memory, blocking::sendmsg(d->host, message, MSG_NOSIGNAL), bytes);
+  if (d->type == FileType::SocketDgram && iov.more()) return Errno::msgsize;  // a message goes in one piece
+  return finish_transfer(memory, write_to(cx, *d, iov.data(), iov.count()), bytes);
 }
 
 Errno sock_shutdown(Context& cx, Mem, Fd fd, MessageFlags how) {

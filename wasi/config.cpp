@@ -1,5 +1,6 @@
 // WasiConfig and WasiContext: from what an embedder grants to the state of a guest program.
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -60,6 +61,16 @@ WasiConfig& WasiConfig::stderr_fd(int fd) {
   return *this;
 }
 
+WasiConfig& WasiConfig::stdio_raises(bool raises) {
+  stdio_raises_ = raises;
+  return *this;
+}
+
+WasiConfig& WasiConfig::max_descriptors(uint32_t n) {
+  max_descriptors_ = n;
+  return *this;
+}
+
 WasiConfig& WasiConfig::preopen_dir(std::string host, std::string guest, bool read_only) {
   dirs_.push_back({std::move(host), std::move(guest), read_only});
   return *this;
@@ -99,57 +110,82 @@ Result<void> add_strings(const std::vector<std::string>& args,
     }
     cx.environ.add(name + "=" + value);
   }
+  for (const StringBlock* block : {&cx.args, &cx.environ}) {
+    if (block->bytes().size() > UINT32_MAX) {
+      return Error(ErrorKind::Usage, "arguments or variables have more bytes than a guest's memory");
+    }
+  }
   return {};
 }
 
-constexpr Rights kStdinRights = rights::kAll & ~(rights::kFdWrite | rights::kFdAllocate | rights::kFdFilestatSetSize);
-constexpr Rights kStdoutRights = rights::kAll & ~rights::kFdRead;
+Result<void> add(Descriptor d, Context& cx) {
+  uint32_t fd;
+  if (cx.fds.insert(std::move(d), fd)) return {};
+  return Error(ErrorKind::Limit, "the guest is given more descriptors than it may have open (max_descriptors)");
+}
 
-Result<void> add_stream(int host, bool input, Context& cx) {
-  bool owned = host == WasiConfig::kNull;
-  if (owned) {
+/// Whether the host's descriptor `fd` can be a stream: it is open, and for more than to name something.
+bool is_usable(int fd) {
+  const int64_t flags = raw([&] { return ::fcntl(fd, F_GETFL); });
+  return flags >= 0 && (flags & O_PATH) == 0;
+}
+
+Rights stream_rights(const Descriptor& d, bool input) {
+  if (d.type == FileType::Directory) return 0;
+  Rights allowed = rights::kStandardStream & ~(input ? rights::kFdWrite : rights::kFdRead);
+  // Guests take a character device for a terminal unless it has a right that no terminal has.
+  if (d.type == FileType::CharacterDevice && !::isatty(d.host)) allowed |= rights::kFdTell;
+  return d.base & allowed;
+}
+
+Result<void> add_stream(int host, bool input, bool raises, Context& cx) {
+  Descriptor d;
+  if (host == WasiConfig::kNull) {
     int64_t r = blocking::openat(AT_FDCWD, "/dev/null", (input ? O_RDONLY : O_WRONLY) | O_CLOEXEC, 0);
     if (r < 0)
       return Error(ErrorKind::Io, std::string("cannot open /dev/null: ") + std::strerror(static_cast<int>(-r)));
-    host = static_cast<int>(r);
+    d = describe(HostFd(static_cast<int>(r)), rights::kAll);
+  } else if (is_usable(host)) {
+    d = describe(host, rights::kAll);
+  } else {
+    cx.fds.add_closed();
+    return {};
   }
-  Descriptor d = describe(host, owned, rights::kAll);
-  d.base &= input ? kStdinRights : kStdoutRights;
-  uint32_t fd;
-  cx.fds.insert(std::move(d), fd);
-  return {};
+  d.base = stream_rights(d, input);
+  d.raises = raises;
+  return add(std::move(d), cx);
 }
 
 }  // namespace
 
 Result<WasiContext> WasiContext::create(const WasiConfig& config) {
   auto cx = std::make_shared<Context>();
+  cx->fds.limit(config.max_descriptors_.value_or(FdTable::default_limit()));
   if (auto r = add_strings(config.args_, config.env_, *cx); !r) return r.error();
   for (int i = 0; i < 3; ++i) {
-    if (auto r = add_stream(config.stdio_[i], i == 0, *cx); !r) return r.error();
+    if (auto r = add_stream(config.stdio_[i], i == 0, config.stdio_raises_, *cx); !r) return r.error();
   }
-  uint32_t fd;
   for (const auto& dir : config.dirs_) {
     if (dir.guest.empty()) return Error(ErrorKind::Usage, "directory '" + dir.host + "' has no name for the guest");
     int64_t r = blocking::openat(AT_FDCWD, dir.host.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (r < 0) {
       return Error(ErrorKind::Io, "cannot open directory '" + dir.host + "': " + std::strerror(static_cast<int>(-r)));
     }
-    Descriptor d = describe(static_cast<int>(r), true, rights::kAll);
+    Descriptor d = describe(HostFd(static_cast<int>(r)), rights::kAll);
     d.inheriting = rights::kAll;
     d.preopen = true;
     d.preopen_name = dir.guest;
     d.read_only = dir.read_only;
-    cx->fds.insert(std::move(d), fd);
+    if (auto added = add(std::move(d), *cx); !added) return added.error();
   }
   for (int socket : config.sockets_) {
-    Descriptor d = describe(socket, false, rights::kAll);
-    if (d.type != FileType::SocketStream && d.type != FileType::SocketDgram) {
-      return Error(ErrorKind::Usage, "descriptor " + std::to_string(socket) + " is not a socket");
-    }
+    Descriptor d = describe(socket, rights::kAll);
+    if (!d.is_socket()) return Error(ErrorKind::Usage, "descriptor " + std::to_string(socket) + " is not a socket");
     d.inheriting = rights::kSocket & ~rights::kSockAccept;
-    cx->fds.insert(std::move(d), fd);
+    if (auto added = add(std::move(d), *cx); !added) return added.error();
   }
+  rlimit files{};
+  cx->files_limited = ::getrlimit(RLIMIT_FSIZE, &files) == 0 && files.rlim_cur != RLIM_INFINITY;
   cx->clock = config.clock_;
   cx->seeded = config.seeded_;
   cx->random_state = config.seed_;

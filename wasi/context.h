@@ -33,6 +33,7 @@ struct Context {
   FdTable fds;
   Resolver resolver;
   StringBlock args, environ;
+  bool files_limited = false;               // the process has a limit on files' sizes (RLIMIT_FSIZE)
   std::function<uint64_t(uint32_t)> clock;  // replaces the host's clocks when set
   bool seeded = false;                      // random_get is the generator over random_state instead of the kernel's
   uint64_t random_state = 0;

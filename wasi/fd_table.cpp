@@ -1,43 +1,62 @@
 // The guest's descriptor table, and what host descriptors look like to a guest.
 #include "wasi/fd_table.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace vmrun::wasi {
+namespace {
 
-FdTable::~FdTable() {
-  for (auto& d : slots_) {
-    if (d) dispose(*d);
-  }
+constexpr uint32_t kMostByDefault = 4096;
+
+/// Gives a descriptor that we opened a number above the process's standard streams. Where those are closed, their
+/// numbers are the next to be given out, and whatever the process prints would land in the guest's file.
+bool move_above_streams(Descriptor& d) {
+  if (d.host > STDERR_FILENO) return true;
+  int64_t r = raw([&] { return ::fcntl(d.host, F_DUPFD_CLOEXEC, STDERR_FILENO + 1); });
+  if (r < 0) return false;
+  d.host = static_cast<int>(r);
+  d.owner = HostFd(d.host);
+  return true;
 }
 
-void FdTable::dispose(Descriptor& d) {
-  if (d.owned) HostFd(d.host).reset();
+}  // namespace
+
+uint32_t FdTable::default_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kMostByDefault;
+  return static_cast<uint32_t>(std::min<uint64_t>(kMostByDefault, limit.rlim_cur / 2));
 }
 
 bool FdTable::insert(Descriptor d, uint32_t& fd) {
+  if (open_ >= limit_) return false;
+  if (d.owner && !move_above_streams(d)) return false;
   size_t at = lowest_free_;
-  while (at < slots_.size() && slots_[at]) ++at;
-  if (at == kMax) {
-    dispose(d);
-    return false;
-  }
+  while (at < slots_.size() && taken(at)) ++at;
+  auto entry = std::make_unique<Descriptor>(std::move(d));
   if (at == slots_.size()) slots_.emplace_back();
-  slots_[at] = std::make_unique<Descriptor>(std::move(d));
+  slots_[at] = std::move(entry);
   lowest_free_ = static_cast<uint32_t>(at) + 1;
+  ++open_;
   fd = static_cast<uint32_t>(at);
   return true;
 }
 
+void FdTable::add_closed() {
+  never_ |= 1u << slots_.size();
+  slots_.emplace_back();
+}
+
 bool FdTable::close(uint32_t fd) {
-  Descriptor* d = get(fd);
-  if (d == nullptr) return false;
-  dispose(*d);
+  if (get(fd) == nullptr) return false;
   slots_[fd].reset();
+  --open_;
   if (fd < lowest_free_) lowest_free_ = fd;
   return true;
 }
@@ -45,8 +64,8 @@ bool FdTable::close(uint32_t fd) {
 bool FdTable::renumber(uint32_t from, uint32_t to) {
   if (get(from) == nullptr || get(to) == nullptr) return false;
   if (from == to) return true;
-  dispose(*slots_[to]);
   slots_[to] = std::move(slots_[from]);
+  --open_;
   if (from < lowest_free_) lowest_free_ = from;
   return true;
 }
@@ -84,13 +103,18 @@ Rights applicable_rights(const Descriptor& d, Rights wanted) {
   return 0;
 }
 
-Descriptor describe(int fd, bool owned, Rights allowed) {
+Descriptor describe(int fd, Rights allowed) {
   Descriptor d;
   d.host = fd;
-  d.owned = owned;
   struct stat st;
   if (raw([&] { return ::fstat(fd, &st); }) == 0) d.type = file_type(st.st_mode, fd);
   d.base = applicable_rights(d, allowed);
+  return d;
+}
+
+Descriptor describe(HostFd fd, Rights allowed) {
+  Descriptor d = describe(fd.get(), allowed);
+  d.owner = std::move(fd);
   return d;
 }
 

@@ -15,6 +15,10 @@
 namespace vmrun::wasi {
 namespace {
 
+/// The most directories that a walk holds open at a time: a path of 4,095 bytes could name half as many, and each takes
+/// one of the host's descriptors.
+constexpr size_t kMaxDepth = 256;
+
 class Walk {
  public:
   Walk(int dir, const char* path) : root_(dir), rest_(path) {}
@@ -51,7 +55,9 @@ Errno Walk::expand(const std::string& name, bool& was_link) {
 Errno Walk::enter(const std::string& name) {
   int64_t r = blocking::openat(here(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
   if (r >= 0) {
-    stack_.emplace_back(static_cast<int>(r));
+    HostFd dir(static_cast<int>(r));
+    if (stack_.size() == kMaxDepth) return Errno::nametoolong;
+    stack_.push_back(std::move(dir));
     return Errno::success;
   }
   if (r != -ENOTDIR && r != -ELOOP) return errno_of(r);

@@ -5,13 +5,16 @@
 //   auto wasi = WasiContext::create(config);          // opens the directories
 //   if (auto ok = add_wasi(linker, *wasi); !ok) ...   // defines wasi_snapshot_preview1 and wasi_unstable
 //
-// Writing to a pipe whose reader is gone raises SIGPIPE in the process, as for any program: an embedder that wants the
-// guest to see errno `pipe` instead ignores that signal (vmrun does). Sockets never raise it.
+// A guest's writes raise no signal in the process unless the embedder asks for it (stdio_raises): where the reader of
+// a pipe is gone the guest sees errno `pipe`, where a file would outgrow RLIMIT_FSIZE it sees `fbig`. The process's
+// handlers and ignored signals stay as they are. Whether there is a limit on files is looked up when the context is
+// created.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,16 +50,29 @@ class WasiConfig {
   /// Sets the variable to its value in this process; leaves it unset when this process has none.
   WasiConfig& inherit_env(const std::string& name);
 
-  /// Gives this process's standard streams.
+  /// Gives this process's standard streams: the descriptors 0, 1 and 2 as they are when the context is created.
   WasiConfig& inherit_stdio();
   /// Host descriptors for the streams, or kNull. They are borrowed: they must stay open while the context lives and are
-  /// never closed by it.
+  /// never closed by it, and their flags (O_NONBLOCK, O_APPEND) are never changed.
+  ///
+  /// A guest reads or writes a stream, waits for it and asks for its attributes, whatever it is on the host: it cannot
+  /// seek in it or change its size or times. A directory gives the guest nothing. Where the host's descriptor is closed
+  /// (or opened with O_PATH) the guest's is closed too, and its number is never used for anything else.
   WasiConfig& stdin_fd(int fd);
   WasiConfig& stdout_fd(int fd);
   WasiConfig& stderr_fd(int fd);
 
-  /// Opens the host directory `host` for the guest, which sees it under `guest`. With `read_only` nothing beneath it can
-  /// be changed, created or removed through this grant (errno `rofs`).
+  /// Lets writes to the standard streams raise SIGPIPE and SIGXFSZ in this process, as the writes of a program of its
+  /// own do. Off by default.
+  WasiConfig& stdio_raises(bool raises = true);
+
+  /// The most descriptors that the guest may have open at a time, those that it is given included; opening one more is
+  /// errno `mfile`. Default: half of what this process may open (RLIMIT_NOFILE), at most 4,096. Several guests in one
+  /// process share its descriptors: give each its part.
+  WasiConfig& max_descriptors(uint32_t n);
+
+  /// Opens the host directory `host` for the guest, which sees it under `guest`. With `read_only` nothing beneath it
+  /// can be changed, created or removed through this grant (errno `rofs`).
   WasiConfig& preopen_dir(std::string host, std::string guest, bool read_only = false);
   /// A listening (or connected) socket, borrowed like a stream. Sockets get the descriptors after the directories.
   WasiConfig& preopen_socket(int fd);
@@ -75,6 +91,8 @@ class WasiConfig {
   std::vector<std::string> args_;
   std::vector<std::pair<std::string, std::string>> env_;
   int stdio_[3] = {kNull, kNull, kNull};
+  bool stdio_raises_ = false;
+  std::optional<uint32_t> max_descriptors_;
   std::vector<Dir> dirs_;
   std::vector<int> sockets_;
   ClockFn clock_;
@@ -86,8 +104,8 @@ class WasiConfig {
 /// goes. Used by one vCPU at a time: give each store that runs concurrently its own.
 class WasiContext {
  public:
-  /// Opens the directories. Errors: Io when a directory cannot be opened, Usage for arguments or variables that cannot
-  /// be passed (a NUL byte in them, an empty name, '=' in a name).
+  /// Opens the directories. Errors: Io when a directory cannot be opened, Limit for more descriptors than the guest may
+  /// have, Usage for arguments or variables that cannot be passed (a NUL byte in them, an empty name, '=' in a name).
   static Result<WasiContext> create(const WasiConfig& config);
 
   const std::shared_ptr<wasi::Context>& impl() const { return impl_; }

@@ -1,0 +1,144 @@
+// Reading and writing as a guest's descriptor wants it; see transfer.h.
+#include "wasi/transfer.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "wasi/blocking.h"
+
+namespace vmrun::wasi {
+namespace {
+
+constexpr int kNoWait = 0x8;      // RWF_NOWAIT
+constexpr int kNoSignal = 0x100;  // RWF_NOSIGNAL, Linux 6.18: -EPIPE without SIGPIPE
+
+/// Whether the kernel knows kNoSignal. It says so only when something is really written.
+bool kernel_has_no_signal() {
+  static const bool has = [] {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return false;
+    HostFd reader(ends[0]), writer(ends[1]);
+    char byte = 0;
+    iovec one{&byte, 1};
+    return raw([&] { return ::pwritev2(writer.get(), &one, 1, -1, kNoSignal); }) == 1;
+  }();
+  return has;
+}
+
+/// The signals that a write may raise.
+sigset_t signals_of_writes() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGPIPE);
+  sigaddset(&set, SIGXFSZ);
+  return set;
+}
+
+/// Neither waits nor has a peer that may be gone: opening it in either mode makes no difference.
+bool is_file(const Descriptor& d) { return d.type == FileType::RegularFile || d.type == FileType::BlockDevice; }
+
+/// A pipe, as far as its type tells: WASI has none for it.
+bool may_be_pipe(const Descriptor& d) { return d.type == FileType::Unknown; }
+
+msghdr message_of(iovec* iov, int count) {
+  msghdr message{};
+  message.msg_iov = iov;
+  message.msg_iovlen = static_cast<size_t>(count);
+  return message;
+}
+
+/// Shortens `iov` to `most` bytes.
+int shorten(iovec* iov, int count, size_t most) {
+  for (int i = 0; i < count; ++i) {
+    iov[i].iov_len = std::min(iov[i].iov_len, most);
+    most -= iov[i].iov_len;
+    if (most == 0) return i + 1;
+  }
+  return count;
+}
+
+/// Writes to what may be a pipe whose reader is gone.
+int64_t write_quietly(int fd, const iovec* iov, int count) {
+  if (kernel_has_no_signal()) {
+    int64_t r = blocking::writev2(fd, iov, count, kNoSignal);
+    if (r != -EOPNOTSUPP) return r;
+  }
+  SignalShield shield;
+  int64_t r = blocking::writev(fd, iov, count);
+  shield.settle();  // in any case: what was written before the reader went away is the result, and the signal comes too
+  return r;
+}
+
+int64_t write_without_waiting(const Descriptor& d, iovec* iov, int count) {
+  const bool quietly = may_be_pipe(d) && !d.raises;
+  if (!quietly || kernel_has_no_signal()) {
+    const int flags = kNoWait | (quietly ? kNoSignal : 0);
+    int64_t r = raw([&] { return ::pwritev2(d.host, iov, count, -1, flags); });
+    if (r != -EOPNOTSUPP) return r;
+  }
+  // What the kernel cannot do at once is asked for first. A pipe that is ready takes so many bytes without waiting.
+  if (!is_ready(d.host, POLLOUT)) return -EAGAIN;
+  count = shorten(iov, count, PIPE_BUF);
+  return quietly ? write_quietly(d.host, iov, count) : blocking::writev(d.host, iov, count);
+}
+
+int64_t read_without_waiting(const Descriptor& d, const iovec* iov, int count) {
+  int64_t r = raw([&] { return ::preadv2(d.host, iov, count, -1, kNoWait); });
+  if (r != -EOPNOTSUPP) return r;
+  return is_ready(d.host, POLLIN) ? blocking::readv(d.host, iov, count) : -EAGAIN;
+}
+
+}  // namespace
+
+SignalShield::SignalShield() : ours_(signals_of_writes()) {
+  ::pthread_sigmask(SIG_BLOCK, &ours_, &before_);
+  for (int signal : {SIGPIPE, SIGXFSZ}) {
+    if (!sigismember(&before_, signal)) continue;  // not blocked until now, so none is pending
+    sigset_t pending;
+    ::sigpending(&pending);
+    if (sigismember(&pending, signal)) sigdelset(&ours_, signal);
+  }
+}
+
+SignalShield::~SignalShield() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+void SignalShield::settle() {
+  const timespec at_once{};
+  while (raw([&] { return ::sigtimedwait(&ours_, nullptr, &at_once); }) != -EAGAIN) {
+  }
+}
+
+bool is_ready(int fd, short events) {
+  pollfd one{fd, events, 0};
+  return raw([&] { return ::poll(&one, 1, 0); }) > 0;
+}
+
+int64_t read_from(const Descriptor& d, iovec* iov, int count) {
+  if (!d.nonblocking || is_file(d)) [[likely]] return blocking::readv(d.host, iov, count);
+  if (!d.is_socket()) return read_without_waiting(d, iov, count);
+  msghdr message = message_of(iov, count);
+  return blocking::recvmsg(d.host, message, MSG_DONTWAIT);
+}
+
+int64_t write_to(const Context& cx, const Descriptor& d, iovec* iov, int count) {
+  if (d.is_socket()) {
+    return blocking::sendmsg(d.host, message_of(iov, count),
+                             (d.raises ? 0 : MSG_NOSIGNAL) | (d.nonblocking ? MSG_DONTWAIT : 0));
+  }
+  if (is_file(d)) return growing(cx, d, [&] { return blocking::writev(d.host, iov, count); });
+  if (d.nonblocking) return write_without_waiting(d, iov, count);
+  if (may_be_pipe(d) && !d.raises) return write_quietly(d.host, iov, count);
+  return blocking::writev(d.host, iov, count);
+}
+
+int64_t write_to_at(const Context& cx, const Descriptor& d, const iovec* iov, int count, int64_t offset) {
+  return growing(cx, d, [&] { return blocking::pwritev(d.host, iov, count, offset); });
+}
+
+}  // namespace vmrun::wasi

@@ -1,0 +1,49 @@
+// Bytes between host descriptors and guest buffers, with what a guest's descriptor adds to the host's: not waiting
+// where the host's own flag must stay as it is, and errors instead of signals for the whole process.
+#pragma once
+
+#include <signal.h>
+#include <sys/uio.h>
+
+#include <cstdint>
+
+#include "wasi/context.h"
+
+namespace vmrun::wasi {
+
+/// Keeps the SIGPIPE and SIGXFSZ of a system call from the process: it blocks them on this thread while it lives, and
+/// settle() takes back the one that the call has sent to the thread. The process's handlers are not touched, and a
+/// signal that was pending before stays pending.
+class SignalShield {
+ public:
+  SignalShield();
+  ~SignalShield();
+  SignalShield(const SignalShield&) = delete;
+  SignalShield& operator=(const SignalShield&) = delete;
+  /// After a call that did not do all that it was asked to.
+  void settle();
+
+ private:
+  sigset_t before_;  // the thread's mask
+  sigset_t ours_;    // signals that were not pending: those that come are the call's
+};
+
+/// What read, write, pread and pwrite of `d` do: the number of bytes, or a negated errno value. `iov` may be shortened.
+int64_t read_from(const Descriptor& d, iovec* iov, int count);
+int64_t write_to(const Context& cx, const Descriptor& d, iovec* iov, int count);
+int64_t write_to_at(const Context& cx, const Descriptor& d, const iovec* iov, int count, int64_t offset);
+
+/// Makes `call`, which may make the file `d` grow, with -EFBIG and no signal where it grows too large.
+template <class F>
+int64_t growing(const Context& cx, const Descriptor& d, F call) {
+  if (!cx.files_limited || d.raises) [[likely]] return call();
+  SignalShield shield;
+  int64_t r = call();
+  if (r < 0) shield.settle();
+  return r;
+}
+
+/// Whether reading (POLLIN) or writing (POLLOUT) `fd` would not wait.
+bool is_ready(int fd, short events);
+
+}  // namespace vmrun::wasi
