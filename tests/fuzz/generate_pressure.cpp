@@ -95,13 +95,13 @@ class Pressure {
     w_.define(callee_, Code().get(0).op(Op::i64_extend_i32_u).get(1).op(Op::i64_xor).get(2).op(Op::i64_reinterpret_f64).op(Op::i64_add).end());
     w_.elements(0, {callee_, callee_, callee_, callee_});
     const std::vector<Row>& fixed = rows().fixed;
-    for (size_t i = 0; i < kFunctions; ++i) {
+    for (size_t i = 0, pairs = 0; i < kFunctions; ++i) {
       const std::string name = "f" + std::to_string(i);
       if (i % 4 == 3) {
         const std::vector<Row>& others = rows().others;
         function(others[(number * 3 + i / 4) % others.size()], r_.one_in(40) ? 100 + r_.below(400) : r_.below(kDepths), name);
       } else {
-        const size_t pair = (number * 9 + i) % (fixed.size() * kDepths);
+        const size_t pair = (number * kFunctions * 3 / 4 + pairs++) % (fixed.size() * kDepths);
         const size_t depth = (pair + pair / fixed.size()) % kDepths;
         tally_.hit("pressure: " + std::to_string(depth) + " operands beneath");
         function(fixed[pair % fixed.size()], depth, name);
