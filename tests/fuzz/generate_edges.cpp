@@ -133,9 +133,10 @@ class Loops {
     hit("place", kPlaces[where]);
     access.when = alone || where == 4 ? 1 + r_.below(2) : r_.one_in(2) ? 0 : r_.below(std::size(kWhens));
     access.base = static_cast<uint32_t>(target) - first;
-    // The base may stand in the instruction instead.
-    if (where != 4 && target >= 0 && low >= 0 && first < kPage && access.index != nullptr && access.base < kPage && r_.one_in(3)) {
-      access.offset += access.base;
+    // The base may stand in the instruction instead, where no sum wraps.
+    const int64_t base = target - first;
+    if (where != 4 && access.index != nullptr && base >= 0 && base < 2 * kPage && !r_.one_in(3)) {
+      access.offset += static_cast<uint64_t>(base);
       access.base = 0;
     }
     hit("access", kWhens[access.when]);
@@ -301,6 +302,7 @@ class Loops {
     if (shape > 4) shape = 0;
     hit("shape", kShapes[shape]);
     bound_known_ = r_.one_in(2);
+    endless_ = shape == 3;
     known_ = 0;
     std::vector<Access> accesses;
     if (shape == 3) {
@@ -343,7 +345,7 @@ class Loops {
       number(static_cast<uint32_t>(counter_.bound)), c_.set(bound_local_);
     }
     for (uint32_t pointer : {x, y}) {
-      if (r_.one_in(16)) {
+      if (!endless_ && r_.one_in(16)) {
         c_.get(s);
       } else {
         number(pointer_starts_[pointer - x]);
@@ -403,6 +405,7 @@ class Loops {
   uint32_t known_ = 0;  // the base that is in the local from_global
   static constexpr uint32_t bound_local_ = 13;
   bool bound_known_ = false;  // the bound comes from that local
+  bool endless_ = false;
 };
 
 }  // namespace

@@ -120,17 +120,20 @@ class Pressure {
     tally_.hit("pressure: " + row.name);
     c_ = {};
     // Of one type that fills all registers of a kind, of loads alone, or mixed.
-    const uint32_t mode = r_.below(5);
+    const uint32_t mode = r_.below(6);
+    const bool loads = mode < 3;
+    const Type one = mode == 0 || mode == 3 ? i32 : mode == 1 || mode == 4 ? i64 : v128;
     Types beneath;
     for (size_t i = 0; i < depth; ++i) {
-      beneath.push_back(mode < 2 ? i32 : mode == 2 ? i64 : any_type());
-      push_value(c_, r_, beneath.back(), kLocals, mode == 0 || r_.one_in(2));
+      beneath.push_back(mode == 5 ? any_type() : one);
+      push_value(c_, r_, beneath.back(), kLocals, loads || r_.one_in(2));
     }
     instruction(row);
-    if (mode < 2 && row.results == Types{i32}) {  // straight into each other
-      static const std::vector<Op> kOps = {Op::i32_add, Op::i32_sub, Op::i32_xor, Op::i32_mul};
-      for (size_t i = 0; i < depth; ++i) c_.op(mode == 0 ? Op::i32_add : r_.of(kOps));
-      add_to_sum(c_, i32, kLocals);
+    if (one != v128 && mode != 5 && row.results == Types{one}) {  // straight into each other
+      static const std::vector<Op> kNarrow = {Op::i32_add, Op::i32_sub, Op::i32_xor, Op::i32_mul};
+      static const std::vector<Op> kWide = {Op::i64_add, Op::i64_sub, Op::i64_xor, Op::i64_mul};
+      for (size_t i = 0; i < depth; ++i) c_.op(r_.of(one == i32 ? kNarrow : kWide));
+      add_to_sum(c_, one, kLocals);
     } else {
       for (size_t i = row.results.size(); i-- > 0;) add_to_sum(c_, row.results[i], kLocals);
       for (size_t i = depth; i-- > 0;) add_to_sum(c_, beneath[i], kLocals);
