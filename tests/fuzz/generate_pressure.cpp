@@ -34,7 +34,8 @@ Type type_of(char letter) {
 bool has(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
 
 struct Rows {
-  std::vector<Row> fixed, others;
+  // Of integers and in certain registers; in other certain registers; all others.
+  std::vector<Row> tight, fixed, others;
   Rows() {
     for (size_t i = 0; i < vm::kOpCount; ++i) add(static_cast<Op>(i));
     fixed.push_back({"call", Op::call, {i32, i64, f64}, {i64}, 1});
@@ -63,12 +64,17 @@ struct Rows {
     Row row{mnemonic.data(), op, {}, {}};
     for (char letter : signature.substr(0, colon)) row.params.push_back(type_of(letter));
     for (char letter : signature.substr(colon + 1)) row.results.push_back(type_of(letter));
-    static constexpr std::string_view kFixed[] = {".shl",  ".shr_", ".rot",    ".div_",   ".rem_",   "wide",
-                                                  "128",   "cmpxchg", "xchg",  ".rmw.and", ".rmw.or", "rmw.add",
-                                                  "popcnt", "ctz",   "clz",    "swizzle", "shuffle", "_lane"};
-    bool registers = false;
-    for (std::string_view part : kFixed) registers |= has(mnemonic, part) && !mnemonic.starts_with("v128");
-    (registers ? fixed : others).push_back(std::move(row));
+    static constexpr std::string_view kTight[] = {".shl", ".shr_", ".rot", ".div_", ".rem_", "wide"};
+    static constexpr std::string_view kFixed[] = {"128",    "cmpxchg", "xchg", ".rmw.and", ".rmw.or", "rmw.add",
+                                                  "popcnt", "ctz",     "clz",  "swizzle",  "shuffle", "_lane"};
+    const auto holds = [&](auto& parts) {
+      for (std::string_view part : parts) {
+        if (has(mnemonic, part) && !mnemonic.starts_with("v128")) return true;
+      }
+      return false;
+    };
+    const bool scalar = mnemonic.starts_with("i32.") || mnemonic.starts_with("i64.");
+    (scalar && holds(kTight) ? tight : holds(kFixed) || holds(kTight) ? fixed : others).push_back(std::move(row));
   }
 };
 const Rows& rows() {
@@ -94,17 +100,18 @@ class Pressure {
     callee_ = w_.func({{i32, i64, f64}, {i64}});
     w_.define(callee_, Code().get(0).op(Op::i64_extend_i32_u).get(1).op(Op::i64_xor).get(2).op(Op::i64_reinterpret_f64).op(Op::i64_add).end());
     w_.elements(0, {callee_, callee_, callee_, callee_});
-    const std::vector<Row>& fixed = rows().fixed;
-    for (size_t i = 0, pairs = 0; i < kFunctions; ++i) {
+    // Half of the functions have a row of the first list, a quarter each one of the others.
+    for (size_t i = 0; i < kFunctions; ++i) {
       const std::string name = "f" + std::to_string(i);
+      const size_t quarter = i / 4, quarters = kFunctions / 4;
       if (i % 4 == 3) {
         const std::vector<Row>& others = rows().others;
-        function(others[(number * 3 + i / 4) % others.size()], r_.one_in(40) ? 100 + r_.below(400) : r_.below(kDepths), name);
+        function(others[(number * quarters + quarter) % others.size()],
+                 r_.one_in(40) ? 100 + r_.below(400) : r_.below(kDepths), name);
+      } else if (i % 4 == 2) {
+        pair(rows().fixed, number * quarters + quarter, name);
       } else {
-        const size_t pair = (number * kFunctions * 3 / 4 + pairs++) % (fixed.size() * kDepths);
-        const size_t depth = (pair + pair / fixed.size()) % kDepths;
-        tally_.hit("pressure: " + std::to_string(depth) + " operands beneath");
-        function(fixed[pair % fixed.size()], depth, name);
+        pair(rows().tight, number * 2 * quarters + 2 * quarter + i % 4, name);
       }
     }
     return w_.build();
@@ -114,6 +121,13 @@ class Pressure {
   Type any_type() {
     static const Types kTypes = {i32, i32, i32, i64, i64, f32, f64, v128};
     return r_.of(kTypes);
+  }
+
+  /// A row of the list with a depth: consecutive numbers go through all pairs.
+  void pair(const std::vector<Row>& list, size_t number, const std::string& name) {
+    const size_t all = number % (list.size() * kDepths), depth = (all + all / list.size()) % kDepths;
+    tally_.hit("pressure: " + std::to_string(depth) + " operands beneath");
+    function(list[all % list.size()], depth, name);
   }
 
   void function(const Row& row, size_t depth, const std::string& name) {
@@ -143,6 +157,20 @@ class Pressure {
     w_.define(f, std::move(c_), {i64, v128});
   }
 
+  /// As often a constant as a local, as a load, as anything.
+  void operand(Type type) {
+    const uint32_t how = r_.below(4);
+    if (how == 0 && type == i32) {
+      c_.i32(r_.one_in(2) ? 1 + r_.below(40) : static_cast<uint32_t>(r_.bits()));
+    } else if (how == 0 && type == i64) {
+      c_.i64(r_.one_in(2) ? 1 + r_.below(70) : r_.bits());
+    } else if (how == 1 && (type == i32 || type == i64)) {
+      c_.get(type == i32 ? kLocals.narrow : kLocals.wide);
+    } else {
+      push_value(c_, r_, type, kLocals, how == 2);
+    }
+  }
+
   void instruction(const Row& row) {
     const vm::OpInfo& info = vm::op_info(row.op);
     const bool divides = has(row.name, ".div_") || has(row.name, ".rem_");
@@ -158,7 +186,7 @@ class Pressure {
         }
         continue;
       }
-      push_value(c_, r_, row.params[i], kLocals, r_.one_in(2));
+      operand(row.params[i]);
       if (divides && i == 1 && !r_.one_in(10)) {
         row.params[i] == i32 ? c_.i32(1).op(Op::i32_or) : c_.i64(1).op(Op::i64_or);
       }
@@ -198,7 +226,7 @@ class Pressure {
 Bytes make_pressure(uint64_t number, Tally& tally) { return Pressure(number, tally).make(number); }
 
 void expect_pressure(Tally& tally) {
-  for (const std::vector<Row>* list : {&rows().fixed, &rows().others}) {
+  for (const std::vector<Row>* list : {&rows().tight, &rows().fixed, &rows().others}) {
     for (const Row& row : *list) tally.expect("pressure: " + row.name);
   }
   for (size_t depth = 0; depth < kDepths; ++depth) tally.expect("pressure: " + std::to_string(depth) + " operands beneath");
