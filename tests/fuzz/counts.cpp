@@ -10,7 +10,7 @@
 namespace vmrun::test {
 
 Counts& Counts::shared() {
-  static Counts& counts = [] -> Counts& {
+  static Counts& counts = []() -> Counts& {
     void* p = mmap(nullptr, sizeof(Counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) std::perror("mmap"), std::exit(1);
     return *new (p) Counts;

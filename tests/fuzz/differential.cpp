@@ -51,6 +51,9 @@ struct Settings {
   std::vector<std::string> names;
 };
 
+/// Whether optimised code is made, for which modules should be small.
+bool optimises(const std::vector<Way>& ways) { return std::ranges::any_of(ways, &Way::opt); }
+
 /// Every `jobs`-th module of the series, from number `first` on.
 bool run_series(const Settings& settings, const std::vector<Way>& ways, size_t first) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(settings.seconds);
@@ -59,13 +62,14 @@ bool run_series(const Settings& settings, const std::vector<Way>& ways, size_t f
   const Comparison comparison{ways, settings.canaries, &oracle, scratch.path};
   Counts& counts = Counts::shared();
   bool good = true;
+  const bool small = optimises(ways);
   const size_t begin = settings.first + first, end = settings.first + settings.modules;
   for (size_t i = begin; settings.seconds != 0 ? std::chrono::steady_clock::now() < until : i < end;
        i += settings.jobs) {
     // The number of the module among its maker's, so that these are consecutive.
     const size_t makers = settings.names.size(), number = i / makers;
     const std::string& maker = settings.names[i % makers];
-    const Image image = make_module(maker, settings.seed, number, scratch.path);
+    const Image image = make_module(maker, settings.seed, number, small, scratch.path);
     if (image.empty()) {
       ++counts.tried, ++counts.refused;
       continue;
@@ -148,7 +152,7 @@ bool show_coverage(const Settings& settings) {
   std::map<std::string, size_t> ends;
   for (size_t i = 0; i < settings.modules; ++i) {
     Trace trace;
-    if (!trace_of(make_module("own", settings.seed, i, {}), i, true, ends, trace)) return false;
+    if (!trace_of(make_module("own", settings.seed, i, false, {}), i, true, ends, trace)) return false;
     add_coverage(trace, coverage);
   }
   print_ends(ends);
@@ -222,18 +226,19 @@ int main(int argc, char** argv) {
     }
   }
   if (settings.names.empty()) return usage();
+  const std::vector<Way> ways = make_ways(settings.ways);
   if (settings.names.front() == "make") {
     if (settings.names.size() != 3) return usage();
     const Scratch scratch;
-    const Image image = make_module(settings.names[1], settings.seed, settings.first, scratch.path);
+    const Image image =
+        make_module(settings.names[1], settings.seed, settings.first, optimises(ways), scratch.path);
     return !image.empty() && write_image(settings.names[2], image) ? 0 : 1;
   }
   if (settings.names.front() == "coverage") return show_coverage(settings) ? 0 : 1;
   if (settings.names.front() == "aims") return show_aims(settings) ? 0 : 1;
-  const std::vector<Way> ways = make_ways(settings.ways);
   // Once, and not in each module's process.
   std::string why;
-  if (std::ranges::any_of(ways, &Way::opt) && vmrun::jit::load_opt_compiler(&why) == nullptr) {
+  if (optimises(ways) && vmrun::jit::load_opt_compiler(&why) == nullptr) {
     std::fprintf(stderr, "%s\n", why.c_str());
     return 1;
   }
@@ -244,7 +249,7 @@ int main(int argc, char** argv) {
   const Comparison comparison{ways, settings.canaries, &oracle, scratch.path};
   bool good = true;
   for (const std::string& name : settings.names) {
-    good &= agree(comparison, name, read_image(name), settings.seed, false);
+    good &= agree(comparison, name, read_image(name), settings.seed, ends_soon(name));
   }
   Counts::shared().print(ways);
   return good ? 0 : 1;

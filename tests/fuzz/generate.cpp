@@ -59,14 +59,15 @@ Signature any_signature(const World& w, Random& random, bool host) {
   return s;
 }
 
-World make_world(Random& random) {
+World make_world(Random& random, bool small) {
   World w;
+  w.small = small;
   w.legacy = random.one_in(2);
   w.large_frames = random.one_in(16);
   w.many_targets = random.one_in(12);
   w.deep = random.one_in(12);
   w.imported = 1 + random.below(2);
-  const uint32_t entries = 2 + random.below(3), inner = 2 + random.below(6);
+  const uint32_t entries = 2 + random.below(small ? 1 : 3), inner = 2 + random.below(small ? 2 : 6);
   for (uint32_t i = 0; i < 3; ++i) w.type_of(any_signature(w, random, false));
   w.typed_types = static_cast<uint32_t>(w.types.size());
   for (uint32_t i = 0; i < w.imported + entries + inner; ++i) {
@@ -237,9 +238,9 @@ Bytes assemble(World& w, Random& random) {
 }  // namespace
 }  // namespace generate
 
-std::vector<uint8_t> generate_module(uint64_t seed) {
+std::vector<uint8_t> generate_module(uint64_t seed, bool small) {
   generate::Random random(seed * 0x9e3779b97f4a7c15 + 1);
-  generate::World world = generate::make_world(random);
+  generate::World world = generate::make_world(random, small);
   return generate::assemble(world, random);
 }
 

@@ -14,8 +14,8 @@
 
 namespace vmrun::test {
 
-/// The module that belongs to a seed.
-std::vector<uint8_t> generate_module(uint64_t seed);
+/// The module that belongs to a seed; or a small one, for what takes long a function.
+std::vector<uint8_t> generate_module(uint64_t seed, bool small = false);
 
 namespace generate {
 
@@ -90,6 +90,7 @@ struct World {
   uint32_t elems = 0;           // entries of the one passive element segment
   bool legacy = false;          // the older exceptions instead of try_table
   uint32_t typed_types = 0;     // so many types, the first ones, may be named by references
+  bool small = false;           // bodies are short
   // Oddities.
   bool large_frames = false, many_targets = false, deep = false;
 

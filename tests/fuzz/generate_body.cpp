@@ -10,7 +10,7 @@ Body::Body(World& world, Random& random, uint32_t func)
   uint32_t count = r_.one_in(6) ? 20 + r_.below(40) : 2 + r_.below(9);
   if (w_.large_frames && r_.one_in(3)) count = 200 + r_.below(1800);
   for (uint32_t i = 0; i < count; ++i) locals_.push_back(any_type());
-  budget_ = static_cast<int>(40 + r_.below(r_.one_in(4) ? 1500 : 300));
+  budget_ = static_cast<int>(w_.small ? 10 + r_.below(70) : 40 + r_.below(r_.one_in(4) ? 1500 : 300));
 }
 
 Bytes Body::make() {

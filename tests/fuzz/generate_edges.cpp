@@ -32,6 +32,7 @@ class Loops {
   Bytes make() {
     pages_ = 1 + r_.below(2);
     w_.memory({.pages = pages_, .max = pages_ + r_.below(2)});
+    w_.global(i64);
     Bytes bytes(2048);
     for (uint8_t& b : bytes) b = static_cast<uint8_t>(r_.bits());
     w_.initial(0, bytes);
@@ -44,6 +45,7 @@ class Loops {
   }
 
  private:
+  static constexpr uint32_t kGlobal = 0;  // an i64 that loops leave something in
   // Locals.
   static constexpr uint32_t p = 0, s = 1, i = 2, j = 3, sum = 4, x = 5, y = 6, carried = 7, f = 8, d = 9, v = 10, outer = 11,
                             from_global = 12;
@@ -57,6 +59,7 @@ class Loops {
     uint64_t offset = 0;  // in the instruction
     size_t when = 0;
     uint32_t at = 0;  // the counter in the iteration that is meant
+    bool to_global = false;  // what is loaded goes into a global, so that the loop carries nothing
   };
 
   void hit(const char* what, const char* which) { tally_.hit(std::string("edges: ") + what + " " + which); }
@@ -94,6 +97,7 @@ class Loops {
     } else {
       access.index = &all_indices()[r_.one_in(2) ? index_ : r_.below(static_cast<uint32_t>(all_indices().size()))];
     }
+    access.to_global = r_.one_in(3);
     hit("index", access.index == nullptr ? "pointer" : access.index->name);
     place(access);
     return access;
@@ -133,9 +137,10 @@ class Loops {
     hit("place", kPlaces[where]);
     access.when = alone || where == 4 ? 1 + r_.below(2) : r_.one_in(2) ? 0 : r_.below(std::size(kWhens));
     access.base = static_cast<uint32_t>(target) - first;
-    // The base may stand in the instruction instead.
-    if (where != 4 && target >= 0 && low >= 0 && first < kPage && access.index != nullptr && access.base < kPage && r_.one_in(3)) {
-      access.offset += access.base;
+    // The base may stand in the instruction instead, where no sum wraps.
+    const int64_t base = target - first;
+    if (where != 4 && access.index != nullptr && base >= 0 && base < 2 * kPage && !r_.one_in(3)) {
+      access.offset += static_cast<uint64_t>(base);
       access.base = 0;
     }
     hit("access", kWhens[access.when]);
@@ -200,15 +205,23 @@ class Loops {
   uint32_t local_for(char type) const { return type == 'i' ? carried : type == 'f' ? f : type == 'd' ? d : v; }
 
   void load(const Access& access) {
-    const bool adds = letter(access.op) == 'i' || letter(access.op) == 'l';
+    const char type = letter(access.op);
+    const bool adds = type == 'i' || type == 'l';
+    if (adds && access.to_global) {
+      address(access);
+      c_.access(access.op, access.offset);
+      if (type == 'i') c_.op(Op::i64_extend_i32_u);
+      c_.global_set(kGlobal);
+      return;
+    }
     if (adds) c_.get(sum);
     address(access);
     c_.access(access.op, access.offset);
     if (!adds) {
-      c_.set(local_for(letter(access.op)));
+      c_.set(local_for(type));
       return;
     }
-    if (letter(access.op) == 'i') {
+    if (type == 'i') {
       if (r_.one_in(3)) c_.tee(carried);
       c_.op(r_.one_in(2) ? Op::i64_extend_i32_u : Op::i64_extend_i32_s);
     }
@@ -301,6 +314,7 @@ class Loops {
     if (shape > 4) shape = 0;
     hit("shape", kShapes[shape]);
     bound_known_ = r_.one_in(2);
+    endless_ = shape == 3;
     known_ = 0;
     std::vector<Access> accesses;
     if (shape == 3) {
@@ -343,7 +357,7 @@ class Loops {
       number(static_cast<uint32_t>(counter_.bound)), c_.set(bound_local_);
     }
     for (uint32_t pointer : {x, y}) {
-      if (r_.one_in(16)) {
+      if (!endless_ && r_.one_in(16)) {
         c_.get(s);
       } else {
         number(pointer_starts_[pointer - x]);
@@ -381,11 +395,14 @@ class Loops {
     if (r_.one_in(4)) access.index = &all_indices()[0];
     access.at = r_.below(8);
     access.when = 1;
+    access.to_global = !r_.one_in(3);
     const uint64_t end = uint64_t{pages_} * kPage;
+    // Products of such a step with the number of iterations are the largest there are.
+    static const std::vector<uint32_t> kLongest = {0x7fffffff, 0x7fffffff, 0x80000000, 0x80000001, 0x7ffffffe};
     do {
-      access.base = edge_of_32(r_);
-      access.offset = r_.one_in(3) ? r_.below(64) : r_.one_in(2) ? 0xffffffff : edge_of_32(r_);
-      pointer_steps_[0] = any_step(r_);
+      access.base = r_.one_in(2) ? 0x80000000 + r_.below(16) - 8 : edge_of_32(r_);
+      access.offset = r_.one_in(3) ? r_.below(64) : r_.one_in(2) ? 0xffffffff - r_.below(2) * r_.below(64) : edge_of_32(r_);
+      pointer_steps_[0] = r_.one_in(2) ? r_.of(kLongest) : any_step(r_);
     } while (static_cast<uint32_t>(access.base + value_in(access, access.at)) + access.offset < end);
     accesses.push_back(access);
   }
@@ -403,6 +420,7 @@ class Loops {
   uint32_t known_ = 0;  // the base that is in the local from_global
   static constexpr uint32_t bound_local_ = 13;
   bool bound_known_ = false;  // the bound comes from that local
+  bool endless_ = false;
 };
 
 }  // namespace

@@ -212,7 +212,11 @@ void Maker::function(size_t step, size_t use, const std::string& name) {
   c = {};
   operand(use, step);
   if (r.one_in(3)) {  // another one while the result of the first is there
-    operand(r.below(static_cast<uint32_t>(all_uses().size())), r.below(std::size(kSteps)));
+    size_t other = 0;
+    do {
+      other = r.below(static_cast<uint32_t>(all_uses().size()));
+    } while (all_uses()[other].alone);
+    operand(other, r.below(std::size(kSteps)));
     c.op(r.one_in(2) ? Op::i64_add : Op::i64_xor);
   }
   const uint32_t f = w.func({{i64, i64, i32}, {i64}}, name);

@@ -52,6 +52,7 @@ struct Use {
   std::function<void(Maker& m)> before;  // puts there what lies beneath the i32
   std::function<void(Maker& m)> after;
   bool address = false;
+  bool alone = false;  // takes the whole function so far
 };
 /// Each i32 operand of each instruction, and whatever else takes an i32 (generate_uses.cpp).
 const std::vector<Use>& all_uses();

@@ -34,7 +34,8 @@ Type type_of(char letter) {
 bool has(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
 
 struct Rows {
-  std::vector<Row> fixed, others;
+  // Of integers and in certain registers; in other certain registers; all others.
+  std::vector<Row> tight, fixed, others;
   Rows() {
     for (size_t i = 0; i < vm::kOpCount; ++i) add(static_cast<Op>(i));
     fixed.push_back({"call", Op::call, {i32, i64, f64}, {i64}, 1});
@@ -63,12 +64,17 @@ struct Rows {
     Row row{mnemonic.data(), op, {}, {}};
     for (char letter : signature.substr(0, colon)) row.params.push_back(type_of(letter));
     for (char letter : signature.substr(colon + 1)) row.results.push_back(type_of(letter));
-    static constexpr std::string_view kFixed[] = {".shl",  ".shr_", ".rot",    ".div_",   ".rem_",   "wide",
-                                                  "128",   "cmpxchg", "xchg",  ".rmw.and", ".rmw.or", "rmw.add",
-                                                  "popcnt", "ctz",   "clz",    "swizzle", "shuffle", "_lane"};
-    bool registers = false;
-    for (std::string_view part : kFixed) registers |= has(mnemonic, part) && !mnemonic.starts_with("v128");
-    (registers ? fixed : others).push_back(std::move(row));
+    static constexpr std::string_view kTight[] = {".shl", ".shr_", ".rot", ".div_", ".rem_", "wide"};
+    static constexpr std::string_view kFixed[] = {"128",    "cmpxchg", "xchg", ".rmw.and", ".rmw.or", "rmw.add",
+                                                  "popcnt", "ctz",     "clz",  "swizzle",  "shuffle", "_lane"};
+    const auto holds = [&](auto& parts) {
+      for (std::string_view part : parts) {
+        if (has(mnemonic, part) && !mnemonic.starts_with("v128")) return true;
+      }
+      return false;
+    };
+    const bool scalar = mnemonic.starts_with("i32.") || mnemonic.starts_with("i64.");
+    (scalar && holds(kTight) ? tight : holds(kFixed) || holds(kTight) ? fixed : others).push_back(std::move(row));
   }
 };
 const Rows& rows() {
@@ -94,17 +100,18 @@ class Pressure {
     callee_ = w_.func({{i32, i64, f64}, {i64}});
     w_.define(callee_, Code().get(0).op(Op::i64_extend_i32_u).get(1).op(Op::i64_xor).get(2).op(Op::i64_reinterpret_f64).op(Op::i64_add).end());
     w_.elements(0, {callee_, callee_, callee_, callee_});
-    const std::vector<Row>& fixed = rows().fixed;
+    // Half of the functions have a row of the first list, a quarter each one of the others.
     for (size_t i = 0; i < kFunctions; ++i) {
       const std::string name = "f" + std::to_string(i);
+      const size_t quarter = i / 4, quarters = kFunctions / 4;
       if (i % 4 == 3) {
         const std::vector<Row>& others = rows().others;
-        function(others[(number * 3 + i / 4) % others.size()], r_.one_in(40) ? 100 + r_.below(400) : r_.below(kDepths), name);
+        function(others[(number * quarters + quarter) % others.size()],
+                 r_.one_in(40) ? 100 + r_.below(400) : r_.below(kDepths), name);
+      } else if (i % 4 == 2) {
+        pair(rows().fixed, number * quarters + quarter, name);
       } else {
-        const size_t pair = (number * 9 + i) % (fixed.size() * kDepths);
-        const size_t depth = (pair + pair / fixed.size()) % kDepths;
-        tally_.hit("pressure: " + std::to_string(depth) + " operands beneath");
-        function(fixed[pair % fixed.size()], depth, name);
+        pair(rows().tight, number * 2 * quarters + 2 * quarter + i % 4, name);
       }
     }
     return w_.build();
@@ -116,21 +123,31 @@ class Pressure {
     return r_.of(kTypes);
   }
 
+  /// A row of the list with a depth: consecutive numbers go through all pairs.
+  void pair(const std::vector<Row>& list, size_t number, const std::string& name) {
+    const size_t all = number % (list.size() * kDepths), depth = (all + all / list.size()) % kDepths;
+    tally_.hit("pressure: " + std::to_string(depth) + " operands beneath");
+    function(list[all % list.size()], depth, name);
+  }
+
   void function(const Row& row, size_t depth, const std::string& name) {
     tally_.hit("pressure: " + row.name);
     c_ = {};
     // Of one type that fills all registers of a kind, of loads alone, or mixed.
-    const uint32_t mode = r_.below(5);
+    const uint32_t mode = r_.below(6);
+    const bool loads = mode < 3;
+    const Type one = mode == 0 || mode == 3 ? i32 : mode == 1 || mode == 4 ? i64 : v128;
     Types beneath;
     for (size_t i = 0; i < depth; ++i) {
-      beneath.push_back(mode < 2 ? i32 : mode == 2 ? i64 : any_type());
-      push_value(c_, r_, beneath.back(), kLocals, mode == 0 || r_.one_in(2));
+      beneath.push_back(mode == 5 ? any_type() : one);
+      push_value(c_, r_, beneath.back(), kLocals, loads || r_.one_in(2));
     }
     instruction(row);
-    if (mode < 2 && row.results == Types{i32}) {  // straight into each other
-      static const std::vector<Op> kOps = {Op::i32_add, Op::i32_sub, Op::i32_xor, Op::i32_mul};
-      for (size_t i = 0; i < depth; ++i) c_.op(mode == 0 ? Op::i32_add : r_.of(kOps));
-      add_to_sum(c_, i32, kLocals);
+    if (one != v128 && mode != 5 && row.results == Types{one}) {  // straight into each other
+      static const std::vector<Op> kNarrow = {Op::i32_add, Op::i32_sub, Op::i32_xor, Op::i32_mul};
+      static const std::vector<Op> kWide = {Op::i64_add, Op::i64_sub, Op::i64_xor, Op::i64_mul};
+      for (size_t i = 0; i < depth; ++i) c_.op(r_.of(one == i32 ? kNarrow : kWide));
+      add_to_sum(c_, one, kLocals);
     } else {
       for (size_t i = row.results.size(); i-- > 0;) add_to_sum(c_, row.results[i], kLocals);
       for (size_t i = depth; i-- > 0;) add_to_sum(c_, beneath[i], kLocals);
@@ -138,6 +155,20 @@ class Pressure {
     c_.get(kLocals.sum).end();
     const uint32_t f = w_.func({{i32, i64}, {i64}}, name);
     w_.define(f, std::move(c_), {i64, v128});
+  }
+
+  /// As often a constant as a local, as a load, as anything.
+  void operand(Type type) {
+    const uint32_t how = r_.below(4);
+    if (how == 0 && type == i32) {
+      c_.i32(r_.one_in(2) ? 1 + r_.below(40) : static_cast<uint32_t>(r_.bits()));
+    } else if (how == 0 && type == i64) {
+      c_.i64(r_.one_in(2) ? 1 + r_.below(70) : r_.bits());
+    } else if (how == 1 && (type == i32 || type == i64)) {
+      c_.get(type == i32 ? kLocals.narrow : kLocals.wide);
+    } else {
+      push_value(c_, r_, type, kLocals, how == 2);
+    }
   }
 
   void instruction(const Row& row) {
@@ -155,7 +186,7 @@ class Pressure {
         }
         continue;
       }
-      push_value(c_, r_, row.params[i], kLocals, r_.one_in(2));
+      operand(row.params[i]);
       if (divides && i == 1 && !r_.one_in(10)) {
         row.params[i] == i32 ? c_.i32(1).op(Op::i32_or) : c_.i64(1).op(Op::i64_or);
       }
@@ -195,7 +226,7 @@ class Pressure {
 Bytes make_pressure(uint64_t number, Tally& tally) { return Pressure(number, tally).make(number); }
 
 void expect_pressure(Tally& tally) {
-  for (const std::vector<Row>* list : {&rows().fixed, &rows().others}) {
+  for (const std::vector<Row>* list : {&rows().tight, &rows().fixed, &rows().others}) {
     for (const Row& row : *list) tally.expect("pressure: " + row.name);
   }
   for (size_t depth = 0; depth < kDepths; ++depth) tally.expect("pressure: " + std::to_string(depth) + " operands beneath");

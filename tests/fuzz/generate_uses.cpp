@@ -174,6 +174,7 @@ void add_control(std::vector<Use>& uses) {
     m.c = {};
     m.c.get(M::a).get(M::b).get(M::c32).call(f).op(m.r.one_in(3) ? Op::i64_extend_i32_s : Op::i64_extend_i32_u);
   });
+  uses.back().alone = true;
   add("tail call", nothing, [](M& m) {
     const uint32_t f = m.w.func({{i64, i64, i32}, {i64}});
     Code body = std::move(m.c);
@@ -186,6 +187,7 @@ void add_control(std::vector<Use>& uses) {
     m.c = {};
     m.c.get(M::a).get(M::b).get(M::c32).call(f);
   });
+  uses.back().alone = true;
   add("global", nothing, [](M& m) { m.c.global_set(M::kGlobal32).global_get(M::kGlobal32).op(Op::i64_extend_i32_u); });
   add("exception", [](M& m) { m.c.block(i32).op(Op::try_table).s(-64).u(1).byte(0).u(m.tag).u(0); },
       [](M& m) { m.c.op(Op::throw_).u(m.tag).end().i32(9).end().op(Op::i64_extend_i32_u); });

@@ -36,12 +36,12 @@ bool run(const std::vector<std::string>& command) {
 }
 
 /// Binaryen's: size, features and optimisation vary with the number.
-Image binaryens(const std::string& wasm_opt, uint64_t number, const fs::path& scratch) {
+Image binaryens(const std::string& wasm_opt, uint64_t number, bool small, const fs::path& scratch) {
   const fs::path input = scratch / "input.bin", output = scratch / "output.wasm";
   std::mt19937_64 random(number);
   {
     std::ofstream file(input, std::ios::binary);
-    for (size_t left = 500 + random() % 24'000; left > 0; --left) file.put(static_cast<char>(random()));
+    for (size_t left = 500 + random() % (small ? 2'000 : 24'000); left > 0; --left) file.put(static_cast<char>(random()));
   }
   // Reference types are left out: binaryen's were another draft's.
   std::vector<std::string> command = {wasm_opt,
@@ -90,15 +90,19 @@ std::vector<std::string> expand_makers(const std::vector<std::string>& names) {
   return all;
 }
 
-Image make_module(const std::string& maker, uint64_t seed, size_t index, const fs::path& scratch) {
+Image make_module(const std::string& maker, uint64_t seed, size_t index, bool small, const fs::path& scratch) {
   const uint64_t number = seed * 1'000'003 + index;
-  if (maker == "own") return generate_module(number);
+  small = small && index % 8 != 0;
+  if (maker == "own") return generate_module(number, small);
   generate::Tally tally;
   if (const generate::Kind* kind = aimed(maker)) return kind->make(number, tally);
-  return binaryens(maker, number, scratch);
+  return binaryens(maker, number, small, scratch);
 }
 
-bool ends_soon(std::string_view maker) { return aimed(maker) != nullptr; }
+bool ends_soon(const std::string& name) {
+  const std::string file = fs::path(name).filename();
+  return aimed(std::string_view(file).substr(0, file.find('-'))) != nullptr;
+}
 
 Image read_image(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);

@@ -25,11 +25,14 @@ struct Scratch {
 /// any other is the path of binaryen's wasm-opt.
 std::vector<std::string> expand_makers(const std::vector<std::string>& names);
 
-/// The maker's module number `index` of the series `seed`. Empty when it fails, which only binaryen's may.
-Image make_module(const std::string& maker, uint64_t seed, size_t index, const std::filesystem::path& scratch);
+/// The maker's module number `index` of the series `seed`. With `small` most of them are: seven of eight, and aimed
+/// ones anyway. Empty when it fails, which only binaryen's may.
+Image make_module(const std::string& maker, uint64_t seed, size_t index, bool small,
+                  const std::filesystem::path& scratch);
 
-/// Whether all calls of the maker's modules end within moments, so that one that is interrupted hangs.
-bool ends_soon(std::string_view maker);
+/// Whether all calls of the module end within moments, so that one that is interrupted hangs: by the name of its maker,
+/// or of a file that begins with it.
+bool ends_soon(const std::string& name);
 
 Image read_image(const std::filesystem::path& path);
 bool write_image(const std::filesystem::path& path, const Image& image);

@@ -78,8 +78,11 @@ tiering::Schedule make_schedule(const vm::Module& module, Force force, std::mt19
   return schedule;
 }
 
-/// Something that may happen to a module at any time.
-void disturb(const vm::Module& module, bool opt, std::mt19937_64& random) {
+/// So many promotions into optimised code are made in a run: each takes milliseconds.
+constexpr int kMostOptimised = 40;
+
+/// Something that may happen to a module at any time. `opt` says how many promotions into optimised code are left.
+void disturb(const vm::Module& module, int& opt, std::mt19937_64& random) {
   const auto below = [&](size_t n) { return static_cast<uint32_t>(random() % n); };
   const auto own = static_cast<uint32_t>(module.funcs.size()) - module.imported_funcs;
   if (module.tiers == nullptr || own == 0) return;
@@ -90,7 +93,8 @@ void disturb(const vm::Module& module, bool opt, std::mt19937_64& random) {
   switch (below(6)) {
     case 0:
     case 1:  // as hot as the policy wants it to be for anything
-      for (uint32_t n = 1u << below(10); n > 0; --n) {
+      if (opt > 0) --opt;
+      for (uint32_t n = 1u << below(opt > 0 ? 10 : 5); n > 0; --n) {
         if (loop != nullptr) {
           module.tiers->hot_loop(module.tiers, code, *loop, code.tier.load());
         } else {
@@ -100,7 +104,8 @@ void disturb(const vm::Module& module, bool opt, std::mt19937_64& random) {
       return;
     case 2:
     case 3: {
-      const vm::Tier tier = opt && below(4) == 0 ? vm::Tier::opt : vm::Tier::baseline;
+      const vm::Tier tier = opt > 0 && below(4) == 0 ? vm::Tier::opt : vm::Tier::baseline;
+      if (tier == vm::Tier::opt) --opt;
       tiering::Manager::promote(module, f, tier, loop != nullptr ? loop->offset : jit::kWholeFunction);
       return;
     }
@@ -153,7 +158,7 @@ Result<Module> load(const Way& way, std::span<const uint8_t> image, uint64_t see
 std::function<void()> disturbance(const Way& way, const Module& module, uint64_t seed) {
   if (way.force != Force::disturb) return {};
   auto random = std::make_shared<std::mt19937_64>(seed);
-  return [random, opt = way.opt, code = module.impl()] {
+  return [random, opt = way.opt ? kMostOptimised : 0, code = module.impl()]() mutable {
     if ((*random)() % 3 == 0) disturb(*code, opt, *random);
   };
 }
