@@ -2,6 +2,7 @@
 // blocked run guests all the same.
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -158,6 +159,33 @@ TEST_CASE("what was done about a signal before is done as before") {
   CHECK(in_child("signal child: once").status == -SIGSEGV);
   CHECK(in_child("signal child: a fault of the host's").status == 0);
 #endif
+}
+
+TEST_CASE("a host function's own read is not cut short by an interrupt") {
+  Engine engine;
+  Store store(engine);
+  Linker linker(engine);
+  linker.unknown_imports_trap(true);
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  ssize_t got = 0;
+  ok(linker.func_wrap("env", "note", [&](int64_t, double) {
+    char c;
+    got = ::read(ends[0], &c, 1);
+  }));
+  Instance instance = ok(linker.instantiate(store, load(engine, "engine_basic")));
+  std::thread other([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    store.interrupt();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    (void)!::write(ends[1], "x", 1);
+  });
+  const Result<std::vector<Val>> result = ok(instance.func("via_host")).call({Val::i32(2), Val::i32(3)});
+  other.join();
+  CHECK(got == 1);
+  REQUIRE(!result);
+  CHECK(result.error().trap == TrapCode::Interrupted);
+  for (int fd : ends) ::close(fd);
 }
 
 // ---- blocked signals ----

@@ -89,28 +89,5 @@ TEST_CASE("an interrupt that comes just before the wait is not lost") {
   other.join();
 }
 
-TEST_CASE("the host's own reads are not cut short by an interrupt") {
-  if (!jit::kStopsBySignal) return;
-  Waiting w(Tiers::Baseline);
-  int pipe_ends[2];
-  REQUIRE(::pipe2(pipe_ends, O_CLOEXEC) == 0);
-  ssize_t got = 0;
-  const Func reads = Func::wrap(w.store, [&](int32_t) {
-    char c;
-    got = ::read(pipe_ends[0], &c, 1);
-  });
-  std::thread other([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    w.store.interrupt();
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    REQUIRE(::write(pipe_ends[1], "x", 1) == 1);
-  });
-  (void)reads.call({Val::i32(0)});
-  other.join();
-  CHECK(got == 1);
-  w.store.clear_interrupt();
-  for (int fd : pipe_ends) ::close(fd);
-}
-
 }  // namespace
 }  // namespace vmrun

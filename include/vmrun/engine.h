@@ -76,11 +76,11 @@ enum class CodeTool : uint8_t {
 /// error of kind Io when the tool's file cannot be written.
 Result<void> announce_code(CodeTool tool);
 
-/// Shared handle: copies refer to the same engine. The first engine of a process installs handlers of SIGSEGV, SIGBUS,
-/// SIGFPE, SIGILL and SIGURG, for good. What is not a guest's goes to the handler that was there before, with its own
-/// mask and flags. Who installs handlers of these later hands on what is not his, to the one he found.
+/// The first engine of a process installs handlers of SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGURG, for good. Signals that
+/// concern no guest go to the handler that was there before, with its own mask and flags. A program that installs
+/// handlers of these signals later must call the ones that it replaces, or guests lose their traps.
 ///
-/// All its functions may be called from any thread. Lives as long as
+/// Shared handle: copies refer to the same engine. All its functions may be called from any thread. Lives as long as
 /// any handle, module or store of it. A process with an engine may fork, but the child may only exec: it has no compile
 /// threads, and the code memory is its parent's.
 class Engine {

@@ -6,12 +6,12 @@
 //   raw       a function pointer over Slots, no conversion, no allocation       Linker::func_raw
 // and two ways to call: Func::call with Vals, or through a TypedFunc, checked once and then without any conversion.
 //
-// HOW A HOST FUNCTION ENDS. It returns, also when it fails (an Error, Caller::trap and its like). What a dynamic or
-// typed one throws ends the guest, as a failure would, and comes out of the embedder's call (Func::call,
-// TypedFunc::call, instantiation), which throws it again; this is the only case in which vmrun throws. A raw one that
-// throws ends the process by std::terminate, because guest frames cannot be unwound by C++. Nobody leaves a host
-// function by longjmp: the guest's frames would be gone without an end. A later call into the store, or the store's
-// end, notices that mostly, and aborts with a message.
+// HOW A HOST FUNCTION ENDS. By returning, also when it fails (an Error, Caller::trap and its like).
+// A dynamic or typed one may throw. That ends the guest, as a failure does, and the embedder's call (Func::call,
+// TypedFunc::call, an instantiation) throws the same exception; vmrun throws in no other case.
+// A raw one must not throw: the process ends by std::terminate.
+// None may be left by longjmp, because the guest's frames have to be ended. The next call into the store, or the store's
+// destructor, mostly notices that, and aborts with a message.
 #pragma once
 
 #include <algorithm>

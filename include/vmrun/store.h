@@ -33,9 +33,9 @@ struct StoreLimits {
 /// may go from thread to thread between calls. While a guest waits in a host function, calls into the store come from
 /// that host function, on the same stack.
 ///
-/// SIGNALS. A thread that calls a guest gets SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGURG unblocked, at its first call,
-/// and they stay so: traps and `interrupt` need them. Who blocks them later must not call guests then: a trap would end
-/// the process, and an interrupt would not reach a loop in compiled code.
+/// SIGNALS. Traps need SIGSEGV, SIGBUS, SIGFPE and SIGILL, and `interrupt` needs SIGURG. The first call of a guest on a
+/// thread unblocks them there, and they stay unblocked. Do not block them later on a thread that goes on calling guests:
+/// a trap would end the process, and an interrupt would not reach a loop in compiled code.
 class Store {
  public:
   explicit Store(const Engine& engine, const StoreLimits& limits = {});
@@ -81,10 +81,9 @@ class Store {
   void* data_ = nullptr;
 };
 
-/// Around a switch to another stack, in a host function: says that the guest which called does not run on this thread
-/// meanwhile. Other stacks may then call guests of other stores, and the switch back may come at any time and on any
-/// thread; the guard ends behind it. A host function that calls other guests and returns in the order of a stack needs
-/// none.
+/// A host function that switches to another stack makes the switch while it holds one of these. It says that the guest
+/// which called does not run on this thread meanwhile: other stacks may call guests of other stores then, and the switch
+/// back may come at any time, on any thread. A host function that calls other guests and waits for them needs none.
 class GuestPause {
  public:
   GuestPause();
