@@ -211,7 +211,7 @@ void Builder::global_set(uint32_t index, const V& v) {
       if (v.source == Source::reg && y.a != kNoReg) {
         Inst z = make(Kind::global_set_add);
         z.flags = x.flags;
-        z.a = y.a;
+        read(z, &Inst::a, operand_of(f_, y, &Inst::a));
         z.imm = x.imm << 32 | static_cast<uint32_t>(y.imm);
         f_.code.pop_back();
         emit(z);
