@@ -5,8 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <array>
+#include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "jit/code.h"
 #include "jit/compiler.h"
@@ -172,7 +174,7 @@ TEST_CASE("globals at the far end") {
 #if !defined(__SANITIZE_ADDRESS__) && !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
 TEST_CASE("a compile without memory says so") {
   Bytes body = {0};
-  for (uint32_t i = 0; i < 2'000'000; ++i) append(body, {0x20, 0, 0x24, 0});  // global 0 = the parameter
+  for (uint32_t i = 0; i < 1'500'000; ++i) append(body, {0x20, 0, 0x24, 0});  // global 0 = the parameter
   append(body, {0x20, 0, 0x0b});
   const Bytes bytes = module_with({4}, {body}, 1);
   const pid_t child = fork();
@@ -182,22 +184,27 @@ TEST_CASE("a compile without memory says so") {
     auto module = ::test::decode(bytes);
     auto compiler = jit::make_baseline_compiler();
     jit::CodeSpace::get();
-    unsigned long pages = 0;
-    std::FILE* statm = std::fopen("/proc/self/statm", "r");
-    if (module && statm != nullptr && std::fscanf(statm, "%lu", &pages) == 1) {
-      const rlim_t bytes_used = pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE));
-      status = 2;
+    const rlimit none{0, RLIM_INFINITY};
+    if (module && setrlimit(RLIMIT_AS, &none) == 0) {
       jit::CompileRequest request;
       request.module = module->get();
-      // From hardly any to enough.
-      for (const rlim_t more : {rlim_t{1} << 20, rlim_t{16} << 20, rlim_t{40} << 20, rlim_t{80} << 20}) {
-        const rlimit limit{bytes_used + more, RLIM_INFINITY};
-        setrlimit(RLIMIT_AS, &limit);
-        const jit::CompileResult result = compiler->compile(request);
-        if (result.status == jit::CompileResult::Status::no_memory) status = 0;
-        if (result.status == jit::CompileResult::Status::unsupported) status = 3;
-        if (status != 0) break;
+      using Status = jit::CompileResult::Status;
+      // All that is left is taken, in ever smaller pieces, and given back piece by piece from the largest.
+      std::array<std::vector<void*>, 5> taken;
+      for (std::vector<void*>& pieces : taken) pieces.reserve(100'000);
+      constexpr size_t kSizes[] = {1 << 20, 64 << 10, 4 << 10, 256, 16};
+      for (size_t i = 0; i < std::size(kSizes); ++i) {
+        void* piece = nullptr;
+        while (taken[i].size() < taken[i].capacity() && (piece = std::malloc(kSizes[i])) != nullptr) {
+          taken[i].push_back(piece);
+        }
       }
+      bool refused = compiler->compile(request).status == Status::no_memory;
+      for (size_t i = std::size(kSizes); i-- > 1;) {
+        for (void* piece : taken[i]) std::free(piece);
+        refused = refused && compiler->compile(request).status == Status::no_memory;
+      }
+      status = refused ? 0 : 2;
     }
     _exit(status);
   }

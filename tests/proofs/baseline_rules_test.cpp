@@ -387,22 +387,38 @@ void prove<Rule::divide_unsigned_by_power>(Prover& p) {
 
 template <>
 void prove<Rule::divide_signed_by_power>(Prover& p) {
+  // What says that a quotient is rounded towards zero: what is left has the dividend's sign, and is less than the divisor.
+  // With one bit more than the width, so that nothing wraps; the solver is slow at division itself.
   for (const bool wide : {false, true}) {
     const unsigned width = wide ? 64 : 32;
+    const Bits a = any(p, "a", wide), a1 = z3::sext(a, 1), none = p.value(0, width + 1);
     for (unsigned log2 = 0; log2 < width; ++log2) {
-      for (const bool negative : {false, true}) {
-        if (negative && log2 == 0) continue;  // -1 goes the general way
-        for (const bool remainder : {false, true}) {
-          Machine m(p);
-          const Bits a = any(p, "a", wide);
-          const Bits power = p.value(uint64_t{1} << log2, width);
-          const Bits d = negative || log2 == width - 1 ? -power : power;  // 2^(width - 1) is there as its negative only
-          if (log2 == width - 1 && !negative) continue;
-          m.load(n, held(a));
-          rules::divide_signed_by_power(m, wide, n, s, log2, negative, remainder);
-          const Op op = remainder ? pick(wide, Op::i32_rem_s, Op::i64_rem_s) : pick(wide, Op::i32_div_s, Op::i64_div_s);
-          p.holds("by 2^" + std::to_string(log2), m.regs[n] == held(compute(op, a, d)));
-        }
+      auto run = [&](bool negative, bool remainder) {
+        Machine m(p);
+        m.load(n, held(a));
+        rules::divide_signed_by_power(m, wide, n, s, log2, negative, remainder);
+        if (!wide) p.holds("upper half", upper_half_is_zero(m.regs[n]));
+        return m.read(wide, n);
+      };
+      INFO("by 2^" << log2);
+      const Bits count = p.value(log2, width + 1), one = p.value(1, width + 1), power = z3::shl(one, count);
+      const Bits quotient = run(false, false), product = z3::shl(z3::sext(quotient, 1), count), rest = a1 - product;
+      if (log2 != width - 1) {
+        p.holds("the product is exact", z3::ashr(product, count) == z3::sext(quotient, 1));
+        p.holds("less than the divisor", rest < power && -rest < power);
+        p.holds("the dividend's sign", rest == none || (rest < none) == (a1 < none));
+        p.holds("what is left", z3::sext(run(false, true), 1) == rest);
+      }
+      if (log2 == 0) continue;  // by -1 there may be a trap: the general way
+      // Of the negative divisor: the negative quotient, and the same rest. 2^(width - 1) is there as its negative only.
+      const Bits opposite = run(true, false);
+      if (log2 != width - 1) {
+        p.holds("by the negative", opposite == -quotient);
+        p.holds("what is left by the negative", z3::sext(run(true, true), 1) == rest);
+      } else {
+        const Bits least = z3::shl(p.value(1, width), p.value(width - 1, width)), zero = p.value(0, width);
+        p.holds("by the least", opposite == z3::ite(a == least, p.value(1, width), zero));
+        p.holds("what is left by the least", run(true, true) == z3::ite(a == least, zero, a));
       }
     }
   }
