@@ -124,12 +124,16 @@ class CodeSpace {
   const CodeObject* publish(std::unique_ptr<CodeObject> object, const Block& block);
   /// The object whose code contains `pc`, or null. Lock-free, async-signal-safe.
   const CodeObject* find(const void* pc) const {
-    const size_t offset = static_cast<size_t>(static_cast<const std::byte*>(pc) - rx_);
+    const CodeObject* object = owner(pc);
+    return object != nullptr && object->contains(pc) ? object : nullptr;
+  }
+  /// The object that the granule around an address belongs to, or null; for any address at all, of code too that is
+  /// being freed meanwhile. So what is returned may be compared, and is not to be looked into. Lock-free.
+  const CodeObject* owner(const void* address) const {
+    const size_t offset = static_cast<size_t>(static_cast<const std::byte*>(address) - rx_);
     if (offset >= range_) return nullptr;
     const uint32_t id = owners_[offset / kGranule].load(std::memory_order_acquire);
-    if (id == 0) return nullptr;
-    const CodeObject* object = objects_[id].load(std::memory_order_acquire);
-    return object != nullptr && object->contains(pc) ? object : nullptr;
+    return id == 0 ? nullptr : objects_[id].load(std::memory_order_acquire);
   }
 
   /// No entry slot leads to `object` any more: it is freed by a later reclaim() that finds no vCPU in it.

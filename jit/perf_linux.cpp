@@ -1,5 +1,6 @@
 // What perf reads: its map and its jitdump. Sources: tools/perf/Documentation/jit-interface.txt and
 // jitdump-specification.txt of the Linux kernel.
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,9 +22,19 @@ struct Close {
 };
 using File = std::unique_ptr<std::FILE, Close>;
 
+/// A new file. What stands at the path already, a link that somebody planted among it, is neither followed nor changed.
 File create(const std::string& path, std::string* why) {
-  File file(std::fopen(path.c_str(), "w+"));
-  if (file == nullptr) *why = "cannot write " + path + ": " + std::strerror(errno);
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) {
+    *why = "cannot write " + path + ": " + std::strerror(errno);
+    if (errno == EEXIST) *why += "; remove it if it is left from an earlier process";
+    return nullptr;
+  }
+  File file(fdopen(fd, "w+"));
+  if (file == nullptr) {
+    *why = "cannot write " + path + ": " + std::strerror(errno);
+    close(fd);
+  }
   return file;
 }
 

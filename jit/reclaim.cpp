@@ -25,8 +25,9 @@ uint64_t walk_number = 0;
 uint64_t retirements = 0;  // that the walk under way speaks for
 std::vector<const CodeObject*> standing;
 
+/// An address may be left from code of a module that is going away now, whose objects nobody may look into.
 void add(const void* pc) {
-  if (const CodeObject* object = CodeSpace::get().find(pc)) standing.push_back(object);
+  if (const CodeObject* object = CodeSpace::get().owner(pc)) standing.push_back(object);
 }
 
 /// Any word may be a pointer to code that has been loaded and not yet used.

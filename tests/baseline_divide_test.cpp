@@ -45,9 +45,9 @@ TEST_CASE("reciprocals") {
   std::mt19937_64 random(7);
   for (uint64_t d : divisors(32, random)) {
     const auto d32 = static_cast<uint32_t>(d);
-    const SignedReciprocal32 s = d <= uint64_t{1} << 31 ? signed_reciprocal32(d32) : SignedReciprocal32{0, 0};
+    const NarrowReciprocal s = d <= uint64_t{1} << 31 ? signed_narrow_reciprocal(d32, 32) : NarrowReciprocal{0, 0};
     for (uint64_t n : dividends(d, 32, random)) {
-      const auto unsigned_quotient = static_cast<uint64_t>(Wide{n} * reciprocal32(d32) >> 64);
+      const auto unsigned_quotient = static_cast<uint64_t>(Wide{n} * double_reciprocal(d32, 32) >> 64);
       REQUIRE(unsigned_quotient == n / d);
       if (s.factor == 0) continue;
       const int64_t value = static_cast<int32_t>(n);
@@ -59,13 +59,13 @@ TEST_CASE("reciprocals") {
   for (uint64_t d : divisors(64, random)) {
     for (uint64_t n : dividends(d, 64, random)) {
       if (!std::has_single_bit(d)) {
-        const Reciprocal64 r = reciprocal64(d);
+        const Reciprocal r = reciprocal(d, 64);
         const auto t = static_cast<uint64_t>(Wide{n} * r.factor >> 64);
         const uint64_t quotient = (r.add ? ((n - t) >> 1) + t : t) >> r.shift;
         REQUIRE(quotient == n / d);
       }
       if (d >> 63 != 0) continue;
-      const Reciprocal64 r = signed_reciprocal64(d);
+      const Reciprocal r = signed_reciprocal(d, 64);
       const auto value = static_cast<int64_t>(n);
       auto t = static_cast<int64_t>(static_cast<__int128>(value) * static_cast<int64_t>(r.factor) >> 64);
       if (r.add) t = static_cast<int64_t>(static_cast<uint64_t>(t) + n);

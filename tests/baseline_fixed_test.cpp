@@ -317,7 +317,7 @@ void run(const std::vector<Case>& cases, size_t& compared) {
     auto func = instance->func(std::to_string(i))->typed<std::tuple<int64_t, int64_t, int64_t>(int64_t, int64_t)>();
     REQUIRE(func);
     auto result = func->call(static_cast<int64_t>(c.x), static_cast<int64_t>(c.y));
-    if (!result) FAIL(c.subject->name + ": " + result.error().to_string());
+    if (!result) FAIL(std::string(c.subject->name + ": " + result.error().to_string()));
     uint64_t word = 0, vectors = 0;
     for (unsigned n = c.ints; n-- > 0;) word = crowd_word(n) + 7 * word;
     for (unsigned n = c.vectors; n-- > 0;) vectors = crowd_word(2 * n + 1) + 2 * vectors;

@@ -140,6 +140,28 @@ TEST_CASE("perf's jitdump holds compiled code and where it came from") {
   CHECK(found);
 }
 
+TEST_CASE("what stands in the place of perf's files is left alone") {
+  const std::filesystem::path folder = std::filesystem::current_path();
+  const std::string target = (folder / ("target-" + std::to_string(getpid()))).string();
+  const std::pair<CodeTool, std::string> files[] = {
+      {CodeTool::PerfMap, "/tmp/perf-" + std::to_string(getpid()) + ".map"},
+      {CodeTool::JitDump, (folder / ("jit-" + std::to_string(getpid()) + ".dump")).string()}};
+  for (const auto& [tool, path] : files) {
+    INFO(path);
+    for (const bool link : {true, false}) {
+      for (const std::string& file : {target, path}) std::filesystem::remove(file);
+      std::ofstream(link ? target : path) << "precious";
+      if (link) std::filesystem::create_symlink(target, path);
+      const Result<void> told = announce_code(tool);
+      REQUIRE(!told);
+      CHECK(told.error().to_string().find(path.substr(path.rfind('/') + 1)) != std::string::npos);
+      CHECK(read(link ? target : path) == "precious");
+    }
+    for (const std::string& file : {target, path}) std::filesystem::remove(file);
+  }
+  jit::stop_announcing();
+}
+
 /// The entry of GDB's list whose text section is `code`.
 const JitCodeEntry* entry_of(const void* code) {
   for (const JitCodeEntry* e = __jit_debug_descriptor.first; e != nullptr; e = e->next) {

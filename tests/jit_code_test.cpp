@@ -50,6 +50,49 @@ TEST_CASE("code written through one view runs through the other") {
   CHECK(space.live_bytes() == bytes);
 }
 
+TEST_CASE("trampolines have a budget of their own") {
+  CodeSpace space(kSmall);
+  space.set_budget(0);
+  space.set_trampoline_budget(3 * CodeSpace::kGranule);
+  CHECK(!space.allocate(1));
+  const CodeSpace::Block two = space.allocate(CodeSpace::kGranule, CodeSpace::Use::trampoline);
+  REQUIRE(two);
+  CHECK(!space.allocate(CodeSpace::kGranule, CodeSpace::Use::trampoline));
+  const CodeSpace::Block one = space.allocate(1, CodeSpace::Use::trampoline);
+  REQUIRE(one);
+  space.free(two);
+  const CodeSpace::Block again = space.allocate(CodeSpace::kGranule, CodeSpace::Use::trampoline);
+  REQUIRE(again);
+  space.free(again);
+  space.free(one);
+}
+
+// A walk asks for whatever stands on a stack: also for code of a module that is being dropped. Sanitizers see it if that
+// looks into what is gone.
+TEST_CASE("owners are found while their code goes away") {
+  CodeSpace space(kSmall);
+  std::atomic<bool> done = false;
+  const std::byte* const first = space.range().data();
+  size_t found = 0;
+  std::thread walker([&] {
+    while (!done.load()) {
+      for (size_t at = 0; at < 64; ++at) found += space.owner(first + at * CodeSpace::kGranule) != nullptr;
+    }
+  });
+  for (int i = 0; i < 2000; ++i) {
+    CodeArena arena(false);
+    const CodeObject* object = publish(space, 100, &arena);
+    REQUIRE(object != nullptr);
+    const std::byte* const begin = object->begin;
+    CHECK(space.owner(begin) == object);
+    space.drop(arena);
+    CHECK(space.owner(begin) == nullptr);
+  }
+  done = true;
+  walker.join();
+  MESSAGE(found << " times met");
+}
+
 TEST_CASE("a pc finds its object, from the first byte to the return address of its last call") {
   CodeSpace space(kSmall);
   const CodeObject* a = publish(space, 128);

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <new>
 
 #include "vm/assert.h"
@@ -168,18 +169,37 @@ class BaselineCompiler final : public Compiler {
  public:
   vm::Tier tier() const override { return vm::Tier::baseline; }
   CompileResult compile(const CompileRequest& request) override {
-    thread_local std::unique_ptr<FunctionCompiler> compiler;
     try {
-      if (!compiler) compiler = std::make_unique<FunctionCompiler>();
-      return compiler->compile(request);
+      // One that fails in the middle of something is not used again.
+      std::unique_ptr<FunctionCompiler> compiler = take();
+      CompileResult result = compiler->compile(request);
+      std::lock_guard hold(lock_);
+      idle_.push_back(std::move(compiler));
+      return result;
     } catch (const CodeTooLarge&) {
-      compiler.reset();  // it is in the middle of something
       return {CompileResult::Status::unsupported, nullptr, "more machine code than its body is worth"};
     } catch (const std::bad_alloc&) {
-      compiler.reset();
       return {CompileResult::Status::no_memory, nullptr, {}};
     }
   }
+
+ private:
+  std::unique_ptr<FunctionCompiler> take() {
+    std::lock_guard hold(lock_);
+    if (idle_.empty()) {
+      idle_.reserve(made_ + 1);  // so that nothing is missing when it comes back
+      auto made = std::make_unique<FunctionCompiler>();
+      ++made_;
+      return made;
+    }
+    std::unique_ptr<FunctionCompiler> last = std::move(idle_.back());
+    idle_.pop_back();
+    return last;
+  }
+
+  std::mutex lock_;
+  size_t made_ = 0;
+  std::vector<std::unique_ptr<FunctionCompiler>> idle_;
 };
 
 }  // namespace

@@ -520,7 +520,6 @@ class FunctionCompiler {
   void divide_unsigned(D& d, uint64_t divisor, bool remainder, bool wide, const V* args, V* result);
   void divide_signed32(D& d, uint32_t divisor, bool negative, bool remainder, const V* args, V* result);
   void divide_signed64(D& d, uint64_t divisor, bool negative, bool remainder, const V* args, V* result);
-  void subtract_product(uint8_t n, uint8_t factor, uint64_t constant, bool wide);
   void result_in(D& d, uint8_t from, V* result);
   void compare(D& d, Cond cond, bool wide, const V* args, V* result);
   void compare_zero(D& d, const V* args, V* result);
@@ -550,8 +549,8 @@ class FunctionCompiler {
   Mem address(D& d, const vm::MemArg& mem, const V& index, unsigned size);
   /// The address of an atomic access, which must be aligned. r11 holds it until the access; no other temporary does.
   Mem atomic_address(D& d, const vm::MemArg& mem, const V& index, unsigned size);
-  /// Adds the offset to an index, into r11.
-  void add_offset(Index index, uint64_t offset);
+  /// Adds the offset to an index, into r11; where the sum may wrap, a trap if it does.
+  void add_offset(D& d, Index index, uint64_t offset, bool traps);
   /// Compares the address in r11 with the current size, traps or leaves it, and says where the access goes.
   Mem checked_address(D& d, uint32_t memory, uint8_t limit, unsigned size);
   void atomic_rmw(D& d, Op op, const Imm& imm, unsigned size, const V* args, V* result);
@@ -565,6 +564,7 @@ class FunctionCompiler {
   void store(D& d, Op op, const Imm& imm, const V* args);
   void global_access(D& d, bool write, uint32_t index, const V* args, V* result);
   uint8_t table_entry(D& d, uint32_t table, const V& index, TrapCode code);
+  void check_index(D& d, uint32_t table, uint8_t entry, Index index, TrapCode code);
   Mem table_of(uint32_t table, uint8_t reg);
   /// Calls a helper with the instance, `immediates` and the operands as arguments, and takes its result, if any. The
   /// offset is added to the first operand.

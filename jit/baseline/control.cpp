@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "jit/baseline/compiler.h"
+#include "jit/baseline/machine_x86_64.h"
 #include "vm/assert.h"
 
 namespace vmrun::jit::baseline {
@@ -209,10 +210,8 @@ void FunctionCompiler::br_table(D& d, const V& index, std::span<const uint32_t> 
   uint8_t reg = fetch_int(index);
   uint8_t base = take_int();
   BrTable table{a_.new_label(), {}};
-  // Clamped without a branch, so that nothing is read beyond the table even speculatively.
-  a_.mov(w(kScratch), count);
-  a_.cmp(w(reg), w(kScratch));
-  a_.cmovb(w(kScratch), w(reg));
+  Machine machine(a_);
+  rules::branch_index(machine, kScratch, reg, count);
   a_.lea(q(base), a_.at(table.at));
   a_.movsxd(q(kScratch), asmjit::x86::dword_ptr(q(base), q(kScratch), 2));
   a_.add(q(kScratch), q(base));

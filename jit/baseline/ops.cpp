@@ -1,5 +1,6 @@
 // From instructions to the code generators of their kinds.
 #include "jit/baseline/compiler.h"
+#include "jit/baseline/machine_x86_64.h"
 
 namespace vmrun::jit::baseline {
 
@@ -33,10 +34,10 @@ void FunctionCompiler::op(D& d, Op op, const Imm& imm, const V* args, V* results
   }
     INT_PAIR(add, add_sub(d, false, wide, args, results))
     INT_PAIR(sub, add_sub(d, true, wide, args, results))
-    INT_PAIR(mul, binary(d, Inst::kIdImul, wide, true, args, results))
-    INT_PAIR(and, binary(d, Inst::kIdAnd, wide, true, args, results))
-    INT_PAIR(or, binary(d, Inst::kIdOr, wide, true, args, results))
-    INT_PAIR(xor, binary(d, Inst::kIdXor, wide, true, args, results))
+    INT_PAIR(mul, binary(d, Inst::kIdImul, wide, rules::commutes(op), args, results))
+    INT_PAIR(and, binary(d, Inst::kIdAnd, wide, rules::commutes(op), args, results))
+    INT_PAIR(or, binary(d, Inst::kIdOr, wide, rules::commutes(op), args, results))
+    INT_PAIR(xor, binary(d, Inst::kIdXor, wide, rules::commutes(op), args, results))
     INT_PAIR(div_s, divide(d, true, false, wide, args, results))
     INT_PAIR(div_u, divide(d, false, false, wide, args, results))
     INT_PAIR(rem_s, divide(d, true, true, wide, args, results))
@@ -47,16 +48,16 @@ void FunctionCompiler::op(D& d, Op op, const Imm& imm, const V* args, V* results
     INT_PAIR(rotl, shift(d, op, wide, args, results))
     INT_PAIR(rotr, shift(d, op, wide, args, results))
     INT_PAIR(eqz, compare_zero(d, args, results))
-    INT_PAIR(eq, compare(d, Cond::kE, wide, args, results))
-    INT_PAIR(ne, compare(d, Cond::kNE, wide, args, results))
-    INT_PAIR(lt_s, compare(d, Cond::kL, wide, args, results))
-    INT_PAIR(lt_u, compare(d, Cond::kB, wide, args, results))
-    INT_PAIR(gt_s, compare(d, Cond::kG, wide, args, results))
-    INT_PAIR(gt_u, compare(d, Cond::kA, wide, args, results))
-    INT_PAIR(le_s, compare(d, Cond::kLE, wide, args, results))
-    INT_PAIR(le_u, compare(d, Cond::kBE, wide, args, results))
-    INT_PAIR(ge_s, compare(d, Cond::kGE, wide, args, results))
-    INT_PAIR(ge_u, compare(d, Cond::kAE, wide, args, results))
+    INT_PAIR(eq, compare(d, Machine::code(rules::condition(op)), wide, args, results))
+    INT_PAIR(ne, compare(d, Machine::code(rules::condition(op)), wide, args, results))
+    INT_PAIR(lt_s, compare(d, Machine::code(rules::condition(op)), wide, args, results))
+    INT_PAIR(lt_u, compare(d, Machine::code(rules::condition(op)), wide, args, results))
+    INT_PAIR(gt_s, compare(d, Machine::code(rules::condition(op)), wide, args, results))
+    INT_PAIR(gt_u, compare(d, Machine::code(rules::condition(op)), wide, args, results))
+    INT_PAIR(le_s, compare(d, Machine::code(rules::condition(op)), wide, args, results))
+    INT_PAIR(le_u, compare(d, Machine::code(rules::condition(op)), wide, args, results))
+    INT_PAIR(ge_s, compare(d, Machine::code(rules::condition(op)), wide, args, results))
+    INT_PAIR(ge_u, compare(d, Machine::code(rules::condition(op)), wide, args, results))
     INT_PAIR(clz, unary_int(d, Inst::kIdLzcnt, wide, args, results))
     INT_PAIR(ctz, unary_int(d, Inst::kIdTzcnt, wide, args, results))
     INT_PAIR(popcnt, unary_int(d, Inst::kIdPopcnt, wide, args, results))

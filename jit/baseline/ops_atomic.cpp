@@ -2,6 +2,7 @@
 // no instruction for is a loop of compare and exchange. An address that is not naturally aligned traps before the access
 // is tried.
 #include "jit/baseline/compiler.h"
+#include "jit/baseline/machine_x86_64.h"
 
 namespace vmrun::jit::baseline {
 
@@ -29,16 +30,14 @@ asmjit::x86::Mem FunctionCompiler::atomic_address(D& d, const vm::MemArg& mem, c
   uint32_t owned = owned_int_;
   const Index from = index_of(index);
   const uint8_t reg = from.reg();
-  add_offset(from, mem.offset);
-  if (size > 1) {
-    a_.test(asmjit::x86::gpb_lo(kScratch), size - 1);
-    trap_if(d, Cond::kNZ, TrapCode::UnalignedAtomic);
-  }
+  add_offset(d, from, mem.offset, false);
+  TrappingMachine machine(a_, [&](Cond cond) { trap_if(d, cond, TrapCode::UnalignedAtomic); });
+  rules::aligned_address(machine, kScratch, size);
   Mem out = ptr(q(r14), q(kScratch));
   if (mem.memory != 0 || !memory0_guarded_) {
     if (module_->memories[mem.memory].limits.is64 && mem.offset != 0) {
-      a_.cmp(q(kScratch), q(reg));
-      trap_if(d, Cond::kB, TrapCode::MemoryOutOfBounds);
+      TrappingMachine bounds(a_, [&](Cond cond) { trap_if(d, cond, TrapCode::MemoryOutOfBounds); });
+      rules::wrapped_sum(bounds, kScratch, reg);
     }
   }
   // The index is not needed any more, whosever register it was in.

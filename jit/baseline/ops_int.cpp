@@ -2,6 +2,7 @@
 #include <bit>
 
 #include "jit/baseline/compiler.h"
+#include "jit/baseline/machine_x86_64.h"
 
 namespace vmrun::jit::baseline {
 
@@ -26,8 +27,8 @@ void FunctionCompiler::set_flags(D& d, Cond cond, size_t args, V* result) {
     return;
   }
   uint8_t reg = target(d, false, args, nullptr, nullptr);
-  a_.set(cond, asmjit::x86::gpb_lo(reg));
-  a_.movzx(w(reg), asmjit::x86::gpb_lo(reg));
+  Machine machine(a_);
+  rules::truth(machine, static_cast<rules::Cond>(cond), reg);
   result_reg(*result, reg);
 }
 
@@ -35,20 +36,10 @@ void FunctionCompiler::compare(D& d, Cond cond, bool wide, const V* args, V* res
   const V *a = &args[0], *b = &args[1];
   if (a->kind == Kind::constant && b->kind != Kind::constant) {
     std::swap(a, b);
-    switch (cond) {
-      case Cond::kL: cond = Cond::kG; break;
-      case Cond::kG: cond = Cond::kL; break;
-      case Cond::kLE: cond = Cond::kGE; break;
-      case Cond::kGE: cond = Cond::kLE; break;
-      case Cond::kB: cond = Cond::kA; break;
-      case Cond::kA: cond = Cond::kB; break;
-      case Cond::kBE: cond = Cond::kAE; break;
-      case Cond::kAE: cond = Cond::kBE; break;
-      default: break;
-    }
+    cond = Machine::code(rules::mirrored(static_cast<rules::Cond>(cond)));
   }
   uint8_t left = fetch_int(*a);
-  if (b->kind == Kind::constant && b->bits == 0 && (cond == Cond::kE || cond == Cond::kNE)) {
+  if (b->kind == Kind::constant && rules::tests_for_zero(static_cast<rules::Cond>(cond), b->bits)) {
     a_.test(gp(left, wide), gp(left, wide));
   } else {
     asmjit::Operand right = source_int(*b, wide);
@@ -59,7 +50,7 @@ void FunctionCompiler::compare(D& d, Cond cond, bool wide, const V* args, V* res
 
 void FunctionCompiler::compare_zero(D& d, const V* args, V* result) {
   Cond cond = test(args[0]);
-  set_flags(d, asmjit::x86::negateCond(cond), 1, result);
+  set_flags(d, Machine::code(rules::negated(static_cast<rules::Cond>(cond))), 1, result);
 }
 
 void FunctionCompiler::binary(D& d, InstId id, bool wide, bool commutes, const V* args, V* result) {
@@ -67,7 +58,7 @@ void FunctionCompiler::binary(D& d, InstId id, bool wide, bool commutes, const V
   if (commutes && (a->kind == Kind::constant || (b->kind == Kind::reg && a->kind != Kind::reg))) std::swap(a, b);
   asmjit::Operand right = source_int(*b, wide);
   uint8_t right_reg = right.isReg() ? static_cast<uint8_t>(right.as<Gp>().id()) : kNoHome;
-  if (id == Inst::kIdAnd && condition_is_next(d, wide)) {  // only whether it is zero matters
+  if (id == Inst::kIdAnd && condition_is_next(d, wide)) {  // Rule::test_for_zero: only whether it is zero matters
     const Gp left = gp(fetch_int(*a), wide);
     right.isMem() ? a_.emit(Inst::kIdTest, right, left) : a_.emit(Inst::kIdTest, left, right);
     result->kind = Kind::flags;
@@ -99,15 +90,12 @@ void FunctionCompiler::add_sub(D& d, bool sub, bool wide, const V* args, V* resu
       a->kind == Kind::reg || (a->kind == Kind::local && home_of(static_cast<uint32_t>(a->bits)) != kNoHome);
   if (right.isImm() && in_register) {
     int64_t by = right.as<asmjit::Imm>().value();
-    if (sub) by = wide ? -by : static_cast<int32_t>(-static_cast<uint32_t>(by));
-    if (by == static_cast<int32_t>(by)) {
+    if (sub) by = rules::negative(by, wide);
+    if (rules::fits32(static_cast<uint64_t>(by))) {
       uint8_t from = fetch_int(*a);
       uint8_t to = target(d, false, 2, a, nullptr);
-      if (to == from) {
-        a_.add(gp(to, wide), by);
-      } else {
-        a_.lea(gp(to, wide), ptr(q(from), static_cast<int32_t>(by)));
-      }
+      Machine machine(a_);
+      rules::add_constant(machine, wide, to, from, static_cast<int32_t>(by));
       return result_reg(*result, to);
     }
   }
@@ -115,13 +103,8 @@ void FunctionCompiler::add_sub(D& d, bool sub, bool wide, const V* args, V* resu
   if (!sub && in_register && right_reg != kNoHome) {
     uint8_t from = fetch_int(*a);
     uint8_t to = target(d, false, 2, a, b);
-    if (to == from) {
-      a_.add(gp(to, wide), gp(right_reg, wide));
-    } else if (to == right_reg) {
-      a_.add(gp(to, wide), gp(from, wide));
-    } else {
-      a_.lea(gp(to, wide), ptr(q(from), q(right_reg)));
-    }
+    Machine machine(a_);
+    rules::add_by_address(machine, wide, to, from, right_reg);
     return result_reg(*result, to);
   }
   uint8_t to = target(d, false, 2, a, nullptr, right_reg);
@@ -144,14 +127,13 @@ void FunctionCompiler::shift(D& d, Op op, bool wide, const V* args, V* result) {
     case Op::i64_rotl: kind = rotl; break;
     default: kind = rotr; break;
   }
-  const unsigned width = wide ? 64 : 32;
   if (b.kind == Kind::constant) {
-    unsigned by = static_cast<unsigned>(b.bits) & (width - 1);
+    const unsigned by = rules::shift_count(b.bits, wide);
     if (kind == rotl || kind == rotr) {
       asmjit::Operand from = source_int(a, wide);
       if (from.isImm()) from = gp(fetch_int(a), wide);
       uint8_t to = target(d, false, 2, &a, nullptr);
-      a_.emit(Inst::kIdRorx, gp(to, wide), from, asmjit::Imm(kind == rotr ? by : (width - by) & (width - 1)));
+      a_.emit(Inst::kIdRorx, gp(to, wide), from, asmjit::Imm(rules::rotate_right_count(b.bits, kind == rotl, wide)));
       return result_reg(*result, to);
     }
     uint8_t to = target(d, false, 2, &a, nullptr);
@@ -161,7 +143,7 @@ void FunctionCompiler::shift(D& d, Op op, bool wide, const V* args, V* result) {
     return result_reg(*result, to);
   }
   if (kind == rotl || kind == rotr) {
-    // The count in rcx; the value anywhere else.
+    // Rule::rotate_by_register: the count in rcx, of which the processor takes the low bits; the value anywhere else.
     V value[] = {a};
     take_fixed(rcx, value);
     move_to_int(rcx, b);
@@ -170,7 +152,7 @@ void FunctionCompiler::shift(D& d, Op op, bool wide, const V* args, V* result) {
     a_.emit(kind == rotl ? Inst::kIdRol : Inst::kIdRor, gp(to, wide), asmjit::x86::cl);
     return result_reg(*result, to);
   }
-  asmjit::Operand from = source_int(a, wide);
+  asmjit::Operand from = source_int(a, wide);  // Rule::shift_by_register
   if (from.isImm()) from = gp(fetch_int(a), wide);
   uint8_t count = fetch_int(b);
   uint8_t to = target(d, false, 2, &a, &b);
@@ -264,7 +246,7 @@ void FunctionCompiler::widen(D& d, bool wrap, const V* args, V* result) {
   low.type = vm::kI32;
   asmjit::Operand from = source_int(low, false);
   uint8_t to = target(d, false, 1, &a, nullptr);
-  a_.emit(Inst::kIdMov, w(to), from);
+  a_.emit(Inst::kIdMov, w(to), from);  // Rule::clear_upper_half
   result_reg(*result, to);
 }
 

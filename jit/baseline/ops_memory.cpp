@@ -1,55 +1,47 @@
 // Loads, stores, globals and tables' entries.
 #include "jit/baseline/compiler.h"
+#include "jit/baseline/machine_x86_64.h"
 
 namespace vmrun::jit::baseline {
 
 namespace Inst = asmjit::x86::Inst;
 using asmjit::x86::ptr;
 
-/// Guarded memory: base + zero-extended index + offset, which lands inside the reservation. Any other: compared with the
+/// Guarded memory, Rule::guarded_address: base + zero-extended index + offset, which lands inside the reservation. Any
+/// other, Rule::checked_address: compared with the
 /// current size; an address beyond it becomes 0 before it is used, even where the processor runs ahead of the check.
 asmjit::x86::Mem FunctionCompiler::address(D& d, const vm::MemArg& mem, const V& index, unsigned size) {
   if (mem.memory == 0 && memory0_guarded_) {
     const uint64_t offset = mem.offset;
     if (index.kind == Kind::constant) {
       uint64_t sum = index.bits + offset;
-      if (sum <= 0x7fffffff) return at(r14, static_cast<int32_t>(sum));
+      if (rules::is_displacement(sum)) return at(r14, static_cast<int32_t>(sum));
       load_const(kScratch, sum);
       return ptr(q(r14), q(kScratch));
     }
     const uint8_t reg = index_of(index).reg();
-    if (offset <= 0x7fffffff) return ptr(q(r14), q(reg), 0, static_cast<int32_t>(offset));
+    if (rules::is_displacement(offset)) return ptr(q(r14), q(reg), 0, static_cast<int32_t>(offset));
     load_const(kScratch, offset);
     a_.add(q(kScratch), q(reg));
     return ptr(q(r14), q(kScratch));
   }
   const bool wide = module_->memories[mem.memory].limits.is64;
   const uint8_t limit = take_int();
-  add_offset(index_of(index), mem.offset);
-  if (wide && mem.offset != 0) trap_if(d, Cond::kC, TrapCode::MemoryOutOfBounds);
+  add_offset(d, index_of(index), mem.offset, wide);
   return checked_address(d, mem.memory, limit, size);
 }
 
-void FunctionCompiler::add_offset(Index index, uint64_t offset) {
-  if (offset <= 0x7fffffff) {
-    a_.mov(q(kScratch), q(index.reg()));
-    if (offset != 0) a_.add(q(kScratch), static_cast<int32_t>(offset));
-  } else {
-    load_const(kScratch, offset);
-    a_.add(q(kScratch), q(index.reg()));
-  }
+void FunctionCompiler::add_offset(D& d, Index index, uint64_t offset, bool traps) {
+  TrappingMachine machine(a_, [&](Cond cond) { trap_if(d, cond, TrapCode::MemoryOutOfBounds); });
+  rules::add_offset(machine, kScratch, index.reg(), offset, traps);
 }
 
 asmjit::x86::Mem FunctionCompiler::checked_address(D& d, uint32_t memory, uint8_t limit, unsigned size) {
   a_.mov(q(limit), at(r13, layout::kMemories));
   a_.mov(q(limit), entry_at(limit, memory, 8));
   a_.mov(q(limit), at(limit, layout::kMemoryBytes));
-  a_.sub(q(limit), static_cast<int32_t>(size));
-  trap_if(d, Cond::kB, TrapCode::MemoryOutOfBounds);
-  a_.cmp(q(kScratch), q(limit));
-  a_.mov(w(limit), 0);
-  a_.cmova(q(kScratch), q(limit));
-  trap_if(d, Cond::kA, TrapCode::MemoryOutOfBounds);
+  TrappingMachine machine(a_, [&](Cond cond) { trap_if(d, cond, TrapCode::MemoryOutOfBounds); });
+  rules::checked_address(machine, kScratch, limit, size);
   if (memory == 0) return ptr(q(r14), q(kScratch));
   a_.mov(q(limit), at(r13, layout::kMemories));
   a_.mov(q(limit), entry_at(limit, memory, 8));
@@ -154,15 +146,17 @@ asmjit::x86::Mem FunctionCompiler::table_of(uint32_t table, uint8_t reg) {
   return size;
 }
 
+/// Leaves the address of a table's record in r11 and the checked index in `entry`.
+void FunctionCompiler::check_index(D& d, uint32_t table, uint8_t entry, Index index, TrapCode code) {
+  TrappingMachine machine(a_, [&](Cond cond) { trap_if(d, cond, code); }, table_of(table, kScratch));
+  rules::table_index(machine, entry, index.reg());
+}
+
 /// A table's entry, in a temporary.
 uint8_t FunctionCompiler::table_entry(D& d, uint32_t table, const V& index, TrapCode code) {
   uint8_t entry = take_int();
-  const uint8_t at_index = index_of(index).reg();
-  Mem size = table_of(table, kScratch);
-  a_.cmp(q(at_index), size);
-  a_.mov(w(entry), 0);
-  a_.cmovb(q(entry), q(at_index));
-  trap_if(d, Cond::kAE, code);
+  const Index at_index = index_of(index);
+  check_index(d, table, entry, at_index, code);
   a_.mov(q(kScratch), at(kScratch, layout::kTableElems));
   a_.mov(q(entry), ptr(q(kScratch), q(entry), 3));
   return entry;

@@ -110,12 +110,7 @@ bool FunctionCompiler::other_op(D& d, Op op, const Imm& imm, const V* args, size
     case Op::table_set: {
       uint8_t value = fetch_int(args[1]);
       uint8_t entry = take_int();
-      const uint8_t index = index_of(args[0]).reg();
-      Mem size = table_of(imm.index, kScratch);
-      a_.cmp(q(index), size);
-      a_.mov(w(entry), 0);
-      a_.cmovb(q(entry), q(index));
-      trap_if(d, Cond::kAE, TrapCode::TableOutOfBounds);
+      check_index(d, imm.index, entry, index_of(args[0]), TrapCode::TableOutOfBounds);
       a_.mov(q(kScratch), at(kScratch, layout::kTableElems));
       a_.mov(ptr(q(kScratch), q(entry), 3), q(value));
       return true;
