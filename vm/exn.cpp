@@ -28,6 +28,7 @@ ExnHeap::~ExnHeap() {
 }
 
 ExnCell* ExnHeap::allocate(uint32_t slots) {
+  constexpr size_t kChunkCells = kChunkBytes / kSmallBytes;
   if (cells_.size() + kChunkCells > cells_.capacity()) cells_.reserve(2 * cells_.size() + kChunkCells);
   if (slots > kSmallSlots) {
     void* memory = std::aligned_alloc(16, (sizeof(ExnCell) + slots * sizeof(Slot) + 15) & ~size_t{15});
@@ -37,18 +38,13 @@ ExnCell* ExnHeap::allocate(uint32_t slots) {
     return cell;
   }
   if (free_small_.empty()) {
-<<<<<<< HEAD
-    std::byte* chunk = static_cast<std::byte*>(::operator new(kChunkBytes, std::align_val_t{kChunkBytes}));
-    chunks_.emplace(chunk, chunk);
-    for (size_t i = kChunkBytes / kSmallBytes; i-- > 0;) {
-=======
     const size_t small = (chunks_.size() + 1) * kChunkCells;
     if (small > free_small_.capacity()) free_small_.reserve(2 * small);  // so that freeing never allocates
     std::unique_ptr<std::byte, ChunkFree> fresh(
-        static_cast<std::byte*>(::operator new(kChunkCells * kSmallBytes, std::align_val_t{64})));
-    std::byte* chunk = chunks_.emplace_back(std::move(fresh)).get();
+        static_cast<std::byte*>(::operator new(kChunkBytes, std::align_val_t{kChunkBytes})));
+    std::byte* chunk = fresh.get();
+    chunks_.emplace(chunk, std::move(fresh));
     for (size_t i = kChunkCells; i-- > 0;) {
->>>>>>> b3e4f8a (Memories, tables and pools at their edges: no size wraps, recycled memories are zero, guards are done without where there is no room; no memory is an error)
       ExnCell* cell = new (chunk + i * kSmallBytes) ExnCell;
       cell->free = true;
       cells_.push_back(cell);

@@ -77,29 +77,19 @@ Store::Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> reg
 }
 
 Store::~Store() {
-<<<<<<< HEAD
   if (vcpu_.activation != nullptr) {
     misuse(
         "a store is destroyed while a guest of it has frames: it was destroyed by a host function, or a host "
         "function was left by longjmp");
   }
-  for (const auto& table : tables_) std::free(table->elems);
-  for (const auto& memory : memories_) {
-    MemoryMapping mapping = memory->mapping;
-    if (mapping.guarded) fault_lend_reservation(mapping.base, nullptr);
-    // What a dense memory never grew to was never touched.
-    if (mapping.pooled && !mapping.guarded) mapping.accessible = memory->inst.bytes.load(std::memory_order_relaxed);
-    pool_->release(mapping);
-  }
-=======
   undo({});
->>>>>>> b3e4f8a (Memories, tables and pools at their edges: no size wraps, recycled memories are zero, guards are done without where there is no room; no memory is an error)
   if (vcpu_.stack_base != nullptr) pool_->release_stack(vcpu_.stack_base, limits_.stack_bytes);
 }
 
 void Store::destroy(MemoryOwner& memory) {
   MemoryMapping mapping = memory.mapping;
   if (mapping.base == nullptr) return;
+  if (mapping.guarded) fault_lend_reservation(mapping.base, nullptr);
   const uint64_t bytes = memory.inst.bytes.load(std::memory_order_relaxed);
   // What a dense memory never grew to was never touched.
   if (mapping.pooled && !mapping.guarded) mapping.accessible = bytes;
@@ -160,13 +150,8 @@ Result<MemoryInst*> Store::new_memory(const MemoryType& type) {
   memory.guarded = mapping->guarded;
   memory.reserved = mapping->reserved;
   memory.store = this;
-<<<<<<< HEAD
-  memory.impl = owner.get();
-  if (memory.guarded) fault_lend_reservation(memory.base, &memory);
-  memories_.push_back(std::move(owner));
-=======
   memory.impl = owner;
->>>>>>> b3e4f8a (Memories, tables and pools at their edges: no size wraps, recycled memories are zero, guards are done without where there is no room; no memory is an error)
+  if (memory.guarded) fault_lend_reservation(memory.base, &memory);
   return &memory;
 }
 
