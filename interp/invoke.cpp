@@ -117,6 +117,9 @@ template <Kind kKind>
   vm::Activation* previous = cx.activation;
   const vm::NativeStack stack = cx.store->native_stack();
   std::byte* const floor = stack.floor;
+  // Before anything of the guest that waits is touched: it may be another thread's.
+  if (previous != nullptr && (!older(previous, entry) || cx.native_floor != floor)) [[unlikely]]
+    return false;
   entry.before = vm::enter_running(cx);
   std::byte *const stack_end = load(cx.stack_end), *const native_end = load(cx.native_end);
   auto* const sp = static_cast<std::byte*>(__builtin_frame_address(0));
@@ -136,8 +139,6 @@ template <Kind kKind>
   } else {
     top = previous->top;
     room = previous->kind == Kind::interp ? stack_end - top : sp - native_end;
-    if (!older(previous, entry) || cx.native_floor != floor) [[unlikely]]
-      room = -1;
   }
   activation.top = top;
   bool fits = room >= 0 && stack.holds(sp) && cx.host_depth < cx.store->limits().host_depth;
