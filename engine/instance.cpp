@@ -4,6 +4,7 @@
 #include "engine/instantiate.h"
 #include "engine/out_of_memory.h"
 #include "vmrun/store.h"
+#include "vmrun/text.h"
 
 namespace vmrun {
 namespace {
@@ -18,9 +19,9 @@ const vm::Export* find_export(const vm::Instance& instance, std::string_view nam
 /// The export of that name and kind, or why not.
 Result<void*> get_kind(const vm::Instance& instance, std::string_view name, vm::ExternKind kind) {
   const vm::Export* item = find_export(instance, name);
-  if (item == nullptr) return Error(ErrorKind::Usage, "no export named '" + std::string(name) + "'");
+  if (item == nullptr) return Error(ErrorKind::Usage, "no export named '" + printable(name) + "'");
   if (item->kind != kind) {
-    return Error(ErrorKind::Usage, "export '" + std::string(name) + "' is a " +
+    return Error(ErrorKind::Usage, "export '" + printable(name) + "' is a " +
                                        std::string(to_string(static_cast<ExternKind>(item->kind))) + ", not a " +
                                        std::string(to_string(static_cast<ExternKind>(kind))));
   }

@@ -11,6 +11,7 @@
 #include "vm/memory.h"
 #include "vm/opcode.h"
 #include "vm/table.h"
+#include "vmrun/text.h"
 
 namespace vmrun::engine {
 namespace {
@@ -49,7 +50,7 @@ bool import_matches(const vm::Module& module, vm::ExternKind kind, uint32_t inde
 }
 
 Error incompatible(vm::Store& store, const vm::Module& module, const vm::Import& import, ImportItem item) {
-  std::string message = "incompatible import type: " + std::string(import.module) + "." + std::string(import.name);
+  std::string message = "incompatible import type: " + printable(import.module) + "." + printable(import.name);
   message += " is " + to_extern(store, item).type().to_string();
   message += ", not " + extern_type(module, import.kind, import.index).to_string();
   return Error(ErrorKind::Link, std::move(message));
@@ -153,15 +154,20 @@ class Unfinished {
   bool kept_ = false;
 };
 
-Error unsupported(const vm::Module& module) {
+}  // namespace
+
+Result<void> check_supported(const vm::Module& module) {
+  if (const char* feature = interp::missing_host_feature()) {
+    return Error(ErrorKind::Unsupported, std::string("this build needs a processor with ") + feature);
+  }
+  if (!module.unsupported) return {};
   const vm::UnsupportedOp& op = *module.unsupported;
-  Error error(ErrorKind::Unsupported, "instruction " + std::string(vm::mnemonic(op.op)) + " is not supported",
+  Error error(ErrorKind::Unsupported,
+              "garbage-collected objects are not executed yet: the image uses " + std::string(vm::mnemonic(op.op)),
               op.offset);
   error.func_index = op.func_index;
   return error;
 }
-
-}  // namespace
 
 ImportItem to_item(const Extern& item) {
   switch (item.kind()) {
@@ -210,10 +216,7 @@ ImportItem exported(const vm::Instance& instance, const vm::Export& item) {
 Result<vm::Instance*> instantiate(vm::Store& store, std::shared_ptr<const vm::Module> module_ptr,
                                   std::span<const ImportItem> imports) {
   const vm::Module& module = *module_ptr;
-  if (const char* feature = interp::missing_host_feature()) {
-    return Error(ErrorKind::Unsupported, std::string("this build needs a processor with ") + feature);
-  }
-  if (module.unsupported) return unsupported(module);
+  if (Result<void> supported = check_supported(module); !supported) return std::move(supported).error();
   if (module.registry != store.registry()) {
     return Error(ErrorKind::Usage, "the module and the store belong to different engines");
   }

@@ -24,6 +24,8 @@ Extern to_extern(vm::Store& store, ImportItem item);
 /// The export as an item.
 ImportItem exported(const vm::Instance& instance, const vm::Export& item);
 
+/// Whether images with such instructions are executed, and on this processor. Errors: Unsupported.
+Result<void> check_supported(const vm::Module& module);
 /// Makes an instance of `module` with `imports` in order, and runs its start function.
 Result<vm::Instance*> instantiate(vm::Store& store, std::shared_ptr<const vm::Module> module,
                                   std::span<const ImportItem> imports);

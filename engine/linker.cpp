@@ -1,6 +1,7 @@
 // Linker: definitions by name, and what a module's imports become in a store.
 #include "vmrun/linker.h"
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <unordered_map>
@@ -11,6 +12,7 @@
 #include "engine/engine_impl.h"
 #include "engine/instantiate.h"
 #include "engine/out_of_memory.h"
+#include "vmrun/text.h"
 
 namespace vmrun {
 namespace {
@@ -34,7 +36,21 @@ struct StringHash {
 using Items = std::unordered_map<std::string, Definition, StringHash, std::equal_to<>>;
 
 std::string dotted(std::string_view module, std::string_view name) {
-  return std::string(module) + "." + std::string(name);
+  return printable(module) + "." + printable(name);
+}
+
+/// The error for imports that nobody defined; only the first ones are spelled out.
+Error unknown_imports(const vm::Module& module, const std::vector<const vm::Import*>& missing) {
+  constexpr size_t kMostNamed = 10;
+  std::string message = missing.size() == 1 ? "unknown import: " : "unknown imports: ";
+  for (size_t i = 0; i < std::min(missing.size(), kMostNamed); ++i) {
+    const vm::Import& import = *missing[i];
+    if (i != 0) message += "; ";
+    message += dotted(import.module, import.name) + ", a " +
+               engine::extern_type(module, import.kind, import.index).to_string();
+  }
+  if (missing.size() > kMostNamed) message += "; and " + std::to_string(missing.size() - kMostNamed) + " more";
+  return Error(ErrorKind::Link, std::move(message));
 }
 
 /// What stands for a function that nobody defined.
@@ -143,7 +159,7 @@ Result<void> Linker::alias(std::string_view module, std::string_view name, std::
 
 Result<void> Linker::alias_module(std::string_view module, std::string_view as_module) try {
   const auto items = impl_->modules.find(module);
-  if (items == impl_->modules.end()) return Error(ErrorKind::Usage, "nothing is defined in " + std::string(module));
+  if (items == impl_->modules.end()) return Error(ErrorKind::Usage, "nothing is defined in " + printable(module));
   const Items copy = items->second;  // adding may move the original
   for (const auto& [name, definition] : copy) {
     if (Result<void> done = impl_->add(as_module, name, definition); !done) return done;
@@ -163,8 +179,11 @@ std::optional<Extern> Linker::get(Store& store, std::string_view module, std::st
 
 Result<Instance> Linker::instantiate(Store& store, const Module& module) const try {
   const vm::Module& machine = *module.impl();
+  // Before the imports: an image that cannot run needs none.
+  if (Result<void> supported = engine::check_supported(machine); !supported) return std::move(supported).error();
   std::vector<engine::ImportItem> items;
   items.reserve(machine.imports.size());
+  std::vector<const vm::Import*> missing;
   for (const vm::Import& import : machine.imports) {
     const Definition* definition = impl_->find(import.module, import.name);
     if (definition != nullptr) {
@@ -176,10 +195,10 @@ Result<Instance> Linker::instantiate(Store& store, const Module& module) const t
       items.push_back({vm::ExternKind::func, store.impl().new_host_func(machine.funcs[import.index].type,
                                                                         &UnknownImport::call, std::move(env))});
     } else {
-      return Error(ErrorKind::Link, "unknown import: " + dotted(import.module, import.name) + ", a " +
-                                        engine::extern_type(machine, import.kind, import.index).to_string());
+      missing.push_back(&import);
     }
   }
+  if (!missing.empty()) return unknown_imports(machine, missing);
   Result<vm::Instance*> made = engine::instantiate(store.impl(), module.impl(), items);
   if (!made) return std::move(made).error();
   return Instance(*made);

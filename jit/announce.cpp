@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "vm/module.h"
+#include "vmrun/text.h"
 
 namespace vmrun::jit {
 namespace {
@@ -48,7 +49,7 @@ std::string code_name(const CodeObject& code) {
     std::snprintf(text, sizeof text, ", loop at 0x%x", code.unit);
     name += text;
   }
-  return name + "]";
+  return printable(name + "]");
 }
 
 void announce_added(const CodeObject& code) {

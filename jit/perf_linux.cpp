@@ -13,6 +13,7 @@
 
 #include "jit/announce.h"
 #include "vm/module.h"
+#include "vmrun/text.h"
 
 namespace vmrun::jit {
 namespace {
@@ -106,7 +107,7 @@ class JitDump final : public Announcer {
   void added(const CodeObject& code, const std::string& name) override {
     const auto begin = reinterpret_cast<uint64_t>(code.begin);
     if (code.func != nullptr && !code.marks.empty()) {
-      const std::string file(code.func->module->display_name());
+      const std::string file = printable(code.func->module->display_name());
       const size_t entry = sizeof(DebugEntry) + file.size() + 1;
       put(RecordHeader{kDebugInfo,
                        static_cast<uint32_t>(sizeof(RecordHeader) + sizeof(DebugInfo) + entry * code.marks.size()),

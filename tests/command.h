@@ -17,6 +17,9 @@ CommandResult run_vmrun(const std::vector<std::string>& args, const std::string&
 /// The same, with Ctrl-C pressed `milliseconds` after the start.
 CommandResult run_vmrun_with_ctrl_c(const std::vector<std::string>& args, int milliseconds);
 
+/// Runs `script` by bash, with $vmrun as the command's path and `arguments` as $1 and on. Its standard input is empty.
+CommandResult run_script(const std::string& script, const std::vector<std::string>& arguments = {});
+
 /// Path of a fixture made by the build: fixture("cli_empty") is the image of tests/fixtures/cli_empty.wat.
 std::string fixture(const std::string& name);
 

@@ -54,7 +54,7 @@ TEST_CASE("files that are no images") {
   TemporaryDirectory dir;
   refuse(kError, "cannot open 'missing.wasm': No such file", {"missing.wasm"});
   refuse(kError, "is a directory", {dir.path()});
-  refuse(kError, "is not a regular file", {"/dev/null"});
+  refuse(kError, "'/dev/null' is empty", {"/dev/null"});
   refuse(kError, "is empty", {dir.write("empty.wasm", "")});
   refuse(kError, "is WebAssembly text; translate it first: wat2wasm", {dir.write("text.wat", "(module)\n")});
   refuse(kError, "is WebAssembly text", {dir.write("comment.wat", ";; a comment\n(module)\n")});

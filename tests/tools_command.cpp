@@ -45,8 +45,8 @@ void drain(int out, int err, CommandResult& result, pid_t child, int ctrl_c_afte
   }
 }
 
-CommandResult spawn_vmrun(const std::vector<std::string>& args, const std::string& cwd, int ctrl_c_after) {
-  std::vector<char*> argv{const_cast<char*>(VMRUN_COMMAND)};
+CommandResult spawn(const char* program, const std::vector<std::string>& args, const std::string& cwd, int ctrl_c_after) {
+  std::vector<char*> argv{const_cast<char*>(program)};
   for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);
   int out[2], err[2];
@@ -67,7 +67,7 @@ CommandResult spawn_vmrun(const std::vector<std::string>& args, const std::strin
   posix_spawnattr_setsigdefault(&attributes, &heard);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
   pid_t child = 0;
-  const int failure = posix_spawn(&child, VMRUN_COMMAND, &actions, &attributes, argv.data(), environ);
+  const int failure = posix_spawn(&child, program, &actions, &attributes, argv.data(), environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(out[1]);
@@ -83,11 +83,17 @@ CommandResult spawn_vmrun(const std::vector<std::string>& args, const std::strin
 }  // namespace
 
 CommandResult run_vmrun(const std::vector<std::string>& args, const std::string& cwd) {
-  return spawn_vmrun(args, cwd, -1);
+  return spawn(VMRUN_COMMAND, args, cwd, -1);
 }
 
 CommandResult run_vmrun_with_ctrl_c(const std::vector<std::string>& args, int milliseconds) {
-  return spawn_vmrun(args, {}, milliseconds);
+  return spawn(VMRUN_COMMAND, args, {}, milliseconds);
+}
+
+CommandResult run_script(const std::string& script, const std::vector<std::string>& arguments) {
+  std::vector<std::string> args{"-c", "vmrun='" VMRUN_COMMAND "'; " + script, "script"};
+  args.insert(args.end(), arguments.begin(), arguments.end());
+  return spawn("/bin/bash", args, {}, -1);
 }
 
 std::string fixture(const std::string& name) { return VMRUN_FIXTURES "/" + name + ".wasm"; }

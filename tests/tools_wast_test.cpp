@@ -170,3 +170,26 @@ TEST_CASE("functions are counted where they ran") {
                  "baseline            0          0          0            0            0\n"
                  "opt                 1          0          0            1            0\n"));
 }
+
+TEST_CASE("a file that is no script in JSON: what to do") {
+  TemporaryDirectory dir;
+  const auto about = [&](const std::string& file, const std::string& contents) {
+    const std::string path = dir.write(file, contents);
+    const auto r = run_vmrun({"wast", path});
+    CHECK(r.status == 1);
+    const std::string start = "vmrun: error: '" + path + "' ";
+    REQUIRE(r.err.starts_with(start));
+    return r.err.substr(start.size());
+  };
+  const std::string stem = dir.path() + "/a";
+  const std::string translate = "is in the text format; translate it first: wast2json --enable-all '" + stem +
+                                ".wast' -o '" + stem + ".json', then run '" + stem + ".json'\n";
+  CHECK(about("a.wast", ";; a script\n(module)") == translate);
+  CHECK(about("a.wast", "\n  (module)") == translate);
+  CHECK(about("b.json", "{\n  \"commands\": [\n oops") ==
+        "is not a test script: line 3 is not JSON, as wast2json writes it\n");
+  CHECK(about("c.json", "") == "is not a test script: line 1 is not JSON, as wast2json writes it\n");
+  CHECK(about("d.json", "{}") == "is not a test script: it is JSON, but not what wast2json writes\n");
+  CHECK(about("e.wasm", std::string("\0asm\1\0\0\0", 8)) ==
+        "is an image, not a test script; run it with 'vmrun run'\n");
+}

@@ -54,8 +54,8 @@ Result<uint64_t> check_branch_hints(const Module& module) {
   std::optional<uint32_t> last_func;
   for (uint32_t funcs = in.u32(); funcs > 0 && !in.failed(); --funcs) {
     const uint32_t func = in.u32();
-    auto body = std::find_if(bodies.begin(), bodies.end(), [&](const FuncBody& b) { return b.func_index == func; });
-    if (body == bodies.end()) return bad_hint("no such function", in.offset());
+    const auto body = std::ranges::lower_bound(bodies, func, {}, &FuncBody::func_index);
+    if (body == bodies.end() || body->func_index != func) return bad_hint("no such function", in.offset());
     if (last_func && func <= *last_func) return bad_hint("functions out of order", in.offset());
     last_func = func;
     auto instrs = module.disassemble(func);

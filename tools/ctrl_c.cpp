@@ -1,5 +1,6 @@
 // Ctrl-C. Rules: the handler only sets flags, interrupts the store and starts a timer, all of which handlers may; there
 // is one CtrlC at a time, made and destroyed on the main thread.
+#include <poll.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -33,7 +34,11 @@ void press(int) {
 
 void give_up(int) {
   constexpr char kMessage[] = "vmrun: interrupted in a host call that did not return\n";
-  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+  // A full pipe that nobody reads must not keep the process alive.
+  pollfd err = {STDERR_FILENO, POLLOUT, 0};
+  if (poll(&err, 1, 0) == 1 && (err.revents & POLLOUT)) {
+    [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+  }
   _exit(kExitCtrlC);
 }
 

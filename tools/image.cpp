@@ -1,11 +1,15 @@
 // Loading images; see image.h. What a wrong file is gets looked at only after the library refused it.
 #include "tools/image.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <span>
 #include <string_view>
 
 #include "tools/report.h"
@@ -33,9 +37,11 @@ constexpr Signature kSignatures[] = {
     {"#!"sv, "is a script, not a WebAssembly image"},
 };
 
+constexpr size_t kHead = 512;  // bytes that tell what a file is
+
 /// The first bytes of the file; shorter when the file is.
 std::string head_of(const std::string& path) {
-  std::string head(512, '\0');
+  std::string head(kHead, '\0');
   std::FILE* file = std::fopen(path.c_str(), "rb");
   head.resize(file ? std::fread(head.data(), 1, head.size(), file) : 0);
   if (file) std::fclose(file);
@@ -64,44 +70,108 @@ std::string explain(const std::string& path, std::string_view head) {
   return "is not a WebAssembly image: it begins with the bytes " + bytes + " instead of 00 61 73 6d";
 }
 
+/// How messages call the image.
+std::string shown(const std::string& path) { return is_standard_input(path) ? "standard input" : "'" + path + "'"; }
+
 Error io_error(const std::string& path, int number) {
-  std::string message = "cannot open '" + path + "': " + std::strerror(number);
+  std::string message = "cannot open " + shown(path) + ": " + std::strerror(number);
   if (number == ENOENT) message += "; check the path";
   if (number == EACCES) message += "; it must be readable by the user who runs vmrun";
   return Error(ErrorKind::Io, std::move(message));
 }
 
+/// `error` with the image's name, and with what the file is instead of an image, where its first bytes say that.
+Error explained(Error error, const std::string& path, std::string_view head) {
+  if (error.kind == ErrorKind::Malformed) {
+    if (std::string why = explain(path, head); !why.empty()) {
+      return Error(ErrorKind::Malformed, shown(path) + " " + why);
+    }
+  }
+  if (error.message.find(path) != std::string::npos && !is_standard_input(path)) return error;
+  const char* verb = error.kind == ErrorKind::Io ? "cannot be read" : "cannot be loaded";
+  std::string message = shown(path) + " " + verb + ": " + error.message;
+  if (error.offset) message += strf(" (at offset 0x%llx)", static_cast<unsigned long long>(*error.offset));
+  // The bytes run out before the image does: say what that usually means.
+  if (error.kind == ErrorKind::Malformed && error.message.find("unexpected end") != std::string::npos) {
+    message += "; the file may be truncated: compare it with the original";
+  }
+  error.message = std::move(message);
+  return error;
+}
+
+struct Descriptor {
+  int number;
+  bool owned;
+  ~Descriptor() {
+    if (owned && number >= 0) close(number);
+  }
+};
+
+/// All bytes up to the end of a pipe, a terminal or the like, of which `limit` are accepted. What does not begin like an
+/// image is not read further.
+Result<std::string> read_stream(const std::string& path, uint64_t limit) {
+  const bool standard = is_standard_input(path);
+  const Descriptor file{standard ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC), !standard};
+  if (file.number < 0) return io_error(path, errno);
+  if (isatty(file.number)) {
+    return Error(ErrorKind::Io, shown(path) + " is a terminal; send an image into it: vmrun - < IMAGE");
+  }
+  std::string bytes;
+  constexpr size_t kPiece = 1 << 16;
+  while (true) {
+    const size_t had = bytes.size();
+    bytes.resize(had + kPiece);
+    const ssize_t n = read(file.number, bytes.data() + had, kPiece);
+    const int number = errno;
+    bytes.resize(had + static_cast<size_t>(std::max<ssize_t>(n, 0)));
+    if (n == 0) return bytes;
+    if (n < 0 && number != EINTR) {
+      return Error(ErrorKind::Io, shown(path) + " cannot be read: " + std::strerror(number));
+    }
+    if (bytes.size() >= kHead) {
+      if (std::string why = explain(path, std::string_view(bytes).substr(0, kHead)); !why.empty()) {
+        return Error(ErrorKind::Malformed, shown(path) + " " + why);
+      }
+    }
+    if (bytes.size() > limit) {
+      return Error(ErrorKind::Limit, shown(path) + strf(" has more than the %llu bytes that an image may have",
+                                                        static_cast<unsigned long long>(limit)));
+    }
+  }
+}
+
+Result<Module> load_stream(const Engine& engine, const std::string& path) {
+  auto bytes = read_stream(path, engine.config().max_image_bytes);
+  if (!bytes) return bytes.error();
+  const std::span<const uint8_t> span(reinterpret_cast<const uint8_t*>(bytes->data()), bytes->size());
+  auto module = Module::compile(engine, span, image_name(path));
+  if (module) return module;
+  return explained(std::move(module).error(), path, std::string_view(*bytes).substr(0, kHead));
+}
+
 }  // namespace
 
+bool is_standard_input(std::string_view path) {
+  return path == "-" || path == "/dev/stdin" || path == "/dev/fd/0" || path == "/proc/self/fd/0";
+}
+
+std::string image_name(std::string_view path) {
+  if (is_standard_input(path)) return "stdin";
+  const size_t slash = path.rfind('/');
+  return std::string(path.substr(slash == path.npos ? 0 : slash + 1));
+}
+
 Result<Module> load_image(const Engine& engine, const std::string& path) {
+  if (is_standard_input(path)) return load_stream(engine, path);
   struct stat info;
   if (stat(path.c_str(), &info) != 0) return io_error(path, errno);
   if (S_ISDIR(info.st_mode)) {
     return Error(ErrorKind::Io, "'" + path + "' is a directory; name a .wasm file in it");
   }
-  if (!S_ISREG(info.st_mode)) {
-    return Error(ErrorKind::Io, "'" + path + "' is not a regular file; copy the image into one");
-  }
+  if (!S_ISREG(info.st_mode)) return load_stream(engine, path);
   auto module = Module::compile_file(engine, path);
   if (module) return module;
-
-  Error error = std::move(module).error();
-  if (error.kind == ErrorKind::Malformed) {
-    if (std::string why = explain(path, head_of(path)); !why.empty()) {
-      return Error(ErrorKind::Malformed, "'" + path + "' " + why);
-    }
-  }
-  if (error.message.find(path) == std::string::npos) {
-    const char* verb = error.kind == ErrorKind::Io ? "cannot be read" : "cannot be loaded";
-    std::string message = "'" + path + "' " + verb + ": " + error.message;
-    if (error.offset) message += strf(" (at offset 0x%llx)", static_cast<unsigned long long>(*error.offset));
-    // The bytes run out before the image does: say what that usually means.
-    if (error.kind == ErrorKind::Malformed && error.message.find("unexpected end") != std::string::npos) {
-      message += "; the file may be truncated: compare it with the original";
-    }
-    error.message = std::move(message);
-  }
-  return error;
+  return explained(std::move(module).error(), path, head_of(path));
 }
 
 }  // namespace vmrun::tools

@@ -2,14 +2,22 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "vmrun/module.h"
 #include "vmrun/result.h"
 
 namespace vmrun::tools {
 
-/// Module::compile_file, with every error's message naming the file and, where the bytes tell what they are instead of
-/// an image, saying so.
+/// True for "-" and for the paths of standard input.
+bool is_standard_input(std::string_view path);
+
+/// What an image is called after its path: the base name, "stdin" for standard input.
+std::string image_name(std::string_view path);
+
+/// The module of the image at `path`: a file, a pipe or the like, or standard input, which is at its end then. Of what is
+/// no file at most Config::max_image_bytes are accepted. Errors: those of Module::compile_file, with every message
+/// naming the image and, where the bytes tell what they are instead of one, saying so.
 Result<Module> load_image(const Engine& engine, const std::string& path);
 
 }  // namespace vmrun::tools

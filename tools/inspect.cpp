@@ -7,6 +7,7 @@
 #include "tools/commands.h"
 #include "tools/image.h"
 #include "tools/report.h"
+#include "vmrun/text.h"
 
 namespace vmrun::tools {
 namespace {
@@ -52,15 +53,8 @@ std::string shown_name(const FuncBody& body) {
   return body.name.empty() ? strf("func[%u]", body.func_index) : std::string(body.name);
 }
 
-/// A name is bytes of the guest's: what would not be readable text stands as escapes.
-std::string printable(std::string_view name) {
-  std::string out;
-  for (unsigned char c : name) out += c < 0x20 || c == 0x7f ? strf("\\x%02x", c) : std::string(1, static_cast<char>(c));
-  return out;
-}
-
 void print_text(const std::string& path, const Module& module) {
-  std::printf("%s: module '%s', %zu bytes\n", path.c_str(), printable(module.name()).c_str(), module.size());
+  std::printf("%s: module '%s', %zu bytes\n", printable(path).c_str(), printable(module.name()).c_str(), module.size());
 
   std::string proposals;
   for (const std::string& name : feature_names(module.features_used())) {
@@ -154,15 +148,13 @@ int inspect_command(Args args) {
   auto module = load_image(Engine(), path);
   if (!module) return fail(module.error());
   if (options.json) {
-    const std::string text = to_json(path, *module).dump(2, ' ', false, Json::error_handler_t::replace);
+    // Beyond ASCII in escapes: a name may hold characters that a terminal obeys.
+    const std::string text = to_json(path, *module).dump(2, ' ', true, Json::error_handler_t::replace);
     std::printf("%s\n", text.c_str());
   } else {
     print_text(path, *module);
   }
-  if (auto hints = check_branch_hints(*module); !hints) {
-    std::fflush(stdout);
-    std::fprintf(stderr, "vmrun: warning: %s\n", hints.error().to_string().c_str());
-  }
+  if (auto hints = check_branch_hints(*module); !hints) warn(hints.error().to_string());
   return kExitOk;
 }
 

@@ -1,10 +1,17 @@
 // The vmrun command: picks the subcommand. An image in place of a subcommand is run.
+#include <sys/stat.h>
+
+#include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "tools/commands.h"
+#include "tools/nearest.h"
 #include "tools/report.h"
 #include "tools/streams.h"
+#include "vmrun/log.h"
 
 namespace vmrun::tools {
 namespace {
@@ -39,7 +46,22 @@ const CommandInfo* find_command(const char* name) {
   return nullptr;
 }
 
+/// `name` stands in place of a command and of an image, and is neither: not the name of a file, nor like one.
+bool is_neither(const char* name) {
+  struct stat info;
+  return name[0] != '-' && std::strpbrk(name, "./") == nullptr && stat(name, &info) != 0 && errno == ENOENT;
+}
+
+std::string hint_for(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const CommandInfo& command : kCommands) names.push_back(command.name);
+  return command_hint(name, names);
+}
+
 int main_command(Args args) {
+  if (const char* setting = std::getenv("VMRUN_LOG"); setting && *setting) {
+    if (auto fine = check_log_setting(setting); !fine) return fail_usage("VMRUN_LOG: " + fine.error().message);
+  }
   if (args.empty()) return fail_usage("no image given");
   if (std::strcmp(args[0], "--version") == 0 || std::strcmp(args[0], "-V") == 0) {
     std::printf("vmrun %s\n", VMRUN_VERSION);
@@ -47,6 +69,10 @@ int main_command(Args args) {
   }
   if (std::strcmp(args[0], "--help") == 0 || std::strcmp(args[0], "-h") == 0) return help_command({});
   if (const CommandInfo* command = find_command(args[0])) return command->run(args.subspan(1));
+  if (is_neither(args[0])) {
+    const std::string name(args[0]);
+    return fail_usage("there is no command '" + name + "', and no image of that name" + hint_for(name));
+  }
   return run_command(args);
 }
 
@@ -62,7 +88,7 @@ std::string command_help(const CommandInfo& command) {
 
 int print_help(const char* name) {
   const CommandInfo* command = find_command(name);
-  if (!command) return fail_usage("there is no command '" + std::string(name) + "'");
+  if (!command) return fail_usage("there is no command '" + std::string(name) + "'" + hint_for(name));
   std::fputs(command_help(*command).c_str(), stdout);
   return kExitOk;
 }

@@ -3,10 +3,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
+#include <span>
+#include <unordered_set>
 
 #include "tools/commands.h"
 #include "tools/image.h"
 #include "tools/report.h"
+#include "vmrun/text.h"
 
 namespace vmrun::tools {
 namespace {
@@ -79,24 +82,43 @@ void print_code(const std::string& code, const std::vector<DisassembledInstr>& i
   }
 }
 
-std::string export_names(const std::vector<ExportType>& exports, uint32_t func_index) {
+/// The names under which functions are exported, by function index and then in the image's order.
+class ExportedNames {
+ public:
+  explicit ExportedNames(const Module& module) {
+    for (ExportType& item : module.exports()) {
+      if (item.type.kind() == ExternKind::Func) names_.push_back({item.index, names_.size(), std::move(item.name)});
+    }
+    std::ranges::sort(names_, {}, [](const Name& name) { return std::pair(name.func_index, name.place); });
+  }
+
+  struct Name {
+    uint32_t func_index;
+    size_t place;  // in the image
+    std::string text;
+  };
+  std::span<const Name> of(uint32_t func_index) const {
+    const auto found = std::ranges::equal_range(names_, func_index, {}, &Name::func_index);
+    return {found.begin(), found.end()};
+  }
+
+ private:
+  std::vector<Name> names_;
+};
+
+std::string export_names(std::span<const ExportedNames::Name> names) {
   std::string out;
-  for (const ExportType& item : exports) {
-    if (item.type.kind() != ExternKind::Func || item.index != func_index) continue;
-    out += (out.empty() ? " (export \"" : ", \"") + item.name + "\"";
+  for (const ExportedNames::Name& name : names) {
+    out += (out.empty() ? " (export \"" : ", \"") + printable(name.text) + "\"";
   }
   return out.empty() ? out : out + ")";
 }
 
-bool wanted(const ObjdumpOptions& options, const FuncBody& body, const std::vector<ExportType>& exports) {
-  if (options.functions.empty()) return true;
-  for (const std::string& name : options.functions) {
-    if (name == body.name || name == std::to_string(body.func_index)) return true;
-    for (const ExportType& item : exports) {
-      if (item.type.kind() == ExternKind::Func && item.index == body.func_index && item.name == name) return true;
-    }
-  }
-  return false;
+bool wanted(const std::unordered_set<std::string>& functions, const FuncBody& body,
+            std::span<const ExportedNames::Name> names) {
+  if (functions.empty()) return true;
+  return functions.contains(std::string(body.name)) || functions.contains(std::to_string(body.func_index)) ||
+         std::ranges::any_of(names, [&](const auto& name) { return functions.contains(name.text); });
 }
 
 }  // namespace
@@ -114,17 +136,19 @@ int objdump_command(Args args) {
   auto module = load_image(Engine(), std::string(parsed->positional[0]));
   if (!module) return fail(module.error());
 
-  const std::vector<ExportType> exports = module->exports();
+  const ExportedNames exports(*module);
+  const std::unordered_set<std::string> functions(options.functions.begin(), options.functions.end());
   size_t printed = 0;
   for (const FuncBody& body : module->functions()) {
-    if (!wanted(options, body, exports)) continue;
+    const std::span<const ExportedNames::Name> names = exports.of(body.func_index);
+    if (!wanted(functions, body, names)) continue;
     auto instrs = module->disassemble(body.func_index);
     if (!instrs) return fail(instrs.error());
-    const std::string name = body.name.empty() ? "" : " <" + std::string(body.name) + ">";
+    const std::string name = body.name.empty() ? "" : " <" + printable(body.name) + ">";
     std::printf("%s%08llx func[%u]%s %s%s, %llu bytes:\n", printed++ ? "\n" : "",
                 static_cast<unsigned long long>(body.offset), body.func_index, name.c_str(),
                 module->function_type(body.func_index).to_string().c_str(),
-                export_names(exports, body.func_index).c_str(), static_cast<unsigned long long>(body.size));
+                export_names(names).c_str(), static_cast<unsigned long long>(body.size));
     if (options.tier == Tier::Interp) {
       for (const DisassembledInstr& instr : *instrs) print_instr(instr, options);
     } else if (auto code = module->disassemble_code(body.func_index, options.tier)) {

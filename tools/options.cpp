@@ -115,4 +115,17 @@ Result<std::chrono::nanoseconds> parse_duration(std::string_view v) {
   return usage_error("'" + std::string(v) + "' is not a length of time such as 500ms, 10s or 5m");
 }
 
+std::string duration_text(std::chrono::nanoseconds time) {
+  struct Unit {
+    const char* name;
+    int64_t ns;
+  };
+  constexpr Unit kUnits[] = {{"h", 3'600'000'000'000}, {"m", 60'000'000'000}, {"s", 1'000'000'000},
+                             {"ms", 1'000'000},        {"us", 1'000}};
+  for (const Unit& unit : kUnits) {
+    if (time.count() % unit.ns == 0) return std::to_string(time.count() / unit.ns) + unit.name;
+  }
+  return std::to_string(time.count()) + "ns";
+}
+
 }  // namespace vmrun::tools

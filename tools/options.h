@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tools/nearest.h"
 #include "vmrun/result.h"
 
 namespace vmrun::tools {
@@ -64,6 +65,8 @@ Result<uint64_t> parse_size(std::string_view value);
 Result<uint64_t> parse_count(std::string_view value);
 /// A length of time: a number with ns, us, ms, s, m or h; seconds when there is no unit.
 Result<std::chrono::nanoseconds> parse_duration(std::string_view value);
+/// A length of time in the largest unit of which it is a whole number: "1500ms".
+std::string duration_text(std::chrono::nanoseconds time);
 
 template <class T>
 std::string group_help(const OptionRow<T>& row) {
@@ -72,8 +75,23 @@ std::string group_help(const OptionRow<T>& row) {
   return out;
 }
 
+/// The rows by name alone, to find what somebody meant.
 template <class T>
-Result<void> parse_group(const OptionRow<T>& row, T& options, std::string_view list, Parsed& parsed) {
+std::vector<KnownOption> known_options(std::span<const OptionRow<T>> rows) {
+  std::vector<KnownOption> out;
+  for (const auto& row : rows) {
+    KnownOption& option = out.emplace_back(KnownOption{row.name, row.letter, {}, {}});
+    for (const auto& key : row.keys) {
+      option.keys.push_back(key.key);
+      option.uses.push_back(key.value ? std::string(key.key) + "=" + key.value : std::string(key.key));
+    }
+  }
+  return out;
+}
+
+template <class T>
+Result<void> parse_group(std::span<const OptionRow<T>> rows, const OptionRow<T>& row, T& options, std::string_view list,
+                         Parsed& parsed) {
   while (true) {
     const size_t comma = list.find(',');
     const std::string_view item = list.substr(0, comma);
@@ -87,8 +105,8 @@ Result<void> parse_group(const OptionRow<T>& row, T& options, std::string_view l
     if (name == "help") {
       parsed.group_help = group_help(row);
     } else if (!found) {
-      return usage_error(std::string("-") + row.letter + " has no key '" + std::string(name) + "' ('-" + row.letter +
-                         " help' lists them)");
+      return usage_error(std::string("-") + row.letter + " has no key '" + std::string(name) + "'" +
+                         key_hint(row.letter, name, known_options(rows)) + " ('-" + row.letter + " help' lists them)");
     } else if (found->value && equals == item.npos) {
       return usage_error(std::string("-") + row.letter + " " + found->key + " needs a value: " + found->key + "=" +
                          found->value);
@@ -129,7 +147,10 @@ Result<Parsed> parse(std::span<const OptionRow<T>> rows, T& options, Args args, 
     for (const auto& candidate : rows) {
       if (text.is_short ? text.name[0] == candidate.letter : text.name == candidate.name) row = &candidate;
     }
-    if (!row) return usage_error("unknown option '" + std::string(args[i]) + "'");
+    if (!row) {
+      const std::string_view arg = args[i];
+      return usage_error("unknown option '" + std::string(arg) + "'" + option_hint(arg, known_options(rows)));
+    }
     std::string_view value = text.value;
     if (row->value && !text.has_value) {
       if (i + 1 == args.size()) return usage_error("'" + std::string(args[i]) + "' needs a value: " + row->value);
@@ -138,7 +159,7 @@ Result<Parsed> parse(std::span<const OptionRow<T>> rows, T& options, Args args, 
       return usage_error("'--" + std::string(row->name) + "' takes no value");
     }
     if (!row->keys.empty()) {
-      if (auto group = parse_group(*row, options, value, parsed); !group) return group.error();
+      if (auto group = parse_group(rows, *row, options, value, parsed); !group) return group.error();
     } else if (auto set = row->set(options, value); !set) {
       return usage_error("'--" + std::string(row->name) + "': " + set.error().message);
     }

@@ -4,9 +4,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <thread>
+
+#include "vmrun/text.h"
 
 namespace vmrun::tools {
 namespace {
@@ -25,16 +31,20 @@ Style style() {
   return {"\x1b[1;31m", "\x1b[2m", "\x1b[0m"};
 }
 
+std::string line(const char* label, std::string_view message) {
+  const Style s = style();
+  std::string out = std::string("vmrun: ") + s.strong + label + s.end + (*label ? " " : "");
+  return out + printable(message) + "\n";
+}
+
 void print_line(const char* label, std::string_view message) {
   std::fflush(stdout);
-  Style s = style();
-  std::fprintf(stderr, "vmrun: %s%s%s%s%.*s\n", s.strong, label, s.end, *label ? " " : "",
-               static_cast<int>(message.size()), message.data());
+  std::fputs(line(label, message).c_str(), stderr);
 }
 
 void print_frame(size_t number, const FrameInfo& frame) {
-  std::fprintf(stderr, "  %3zu: %s!%s @ 0x%llx\n", number, frame.module.c_str(), frame.function.c_str(),
-               static_cast<unsigned long long>(frame.offset));
+  std::fprintf(stderr, "  %3zu: %s!%s @ 0x%llx\n", number, printable(frame.module).c_str(),
+               printable(frame.function).c_str(), static_cast<unsigned long long>(frame.offset));
 }
 
 void print_backtrace(const std::vector<FrameInfo>& frames) {
@@ -86,6 +96,34 @@ int fail_usage(std::string_view message, std::string_view command) {
   return kExitUsage;
 }
 
+void warn(std::string_view message) { print_line("warning:", message); }
+
+int fail_trap(std::string_view message, const std::vector<FrameInfo>& backtrace) {
+  print_line("trap:", message);
+  print_backtrace(backtrace);
+  return kExitTrap;
+}
+
+void fail_trap_at_once(const std::string& message) {
+  // Another thread writes, since that may wait for ever, on a pipe for its reader. The streams' own locks may be taken
+  // for as long, so it uses none.
+  std::mutex mutex;
+  std::condition_variable wake;
+  bool written = false;
+  std::thread writer([&, text = line("trap:", message)] {
+    [[maybe_unused]] const ssize_t n = write(STDERR_FILENO, text.data(), text.size());
+    std::lock_guard lock(mutex);
+    written = true;
+    wake.notify_one();
+  });
+  constexpr std::chrono::milliseconds kPatience{200};
+  {
+    std::unique_lock lock(mutex);
+    wake.wait_for(lock, kPatience, [&] { return written; });
+  }
+  _exit(kExitTrap);
+}
+
 int flushed(int status) {
   if (std::fflush(stdout) != 0 && status == kExitOk) return fail("cannot write to standard output");
   return status;
@@ -104,9 +142,7 @@ int fail(const Error& error) {
       // A host function may have said more about it than the trap's name.
       std::string text(trap_message(error.trap));
       if (error.message != text && !error.message.empty()) text += ": " + error.message;
-      print_line("trap:", text);
-      print_backtrace(error.backtrace);
-      return kExitTrap;
+      return fail_trap(text, error.backtrace);
     }
     case ErrorKind::Exception:
       print_line(error.message.empty() ? "uncaught exception" : "", error.message);

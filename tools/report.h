@@ -1,4 +1,5 @@
-// What vmrun says to people: one line per failure on standard error, and the exit status that goes with it.
+// What vmrun says to people: one line per failure on standard error, and the exit status that goes with it. What guests
+// call things is escaped (vmrun/text.h), so that a line stays a line.
 #pragma once
 
 #include <cstdarg>
@@ -15,7 +16,7 @@ enum ExitStatus : int {
   kExitError = 1,    // vmrun could not do what it was asked to
   kExitUsage = 2,    // the command line is wrong
   kExitCtrlC = 130,  // the guest was ended by Ctrl-C
-  kExitTrap = 134,   // the guest trapped, or threw an exception that nobody caught
+  kExitTrap = 134,   // the guest trapped, or threw an exception that nobody caught, or its time was over
 };
 
 /// printf into a string.
@@ -30,9 +31,19 @@ int fail(std::string_view message);
 /// Prints "vmrun: MESSAGE" and where to find help. Returns kExitUsage.
 int fail_usage(std::string_view message, std::string_view command = {});
 
+/// Prints "vmrun: warning: MESSAGE".
+void warn(std::string_view message);
+
 /// Prints a failure that came out of a guest or the library, in the way its kind asks for, and returns the exit status:
 /// the guest's own for Exit, kExitTrap with a backtrace for Trap and Exception, kExitUsage for Usage, else kExitError.
 int fail(const Error& error);
+
+/// Prints "vmrun: trap: MESSAGE" and the backtrace. Returns kExitTrap.
+int fail_trap(std::string_view message, const std::vector<FrameInfo>& backtrace = {});
+
+/// Ends the process with kExitTrap after at most a moment, in which it tries to print "vmrun: trap: MESSAGE", whatever
+/// other threads are doing and whether or not anybody reads standard error.
+[[noreturn]] void fail_trap_at_once(const std::string& message);
 
 /// The exit status when all else is done: results that could not be written (a full disk, a closed pipe) are not a
 /// success.

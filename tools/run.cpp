@@ -1,13 +1,12 @@
 // vmrun run: loads an image, gives it what the command line grants, runs it and turns its end into an exit status.
 #include "tools/run.h"
 
-#include <sys/resource.h>
-
-#include <algorithm>
 #include <cstdio>
 
 #include "tools/commands.h"
+#include "tools/deadline.h"
 #include "tools/image.h"
+#include "tools/imports.h"
 #include "tools/report.h"
 #include "tools/values.h"
 
@@ -19,6 +18,7 @@ using Clock = std::chrono::steady_clock;
 /// An image with what stays the same however often it is run.
 struct Program {
   const RunOptions& options;
+  std::string image;  // as on the command line
   Engine engine;
   Module module;
   std::vector<std::pair<std::string, Module>> preloads;
@@ -35,16 +35,39 @@ bool imports_wasi(const Module& module) {
   return false;
 }
 
-/// A failure to instantiate in the user's terms: what can be done about it.
-Error explain(Error error, const Program& program) {
+/// A failure to instantiate `module` in the user's terms: what can be done about it.
+Error explain(Error error, const Program& program, const Module& module, const Linker& linker) {
   if (error.kind == ErrorKind::Limit) error.message += "; -W help lists the limits";
-  if (error.kind == ErrorKind::Link && error.message.find("unknown import") != error.message.npos) {
-    const bool wasi = error.message.find("wasi_") != error.message.npos;
-    error.message += wasi && !program.options.wasi ? "; WASI is off (-S wasi=n)"
-                                                   : "; provide it with --preload NAME=IMAGE, or let it trap when it "
-                                                     "is called: -W unknown-imports-trap";
+  if (error.kind == ErrorKind::Unsupported && error.offset) {
+    error.message += strf(" at offset 0x%llx", static_cast<unsigned long long>(*error.offset));
   }
+  if (error.kind == ErrorKind::Link) error.message += missing_imports_hint(module, linker, program.options);
   return error;
+}
+
+/// "; it exports a, b, ..." with the functions; "" when there are none.
+std::string exported_functions(const Module& module) {
+  std::string list;
+  size_t listed = 0;
+  constexpr size_t kMostListed = 20;
+  for (const ExportType& item : module.exports()) {
+    if (item.type.kind() != ExternKind::Func) continue;
+    if (listed == kMostListed) return list + ", ...";
+    list += (listed++ == 0 ? "; it exports " : ", ") + item.name;
+  }
+  return list;
+}
+
+/// The image has nothing that runs by itself: how to call one of its functions, after what the arguments say was meant.
+Error nothing_to_run(const Program& program) {
+  const std::string list = exported_functions(program.module);
+  std::string message = program.module.has_start() ? "only the start function was run: " : "nothing was run: ";
+  message += program.image + " has no _start";
+  if (list.empty()) return usage_error(message + " and exports no function");
+  const Misplaced meant = sort_arguments(program.args);
+  message += "; call an export: vmrun" + std::string(meant.invokes ? "" : " --invoke NAME") + meant.options + " " +
+             program.image + (meant.invokes || !meant.others.empty() ? meant.others : " ARGS...");
+  return usage_error(message + list);
 }
 
 /// The function that --invoke names, or the program's entry. Nothing when the image has no entry (a library).
@@ -53,19 +76,14 @@ Result<std::optional<Func>> find_entry(const Program& program, const Instance& i
     for (const char* name : {"_start", ""}) {
       if (auto item = instance.get(name); item && item->func()) return std::optional(*item->func());
     }
-    return std::optional<Func>();
+    // An image that does nothing, or whose start function is all it does, has been run.
+    const bool done = program.module.has_start() || exported_functions(program.module).empty();
+    if (done && program.args.empty()) return std::optional<Func>();
+    return nothing_to_run(program);
   }
   if (auto item = instance.get(*program.options.invoke); item && item->func()) return std::optional(*item->func());
-  std::string message = "the image exports no function '" + *program.options.invoke + "'";
-  size_t listed = 0;
-  constexpr size_t kMostListed = 20;
-  for (const ExportType& item : program.module.exports()) {
-    if (item.type.kind() != ExternKind::Func) continue;
-    if (listed == kMostListed) message += ", ...";
-    if (listed++ >= kMostListed) break;
-    message += (listed == 1 ? "; it exports " : ", ") + item.name;
-  }
-  return usage_error(message);
+  return usage_error("the image exports no function '" + *program.options.invoke + "'" +
+                     exported_functions(program.module));
 }
 
 /// Calls the initialiser of a library, if it has one.
@@ -87,12 +105,12 @@ Result<Instance> instantiate(const Program& program, Linker& linker, Store& stor
   }
   for (const auto& [name, module] : program.preloads) {
     auto instance = linker.instantiate(store, module);
-    if (!instance) return explain(std::move(instance).error(), program);
+    if (!instance) return explain(std::move(instance).error(), program, module, linker);
     if (auto done = initialize(*instance); !done) return done.error();
     if (auto defined = linker.define_instance(name, *instance, store); !defined) return defined.error();
   }
   auto instance = linker.instantiate(store, program.module);
-  if (!instance) return explain(std::move(instance).error(), program);
+  if (!instance) return explain(std::move(instance).error(), program, program.module, linker);
   return instance;
 }
 
@@ -109,20 +127,40 @@ Result<void> run_entry(const Program& program, const Instance& instance) {
     return {};
   }
   auto values = parse_arguments(*program.options.invoke, (*entry)->type(), program.args);
-  if (!values) return values.error();
+  if (!values) {
+    Error error = std::move(values).error();
+    if (!sort_arguments(program.args).options.empty()) error.message += "; options stand before the image";
+    return error;
+  }
   auto results = (*entry)->call(*values);
   if (!results) return results.error();
   for (const Val& value : *results) std::printf("%s\n", format_value(value).c_str());
   return {};
 }
 
+/// Tells how a run ended. Returns the exit status.
+int report(const Result<void>& done, const CtrlC& ctrl_c, const Deadline* deadline) {
+  const bool stopped = !done && done.error().trap == TrapCode::Interrupted;
+  if (ctrl_c.pressed()) {
+    // A host call that was cut short may have made the guest end in its own way.
+    if (stopped) {
+      fail(done.error());
+    } else {
+      fail("interrupted");
+    }
+    return kExitCtrlC;
+  }
+  if (done) return kExitOk;
+  if (stopped && deadline && deadline->interrupted()) return fail_trap(deadline->message(), done.error().backtrace);
+  return fail(done.error());
+}
+
 /// One run in a fresh store. Returns the exit status; a failure has been printed.
-int run_once(const Program& program, RunTimes& times) {
+int run_once(const Program& program, Deadline* deadline, RunTimes& times) {
   Store store(program.engine, program.options.limits);
   Linker linker(program.engine);
   CtrlC ctrl_c(store);
-  std::optional<Deadline> deadline;
-  if (program.options.timeout) deadline.emplace(store, *program.options.timeout);
+  if (deadline) deadline->watch(&store);
   const auto start = Clock::now();
   auto instance = instantiate(program, linker, store);
   const auto ready = Clock::now();
@@ -133,15 +171,9 @@ int run_once(const Program& program, RunTimes& times) {
     done = run_entry(program, *instance);
   }
   times = {ready - start, Clock::now() - ready, store.peak_memory_bytes()};
-  deadline.reset();
-  if (!ctrl_c.pressed()) return done ? kExitOk : fail(done.error());
-  // A host call that was cut short may have made the guest end in its own way.
-  if (done || done.error().trap != TrapCode::Interrupted) {
-    fail("interrupted");
-  } else {
-    fail(done.error());
-  }
-  return kExitCtrlC;
+  const int status = report(done, ctrl_c, deadline);
+  if (deadline) deadline->watch(nullptr);
+  return status;
 }
 
 Result<Program> load(const RunOptions& options, std::string_view image, Args args) {
@@ -157,7 +189,7 @@ Result<Program> load(const RunOptions& options, std::string_view image, Args arg
   const std::string path(image);
   auto module = load_image(engine, path);
   if (!module) return module.error();
-  Program program{options, engine, *module, {}, {}, args, *listeners, imports_wasi(*module)};
+  Program program{options, path, engine, *module, {}, {}, args, *listeners, imports_wasi(*module)};
   for (const auto& [name, file] : options.preloads) {
     auto preload = load_image(engine, file);
     if (!preload) return preload.error();
@@ -165,13 +197,33 @@ Result<Program> load(const RunOptions& options, std::string_view image, Args arg
     program.preloads.emplace_back(name, *preload);
   }
   program.needs_wasi &= options.wasi;
-  const size_t slash = path.rfind('/');
-  program.argv.push_back(options.argv0.value_or(path.substr(slash == path.npos ? 0 : slash + 1)));
+  program.argv.push_back(options.argv0.value_or(image_name(path)));
   program.argv.insert(program.argv.end(), args.begin(), args.end());
   return program;
 }
 
-double milliseconds(std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1e6; }
+/// All that follows once the command line is understood.
+int load_and_run(const RunOptions& options, const Parsed& parsed, Args args, Deadline* deadline) {
+  const auto start = Clock::now();
+  auto program = load(options, parsed.positional[0], args.subspan(parsed.rest));
+  if (!program) return fail(program.error());
+  const auto loaded = Clock::now() - start;
+
+  const uint64_t runs = options.repeat.value_or(1);
+  for (uint64_t i = 1; i <= runs; ++i) {
+    RunTimes times;
+    if (deadline && i > 1) deadline->restart();
+    const int status = run_once(*program, deadline, times);
+    if (options.repeat) print_times(i, runs, times);
+    if (status != kExitOk || i == runs) {
+      if (options.stats) print_stats(loaded, times, program->module);
+      // What is still being compiled nobody wants any more.
+      if (program->engine.compiling()) leave(status);
+      return status;
+    }
+  }
+  return kExitOk;
+}
 
 }  // namespace
 
@@ -197,62 +249,6 @@ WasiConfig make_wasi_config(const RunOptions& options, std::vector<std::string> 
   return config;
 }
 
-/// What baseline code has counted, in a line.
-std::string profile_summary(const Module& module) {
-  unsigned long long entries = 0, conditions = 0, ran = 0, single = 0, several = 0;
-  for (const FuncBody& body : module.functions()) {
-    const FunctionProfile profile = module.profile(body.func_index);
-    entries += profile.entries;
-    conditions += profile.conditions.size();
-    for (const FunctionProfile::Condition& condition : profile.conditions) ran += condition.count != 0;
-    for (const FunctionProfile::IndirectCall& call : profile.indirect_calls) {
-      if (call.target) ++(call.changes == 1 ? single : several);
-    }
-  }
-  if (entries + conditions == 0) return {};
-  return strf("%llu entries, %llu of %llu conditions went on, %llu indirect calls with one target, %llu with more",
-              entries, ran, conditions, single, several);
-}
-
-void print_stats(std::chrono::nanoseconds load, const RunTimes& times, const Module& module) {
-  std::fflush(stdout);
-  const TranslationStats translated = module.translation_stats();
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto line = [](const char* what, const std::string& value) {
-    std::fprintf(stderr, "%-28s %s\n", what, value.c_str());
-  };
-  line("load and validate", strf("%.3f ms", milliseconds(load)));
-  line("instantiate", strf("%.3f ms", milliseconds(times.instantiate)));
-  line("run", strf("%.3f ms", milliseconds(times.run)));
-  line("image", strf("%zu bytes, %zu functions", module.size(), module.functions().size()));
-  line("functions translated", strf("%llu quickly, %llu carefully, %llu bytes of code",
-                                    static_cast<unsigned long long>(translated.quick_functions),
-                                    static_cast<unsigned long long>(translated.careful_functions),
-                                    static_cast<unsigned long long>(translated.bytes)));
-  for (const auto& [tier, name] : {std::pair(Tier::Baseline, "baseline"), std::pair(Tier::Opt, "optimised")}) {
-    const TierStats stats = module.tier_stats(tier);
-    if (stats.functions + stats.osr_units + stats.failed == 0) continue;
-    const auto number = [](uint64_t n) { return static_cast<unsigned long long>(n); };
-    line(strf("%s code", name).c_str(), strf("%llu functions, %llu loops, %llu bytes to %llu, %.3f ms",
-                                             number(stats.functions), number(stats.osr_units), number(stats.wasm_bytes),
-                                             number(stats.code_bytes), milliseconds(stats.compile_time)));
-    line(strf("%s compile tasks", name).c_str(),
-         strf("%llu, with %llu of these", number(stats.tasks), number(stats.task_units)));
-    line(strf("%s entries in loops", name).c_str(), strf("%llu", number(stats.osr_entries)));
-    if (stats.dropped != 0) line(strf("%s code dropped", name).c_str(), strf("%llu", number(stats.dropped)));
-    if (stats.failed == 0) continue;
-    line(strf("%s code failed", name).c_str(), strf("%llu", number(stats.failed)));
-    constexpr size_t kShown = 5;
-    for (size_t i = 0; i < std::min(kShown, stats.reasons.size()); ++i) {
-      line("", strf("%6llu  %s", number(stats.reasons[i].second), stats.reasons[i].first.c_str()));
-    }
-  }
-  if (const std::string profile = profile_summary(module); !profile.empty()) line("profile", profile);
-  line("peak linear memory", strf("%.1f MiB", static_cast<double>(times.peak_memory) / (1 << 20)));
-  line("peak resident memory", strf("%.1f MiB", static_cast<double>(usage.ru_maxrss) / 1024));
-}
-
 std::string run_options_help(bool markdown) {
   return markdown ? options_markdown(run_rows()) : options_help(run_rows());
 }
@@ -268,28 +264,10 @@ int run_command(Args args) {
   }
   if (parsed->positional.empty()) return fail_usage("no image given", "run");
 
-  const auto start = Clock::now();
-  auto program = load(options, parsed->positional[0], args.subspan(parsed->rest));
-  if (!program) return fail(program.error());
-  const auto loaded = Clock::now() - start;
-
-  const uint64_t runs = options.repeat.value_or(1);
-  for (uint64_t i = 1; i <= runs; ++i) {
-    RunTimes times;
-    const int status = run_once(*program, times);
-    if (options.repeat) {
-      std::fflush(stdout);
-      std::fprintf(stderr, "run %llu of %llu: instantiate %.3f ms, run %.3f ms\n", static_cast<unsigned long long>(i),
-                   static_cast<unsigned long long>(runs), milliseconds(times.instantiate), milliseconds(times.run));
-    }
-    if (status != kExitOk || i == runs) {
-      if (options.stats) print_stats(loaded, times, program->module);
-      // What is still being compiled nobody wants any more.
-      if (program->engine.compiling()) leave(status);
-      return status;
-    }
-  }
-  return kExitOk;
+  std::optional<Deadline> deadline;
+  if (options.timeout) deadline.emplace(*options.timeout);
+  // What is printed to the end is printed within the time limit too.
+  return flushed(load_and_run(options, *parsed, args, deadline ? &*deadline : nullptr));
 }
 
 }  // namespace vmrun::tools

@@ -11,20 +11,6 @@
 
 namespace vmrun::tools {
 
-/// Interrupts `store` when `limit` is over, unless destroyed before. A guest that sits in a host call then (reading a
-/// terminal, sleeping) cannot see the interrupt: the process ends as if it had trapped.
-class Deadline {
- public:
-  Deadline(Store& store, std::chrono::nanoseconds limit);
-  ~Deadline();
-  Deadline(const Deadline&) = delete;
-  Deadline& operator=(const Deadline&) = delete;
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-};
-
 /// While it lives, Ctrl-C interrupts `store`, and ends the process if the guest sits in a host call that does not return.
 class CtrlC {
  public:
@@ -51,6 +37,8 @@ struct RunTimes {
   std::chrono::nanoseconds instantiate{}, run{};
   uint64_t peak_memory = 0;  // bytes of linear memory
 };
+/// Of run number `run` of `runs`, on standard error.
+void print_times(uint64_t run, uint64_t runs, const RunTimes& times);
 void print_stats(std::chrono::nanoseconds load, const RunTimes& times, const Module& module);
 
 }  // namespace vmrun::tools

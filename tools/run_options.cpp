@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "vmrun/log.h"
+
 namespace vmrun::tools {
 namespace {
 
@@ -141,6 +143,7 @@ Result<void> set_max_descriptors(RunOptions& o, Value v) {
 }
 
 Result<void> set_log(RunOptions&, Value v) {
+  if (auto fine = check_log_setting(v); !fine) return fine;
   // The library's components read the environment when they first have something to say.
   const char* before = std::getenv("VMRUN_LOG");
   const std::string value = (before && *before ? std::string(before) + "," : std::string()) + std::string(v);
@@ -243,7 +246,7 @@ constexpr Key kWasm[] = {
     {"max-image-size", "SIZE", "largest image that is accepted (1G)", set_config_bytes<&Config::max_image_bytes>},
     {"trap-on-grow-failure", nullptr, "memory.grow and table.grow that fail trap instead of returning -1",
      set_limit_switch<&StoreLimits::trap_on_grow_failure>},
-    {"timeout", "TIME", "interrupt the guest after that time, such as 500ms, 10s, 5m", set_timeout},
+    {"timeout", "TIME", "end the run after that time, such as 500ms, 10s, 5m; reading the image counts", set_timeout},
     {"unknown-imports-trap", nullptr, "functions that nobody provides trap when called, instead of failing the start",
      set_switch<&RunOptions::unknown_imports_trap>},
     // Proposals: all on; an image that uses one that is off is refused.
@@ -359,5 +362,25 @@ Result<void> set_tier(RunOptions& o, Value v) {
 }
 
 std::span<const Row> run_rows() { return kRows; }
+
+Misplaced sort_arguments(Args args) {
+  const auto add = [](std::string& out, std::string_view arg) {
+    const bool plain = !arg.empty() && arg.find_first_of(" \t\n'\"\\$`&|;<>()*?[]#~!{}") == arg.npos;
+    out += plain ? " " + std::string(arg) : " '" + std::string(arg) + "'";
+  };
+  Misplaced out;
+  for (size_t i = 0; i < args.size(); ++i) {
+    const OptionText text = split_option(args[i]);
+    const Row* row = nullptr;
+    for (const Row& candidate : kRows) {
+      const bool named = text.is_short ? text.name[0] == candidate.letter : text.name == candidate.name;
+      if (text.is_option && !text.ends && named) row = &candidate;
+    }
+    add(row ? out.options : out.others, args[i]);
+    out.invokes |= row && row->set == set_invoke;
+    if (row && row->value && !text.has_value && i + 1 < args.size()) add(out.options, args[++i]);
+  }
+  return out;
+}
 
 }  // namespace vmrun::tools

@@ -52,6 +52,14 @@ struct RunOptions {
 
 std::span<const OptionRow<RunOptions>> run_rows();
 
+/// Arguments that stand behind an image, where those that are options of `vmrun run` should stand before it.
+struct Misplaced {
+  std::string options;  // each after a blank, quoted where a shell asks for it; with their values
+  std::string others;
+  bool invokes = false;  // --invoke is one of the options
+};
+Misplaced sort_arguments(Args args);
+
 /// -O effort, also an option of `vmrun wast`.
 Result<void> set_effort(RunOptions& options, std::string_view value);
 /// -O tier, likewise.

@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <limits>
+#include <optional>
 
+#include "tools/numbers.h"
 #include "tools/report.h"
 
 namespace vmrun::tools {
@@ -17,49 +18,50 @@ Error not_a(std::string_view text, const char* what) {
   return Error(ErrorKind::Usage, strf("'%.*s' is not %s", static_cast<int>(text.size()), text.data(), what));
 }
 
-/// An unsigned integer in decimal, or hexadecimal after 0x. False when it is none or does not fit.
-bool parse_unsigned(std::string_view text, U128& out) {
-  unsigned base = 10;
-  if (text.starts_with("0x") || text.starts_with("0X")) {
-    base = 16;
-    text.remove_prefix(2);
-  }
-  if (text.empty()) return false;
-  out = 0;
-  for (char c : text) {
-    const unsigned digit = c >= '0' && c <= '9'   ? static_cast<unsigned>(c - '0')
-                           : c >= 'a' && c <= 'f' ? static_cast<unsigned>(c - 'a') + 10
-                           : c >= 'A' && c <= 'F' ? static_cast<unsigned>(c - 'A') + 10
-                                                  : 99;
-    if (digit >= base || out > (~U128{0} - digit) / base) return false;
-    out = out * base + digit;
-  }
-  return true;
+/// The shapes of a vector constant.
+struct Shape {
+  std::string_view name;
+  unsigned lane_bits;
+  bool floats;
+};
+constexpr Shape kShapes[] = {{"i8x16", 8, false},  {"i16x8", 16, false}, {"i32x4", 32, false},
+                             {"i64x2", 64, false}, {"f32x4", 32, true},  {"f64x2", 64, true}};
+
+/// Takes the first word off `text`.
+std::string_view next_word(std::string_view& text) {
+  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+  const std::string_view word = text.substr(0, text.find(' '));
+  text.remove_prefix(word.size());
+  return word;
 }
 
-/// An integer of `bits` bits, signed or unsigned.
-bool parse_integer(std::string_view text, unsigned bits, uint64_t& out) {
-  const bool negative = text.starts_with('-');
-  U128 n = 0;
-  if (!parse_unsigned(text.substr(negative), n)) return false;
-  const U128 limit = negative ? U128{1} << (bits - 1) : (U128{1} << bits) - 1;
-  if (n > limit) return false;
-  out = negative ? 0 - static_cast<uint64_t>(n) : static_cast<uint64_t>(n);
-  if (bits == 32) out &= 0xffffffffu;
-  return true;
-}
-
-template <class F>
-bool parse_float(std::string_view text, F& out) {
-  if (text.starts_with('+')) text.remove_prefix(1);
-  auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), out);
-  if (end != text.data() + text.size()) return false;
-  if (failure == std::errc::result_out_of_range) {
-    // Too large or too small to be told apart by from_chars: strtod rounds to infinity or zero as the format says.
-    out = static_cast<F>(std::strtod(std::string(text).c_str(), nullptr));
-    return true;
+/// A shape and its lanes, as after v128.const in the text format; or one unsigned integer.
+std::optional<V128> parse_v128(std::string_view text) {
+  std::string_view rest = text;
+  const std::string_view first = next_word(rest);
+  const auto shape = std::ranges::find(kShapes, first, &Shape::name);
+  U128 out = 0;
+  if (shape == std::end(kShapes)) {
+    const std::optional<U128> n = parse_unsigned(text);
+    if (!n) return std::nullopt;
+    out = *n;
+  } else {
+    for (unsigned at = 0; at < 128; at += shape->lane_bits) {
+      const std::string_view word = next_word(rest);
+      std::optional<uint64_t> lane;
+      if (!shape->floats) {
+        lane = parse_integer(word, shape->lane_bits);
+      } else if (shape->lane_bits == 32) {
+        lane = parse_f32(word);
+      } else {
+        lane = parse_f64(word);
+      }
+      if (!lane) return std::nullopt;
+      out |= static_cast<U128>(*lane) << at;
+    }
+    if (!next_word(rest).empty()) return std::nullopt;
   }
-  return failure == std::errc();
+  return V128{static_cast<uint64_t>(out), static_cast<uint64_t>(out >> 64)};
 }
 
 template <class F>
@@ -99,29 +101,22 @@ const char* ref_kind(ValType type) {
 }  // namespace
 
 Result<Val> parse_value(ValType type, std::string_view text) {
-  uint64_t bits = 0;
   switch (type.kind()) {
     case ValKind::I32:
-      if (!parse_integer(text, 32, bits)) return not_a(text, "an i32");
-      return Val::i32(static_cast<int32_t>(bits));
+      if (const auto bits = parse_integer(text, 32)) return Val::i32(static_cast<int32_t>(*bits));
+      return not_a(text, "an i32");
     case ValKind::I64:
-      if (!parse_integer(text, 64, bits)) return not_a(text, "an i64");
-      return Val::i64(static_cast<int64_t>(bits));
-    case ValKind::F32: {
-      float value = 0;
-      if (!parse_float(text, value)) return not_a(text, "an f32");
-      return Val::f32(value);
-    }
-    case ValKind::F64: {
-      double value = 0;
-      if (!parse_float(text, value)) return not_a(text, "an f64");
-      return Val::f64(value);
-    }
-    case ValKind::V128: {
-      U128 n = 0;
-      if (!parse_unsigned(text, n)) return not_a(text, "a v128 (write it as one unsigned integer)");
-      return Val::v128({static_cast<uint64_t>(n), static_cast<uint64_t>(n >> 64)});
-    }
+      if (const auto bits = parse_integer(text, 64)) return Val::i64(static_cast<int64_t>(*bits));
+      return not_a(text, "an i64");
+    case ValKind::F32:
+      if (const auto bits = parse_f32(text)) return Val::f32_bits(*bits);
+      return not_a(text, "an f32");
+    case ValKind::F64:
+      if (const auto bits = parse_f64(text)) return Val::f64_bits(*bits);
+      return not_a(text, "an f64");
+    case ValKind::V128:
+      if (const auto value = parse_v128(text)) return Val::v128(*value);
+      return not_a(text, "a v128 (write it as one unsigned integer, or as 'i32x4 1 2 3 4')");
     case ValKind::Ref:
       if (text == "null" && type.nullable()) return Val::zero(type);
       return Error(ErrorKind::Usage, "a reference cannot be given on a command line, except null");

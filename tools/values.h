@@ -11,8 +11,8 @@
 
 namespace vmrun::tools {
 
-/// Reads `text` as a value of `type`: integers in decimal or after 0x, signed or unsigned, of the type's width; floats
-/// in decimal, or nan, inf; a v128 as an unsigned 128-bit integer. References cannot be written, except "null".
+/// Reads `text` as a value of `type`, as the text format writes numbers (tools/numbers.h); a v128 as an unsigned 128-bit
+/// integer, or as a shape and its lanes: "i32x4 1 2 3 4". References cannot be written, except "null".
 Result<Val> parse_value(ValType type, std::string_view text);
 
 /// The arguments of a call of a function of type `type`. `name` is for messages.

@@ -15,6 +15,7 @@
 #include "tools/wast_runner.h"
 #include "tools/wast_script.h"
 #include "tools/wast_tiers.h"
+#include "vmrun/text.h"
 
 namespace vmrun::tools {
 namespace {
@@ -123,7 +124,7 @@ class Session {
 
   Result<void> run(const Source& source) {
     if (options_.verbose) {
-      std::printf("%s", source.name.c_str());
+      std::printf("%s", printable(source.name).c_str());
       std::fflush(stdout);
     }
     const auto start = std::chrono::steady_clock::now();
@@ -188,8 +189,8 @@ class Session {
   }
 
   void complain(const std::string& script, const Command& command, const std::string& what) {
-    std::printf("%s%s:%u: %s: %s\n", options_.verbose ? "\n" : "", script.c_str(), command.line,
-                to_string(command.type), what.c_str());
+    std::printf("%s%s:%u: %s: %s\n", options_.verbose ? "\n" : "", printable(script).c_str(), command.line,
+                to_string(command.type), printable(what).c_str());
   }
 
   void judge(const std::string& script, const Command& command, const CommandOutcome& outcome, Counts& counts,

@@ -1,6 +1,7 @@
 // Reading test scripts; see wast_script.h.
 #include "tools/wast_script.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -148,6 +149,24 @@ Result<std::string> read_file(const std::string& path) {
   return out;
 }
 
+/// What to do about a file that is no JSON from byte `at` on (counted from 1).
+Error not_json(const std::string& path, std::string_view bytes, size_t at) {
+  const size_t first = bytes.find_first_not_of(" \t\r\n");
+  const bool is_text = first != bytes.npos && (bytes[first] == '(' || bytes.substr(first).starts_with(";;"));
+  if (is_text) {
+    const std::string stem = path.substr(0, path.ends_with(".wast") ? path.size() - 5 : path.npos);
+    return Error(ErrorKind::Malformed, "'" + path + "' is in the text format; translate it first: wast2json --enable-all '" +
+                                           path + "' -o '" + stem + ".json', then run '" + stem + ".json'");
+  }
+  if (bytes.starts_with(std::string_view("\0asm", 4))) {
+    return Error(ErrorKind::Malformed, "'" + path + "' is an image, not a test script; run it with 'vmrun run'");
+  }
+  bytes = bytes.substr(0, at > 0 ? at - 1 : 0);
+  const auto line = 1 + std::count(bytes.begin(), bytes.end(), '\n');
+  return Error(ErrorKind::Malformed, strf("'%s' is not a test script: line %lld is not JSON, as wast2json writes it",
+                                          path.c_str(), static_cast<long long>(line)));
+}
+
 }  // namespace
 
 const char* to_string(Command::Type type) {
@@ -168,8 +187,10 @@ Result<Script> load_script(const std::string& path) {
     for (const Json& command : j.at("commands")) script.commands.push_back(parse_command(command));
   } catch (const BadScript& bad) {
     return Error(ErrorKind::Malformed, "'" + path + "' is not a test script: " + bad.message);
-  } catch (const Json::exception& bad) {
-    return Error(ErrorKind::Malformed, "'" + path + "' is not a test script: " + bad.what());
+  } catch (const Json::parse_error& bad) {
+    return not_json(path, *bytes, bad.byte);
+  } catch (const Json::exception&) {
+    return Error(ErrorKind::Malformed, "'" + path + "' is not a test script: it is JSON, but not what wast2json writes");
   }
   return script;
 }

@@ -3,6 +3,8 @@
 
 #include <cstdio>
 
+#include "vmrun/text.h"
+
 namespace vmrun::tools {
 namespace {
 
@@ -50,9 +52,9 @@ void WastTiers::judge(const std::string& script, const Module& module, uint32_t 
   }
   if (good) return;
   if (++elsewhere_ > kComplaints) return;
-  const std::string name(module.function_name(func_index));
+  const std::string name = printable(module.function_name(func_index));
   std::printf("%s: function %u%s%s ran %llu times in the interpreter, %llu in baseline and %llu in optimised code\n",
-              script.c_str(), func_index, name.empty() ? "" : " ", name.c_str(),
+              printable(script).c_str(), func_index, name.empty() ? "" : " ", name.c_str(),
               static_cast<unsigned long long>(runs.runs[0]), static_cast<unsigned long long>(runs.runs[kBaseline]),
               static_cast<unsigned long long>(runs.runs[kOpt]));
 }

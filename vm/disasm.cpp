@@ -9,6 +9,7 @@
 
 #include "vm/func_decoder_base.h"
 #include "vm/type_reader.h"
+#include "vmrun/text.h"
 
 namespace vmrun::vm {
 
@@ -111,7 +112,7 @@ class Printer {
     uint32_t index = u32();
     number(index);
     std::string_view name = module_.func_name(index);
-    if (!name.empty()) word("(; " + std::string(name) + " ;)");
+    if (!name.empty()) word("(; " + printable(name) + " ;)");
   }
 
   void catches() {

@@ -1,6 +1,6 @@
 // Log messages to stderr, chosen by the environment: VMRUN_LOG=component=level[,component=level...], where the
 // component may be "all" and the level is error, warn, info, debug or trace ("VMRUN_LOG=wasi=trace"). Without it,
-// warnings and errors.
+// warnings and errors. What is wrong in a setting is warned of once; vmrun/log.h checks one.
 //
 //   static vm::Log log("wasi");
 //   VMRUN_LOG_AT(log, trace, "fd_write({}, {}) = {}", fd, bytes, error);
@@ -17,11 +17,16 @@ namespace vmrun::vm {
 
 enum class LogLevel : uint8_t { error, warn, info, debug, trace };
 
+/// The components that have messages; a setting that names another is wrong.
+inline constexpr std::string_view kLogComponents[] = {"tiering", "wasi"};
+
 /// A component's log. Make it static: the setting is read once.
 class Log {
  public:
+  /// `component` is one of kLogComponents.
   explicit Log(const char* component);
   bool on(LogLevel level) const { return level <= level_; }
+  /// Writes one line: what a guest's names could break it with is escaped.
   void write(LogLevel level, fmt::string_view format, fmt::format_args args) const;
 
  private:

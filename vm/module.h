@@ -168,7 +168,7 @@ class Module {
   std::optional<uint32_t> type_index(TypeId id) const;
   /// The text form of a type with this module's type indices.
   std::string type_name(ValType type) const;
-  /// The function's name from the name section (decoded at first use, any thread), or "" when it has none.
+  /// The function's name: of the name section (decoded at first use, any thread), else of its export or import, or "".
   std::string_view func_name(uint32_t func_index) const;
   /// The module's own name from the name section, else `name`.
   std::string_view display_name() const;

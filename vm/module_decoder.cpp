@@ -24,7 +24,14 @@ Result<std::shared_ptr<Module>> decode_module(std::shared_ptr<const Image> image
   module->image = std::move(image);
   module->registry = std::move(registry);
   ModuleDecoder decoder(*module, options);
-  if (!decoder.run()) return decoder.error();
+  if (!decoder.run()) {
+    Error error = decoder.error();
+    // Images in an encoding of garbage-collected types from before they were standardised look malformed or invalid.
+    if (module->features_used.has(Feature::gc) && (error.kind == ErrorKind::Malformed || error.kind == ErrorKind::Invalid)) {
+      error.message += "; the image has garbage-collected types, and garbage-collected objects are not executed yet";
+    }
+    return error;
+  }
   return module;
 }
 

@@ -1,5 +1,6 @@
-// The name section (spec appendix A.4.1): read when a name is first asked for. What is wrong in it is ignored, since it
-// must not change what a module means.
+// Names of functions: from the name section (spec appendix A.4.1), which is read when a name is first asked for. What is
+// wrong in it is ignored, since it must not change what a module means. Functions without a name there are called what
+// they are exported or imported as.
 #include <algorithm>
 
 #include "vm/image.h"
@@ -7,37 +8,64 @@
 #include "vm/reader.h"
 
 namespace vmrun::vm {
+namespace {
+
+using FuncName = std::pair<uint32_t, std::string_view>;
+
+void read_function_names(Reader& r, size_t functions, std::vector<FuncName>& out) {
+  uint32_t count;
+  if (!r.count(count, ~0u, "names")) return;
+  out.reserve(std::min<size_t>(count, functions));
+  for (uint32_t i = 0; i < count; ++i) {
+    uint32_t index;
+    std::string_view name;
+    if (!r.u32(index) || !r.name(name)) return;
+    if (out.size() == functions) return;  // some function is named twice
+    if (index < functions && !name.empty()) out.emplace_back(index, name);
+  }
+}
+
+/// What the section says of the module's own name and of its functions'.
+void read_name_section(const Module& module, std::string_view& own, std::vector<FuncName>& funcs) {
+  auto section = std::ranges::find(module.customs, "name", &CustomSection::name);
+  if (section == module.customs.end()) return;
+  const uint8_t* image = module.bytes();
+  Reader r(image, image + section->bytes.begin, image + section->bytes.end);
+  while (!r.at_end()) {
+    uint8_t id;
+    uint32_t size;
+    const uint8_t* begin;
+    if (!r.u8(id) || !r.u32(size) || !r.bytes(size, begin)) return;
+    Reader sub(image, begin, begin + size);
+    std::string_view name;
+    if (id == 0 && sub.name(name)) own = name;
+    if (id == 1) read_function_names(sub, module.funcs.size(), funcs);
+  }
+}
+
+}  // namespace
 
 const Module::Names& Module::names() const {
   std::call_once(names_once_, [this] {
-    auto section = std::ranges::find(customs, "name", &CustomSection::name);
-    if (section == customs.end()) return;
-    const uint8_t* image = bytes();
-    Reader r(image, image + section->bytes.begin, image + section->bytes.end);
-    while (!r.at_end()) {
-      uint8_t id;
-      uint32_t size;
-      const uint8_t* begin;
-      if (!r.u8(id) || !r.u32(size) || !r.bytes(size, begin)) return;
-      Reader sub(image, begin, begin + size);
-      if (id == 0) {
-        std::string_view name;
-        if (sub.name(name)) names_.module = name;
-      } else if (id == 1) {
-        uint32_t count;
-        if (!sub.count(count, ~0u, "names")) return;
-        names_.funcs.reserve(std::min<size_t>(count, funcs.size()));
-        for (uint32_t i = 0; i < count; ++i) {
-          uint32_t index;
-          std::string_view name;
-          if (!sub.u32(index) || !sub.name(name)) break;
-          if (names_.funcs.size() == funcs.size()) break;  // some function is named twice
-          if (index < funcs.size()) names_.funcs.emplace_back(index, name);
-        }
-        if (!std::ranges::is_sorted(names_.funcs, {}, &std::pair<uint32_t, std::string_view>::first))
-          std::ranges::sort(names_.funcs, {}, &std::pair<uint32_t, std::string_view>::first);
+    read_name_section(*this, names_.module, names_.funcs);
+    std::vector<bool> named(funcs.size());
+    const auto is_first = [&](uint32_t index) {
+      const bool first = !named[index];
+      named[index] = true;
+      return first;
+    };
+    std::erase_if(names_.funcs, [&](const FuncName& item) { return !is_first(item.first); });
+    for (const Export& item : exports) {
+      if (item.kind == ExternKind::func && !item.name.empty() && is_first(item.index)) {
+        names_.funcs.emplace_back(item.index, item.name);
       }
     }
+    for (const Import& import : imports) {
+      if (import.kind == ExternKind::func && !import.name.empty() && is_first(import.index)) {
+        names_.funcs.emplace_back(import.index, import.name);
+      }
+    }
+    std::ranges::sort(names_.funcs, {}, &FuncName::first);
   });
   return names_;
 }

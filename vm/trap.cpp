@@ -4,6 +4,7 @@
 #include "vm/assert.h"
 #include "vmrun/error.h"
 #include "vmrun/result.h"
+#include "vmrun/text.h"
 
 namespace vmrun {
 
@@ -86,7 +87,8 @@ std::string Error::to_string() const {
   }
   for (size_t i = 0; i < backtrace.size(); ++i) {
     const FrameInfo& frame = backtrace[i];
-    text += "\n  #" + std::to_string(i) + " " + frame.module + "!" + frame.function + " @ ";
+    text += "\n  #" + std::to_string(i) + " " + printable(frame.module) + "!" + printable(frame.function) +
+            " @ ";
     append_hex(text, frame.offset);
   }
   return text;

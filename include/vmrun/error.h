@@ -38,7 +38,7 @@ std::string_view to_string(ErrorKind kind);
 /// One guest frame of a backtrace.
 struct FrameInfo {
   std::string module;       // the module's name: from its name section, else its file's base name, else "<module>"
-  std::string function;     // from the name section, else "func[N]"
+  std::string function;     // from the name section, else what it is exported as, else "func[N]"; see vmrun/text.h
   uint32_t func_index = 0;  // in the module's function index space
   uint64_t offset = 0;      // byte offset of the instruction in the image
 };

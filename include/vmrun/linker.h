@@ -60,8 +60,8 @@ class Linker {
   /// The definition as it is in `store`.
   std::optional<Extern> get(Store& store, std::string_view module, std::string_view name) const;
 
-  /// Finds the imports of `module` and instantiates it. Errors: Link ("unknown import: ...", "incompatible import type:
-  /// ..."), and those of Instance::instantiate.
+  /// Finds the imports of `module` and instantiates it. Errors: Link ("unknown import: ...", with all that are missing;
+  /// "incompatible import type: ..."), and those of Instance::instantiate.
   Result<Instance> instantiate(Store& store, const Module& module) const;
 
  private:

@@ -41,7 +41,7 @@ struct FuncBody {
   uint32_t func_index;  // in the function index space, imports first
   uint32_t type_index;
   uint64_t offset, size;  // of the body: its locals and code
-  std::string_view name;  // from the name section, or ""
+  std::string_view name;  // see Module::function_name
 };
 
 /// How much of a module the interpreter has translated.
@@ -137,7 +137,7 @@ class Module {
   std::vector<FuncBody> functions() const;
   uint32_t function_count() const;  // imports included
   FuncType function_type(uint32_t func_index) const;
-  /// From the name section, or "".
+  /// From the name section, else what the function is exported or imported as, else "".
   std::string_view function_name(uint32_t func_index) const;
   /// What has been translated for execution so far, by all stores.
   TranslationStats translation_stats() const;

@@ -1,0 +1,15 @@
+// Names as people read them: what a guest calls its things is bytes of the guest's own choosing.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace vmrun {
+
+/// `text` with everything escaped that would change more than the place where it is printed: control characters, marks
+/// that reorder or hide text, line ends, and bytes that are no UTF-8. A byte is written as \x1b, a character beyond
+/// ASCII as \u{202e}; all else, a backslash too, stays as it is, so that escaping twice is escaping once. For every
+/// message, listing and log line that shows what an image says. Any thread.
+std::string printable(std::string_view text);
+
+}  // namespace vmrun
