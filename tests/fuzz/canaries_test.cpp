@@ -79,5 +79,6 @@ TEST_CASE("canaries: the pages around the stack") {
   Guest guest(false);
   std::byte* stack = guest.store.impl().vcpu().stack_base;
   CHECK(changed(guest, stack - 1) == "what lies before the stack");
-  CHECK(changed(guest, stack + Guest::kStack + vm::kStackRedZone + vm::kAreaBytes + 4096) == "what lies behind the stack");
+  CHECK(changed(guest, stack + Guest::kStack + vm::kStackRedZone + vm::kAreaBytes + 4096) ==
+        "what lies behind the stack");
 }

@@ -140,7 +140,8 @@ bool agree(const Comparison& comparison, const std::string& name, const Image& i
   int status = 0;
   const bool good = pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
   if (WIFSIGNALED(status)) std::printf("%s: killed by signal %d\n", name.c_str(), WTERMSIG(status));
-  if (WIFEXITED(status) && WEXITSTATUS(status) > 1) std::printf("%s: ends with %d\n", name.c_str(), WEXITSTATUS(status));
+  if (WIFEXITED(status) && WEXITSTATUS(status) > 1)
+    std::printf("%s: ends with %d\n", name.c_str(), WEXITSTATUS(status));
   if (!good) ++Counts::shared().different;
   return good;
 }

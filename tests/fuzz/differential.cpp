@@ -8,7 +8,7 @@
 //   differential [OPTIONS] aims                     how often aimed modules hold each thing that they aim at, and how
 //                                                   their calls end; exits 1 when they leave one out
 //
-// MAKER is own, identities, edges, pressure, wide, aimed (the four before by turns), or the path of binaryen's wasm-opt.
+// MAKER is own, identities, edges, pressure, wide, aimed (the four before by turns), or the path of wasm-opt.
 //
 //   --modules N    so many modules (100)            --seconds N   until that time has passed, instead
 //   --seed S       of the series (1)                --first I     its first module (0)
@@ -230,8 +230,7 @@ int main(int argc, char** argv) {
   if (settings.names.front() == "make") {
     if (settings.names.size() != 3) return usage();
     const Scratch scratch;
-    const Image image =
-        make_module(settings.names[1], settings.seed, settings.first, optimises(ways), scratch.path);
+    const Image image = make_module(settings.names[1], settings.seed, settings.first, optimises(ways), scratch.path);
     return !image.empty() && write_image(settings.names[2], image) ? 0 : 1;
   }
   if (settings.names.front() == "coverage") return show_coverage(settings) ? 0 : 1;

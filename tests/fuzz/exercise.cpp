@@ -349,7 +349,8 @@ class Run {
   /// Calls an export with made-up arguments. False when the run is to end.
   bool call(std::string_view name, const Func& func) {
     const FuncType type = func.type();
-    if (options_.plain && (!std::ranges::all_of(type.params, is_number) || !std::ranges::all_of(type.results, is_number))) {
+    if (options_.plain &&
+        (!std::ranges::all_of(type.params, is_number) || !std::ranges::all_of(type.results, is_number))) {
       return true;
     }
     std::vector<Val> args;
@@ -390,8 +391,8 @@ class Run {
   std::deque<Store> stores_;
   std::vector<Instance> instances_;
   Arguments arguments_;
-  std::mt19937_64 host_;     // what imported functions do
-  Arguments answers_;        // and return
+  std::mt19937_64 host_;  // what imported functions do
+  Arguments answers_;     // and return
   unsigned round_ = 0;
   unsigned calls_back_ = 0;  // into exports, during one call
   size_t more_ = 0;          // lines beyond kMaxLines

@@ -42,7 +42,7 @@ bool Counter::goes_on(uint64_t value) const {
 
 bool Counter::run(size_t most) {
   values.clear();
-  for (uint64_t value = first; values.size() < most; ) {
+  for (uint64_t value = first; values.size() < most;) {
     values.push_back(value);
     value = moved(value);
     if (!goes_on(value)) return true;
@@ -59,7 +59,8 @@ uint32_t edge_of_32(Random& r) {
 }
 
 uint32_t any_step(Random& r) {
-  static const std::vector<uint32_t> kEdges = {0x7fffffff, 0x80000000, 0x80000001, 0x7ffffffe, 0x40000000, 0x10001, 0xffff0001};
+  static const std::vector<uint32_t> kEdges = {0x7fffffff, 0x80000000, 0x80000001, 0x7ffffffe,
+                                               0x40000000, 0x10001,    0xffff0001};
   switch (r.below(8)) {
     case 0: return r.of(kEdges);
     case 1: return 1u << r.below(32);
@@ -100,14 +101,16 @@ Counter any_counter(Random& r) {
 std::span<const Index> all_indices() {
   static constexpr Index kIndices[] = {
       {"i", [](uint32_t i, uint32_t) { return i; }, [](Code&, uint32_t) {}},
-      {"i << n", [](uint32_t i, uint32_t n) { return i << (n & 3); }, [](Code& c, uint32_t n) { c.i32(n & 3).op(Op::i32_shl); }},
-      {"i * n", [](uint32_t i, uint32_t n) { return i * (1 + n % 12); }, [](Code& c, uint32_t n) { c.i32(1 + n % 12).op(Op::i32_mul); }},
-      {"-i", [](uint32_t i, uint32_t) { return 0 - i; },
-       [](Code& c, uint32_t) { c.i32(~0u).op(Op::i32_mul); }},
+      {"i << n", [](uint32_t i, uint32_t n) { return i << (n & 3); },
+       [](Code& c, uint32_t n) { c.i32(n & 3).op(Op::i32_shl); }},
+      {"i * n", [](uint32_t i, uint32_t n) { return i * (1 + n % 12); },
+       [](Code& c, uint32_t n) { c.i32(1 + n % 12).op(Op::i32_mul); }},
+      {"-i", [](uint32_t i, uint32_t) { return 0 - i; }, [](Code& c, uint32_t) { c.i32(~0u).op(Op::i32_mul); }},
       {"i & 7", [](uint32_t i, uint32_t) { return i & 7; }, [](Code& c, uint32_t) { c.i32(7).op(Op::i32_and); }},
       {"i & 63", [](uint32_t i, uint32_t) { return i & 63; }, [](Code& c, uint32_t) { c.i32(63).op(Op::i32_and); }},
       {"i & 255", [](uint32_t i, uint32_t) { return i & 255; }, [](Code& c, uint32_t) { c.i32(255).op(Op::i32_and); }},
-      {"i & 0xffff", [](uint32_t i, uint32_t) { return i & 0xffff; }, [](Code& c, uint32_t) { c.i32(0xffff).op(Op::i32_and); }},
+      {"i & 0xffff", [](uint32_t i, uint32_t) { return i & 0xffff; },
+       [](Code& c, uint32_t) { c.i32(0xffff).op(Op::i32_and); }},
       {"(i + n) & 255", [](uint32_t i, uint32_t n) { return (i + n) & 255; },
        [](Code& c, uint32_t n) { c.i32(n).op(Op::i32_add).i32(255).op(Op::i32_and); }},
       {"(i & 255) << 2", [](uint32_t i, uint32_t) { return (i & 255) << 2; },
@@ -128,9 +131,11 @@ std::span<const Index> all_indices() {
        [](Code& c, uint32_t) { c.op(Op::i32_extend16_s); }},
       {"i % n", [](uint32_t i, uint32_t n) { return i % (1 + n % 100); },
        [](Code& c, uint32_t n) { c.i32(1 + n % 100).op(Op::i32_rem_u); }},
-      {"i >> n", [](uint32_t i, uint32_t n) { return i >> (n & 7); }, [](Code& c, uint32_t n) { c.i32(n & 7).op(Op::i32_shr_u); }},
+      {"i >> n", [](uint32_t i, uint32_t n) { return i >> (n & 7); },
+       [](Code& c, uint32_t n) { c.i32(n & 7).op(Op::i32_shr_u); }},
       {"i ^ n", [](uint32_t i, uint32_t n) { return i ^ n; }, [](Code& c, uint32_t n) { c.i32(n).op(Op::i32_xor); }},
-      {"i & 0x7fffffff", [](uint32_t i, uint32_t) { return i & 0x7fffffff; }, [](Code& c, uint32_t) { c.i32(0x7fffffff).op(Op::i32_and); }},
+      {"i & 0x7fffffff", [](uint32_t i, uint32_t) { return i & 0x7fffffff; },
+       [](Code& c, uint32_t) { c.i32(0x7fffffff).op(Op::i32_and); }},
       {"as i64", [](uint32_t i, uint32_t) { return i; },
        [](Code& c, uint32_t) { c.op(Op::i64_extend_i32_u).i64(0x500000000).op(Op::i64_add).op(Op::i32_wrap_i64); }},
       {"fixed", [](uint32_t, uint32_t n) { return n & 1023; }, [](Code& c, uint32_t n) { c.drop().i32(n & 1023); }},

@@ -15,13 +15,14 @@ namespace {
 constexpr uint32_t kPage = 65536;
 constexpr size_t kFunctions = 10;
 constexpr const char* kPlaces[] = {"inside", "up to the end", "over the end", "under the begin", "wild"};
-constexpr const char* kWhens[] = {"always", "in one iteration", "in the iteration of a parameter", "for odd counters",
-                                  "by data",  "by a load"};
-constexpr const char* kShapes[] = {"test at the end", "test at the begin", "leaves in the middle", "without end", "nested"};
+constexpr const char* kWhens[] = {"always",           "in one iteration", "in the iteration of a parameter",
+                                  "for odd counters", "by data",          "by a load"};
+constexpr const char* kShapes[] = {"test at the end", "test at the begin", "leaves in the middle", "without end",
+                                   "nested"};
 
-constexpr Op kLoads[] = {Op::i32_load,     Op::i32_load8_u,  Op::i32_load8_s,  Op::i32_load16_u, Op::i32_load16_s,
-                         Op::i64_load,     Op::i64_load8_u,  Op::i64_load8_s,  Op::i64_load16_u, Op::i64_load16_s,
-                         Op::i64_load32_u, Op::i64_load32_s, Op::f32_load,     Op::f64_load,     Op::v128_load};
+constexpr Op kLoads[] = {Op::i32_load,     Op::i32_load8_u,  Op::i32_load8_s, Op::i32_load16_u, Op::i32_load16_s,
+                         Op::i64_load,     Op::i64_load8_u,  Op::i64_load8_s, Op::i64_load16_u, Op::i64_load16_s,
+                         Op::i64_load32_u, Op::i64_load32_s, Op::f32_load,    Op::f64_load,     Op::v128_load};
 constexpr Op kStores[] = {Op::i32_store,   Op::i32_store8,  Op::i32_store16, Op::i64_store, Op::i64_store8,
                           Op::i64_store16, Op::i64_store32, Op::f32_store,   Op::f64_store, Op::v128_store};
 
@@ -47,18 +48,18 @@ class Loops {
  private:
   static constexpr uint32_t kGlobal = 0;  // an i64 that loops leave something in
   // Locals.
-  static constexpr uint32_t p = 0, s = 1, i = 2, j = 3, sum = 4, x = 5, y = 6, carried = 7, f = 8, d = 9, v = 10, outer = 11,
-                            from_global = 12;
+  static constexpr uint32_t p = 0, s = 1, i = 2, j = 3, sum = 4, x = 5, y = 6, carried = 7, f = 8, d = 9, v = 10,
+                            outer = 11, from_global = 12;
 
   struct Access {
     Op op;
     const Index* index = nullptr;  // none: the pointer x or y
     uint32_t pointer = x;
-    uint32_t n = 0;      // of the index
-    uint32_t base = 0;   // added to the index; where a pointer begins
+    uint32_t n = 0;       // of the index
+    uint32_t base = 0;    // added to the index; where a pointer begins
     uint64_t offset = 0;  // in the instruction
     size_t when = 0;
-    uint32_t at = 0;  // the counter in the iteration that is meant
+    uint32_t at = 0;         // the counter in the iteration that is meant
     bool to_global = false;  // what is loaded goes into a global, so that the loop carries nothing
   };
 
@@ -125,7 +126,10 @@ class Loops {
     const bool alone = !fits && where < 4;
     int64_t target = 0;  // of the first access
     switch (where) {
-      case 0: target = alone ? r_.below(static_cast<uint32_t>(room)) - there : -low + (room - (high - low)) / (1 + r_.below(50)); break;
+      case 0:
+        target =
+            alone ? r_.below(static_cast<uint32_t>(room)) - there : -low + (room - (high - low)) / (1 + r_.below(50));
+        break;
       case 1: target = alone ? room - there : room - high; break;
       case 2: target = room + 1 - there; break;
       case 3: target = -1 - there; break;
@@ -236,7 +240,11 @@ class Loops {
       case 1: {
         static const std::vector<int32_t> kDistances = {1, -1, 2, -2, 3, 4, -4, 8, -8, 12, 16, -16, 31, 64, -64, 1024};
         Access from = access;
-        from.op = type == 'i' ? Op::i32_load8_u : type == 'l' ? Op::i64_load : type == 'f' ? Op::f32_load : type == 'd' ? Op::f64_load : Op::v128_load;
+        from.op = type == 'i'   ? Op::i32_load8_u
+                  : type == 'l' ? Op::i64_load
+                  : type == 'f' ? Op::f32_load
+                  : type == 'd' ? Op::f64_load
+                                : Op::v128_load;
         const int32_t distance = r_.of(kDistances) * (r_.one_in(4) ? static_cast<int32_t>(bytes_of(from.op)) : 1);
         from.base += static_cast<uint32_t>(distance);
         address(from);
@@ -321,7 +329,8 @@ class Loops {
       endless(accesses);
     } else {
       for (uint32_t n = 1 + r_.below(3); n > 0; --n) {
-        Access access = any_access(r_.one_in(2) ? kLoads[r_.below(std::size(kLoads))] : kStores[r_.below(std::size(kStores))]);
+        Access access =
+            any_access(r_.one_in(2) ? kLoads[r_.below(std::size(kLoads))] : kStores[r_.below(std::size(kStores))]);
         if (access.index == nullptr && accesses.empty()) pointer_starts_[access.pointer - x] = access.base;
         accesses.push_back(access);
       }
@@ -401,7 +410,9 @@ class Loops {
     static const std::vector<uint32_t> kLongest = {0x7fffffff, 0x7fffffff, 0x80000000, 0x80000001, 0x7ffffffe};
     do {
       access.base = r_.one_in(2) ? 0x80000000 + r_.below(16) - 8 : edge_of_32(r_);
-      access.offset = r_.one_in(3) ? r_.below(64) : r_.one_in(2) ? 0xffffffff - r_.below(2) * r_.below(64) : edge_of_32(r_);
+      access.offset = r_.one_in(3)   ? r_.below(64)
+                      : r_.one_in(2) ? 0xffffffff - r_.below(2) * r_.below(64)
+                                     : edge_of_32(r_);
       pointer_steps_[0] = r_.one_in(2) ? r_.of(kLongest) : any_step(r_);
     } while (static_cast<uint32_t>(access.base + value_in(access, access.at)) + access.offset < end);
     accesses.push_back(access);

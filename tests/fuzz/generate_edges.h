@@ -10,11 +10,11 @@ namespace vmrun::test::generate {
 
 /// A loop's counter: `first`, then by `step`, while it compares with `bound`.
 struct Counter {
-  bool wide = false;     // 64 bits
-  unsigned narrow = 0;   // 8 or 16: it is cut to so many bits whenever it moves
-  bool sign = false;     // and extended by its sign then
+  bool wide = false;    // 64 bits
+  unsigned narrow = 0;  // 8 or 16: it is cut to so many bits whenever it moves
+  bool sign = false;    // and extended by its sign then
   uint64_t first = 0, step = 1, bound = 0;
-  unsigned compare = 1;         // row of kCompares
+  unsigned compare = 1;          // row of kCompares
   std::vector<uint64_t> values;  // in each iteration
 
   /// The next value.

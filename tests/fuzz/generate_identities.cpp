@@ -27,15 +27,14 @@ const Step kSources[] = {
     {"wrap(shr_u)", [](M& m) { m.c.get(M::a).i64(m.r.below(70)).op(Op::i64_shr_u).op(Op::i32_wrap_i64); }},
     {"wrap(shr_s)", [](M& m) { m.c.get(M::a).i64(m.r.below(70)).op(Op::i64_shr_s).op(Op::i32_wrap_i64); }},
     {"wrap(rotl)", [](M& m) { m.c.get(M::a).i64(m.r.below(70)).op(Op::i64_rotl).op(Op::i32_wrap_i64); }},
-    {"wrap(load)",
-     [](M& m) { m.c.i32(m.r.below(200)).access(Op::i64_load, m.r.below(8)).op(Op::i32_wrap_i64); }},
+    {"wrap(load)", [](M& m) { m.c.i32(m.r.below(200)).access(Op::i64_load, m.r.below(8)).op(Op::i32_wrap_i64); }},
     {"wrap(extend_u)", [](M& m) { m.c.get(M::c32).op(Op::i64_extend_i32_u).op(Op::i32_wrap_i64); }},
     {"wrap(extend_s + a)",
      [](M& m) { m.c.get(M::c32).op(Op::i64_extend_i32_s).get(M::a).op(Op::i64_add).op(Op::i32_wrap_i64); }},
     {"wrap(extend32_s)", [](M& m) { m.c.get(M::a).op(Op::i64_extend32_s).op(Op::i32_wrap_i64); }},
-    {"wrap(select)",
-     [](M& m) { m.c.get(M::a).get(M::b).get(M::c32).op(Op::select).op(Op::i32_wrap_i64); }},
-    {"wrap(global)", [](M& m) { m.c.get(M::a).global_set(M::kGlobal64).global_get(M::kGlobal64).op(Op::i32_wrap_i64); }},
+    {"wrap(select)", [](M& m) { m.c.get(M::a).get(M::b).get(M::c32).op(Op::select).op(Op::i32_wrap_i64); }},
+    {"wrap(global)",
+     [](M& m) { m.c.get(M::a).global_set(M::kGlobal64).global_get(M::kGlobal64).op(Op::i32_wrap_i64); }},
     {"wrap(call)", [](M& m) { m.c.get(M::a).call(m.same64).op(Op::i32_wrap_i64); }},
     {"wrap(block)", [](M& m) { m.c.block(i64).get(M::a).end().op(Op::i32_wrap_i64); }},
     {"wrap(lane)",
@@ -43,8 +42,10 @@ const Step kSources[] = {
        m.c.get(M::a).op(Op::i64x2_splat).op(Op::i64x2_extract_lane).byte(m.r.below(2)).op(Op::i32_wrap_i64);
      }},
     {"lane", [](M& m) { m.c.get(M::a).op(Op::i64x2_splat).op(Op::i32x4_extract_lane).byte(m.r.below(4)); }},
-    {"lane of 8 bits", [](M& m) { m.c.get(M::a).op(Op::i64x2_splat).op(Op::i8x16_extract_lane_s).byte(m.r.below(16)); }},
-    {"wrap(trunc)", [](M& m) { m.c.get(M::a).op(Op::f64_convert_i64_s).op(Op::i64_trunc_sat_f64_s).op(Op::i32_wrap_i64); }},
+    {"lane of 8 bits",
+     [](M& m) { m.c.get(M::a).op(Op::i64x2_splat).op(Op::i8x16_extract_lane_s).byte(m.r.below(16)); }},
+    {"wrap(trunc)",
+     [](M& m) { m.c.get(M::a).op(Op::f64_convert_i64_s).op(Op::i64_trunc_sat_f64_s).op(Op::i32_wrap_i64); }},
     {"trunc", [](M& m) { m.c.get(M::a).op(Op::f64_convert_i64_s).op(Op::i32_trunc_sat_f64_s); }},
     {"reinterpret", [](M& m) { m.c.get(M::c32).op(Op::f32_reinterpret_i32).op(Op::i32_reinterpret_f32); }},
     {"compare", [](M& m) { m.c.get(M::a).get(M::b).op(Op::i64_lt_s); }},
@@ -67,10 +68,26 @@ const Step kSteps[] = {
     {"0 +", [](M& m) { before(m, Op::i32_add, 0); }},
     {"- 0", [](M& m) { with(m, Op::i32_sub, 0); }},
     {"0 - 0 -", [](M& m) { before(m, Op::i32_sub, 0), before(m, Op::i32_sub, 0); }},
-    {"n - n -", [](M& m) { const uint32_t n = m.edge(); before(m, Op::i32_sub, n), before(m, Op::i32_sub, n); }},
-    {"+ n - n", [](M& m) { const uint32_t n = m.edge(); with(m, Op::i32_add, n), with(m, Op::i32_sub, n); }},
-    {"- n + n", [](M& m) { const uint32_t n = m.edge(); with(m, Op::i32_sub, n), with(m, Op::i32_add, n); }},
-    {"+ n + -n", [](M& m) { const uint32_t n = m.edge(); with(m, Op::i32_add, n), with(m, Op::i32_add, 0 - n); }},
+    {"n - n -",
+     [](M& m) {
+       const uint32_t n = m.edge();
+       before(m, Op::i32_sub, n), before(m, Op::i32_sub, n);
+     }},
+    {"+ n - n",
+     [](M& m) {
+       const uint32_t n = m.edge();
+       with(m, Op::i32_add, n), with(m, Op::i32_sub, n);
+     }},
+    {"- n + n",
+     [](M& m) {
+       const uint32_t n = m.edge();
+       with(m, Op::i32_sub, n), with(m, Op::i32_add, n);
+     }},
+    {"+ n + -n",
+     [](M& m) {
+       const uint32_t n = m.edge();
+       with(m, Op::i32_add, n), with(m, Op::i32_add, 0 - n);
+     }},
     {"+ n", [](M& m) { with(m, Op::i32_add, m.edge()); }},
     {"- n", [](M& m) { with(m, Op::i32_sub, m.edge()); }},
     {"and -1", [](M& m) { with(m, Op::i32_and, ~0u); }},
@@ -81,7 +98,11 @@ const Step kSteps[] = {
     {"and 0x7fffffff", [](M& m) { with(m, Op::i32_and, 0x7fffffff); }},
     {"or 0", [](M& m) { with(m, Op::i32_or, 0); }},
     {"xor 0", [](M& m) { with(m, Op::i32_xor, 0); }},
-    {"xor n xor n", [](M& m) { const uint32_t n = m.edge(); with(m, Op::i32_xor, n), with(m, Op::i32_xor, n); }},
+    {"xor n xor n",
+     [](M& m) {
+       const uint32_t n = m.edge();
+       with(m, Op::i32_xor, n), with(m, Op::i32_xor, n);
+     }},
     {"* 1", [](M& m) { with(m, Op::i32_mul, 1); }},
     {"1 *", [](M& m) { before(m, Op::i32_mul, 1); }},
     {"* -1 * -1", [](M& m) { with(m, Op::i32_mul, ~0u), with(m, Op::i32_mul, ~0u); }},
@@ -94,16 +115,33 @@ const Step kSteps[] = {
     {"shr_s 0", [](M& m) { with(m, Op::i32_shr_s, 32 * m.r.below(3)); }},
     {"rotl 0", [](M& m) { with(m, Op::i32_rotl, 32 * m.r.below(3)); }},
     {"rotr 0", [](M& m) { with(m, Op::i32_rotr, 32 * m.r.below(3)); }},
-    {"rotl n rotr n", [](M& m) { const uint32_t n = m.r.below(70); with(m, Op::i32_rotl, n), with(m, Op::i32_rotr, n); }},
-    {"shl n shr_u n", [](M& m) { const uint32_t n = m.r.below(33); with(m, Op::i32_shl, n), with(m, Op::i32_shr_u, n); }},
-    {"shl n shr_s n", [](M& m) { const uint32_t n = m.r.below(33); with(m, Op::i32_shl, n), with(m, Op::i32_shr_s, n); }},
-    {"shr_u n shl n", [](M& m) { const uint32_t n = m.r.below(33); with(m, Op::i32_shr_u, n), with(m, Op::i32_shl, n); }},
+    {"rotl n rotr n",
+     [](M& m) {
+       const uint32_t n = m.r.below(70);
+       with(m, Op::i32_rotl, n), with(m, Op::i32_rotr, n);
+     }},
+    {"shl n shr_u n",
+     [](M& m) {
+       const uint32_t n = m.r.below(33);
+       with(m, Op::i32_shl, n), with(m, Op::i32_shr_u, n);
+     }},
+    {"shl n shr_s n",
+     [](M& m) {
+       const uint32_t n = m.r.below(33);
+       with(m, Op::i32_shl, n), with(m, Op::i32_shr_s, n);
+     }},
+    {"shr_u n shl n",
+     [](M& m) {
+       const uint32_t n = m.r.below(33);
+       with(m, Op::i32_shr_u, n), with(m, Op::i32_shl, n);
+     }},
     {"extend8_s", [](M& m) { m.c.op(Op::i32_extend8_s); }},
     {"extend16_s", [](M& m) { m.c.op(Op::i32_extend16_s); }},
     {"extend8_s extend16_s", [](M& m) { m.c.op(Op::i32_extend8_s).op(Op::i32_extend16_s); }},
     {"extend_u wrap", [](M& m) { m.c.op(Op::i64_extend_i32_u).op(Op::i32_wrap_i64); }},
     {"extend_s wrap", [](M& m) { m.c.op(Op::i64_extend_i32_s).op(Op::i32_wrap_i64); }},
-    {"extend_u, dirt, wrap", [](M& m) { m.c.op(Op::i64_extend_i32_u).i64(m.dirt()).op(Op::i64_or).op(Op::i32_wrap_i64); }},
+    {"extend_u, dirt, wrap",
+     [](M& m) { m.c.op(Op::i64_extend_i32_u).i64(m.dirt()).op(Op::i64_or).op(Op::i32_wrap_i64); }},
     {"extend_u + a - a wrap",
      [](M& m) {
        m.c.op(Op::i64_extend_i32_u).get(M::a).op(Op::i64_add).get(M::a).op(Op::i64_sub).op(Op::i32_wrap_i64);
@@ -115,21 +153,26 @@ const Step kSteps[] = {
        m.c.op(Op::i64_extend_i32_u).i64(32).op(Op::i64_shl).i64(32);
        m.c.op(m.r.one_in(2) ? Op::i64_shr_u : Op::i64_shr_s).op(Op::i32_wrap_i64);
      }},
-    {"extend_u extend32_s wrap", [](M& m) { m.c.op(Op::i64_extend_i32_u).op(Op::i64_extend32_s).op(Op::i32_wrap_i64); }},
+    {"extend_u extend32_s wrap",
+     [](M& m) { m.c.op(Op::i64_extend_i32_u).op(Op::i64_extend32_s).op(Op::i32_wrap_i64); }},
     {"extend_u and 0xffffffff wrap",
      [](M& m) { m.c.op(Op::i64_extend_i32_u).i64(0xffffffff).op(Op::i64_and).op(Op::i32_wrap_i64); }},
     {"select of same", [](M& m) { m.c.tee(M::x32).get(M::x32).get(M::c32).op(Op::select); }},
     {"select by itself", [](M& m) { m.c.tee(M::x32).i32(5).get(M::x32).op(Op::select); }},
-    {"minimum", [](M& m) { m.c.tee(M::x32).i32(m.edge()).tee(M::y32).get(M::x32).get(M::y32).op(Op::i32_lt_s).op(Op::select); }},
-    {"maximum", [](M& m) { m.c.tee(M::x32).i32(m.edge()).tee(M::y32).get(M::x32).get(M::y32).op(Op::i32_gt_u).op(Op::select); }},
+    {"minimum",
+     [](M& m) { m.c.tee(M::x32).i32(m.edge()).tee(M::y32).get(M::x32).get(M::y32).op(Op::i32_lt_s).op(Op::select); }},
+    {"maximum",
+     [](M& m) { m.c.tee(M::x32).i32(m.edge()).tee(M::y32).get(M::x32).get(M::y32).op(Op::i32_gt_u).op(Op::select); }},
     {"local", [](M& m) { m.c.set(M::x32).get(M::x32); }},
     {"tee", [](M& m) { m.c.tee(M::x32).drop().get(M::x32); }},
     {"global", [](M& m) { m.c.global_set(M::kGlobal32).global_get(M::kGlobal32); }},
-    {"memory", [](M& m) { m.c.set(M::x32).i32(1000).get(M::x32).access(Op::i32_store, 0).i32(1000).access(Op::i32_load, 0); }},
+    {"memory",
+     [](M& m) { m.c.set(M::x32).i32(1000).get(M::x32).access(Op::i32_store, 0).i32(1000).access(Op::i32_load, 0); }},
     {"call", [](M& m) { m.c.call(m.same32); }},
     {"block", [](M& m) { m.c.block(BlockType::of(m.through)).end(); }},
     {"branch out", [](M& m) { m.c.block(BlockType::of(m.through)).get(M::c32).br_if(0).end(); }},
-    {"if", [](M& m) { m.c.set(M::x32).get(M::c32).if_(i32).get(M::x32).else_().get(M::x32).i32(0).op(Op::i32_add).end(); }},
+    {"if",
+     [](M& m) { m.c.set(M::x32).get(M::c32).if_(i32).get(M::x32).else_().get(M::x32).i32(0).op(Op::i32_add).end(); }},
     {"loop", [](M& m) { m.c.loop(BlockType::of(m.through)).end(); }},
     {"reinterpret", [](M& m) { m.c.op(Op::f32_reinterpret_i32).op(Op::i32_reinterpret_f32); }},
     {"lane", [](M& m) { m.c.op(Op::i32x4_splat).op(Op::i32x4_extract_lane).byte(m.r.below(4)); }},
@@ -142,10 +185,10 @@ constexpr size_t kFunctions = 12;
 }  // namespace
 
 uint32_t Maker::edge() {
-  static const std::vector<uint32_t> kEdges = {1,    2,      3,      4,      7,          8,          31,         32,
-                                               127,  128,    255,    256,    0x7fff,     0x8000,     0xffff,     0x10000,
-                                               100,  0xfff8, 0xffff, 0xfff0, 0x7fffffff, 0x80000000, 0x80000001, 0xffffffff,
-                                               ~1u,  ~7u,    0xffff0000};
+  static const std::vector<uint32_t> kEdges = {
+      1,      2,      3,          4,          7,          8,          31,      32,  127,
+      128,    255,    256,        0x7fff,     0x8000,     0xffff,     0x10000, 100, 0xfff8,
+      0xffff, 0xfff0, 0x7fffffff, 0x80000000, 0x80000001, 0xffffffff, ~1u,     ~7u, 0xffff0000};
   return r.one_in(4) ? static_cast<uint32_t>(r.bits()) : r.of(kEdges);
 }
 uint64_t Maker::edge64() {
@@ -188,7 +231,8 @@ Maker::Maker(uint64_t number, Tally& tally) : r(number * 0x9e3779b97f4a7c15 + 2)
   same64 = inner({{i64}, {i64}}, [](Code k) { return k.get(0); });
   widen_u = inner({{i32}, {i64}}, [](Code k) { return k.get(0).op(Op::i64_extend_i32_u); });
   widen_s = inner({{i32}, {i64}}, [](Code k) { return k.get(0).op(Op::i64_extend_i32_s); });
-  const uint32_t other = inner({{i32}, {i64}}, [](Code k) { return k.get(0).op(Op::i64_extend_i32_u).i64(3).op(Op::i64_mul); });
+  const uint32_t other =
+      inner({{i32}, {i64}}, [](Code k) { return k.get(0).op(Op::i64_extend_i32_u).i64(3).op(Op::i64_mul); });
   w.passive({widen_u, widen_s, other, same32, widen_u, widen_s, other, same64});
   w.elements(0, {widen_u, widen_s, other, widen_u, other, widen_s, widen_u, other, same32, same64});
 }

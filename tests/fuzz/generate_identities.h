@@ -35,9 +35,9 @@ class Maker {
   Code c;  // of the function that is being made
   Tally& tally;
   uint32_t host = 0, tag = 0;
-  uint32_t through = 0;                                             // the type [i32] -> [i32]
+  uint32_t through = 0;                                       // the type [i32] -> [i32]
   uint32_t same32 = 0, same64 = 0, widen_u = 0, widen_s = 0;  // functions
-  bool memory64 = false;                                            // memory 1 is there, with 64-bit addresses
+  bool memory64 = false;                                      // memory 1 is there, with 64-bit addresses
 };
 
 /// A named piece of code.

@@ -59,7 +59,8 @@ struct Rows {
     // No arithmetic that may make a NaN.
     const bool result_floats = has(signature.substr(colon), "f") || has(signature.substr(colon), "d");
     const bool safe = has(mnemonic, "convert") || has(mnemonic, "reinterpret") || has(mnemonic, "load");
-    if ((result_floats && !safe) || has(mnemonic, "f32x4") || has(mnemonic, "f64x2") || has(mnemonic, "relaxed")) return;
+    if ((result_floats && !safe) || has(mnemonic, "f32x4") || has(mnemonic, "f64x2") || has(mnemonic, "relaxed"))
+      return;
     if (has(mnemonic, ".trunc_f") && !has(mnemonic, "sat")) return;
     Row row{mnemonic.data(), op, {}, {}};
     for (char letter : signature.substr(0, colon)) row.params.push_back(type_of(letter));
@@ -98,7 +99,15 @@ class Pressure {
     }
     w_.initial(0, bytes);
     callee_ = w_.func({{i32, i64, f64}, {i64}});
-    w_.define(callee_, Code().get(0).op(Op::i64_extend_i32_u).get(1).op(Op::i64_xor).get(2).op(Op::i64_reinterpret_f64).op(Op::i64_add).end());
+    w_.define(callee_, Code()
+                           .get(0)
+                           .op(Op::i64_extend_i32_u)
+                           .get(1)
+                           .op(Op::i64_xor)
+                           .get(2)
+                           .op(Op::i64_reinterpret_f64)
+                           .op(Op::i64_add)
+                           .end());
     w_.elements(0, {callee_, callee_, callee_, callee_});
     // Half of the functions have a row of the first list, a quarter each one of the others.
     for (size_t i = 0; i < kFunctions; ++i) {
@@ -229,7 +238,8 @@ void expect_pressure(Tally& tally) {
   for (const std::vector<Row>* list : {&rows().tight, &rows().fixed, &rows().others}) {
     for (const Row& row : *list) tally.expect("pressure: " + row.name);
   }
-  for (size_t depth = 0; depth < kDepths; ++depth) tally.expect("pressure: " + std::to_string(depth) + " operands beneath");
+  for (size_t depth = 0; depth < kDepths; ++depth)
+    tally.expect("pressure: " + std::to_string(depth) + " operands beneath");
 }
 
 }  // namespace vmrun::test::generate

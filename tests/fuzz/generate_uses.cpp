@@ -45,8 +45,8 @@ void other_operand(M& m, char letter) {
 }
 
 uint64_t any_offset(M& m) {
-  static const std::vector<uint64_t> kOffsets = {0, 0, 0, 1, 4, 8, 16, 100, 0x7fff, 0xfff0, 0xffff, 0x10000, 0x7fffffff,
-                                                 0x80000000, 0xfffffff0, 0xffffffff};
+  static const std::vector<uint64_t> kOffsets = {
+      0, 0, 0, 1, 4, 8, 16, 100, 0x7fff, 0xfff0, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff};
   return m.r.of(kOffsets);
 }
 
@@ -121,18 +121,14 @@ void add_selects(std::vector<Use>& uses) {
     const std::string name = vm::op_info(compare).mnemonic;
     uses.push_back({"select by " + name, [](M& m) { m.c.get(M::a).get(M::b); },
                     [=](M& m) { m.c.get(M::b).op(Op::i32_wrap_i64).op(compare).op(Op::select); }});
-    uses.push_back({"select by reversed " + name,
-                    [](M& m) { m.c.get(M::a).get(M::b).get(M::b).op(Op::i32_wrap_i64); },
+    uses.push_back({"select by reversed " + name, [](M& m) { m.c.get(M::a).get(M::b).get(M::b).op(Op::i32_wrap_i64); },
                     [=](M& m) { m.c.op(compare).op(Op::select); }});
-    uses.push_back({"widened select by " + name, nothing,
-                    [=](M& m) {
+    uses.push_back({"widened select by " + name, nothing, [=](M& m) {
                       m.c.tee(M::x32).get(M::b).op(Op::i32_wrap_i64).tee(M::y32);
                       m.c.get(M::x32).get(M::y32).op(compare).op(Op::select).op(Op::i64_extend_i32_u);
                     }});
     uses.push_back({"branch by " + name, [](M& m) { m.c.block(i64).get(M::a); },
-                    [=](M& m) {
-                      m.c.get(M::b).op(Op::i32_wrap_i64).op(compare).br_if(0).drop().get(M::b).end();
-                    }});
+                    [=](M& m) { m.c.get(M::b).op(Op::i32_wrap_i64).op(compare).br_if(0).drop().get(M::b).end(); }});
   }
 }
 
@@ -142,16 +138,20 @@ void add_control(std::vector<Use>& uses) {
   };
   add("if", nothing, [](M& m) { m.c.if_(i64).get(M::a).else_().get(M::b).end(); });
   add("br_if", [](M& m) { m.c.block(i64).get(M::a); }, [](M& m) { m.c.br_if(0).drop().get(M::b).end(); });
-  add("br_if of itself", [](M& m) { m.c.block(i32); },
+  add(
+      "br_if of itself", [](M& m) { m.c.block(i32); },
       [](M& m) { m.c.tee(M::x32).get(M::x32).br_if(0).i32(1).op(Op::i32_add).end().op(Op::i64_extend_i32_u); });
-  add("br_table", [](M& m) { m.c.block(i64).block().block().block(); },
+  add(
+      "br_table", [](M& m) { m.c.block(i64).block().block().block(); },
       [](M& m) {
         m.c.op(Op::br_table).u(2).u(0).u(1).u(2).end().i64(5).br(2).end().get(M::a).br(1).end().get(M::b).end();
       });
   add("condition of select", [](M& m) { m.c.get(M::a).get(M::b); }, [](M& m) { m.c.op(Op::select); });
-  add("condition of select of f64", [](M& m) { m.c.f64_bits(1).f64_bits(2); },
+  add(
+      "condition of select of f64", [](M& m) { m.c.f64_bits(1).f64_bits(2); },
       [](M& m) { m.c.op(Op::select).op(Op::i64_reinterpret_f64); });
-  add("condition of select of v128", [](M& m) { m.c.v128(1, 2).v128(3, 4); },
+  add(
+      "condition of select of v128", [](M& m) { m.c.v128(1, 2).v128(3, 4); },
       [](M& m) { m.c.op(Op::select), to_i64(m, 'v'); });
   add("first of select", nothing, [](M& m) { m.c.i32(m.edge()).get(M::c32).op(Op::select).op(Op::i64_extend_i32_u); });
   add("argument", nothing, [](M& m) { m.c.call(m.r.one_in(2) ? m.widen_u : m.widen_s); });
@@ -160,7 +160,8 @@ void add_control(std::vector<Use>& uses) {
       [](M& m) { m.c.i32(m.r.below(8)).call_indirect(m.w.type_of(m.widen_u), 0); });
   add("argument of call_ref", nothing,
       [](M& m) { m.c.op(Op::ref_func).u(m.widen_u).op(Op::call_ref).u(m.w.type_of(m.widen_u)); });
-  add("index of call_indirect", [](M& m) { m.c.get(M::c32); },
+  add(
+      "index of call_indirect", [](M& m) { m.c.get(M::c32); },
       [](M& m) {
         if (!m.r.one_in(3)) m.c.i32(7).op(Op::i32_and);
         m.c.call_indirect(m.w.type_of(m.widen_u), 0);
@@ -189,7 +190,8 @@ void add_control(std::vector<Use>& uses) {
   });
   uses.back().alone = true;
   add("global", nothing, [](M& m) { m.c.global_set(M::kGlobal32).global_get(M::kGlobal32).op(Op::i64_extend_i32_u); });
-  add("exception", [](M& m) { m.c.block(i32).op(Op::try_table).s(-64).u(1).byte(0).u(m.tag).u(0); },
+  add(
+      "exception", [](M& m) { m.c.block(i32).op(Op::try_table).s(-64).u(1).byte(0).u(m.tag).u(0); },
       [](M& m) { m.c.op(Op::throw_).u(m.tag).end().i32(9).end().op(Op::i64_extend_i32_u); });
   add("block", [](M& m) { m.c.block(i32); }, [](M& m) { m.c.end().op(Op::i64_extend_i32_u); });
   add("counter of a loop", nothing, [](M& m) {
@@ -198,19 +200,22 @@ void add_control(std::vector<Use>& uses) {
     m.c.get(M::x32).i32(1).op(Op::i32_sub).tee(M::x32).i32(0).op(Op::i32_gt_s).br_if(0).end().get(M::x64);
   });
   add("i64 arithmetic", nothing, [](M& m) {
-    static const std::vector<Op> kOps = {Op::i64_add,   Op::i64_sub,   Op::i64_mul,  Op::i64_and,  Op::i64_or,
-                                         Op::i64_xor,   Op::i64_shl,   Op::i64_shr_u, Op::i64_shr_s, Op::i64_rotl};
+    static const std::vector<Op> kOps = {Op::i64_add, Op::i64_sub, Op::i64_mul,   Op::i64_and,   Op::i64_or,
+                                         Op::i64_xor, Op::i64_shl, Op::i64_shr_u, Op::i64_shr_s, Op::i64_rotl};
     m.c.op(m.r.one_in(3) ? Op::i64_extend_i32_s : Op::i64_extend_i32_u).get(M::a).op(m.r.of(kOps));
   });
-  add("count of an i64 shift", [](M& m) { m.c.get(M::a); }, [](M& m) {
-    static const std::vector<Op> kOps = {Op::i64_shl, Op::i64_shr_u, Op::i64_shr_s, Op::i64_rotl, Op::i64_rotr};
-    m.c.op(Op::i64_extend_i32_u).op(m.r.of(kOps));
-  });
+  add(
+      "count of an i64 shift", [](M& m) { m.c.get(M::a); },
+      [](M& m) {
+        static const std::vector<Op> kOps = {Op::i64_shl, Op::i64_shr_u, Op::i64_shr_s, Op::i64_rotl, Op::i64_rotr};
+        m.c.op(Op::i64_extend_i32_u).op(m.r.of(kOps));
+      });
   add("address of 64 bits", nothing, [](M& m) {
     m.c.op(Op::i64_extend_i32_u);
     if (m.memory64) m.c.access(Op::i64_load, any_offset(m), 1);
   });
-  add("sum of two addresses", [](M& m) { m.c.i32(m.r.below(100)); },
+  add(
+      "sum of two addresses", [](M& m) { m.c.i32(m.r.below(100)); },
       [](M& m) { m.c.op(Op::i32_add).access(Op::i64_load16_u, m.r.below(64)); });
 }
 
@@ -231,9 +236,7 @@ std::vector<Use> make_uses() {
   add_bulk(uses, "table.get", {3}, [](M& m) { m.c.op(Op::table_get).u(0).drop(); });
   uses.push_back({"table.get of externref", nothing,
                   [](M& m) { m.c.op(Op::table_get).u(1).op(Op::ref_is_null).op(Op::i64_extend_i32_u); }});
-  uses.push_back({"table.set", nothing, [](M& m) {
-                    m.c.op(Op::ref_func).u(m.widen_s).op(Op::table_set).u(0).i64(2);
-                  }});
+  uses.push_back({"table.set", nothing, [](M& m) { m.c.op(Op::ref_func).u(m.widen_s).op(Op::table_set).u(0).i64(2); }});
   uses.push_back({"table.grow", [](M& m) { m.c.op(Op::ref_null).byte(0x6f); },
                   [](M& m) { m.c.op(Op::table_grow).u(1).op(Op::i64_extend_i32_u); }});
   add_selects(uses);

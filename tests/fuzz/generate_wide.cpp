@@ -8,8 +8,8 @@ namespace vmrun::test::generate {
 namespace {
 
 constexpr ValueLocals kLocals = {.narrow = 0, .wide = 1, .sum = 2, .vector = 3};
-constexpr const char* kWays[] = {"call",  "call_indirect", "call_ref",    "return_call", "return_call_indirect",
-                                 "block", "branch",        "br_table",    "if",          "loop",
+constexpr const char* kWays[] = {"call",   "call_indirect", "call_ref", "return_call", "return_call_indirect",
+                                 "block",  "branch",        "br_table", "if",          "loop",
                                  "caught", "call in a try"};
 constexpr uint32_t kCounts[] = {0, 1, 2, 5, 6, 7, 8, 9, 14, 15, 16, 17, 18, 30, 33, 64, 100, 127, 129, 200, 255, 257};
 
@@ -115,7 +115,18 @@ class Wide {
     switch (way) {
       case 5: c.block(BlockType::of(through)).end(); break;
       case 6: c.block(BlockType::of(through)).get(kLocals.narrow).br_if(0).get(kLocals.narrow).br_if(0).end(); break;
-      case 7: c.block(BlockType::of(through)).block(BlockType::of(through)).get(kLocals.narrow).op(Op::br_table).u(2).u(0).u(1).u(0).end().end(); break;
+      case 7:
+        c.block(BlockType::of(through))
+            .block(BlockType::of(through))
+            .get(kLocals.narrow)
+            .op(Op::br_table)
+            .u(2)
+            .u(0)
+            .u(1)
+            .u(0)
+            .end()
+            .end();
+        break;
       case 8:
         c.get(kLocals.narrow).if_(BlockType::of(through));
         if (r_.one_in(2)) c.else_();

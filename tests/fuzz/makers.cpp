@@ -41,7 +41,8 @@ Image binaryens(const std::string& wasm_opt, uint64_t number, bool small, const 
   std::mt19937_64 random(number);
   {
     std::ofstream file(input, std::ios::binary);
-    for (size_t left = 500 + random() % (small ? 2'000 : 24'000); left > 0; --left) file.put(static_cast<char>(random()));
+    for (size_t left = 500 + random() % (small ? 2'000 : 24'000); left > 0; --left)
+      file.put(static_cast<char>(random()));
   }
   // Reference types are left out: binaryen's were another draft's.
   std::vector<std::string> command = {wasm_opt,

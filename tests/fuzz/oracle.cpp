@@ -29,7 +29,8 @@ constexpr std::pair<std::string_view, std::string_view> kTraps[] = {
     {"null function reference", "function"},
     {"null reference", "function"},
     {"null exception reference", "function"},
-    {"unaligned atomic", "unaligned"},
+    // Either may be found first.
+    {"unaligned atomic", "memory"},
 };
 
 }  // namespace
@@ -37,8 +38,12 @@ constexpr std::pair<std::string_view, std::string_view> kTraps[] = {
 Oracle::Oracle(const std::string& node, const std::string& script) {
   int in[2], out[2];
   if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0) return;
-  std::vector<std::string> words = {node, "--experimental-wasm-memory64", "--experimental-wasm-extended-const",
-                                    "--experimental-wasm-typed-funcref", "--stack-size=900", script};
+  std::vector<std::string> words = {node,
+                                    "--experimental-wasm-memory64",
+                                    "--experimental-wasm-extended-const",
+                                    "--experimental-wasm-typed-funcref",
+                                    "--stack-size=900",
+                                    script};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

@@ -10,10 +10,9 @@ const traps = [
   [/unreachable/, 'unreachable'],
   [/by zero/, 'zero'],
   [/unrepresentable/, 'number'],
-  [/memory access out of bounds|data segment/, 'memory'],
+  [/memory access out of bounds|data segment|unaligned/, 'memory'],
   [/table index is out of bounds|table access|element segment/, 'table'],
   [/signature mismatch|dereferencing a null|null function/, 'function'],
-  [/unaligned/, 'unaligned'],
 ];
 
 // Types of parameters and results, which the API does not tell, come from the image itself.
