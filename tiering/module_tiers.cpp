@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 
 #include "jit/publish.h"
 #include "jit/reclaim.h"
@@ -156,7 +157,13 @@ std::string ModuleTiers::promote(uint32_t func_index, uint32_t unit, Tier tier) 
       continue;
     }
     if (state->compare_exchange_strong(now, BlockState::compiling, std::memory_order_acq_rel)) {
-      reason = compile(key, *state);
+      // The optimiser needs much stack, of which a guest's thread may have little left.
+      auto work = [&] { reason = compile(key, *state); };
+      if (tier != Tier::opt) {
+        work();
+      } else if (!manager_.on_compile_thread(work)) {
+        fail(key, reason = "no compile thread", UINT32_MAX);
+      }
       break;
     }
   }
@@ -202,7 +209,12 @@ std::string ModuleTiers::compile(const Key& key, std::atomic<BlockState>& state)
   request.count_heat = !sampling_ && (!schedule_.empty() || (mode != Mode::baseline && mode != Mode::interp_baseline));
   request.cancelled = &dying_;
   const auto start = std::chrono::steady_clock::now();
-  jit::CompileResult result = compiler->compile(request);
+  jit::CompileResult result;
+  try {
+    result = compiler->compile(request);
+  } catch (const std::bad_alloc&) {
+    result = {jit::CompileResult::Status::no_memory, nullptr, "memory is exhausted"};
+  }
   const auto time = std::chrono::steady_clock::now() - start;
   {
     std::lock_guard lock(mutex_);
