@@ -133,7 +133,7 @@ TEST_CASE("the number of iterations is what a walk counts, for all small loops a
         // Ends where it meets the value; all values are met after as many steps as there are, or never.
         int64_t steps = 0;
         while (steps <= kValues && wrapped(start + steps * step, 4) != end) ++steps;
-        const auto met = range::meets(a, start, end, step);
+        const auto met = range::meets(a, start, end, step > 0 ? step : -step, step > 0);
         good += met.good;
         wrong += met.good && met.value != steps;
         wrong += !met.good && steps * (step > 0 ? step : -step) < kValues;  // it gets there without wrapping
@@ -148,7 +148,7 @@ TEST_CASE("the number of iterations is what a walk counts, for all small loops a
             int64_t straight = 0;  // without wrapping
             while (stays(meaning(start) + straight * step)) ++straight;
             const int64_t last = meaning(start) + straight * step;
-            const auto crossed = range::crosses(a, meaning(start), meaning(end), step, is_signed, inclusive);
+            const auto crossed = range::crosses(a, meaning(start), meaning(end), step > 0 ? step : -step, step > 0, is_signed, inclusive);
             good += crossed.good;
             wrong += crossed.good && crossed.value != steps;
             wrong += crossed.good != (meaning(last) == last);

@@ -72,7 +72,8 @@ void Manager::start_threads() {
 bool is_compile_thread() { return compile_thread; }
 
 void Manager::serve() {
-  lower_priority();
+  // Unless guests wait for each compile.
+  if (options_.mode != Mode::opt && options_.mode != Mode::steps) lower_priority();
   const PoolPlugin* plugin = pool_plugin();
   {
     std::lock_guard lock(mutex_);

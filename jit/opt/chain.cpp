@@ -4,6 +4,7 @@
 #include <llvm/IR/Dominators.h>
 #include <llvm/IR/Function.h>
 #include <llvm/IR/Instructions.h>
+#include <llvm/IR/IntrinsicInst.h>
 #include <llvm/Transforms/Utils/PromoteMemToReg.h>
 
 #include <algorithm>
@@ -26,7 +27,7 @@ uint32_t longest_chain(llvm::Function& unit) {
   for (const llvm::BasicBlock* block : llvm::ReversePostOrderTraversal<const llvm::Function*>(&unit)) {
     for (const llvm::Instruction& i : *block) {
       // What comes from a call or from memory is there, whatever was before.
-      if (llvm::isa<llvm::CallBase>(i) || i.mayReadOrWriteMemory()) continue;
+      if ((llvm::isa<llvm::CallBase>(i) && !llvm::isa<llvm::IntrinsicInst>(i)) || i.mayReadOrWriteMemory()) continue;
       uint32_t before = 0;
       for (const llvm::Use& operand : i.operands()) before = std::max(before, lengths.lookup(operand.get()));
       lengths[&i] = before + 1;

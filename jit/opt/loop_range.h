@@ -34,26 +34,24 @@ typename A::Truth few_enough(A& a, typename A::Number count) {
   return a.both(a.at_most(a.number(0), count), a.at_most(count, a.number((int64_t{1} << (a.index_bits - 1)) - 1)));
 }
 
-/// Rule::meets. How often `start + i * step` (of index_bits bits, it wraps) differs from `end` before it meets it. Both
-/// are zero-extended; 0 < |step| < 2^(index_bits - 1).
+/// Rule::meets. How often a value that starts at `start` and moves by `size` upwards or downwards (of index_bits bits,
+/// it wraps) differs from `end` before it meets it. Both are zero-extended; 0 < size < 2^(index_bits - 1).
 template <class A>
 Checked<typename A::Number, typename A::Truth> meets(A& a, typename A::Number start, typename A::Number end,
-                                                     int64_t step) {
-  const auto way = a.low_bits(step > 0 ? a.sub(end, start) : a.sub(start, end));
-  const auto size = a.number(step > 0 ? step : -step);
+                                                     typename A::Number size, bool up) {
+  const auto way = a.low_bits(up ? a.sub(end, start) : a.sub(start, end));
   // The first meeting is the one without wrapping, if there is one.
   return {a.quotient(way, size), a.at_most(a.remainder(way, size), a.number(0))};
 }
 
-/// Rule::crosses. How often `start + i * step` is less than `end` (for a negative step: greater), or with `inclusive`
-/// not beyond it. Both are zero-extended, or with `is_signed` sign-extended; 0 < |step| < 2^(index_bits - 1). Good: it
-/// gets there without wrapping.
+/// Rule::crosses. How often such a value is less than `end` (downwards: greater), or with `inclusive` not beyond it.
+/// Both are zero-extended, or with `is_signed` sign-extended; 0 < size < 2^(index_bits - 1). Good: it gets there without
+/// wrapping.
 template <class A>
 Checked<typename A::Number, typename A::Truth> crosses(A& a, typename A::Number start, typename A::Number end,
-                                                       int64_t step, bool is_signed, bool inclusive) {
-  const bool up = step > 0;
+                                                       typename A::Number size, bool up, bool is_signed,
+                                                       bool inclusive) {
   if (inclusive) end = a.add(end, a.number(up ? 1 : -1));  // the first value that ends the loop, or lies before it
-  const auto size = a.number(up ? step : -step);
   const auto way = a.greater_of(up ? a.sub(end, start) : a.sub(start, end), a.number(0));
   const auto steps = a.quotient(a.add(way, a.sub(size, a.number(1))), size);
   const auto moved = a.mul(steps, size);

@@ -125,10 +125,11 @@ Value* Versioner::count(SCEVExpander& expander, IRBuilder<>& b, Value*& good) {
     const bool is_signed = CmpInst::isSigned(exit.stay);
     start = is_signed ? b.CreateSExt(start, i64) : b.CreateZExt(start, i64);
     end = is_signed ? b.CreateSExt(end, i64) : b.CreateZExt(end, i64);
-    const auto found =
-        exit.stay == CmpInst::ICMP_NE
-            ? range::meets(a, start, end, exit.step)  // Rule::meets
-            : range::crosses(a, start, end, exit.step, is_signed, ICmpInst::isNonStrictPredicate(exit.stay));  // Rule::crosses
+    const bool up = exit.step > 0, inclusive = ICmpInst::isNonStrictPredicate(exit.stay);
+    Value* size = a.number(up ? exit.step : -exit.step);
+    // Rule::meets, Rule::crosses
+    const auto found = exit.stay == CmpInst::ICMP_NE ? range::meets(a, start, end, size, up)
+                                                     : range::crosses(a, start, end, size, up, is_signed, inclusive);
     good = a.both(good, found.good);
     counted = found.value;
   }
