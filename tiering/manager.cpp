@@ -2,6 +2,8 @@
 #include "tiering/manager.h"
 
 #include <algorithm>
+#include <cmath>
+#include <future>
 
 #include "jit/reclaim.h"
 #include "jit/sample.h"
@@ -71,6 +73,31 @@ void Manager::enqueue(Job job) {
   queue_.push(std::move(job));
 }
 
+bool Manager::on_compile_thread(const std::function<void()>& work) {
+  if (is_compile_thread()) {
+    work();
+    return true;
+  }
+  // Whoever drops the job unseen, because the queue is closed, drops the promise with it.
+  auto done = std::make_shared<std::promise<bool>>();
+  std::future<bool> ran = done->get_future();
+  Job job;
+  job.priority = INFINITY;
+  job.tier = vm::Tier::opt;
+  job.errand = [&work, done = std::move(done)] {
+    work();
+    done->set_value(true);
+  };
+  std::call_once(started_, [this] { start_threads(); });
+  if (threads() == 0) return false;
+  queue_.push(std::move(job));
+  try {
+    return ran.get();
+  } catch (const std::future_error&) {
+    return false;
+  }
+}
+
 jit::Compiler* Manager::compiler(vm::Tier tier, std::string* why) {
   if (tier == vm::Tier::baseline) {
     std::call_once(baseline_once_, [this] {
@@ -88,11 +115,7 @@ jit::Compiler* Manager::compiler(vm::Tier tier, std::string* why) {
     opt_ = options_.opt ? options_.opt(&no_opt_) : jit::load_opt_compiler(&no_opt_);
     if (opt_ != nullptr) return;
     static const vm::Log log("tiering");
-    if (options_.mode == Mode::opt || options_.mode == Mode::steps) {  // what was asked for, not what would be nice
-      VMRUN_LOG_AT(log, warn, "there will be no optimised code: {}", no_opt_);
-    } else {
-      VMRUN_LOG_AT(log, info, "there will be no optimised code: {}", no_opt_);
-    }
+    VMRUN_LOG_AT(log, warn, "there will be no optimised code: {}", no_opt_);
   });
   if (opt_ == nullptr) *why = no_opt_;
   return opt_;

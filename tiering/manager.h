@@ -7,6 +7,8 @@
 // manager dies, which is after all its modules. A module waits, when it dies, for compiles of it to notice.
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -31,7 +33,7 @@ enum class Mode : uint8_t {
   baseline,         // baseline code at the first call of every function that the compiler supports
   opt,              // the same with optimised code
   interp_baseline,  // by heat, but never optimised
-  steps,            // each call and each back-edge moves the function or the loop a tier up, on the guest's thread
+  steps,            // each call and each back-edge moves the function or the loop a tier up, and waits for that
 };
 
 struct Options {
@@ -44,6 +46,9 @@ struct Options {
   /// The compilers; empty: the real ones. Null results say why in the string.
   std::function<jit::Compiler*(std::string*)> baseline, opt;
 };
+
+/// Whether the calling thread is one of a manager's.
+bool is_compile_thread();
 
 class Manager {
  public:
@@ -64,8 +69,8 @@ class Manager {
   /// Schedule for the modules that are attached from now on; for tests, which set it between modules.
   void set_schedule(Schedule schedule);
 
-  /// Forces code of `tier` on a function, or (unit: its offset) on a loop's entry, now and on this thread. Empty, or
-  /// why it cannot be.
+  /// Forces code of `tier` on a function, or (unit: its offset) on a loop's entry, and returns when it is there: baseline
+  /// code is made on this thread, optimised code on a compile thread. Empty, or why it cannot be.
   static std::string promote(const vm::Module& module, uint32_t func_index, vm::Tier tier,
                              uint32_t unit = jit::kWholeFunction);
   /// Waits until no job waits or runs.
@@ -78,6 +83,9 @@ class Manager {
 
   // ---- for ModuleTiers ----
   void enqueue(Job job);
+  /// Runs `work` on a compile thread before anything else that waits, and waits for it: for what needs more stack than
+  /// a guest's thread may have left. On a compile thread it just runs. False: there is no such thread, and nothing ran.
+  bool on_compile_thread(const std::function<void()>& work);
   size_t waiting() const { return queue_.waiting(); }
   /// Whether baseline code's heat is sampled (jit/sample.h).
   bool samples() const { return samples_; }
@@ -104,7 +112,7 @@ class Manager {
   std::atomic<bool> has_code_[vm::kTiers] = {};
 
   std::once_flag started_, baseline_once_, opt_once_;
-  std::vector<std::thread> threads_;
+  std::vector<pthread_t> threads_;
   std::atomic<size_t> thread_count_{0};
   std::unique_ptr<jit::Compiler> own_baseline_;
   jit::Compiler* baseline_ = nullptr;

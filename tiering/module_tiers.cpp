@@ -157,7 +157,13 @@ std::string ModuleTiers::promote(uint32_t func_index, uint32_t unit, Tier tier) 
       continue;
     }
     if (state->compare_exchange_strong(now, BlockState::compiling, std::memory_order_acq_rel)) {
-      reason = compile(key, *state);
+      // The optimiser needs much stack, of which a guest's thread may have little left.
+      auto work = [&] { reason = compile(key, *state); };
+      if (tier != Tier::opt) {
+        work();
+      } else if (!manager_.on_compile_thread(work)) {
+        fail(key, reason = "no compile thread", UINT32_MAX);
+      }
       break;
     }
   }
@@ -207,7 +213,7 @@ std::string ModuleTiers::compile(const Key& key, std::atomic<BlockState>& state)
   try {
     result = compiler->compile(request);
   } catch (const std::bad_alloc&) {
-    result.status = jit::CompileResult::Status::no_memory;
+    result = {jit::CompileResult::Status::no_memory, nullptr, "memory is exhausted"};
   }
   const auto time = std::chrono::steady_clock::now() - start;
   {

@@ -1,8 +1,7 @@
 // What the tier manager keeps of one module: the heat of its functions, its compiled code, what failed and why. It is
 // the TierHooks of the module, and what compile jobs refer to.
 //
-// Threads: the hooks run on guests' threads, compile() on compile threads (or on a guest's, where a promotion is
-// forced); the module is detached by whoever drops its last reference. A block is compiled by the one thread that took
+// Threads: the hooks run on guests' threads, compile() on compile threads, or for baseline code on a guest's; the module is detached by whoever drops its last reference. A block is compiled by the one thread that took
 // its state from cold or queued to compiling. `mutex_` guards the tables of code and failures and orders publications;
 // it is never held while compiling. Lock order: Manager's mutex, then this one; the queue's mutex is innermost.
 #pragma once
@@ -33,7 +32,8 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
  public:
   ModuleTiers(Manager& manager, vm::Module& module, Schedule schedule);
 
-  /// Compiles and publishes at once, on this thread. An empty string when the block's code of that tier is in force
+  /// Compiles and publishes at once: baseline code on this thread, optimised code on a compile thread, for which this one
+  /// waits. An empty string when the block's code of that tier is in force
   /// afterwards (or a better tier's), else the reason. Any thread.
   std::string promote(uint32_t func_index, uint32_t unit, vm::Tier tier);
 

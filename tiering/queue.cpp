@@ -27,7 +27,7 @@ bool add_companions(std::vector<Job>& heap, Task& task) {
     bytes += job->bytes;
     task.push_back(std::move(*job));  // leaves it without a module
   }
-  return std::erase_if(heap, [](const Job& job) { return job.module == nullptr; }) != 0;
+  return std::erase_if(heap, [](const Job& job) { return job.module == nullptr && !job.errand; }) != 0;
 }
 
 }  // namespace

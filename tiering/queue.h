@@ -12,6 +12,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -31,7 +32,8 @@ struct Job {
   uint32_t func_index = 0;
   uint32_t unit = 0;  // as in jit::CompileRequest, or kEveryFunction
   vm::Tier tier = vm::Tier::baseline;
-  uint32_t bytes = 0;  // of the function
+  uint32_t bytes = 0;                 // of the function
+  std::function<void()> errand = {};  // instead of all that: something to be done on a compile thread
 };
 
 /// Jobs of one module, the most beneficial first.

@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <string>
 
 #include "jit/reclaim.h"
@@ -33,6 +34,8 @@ const PoolPlugin* pool_plugin() {
   return plugin;
 }
 
+thread_local bool compile_thread = false;
+
 /// Lowers the calling thread's priority; a thread's nice value is its own on Linux.
 void lower_priority() {
   const auto thread = static_cast<id_t>(syscall(SYS_gettid));
@@ -46,13 +49,31 @@ unsigned Manager::thread_limit() const {
 }
 
 void Manager::start_threads() {
-  const unsigned count = thread_limit();
-  for (unsigned i = 0; i < count; ++i) threads_.emplace_back([this] { serve(); });
-  thread_count_.store(count, std::memory_order_release);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kCompileStack);
+  for (unsigned i = thread_limit(); i != 0; --i) {
+    auto work = [](void* self) -> void* {
+      compile_thread = true;
+      static_cast<Manager*>(self)->serve();
+      return nullptr;
+    };
+    pthread_t thread;
+    if (const int error = pthread_create(&thread, &attributes, work, this); error != 0) {
+      VMRUN_LOG_AT(log(), warn, "cannot start a compile thread: {}", std::strerror(error));
+      break;
+    }
+    threads_.push_back(thread);
+  }
+  pthread_attr_destroy(&attributes);
+  thread_count_.store(threads_.size(), std::memory_order_release);
 }
 
+bool is_compile_thread() { return compile_thread; }
+
 void Manager::serve() {
-  lower_priority();
+  // Unless guests wait for each compile.
+  if (options_.mode != Mode::opt && options_.mode != Mode::steps) lower_priority();
   const PoolPlugin* plugin = pool_plugin();
   {
     std::lock_guard lock(mutex_);
@@ -81,6 +102,7 @@ void Manager::serve() {
 void Manager::run(Task& task) {
   auto work = [](void* env) {
     const Task& jobs = *static_cast<const Task*>(env);
+    if (jobs[0].errand) return jobs[0].errand();
     jobs[0].module->run(jobs);
   };
   if (arena_ != nullptr) {
@@ -92,7 +114,7 @@ void Manager::run(Task& task) {
 
 void Manager::join_threads() {
   queue_.close();
-  for (std::thread& thread : threads_) thread.join();
+  for (pthread_t thread : threads_) pthread_join(thread, nullptr);
   if (arena_ != nullptr) pool_plugin()->destroy(arena_);
 }
 

@@ -27,7 +27,9 @@ void* open_plugin(const char* file, std::string* why) {
   if (const std::string beside = executable_folder(); !beside.empty()) {
     for (const char* at : {"", "/..", "/../lib/vmrun"}) folders.push_back(beside + at);
   }
-  *why = std::string("there is no ") + file + " beside the program";
+  *why = std::string("there is no ") + file + " in";
+  for (const std::string& folder : folders) *why += (&folder == folders.data() ? " " : ", ") + folder;
+  *why += "; VMRUN_PLUGINS names a further folder";
   for (const std::string& folder : folders) {
     const std::string path = folder + "/" + file;
     if (access(path.c_str(), R_OK) != 0) continue;

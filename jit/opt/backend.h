@@ -35,6 +35,9 @@ struct EmitOptions {
 
 using Object = llvm::SmallVector<char, 0>;  // an ELF file
 
+/// Makes SSA values of the locals, and counts the longest chain of instructions each of which waits for the one before.
+uint32_t longest_chain(llvm::Function& unit);
+
 /// Optimises the module of `unit` and emits it. False: cancelled.
 bool emit(llvm::Function& unit, llvm::TargetMachine& machine, const EmitOptions& options, Object& object);
 

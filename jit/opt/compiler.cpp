@@ -6,11 +6,17 @@
 #include <llvm/IR/DiagnosticPrinter.h>
 #include <llvm/IR/LLVMContext.h>
 #include <llvm/IR/Module.h>
+#include <llvm/IR/OptBisect.h>
 #include <llvm/IR/Verifier.h>
+#include <llvm/Support/ErrorHandling.h>
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Target/TargetMachine.h>
 
+#include <mutex>
+#include <new>
+
 #include "jit/opt/backend.h"
+#include "jit/opt/limits.h"
 #include "jit/opt/lower.h"
 #include "vm/assert.h"
 #include "vm/memory.h"
@@ -33,16 +39,44 @@ struct Complaints {
   }
 };
 
+/// Lets code generation skip what it can once nobody wants the unit any more.
+class Gate : public llvm::OptPassGate {
+ public:
+  explicit Gate(const std::atomic<bool>* cancelled) : cancelled_(cancelled) {}
+  bool shouldRunPass(llvm::StringRef, llvm::StringRef) const override {
+    return cancelled_ == nullptr || !cancelled_->load(std::memory_order_relaxed);
+  }
+  bool isEnabled() const override { return true; }
+
+ private:
+  const std::atomic<bool>* const cancelled_;
+};
+
+/// What LLVM calls when it cannot go on. Memory that is missing ends the compile, anything else the process: LLVM would
+/// end it without a word of ours.
+void handle_failures() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    llvm::install_bad_alloc_error_handler([](void*, const char*, bool) { throw std::bad_alloc(); });
+    llvm::install_fatal_error_handler(
+        [](void*, const char* reason, bool) { vm::assertion_failed("LLVM can go on", reason, __FILE__, __LINE__); });
+  });
+}
+
 /// One unit on its way.
 struct Unit {
-  explicit Unit(const CompileRequest& request) : module("unit", context) {
+  explicit Unit(const CompileRequest& request) : gate(request.cancelled), module("unit", context) {
     context.setDiscardValueNames(true);
+    context.setOptPassGate(gate);
     context.setDiagnosticHandlerCallBack(&Complaints::handle, &complaints);
+  }
+  void lower(const CompileRequest& request) {
     Lowering lowering(module, request);
     function = lowering.run();
     reason = lowering.reason();
   }
   llvm::LLVMContext context;
+  Gate gate;
   Complaints complaints;
   llvm::Module module;
   llvm::Function* function = nullptr;
@@ -53,6 +87,9 @@ class OptCompiler : public Compiler {
  public:
   vm::Tier tier() const override { return vm::Tier::opt; }
   CompileResult compile(const CompileRequest& request) override;
+
+ private:
+  static CompileResult compile(Unit& unit, const CompileRequest& request);
 };
 
 EmitOptions emit_options(const CompileRequest& request) {
@@ -65,11 +102,28 @@ EmitOptions emit_options(const CompileRequest& request) {
 CompileResult refused(std::string reason) { return {CompileResult::Status::unsupported, nullptr, std::move(reason)}; }
 
 CompileResult OptCompiler::compile(const CompileRequest& request) {
-  Unit unit(request);
+  // LLVM's frames clean up nothing when an exception passes them, and leave references to what was in them. So the unit
+  // is lost then, and with it some memory.
+  Unit* unit = nullptr;
+  try {
+    unit = new Unit(request);
+    unit->lower(request);
+    CompileResult result = compile(*unit, request);
+    delete unit;
+    return result;
+  } catch (const std::bad_alloc&) {
+    return {CompileResult::Status::no_memory, nullptr, "memory is exhausted"};
+  }
+}
+
+CompileResult OptCompiler::compile(Unit& unit, const CompileRequest& request) {
   if (unit.function == nullptr) return refused(unit.reason);
 #ifdef VMRUN_ASSERTIONS
   VMRUN_ASSERT(!llvm::verifyModule(unit.module, &llvm::errs()), "lowering makes valid IR");
 #endif
+  if (const uint32_t chain = longest_chain(*unit.function); chain > kMaxChain) {
+    return refused("a chain of " + std::to_string(chain) + " instructions");
+  }
   std::unique_ptr<llvm::TargetMachine> machine = make_target_machine();
   Object object;
   if (!emit(*unit.function, *machine, emit_options(request), object)) {
@@ -100,12 +154,14 @@ CompileResult OptCompiler::compile(const CompileRequest& request) {
 
 std::string print_ir(const CompileRequest& request) {
   Unit unit(request);
+  unit.lower(request);
   if (unit.function == nullptr) return unit.reason;
   std::string text;
   llvm::raw_string_ostream out(text);
   if (llvm::verifyModule(unit.module, &out)) return text;
   std::unique_ptr<llvm::TargetMachine> machine = make_target_machine();
   Object object;
+  longest_chain(*unit.function);
   emit(*unit.function, *machine, emit_options(request), object);
   unit.module.print(out, nullptr);
   return text;
@@ -119,6 +175,7 @@ extern "C" __attribute__((visibility("default"))) const vmrun::jit::Plugin* vmru
   using namespace vmrun::jit;
   if (process->version != kPluginVersion) return nullptr;
   opt::initialise_target();
+  opt::handle_failures();
   opt::host = process;
   static opt::OptCompiler compiler;
   static const Plugin plugin = {.compiler = &compiler, .disassemble = &opt::disassemble, .print_ir = &opt::print_ir};

@@ -16,6 +16,21 @@ inline constexpr uint32_t kMaxLocals = 4096;
 /// parameters each came to ten million of them, 22 s and 1.9 GB (2026-11-21).
 inline constexpr uint64_t kMaxMerged = 100'000;
 
+/// Values in the vCPU's area, for parameters and results beyond the registers and for what is thrown: each is an access
+/// of its own, although a call of a hundred values takes two bytes of body. They count as size, at what such an access
+/// costs; and a signature of more is not compiled, because LLVM compares the accesses of one call with each other (one
+/// call of a thousand results took 14 s).
+inline constexpr uint32_t kAreaValueBytes = 32;
+inline constexpr uint32_t kMaxAreaValues = 128;
+
+/// Open blocks: a switch's arms that fall into one another are that deep, and LLVM follows each value through all of
+/// them (1000 took 4 s, 2000 took 12; 500 take 0.9).
+inline constexpr uint32_t kMaxNesting = 512;
+
+/// Instructions that wait for each other in a chain, each for the one before: LLVM's passes recur along it (see
+/// tiering::kCompileStack), and take 2.5 s for 6000 (2026-11-29).
+inline constexpr uint32_t kMaxChain = 4000;
+
 /// A prologue moves rsp before it compares it with the limit, and 64 KiB beneath the limit are always there: half of
 /// them for the frame, half for the helper that then runs.
 inline constexpr uint32_t kMaxFrameBytes = 32u << 10;

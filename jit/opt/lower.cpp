@@ -87,6 +87,21 @@ void Lowering::merge(D& d, size_t values) {
   }
 }
 
+void Lowering::travel(D& d, uint32_t values) {
+  if (failed_) return;
+  travelling_ += values;
+  if (values > kMaxAreaValues) {
+    return unsupported(d, std::to_string(values) + " parameters, results or thrown values beyond the registers");
+  }
+  const uint64_t size = image_.funcs[request_.func_index].body.size() + kAreaValueBytes * travelling_;
+  if (size > kMaxBodyBytes) unsupported(d, std::to_string(travelling_) + " values outside of registers");
+}
+
+void Lowering::travel(D& d, PlaceWalk walk, std::span<const ValType> types) {
+  for (ValType t : types) walk.next(t);
+  travel(d, walk.area_slots());
+}
+
 void Lowering::at(D& d) {
   offset_ = static_cast<uint32_t>(d.offset());
   b_.SetCurrentDebugLocation(llvm::DILocation::get(context_, offset_, 0, subprogram_));
@@ -97,6 +112,9 @@ void Lowering::at(D& d) {
 void Lowering::begin(D& d) {
   const std::span<const ValType> locals = d.locals();
   if (locals.size() > kMaxLocals) return unsupported(d, std::to_string(locals.size()) + " locals");
+  travel(d, PlaceWalk::params(), func_type_->params);
+  travel(d, PlaceWalk::results(), func_type_->results);
+  if (failed_) return;
   const bool whole = request_.unit == kWholeFunction;
   cx_ = function_->getArg(0);
   inst_ = function_->getArg(1);
@@ -111,6 +129,7 @@ void Lowering::begin(D& d) {
     llvm::Value* slots = b_.CreateIntToPtr(function_->getArg(3), b_.getPtrTy());
     uint32_t slot = 0;
     for (size_t i = 0; i < locals.size(); ++i) {
+      if (locals[i] == vm::kI32) assert_clean(load_field(b_.getInt64Ty(), slots, 8 * size_t{slot}));
       b_.CreateStore(load_slot(offset(slots, 8 * size_t{slot}), locals[i]), locals_[i]);
       slot += locals[i].slots();
     }
@@ -124,7 +143,10 @@ void Lowering::begin(D& d) {
       const Place place = walk.next(param);
       llvm::Value* v = nullptr;
       switch (place.in) {
-        case Place::In::integer: v = from_register(function_->getArg(3 + place.index), param); break;
+        case Place::In::integer:
+          if (param == vm::kI32) assert_clean(function_->getArg(3 + place.index));
+          v = from_register(function_->getArg(3 + place.index), param);
+          break;
         case Place::In::vector: v = from_register(function_->getArg(11 + place.index), param); break;
         case Place::In::area: v = load_slot(offset(area(), kAreaSlot * place.index), param); break;
       }
@@ -297,6 +319,17 @@ void Lowering::trap_if(llvm::Value* condition, vm::TrapCode code) {
 }
 
 void Lowering::trap(vm::TrapCode code) { final_helper(Helper::trap, {i64(static_cast<uint64_t>(code))}, false); }
+
+void Lowering::assert_clean(llvm::Value* reg) {
+  if constexpr (!kCheckInvariants) return;
+  BasicBlock* dirty = new_block("dirty");
+  BasicBlock* clean = new_block("clean");
+  b_.CreateCondBr(b_.CreateICmpUGT(reg, i64(UINT32_MAX)), dirty, clean, unlikely());
+  b_.SetInsertPoint(dirty);
+  b_.CreateIntrinsic(b_.getVoidTy(), llvm::Intrinsic::trap, {});
+  b_.CreateUnreachable();
+  b_.SetInsertPoint(clean);
+}
 
 void Lowering::poll() {
   llvm::MDNode* name = llvm::MDNode::get(context_, {llvm::MDString::get(context_, "rsp")});

@@ -137,6 +137,13 @@ class Lowering {
   /// So many values more travel to a label.
   void merge(D& d, size_t values);
   uint64_t merged_ = 0;
+  /// So many values are written to or read from the area.
+  void travel(D& d, uint32_t values);
+  /// Those of parameters or results.
+  void travel(D& d, PlaceWalk walk, std::span<const vm::ValType> types);
+  uint64_t travelling_ = 0;
+  /// In builds with assertions: dies by an undefined instruction unless the register's upper half is zero.
+  void assert_clean(llvm::Value* reg);
   /// Called at the beginning of each event that emits: the place in the image for what follows.
   void at(D& d);
   llvm::Type* type(vm::ValType type);
@@ -174,12 +181,12 @@ class Lowering {
 
   // --- control (lower_control.cpp) ---
   /// Branches to a frame with `values` for its label.
-  void branch_to(C& target, llvm::ArrayRef<llvm::Value*> values);
+  void branch_to(D& d, C& target, llvm::ArrayRef<llvm::Value*> values);
   void branch(D& d, uint32_t depth);
   /// The operands that a branch to `target` takes.
   llvm::SmallVector<llvm::Value*, 4> taken(D& d, const C& target);
   llvm::BasicBlock* new_label(std::span<const vm::ValType> types, const char* name);
-  void emit_return(llvm::ArrayRef<llvm::Value*> values);
+  void emit_return(D& d, llvm::ArrayRef<llvm::Value*> values);
   void finish(D& d, C& c, V* results);
   /// Takes the results of an ended frame from its label's phis.
   void from_label(D& d, C& c, V* results);
@@ -201,7 +208,7 @@ class Lowering {
   void take(D& d, C& c);
   /// Compares the exception's tag; goes on where it matches. Returns where it does not.
   llvm::BasicBlock* match_tag(uint32_t tag);
-  void load_payload(uint32_t tag, llvm::SmallVectorImpl<llvm::Value*>& values);
+  void load_payload(D& d, uint32_t tag, llvm::SmallVectorImpl<llvm::Value*>& values);
   /// What this try's clauses do not take.
   void pass_on(uint32_t outer);
   /// The landing pad of the innermost try; null outside of all.
@@ -219,9 +226,9 @@ class Lowering {
   Callee callee_of(uint32_t func_index);
   /// Checks and finds the record for an indirect call.
   llvm::Value* indirect_record(D& d, vm::TypeId type_id, uint32_t table, llvm::Value* index);
-  llvm::CallBase* emit_call(const vm::FuncType& type, const Callee& callee, const V* args, bool tail);
-  void emit_call(const vm::FuncType& type, const Callee& callee, const V* args, V* results);
-  void emit_tail_call(const vm::FuncType& type, const Callee& callee, const V* args);
+  llvm::CallBase* emit_call(D& d, const vm::FuncType& type, const Callee& callee, const V* args, bool tail);
+  void emit_call(D& d, const vm::FuncType& type, const Callee& callee, const V* args, V* results);
+  void emit_tail_call(D& d, const vm::FuncType& type, const Callee& callee, const V* args);
 
   // --- memory (lower_memory.cpp) ---
   llvm::Value* memory(uint32_t index);  // MemoryInst*

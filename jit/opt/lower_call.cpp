@@ -60,7 +60,8 @@ llvm::Value* Lowering::indirect_record(D&, vm::TypeId type_id, uint32_t table, l
 
 // ---- the call -------------------------------------------------------------------------------------------------------
 
-llvm::CallBase* Lowering::emit_call(const vm::FuncType& type, const Callee& callee, const V* args, bool tail) {
+llvm::CallBase* Lowering::emit_call(D& d, const vm::FuncType& type, const Callee& callee, const V* args, bool tail) {
+  travel(d, PlaceWalk::params(), type.params);
   llvm::SmallVector<llvm::Value*, 24> all{cx_, callee.inst, callee.mem};
   for (unsigned i = 0; i < kIntParams; ++i) all.push_back(llvm::PoisonValue::get(b_.getInt64Ty()));
   all.append({callee.code != nullptr ? callee.code : llvm::PoisonValue::get(b_.getPtrTy()), callee.caller});
@@ -100,55 +101,61 @@ llvm::CallBase* Lowering::emit_call(const vm::FuncType& type, const Callee& call
   return call;
 }
 
-void Lowering::emit_call(const vm::FuncType& type, const Callee& callee, const V* args, V* results) {
-  llvm::Value* returned = emit_call(type, callee, args, false);
+void Lowering::emit_call(D& d, const vm::FuncType& type, const Callee& callee, const V* args, V* results) {
+  travel(d, PlaceWalk::results(), type.results);
+  llvm::Value* returned = emit_call(d, type, callee, args, false);
   PlaceWalk walk = PlaceWalk::results();
   for (size_t i = 0; i < type.results.size(); ++i) {
     const ValType t = type.results[i];
     const Place place = walk.next(t);
     switch (place.in) {
-      case Place::In::integer: results[i].v = from_register(b_.CreateExtractValue(returned, 0), t); break;
+      case Place::In::integer: {
+        llvm::Value* reg = b_.CreateExtractValue(returned, 0);
+        if (t == vm::kI32) assert_clean(reg);
+        results[i].v = from_register(reg, t);
+        break;
+      }
       case Place::In::vector: results[i].v = from_register(b_.CreateExtractValue(returned, 1), t); break;
       case Place::In::area: results[i].v = load_slot(offset(area(), kAreaSlot * place.index), t); break;
     }
   }
 }
 
-void Lowering::emit_tail_call(const vm::FuncType& type, const Callee& callee, const V* args) {
-  b_.CreateRet(emit_call(type, callee, args, true));
+void Lowering::emit_tail_call(D& d, const vm::FuncType& type, const Callee& callee, const V* args) {
+  b_.CreateRet(emit_call(d, type, callee, args, true));
 }
 
 // ---- events ---------------------------------------------------------------------------------------------------------
 
 void Lowering::call(D& d, uint32_t func_index, const vm::FuncType& type, const V* args, V* results) {
   at(d);
-  emit_call(type, callee_of(func_index), args, results);
+  emit_call(d, type, callee_of(func_index), args, results);
 }
 void Lowering::return_call(D& d, uint32_t func_index, const vm::FuncType& type, const V* args) {
   at(d);
-  emit_tail_call(type, callee_of(func_index), args);
+  emit_tail_call(d, type, callee_of(func_index), args);
 }
 
 void Lowering::call_indirect(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
                              const V* args, V* results) {
   at(d);
-  emit_call(type, through(indirect_record(d, type_id, table, index.v)), args, results);
+  emit_call(d, type, through(indirect_record(d, type_id, table, index.v)), args, results);
 }
 void Lowering::return_call_indirect(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
                                     const V* args) {
   at(d);
-  emit_tail_call(type, through(indirect_record(d, type_id, table, index.v)), args);
+  emit_tail_call(d, type, through(indirect_record(d, type_id, table, index.v)), args);
 }
 
 void Lowering::call_ref(D& d, vm::TypeId, const vm::FuncType& type, const V& ref, const V* args, V* results) {
   at(d);
   trap_if(b_.CreateICmpEQ(ref.v, i64(0)), vm::TrapCode::NullFunctionReference);
-  emit_call(type, through(b_.CreateIntToPtr(ref.v, b_.getPtrTy())), args, results);
+  emit_call(d, type, through(b_.CreateIntToPtr(ref.v, b_.getPtrTy())), args, results);
 }
 void Lowering::return_call_ref(D& d, vm::TypeId, const vm::FuncType& type, const V& ref, const V* args) {
   at(d);
   trap_if(b_.CreateICmpEQ(ref.v, i64(0)), vm::TrapCode::NullFunctionReference);
-  emit_tail_call(type, through(b_.CreateIntToPtr(ref.v, b_.getPtrTy())), args);
+  emit_tail_call(d, type, through(b_.CreateIntToPtr(ref.v, b_.getPtrTy())), args);
 }
 
 }  // namespace vmrun::jit::opt

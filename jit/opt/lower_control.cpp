@@ -1,4 +1,5 @@
 // Lowering: blocks, branches, returns, loops and OSR entries.
+#include "jit/opt/limits.h"
 #include "jit/opt/lower.h"
 #include "vm/assert.h"
 
@@ -25,8 +26,8 @@ llvm::SmallVector<llvm::Value*, 4> Lowering::taken(D& d, const C& target) {
   return values;
 }
 
-void Lowering::branch_to(C& target, llvm::ArrayRef<llvm::Value*> values) {
-  if (target.kind == ControlKind::func) return emit_return(values);
+void Lowering::branch_to(D& d, C& target, llvm::ArrayRef<llvm::Value*> values) {
+  if (target.kind == ControlKind::func) return emit_return(d, values);
   if (target.kind == ControlKind::loop && request_.polls) poll();
   if (target.in_allocas) {
     for (size_t i = 0; i < values.size(); ++i) {
@@ -42,6 +43,7 @@ void Lowering::branch_to(C& target, llvm::ArrayRef<llvm::Value*> values) {
 void Lowering::open(D& d, C& c) {
   c.region = inner_;
   merge(d, c.params.size() + c.results.size());
+  if (d.control_depth() > kMaxNesting) unsupported(d, "more than " + std::to_string(kMaxNesting) + " open blocks");
   if (!before_unit(d)) return;
   merge(d, c.height);
   c.spilled = true;
@@ -60,7 +62,7 @@ void Lowering::reload_operands(D& d, const C& c) {
 
 void Lowering::branch(D& d, uint32_t depth) {
   C& target = d.control(depth);
-  branch_to(target, taken(d, target));
+  branch_to(d, target, taken(d, target));
 }
 
 void Lowering::from_label(D& d, C& c, V* results) {
@@ -92,7 +94,7 @@ void Lowering::if_(D& d, C& c, const V& v) {
 
 void Lowering::else_(D& d, C& c, V* params) {
   at(d);
-  if (d.reachable()) branch_to(c, taken(d, c));
+  if (d.reachable()) branch_to(d, c, taken(d, c));
   b_.SetInsertPoint(c.otherwise);
   c.otherwise = nullptr;
   for (size_t i = 0; i < c.params.size(); ++i) params[i].v = saved_[c.saved + i];
@@ -103,7 +105,7 @@ void Lowering::end(D& d, C& c, V* results) {
   at(d);
   switch (c.kind) {
     case ControlKind::func:
-      if (d.reachable()) emit_return(taken(d, c));
+      if (d.reachable()) emit_return(d, taken(d, c));
       return;
     case ControlKind::loop: {
       // Nothing branches to the end of a loop.
@@ -125,10 +127,10 @@ void Lowering::end(D& d, C& c, V* results) {
 }
 
 void Lowering::finish(D& d, C& c, V* results) {
-  if (d.reachable()) branch_to(c, taken(d, c));
+  if (d.reachable()) branch_to(d, c, taken(d, c));
   if (c.otherwise != nullptr) {  // an if without else hands its parameters on
     b_.SetInsertPoint(c.otherwise);
-    branch_to(c, llvm::ArrayRef(saved_).slice(c.saved, c.params.size()));
+    branch_to(d, c, llvm::ArrayRef(saved_).slice(c.saved, c.params.size()));
   }
   from_label(d, c, results);
 }
@@ -193,6 +195,7 @@ void Lowering::enter_unit(D& d, BasicBlock* header) {
   };
   for (size_t i = 0; i < stack.size(); ++i) {
     hidden_beneath(i);
+    if (stack[i].type == vm::kI32) assert_clean(load_field(b_.getInt64Ty(), slots, 8 * size_t{slot}));
     llvm::Value* v = load_slot(offset(slots, 8 * size_t{slot}), stack[i].type);
     b_.CreateStore(v, operand_alloca(i, v->getType()));
     slot += stack[i].type.slots();
@@ -238,7 +241,7 @@ void Lowering::br_table(D& d, const V& index, std::span<const uint32_t> depths) 
 void Lowering::return_(D& d) {
   at(d);
   C& function = d.control(d.control_depth() - 1);
-  emit_return(taken(d, function));
+  emit_return(d, taken(d, function));
 }
 
 void Lowering::unreachable(D& d) {
@@ -246,7 +249,8 @@ void Lowering::unreachable(D& d) {
   trap(vm::TrapCode::Unreachable);
 }
 
-void Lowering::emit_return(llvm::ArrayRef<llvm::Value*> values) {
+void Lowering::emit_return(D& d, llvm::ArrayRef<llvm::Value*> values) {
+  travel(d, PlaceWalk::results(), func_type_->results);
   PlaceWalk walk = PlaceWalk::results();
   llvm::Value* result = llvm::PoisonValue::get(result_type_);
   for (size_t i = 0; i < values.size(); ++i) {

@@ -44,7 +44,8 @@ BasicBlock* Lowering::match_tag(uint32_t tag) {
   return next;
 }
 
-void Lowering::load_payload(uint32_t tag, llvm::SmallVectorImpl<llvm::Value*>& values) {
+void Lowering::load_payload(D& d, uint32_t tag, llvm::SmallVectorImpl<llvm::Value*>& values) {
+  travel(d, static_cast<uint32_t>(image_.type_def(image_.tags[tag].type).func.params.size()));
   uint32_t slot = 0;
   for (ValType t : image_.type_def(image_.tags[tag].type).func.params) {
     values.push_back(load_slot(offset(area(), 8 * size_t{slot}), t));
@@ -68,9 +69,10 @@ void Lowering::try_table(D& d, C& c, std::span<const vm::CatchClause> clauses) {
     if (!any) next = match_tag(clause.tag);
     llvm::Value* exn = helper(Helper::take_exception, b_.getInt64Ty(), {i64(want_ref)});
     llvm::SmallVector<llvm::Value*, 4> values;
-    if (!any) load_payload(clause.tag, values);
+    if (!any) load_payload(d, clause.tag, values);
     if (want_ref) values.push_back(exn);
-    branch_to(d.control(clause.depth + 1), values);
+    merge(d, values.size());
+    branch_to(d, d.control(clause.depth + 1), values);
     if (any) {
       takes_all = true;
       break;
@@ -98,6 +100,7 @@ BasicBlock* Lowering::landing_pad() {
 
 void Lowering::throw_(D& d, uint32_t tag, const V* args) {
   at(d);
+  travel(d, static_cast<uint32_t>(image_.type_def(image_.tags[tag].type).func.params.size()));
   uint32_t slot = 0;
   for (ValType t : image_.type_def(image_.tags[tag].type).func.params) {
     store_slot(offset(area(), 8 * size_t{slot}), args++->v, t);
@@ -120,7 +123,7 @@ void Lowering::try_(D& d, C& c) {
 
 void Lowering::begin_catch(D& d, C& c) {
   at(d);
-  if (d.reachable()) branch_to(c, taken(d, c));
+  if (d.reachable()) branch_to(d, c, taken(d, c));
   inner_ = c.region = c.outer_try;
   b_.SetInsertPoint(c.otherwise);
   if (c.exn == nullptr) c.exn = new_alloca(b_.getInt64Ty());
@@ -137,7 +140,7 @@ void Lowering::catch_(D& d, C& c, uint32_t tag, V* params) {
   c.otherwise = match_tag(tag);
   take(d, c);
   llvm::SmallVector<llvm::Value*, 4> values;
-  load_payload(tag, values);
+  load_payload(d, tag, values);
   for (llvm::Value* v : values) (params++)->v = v;
 }
 
