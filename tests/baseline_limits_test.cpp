@@ -22,7 +22,7 @@ using ::test::Bytes;
 
 namespace {
 
-constexpr uint8_t i32 = 0x7f, i64 = 0x7e, v128 = 0x7b;
+constexpr uint8_t i64 = 0x7e, v128 = 0x7b;
 
 void repeat(Bytes& out, uint32_t count, uint8_t byte) {
   append_u32(out, count);
