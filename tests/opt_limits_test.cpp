@@ -186,7 +186,7 @@ TEST_CASE("the longest chains fit a compile thread's stack several times") {
 }
 
 TEST_CASE("memory that is missing ends a compile, not the process") {
-  const Bytes image = module_of({{1, 1, joined({kGet0, repeated(2000, joined({kGet0, kMul, kConst, kXor}))})}});
+  const Bytes image = module_of({{1, 1, joined({kGet0, repeated(1500, joined({kGet0, kMul, kConst, kXor}))})}});
   Bench bench{std::span<const uint8_t>(image)};
   REQUIRE(plugin().compiler->compile(bench.request(0)).status == jit::CompileResult::Status::done);
   unsigned refused = 0, done = 0;

@@ -82,21 +82,22 @@ struct UnknownExtent {
 template <Rule>
 void prove(Prover& p);
 
+// Of all real numbers, for which the solver decides products; so it holds of whole ones.
 template <>
 void prove<Rule::moves_within>(Prover& p) {
-  Wholes a{p};
-  const Whole i = a.between("i", 0, kTwo31), count = a.between("count", 0, kTwo31 - 1);
-  const Whole step = a.between("step", -kTwo31, kTwo31);
-  p.assume(i <= count);
+  z3::context& c = p.context();
+  // An iteration, how many are left, and the step.
+  const z3::expr i = c.real_const("i"), rest = c.real_const("rest"), step = c.real_const("step");
+  const z3::expr count = i + rest, zero = c.real_val(0), two31 = c.real_val("2147483648"),
+                 two62 = c.real_val("4611686018427387904");
+  p.assume(i >= zero && rest >= zero && count < two31 && -two31 <= step && step <= two31);
   p.assumptions_can_hold("a loop");
   p.holds("what a loop has moved by lies between 0 and the whole way, upwards",
-          z3::implies(step >= 0, 0 <= i * step && i * step <= count * step));
-  p.holds("and downwards", z3::implies(step <= 0, count * step <= i * step && i * step <= 0));
+          z3::implies(step >= zero, zero <= i * step && i * step <= count * step));
+  p.holds("and downwards", z3::implies(step <= zero, count * step <= i * step && i * step <= zero));
   p.holds("and before the last iteration is a step away from the end",
-          z3::implies(step > 0 && i < count, i * step <= count * step - step));
-  p.holds("the whole way has less than 63 bits, downwards",
-          z3::implies(step <= 0, -a.number(kTwo62) <= count * step && count * step <= 0));
-  p.holds("and upwards", z3::implies(step >= 0, 0 <= count * step && count * step <= a.number(kTwo62)));
+          z3::implies(step > zero && rest >= 1, i * step <= count * step - step));
+  p.holds("the whole way has less than 63 bits", -two62 <= count * step && count * step <= two62);
 }
 
 template <>
