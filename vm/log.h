@@ -18,7 +18,7 @@ namespace vmrun::vm {
 enum class LogLevel : uint8_t { error, warn, info, debug, trace };
 
 /// The components that have messages; a setting that names another is wrong.
-inline constexpr std::string_view kLogComponents[] = {"tiering", "wasi"};
+inline constexpr std::string_view kLogComponents[] = {"memory", "tiering", "wasi"};
 
 /// A component's log. Make it static: the setting is read once.
 class Log {
