@@ -146,12 +146,14 @@ namespace {
 
 /// What the deep functions compute.
 constexpr uint32_t kDeep = 46'900;
-uint32_t sum_of(uint32_t x) { return kDeep * x; }
+/// The same for a function with vectors, in which each operand counts as two slots.
+constexpr uint32_t kDeepBesideVectors = 23'500;
+uint32_t sum_of(uint32_t x, uint32_t operands = kDeep) { return operands * x; }
 
 /// Functions with frames of up to 49,000 slots; all take and give an i32 n:
 ///   sum       kDeep operands, each n
 ///   locals    kDeep locals, each set to n
-///   call      a call with a thousand v128 on top of kDeep operands; gives their sum and 1000 n
+///   call      a call with a thousand v128 on top of kDeepBesideVectors operands; gives their sum and 1000 n
 ///   nested    sum of n at a depth of n calls, each with kDeep operands of its own
 Bytes deep_image() {
   Bytes types = {2, 0x60, 1, 0x7f, 1, 0x7f, 0x60};
@@ -182,12 +184,13 @@ Bytes deep_image() {
     locals.push_back(0x6a);
   }
 
-  ::test::append(call, operands);
+  repeat(call, {0x20, 0}, kDeepBesideVectors);
+  ::test::append(call, {0x03, 0x40, 0x0b});
   repeat(call, {0x20, 0, 0xfd, 0x11}, 1000);  // i32x4.splat
   ::test::append(call, {0x10, 3});
   repeat(call, {0xfd, 0xae, 0x01}, 999);  // i32x4.add
   ::test::append(call, {0xfd, 0x1b, 3, 0x6a});  // lane 3
-  ::test::append(call, additions);
+  repeat(call, {0x6a}, kDeepBesideVectors - 1);
 
   for (uint32_t i = 0; i < 1000; ++i) {  // the other way round
     many.push_back(0x20);
@@ -230,7 +233,7 @@ TEST_CASE("a frame of 49,000 slots is one like any other") {
       CAPTURE(n);
       CHECK(call("sum", n) == sum_of(x));
       CHECK(call("locals", n) == sum_of(x));
-      CHECK(call("call", n) == sum_of(x) + 1000 * x);
+      CHECK(call("call", n) == sum_of(x, kDeepBesideVectors) + 1000 * x);
     }
     CHECK(call("nested", 5) == sum_of(15));
     auto endless = func<int32_t(int32_t)>(instance, "nested").call(-1);

@@ -40,7 +40,11 @@ constexpr uint64_t kMostMapped = 1ull << 47;
 constexpr size_t kWarmStack = 64u << 10;
 constexpr size_t kStackExtra = kStackRedZone + kAreaBytes;
 
-Log logger("memory");
+/// Made at the first message: a static object would read VMRUN_LOG before the program has looked at it.
+const Log& logger() {
+  static const Log log("memory");
+  return log;
+}
 
 uint64_t round_up(uint64_t n) {
   return n > UINT64_MAX - kHostPage ? UINT64_MAX & ~(kHostPage - 1) : (n + kHostPage - 1) & ~(kHostPage - 1);
@@ -209,7 +213,7 @@ MemoryPool::MemoryPool(const Options& options) : impl_(std::make_unique<Impl>())
   if (impl_->guards) {
     impl_->guarded.push_back(first);
   } else {
-    VMRUN_LOG_AT(logger, info, "no {} bytes of address space for a guarded memory: accesses are checked instead",
+    VMRUN_LOG_AT(logger(), info, "no {} bytes of address space for a guarded memory: accesses are checked instead",
                  kFaultReservation);
   }
 }
