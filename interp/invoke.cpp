@@ -202,14 +202,15 @@ Outcome refused_because(vm::Vcpu& cx, std::string why) {
 /// Why there was no entry.
 [[gnu::noinline, gnu::cold]] Outcome refused(vm::Vcpu& cx, const HostEntry& entry) {
   const vm::NativeStack stack = cx.store->native_stack();
-  if (cx.activation != nullptr && cx.native_floor != stack.floor) {
+  const bool on_it = vm::NativeStack{stack.floor - vm::kHostReserve, stack.room + vm::kHostReserve}.holds(&entry);
+  if (cx.activation != nullptr && (cx.native_floor != stack.floor || !on_it)) {
     return refused_because(cx, "a guest of this store waits on another stack: calls into the store come from that one");
   }
   if (cx.activation != nullptr && !older(cx.activation, entry)) {
     vm::misuse("a call into a store whose guest is gone without an end: a host function was left by longjmp");
   }
   if (stack.room == 0) return refused_because(cx, "this stack is too small to run guests on");
-  if (!vm::NativeStack{stack.floor - vm::kHostReserve, stack.room + vm::kHostReserve}.holds(&entry)) {
+  if (!on_it) {
     return refused_because(cx,
                            "the call comes from a stack that is not the thread's: Store::set_native_stack names it");
   }

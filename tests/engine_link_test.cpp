@@ -40,7 +40,8 @@ TEST_CASE("missing and mismatched imports are link errors") {
   Linker linker(engine);
   Module module = load(engine, "engine_basic");
   CHECK(linker.instantiate(store, module).error().message ==
-        "unknown import: env.add, a (func (param i32 i32) (result i32))");
+        "unknown imports: env.add, a (func (param i32 i32) (result i32)); env.note, a (func (param i64 f64)); env.again, "
+        "a (func (param i32) (result i32))");
   ok(linker.func_wrap("env", "add", [](int64_t) {}));
   ok(linker.func_wrap("env", "note", [](int64_t, double) {}));
   ok(linker.func_wrap("env", "again", [](int32_t n) { return n; }));
