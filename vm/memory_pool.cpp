@@ -34,6 +34,8 @@ constexpr uint64_t kDenseChunk = 64ull << 30;
 constexpr uint64_t kMost32 = 4ull << 30;  // what a 32-bit memory may grow to
 // A 64-bit memory without a maximum gets this much room to grow.
 constexpr uint64_t kUnboundedReservation = 64ull << 30;
+// More guarded reservations than there is address space for.
+constexpr size_t kMostCached = 1 << 14;
 // No process has more.
 constexpr uint64_t kMostMapped = 1ull << 47;
 // What of a released stack stays resident for the next user.
@@ -206,8 +208,11 @@ bool drop_pages(void* base, size_t bytes) {
 MemoryPool::MemoryPool(const Options& options) : impl_(std::make_unique<Impl>()) {
   impl_->options = options;
   impl_->options.dense_bytes = round_up(std::clamp(options.dense_bytes, kHostPage, kMost32));
+  impl_->options.cached = std::min(options.cached, kMostCached);
+  // Releasing never allocates.
+  impl_->stacks.reserve(impl_->options.cached);
+  impl_->guarded.reserve(impl_->options.cached + 1);
   if (options.dense) return;
-  impl_->guarded.reserve(std::max<size_t>(options.cached, 1));
   MemoryMapping first;
   impl_->guards = Impl::map_guarded(first);
   if (impl_->guards) {
