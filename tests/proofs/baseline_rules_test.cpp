@@ -427,7 +427,8 @@ void prove<Rule::divide_signed_by_power>(Prover& p) {
 // ---- division by other constants ------------------------------------------------------------------------------------
 //
 // A product of two unknowns and a division by an unknown are beyond the solver at full width. The proofs go in steps:
-//  1. The sequence computes the formula of reciprocal.h: by the solver, at full width, for any factor.
+//  1. The sequence computes the formula of reciprocal.h: by the solver, at full width, for any factor. The formula is
+//     written in the sequence's order, so that products are the same terms and need not be multiplied out.
 //  2. If factor * d = 2^k + e with 0 <= e and e * |n| <= ... as each lemma says, the formula is the quotient: by the
 //     solver, in whole numbers, products standing for themselves.
 //  3. The factors fulfil that, by the way they are computed: exactly, for all d of small widths and many of the full ones.
@@ -564,20 +565,21 @@ void prove<Rule::divide_unsigned64>(Prover& p) {
       m.regs[rdx] = a;
       rules::divide_unsigned64(m, q, rdx, s, {0, shift, add});
       const Bits t = (z3::zext(a, 64) * z3::zext(factor, 64)).extract(127, 64), one = p.value(1, 64);
-      const Bits sum = add ? z3::lshr(a - t, one) + t : t;
+      const Bits sum = add ? t + z3::lshr(a - t, one) : t;
       p.holds("the sequence is the formula", m.regs[q] == z3::lshr(sum, p.value(shift, 64)));
       p.holds("the dividend is kept", m.regs[rdx] == a);
     }
   }
-  // With t at most n, half of n - t, plus t, is half of n + t without its carry lost: the formula multiplies with
-  // 2^64 + factor, and shifts by one more.
+  // With t at most n, half of n - t, plus t, is half of n + t without its carry lost: so the formula multiplies with
+  // 2^64 + factor, and shifts by one more. With n = t + u, in 65 bits where nothing wraps: n + t is 2t + u, whose half is
+  // t and half of u.
   {
     Prover halves;
-    const Bits v = halves.any64("n"), t = halves.any64("t"), one = halves.value(1, 64);
-    halves.assume(z3::ule(t, v));
-    halves.assumptions_can_hold("halves");
-    const Bits sum = z3::zext(v, 1) + z3::zext(t, 1);
-    halves.holds("half of the sum", z3::zext(z3::lshr(v - t, one) + t, 1) == z3::lshr(sum, halves.value(1, 65)));
+    const Bits t = halves.any64("t"), u = halves.any64("u"), one = halves.value(1, 64), none = halves.value(0, 1);
+    halves.holds("the rest", (t + u) - t == u);
+    halves.holds("2t + u", z3::concat(t, none) == z3::zext(t, 1) + z3::zext(t, 1));
+    halves.holds("half of 2t + u", z3::concat(t, none) + z3::zext(u, 1) ==
+                                       z3::concat(t + z3::lshr(u, one), u.extract(0, 0)));
   }
   Prover lemma;
   quotient_lemma(lemma);
@@ -607,8 +609,8 @@ void prove<Rule::divide_signed32>(Prover& p) {
     rules::divide_signed32(m, q, n, s, {0, shift});
     const Bits wide = z3::sext(a, 32);
     const Bits shifted = z3::ashr(factor * wide, p.value(shift, 64));
-    const Bits one_more = z3::ite(a < 0, p.value(1, 32), p.value(0, 32));
-    p.holds("the sequence is the formula", m.regs[q] == clean(low(shifted) + one_more));
+    p.holds("the sequence is the formula", m.regs[q] == clean(low(shifted) - low(z3::ashr(wide, p.value(63, 64)))));
+    p.holds("one more for negative n", -low(z3::ashr(wide, p.value(63, 64))) == z3::ite(a < 0, p.value(1, 32), p.value(0, 32)));
   }
   // The factor is at most 2^32 (narrow_is_exact), so that products of 64 bits are exact: the outermost ones fit.
   for (const int64_t extreme : {int64_t{INT32_MIN}, int64_t{INT32_MAX}}) {
@@ -643,9 +645,10 @@ void prove<Rule::divide_signed64>(Prover& p) {
       } m(p, factor);
       m.regs[n] = a;
       rules::divide_signed64(m, rax, rdx, n, {0, shift, add});
-      const Bits t = (z3::sext(factor, 64) * z3::sext(a, 64)).extract(127, 64) + (add ? a : p.value(0, 64));
-      const Bits one_more = z3::ite(a < 0, p.value(1, 64), p.value(0, 64));
-      p.holds("the sequence is the formula", m.regs[rdx] == z3::ashr(t, p.value(shift, 64)) + one_more);
+      const Bits high = (z3::sext(factor, 64) * z3::sext(a, 64)).extract(127, 64), t = add ? high + a : high;
+      const Bits sign = z3::ashr(a, p.value(63, 64));
+      p.holds("the sequence is the formula", m.regs[rdx] == z3::ashr(t, p.value(shift, 64)) - sign);
+      p.holds("one more for negative n", -sign == z3::ite(a < 0, p.value(1, 64), p.value(0, 64)));
       p.holds("the dividend is kept", m.regs[n] == a);
     }
   }
