@@ -109,20 +109,37 @@ bool older(const vm::Activation* record, const HostEntry& entry) {
   return reinterpret_cast<uintptr_t>(record) > reinterpret_cast<uintptr_t>(&entry.activation);
 }
 
+/// The stack that guests of the vCPU are entered on. On a thread that has run none yet it has no room.
+vm::NativeStack native_stack(const vm::Vcpu& cx) {
+  if (cx.fiber_floor != nullptr && vm::thread_stack.floor != nullptr) [[unlikely]]
+    return cx.store->named_stack();
+  return vm::thread_stack;
+}
+
 /// Makes the entry's activation the newest one, with what is left of either stack as the limit of the one it uses.
 /// False: refused() says why not.
 template <Kind kKind>
 [[gnu::noinline]] bool enter(vm::Vcpu& cx, const vm::Module& module, HostEntry& entry) {
   vm::Activation& activation = entry.activation;
   vm::Activation* previous = cx.activation;
-  const vm::NativeStack stack = cx.store->native_stack();
+  const vm::NativeStack stack = native_stack(cx);
   std::byte* const floor = stack.floor;
-  // Before anything of the guest that waits is touched: it may be another thread's.
-  if (previous != nullptr && (!older(previous, entry) || cx.native_floor != floor)) [[unlikely]]
+  auto* const sp = static_cast<std::byte*>(__builtin_frame_address(0));
+  std::byte *const stack_end = load(cx.stack_end), *const native_end = load(cx.native_end);
+  std::byte* top = cx.stack_base;
+  ptrdiff_t room = stack_end - top;
+  if (previous == nullptr) [[likely]] {
+    cx.backtrace.clear();
+  } else {
+    // Before anything of the guest that waits is touched: it may be another thread's.
+    if (!older(previous, entry) || cx.native_floor != floor) [[unlikely]]
+      return false;
+    top = previous->top;
+    room = previous->kind == Kind::interp ? stack_end - top : sp - native_end;
+  }
+  if (!stack.holds(sp)) [[unlikely]]
     return false;
   entry.before = vm::enter_running(cx);
-  std::byte *const stack_end = load(cx.stack_end), *const native_end = load(cx.native_end);
-  auto* const sp = static_cast<std::byte*>(__builtin_frame_address(0));
   activation.previous = previous;
   activation.kind = kKind;
   activation.from_host = true;
@@ -132,16 +149,8 @@ template <Kind kKind>
   store(activation.saved_native_end, native_end);
   if (cx.budget <= 0) [[unlikely]]
     cx.budget = slice_of(module);
-  std::byte* top = cx.stack_base;
-  ptrdiff_t room = stack_end - top;
-  if (previous == nullptr) {
-    cx.backtrace.clear();
-  } else {
-    top = previous->top;
-    room = previous->kind == Kind::interp ? stack_end - top : sp - native_end;
-  }
   activation.top = top;
-  bool fits = room >= 0 && stack.holds(sp) && cx.host_depth < cx.store->limits().host_depth;
+  bool fits = room >= 0 && cx.host_depth < cx.store->limits().host_depth;
   if constexpr (kKind == Kind::interp) {
     activation.entry_fp = top + sizeof(Link);
     std::byte* const end = std::min(vm::real_stack_end(cx), top + room);
@@ -175,11 +184,6 @@ template <Kind kKind>
   --cx.host_depth;
   std::atomic_ref(cx.activation).store(previous, std::memory_order_release);
   std::byte *const stack_end = load(activation.saved_stack_end), *const native_end = load(activation.saved_native_end);
-  if (vm::running_vcpu != &cx) [[unlikely]] {
-    vm::misuse(
-        "a guest went on while another store's guest was running on the thread: a host function that switches to "
-        "another stack does so inside a GuestPause");
-  }
   if (previous == nullptr && entry.before == nullptr) [[likely]] {
     // Nobody runs by the limits now, and whoever enters looks for requests.
     store(cx.stack_end, stack_end);
@@ -188,9 +192,21 @@ template <Kind kKind>
     store(cx.native_limit, native_end);
     vm::leave_running(cx);
   } else {
+    if (vm::running_vcpu != &cx) [[unlikely]] {
+      vm::misuse(
+          "a guest went on while another store's guest was running: a host function that switches stacks does "
+          "so inside a GuestPause");
+    }
     vm::set_limits(cx, stack_end, native_end);
     vm::end_running(&cx, entry.before);
   }
+}
+
+/// Whether the thread had not been made fit to run guests yet, and is now.
+[[gnu::noinline, gnu::cold]] bool thread_prepared() {
+  if (vm::thread_stack.floor != nullptr) return false;
+  vm::prepare_thread();
+  return true;
 }
 
 Outcome refused_because(vm::Vcpu& cx, std::string why) {
@@ -201,7 +217,7 @@ Outcome refused_because(vm::Vcpu& cx, std::string why) {
 
 /// Why there was no entry.
 [[gnu::noinline, gnu::cold]] Outcome refused(vm::Vcpu& cx, const HostEntry& entry) {
-  const vm::NativeStack stack = cx.store->native_stack();
+  const vm::NativeStack stack = native_stack(cx);
   const bool on_it = vm::NativeStack{stack.floor - vm::kHostReserve, stack.room + vm::kHostReserve}.holds(&entry);
   if (cx.activation != nullptr && (cx.native_floor != stack.floor || !on_it)) {
     return refused_because(cx, "a guest of this store waits on another stack: calls into the store come from that one");
@@ -225,7 +241,9 @@ Outcome refused_because(vm::Vcpu& cx, std::string why) {
                                         const Cell* cell) noexcept {
   vm::Instance* inst = func.instance;
   HostEntry entry;
-  if (!enter<Kind::interp>(vcpu, *inst->module, entry)) return refused(vcpu, entry);
+  while (!enter<Kind::interp>(vcpu, *inst->module, entry)) {
+    if (!thread_prepared()) return refused(vcpu, entry);
+  }
   const ParamPlaces places = param_places(&func, inst);
   auto param = [args](uint64_t slot) { return slot == ParamPlaces::kAbsent ? 0 : args[slot & 0xfff].bits; };
   const auto exit = static_cast<ExitKind>(places.exit);
@@ -255,7 +273,9 @@ Outcome refused_because(vm::Vcpu& cx, std::string why) {
                                          vm::Slot* results) {
   vm::FuncCode& code = *func.code;
   HostEntry entry;
-  if (!enter<Kind::machine>(vcpu, *code.module, entry)) return refused(vcpu, entry);
+  while (!enter<Kind::machine>(vcpu, *code.module, entry)) {
+    if (!thread_prepared()) return refused(vcpu, entry);
+  }
   vm::Instance* inst = func.instance;
   machine_entries(code).from_host(&vcpu, inst, inst->memory0_base, args, results, &entry.activation, &code);
   leave(vcpu, entry);

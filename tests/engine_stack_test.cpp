@@ -199,7 +199,7 @@ TEST_CASE("stack child: turns without a pause" * doctest::skip()) {
   const Module module = load(engine, "engine_basic");
   Turns first(engine, false), second(engine, false);
   for (Turns* guest : {&first, &second}) guest->instantiate(module);
-  for (Turns* guest : {&first, &second, &first}) guest->fiber.resume();
+  for (Turns* guest : {&first, &second, &first, &second}) guest->fiber.resume();
 }
 TEST_CASE("guests that take turns without a pause are noticed") {
   const Ended ended = in_child("stack child: turns without a pause");

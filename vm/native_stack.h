@@ -36,13 +36,7 @@ struct NativeStack {
 /// Makes the calling thread fit to run guests, once per thread: an alternate signal stack (vm/fault.h), and its stack
 /// found out.
 void prepare_thread();
-[[gnu::tls_model("initial-exec")]] extern constinit thread_local NativeStack thread_stack;  // floor null before
-
-/// The calling thread's own stack; the thread is fit to run guests afterwards.
-inline const NativeStack& thread_native_stack() {
-  if (__builtin_expect(thread_stack.floor == nullptr, 0)) prepare_thread();
-  return thread_stack;
-}
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local NativeStack thread_stack;  // without room before
 
 /// The end of the VM stack as it is mapped; Vcpu::stack_end may lie below.
 inline std::byte* real_stack_end(const Vcpu& cx) { return reinterpret_cast<std::byte*>(cx.area) - kStackRedZone; }

@@ -97,10 +97,8 @@ class Store {
   /// Says that calls into this store are made on the stack [lowest, lowest + bytes) from now on; null: on the calling
   /// thread's own. While no guest of the store has frames.
   void set_native_stack(void* lowest, size_t bytes);
-  /// The stack that guests of this store are entered on; of a named one, in one load.
-  NativeStack native_stack() const {
-    return vcpu_.fiber_floor != nullptr ? NativeStack{vcpu_.fiber_floor, named_stack_room_} : thread_native_stack();
-  }
+  /// The stack that was named; only when Vcpu::fiber_floor says so.
+  NativeStack named_stack() const { return {vcpu_.fiber_floor, named_stack_room_}; }
 
   // What may enter the store from outside.
   /// Whether `record` is one of this store's functions. Looks at no memory of other stores.
