@@ -39,9 +39,10 @@ TEST_CASE("missing and mismatched imports are link errors") {
   Store store(engine);
   Linker linker(engine);
   Module module = load(engine, "engine_basic");
-  CHECK(linker.instantiate(store, module).error().message ==
-        "unknown imports: env.add, a (func (param i32 i32) (result i32)); env.note, a (func (param i64 f64)); env.again, "
-        "a (func (param i32) (result i32))");
+  CHECK(
+      linker.instantiate(store, module).error().message ==
+      "unknown imports: env.add, a (func (param i32 i32) (result i32)); env.note, a (func (param i64 f64)); env.again, "
+      "a (func (param i32) (result i32))");
   ok(linker.func_wrap("env", "add", [](int64_t) {}));
   ok(linker.func_wrap("env", "note", [](int64_t, double) {}));
   ok(linker.func_wrap("env", "again", [](int32_t n) { return n; }));
