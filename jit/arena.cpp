@@ -2,6 +2,8 @@
 #include "jit/arena.h"
 
 #include <algorithm>
+#include <new>
+#include <utility>
 
 #include "jit/code.h"
 #include "vm/assert.h"
@@ -21,15 +23,25 @@ std::optional<Extent> FreeRanges::take(uint32_t count) {
   auto fit = by_count_.lower_bound({count, 0});
   if (fit == by_count_.end()) return std::nullopt;
   const Extent whole{fit->second, fit->first};
-  erase(whole);
+  auto first = by_first_.extract(whole.first);
+  auto by_count = by_count_.extract(fit);
   if (whole.count != count) {
-    by_first_.emplace(whole.first + count, whole.count - count);
-    by_count_.emplace(whole.count - count, whole.first + count);
+    // The nodes go back with what is left: nothing allocates, so that nothing stops half-way.
+    first.key() = whole.first + count;
+    first.mapped() = whole.count - count;
+    by_count.value() = {whole.count - count, whole.first + count};
+    by_first_.insert(std::move(first));
+    by_count_.insert(std::move(by_count));
   }
   return Extent{whole.first, count};
 }
 
 void FreeRanges::insert(Extent extent, Extent bounds) {
+  // Before anything changes.
+  decltype(by_first_) first;
+  decltype(by_count_) by_count;
+  auto first_node = first.extract(first.emplace(0, 0).first);
+  auto count_node = by_count.extract(by_count.emplace(0, 0).first);
   auto after = by_first_.lower_bound(extent.first);
   if (after != by_first_.end() && after->first == extent.end() && after->first < bounds.end()) {
     const Extent next{after->first, after->second};
@@ -45,8 +57,11 @@ void FreeRanges::insert(Extent extent, Extent bounds) {
       extent = {previous.first, previous.count + extent.count};
     }
   }
-  by_first_.emplace(extent.first, extent.count);
-  by_count_.emplace(extent.count, extent.first);
+  first_node.key() = extent.first;
+  first_node.mapped() = extent.count;
+  count_node.value() = {extent.count, extent.first};
+  by_first_.insert(std::move(first_node));
+  by_count_.insert(std::move(count_node));
 }
 
 void FreeRanges::erase(Extent extent) {
@@ -61,8 +76,13 @@ CodeArena::~CodeArena() { VMRUN_ASSERT(blocks_ == 0 && chunks_.empty(), "an aren
 uint32_t CodeArena::next_chunk() const { return std::clamp(total_, kFirstChunk, kMostChunk); }
 
 void CodeArena::add_chunk(Extent chunk) {
-  chunks_.emplace(chunk.first, Chunk{chunk.count, 0});
-  free_.insert(chunk, chunk);
+  const auto at = chunks_.emplace(chunk.first, Chunk{chunk.count, 0}).first;
+  try {
+    free_.insert(chunk, chunk);
+  } catch (const std::bad_alloc&) {
+    chunks_.erase(at);
+    throw;
+  }
   total_ += chunk.count;
   ++empty_chunks_;
 }
@@ -79,7 +99,11 @@ std::optional<Extent> CodeArena::take(uint32_t count) {
 Extent CodeArena::release(Extent extent) {
   auto at = std::prev(chunks_.upper_bound(extent.first));
   const Extent bounds{at->first, at->second.count};
-  free_.insert(extent, bounds);
+  try {
+    free_.insert(extent, bounds);
+  } catch (const std::bad_alloc&) {
+    return {};  // it counts as in use until the arena is dropped
+  }
   at->second.live -= extent.count;
   if (at->second.live != 0) return {};
   ++empty_chunks_;

@@ -22,7 +22,7 @@ class FreeRanges {
  public:
   /// The smallest range that fits, and of those the lowest; what it has too much stays.
   std::optional<Extent> take(uint32_t count);
-  /// Joins with neighbours inside `bounds` only.
+  /// Joins with neighbours inside `bounds` only. May throw std::bad_alloc, and then changes nothing.
   void insert(Extent extent, Extent bounds);
   /// A range that is there as a whole.
   void erase(Extent extent);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "jit/announce.h"
 #include "jit/preempt.h"
@@ -174,7 +175,10 @@ void CodeSpace::give_back(Extent extent) {
   if (extent.count == 0) return;
   remove_pages(extent);
   std::lock_guard lock(lock_);
-  pages_.insert(extent, everything());
+  try {
+    pages_.insert(extent, everything());
+  } catch (const std::bad_alloc&) {  // then nobody gets these addresses again
+  }
 }
 
 void CodeSpace::free(const Block& block) {
@@ -200,39 +204,49 @@ void CodeSpace::free(const Block& block) {
 }
 
 size_t CodeSpace::drop(CodeArena& arena) {
+  // Nothing here allocates: modules die also where memory is short.
   std::lock_guard freeing(freeing_);
-  std::vector<Published> gone;
-  std::vector<Extent> chunks;
   {
     std::lock_guard lock(lock_);
     const auto is_of = [&](const Retired& entry) { return published_[entry.id].arena == &arena; };
     retired_count_.fetch_sub(std::erase_if(retired_, is_of), std::memory_order_relaxed);
-    while (arena.first_object_ != 0) gone.push_back(forget(arena.first_object_));
-    if (!arena.shared_) {
-      for (const Published& entry : gone) {
-        live_bytes_.fetch_sub(size_t{entry.extent.count} * kGranule, std::memory_order_relaxed);
-      }
-      VMRUN_ASSERT(&arena == &common_ || arena.blocks_ == gone.size(), "nobody allocates for an arena that is dropped");
-      arena.blocks_ = 0;
-      for (const auto& [first, chunk] : arena.chunks_) {
-        if (!chunks.empty() && chunks.back().end() == first) {
-          chunks.back().count += chunk.count;
-        } else {
-          chunks.push_back({first, chunk.count});
-        }
-      }
-      arena.chunks_.clear();
-      arena.free_ = {};
-      arena.total_ = arena.empty_chunks_ = 0;
-    }
   }
-  for (const Published& entry : gone) {
+  size_t dropped = 0;
+  for (;; ++dropped) {
+    Published entry;
+    {
+      std::lock_guard lock(lock_);
+      if (arena.first_object_ == 0) break;
+      entry = forget(arena.first_object_);
+      if (!arena.shared_) {
+        live_bytes_.fetch_sub(size_t{entry.extent.count} * kGranule, std::memory_order_relaxed);
+        if (&arena != &common_) --arena.blocks_;
+      }
+    }
     if (announcing.load(std::memory_order_relaxed)) [[unlikely]]
       announce_removed(*entry.object);
     if (arena.shared_) free(block_of(entry));
   }
-  for (Extent chunk : chunks) give_back(chunk);
-  return gone.size();
+  if (arena.shared_) return dropped;
+  decltype(arena.chunks_) chunks;
+  {
+    std::lock_guard lock(lock_);
+    VMRUN_ASSERT(arena.blocks_ == 0, "nobody allocates for an arena that is dropped");
+    chunks.swap(arena.chunks_);
+    arena.free_ = {};
+    arena.total_ = arena.empty_chunks_ = 0;
+  }
+  Extent run;
+  for (const auto& [first, chunk] : chunks) {
+    if (run.count != 0 && run.end() == first) {
+      run.count += chunk.count;
+      continue;
+    }
+    give_back(run);
+    run = {first, chunk.count};
+  }
+  give_back(run);
+  return dropped;
 }
 
 const CodeObject* CodeSpace::publish(std::unique_ptr<CodeObject> object, const Block& block) {

@@ -108,10 +108,8 @@ void ModuleTiers::compile_share() {
 
 void ModuleTiers::run(const Task& jobs) {
   if (!begin()) return;
-  if (jobs[0].unit == kEveryFunction) {
-    compile_share();
-    return end();
-  }
+  const Running running{*this};
+  if (jobs[0].unit == kEveryFunction) return compile_share();
   uint32_t units = 0;
   for (const Job& job : jobs) {
     if (dying_.load(std::memory_order_relaxed)) break;
@@ -126,7 +124,6 @@ void ModuleTiers::run(const Task& jobs) {
     ++units;
   }
   count_task(jobs[0].tier, units);
-  end();
 }
 
 void ModuleTiers::count_task(Tier tier, uint32_t units) {
@@ -139,6 +136,7 @@ void ModuleTiers::count_task(Tier tier, uint32_t units) {
 
 std::string ModuleTiers::promote(uint32_t func_index, uint32_t unit, Tier tier) {
   if (!begin()) return kDying;
+  const Running running{*this};
   const Key key{func_index, unit, tier};
   std::string reason;
   std::atomic<BlockState>* state = state_of(key);
@@ -167,11 +165,20 @@ std::string ModuleTiers::promote(uint32_t func_index, uint32_t unit, Tier tier) 
       break;
     }
   }
-  end();
   return reason;
 }
 
 std::string ModuleTiers::compile(const Key& key, std::atomic<BlockState>& state) {
+  try {
+    return try_compile(key, state);
+  } catch (const std::bad_alloc&) {
+    BlockState unfinished = BlockState::compiling;
+    state.compare_exchange_strong(unfinished, BlockState::cold, std::memory_order_acq_rel);
+    return "no memory";
+  }
+}
+
+std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& state) {
   FuncCode& code = module_.code(key.func_index);
   // A loop of baseline code is entered in the middle of the function's only unit.
   const bool whole = key.unit == jit::kWholeFunction || key.tier == Tier::baseline;
@@ -261,7 +268,12 @@ void ModuleTiers::publish(const Key& key, const jit::CodeObject* object) {
   ++(key.unit == jit::kWholeFunction ? stats.functions : stats.osr_units);
   stats.wasm_bytes += module_.funcs[key.func_index].body.size();
   stats.code_bytes += object->size;
-  codes_.push_back({manager_.next_number(), key, object});
+  try {
+    codes_.push_back({manager_.next_number(), key, object});
+  } catch (const std::bad_alloc&) {
+    jit::CodeSpace::get().retire(object);
+    throw;
+  }
 
   bool entered = false;  // whether any entry leads to the object
   LoopTable* table = nullptr;

@@ -112,8 +112,15 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   /// Registers a running compile, unless the module is dying.
   bool begin();
   void end();
-  /// The block's state is compiling and this thread's to change. Returns the reason when it fails.
+  /// From begin() to the end of the scope.
+  struct Running {
+    ModuleTiers& tiers;
+    ~Running() { tiers.end(); }
+  };
+  /// The block's state is compiling and this thread's to change. Returns the reason when it fails. Without memory the
+  /// block is cold again: nobody has tried.
   std::string compile(const Key& key, std::atomic<vm::BlockState>& state);
+  std::string try_compile(const Key& key, std::atomic<vm::BlockState>& state);
   void publish(const Key& key, const jit::CodeObject* object);
   void fail(const Key& key, std::string reason, uint32_t retry_heat);
   /// Takes the entries that lead into `object` back. With mutex_.

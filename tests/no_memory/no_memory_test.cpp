@@ -69,7 +69,7 @@ struct Images {
 };
 
 void basic(Watch& watch, const Engine& engine, const Images& images) {
-  Store store(engine);
+  Store store(engine, {.stack_bytes = 128 << 10});  // a recursion touches all of it
   Linker linker(engine);
   if (!watch.went(linker.func_wrap("env", "add", [](int32_t a, int32_t b) { return a + b; }))) return;
   if (!watch.went(linker.func_wrap("env", "note", [](int64_t, double) {}))) return;
@@ -165,17 +165,20 @@ void fail_each(const Config& config, bool all_after) {
     REQUIRE_FALSE(watch.wrong);
     refused += !watch.complete;
     if (live_blocks() <= blocks) continue;
-    // Something that threads keep may have been left larger. A leak grows each time.
+    // Caches may have grown, code that was given up is freed by a later compile, and free code memory may have been cut
+    // into more pieces. A leak grows each time.
+    constexpr int kTimes = 8;
+    live(config, images);
     blocks = live_blocks();
-    for (int again = 0; again < 2; ++again) {
+    for (int again = 0; again < kTimes; ++again) {
       fail_allocation(number, all_after);
       live(config, images);
       fail_allocation(0, false);
     }
-    REQUIRE(live_blocks() <= blocks);
+    live(config, images);
+    REQUIRE(live_blocks() < blocks + kTimes);
   }
   CHECK(live(config, images).complete);
-  CHECK(live_blocks() <= blocks);
   // Few are dispensable: backtraces, the reasons of failed compiles.
   CHECK(refused > total / 4);
   MESSAGE(total << " allocations, " << refused << " of which something could not do without");
