@@ -171,7 +171,7 @@ class FastAssembler final : public asmjit::x86::Assembler {
   static uint8_t* encode(uint8_t* p, asmjit::InstId id, const Operand& o0, const Operand& o1);
 
   Labels labels_;
-  size_t most_ = 0;
+  size_t most_ = SIZE_MAX;  // until begin() says less
 };
 
 }  // namespace vmrun::jit::baseline

@@ -62,8 +62,8 @@ static_assert(frame_bytes(kMaxFrameSlots) < 0x7ffffff0);  // what stands there u
 constexpr int64_t slot_offset(int64_t slot) { return kBaselineSlots - 8 * slot; }
 static_assert(slot_offset(kMaxFrameSlots) == static_cast<int32_t>(slot_offset(kMaxFrameSlots)));
 /// Machine code of a function with a body of so many bytes, at most: functions that need more stay in the interpreter.
-/// Most need 3 bytes for one.
-constexpr size_t most_code(size_t body) { return (size_t{128} << 10) + 64 * body; }
+/// Most need 3 bytes for one; a call with a thousand values takes some 40,000, of which small functions may have a few.
+constexpr size_t most_code(size_t body) { return (size_t{512} << 10) + 64 * body; }
 /// The prologue of a larger frame compares before it makes the frame: only 64 KiB below the limit are always there.
 inline constexpr uint32_t kSmallFrameBytes = 32 << 10;
 
