@@ -5,6 +5,7 @@
 
 #include "interp/calls.h"
 #include "interp/fused.h"
+#include "interp/ir_reads.h"
 #include "interp/rules.h"
 #include "vm/assert.h"
 
@@ -67,15 +68,20 @@ void Writer::write() {
   }
 }
 
-/// Where code is checked: the i32 operands of `x`, but for segment `except`, which is not there yet.
+/// Where code is checked: the i32 operands of `x`, but for what is in the place of segment `except`, which is not there
+/// yet.
 void Writer::check_operands(const Inst& x, uint32_t except) {
-  auto check = [&](uint32_t segment) {
-    if (segment != kNoReg && segment != except && places_.i32(segment)) out_.check_i32(at(segment));
+  auto check = [&](uint32_t segment, bool i32) {
+    if (segment == kNoReg || !(i32 || places_.i32(segment))) return;
+    if (except == kNoReg || at(segment) != at(except)) out_.check_i32(at(segment));
   };
-  for (uint32_t segment : {x.a, x.b}) check(segment);
-  if (x.kind != Kind::call) check(x.c);  // a call's is its number
+  check(x.a, false);
+  check(x.b, false);
+  if (x.kind != Kind::call) check(x.c, false);  // a call's is its number
   const bool list = x.kind == Kind::tail_call || x.kind == Kind::ret || x.kind == Kind::generic || x.kind == Kind::call;
-  for (uint32_t i = 0; list && i < x.count; i++) check(f_.extra[x.list + i]);
+  for (uint32_t i = 0; list && i < x.count; i++) {
+    check(f_.extra[x.list + i], x.kind == Kind::generic && generic_takes_i32(module_, f_, x, i));
+  }
 }
 
 void Writer::write_block(uint32_t begin, uint32_t end) {
@@ -88,7 +94,7 @@ void Writer::write_block(uint32_t begin, uint32_t end) {
     while (k < end && f_.code[k].kind == Kind::nop) k++;
     if constexpr (kChecksUpperHalves) {
       check_operands(x, kNoReg);
-      if (j < end) check_operands(f_.code[j], x.d);
+      if (j < end && x.kind != Kind::call) check_operands(f_.code[j], x.d);
     }
     if (j < end && !is_saved(x) && write_pair(x, f_.code[j], k < end ? &f_.code[k] : nullptr)) {
       save(f_.code[j]);

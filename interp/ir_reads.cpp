@@ -40,25 +40,28 @@ bool gives_i32(const Function& f, const Inst& x) {
   }
 }
 
-bool reads_what_there_is(const Function& f, const Inst& x) {
+bool reads_what_there_is(const vm::Module& module, const Function& f, const Inst& x) {
   auto i32 = [&](uint32_t reg) { return f.regs[reg].i32; };
   if (x.kind == Kind::min_max) return !reads_i32(x.op) || f.regs[x.d].i32 || (i32(x.a) && i32(x.b));
-  if (x.kind != Kind::generic) return true;
-  const std::string_view signature = vm::op_info(x.op).signature;
-  for (uint32_t i = 0; signature[0] != '*' && i < x.count; i++) {
-    if (signature[i] == 'i' && !i32(f.extra[x.list + i])) return false;
+  for (uint32_t i = 0; x.kind == Kind::generic && i < x.count; i++) {
+    if (generic_takes_i32(module, f, x, i) && !i32(f.extra[x.list + i])) return false;
   }
   return true;
 }
 
 }  // namespace
 
-int32_t find_type_error(const Function& f) {
+bool generic_takes_i32(const vm::Module& module, const Function& f, const Inst& x, uint32_t i) {
+  const char letter = vm::op_info(x.op).signature[0] == '*' ? '*' : vm::op_info(x.op).signature[i];
+  return letter == 'i' || (letter == 'p' && !module.memories[f.immediates[x.imm].mem.memory].limits.is64);
+}
+
+int32_t find_type_error(const vm::Module& module, const Function& f) {
   for (size_t i = 0; i < f.code.size(); i++) {
     const Inst& x = f.code[i];
     if (x.kind == Kind::nop) continue;
     if (x.d != kNoReg && f.regs[x.d].i32 && !gives_i32(f, x)) return static_cast<int32_t>(i);
-    if (!reads_what_there_is(f, x)) return static_cast<int32_t>(i);
+    if (!reads_what_there_is(module, f, x)) return static_cast<int32_t>(i);
   }
   return -1;
 }

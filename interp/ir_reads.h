@@ -4,6 +4,7 @@
 #pragma once
 
 #include "interp/ir.h"
+#include "vm/module.h"
 #include "vm/opcode.h"
 
 namespace vmrun::interp::ir {
@@ -71,8 +72,11 @@ Use operand_of(const Function& f, const Inst& y, OperandField from);
 /// Makes `use`, which is a register, operand `to` of `x`, whose kind and operations are known.
 void read(Inst& x, OperandField to, const Use& use);
 
+/// Whether operand `i` of `x`, of kind generic, is an i32. Its handlers rely on the upper half, but for addresses.
+bool generic_takes_i32(const vm::Module& module, const Function& f, const Inst& x, uint32_t i);
+
 /// The first instruction of `f`, as built, that breaks the types of registers: that hands on, as an i32, something that
 /// may have an upper half, or that reads more of an operand than there is. -1: none.
-int32_t find_type_error(const Function& f);
+int32_t find_type_error(const vm::Module& module, const Function& f);
 
 }  // namespace vmrun::interp::ir

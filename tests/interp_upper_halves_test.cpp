@@ -156,6 +156,9 @@ TEST_CASE("operations on lower halves") {
 
 TEST_CASE("a register that may have an upper half is no value") {
   using namespace interp::ir;
+  const auto module = ok(::test::decode(module_with({}, false)));
+  module->memories = {{}, {}};
+  module->memories[1].limits.is64 = true;
   Function f;
   f.regs.resize(3);
   f.regs[0].i32 = true;
@@ -174,19 +177,29 @@ TEST_CASE("a register that may have an upper half is no value") {
   };
   // Register 0 holds an i32, 1 and 2 an i64 each.
   f.code = {inst(Kind::binary, Op::i32_add, 0, 1, 2)};
-  CHECK(find_type_error(f) == -1);
+  CHECK(find_type_error(*module, f) == -1);
   for (const Inst& wrong : {inst(Kind::move, Op::nop, 0, 1, kNoReg), inst(Kind::select, Op::nop, 0, 0, 1),
                             inst(Kind::min_max, Op::i32_lt_s, 1, 1, 2), inst(Kind::min_max, Op::i64_lt_s, 0, 1, 2),
                             inst(Kind::binary, Op::i64_add, 0, 1, 2), inst(Kind::unary, Op::i64_clz, 0, 1, kNoReg)}) {
     f.code = {inst(Kind::move, Op::nop, 2, 1, kNoReg), wrong};
-    CHECK(find_type_error(f) == 1);
+    CHECK(find_type_error(*module, f) == 1);
   }
-  // v128.load of an address that may have an upper half has no type error of its own (memories have two widths), but an
-  // instruction with an i32 operand has.
+  // Instructions that read all of an operand: an i32, an address in a memory of 32 and in one of 64 bits.
   f.extra = {1};
-  Inst splat = inst(Kind::generic, Op::i32x4_splat, 2, kNoReg, kNoReg);
-  splat.list = 0;
-  splat.count = 1;
-  f.code = {splat};
-  CHECK(find_type_error(f) == 0);
+  f.immediates.resize(2);
+  f.immediates[1].mem.memory = 1;
+  auto generic = [&](Op op, uint64_t immediate) {
+    Inst x = inst(Kind::generic, op, 2, kNoReg, kNoReg);
+    x.list = 0;
+    x.count = 1;
+    x.imm = immediate;
+    f.code = {x};
+    return find_type_error(*module, f);
+  };
+  CHECK(generic(Op::i32x4_splat, 0) == 0);
+  CHECK(generic(Op::i64x2_splat, 0) == -1);
+  CHECK(generic(Op::v128_load, 0) == 0);
+  CHECK(generic(Op::v128_load, 1) == -1);
+  f.extra = {0};
+  CHECK(generic(Op::v128_load, 0) == -1);
 }

@@ -567,7 +567,8 @@ static_assert(sizeof kProofs / sizeof kProofs[0] == interp::kRuleCount);
 
 TEST_CASE("every rewriting rule of the interpreter is proven") {
   for (size_t i = 0; i < interp::kRuleCount; ++i) {
-    CAPTURE(interp::kRuleTexts[i].name);
+    const std::string rule = interp::kRuleTexts[i].name;
+    CAPTURE(rule);
     Prover p;
     solver_context = &p.context();
     kProofs[i](p);
