@@ -184,7 +184,8 @@ TEST_CASE("the longest chains fit a compile thread's stack several times") {
   }
 }
 
-TEST_CASE("memory that is missing ends a compile, not the process") {
+/// A test of ctest by itself (opt_address_space).
+TEST_CASE("memory that is missing ends a compile, not the process" * doctest::skip()) {
   const Bytes image = module_of({{1, 1, joined({kGet0, repeated(1500, joined({kGet0, kMul, kConst, kXor}))})}});
   Bench bench{std::span<const uint8_t>(image)};
   Bench small("opt_basic");
