@@ -14,7 +14,10 @@ constexpr uint8_t kIntArgs[kIntParams] = {r15, rdi, rsi, rdx, rcx, r8};
 }
 
 void FunctionCompiler::parallel_moves(std::vector<Move>& moves, bool vec) {
-  auto emit = [&](uint8_t to, uint8_t from) { vec ? move_vec(to, from) : move_int(to, from); };
+  auto emit = [&](uint8_t to, uint8_t from, bool narrow) {
+    if (vec) return move_vec(to, from);
+    narrow ? move_clean(to, from) : move_int(to, from);
+  };
   // A cycle goes by way of a register that no argument is in: xmm7 may be an argument's own, but where targets are
   // sources, not all of xmm8 to xmm15 are.
   uint8_t scratch = vec ? 8 : kScratch;
@@ -30,14 +33,14 @@ void FunctionCompiler::parallel_moves(std::vector<Move>& moves, bool vec) {
         ++i;
         continue;
       }
-      emit(m.to, m.from);
+      emit(m.to, m.from, m.narrow);
       moves[i] = moves.back();
       moves.pop_back();
       progress = true;
     }
     if (progress) continue;
     uint8_t taken = moves[0].to;
-    emit(scratch, taken);
+    emit(scratch, taken, false);
     for (Move& m : moves) {
       if (m.from == taken) m.from = scratch;
     }
@@ -66,7 +69,6 @@ void FunctionCompiler::place_args(D&, const FuncType& type, const V* args, uint8
     uint8_t h = home_of(static_cast<uint32_t>(value.bits));
     return h != kNoHome && (state_.loaded >> h & 1) != 0 ? homes_[h].reg : kNoHome;
   };
-  for (size_t i = 0; i < count; ++i) clean(args[i]);
   for (bool vec : {false, true}) {
     moves_.clear();
     if (!vec && record != kNoHome) moves_.push_back({rbx, record});
@@ -75,7 +77,8 @@ void FunctionCompiler::place_args(D&, const FuncType& type, const V* args, uint8
       Place place = registers.next(type.params[i]);
       if (place.in == Place::In::area || (place.in == Place::In::vector) != vec) continue;
       uint8_t from = register_of(args[i]);
-      if (from != kNoHome) moves_.push_back({vec ? static_cast<uint8_t>(place.index) : kIntArgs[place.index], from});
+      const uint8_t to = vec ? static_cast<uint8_t>(place.index) : kIntArgs[place.index];
+      if (from != kNoHome) moves_.push_back({to, from, type.params[i] == vm::kI32});
     }
     parallel_moves(moves_, vec);
   }

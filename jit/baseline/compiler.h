@@ -17,10 +17,11 @@
 // CONDITIONS. A comparison right before its branch or select leaves its result in the flags. Nothing between the two
 // may change flags: constants are loaded by mov.
 //
-// I32. The upper half of a register or slot that holds an i32 is zero: whatever this code computes or loads is so by the
-// instructions that it uses, and copies of an i32 are copies of 32 bits. What others put into registers, parameters and
-// results of calls, is not relied on: parameters are cleared at the entry, results (BaselineValue::raw) where all 64 bits
-// are used. Only an Index, which index_of() alone makes, gets into an address.
+// I32. The upper half of a register that holds an i32 is zero: whatever this code computes or loads is so by the
+// instructions that it uses, and copies of an i32 are copies of 32 bits. What others put into registers is not relied on:
+// a parameter in its home (HomeState::raw) and a result of a call (BaselineValue::raw) are cleared where all 64 bits are
+// used, or carried into a loop; they may be handed on to others as they came. So are operands' slots clean. The slot of a
+// local need not be: it is read by loads of 32 bits. Only an Index, which index_of() alone makes, gets into an address.
 //
 // SCRATCH. r11 and xmm7 never hold operands: whatever moves values between places may use them.
 #pragma once
@@ -97,6 +98,7 @@ class Index {
 struct HomeState {
   uint32_t loaded = 0;
   uint32_t dirty = 0;  // a subset of `loaded`
+  uint32_t raw = 0;    // another: i32 parameters as they came, whose upper halves are not known to be zero
   friend bool operator==(const HomeState&, const HomeState&) = default;
 };
 
@@ -289,10 +291,17 @@ class FunctionCompiler {
   }
   /// An i32 that others have put into `from`: its upper half becomes zero.
   void move_clean(uint8_t to, uint8_t from) { a_.mov(w(to), w(from)); }
-  /// Clears the upper half of an operand's register where it is not known to be zero. No flags.
-  void clean(const V& value) {
-    if (value.kind == Kind::reg && value.raw) [[unlikely]]
-      move_clean(value.reg, value.reg);
+  /// Whether the upper half of an i32 operand's register, which may be its local's home, is not known to be zero.
+  bool is_raw(const V& value) const {
+    if (value.kind == Kind::reg) return value.raw;
+    if (value.kind != Kind::local || state_.raw == 0) return false;
+    const uint8_t h = home_of(static_cast<uint32_t>(value.bits));
+    return h != kNoHome && (state_.raw >> h & 1) != 0;
+  }
+  /// Clears the upper half of `reg`, which the operand is in, where that is not known to be zero. No flags.
+  void clean(const V& value, uint8_t reg) {
+    if (is_raw(value)) [[unlikely]]
+      move_clean(reg, reg);
   }
   void move_vec(uint8_t to, uint8_t from) {
     if (to != from) a_.vmovaps(x(to), x(from));
@@ -340,7 +349,7 @@ class FunctionCompiler {
   void forget_homes() { state_ = {}; }
   void conform(const HomeState& from, const HomeState& to);
   static bool conforms(const HomeState& from, const HomeState& to) {
-    return (to.loaded & ~from.loaded) == 0 && (from.dirty & ~to.dirty) == 0;
+    return (to.loaded & ~from.loaded) == 0 && (from.dirty & ~to.dirty) == 0 && (from.raw & to.loaded & ~to.raw) == 0;
   }
   uint8_t home_of(uint32_t local) const { return home_of_[local]; }
 
@@ -424,6 +433,7 @@ class FunctionCompiler {
   void call_helper(Helper helper);
   struct Move {
     uint8_t to, from;
+    bool narrow = false;  // an i32: its lower half
   };
   void parallel_moves(std::vector<Move>& moves, bool vec);
 

@@ -280,7 +280,7 @@ void FunctionCompiler::return_values(const V* values) {
     }
   }
   if (in_rax != nullptr) {
-    move_to_int(rax, *in_rax);
+    if (in_rax->kind != Kind::reg || in_rax->reg != rax) move_to_int(rax, *in_rax);
     check_upper(rax, in_rax->type);
   }
   if (in_xmm0 != nullptr) move_to_vec(0, *in_xmm0);

@@ -185,11 +185,7 @@ void FunctionCompiler::emit_params(D& d) {
   for (uint32_t i = 0; i < types.size(); ++i) {
     Place place = stored.next(types[i]);
     if (home_of(i) != kNoHome || scan_.weight(i) == 0) continue;
-    if (place.in == Place::In::integer) {
-      const uint8_t reg = kIntArgs[place.index];
-      if (types[i] == vm::kI32) move_clean(reg, reg);
-      store_int(slot_mem(local_slot_[i], types[i]), reg);
-    }
+    if (place.in == Place::In::integer) store_int(slot_mem(local_slot_[i], types[i]), kIntArgs[place.index]);
     if (place.in == Place::In::vector) {
       store_vec(slot_mem(local_slot_[i], types[i]), static_cast<uint8_t>(place.index), types[i]);
     }
@@ -203,7 +199,13 @@ void FunctionCompiler::emit_params(D& d) {
     state_.dirty |= 1u << h;
     if (place.in == Place::In::integer) {
       const uint8_t reg = kIntArgs[place.index];
-      types[i] == vm::kI32 ? move_clean(homes_[h].reg, reg) : move_int(homes_[h].reg, reg);
+      if (types[i] != vm::kI32) {
+        move_int(homes_[h].reg, reg);
+      } else if (homes_[h].reg == reg) {
+        state_.raw |= 1u << h;
+      } else {
+        move_clean(homes_[h].reg, reg);
+      }
     }
     if (place.in == Place::In::vector) move_vec(homes_[h].reg, static_cast<uint8_t>(place.index));
   }

@@ -238,7 +238,7 @@ void FunctionCompiler::widen(D& d, bool wrap, const V* args, V* result) {
     return;
   }
   if (!wrap && a.kind == Kind::reg) {
-    clean(a);
+    clean(a, a.reg);
     result_reg(*result, a.reg);
     return;
   }

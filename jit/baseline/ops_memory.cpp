@@ -19,6 +19,11 @@ asmjit::x86::Mem FunctionCompiler::address(D& d, const vm::MemArg& mem, const V&
       load_const(kScratch, sum);
       return ptr(q(r14), q(kScratch));
     }
+    if (rules::is_displacement(offset) && is_raw(index)) {
+      // Into r11: unlike a move of a register to itself, that takes no time.
+      move_clean(kScratch, fetch_int(index));
+      return ptr(q(r14), q(kScratch), 0, static_cast<int32_t>(offset));
+    }
     const uint8_t reg = index_of(index).reg();
     if (rules::is_displacement(offset)) return ptr(q(r14), q(reg), 0, static_cast<int32_t>(offset));
     load_const(kScratch, offset);
@@ -132,7 +137,7 @@ void FunctionCompiler::global_access(D& d, bool write, uint32_t index, const V* 
     store_vec(place(), from, type);
   } else {
     uint8_t from = fetch_int(args[0]);
-    clean(args[0]);
+    clean(args[0], from);
     store_int(place(), from);
   }
 }

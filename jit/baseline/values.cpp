@@ -253,7 +253,7 @@ void FunctionCompiler::store_to(const Mem& to, const V& value) {
     if (reg == kNoHome) move_to_vec(reg = kVectorScratch, value);
     store_vec(to, reg, value.type);
   } else {
-    clean(value);
+    clean(value, reg);
     if (reg == kNoHome) move_to_int(reg = kScratch, value);
     store_int(to, reg);
   }
@@ -271,7 +271,7 @@ void FunctionCompiler::store_to_area(const Mem& to, const V& value) {
     a_.vmovsd(to, x(kVectorScratch));
   } else if (in_memory && !is_vec(value.type)) {
     uint32_t slot = value.kind == Kind::slot ? value.slot : local_slot_[value.bits];
-    a_.vmovsd(x(kVectorScratch), slot_mem(slot, value.type));
+    load_vec(kVectorScratch, slot_mem(slot, value.type), value.type == vm::kI32 ? vm::kF32 : vm::kF64);
     a_.vmovsd(to, x(kVectorScratch));
   } else {
     store_to(to, value);  // needs no r11
@@ -303,7 +303,11 @@ uint8_t FunctionCompiler::fetch_int(const V& value) {
 
 Index FunctionCompiler::index_of(const V& value) {
   const uint8_t reg = fetch_int(value);
-  clean(value);
+  clean(value, reg);
+  if (value.kind == Kind::local && state_.raw != 0) {
+    const uint8_t h = home_of(static_cast<uint32_t>(value.bits));
+    if (h != kNoHome) state_.raw &= ~(1u << h);
+  }
   check_upper(reg, value.type);
   return Index(reg);
 }
@@ -412,6 +416,7 @@ void FunctionCompiler::local_set(D& d, uint32_t index, const V& value) {
     move_to(homes_[h].reg, value);
     state_.loaded |= 1u << h;
     state_.dirty |= 1u << h;
+    state_.raw &= ~(1u << h);
   } else {
     store_to(slot_mem(local_slot_[index], value.type), value);
   }
@@ -434,6 +439,7 @@ void FunctionCompiler::local_tee(D& d, uint32_t index, const V& value, V* result
   finish_op();
   state_.loaded |= 1u << h;
   state_.dirty |= 1u << h;
+  state_.raw &= ~(1u << h);
   result->kind = Kind::local;
   result->bits = index;
   auto at = static_cast<uint32_t>(d.stack().size() - 1);
@@ -499,6 +505,10 @@ void FunctionCompiler::store_dirty() {
 void FunctionCompiler::conform(const HomeState& from, const HomeState& to) {
   for (uint32_t bits = from.dirty & ~to.dirty; bits != 0; bits &= bits - 1) {
     store_home(static_cast<uint8_t>(std::countr_zero(bits)));
+  }
+  for (uint32_t bits = from.raw & to.loaded & ~to.raw; bits != 0; bits &= bits - 1) {
+    const uint8_t reg = homes_[std::countr_zero(bits)].reg;
+    move_clean(reg, reg);
   }
   for (uint32_t bits = to.loaded & ~from.loaded; bits != 0; bits &= bits - 1) {
     load_home(static_cast<uint8_t>(std::countr_zero(bits)));
