@@ -10,7 +10,6 @@
 #include <iterator>
 #include <string>
 
-#include "vm/assert.h"
 #include "vmrun/log.h"
 #include "vmrun/text.h"
 
@@ -49,11 +48,10 @@ LogLevel level_for(std::string_view setting, std::string_view component) {
 
 }  // namespace
 
-Log::Log(const char* component) : component_(component), level_(LogLevel::warn) {
-  VMRUN_ASSERT(std::ranges::find(kLogComponents, component) != std::end(kLogComponents), "a component of the list");
+Log::Log(LogComponent component) : component_(component.name()), level_(LogLevel::warn) {
   const char* setting = std::getenv("VMRUN_LOG");
   if (setting == nullptr || *setting == 0) return;
-  level_ = level_for(setting, component);
+  level_ = level_for(setting, component_);
   static std::atomic<bool> checked{false};
   if (checked.exchange(true, std::memory_order_relaxed)) return;
   if (const Result<void> fine = check_log_setting(setting); !fine) {

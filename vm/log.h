@@ -10,7 +10,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <string_view>
 
 namespace vmrun::vm {
@@ -20,11 +22,22 @@ enum class LogLevel : uint8_t { error, warn, info, debug, trace };
 /// The components that have messages; a setting that names another is wrong.
 inline constexpr std::string_view kLogComponents[] = {"memory", "tiering", "wasi"};
 
+/// The name of one of them; another does not compile.
+class LogComponent {
+ public:
+  consteval LogComponent(const char* name) : name_(name) {
+    if (std::ranges::find(kLogComponents, name) == std::end(kLogComponents)) throw "no such component";
+  }
+  const char* name() const { return name_; }
+
+ private:
+  const char* name_;
+};
+
 /// A component's log. Make it static: the setting is read once.
 class Log {
  public:
-  /// `component` is one of kLogComponents.
-  explicit Log(const char* component);
+  explicit Log(LogComponent component);
   bool on(LogLevel level) const { return level <= level_; }
   /// Writes one line: what a guest's names could break it with is escaped.
   void write(LogLevel level, fmt::string_view format, fmt::format_args args) const;
