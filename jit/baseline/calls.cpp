@@ -9,10 +9,6 @@ namespace vmrun::jit::baseline {
 
 using asmjit::x86::ptr;
 
-namespace {
-constexpr uint8_t kIntArgs[kIntParams] = {r15, rdi, rsi, rdx, rcx, r8};
-}
-
 void FunctionCompiler::parallel_moves(std::vector<Move>& moves, bool vec) {
   auto emit = [&](uint8_t to, uint8_t from, bool narrow) {
     if (vec) return move_vec(to, from);
@@ -92,11 +88,7 @@ void FunctionCompiler::place_args(D&, const FuncType& type, const V* args, uint8
       move_to_int(kIntArgs[place.index], args[i]);
     }
   }
-  PlaceWalk checked = PlaceWalk::params();
-  for (ValType param : type.params) {
-    const Place place = checked.next(param);
-    if (place.in == Place::In::integer) check_upper(kIntArgs[place.index], param);
-  }
+  check_params(type, kScratch);
 }
 
 void FunctionCompiler::reload_context() {

@@ -96,13 +96,20 @@ void FunctionCompiler::check_merge(D& d, bool constants) {
   }
 }
 
-/// A register with an i32 crosses into other code or an address: its upper half must be zero. Changes flags.
-void FunctionCompiler::check_upper(uint8_t reg, ValType type, uint8_t scratch) {
-  if (!request_.check_merges || type != vm::kI32) return;
+void FunctionCompiler::emit_upper_check(uint8_t reg, uint8_t scratch) {
   if (!check_failed_.valid()) check_failed_ = a_.new_label();
   a_.mov(q(scratch), q(reg));
   a_.shr(q(scratch), 32);
   a_.jne(check_failed_);
+}
+
+void FunctionCompiler::check_params(const FuncType& type, uint8_t scratch) {
+  if (!request_.check_merges) return;
+  PlaceWalk walk = PlaceWalk::params();
+  for (ValType param : type.params) {
+    const Place place = walk.next(param);
+    if (place.in == Place::In::integer) check_upper(kIntArgs[place.index], param, scratch);
+  }
 }
 
 void FunctionCompiler::emit_check_failure() {

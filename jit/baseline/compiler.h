@@ -70,6 +70,8 @@ inline constexpr uint32_t kSmallFrameBytes = 32 << 10;
 
 /// Machine registers by number.
 enum Reg : uint8_t { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 };
+/// Where parameters of integer class arrive (jit/abi.h).
+inline constexpr uint8_t kIntArgs[kIntParams] = {r15, rdi, rsi, rdx, rcx, r8};
 inline constexpr uint8_t kScratch = r11;
 inline constexpr uint8_t kVectorScratch = 7;
 
@@ -218,7 +220,13 @@ class FunctionCompiler {
   bool has_slots(uint64_t slots);
   /// The entry of a table, with an offset of 32 bits; the function is unsupported where it does not fit.
   Mem entry_at(uint8_t table, uint64_t index, uint64_t entry_bytes) { return at(table, offset_of(index, entry_bytes)); }
-  int32_t offset_of(uint64_t index, uint64_t entry_bytes);
+  int32_t offset_of(uint64_t index, uint64_t entry_bytes) {
+    const uint64_t offset = index * entry_bytes;
+    if (index <= UINT32_MAX && offset <= INT32_MAX) [[likely]]
+      return static_cast<int32_t>(offset);
+    return too_far(index);
+  }
+  int32_t too_far(uint64_t index);
   uint32_t here() const { return static_cast<uint32_t>(a_.offset()); }
   /// Records that the code that ends here (a call) or begins here (an access) belongs to the current instruction.
   void mark(D& d) { object_->marks.push_back({here(), static_cast<uint32_t>(d.offset())}); }
@@ -317,7 +325,16 @@ class FunctionCompiler {
   static constexpr uint8_t kNoRegister = 0xff;
   uint8_t register_of(const V& value);
   uint8_t fetch_int(const V& value);
-  Index index_of(const V& value);
+  /// `in_scratch`: the caller makes the address at once, and r11 may be the index.
+  Index index_of(const V& value, bool in_scratch = false) {
+    const uint8_t reg = fetch_int(value);
+    if (is_raw(value)) [[unlikely]]
+      return cleared_index(value, reg, in_scratch);
+    if (request_.check_merges) [[unlikely]]
+      check_upper(reg, value.type);
+    return Index(reg);
+  }
+  Index cleared_index(const V& value, uint8_t reg, bool in_scratch);
   uint8_t fetch_vec(const V& value);
   /// The operand as the last source of an instruction: register, memory or (integers only) a constant of 32 bits.
   asmjit::Operand source_int(const V& value, bool wide);
@@ -404,7 +421,12 @@ class FunctionCompiler {
   void copy_vector(uint8_t area, uint32_t slot, bool out);
   void copy_vectors(uint8_t area, const LoopSite& loop, bool out);
   void count_run(int32_t counter);
-  void own_code(uint8_t reg, uint32_t func_index);
+  /// The address of the block record of one of the module's own functions.
+  void own_code(uint8_t reg, uint32_t func_index) {
+    a_.mov(q(reg), at(r13, layout::kCodes));
+    const int32_t distance = offset_of(func_index - module_->imported_funcs, layout::kCodeSize);
+    if (distance != 0) a_.add(q(reg), distance);
+  }
   void own_record(uint8_t reg);
   int32_t counters(uint8_t reg, uint32_t offset, vm::ProfileKind kind);  // profile.cpp
   void count(uint32_t offset, vm::ProfileKind kind, uint8_t reg = kScratch);
@@ -414,7 +436,14 @@ class FunctionCompiler {
   // --- checks (check.cpp) ---
   void check_operands(D& d, const char* event);
   void check_merge(D& d, bool constants = false);
-  void check_upper(uint8_t reg, ValType type, uint8_t scratch = kScratch);
+  /// A register with a value crosses into other code or an address: its upper half must be zero if it is an i32. Changes
+  /// flags.
+  void check_upper(uint8_t reg, ValType type, uint8_t scratch = kScratch) {
+    if (request_.check_merges && type == vm::kI32) [[unlikely]]
+      emit_upper_check(reg, scratch);
+  }
+  void emit_upper_check(uint8_t reg, uint8_t scratch);
+  void check_params(const FuncType& type, uint8_t scratch);
   void emit_check_failure();
   Label check_failed_;
   size_t checked_operands_ = 0, checked_constants_ = 0;  // so far

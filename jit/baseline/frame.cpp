@@ -12,7 +12,6 @@ using asmjit::x86::ptr;
 
 namespace {
 
-constexpr uint8_t kIntArgs[kIntParams] = {r15, rdi, rsi, rdx, rcx, r8};
 // Registers of homes, those that no parameter arrives in first.
 constexpr uint8_t kIntHomes[] = {rbx, r9, r8, rsi, rdi, r15};
 constexpr uint8_t kVectorHomes[] = {8, 9, 10, 11, 12, 13, 14, 15};
@@ -154,13 +153,6 @@ void FunctionCompiler::emit_frame_end() {
   a_.pop(q(rbp));
 }
 
-/// The address of the block record of one of the module's own functions.
-void FunctionCompiler::own_code(uint8_t reg, uint32_t func_index) {
-  a_.mov(q(reg), at(r13, layout::kCodes));
-  const int32_t distance = offset_of(func_index - module_->imported_funcs, layout::kCodeSize);
-  if (distance != 0) a_.add(q(reg), distance);
-}
-
 /// The address of this function's block record.
 void FunctionCompiler::own_record(uint8_t reg) {
   own_code(reg, request_.func_index);
@@ -175,11 +167,7 @@ void FunctionCompiler::count_run(int32_t counter) {
 /// Parameters go to their homes or slots. Unused ones go nowhere.
 void FunctionCompiler::emit_params(D& d) {
   std::span<const ValType> types = d.locals().first(type_->params.size());
-  PlaceWalk checked = PlaceWalk::params();
-  for (ValType type : types) {
-    const Place place = checked.next(type);
-    if (place.in == Place::In::integer) check_upper(kIntArgs[place.index], type, rax);
-  }
+  check_params(*type_, rax);
   // Those without a home first: a home may be the register that another parameter arrives in.
   PlaceWalk stored = PlaceWalk::params();
   for (uint32_t i = 0; i < types.size(); ++i) {

@@ -19,13 +19,9 @@ asmjit::x86::Mem FunctionCompiler::address(D& d, const vm::MemArg& mem, const V&
       load_const(kScratch, sum);
       return ptr(q(r14), q(kScratch));
     }
-    if (rules::is_displacement(offset) && is_raw(index)) {
-      // Into r11: unlike a move of a register to itself, that takes no time.
-      move_clean(kScratch, fetch_int(index));
-      return ptr(q(r14), q(kScratch), 0, static_cast<int32_t>(offset));
-    }
-    const uint8_t reg = index_of(index).reg();
-    if (rules::is_displacement(offset)) return ptr(q(r14), q(reg), 0, static_cast<int32_t>(offset));
+    const bool near = rules::is_displacement(offset);
+    const uint8_t reg = index_of(index, near).reg();
+    if (near) return ptr(q(r14), q(reg), 0, static_cast<int32_t>(offset));
     load_const(kScratch, offset);
     a_.add(q(kScratch), q(reg));
     return ptr(q(r14), q(kScratch));

@@ -30,10 +30,7 @@ bool FunctionCompiler::has_slots(uint64_t slots) {
   return true;
 }
 
-int32_t FunctionCompiler::offset_of(uint64_t index, uint64_t entry_bytes) {
-  const uint64_t offset = index * entry_bytes;
-  if (index <= UINT32_MAX && offset <= INT32_MAX) [[likely]]
-    return static_cast<int32_t>(offset);
+int32_t FunctionCompiler::too_far(uint64_t index) {
   unsupported("index " + std::to_string(index) + " of a table is too far away");
   return 0;
 }
@@ -301,15 +298,13 @@ uint8_t FunctionCompiler::fetch_int(const V& value) {
   return reg;
 }
 
-Index FunctionCompiler::index_of(const V& value) {
-  const uint8_t reg = fetch_int(value);
-  clean(value, reg);
-  if (value.kind == Kind::local && state_.raw != 0) {
-    const uint8_t h = home_of(static_cast<uint32_t>(value.bits));
-    if (h != kNoHome) state_.raw &= ~(1u << h);
-  }
-  check_upper(reg, value.type);
-  return Index(reg);
+/// Into r11 where that may be: unlike a move of a register to itself, that takes no time. Else in place, and a home's once
+/// for all.
+Index FunctionCompiler::cleared_index(const V& value, uint8_t reg, bool in_scratch) {
+  const uint8_t to = in_scratch ? kScratch : reg;
+  move_clean(to, reg);
+  if (to == reg && value.kind == Kind::local) state_.raw &= ~(1u << home_of(static_cast<uint32_t>(value.bits)));
+  return Index(to);
 }
 
 uint8_t FunctionCompiler::fetch_vec(const V& value) {
