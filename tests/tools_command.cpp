@@ -45,7 +45,8 @@ void drain(int out, int err, CommandResult& result, pid_t child, int ctrl_c_afte
   }
 }
 
-CommandResult spawn(const char* program, const std::vector<std::string>& args, const std::string& cwd, int ctrl_c_after) {
+CommandResult spawn(const char* program, const std::vector<std::string>& args, const std::string& cwd,
+                    int ctrl_c_after) {
   std::vector<char*> argv{const_cast<char*>(program)};
   for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);

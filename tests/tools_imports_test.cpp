@@ -45,9 +45,10 @@ TEST_CASE("something to import that is no function") {
 }
 
 TEST_CASE("all that is missing is in one message") {
-  CHECK(message({{"env", "f", kFunc}, {"env", "g", kFunc}}) ==
-        "unknown imports: env.f, a (func); env.g, a (func); provide them with --preload env=IMAGE, or let them trap when "
-        "they are called: -W unknown-imports-trap\n");
+  CHECK(
+      message({{"env", "f", kFunc}, {"env", "g", kFunc}}) ==
+      "unknown imports: env.f, a (func); env.g, a (func); provide them with --preload env=IMAGE, or let them trap when "
+      "they are called: -W unknown-imports-trap\n");
   // What traps is not missing.
   CHECK(message({{"env", "f", kFunc}, {"env", "base", kGlobal}}, {"-W", "unknown-imports-trap"}) ==
         "unknown import: env.base, a (global i32); provide it with --preload env=IMAGE\n");
@@ -76,7 +77,8 @@ TEST_CASE("imports that were made for somebody else") {
   about("gojs", "runtime.ticks", "Go imports these when it is built for browsers: build with GOOS=wasip1 GOARCH=wasm");
   about("__wbindgen_placeholder__", "__wbindgen_throw",
         "wasm-bindgen makes such imports for JavaScript to fill in: build for wasm32-wasip1 without wasm-bindgen");
-  about("wbg", "log", "wasm-bindgen makes such imports for JavaScript to fill in: build for wasm32-wasip1 without wasm-bindgen");
+  about("wbg", "log",
+        "wasm-bindgen makes such imports for JavaScript to fill in: build for wasm32-wasip1 without wasm-bindgen");
   about("env", "emscripten_resize_heap",
         "Emscripten makes such imports for JavaScript to fill in: link with -sSTANDALONE_WASM");
   about("a", "b", "Emscripten makes such imports for JavaScript to fill in: link with -sSTANDALONE_WASM");
@@ -98,11 +100,12 @@ TEST_CASE("WASI that is off") {
 TEST_CASE("several origins, each explained once, and one without") {
   const std::string text =
       message({{"gojs", "a", kFunc}, {"gojs", "b", kFunc}, {"wbg", "c", kFunc}, {"other", "memory", kMemory}});
-  CHECK(text == "unknown imports: gojs.a, a (func); gojs.b, a (func); wbg.c, a (func); other.memory, a (memory 1 2); Go "
-                "imports these when it is built for browsers: build with GOOS=wasip1 GOARCH=wasm; wasm-bindgen makes such "
-                "imports for JavaScript to fill in: build for wasm32-wasip1 without wasm-bindgen; provide it with "
-                "--preload other=IMAGE, or link without wasm-ld's --import-memory, so that the image has a memory of its "
-                "own\n");
+  CHECK(text ==
+        "unknown imports: gojs.a, a (func); gojs.b, a (func); wbg.c, a (func); other.memory, a (memory 1 2); Go "
+        "imports these when it is built for browsers: build with GOOS=wasip1 GOARCH=wasm; wasm-bindgen makes such "
+        "imports for JavaScript to fill in: build for wasm32-wasip1 without wasm-bindgen; provide it with "
+        "--preload other=IMAGE, or link without wasm-ld's --import-memory, so that the image has a memory of its "
+        "own\n");
 }
 
 }  // namespace

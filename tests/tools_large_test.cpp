@@ -24,13 +24,13 @@ TEST_CASE("functions that are all exported, by two names each") {
     }
   }
   TemporaryDirectory dir;
-  const std::string image = dir.write("exports.wasm", kImageHead + section(1, vec({kNothingToNothing})) +
-                                                          section(3, vec(repeated(kMany, u32(0)))) +
-                                                          section(7, vec(exports)) +
-                                                          section(10, vec(repeated(kMany, body("")))));
+  const std::string image = dir.write(
+      "exports.wasm", kImageHead + section(1, vec({kNothingToNothing})) + section(3, vec(repeated(kMany, u32(0)))) +
+                          section(7, vec(exports)) + section(10, vec(repeated(kMany, body("")))));
   const auto one = run_vmrun({"objdump", "--function", "g299999", image});
   CHECK(one.status == 0);
-  CHECK(one.out.find("func[299999] <f299999> () -> () (export \"f299999\", \"g299999\"), 2 bytes:") != std::string::npos);
+  CHECK(one.out.find("func[299999] <f299999> () -> () (export \"f299999\", \"g299999\"), 2 bytes:") !=
+        std::string::npos);
   const auto all = run_vmrun({"objdump", "--no-bytes", image});
   CHECK(std::count(all.out.begin(), all.out.end(), '<') == kMany);
   CHECK(run_vmrun({"inspect", image}).out.find("exports: 600000\n") != std::string::npos);
@@ -56,10 +56,9 @@ TEST_CASE("branch hints in every function") {
   hints.reserve(kMany);
   for (uint32_t i = 0; i < kMany; ++i) hints.push_back(u32(i) + vec({u32(3) + bytes({1, 1})}));
   const std::string code = body(bytes({0x20, 0, 0x04, 0x40, 0x0b}));
-  const std::string image = kImageHead + section(1, vec({bytes({0x60, 1, 0x7f, 0})})) +
-                            section(3, vec(repeated(kMany, u32(0)))) +
-                            section(0, name("metadata.code.branch_hint") + vec(hints)) +
-                            section(10, vec(repeated(kMany, code)));
+  const std::string image =
+      kImageHead + section(1, vec({bytes({0x60, 1, 0x7f, 0})})) + section(3, vec(repeated(kMany, u32(0)))) +
+      section(0, name("metadata.code.branch_hint") + vec(hints)) + section(10, vec(repeated(kMany, code)));
   TemporaryDirectory dir;
   const auto r = run_vmrun({"inspect", dir.write("hints.wasm", image)});
   CHECK(r.status == 0);
@@ -68,7 +67,8 @@ TEST_CASE("branch hints in every function") {
   std::vector<std::string> wrong{u32(kMany) + vec({u32(3) + bytes({1, 1})})};
   const std::string bad = kImageHead + section(1, vec({bytes({0x60, 1, 0x7f, 0})})) + section(3, vec({u32(0)})) +
                           section(0, name("metadata.code.branch_hint") + vec(wrong)) + section(10, vec({code}));
-  CHECK(run_vmrun({"inspect", dir.write("bad.wasm", bad)}).err.starts_with("vmrun: warning: branch hint: no such function"));
+  CHECK(run_vmrun({"inspect", dir.write("bad.wasm", bad)})
+            .err.starts_with("vmrun: warning: branch hint: no such function"));
 }
 
 }  // namespace

@@ -15,8 +15,8 @@ const std::string kTame = "a\\x1b[2J\\x07\\x0avmrun: all is well\\u{9b}\\u{202e}
 
 /// A program whose function of that name traps, in a module of that name, exported by that name.
 std::string evil_program() {
-  const std::string names = section(0, name("name") + section(0, name(kEvil)) +
-                                           section(1, vec({u32(0) + name(kEvil)})));
+  const std::string names =
+      section(0, name("name") + section(0, name(kEvil)) + section(1, vec({u32(0) + name(kEvil)})));
   return kImageHead + section(1, vec({kNothingToNothing})) + section(3, vec({u32(0)})) +
          section(7, vec({name("_start") + bytes({0, 0}), name(kEvil) + bytes({0, 0})})) +
          section(10, vec({body(kUnreachable)})) + names + section(0, name(kEvil) + "contents");
@@ -39,7 +39,8 @@ TEST_CASE("a backtrace escapes the names of module and function") {
   TemporaryDirectory dir;
   const auto r = run_vmrun({dir.write("evil.wasm", evil_program())});
   CHECK(r.status == 134);
-  CHECK(r.err == "vmrun: trap: unreachable\n    0: " + kTame + "!" + kTame + " @ 0x" + r.err.substr(r.err.rfind("0x") + 2));
+  CHECK(r.err ==
+        "vmrun: trap: unreachable\n    0: " + kTame + "!" + kTame + " @ 0x" + r.err.substr(r.err.rfind("0x") + 2));
   check_tame(r.err, 2);
 }
 
@@ -52,8 +53,7 @@ TEST_CASE("messages escape names, and are one line") {
                         "=IMAGE, or let it trap when it is called: -W unknown-imports-trap\n");
   const auto no_export = run_vmrun({"--invoke", "nothing", program});
   CHECK(no_export.status == 2);
-  CHECK(no_export.err ==
-        "vmrun: error: the image exports no function 'nothing'; it exports _start, " + kTame + "\n");
+  CHECK(no_export.err == "vmrun: error: the image exports no function 'nothing'; it exports _start, " + kTame + "\n");
   // What the user writes is not obeyed either.
   check_tame(run_vmrun({kEvil + ".wasm"}).err, 1);
   check_tame(run_vmrun({"--" + kEvil}).err, 1);
@@ -92,10 +92,11 @@ TEST_CASE("inspect and objdump escape names") {
 TEST_CASE("the test suite's runner escapes what scripts say") {
   TemporaryDirectory dir;
   dir.write("evil.wasm", evil_import());
-  const auto r = run_vmrun({"wast", dir.write("script.json", R"({"commands": [)"
-                                                             R"({"type": "module", "line": 1, "filename": "evil.wasm"},)"
-                                                             R"({"type": "action", "line": 2, "action":)"
-                                                             R"({"type": "invoke", "module": "x\u001b\u009b"}}]})")});
+  const auto r =
+      run_vmrun({"wast", dir.write("script.json", R"({"commands": [)"
+                                                  R"({"type": "module", "line": 1, "filename": "evil.wasm"},)"
+                                                  R"({"type": "action", "line": 2, "action":)"
+                                                  R"({"type": "invoke", "module": "x\u001b\u009b"}}]})")});
   CHECK(r.status == 1);
   CHECK(r.out.find(":1: module: ") != std::string::npos);
   CHECK(r.out.find(kTame) != std::string::npos);
@@ -116,10 +117,10 @@ TEST_CASE("a function without a name is called what it is exported or imported a
   CHECK(code.out.find("func[1] <_start>") != std::string::npos);
   CHECK(code.out.find("func[2] ()") != std::string::npos);
   CHECK(code.out.find("call 0 (; log ;)") != std::string::npos);
-  const std::string trapping = dir.write(
-      "traps.wasm", kImageHead + section(1, vec({kNothingToNothing})) + section(3, vec({u32(0), u32(0)})) +
-                        section(7, vec({name("_start") + bytes({0, 0})})) +
-                        section(10, vec({body(bytes({0x10, 1})), body(kUnreachable)})));
+  const std::string trapping =
+      dir.write("traps.wasm", kImageHead + section(1, vec({kNothingToNothing})) + section(3, vec({u32(0), u32(0)})) +
+                                  section(7, vec({name("_start") + bytes({0, 0})})) +
+                                  section(10, vec({body(bytes({0x10, 1})), body(kUnreachable)})));
   const auto r = run_vmrun({trapping});
   CHECK(r.err.find("0: traps.wasm!func[1] @") != std::string::npos);
   CHECK(r.err.find("1: traps.wasm!_start @") != std::string::npos);
@@ -128,8 +129,8 @@ TEST_CASE("a function without a name is called what it is exported or imported a
 TEST_CASE("log lines escape what guests say") {
   TemporaryDirectory dir;
   // The guest opens a path of its own making; the trace shows it.
-  const auto r = run_vmrun({"-D", "log=wasi=trace", "--dir", dir.path() + "::/", fixture("cli_guest"),
-                            "file:/" + kEvil});
+  const auto r =
+      run_vmrun({"-D", "log=wasi=trace", "--dir", dir.path() + "::/", fixture("cli_guest"), "file:/" + kEvil});
   const size_t at = r.err.find("[wasi] trace: path_open");
   REQUIRE(at != std::string::npos);
   const std::string line = r.err.substr(at, r.err.find('\n', at) + 1 - at);

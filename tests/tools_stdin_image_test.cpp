@@ -51,7 +51,8 @@ TEST_CASE("what comes out of a pipe is bounded") {
   CHECK(r.err == "vmrun: error: standard input has more than the 100 bytes that an image may have\n");
   // What never ends and is no image is not read to its end; what begins like one is read up to the limit.
   CHECK(run_vmrun({"/dev/zero"}).err ==
-        "vmrun: error: '/dev/zero' is not a WebAssembly image: it begins with the bytes 00 00 00 00 instead of 00 61 73 6d\n");
+        "vmrun: error: '/dev/zero' is not a WebAssembly image: it begins with the bytes 00 00 00 00 instead of 00 61 "
+        "73 6d\n");
   CHECK(run_script("{ printf '\\0asm\\1\\0\\0\\0'; cat /dev/zero; } | $vmrun -W max-image-size=1M -").err ==
         "vmrun: error: standard input has more than the 1048576 bytes that an image may have\n");
 }
@@ -60,8 +61,8 @@ TEST_CASE("standard input that is no image") {
   CHECK(run_vmrun({"-"}).err == "vmrun: error: standard input is empty\n");
   CHECK(run_script("echo '(module)' | $vmrun -").err ==
         "vmrun: error: standard input is WebAssembly text; translate it first: wat2wasm '-' -o image.wasm\n");
-  CHECK(run_script("head -c 50 \"$1\" | $vmrun --invoke add - 1 2", {library()}).err.starts_with(
-      "vmrun: error: standard input cannot be loaded: "));
+  CHECK(run_script("head -c 50 \"$1\" | $vmrun --invoke add - 1 2", {library()})
+            .err.starts_with("vmrun: error: standard input cannot be loaded: "));
   CHECK(run_script("$vmrun - < /").err == "vmrun: error: standard input cannot be read: Is a directory\n");
 }
 

@@ -12,7 +12,8 @@ TEST_CASE("the time limit's end is told by its length") {
   const auto r = run_vmrun({"-W", "timeout=0.1s", "--invoke", "loop", fixture("stop_spin")});
   CHECK(r.status == kTrap);
   CHECK(r.err.starts_with("vmrun: trap: time limit of 100ms reached\n"));
-  for (const auto& [given, told] : {std::pair("1ms", "1ms"), {"0.05", "50ms"}, {"1500us", "1500us"}, {"0.001m", "60ms"}}) {
+  for (const auto& [given, told] :
+       {std::pair("1ms", "1ms"), {"0.05", "50ms"}, {"1500us", "1500us"}, {"0.001m", "60ms"}}) {
     const auto other = run_vmrun({"-W", std::string("timeout=") + given, "--invoke", "loop", fixture("stop_spin")});
     CHECK(other.status == kTrap);
     CHECK(other.err.starts_with(std::string("vmrun: trap: time limit of ") + told + " reached"));
@@ -28,7 +29,8 @@ TEST_CASE("a host call that does not return is ended too") {
 TEST_CASE("the time before the image is there counts") {
   // Nobody ever writes to the pipe.
   TemporaryDirectory dir;
-  const auto r = run_script("mkfifo \"$1/pipe\"; exec 3<>\"$1/pipe\"; $vmrun -W timeout=100ms \"$1/pipe\"", {dir.path()});
+  const auto r =
+      run_script("mkfifo \"$1/pipe\"; exec 3<>\"$1/pipe\"; $vmrun -W timeout=100ms \"$1/pipe\"", {dir.path()});
   CHECK(r.status == kTrap);
   CHECK(r.err == "vmrun: trap: time limit of 100ms reached while the image was loaded\n");
 }
@@ -42,8 +44,8 @@ TEST_CASE("a full pipe that nobody reads does not keep the process alive") {
                                 {dir.path(), fixture("stop_spin")});
   CHECK(spins.out == "134\n");
   TemporaryDirectory other;
-  const auto writes = run_script(fill + "$vmrun -W timeout=100ms \"$2\" >&3 2>&3; echo $?",
-                                 {other.path(), fixture("cli_guest")});
+  const auto writes =
+      run_script(fill + "$vmrun -W timeout=100ms \"$2\" >&3 2>&3; echo $?", {other.path(), fixture("cli_guest")});
   CHECK(writes.out == "134\n");
   // A result that cannot be printed.
   TemporaryDirectory third;

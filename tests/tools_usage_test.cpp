@@ -83,14 +83,17 @@ TEST_CASE("what is neither a command nor an image") {
   says(std::string("there is no command 'objdmp'; the nearest is 'objdump'") + kHelp, {"help", "objdmp"});
   // A file of that name is run all the same, and what looks like a path is one.
   TemporaryDirectory dir;
-  CHECK(run_script("cp \"$1\" \"$2/compile\"; cd \"$2\"; $vmrun compile", {fixture("cli_exit"), dir.path()}).status == 7);
-  CHECK(run_vmrun({"compile.wasm"}).err == "vmrun: error: cannot open 'compile.wasm': No such file or directory; check the path\n");
+  CHECK(run_script("cp \"$1\" \"$2/compile\"; cd \"$2\"; $vmrun compile", {fixture("cli_exit"), dir.path()}).status ==
+        7);
+  CHECK(run_vmrun({"compile.wasm"}).err ==
+        "vmrun: error: cannot open 'compile.wasm': No such file or directory; check the path\n");
 }
 
 TEST_CASE("a log setting that is none") {
   says(std::string("-D log=wasi=loud: there is no level 'loud'; there are error, warn, info, debug, trace") + kHelpRun,
        {"-D", "log=wasi=loud", "x.wasm"});
-  says(std::string("-D log=disk=trace: no component 'disk' has messages; there are memory, tiering, wasi and all") + kHelpRun,
+  says(std::string("-D log=disk=trace: no component 'disk' has messages; there are memory, tiering, wasi and all") +
+           kHelpRun,
        {"-D", "log=disk=trace", "x.wasm"});
   setenv("VMRUN_LOG", "foo", 1);
   says(std::string("VMRUN_LOG: there is no level 'foo'; there are error, warn, info, debug, trace") + kHelp,
@@ -120,9 +123,10 @@ TEST_CASE("an image that does not run by itself") {
   library({"--invoke", "five", "1", "-2"}, " --invoke five @ 1 -2");
   library({"--invoke=five", "-W", "timeout=1s", "a b"}, " --invoke=five -W timeout=1s @ 'a b'");
   // A reactor's initialiser is not a program either.
-  const std::string reactor = dir.write(
-      "reactor.wasm", kImageHead + section(1, vec({kNothingToNothing})) + section(3, vec({u32(0)})) +
-                          section(7, vec({name("_initialize") + bytes({0, 0})})) + section(10, vec({body(kUnreachable)})));
+  const std::string reactor =
+      dir.write("reactor.wasm", kImageHead + section(1, vec({kNothingToNothing})) + section(3, vec({u32(0)})) +
+                                    section(7, vec({name("_initialize") + bytes({0, 0})})) +
+                                    section(10, vec({body(kUnreachable)})));
   CHECK(run_vmrun({reactor}).err == "vmrun: error: nothing was run: " + reactor +
                                         " has no _start; call an export: vmrun --invoke NAME " + reactor +
                                         " ARGS...; it exports _initialize\n");
@@ -136,17 +140,18 @@ TEST_CASE("an image that does not run by itself") {
                                    section(7, vec({name("f") + bytes({0, 0})})) + section(8, u32(0)) +
                                    section(10, vec({body("")})));
   CHECK(run_vmrun({starts}).status == 0);
-  CHECK(run_vmrun({starts, "--invoke", "f"}).err ==
-        "vmrun: error: only the start function was run: " + starts + " has no _start; call an export: vmrun --invoke f " +
-            starts + "; it exports f\n");
+  CHECK(run_vmrun({starts, "--invoke", "f"}).err == "vmrun: error: only the start function was run: " + starts +
+                                                        " has no _start; call an export: vmrun --invoke f " + starts +
+                                                        "; it exports f\n");
 }
 
 TEST_CASE("options behind the image of an export that is called") {
-  const auto r = run_vmrun({"--invoke", "five", "--preload", "math=" + fixture("cli_values"), fixture("cli_needs_values"),
-                            "-W", "timeout=1s"});
+  const auto r = run_vmrun({"--invoke", "five", "--preload", "math=" + fixture("cli_values"),
+                            fixture("cli_needs_values"), "-W", "timeout=1s"});
   CHECK(r.status == 2);
-  CHECK(r.err == "vmrun: error: 'five' has type () -> (i32): it takes 0 arguments, and 2 were given; options stand before "
-                 "the image\n");
+  CHECK(r.err ==
+        "vmrun: error: 'five' has type () -> (i32): it takes 0 arguments, and 2 were given; options stand before "
+        "the image\n");
 }
 
 TEST_CASE("an image with garbage-collected objects") {

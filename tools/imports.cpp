@@ -80,8 +80,10 @@ std::string provide(const std::vector<const ImportType*>& missing, const RunOpti
   const ImportType& first = *missing[0];
   const bool preloaded = std::ranges::any_of(options.preloads, [&](const auto& p) { return p.first == first.module; });
   const std::string name = printable(first.module);
-  if (preloaded) return "; the image preloaded as '" + name + "' does not export " + (missing.size() == 1 ? "it" : "that");
-  std::string hint = std::string("; provide ") + (missing.size() == 1 ? "it" : "them") + " with --preload " + name + "=IMAGE";
+  if (preloaded)
+    return "; the image preloaded as '" + name + "' does not export " + (missing.size() == 1 ? "it" : "that");
+  std::string hint =
+      std::string("; provide ") + (missing.size() == 1 ? "it" : "them") + " with --preload " + name + "=IMAGE";
   if (std::ranges::any_of(missing, [](const ImportType* i) { return i->type.kind() == ExternKind::Memory; })) {
     hint += ", or link without wasm-ld's --import-memory, so that the image has a memory of its own";
   }

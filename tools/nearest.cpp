@@ -218,8 +218,7 @@ std::string option_hint(std::string_view text, std::span<const KnownOption> know
     names.push_back(option.name);
     const auto key = std::ranges::find(option.keys, name);
     if (key == option.keys.end()) continue;
-    return std::string("; use -") + option.letter + " " +
-           option.uses[static_cast<size_t>(key - option.keys.begin())];
+    return std::string("; use -") + option.letter + " " + option.uses[static_cast<size_t>(key - option.keys.begin())];
   }
   // "-invoke" for "--invoke"; a letter alone says too little to guess.
   if (const std::string_view found = nearest(name, names); !found.empty() && name.size() > 1) {

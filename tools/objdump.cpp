@@ -147,8 +147,8 @@ int objdump_command(Args args) {
     const std::string name = body.name.empty() ? "" : " <" + printable(body.name) + ">";
     std::printf("%s%08llx func[%u]%s %s%s, %llu bytes:\n", printed++ ? "\n" : "",
                 static_cast<unsigned long long>(body.offset), body.func_index, name.c_str(),
-                module->function_type(body.func_index).to_string().c_str(),
-                export_names(names).c_str(), static_cast<unsigned long long>(body.size));
+                module->function_type(body.func_index).to_string().c_str(), export_names(names).c_str(),
+                static_cast<unsigned long long>(body.size));
     if (options.tier == Tier::Interp) {
       for (const DisassembledInstr& instr : *instrs) print_instr(instr, options);
     } else if (auto code = module->disassemble_code(body.func_index, options.tier)) {

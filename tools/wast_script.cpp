@@ -155,7 +155,8 @@ Error not_json(const std::string& path, std::string_view bytes, size_t at) {
   const bool is_text = first != bytes.npos && (bytes[first] == '(' || bytes.substr(first).starts_with(";;"));
   if (is_text) {
     const std::string stem = path.substr(0, path.ends_with(".wast") ? path.size() - 5 : path.npos);
-    return Error(ErrorKind::Malformed, "'" + path + "' is in the text format; translate it first: wast2json --enable-all '" +
+    return Error(ErrorKind::Malformed, "'" + path +
+                                           "' is in the text format; translate it first: wast2json --enable-all '" +
                                            path + "' -o '" + stem + ".json', then run '" + stem + ".json'");
   }
   if (bytes.starts_with(std::string_view("\0asm", 4))) {
@@ -190,7 +191,8 @@ Result<Script> load_script(const std::string& path) {
   } catch (const Json::parse_error& bad) {
     return not_json(path, *bytes, bad.byte);
   } catch (const Json::exception&) {
-    return Error(ErrorKind::Malformed, "'" + path + "' is not a test script: it is JSON, but not what wast2json writes");
+    return Error(ErrorKind::Malformed,
+                 "'" + path + "' is not a test script: it is JSON, but not what wast2json writes");
   }
   return script;
 }

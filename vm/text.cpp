@@ -33,18 +33,18 @@ struct Range {
   uint32_t first, last;
 };
 constexpr Range kEscaped[] = {
-    {0x0, 0x1f},           // C0
-    {0x7f, 0x9f},          // DEL and C1
-    {0xad, 0xad},          // the soft hyphen, invisible
-    {0x61c, 0x61c},        // a mark of direction
-    {0x180e, 0x180e},      // an invisible separator
-    {0x200b, 0x200f},      // of no width, and marks of direction
-    {0x2028, 0x202e},      // ends of lines and paragraphs; embeddings and overrides of direction
-    {0x2060, 0x206f},      // invisible operators; isolates of direction
-    {0xfeff, 0xfeff},      // the byte order mark
-    {0xfff9, 0xfffb},      // annotations
-    {0xe0000, 0xe0fff},    // tags and selectors, invisible
-    {0xfffe, 0xffff},      // no characters
+    {0x0, 0x1f},         // C0
+    {0x7f, 0x9f},        // DEL and C1
+    {0xad, 0xad},        // the soft hyphen, invisible
+    {0x61c, 0x61c},      // a mark of direction
+    {0x180e, 0x180e},    // an invisible separator
+    {0x200b, 0x200f},    // of no width, and marks of direction
+    {0x2028, 0x202e},    // ends of lines and paragraphs; embeddings and overrides of direction
+    {0x2060, 0x206f},    // invisible operators; isolates of direction
+    {0xfeff, 0xfeff},    // the byte order mark
+    {0xfff9, 0xfffb},    // annotations
+    {0xe0000, 0xe0fff},  // tags and selectors, invisible
+    {0xfffe, 0xffff},    // no characters
 };
 
 bool is_escaped(uint32_t code) {
