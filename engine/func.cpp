@@ -109,7 +109,8 @@ Result<std::vector<Val>> Func::call(std::span<const Val> args) const try {
     from += result.slots();
   }
   return results;
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
 namespace detail {
 

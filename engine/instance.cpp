@@ -49,7 +49,8 @@ Result<Instance> Instance::instantiate(Store& store, const Module& module, std::
   Result<vm::Instance*> made = engine::instantiate(store.impl(), module.impl(), items);
   if (!made) return std::move(made).error();
   return Instance(*made);
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
 Module Instance::module() const {
   const Store& store = *static_cast<const Store*>(impl_->store->owner);

@@ -35,9 +35,7 @@ struct StringHash {
 };
 using Items = std::unordered_map<std::string, Definition, StringHash, std::equal_to<>>;
 
-std::string dotted(std::string_view module, std::string_view name) {
-  return printable(module) + "." + printable(name);
-}
+std::string dotted(std::string_view module, std::string_view name) { return printable(module) + "." + printable(name); }
 
 /// The error for imports that nobody defined; only the first ones are spelled out.
 Error unknown_imports(const vm::Module& module, const std::vector<const vm::Import*>& missing) {
@@ -135,27 +133,32 @@ Result<void> Linker::define(std::string_view module, std::string_view name, cons
     return Error(ErrorKind::Usage, dotted(module, name) + " belongs to another store than the one it is defined with");
   }
   return impl_->add(module, name, StoreDefinition{engine::to_item(item), &store.impl()});
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
 Result<void> Linker::define_instance(std::string_view name, Instance instance, Store& store) try {
   for (const auto& [item_name, item] : instance.exports()) {
     if (Result<void> done = define(name, item_name, item, store); !done) return done;
   }
   return {};
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
-Result<void> Linker::host_func(std::string_view module, std::string_view name, std::shared_ptr<const HostFunc> func) try {
+Result<void> Linker::host_func(std::string_view module, std::string_view name,
+                               std::shared_ptr<const HostFunc> func) try {
   const vm::TypeId type = engine::intern(*impl_->engine.impl()->registry, func->type);
   if (type == vm::TypeId::none) return Error(ErrorKind::Limit, "too many types in this engine");
   return impl_->add(module, name, HostDefinition{std::move(func), type});
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
 Result<void> Linker::alias(std::string_view module, std::string_view name, std::string_view as_module,
                            std::string_view as_name) try {
   const Definition* definition = impl_->find(module, name);
   if (definition == nullptr) return Error(ErrorKind::Usage, dotted(module, name) + " is not defined");
   return impl_->add(as_module, as_name, Definition(*definition));
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
 Result<void> Linker::alias_module(std::string_view module, std::string_view as_module) try {
   const auto items = impl_->modules.find(module);
@@ -165,7 +168,8 @@ Result<void> Linker::alias_module(std::string_view module, std::string_view as_m
     if (Result<void> done = impl_->add(as_module, name, definition); !done) return done;
   }
   return {};
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
 bool Linker::has(std::string_view module, std::string_view name) const { return impl_->find(module, name) != nullptr; }
 
@@ -202,6 +206,7 @@ Result<Instance> Linker::instantiate(Store& store, const Module& module) const t
   Result<vm::Instance*> made = engine::instantiate(store.impl(), module.impl(), items);
   if (!made) return std::move(made).error();
   return Instance(*made);
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
 }  // namespace vmrun

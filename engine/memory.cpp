@@ -34,7 +34,8 @@ Result<Memory> Memory::create(Store& store, const MemoryType& type) try {
   Result<vm::MemoryInst*> made = store.impl().new_memory(machine);
   if (!made) return std::move(made).error();
   return Memory(*made);
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
 std::span<std::byte> Memory::data() const { return {impl_->base, size_bytes()}; }
 uint64_t Memory::size_bytes() const { return impl_->bytes.load(std::memory_order_acquire); }
@@ -73,7 +74,8 @@ Result<Table> Table::create(Store& store, const TableType& type, const Val& init
   Result<vm::TableInst*> made = store.impl().new_table(machine, init.as_ref());
   if (!made) return std::move(made).error();
   return Table(*made);
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
 uint64_t Table::size() const { return impl_->size; }
 
@@ -117,7 +119,8 @@ Result<Global> Global::create(Store& store, const GlobalType& type, const Val& v
   Slot slots[2];
   value.to_slots(slots);
   return Global(&store.impl(), store.impl().new_global(machine, slots));
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
 GlobalType Global::type() const { return engine::to_public(impl_->type); }
 Val Global::get() const { return Val::from_slots(engine::to_public(impl_->type.type), impl_->value); }
@@ -135,7 +138,8 @@ Result<Tag> Tag::create(Store& store, const TagType& type) try {
   const vm::TypeId id = engine::intern(*store.impl().registry(), FuncType{type.params, {}});
   if (id == vm::TypeId::none) return Error(ErrorKind::Limit, "too many types in this engine");
   return Tag(&store.impl(), store.impl().new_tag(id));
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
 TagType Tag::type() const { return {engine::to_public(store_->registry()->get(impl_->type).func.params)}; }
 
@@ -159,7 +163,8 @@ Result<Val> Tag::exception(std::span<const Val> values) const try {
   if (cell == nullptr) return Error(ErrorKind::Limit, "the store's limit on exceptions leaves no room for another");
   cell->escaped = true;
   return Val::ref(ValType::exnref(), Ref::of(cell));
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
 bool Tag::names(Ref exnref) const {
   const auto* cell = exnref.as<vm::ExnCell>();

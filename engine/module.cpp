@@ -119,13 +119,15 @@ Result<Module> Module::compile(const Engine& engine, std::span<const uint8_t> by
   Result<std::shared_ptr<vm::Module>> module = make(engine, vm::Image::copy(bytes, name), name);
   if (!module) return std::move(module).error();
   return Module(engine, std::move(*module));
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
 Result<Module> Module::compile_file(const Engine& engine, const std::filesystem::path& path) try {
   Result<std::shared_ptr<vm::Module>> module = make(engine, vm::Image::open(path), {});
   if (!module) return std::move(module).error();
   return Module(engine, std::move(*module));
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
 const Engine& Module::engine() const { return engine_; }
 std::string_view Module::name() const { return impl_->display_name(); }
@@ -298,7 +300,8 @@ Result<std::string> Module::disassemble_code(uint32_t func_index, Tier tier) con
   jit::Listed listed = jit::compile_listing(*compiler, request);
   if (!listed.done) return Error(ErrorKind::Unsupported, listed.text);
   return std::move(listed.text);
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
 Result<std::vector<DisassembledInstr>> Module::disassemble(uint32_t func_index) const try {
   if (func_index < impl_->imported_funcs || func_index >= impl_->funcs.size()) {
@@ -309,6 +312,7 @@ Result<std::vector<DisassembledInstr>> Module::disassemble(uint32_t func_index) 
     out.push_back({line.offset, {impl_->bytes() + line.offset, line.size}, line.depth, std::move(line.text)});
   }
   return out;
-} VMRUN_CATCH_NO_MEMORY
+}
+VMRUN_CATCH_NO_MEMORY
 
 }  // namespace vmrun

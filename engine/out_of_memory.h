@@ -13,7 +13,7 @@ inline Error out_of_memory() { return Error(ErrorKind::Limit, "out of memory"); 
 }  // namespace vmrun::engine
 
 /// Closes a function whose body is a try block.
-#define VMRUN_CATCH_NO_MEMORY         \
-  catch (const std::bad_alloc&) {     \
-    return engine::out_of_memory();   \
+#define VMRUN_CATCH_NO_MEMORY       \
+  catch (const std::bad_alloc&) {   \
+    return engine::out_of_memory(); \
   }

@@ -24,7 +24,8 @@ bool CarefulTranslator::translate(const vm::Module& module, uint32_t func_index,
   Builder builder(module, impl.function);
   if (!builder.build(func_index, memory0)) return false;
 #ifdef VMRUN_ASSERTIONS
-  VMRUN_ASSERT(find_type_error(module, impl.function) < 0, "i32 values have no upper half where all of a register is read");
+  VMRUN_ASSERT(find_type_error(module, impl.function) < 0,
+               "i32 values have no upper half where all of a register is read");
 #endif
   if (!impl.allocator.run(impl.function)) return false;
   Writer(module, memory0, impl.function, impl.allocator, draft).write();

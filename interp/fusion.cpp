@@ -316,8 +316,8 @@ void Builder::binary(Op op, const V* args, V* result) {
   bool constant = false;
   if (b.is_const()) {
     constant = rules::fits(b.bits(), 32, wide) ||
-               (wide && (op == Op::i64_add || op == Op::i64_mul || op == Op::i64_and || op == Op::i64_or ||
-                         op == Op::i64_xor));
+               (wide &&
+                (op == Op::i64_add || op == Op::i64_mul || op == Op::i64_and || op == Op::i64_or || op == Op::i64_xor));
     if (is_division(op) && rules::may_trap_as_divisor(b.bits(), wide)) constant = false;
     if (!constant) b = in_reg(b, content);
   }
@@ -360,7 +360,8 @@ bool Builder::binary_pair(Op op, const Use& a, const Use& b, V* result) {
     if (x == nullptr || x->kind != Kind::binary || (x->flags & kConstA) != 0 || is_wide(x->op) != wide) return nullptr;
     return x;
   };
-  if ((op == Op::i32_xor || op == Op::i64_xor) && !b.is_const() && xor_pair(op, inner(a), inner(b), result)) return true;
+  if ((op == Op::i32_xor || op == Op::i64_xor) && !b.is_const() && xor_pair(op, inner(a), inner(b), result))
+    return true;
   for (int side = 0; side < 2; side++) {
     if (side == 1 && (b.is_const() || !commutes(op))) break;
     const Use& in = side == 0 ? a : b;

@@ -30,7 +30,7 @@ inline constexpr int32_t kSliceHeat = 250;
 /// must not be able to make it take seconds or gigabytes: the limits stand for some 0.1 s and 40 MB.
 /// None of the programs and images of bench/ has a function beyond them.
 inline constexpr size_t kCarefulInsts = size_t{1} << 18;
-inline constexpr size_t kCarefulRegs = size_t{1} << 19;  // an empty block may have a thousand results
+inline constexpr size_t kCarefulRegs = size_t{1} << 19;           // an empty block may have a thousand results
 inline constexpr size_t kCarefulLivenessWords = size_t{1} << 20;  // of 64 values, at each block and edge
 inline constexpr size_t kCarefulSegments = size_t{1} << 20;
 inline constexpr int kCarefulPasses = 100;  // over all blocks, until liveness is known

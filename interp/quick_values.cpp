@@ -503,7 +503,8 @@ void QuickTranslator::store(D& d, Op op, const Immediate& imm, const V* args) {
   bool value_float = kTraits[static_cast<size_t>(op)].arg_float;
   uint64_t offset = imm.mem.offset;
   if (args[0].kind == Kind::pending && pending_.what == Pending::What::binary && pending_.op == Op::i32_add &&
-      !pending_.a.is_imm() && ((pending_.b.is_imm() && offset == 0) || (!pending_.b.is_imm() && rules::fits_indexed(offset)))) {
+      !pending_.a.is_imm() &&
+      ((pending_.b.is_imm() && offset == 0) || (!pending_.b.is_imm() && rules::fits_indexed(offset)))) {
     Operand a = pending_.a, b = pending_.b, value = operand(args[1]);
     release_pending();
     pending_.what = Pending::What::none;

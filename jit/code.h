@@ -199,9 +199,9 @@ class CodeSpace {
   /// Held by reclaim() and drop(), so that no arena dies while blocks of it are on their way back; before lock_.
   std::mutex freeing_;
   mutable std::mutex lock_;
-  FreeRanges pages_;                  // that no arena has
-  CodeArena common_{false};           // of small modules and of what belongs to none
-  CodeArena trampolines_{false};      // which outlive the modules that needed them
+  FreeRanges pages_;              // that no arena has
+  CodeArena common_{false};       // of small modules and of what belongs to none
+  CodeArena trampolines_{false};  // which outlive the modules that needed them
   size_t trampoline_bytes_ = 0, trampoline_budget_ = SIZE_MAX;
   std::vector<Published> published_;  // by id, from 1; the owner of the objects
   std::vector<uint32_t> free_ids_;

@@ -27,9 +27,9 @@ constexpr At kPlaces[] = {At::constant, At::home, At::homeless, At::reg, At::slo
 /// An instruction of two operands, or a few around one. What it computes is of i64, its i32 operands the lower halves.
 struct Subject {
   std::string name;
-  char a, b;         // 'i' or 'l'
-  Bytes between;     // behind the first operand
-  Bytes code;        // behind the second; leaves `result` on the stack
+  char a, b;      // 'i' or 'l'
+  Bytes between;  // behind the first operand
+  Bytes code;     // behind the second; leaves `result` on the stack
   char result;
   std::function<uint64_t(uint64_t, uint64_t)> compute;
 };
@@ -51,10 +51,20 @@ Bytes joined(Bytes a, const Bytes& b) {
 std::vector<Subject> subjects() {
   std::vector<Subject> out;
   auto low = [](uint64_t v) { return static_cast<uint32_t>(v); };
-#define VMRUN_BINARY(name)                                                                                     \
-  out.push_back({"i32." #name, 'i', 'i', {}, {static_cast<uint8_t>(vm::op_info(vm::Op::i32_##name).code)}, 'i', \
-                 [low](uint64_t a, uint64_t b) { return uint64_t{ops::i32_##name(low(a), low(b))}; }});         \
-  out.push_back({"i64." #name, 'l', 'l', {}, {static_cast<uint8_t>(vm::op_info(vm::Op::i64_##name).code)}, 'l', \
+#define VMRUN_BINARY(name)                                                                              \
+  out.push_back({"i32." #name,                                                                          \
+                 'i',                                                                                   \
+                 'i',                                                                                   \
+                 {},                                                                                    \
+                 {static_cast<uint8_t>(vm::op_info(vm::Op::i32_##name).code)},                          \
+                 'i',                                                                                   \
+                 [low](uint64_t a, uint64_t b) { return uint64_t{ops::i32_##name(low(a), low(b))}; }}); \
+  out.push_back({"i64." #name,                                                                          \
+                 'l',                                                                                   \
+                 'l',                                                                                   \
+                 {},                                                                                    \
+                 {static_cast<uint8_t>(vm::op_info(vm::Op::i64_##name).code)},                          \
+                 'l',                                                                                   \
                  [](uint64_t a, uint64_t b) { return ops::i64_##name(a, b); }});
   VMRUN_BINARY(shl)
   VMRUN_BINARY(shr_s)
@@ -65,18 +75,28 @@ std::vector<Subject> subjects() {
   VMRUN_BINARY(sub)
   VMRUN_BINARY(mul)
 #undef VMRUN_BINARY
-#define VMRUN_DIVISION(name)                                                                                   \
-  out.push_back({"i32." #name, 'i', 'i', {}, {static_cast<uint8_t>(vm::op_info(vm::Op::i32_##name).code)}, 'i', \
-                 [low](uint64_t a, uint64_t b) {                                                                \
-                   uint32_t result = 0;                                                                         \
-                   REQUIRE(ops::i32_##name(low(a), low(b), result) == vm::TrapCode::None);                      \
-                   return uint64_t{result};                                                                     \
-                 }});                                                                                           \
-  out.push_back({"i64." #name, 'l', 'l', {}, {static_cast<uint8_t>(vm::op_info(vm::Op::i64_##name).code)}, 'l', \
-                 [](uint64_t a, uint64_t b) {                                                                   \
-                   uint64_t result = 0;                                                                         \
-                   REQUIRE(ops::i64_##name(a, b, result) == vm::TrapCode::None);                                \
-                   return result;                                                                               \
+#define VMRUN_DIVISION(name)                                                               \
+  out.push_back({"i32." #name,                                                             \
+                 'i',                                                                      \
+                 'i',                                                                      \
+                 {},                                                                       \
+                 {static_cast<uint8_t>(vm::op_info(vm::Op::i32_##name).code)},             \
+                 'i',                                                                      \
+                 [low](uint64_t a, uint64_t b) {                                           \
+                   uint32_t result = 0;                                                    \
+                   REQUIRE(ops::i32_##name(low(a), low(b), result) == vm::TrapCode::None); \
+                   return uint64_t{result};                                                \
+                 }});                                                                      \
+  out.push_back({"i64." #name,                                                             \
+                 'l',                                                                      \
+                 'l',                                                                      \
+                 {},                                                                       \
+                 {static_cast<uint8_t>(vm::op_info(vm::Op::i64_##name).code)},             \
+                 'l',                                                                      \
+                 [](uint64_t a, uint64_t b) {                                              \
+                   uint64_t result = 0;                                                    \
+                   REQUIRE(ops::i64_##name(a, b, result) == vm::TrapCode::None);           \
+                   return result;                                                          \
                  }});
   VMRUN_DIVISION(div_s)
   VMRUN_DIVISION(div_u)
@@ -99,8 +119,13 @@ std::vector<Subject> subjects() {
     const uint64_t mask = align == 0 ? 0xff : align == 1 ? 0xffff : align == 2 ? 0xffffffff : ~uint64_t{0};
     // The address, the value; then what was there plus what is there.
     Bytes load = {0x41, 0};
-    append(load, at_cell(type == 'i' ? (align == 2 ? 0x10 : align == 0 ? 0x12 : 0x13)
-                                     : (align == 3 ? 0x11 : align == 0 ? 0x14 : align == 1 ? 0x15 : 0x16),
+    append(load, at_cell(type == 'i' ? (align == 2   ? 0x10
+                                        : align == 0 ? 0x12
+                                                     : 0x13)
+                                     : (align == 3   ? 0x11
+                                        : align == 0 ? 0x14
+                                        : align == 1 ? 0x15
+                                                     : 0x16),
                          align));
     load.push_back(type == 'i' ? 0x6a : 0x7c);
     out.push_back({name, 'z', type, {}, joined(at_cell(code, align), load), type, [=](uint64_t, uint64_t b) {
@@ -171,18 +196,19 @@ std::vector<Subject> subjects() {
   vector_shift("i32x4.shl", 171, int32_t{}, true);
   vector_shift("i64x2.shr_s", 204, int64_t{}, false);
   // A condition in the flags; calls, direct and by a table.
-  out.push_back({"select", 'l', 'l', {}, {0x20, 1, 0x50, 0x45, 0x1b}, 'l',
-                 [](uint64_t a, uint64_t b) { return b != 0 ? a : b; }});
+  out.push_back({"select", 'l', 'l', {}, {0x20, 1, 0x50, 0x45, 0x1b}, 'l', [](uint64_t a, uint64_t b) {
+                   return b != 0 ? a : b;
+                 }});
   out.push_back({"call", 'l', 'l', {}, {0x10, 0}, 'l', [](uint64_t a, uint64_t b) { return a - b; }});
-  out.push_back({"call_indirect", 'l', 'l', {}, {0x41, 0, 0x11, 0, 0}, 'l',
-                 [](uint64_t a, uint64_t b) { return a - b; }});
+  out.push_back(
+      {"call_indirect", 'l', 'l', {}, {0x41, 0, 0x11, 0, 0}, 'l', [](uint64_t a, uint64_t b) { return a - b; }});
   out.push_back({"br_table", 'l', 'i', {}, {0x0e, 1, 0, 0}, 'l', [](uint64_t a, uint64_t) { return a; }});
   out.push_back({"f64.convert_i64_u", 'l', 'l', {0x1a}, {0xba, 0xbd}, 'l', [](uint64_t, uint64_t b) {
                    return std::bit_cast<uint64_t>(static_cast<double>(b));
                  }});
   // memory.fill of 0 bytes takes the second operand as the value.
-  out.push_back({"memory.fill", 'l', 'i', {0x41, 0}, {0x41, 0, 0xfc, 11, 0}, 'l',
-                 [](uint64_t a, uint64_t) { return a; }});
+  out.push_back(
+      {"memory.fill", 'l', 'i', {0x41, 0}, {0x41, 0, 0xfc, 11, 0}, 'l', [](uint64_t a, uint64_t) { return a; }});
   return out;
 }
 
@@ -229,11 +255,11 @@ Bytes body_of(const Case& c) {
       case At::constant: constant(code, t, vmrun::test::cell_of(value)); return;
       case At::home:
       case At::homeless: get(code, kA + index); return;
-      case At::reg: append(code, {0x41, 0}), code.push_back(t == 'i' ? 0x28 : 0x29), append(code, {0}),
-          append_u32(code, 8 * index); return;
+      case At::reg:
+        append(code, {0x41, 0}), code.push_back(t == 'i' ? 0x28 : 0x29), append(code, {0}), append_u32(code, 8 * index);
+        return;
       case At::slot:
-        append(code, {0x41, 0}), code.push_back(t == 'i' ? 0x28 : 0x29), append(code, {0}),
-            append_u32(code, 8 * index);
+        append(code, {0x41, 0}), code.push_back(t == 'i' ? 0x28 : 0x29), append(code, {0}), append_u32(code, 8 * index);
         append(code, {0x02, 0x40, 0x0b});
         return;
     }

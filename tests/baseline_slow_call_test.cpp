@@ -45,14 +45,13 @@ struct World {
     return ok(linker.instantiate(store, ok(Module::compile_file(engine, VMRUN_FIXTURES "/baseline_slow_call.wasm"))));
   }
   const vm::Module& module() { return *instance.func("direct")->impl()->instance->module; }
-  Result<int64_t> call(const char* name, int64_t x) {
-    return instance.func(name)->typed<int64_t(int64_t)>()->call(x);
-  }
+  Result<int64_t> call(const char* name, int64_t x) { return instance.func(name)->typed<int64_t(int64_t)>()->call(x); }
   /// Gives the exports baseline code, and $tail.
   void compile_callers() {
     std::unique_ptr<jit::Compiler> compiler = jit::make_baseline_compiler();
     for (uint32_t i = module().imported_funcs; i < module().funcs.size(); ++i) {
-      if (jit::Shape::key(module().func_type(i)) != "i:i" && jit::Shape::key(module().func_type(i)) != "i:ifvii") continue;
+      if (jit::Shape::key(module().func_type(i)) != "i:i" && jit::Shape::key(module().func_type(i)) != "i:ifvii")
+        continue;
       jit::CompileRequest request;
       request.module = &module();
       request.func_index = i;

@@ -8,8 +8,9 @@ TEST_CASE("a failed instantiation gives back what it made") {
   Engine engine;
   Store store(engine, {.memory_bytes = 1 << 20, .table_elements = 20});
   // (module (memory 10) (table 10 funcref) (data (i32.const 655360) "x"))
-  const std::vector<uint8_t> image = {0x00, 'a', 's', 'm', 1, 0, 0, 0, 0x04, 0x04, 0x01, 0x70, 0x00, 0x0a, 0x05, 0x03,
-                                      0x01, 0x00, 0x0a, 0x0b, 0x09, 0x01, 0x00, 0x41, 0x80, 0x80, 0x28, 0x0b, 0x01, 'x'};
+  const std::vector<uint8_t> image = {0x00, 'a',  's',  'm',  1,    0,    0,    0,    0x04, 0x04,
+                                      0x01, 0x70, 0x00, 0x0a, 0x05, 0x03, 0x01, 0x00, 0x0a, 0x0b,
+                                      0x09, 0x01, 0x00, 0x41, 0x80, 0x80, 0x28, 0x0b, 0x01, 'x'};
   Module module = ok(Module::compile(engine, image));
   for (int i = 0; i < 100; ++i) {
     Result<Instance> instance = Instance::instantiate(store, module, {});

@@ -188,7 +188,7 @@ Bytes deep_image() {
   ::test::append(call, {0x03, 0x40, 0x0b});
   repeat(call, {0x20, 0, 0xfd, 0x11}, 1000);  // i32x4.splat
   ::test::append(call, {0x10, 3});
-  repeat(call, {0xfd, 0xae, 0x01}, 999);  // i32x4.add
+  repeat(call, {0xfd, 0xae, 0x01}, 999);        // i32x4.add
   ::test::append(call, {0xfd, 0x1b, 3, 0x6a});  // lane 3
   repeat(call, {0x6a}, kDeepBesideVectors - 1);
 
@@ -210,8 +210,8 @@ Bytes deep_image() {
   }
   ::test::append_section(image, 1, types);
   ::test::append_section(image, 3, {5, 0, 0, 0, 1, 0});
-  ::test::append_section(image, 7, {4,    3,   's', 'u', 'm', 0,   0,   6,   'l', 'o', 'c', 'a', 'l', 's', 0,   1, 4,
-                                    'c',  'a', 'l', 'l', 0,   2,   6,   'n', 'e', 's', 't', 'e', 'd', 0,   4});
+  ::test::append_section(image, 7, {4, 3,   's', 'u', 'm', 0, 0, 6, 'l', 'o', 'c', 'a', 'l', 's', 0, 1,
+                                    4, 'c', 'a', 'l', 'l', 0, 2, 6, 'n', 'e', 's', 't', 'e', 'd', 0, 4});
   ::test::append_section(image, 10, code);
   return image;
 }

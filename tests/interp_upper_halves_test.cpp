@@ -22,10 +22,10 @@ struct Operation {
   uint32_t (*compute)(uint32_t, uint32_t);
 };
 constexpr Operation kOperations[] = {
-    {0x6a, ops::i32_add},   {0x6b, ops::i32_sub},   {0x6c, ops::i32_mul},  {0x71, ops::i32_and},  {0x72, ops::i32_or},
-    {0x73, ops::i32_xor},   {0x74, ops::i32_shl},   {0x75, ops::i32_shr_s}, {0x76, ops::i32_shr_u}, {0x77, ops::i32_rotl},
-    {0x78, ops::i32_rotr},  {0x46, ops::i32_eq},    {0x48, ops::i32_lt_s}, {0x49, ops::i32_lt_u}, {0x4a, ops::i32_gt_s},
-    {0x4f, ops::i32_ge_u}};
+    {0x6a, ops::i32_add},   {0x6b, ops::i32_sub},  {0x6c, ops::i32_mul},  {0x71, ops::i32_and},
+    {0x72, ops::i32_or},    {0x73, ops::i32_xor},  {0x74, ops::i32_shl},  {0x75, ops::i32_shr_s},
+    {0x76, ops::i32_shr_u}, {0x77, ops::i32_rotl}, {0x78, ops::i32_rotr}, {0x46, ops::i32_eq},
+    {0x48, ops::i32_lt_s},  {0x49, ops::i32_lt_u}, {0x4a, ops::i32_gt_s}, {0x4f, ops::i32_ge_u}};
 // Identities, and what is near them.
 constexpr int32_t kConstants[] = {0, 1, -1, 32, 7};
 
@@ -109,7 +109,7 @@ struct Body {
 Bytes module_with(const Bytes& code, bool pressure) {
   Bytes body = {1, 9, 0x7e}, before, after;  // nine more i64 locals, 2 is the result
   for (uint8_t local = 3; pressure && local < 11; ++local) {
-    ::test::append(before, {0x42, local, 0x21, local});                // local.set of its number
+    ::test::append(before, {0x42, local, 0x21, local});                               // local.set of its number
     ::test::append(after, {0x20, local, 0x42, local, 0x52, 0x04, 0x40, 0x00, 0x0b});  // unreachable if it has changed
   }
   ::test::append(body, before);

@@ -142,11 +142,15 @@ size_t stack_of(const Bytes& image, jit::CompileResult& result) {
 
 TEST_CASE("values outside of registers count as size, and a signature may have so many") {
   CHECK(compile(calls(jit::opt::kMaxAreaValues + 1, 1), 1).status == jit::CompileResult::Status::done);
-  CHECK(refusal(calls(jit::opt::kMaxAreaValues + 2, 1), 1) == "129 parameters, results or thrown values beyond the registers");
+  CHECK(refusal(calls(jit::opt::kMaxAreaValues + 2, 1), 1) ==
+        "129 parameters, results or thrown values beyond the registers");
   CHECK(refusal(calls(400, 1), 0) == "399 parameters, results or thrown values beyond the registers");
   CHECK(refusal(calls(100, 30), 1).find("values outside of registers") != std::string::npos);
   // Each return writes them.
-  const Bytes returns = module_of({{0, 100, joined({repeated(30, joined({kConst, {0x04, 0x40}, repeated(100, kConst), {0x0f, 0x0b}})), repeated(100, kConst)})}});
+  const Bytes returns =
+      module_of({{0, 100,
+                  joined({repeated(30, joined({kConst, {0x04, 0x40}, repeated(100, kConst), {0x0f, 0x0b}})),
+                          repeated(100, kConst)})}});
   CHECK(refusal(returns, 0).find("values outside of registers") != std::string::npos);
 }
 
@@ -160,15 +164,20 @@ TEST_CASE("chains of instructions may be so long, on the operand stack and throu
   CHECK(compile(module_of({{1, 1, joined({kGet0, repeated(most - 10, kPopcnt)})}}), 0).status ==
         jit::CompileResult::Status::done);
   CHECK(refusal(module_of({{1, 1, joined({kGet0, repeated(most + 10, kPopcnt)})}}), 0).find("a chain of ") == 0);
-  CHECK(refusal(module_of({{1, 1, joined({repeated(most / 2 + 10, joined({kGet0, kGet0, kMul, kConst, kXor, kSet0})), kGet0})}}), 0)
+  CHECK(refusal(
+            module_of(
+                {{1, 1, joined({repeated(most / 2 + 10, joined({kGet0, kGet0, kMul, kConst, kXor, kSet0})), kGet0})}}),
+            0)
             .find("a chain of ") == 0);
   // Operands from calls of many values, a byte a level.
-  const Bytes wide = module_of({{0, 100, repeated(100, kConst)},
-                                {0, 1, joined({repeated(10, {0x10, 0}), repeated(999, kMul)})}});
+  const Bytes wide =
+      module_of({{0, 100, repeated(100, kConst)}, {0, 1, joined({repeated(10, {0x10, 0}), repeated(999, kMul)})}});
   CHECK(compile(wide, 1).status == jit::CompileResult::Status::done);
   // A local that is set again and again is no chain.
   CHECK(compile(module_of({{1, 1, joined({repeated(3000, joined({{0x10, 1}, kConst, kMul, kSet0})), kGet0})},
-                           {0, 1, kConst}}), 0).status == jit::CompileResult::Status::done);
+                           {0, 1, kConst}}),
+                0)
+            .status == jit::CompileResult::Status::done);
 }
 
 TEST_CASE("the longest chains fit a compile thread's stack several times") {

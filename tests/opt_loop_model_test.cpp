@@ -148,7 +148,8 @@ TEST_CASE("the number of iterations is what a walk counts, for all small loops a
             int64_t straight = 0;  // without wrapping
             while (stays(meaning(start) + straight * step)) ++straight;
             const int64_t last = meaning(start) + straight * step;
-            const auto crossed = range::crosses(a, meaning(start), meaning(end), step > 0 ? step : -step, step > 0, is_signed, inclusive);
+            const auto crossed = range::crosses(a, meaning(start), meaning(end), step > 0 ? step : -step, step > 0,
+                                                is_signed, inclusive);
             good += crossed.good;
             wrong += crossed.good && crossed.value != steps;
             wrong += crossed.good != (meaning(last) == last);

@@ -83,9 +83,8 @@ TEST_CASE("several threads that wait for the one compile thread all get their an
   std::vector<std::thread> threads;
   std::atomic<unsigned> answers{0};
   for (unsigned i = 0; i < 8; ++i) {
-    threads.emplace_back([&, i] {
-      answers += Manager::promote(*(i % 2 == 0 ? one : other).impl(), 0, vm::Tier::opt) == "a test at 0";
-    });
+    threads.emplace_back(
+        [&, i] { answers += Manager::promote(*(i % 2 == 0 ? one : other).impl(), 0, vm::Tier::opt) == "a test at 0"; });
   }
   for (std::thread& thread : threads) thread.join();
   CHECK(answers == 8);

@@ -176,8 +176,8 @@ TEST_CASE("ports and passed sockets are checked") {
 
   TemporaryDirectory dir;
   const auto passed = [&](const std::string& variables) {
-    return shell(dir, "exec 3<&-; LISTEN_PID=$$ " + variables + " exec $V -S listenfd '" + fixture("cli_empty") +
-                          "' 2>&1");
+    return shell(dir,
+                 "exec 3<&-; LISTEN_PID=$$ " + variables + " exec $V -S listenfd '" + fixture("cli_empty") + "' 2>&1");
   };
   CHECK(contains(passed("LISTEN_FDS=1").out, "descriptor 3 is not open"));
   CHECK(contains(passed("LISTEN_FDS=1x").out, "LISTEN_FDS=1x is not a number"));

@@ -197,8 +197,8 @@ bool drop_pages(void* base, size_t bytes) {
     std::byte* page = map(kHostPage, PROT_READ | PROT_WRITE);
     if (page == nullptr) return false;
     *const_cast<volatile std::byte*>(page) = std::byte{1};
-    const bool dropped = madvise(page, kHostPage, MADV_DONTNEED) == 0 &&
-                         *const_cast<volatile std::byte*>(page) == std::byte{0};
+    const bool dropped =
+        madvise(page, kHostPage, MADV_DONTNEED) == 0 && *const_cast<volatile std::byte*>(page) == std::byte{0};
     munmap(page, kHostPage);
     return dropped;
   }();

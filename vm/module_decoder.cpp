@@ -27,7 +27,8 @@ Result<std::shared_ptr<Module>> decode_module(std::shared_ptr<const Image> image
   if (!decoder.run()) {
     Error error = decoder.error();
     // Images in an encoding of garbage-collected types from before they were standardised look malformed or invalid.
-    if (module->features_used.has(Feature::gc) && (error.kind == ErrorKind::Malformed || error.kind == ErrorKind::Invalid)) {
+    if (module->features_used.has(Feature::gc) &&
+        (error.kind == ErrorKind::Malformed || error.kind == ErrorKind::Invalid)) {
       error.message += "; the image has garbage-collected types, and garbage-collected objects are not executed yet";
     }
     return error;
@@ -133,8 +134,8 @@ bool ModuleDecoder::section(uint8_t id, Reader& r, Section& info) {
 
 bool ModuleDecoder::custom(Reader& r) {
   if (m_.customs.size() == kMaxCustomSections) {
-    return r.fail(ErrorKind::Limit,
-                  "more custom sections than the limit of " + std::to_string(kMaxCustomSections), r.offset());
+    return r.fail(ErrorKind::Limit, "more custom sections than the limit of " + std::to_string(kMaxCustomSections),
+                  r.offset());
   }
   CustomSection section;
   if (!r.name(section.name)) return false;

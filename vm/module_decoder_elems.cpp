@@ -46,8 +46,8 @@ bool ModuleDecoder::element_segment(Reader& r, ElemSegment& out) {
   uint64_t count_at = r.offset();
   if (!r.count(count, kMaxElements, "elements")) return false;
   if (count > kMaxElements - elements_) {
-    return r.fail(ErrorKind::Limit,
-                  "more elements in all segments than the limit of " + std::to_string(kMaxElements), count_at);
+    return r.fail(ErrorKind::Limit, "more elements in all segments than the limit of " + std::to_string(kMaxElements),
+                  count_at);
   }
   elements_ += count;
   if (!expressions) {

@@ -141,8 +141,7 @@ bool ModuleDecoder::data_count_section(Reader& r) {
   uint64_t at = r.offset();
   if (!r.u32(count)) return false;
   if (count > kMaxDataSegments)
-    return r.fail(ErrorKind::Limit, "more data segments than the limit of " + std::to_string(kMaxDataSegments),
-                  at);
+    return r.fail(ErrorKind::Limit, "more data segments than the limit of " + std::to_string(kMaxDataSegments), at);
   data_count_ = count;
   return use(r, Feature::bulk_memory, at);
 }
@@ -159,8 +158,7 @@ bool ModuleDecoder::code_section(Reader& r, uint32_t& items) {
     if (!r.u32(size)) return false;
     if (size > r.remaining()) return r.malformed("unexpected end: function body length out of bounds", at);
     if (size > kMaxBodyBytes) {
-      return r.fail(ErrorKind::Limit,
-                    "a function body is larger than " + std::to_string(kMaxBodyBytes) + " bytes", at);
+      return r.fail(ErrorKind::Limit, "a function body is larger than " + std::to_string(kMaxBodyBytes) + " bytes", at);
     }
     r.bytes(size, begin);
     uint32_t offset = static_cast<uint32_t>(r.offset_of(begin));

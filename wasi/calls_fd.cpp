@@ -60,8 +60,8 @@ Errno fd_fdstat_get(Context& cx, Mem memory, Fd fd, Out<GuestFdstat> stat) {
   GuestFdstat out{};
   out.filetype = static_cast<uint8_t>(d->type);
   const bool nonblocking = (flags & O_NONBLOCK) != 0 || d->nonblocking;
-  out.flags = static_cast<uint16_t>((flags & O_APPEND ? kFdAppend : 0) | (nonblocking ? kFdNonblock : 0) |
-                                    d->sync_flags);
+  out.flags =
+      static_cast<uint16_t>((flags & O_APPEND ? kFdAppend : 0) | (nonblocking ? kFdNonblock : 0) | d->sync_flags);
   out.rights_base = d->base;
   out.rights_inheriting = d->inheriting;
   return stat.store(memory, out);
@@ -131,9 +131,8 @@ Errno fd_filestat_set_size(Context& cx, Mem, Fd fd, Size64 size) {
   if (Errno e = need(cx, fd, rights::kFdFilestatSetSize, d); e != Errno::success) return e;
   if (d->read_only) return Errno::rofs;
   if (size.value > kMaxOffset) return Errno::inval;
-  return errno_of(growing(cx, *d, [&] {
-    return raw([&] { return ::ftruncate(d->host, static_cast<off_t>(size.value)); });
-  }));
+  return errno_of(
+      growing(cx, *d, [&] { return raw([&] { return ::ftruncate(d->host, static_cast<off_t>(size.value)); }); }));
 }
 
 Errno fd_filestat_set_times(Context& cx, Mem, Fd fd, Time atim, Time mtim, FstFlags flags) {

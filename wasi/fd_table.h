@@ -18,12 +18,12 @@ namespace vmrun::wasi {
 /// What the context opened it owns. Everything else (streams, sockets of the embedder) it borrows: other programs may
 /// hold the same open description, so its flags are not the guest's to change.
 struct Descriptor {
-  int host = -1;               // the host's descriptor
-  HostFd owner;                // closes `host`; empty when it is borrowed
-  bool read_only = false;     // beneath a read-only grant: whatever changes a file system fails with rofs
-  bool preopen = false;        // announced by fd_prestat_get
-  bool nonblocking = false;    // borrowed: the guest wants not to wait, though the host's description does
-  bool raises = false;         // writes may raise SIGPIPE and SIGXFSZ in this process
+  int host = -1;             // the host's descriptor
+  HostFd owner;              // closes `host`; empty when it is borrowed
+  bool read_only = false;    // beneath a read-only grant: whatever changes a file system fails with rofs
+  bool preopen = false;      // announced by fd_prestat_get
+  bool nonblocking = false;  // borrowed: the guest wants not to wait, though the host's description does
+  bool raises = false;       // writes may raise SIGPIPE and SIGXFSZ in this process
   FileType type = FileType::Unknown;
   Rights base = 0;          // what may be done with it
   Rights inheriting = 0;    // what descriptors opened through it may have

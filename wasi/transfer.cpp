@@ -120,7 +120,8 @@ bool is_ready(int fd, short events) {
 }
 
 int64_t read_from(const Descriptor& d, iovec* iov, int count) {
-  if (!d.nonblocking || is_file(d)) [[likely]] return blocking::readv(d.host, iov, count);
+  if (!d.nonblocking || is_file(d)) [[likely]]
+    return blocking::readv(d.host, iov, count);
   if (!d.is_socket()) return read_without_waiting(d, iov, count);
   msghdr message = message_of(iov, count);
   return blocking::recvmsg(d.host, message, MSG_DONTWAIT);

@@ -36,7 +36,8 @@ int64_t write_to_at(const Context& cx, const Descriptor& d, const iovec* iov, in
 /// Makes `call`, which may make the file `d` grow, with -EFBIG and no signal where it grows too large.
 template <class F>
 int64_t growing(const Context& cx, const Descriptor& d, F call) {
-  if (!cx.files_limited || d.raises) [[likely]] return call();
+  if (!cx.files_limited || d.raises) [[likely]]
+    return call();
   SignalShield shield;
   int64_t r = call();
   if (r < 0) shield.settle();

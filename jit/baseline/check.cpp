@@ -59,7 +59,8 @@ void FunctionCompiler::check_operands(D& d, const char* event) {
   const bool popped = name.starts_with("br_") || name == "if_" || name.ends_with("_indirect") || name.ends_with("_ref");
   const uint32_t lost = (all_int_ & ~(free_int_ | held_int)) | (all_vec_ & ~(free_vec_ | held_vec)) << 16;
   VMRUN_ASSERT(std::popcount(lost) <= (popped ? 1 : 0), "a temporary that nobody holds is free");
-  VMRUN_ASSERT(((state_.dirty | state_.raw) & ~state_.loaded) == 0, "only what is loaded is newer than its slot, or raw");
+  VMRUN_ASSERT(((state_.dirty | state_.raw) & ~state_.loaded) == 0,
+               "only what is loaded is newer than its slot, or raw");
 }
 
 /// Paths meet here, with `state_` as the homes' state.

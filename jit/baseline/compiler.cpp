@@ -19,7 +19,8 @@ namespace {
 constexpr size_t kCodePerByte = 3;
 
 // What a module may have is within reach of what code addresses: nothing that validates is refused for its distance.
-static_assert(vm::kMaxFrameSlots <= kMaxFrameSlots && vm::kMaxParams <= kMaxAreaSlots && vm::kMaxResults <= kMaxAreaSlots);
+static_assert(vm::kMaxFrameSlots <= kMaxFrameSlots && vm::kMaxParams <= kMaxAreaSlots &&
+              vm::kMaxResults <= kMaxAreaSlots);
 static_assert(uint64_t{vm::kMaxGlobals} * layout::kGlobalSize <= INT32_MAX &&
               uint64_t{vm::kMaxFunctions} * layout::kCodeSize <= INT32_MAX &&
               uint64_t{vm::kMaxImports} * 8 + uint64_t{vm::kMaxFunctions} * 8 <= INT32_MAX);

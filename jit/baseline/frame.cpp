@@ -154,9 +154,7 @@ void FunctionCompiler::emit_frame_end() {
 }
 
 /// The address of this function's block record.
-void FunctionCompiler::own_record(uint8_t reg) {
-  own_code(reg, request_.func_index);
-}
+void FunctionCompiler::own_record(uint8_t reg) { own_code(reg, request_.func_index); }
 
 void FunctionCompiler::count_run(int32_t counter) {
   own_record(rax);

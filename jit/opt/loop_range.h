@@ -103,8 +103,8 @@ Reach<A> stays_inside(A& a, typename A::Number start, typename A::Number way, co
                  a.at_most(a.number(0), a.add(least, a.number(extent.lowest_index)))};
   reach.good = a.both(reach.good, a.at_most(reach.high, size));
   if (bits == kWide) {
-    reach.good = a.both(reach.good, a.both(a.at_most(a.number(0), start),
-                                           a.at_most(start, a.number(wide_limit(a.index_bits) - 1))));
+    reach.good = a.both(
+        reach.good, a.both(a.at_most(a.number(0), start), a.at_most(start, a.number(wide_limit(a.index_bits) - 1))));
   } else if (bits < a.index_bits) {  // an index that lies in the memory has index_bits bits anyway
     const auto highest_index = a.add(most, a.number(extent.highest_index));
     reach.good = a.both(reach.good, a.at_most(highest_index, a.number((int64_t{1} << bits) - 1)));

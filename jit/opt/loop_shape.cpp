@@ -85,8 +85,7 @@ std::optional<Access> Observer::describe(Instruction& at, Value* pointer, Type* 
   access.at = &at;
   access.touch.store = isa<StoreInst>(at);
   access.touch.place = place_;
-  access.touch.bytes = access.member.bytes =
-      static_cast<int64_t>(type->getPrimitiveSizeInBits().getFixedValue() / 8);
+  access.touch.bytes = access.member.bytes = static_cast<int64_t>(type->getPrimitiveSizeInBits().getFixedValue() / 8);
   access.x = offset;
   const SCEV* rest = offset;
   int64_t constant = 0;

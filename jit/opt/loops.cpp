@@ -228,7 +228,7 @@ Value* Versioner::independence(IRBuilder<>& b) {
       const Group &writes = shape_.groups[i], &other = shape_.groups[j];
       Pointed &w = pointed_[i], &o = pointed_[j];
       if (i == j || !writes.stores || (other.stores && j < i)) continue;
-      Value* fine = range::lies_apart(a, *w.reach, *o.reach);  // Rule::lies_apart
+      Value* fine = range::lies_apart(a, *w.reach, *o.reach);                            // Rule::lies_apart
       if (range::may_lead(shape_.ordered, other.stores, writes.step(), other.step())) {  // Rule::leads
         const int64_t wanted = range::lead_wanted(writes.touches(), other.touches(), writes.step());
         fine = a.either(fine, range::leads(a, w.start, o.start, writes.step(), wanted));
@@ -282,8 +282,8 @@ void Versioner::assert_reach(BasicBlock* exit) {
     Value* high = b.CreateAdd(at, b.getInt64(static_cast<uint64_t>(extent.highest - offset)));
     Value* outside = b.CreateOr(b.CreateICmpSLT(low, pointed.reach->low), b.CreateICmpSGT(high, pointed.reach->high));
     DomTreeUpdater dominators(tree_, DomTreeUpdater::UpdateStrategy::Eager);
-    b.SetInsertPoint(SplitBlockAndInsertIfThen(outside, b.GetInsertPoint(), /*Unreachable=*/true, nullptr, &dominators,
-                                               &loops_));
+    b.SetInsertPoint(
+        SplitBlockAndInsertIfThen(outside, b.GetInsertPoint(), /*Unreachable=*/true, nullptr, &dominators, &loops_));
     b.CreateIntrinsic(b.getVoidTy(), Intrinsic::trap, {});
   }
 }

@@ -1,9 +1,12 @@
-// Rules of the watchdog: the thread that exercises sets stores and deadline under the lock; the watchdog thread
+// Rules of the watchdog: the thread that exercises sets stores and time under the lock; the watchdog thread
 // interrupts the stores under the same lock, so that none can die meanwhile.
 //
 // What the host does at random comes from generators of its own, which advance with what is seen; so it does the same
 // in every way of executing, as long as these agree.
 #include "exercise.h"
+
+#include <pthread.h>
+#include <time.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -23,15 +26,20 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Interrupts stores when their time is up, and again until they are released: one interrupt ends one call.
+/// Interrupts stores when the thread that watches them has used up its time, and again until they are released: one
+/// interrupt ends one call. Processor time counts, because other processes must not decide where a run is cut; a thread
+/// that waits is interrupted after kPatience times its time by the clock.
 class Watchdog {
  public:
   Watchdog() : thread_([this](std::stop_token stop) { run(stop); }) {}
 
-  void watch(std::deque<Store>& stores, Clock::time_point deadline) {
+  void watch(std::deque<Store>& stores, std::chrono::nanoseconds time) {
     std::lock_guard lock(mutex_);
     stores_ = &stores;
-    deadline_ = deadline;
+    time_ = time;
+    pthread_getcpuclockid(pthread_self(), &clock_);
+    begin_ = used();
+    give_up_ = Clock::now() + kPatience * time;
     changed_.notify_all();
   }
   void release() {
@@ -40,6 +48,8 @@ class Watchdog {
   }
 
  private:
+  static constexpr int kPatience = 15;
+
   void run(std::stop_token stop) {
     std::unique_lock lock(mutex_);
     while (!stop.stop_requested()) {
@@ -47,19 +57,28 @@ class Watchdog {
         changed_.wait(lock, stop, [&] { return stores_ != nullptr; });
         continue;
       }
-      const Clock::time_point until = deadline_;  // is read without the lock
-      changed_.wait_until(lock, stop, until, [] { return false; });
-      if (stores_ != nullptr && Clock::now() >= deadline_) {
+      std::chrono::nanoseconds left = time_ - (used() - begin_);
+      if (left <= left.zero() || Clock::now() >= give_up_) {
         for (Store& store : *stores_) store.interrupt();
-        deadline_ = Clock::now() + std::chrono::milliseconds(20);
+        left = std::chrono::milliseconds(20);
       }
+      changed_.wait_for(lock, stop, left, [] { return false; });
     }
+  }
+
+  /// Processor time of the thread that watches.
+  std::chrono::nanoseconds used() const {
+    timespec now{};
+    clock_gettime(clock_, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
   }
 
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::deque<Store>* stores_ = nullptr;
-  Clock::time_point deadline_;
+  clockid_t clock_ = CLOCK_MONOTONIC;
+  std::chrono::nanoseconds time_{}, begin_{};
+  Clock::time_point give_up_;
   std::jthread thread_;  // last: it uses the others
 };
 
@@ -157,7 +176,7 @@ class Run {
   Trace trace;
 
   void go(Watchdog& watchdog, std::chrono::milliseconds time) {
-    watchdog.watch(stores_, Clock::now() + time);
+    watchdog.watch(stores_, time);
     instantiate_and_call();
     watchdog.release();
   }

@@ -94,10 +94,10 @@ void quotient_lemma(Prover& p) {
   const Number pn = number(p, "P*n"), en = number(p, "e*n"), pq = number(p, "P*q"), pqd = number(p, "P*q*d");
   const Number pr = number(p, "P*r"), pd = number(p, "P*d"), fnd = number(p, "f*n*d");
   p.assume(d >= 1 && quotient >= 0 && rest >= 0 && rest < d && power >= 1);
-  p.assume(pn == pqd + pr);        // n = q * d + r, times P
+  p.assume(pn == pqd + pr);               // n = q * d + r, times P
   p.assume(pr >= 0 && pr <= pd - power);  // r <= d - 1, times P
   p.assume(en >= 0 && en < power);
-  p.assume(fnd == pn + en);        // f * d = P + e, times n
+  p.assume(fnd == pn + en);  // f * d = P + e, times n
   p.assume(pq >= 0);
   p.assumptions_can_hold("quotient");
   // q * P <= n * f < (q + 1) * P, each times d.
@@ -227,8 +227,8 @@ void prove<Rule::divide_unsigned64>(Prover& p) {
     const Bits t = halves.any64("t"), u = halves.any64("u"), one = halves.value(1, 64), none = halves.value(0, 1);
     halves.holds("the rest", (t + u) - t == u);
     halves.holds("2t + u", z3::concat(t, none) == z3::zext(t, 1) + z3::zext(t, 1));
-    halves.holds("half of 2t + u", z3::concat(t, none) + z3::zext(u, 1) ==
-                                       z3::concat(t + z3::lshr(u, one), u.extract(0, 0)));
+    halves.holds("half of 2t + u",
+                 z3::concat(t, none) + z3::zext(u, 1) == z3::concat(t + z3::lshr(u, one), u.extract(0, 0)));
   }
   Prover lemma;
   quotient_lemma(lemma);
@@ -259,7 +259,8 @@ void prove<Rule::divide_signed32>(Prover& p) {
     const Bits wide = z3::sext(a, 32);
     const Bits shifted = z3::ashr(factor * wide, p.value(shift, 64));
     p.holds("the sequence is the formula", m.regs[q] == clean(low(shifted) - low(z3::ashr(wide, p.value(63, 64)))));
-    p.holds("one more for negative n", -low(z3::ashr(wide, p.value(63, 64))) == z3::ite(a < 0, p.value(1, 32), p.value(0, 32)));
+    p.holds("one more for negative n",
+            -low(z3::ashr(wide, p.value(63, 64))) == z3::ite(a < 0, p.value(1, 32), p.value(0, 32)));
   }
   // The factor is at most 2^32 (narrow_is_exact), so that products of 64 bits are exact: the outermost ones fit.
   for (const int64_t extreme : {int64_t{INT32_MIN}, int64_t{INT32_MAX}}) {

@@ -59,9 +59,15 @@ class Machine {
     forget_flags();
   }
   void neg(bool wide, uint8_t to) { write(wide, to, -read(wide, to)), forget_flags(); }
-  void shl(bool wide, uint8_t to, unsigned by) { write(wide, to, z3::shl(read(wide, to), count(wide, by))), forget_flags(); }
-  void shr(bool wide, uint8_t to, unsigned by) { write(wide, to, z3::lshr(read(wide, to), count(wide, by))), forget_flags(); }
-  void sar(bool wide, uint8_t to, unsigned by) { write(wide, to, z3::ashr(read(wide, to), count(wide, by))), forget_flags(); }
+  void shl(bool wide, uint8_t to, unsigned by) {
+    write(wide, to, z3::shl(read(wide, to), count(wide, by))), forget_flags();
+  }
+  void shr(bool wide, uint8_t to, unsigned by) {
+    write(wide, to, z3::lshr(read(wide, to), count(wide, by))), forget_flags();
+  }
+  void sar(bool wide, uint8_t to, unsigned by) {
+    write(wide, to, z3::ashr(read(wide, to), count(wide, by))), forget_flags();
+  }
   void sign_extend32(uint8_t reg) { regs[reg] = z3::sext(read(false, reg), 32); }
   void lea(bool wide, uint8_t to, uint8_t base, int32_t by) {
     const Bits sum = regs[base] + constant(true, by);

@@ -7,9 +7,10 @@
 namespace vmrun::proofs::baseline {
 namespace {
 
-constexpr Op kComparisons[] = {Op::i32_eq,   Op::i32_ne,   Op::i32_lt_s, Op::i32_lt_u, Op::i32_gt_s, Op::i32_gt_u, Op::i32_le_s,
-                               Op::i32_le_u, Op::i32_ge_s, Op::i32_ge_u, Op::i64_eq,   Op::i64_ne,   Op::i64_lt_s, Op::i64_lt_u,
-                               Op::i64_gt_s, Op::i64_gt_u, Op::i64_le_s, Op::i64_le_u, Op::i64_ge_s, Op::i64_ge_u};
+constexpr Op kComparisons[] = {Op::i32_eq,   Op::i32_ne,   Op::i32_lt_s, Op::i32_lt_u, Op::i32_gt_s,
+                               Op::i32_gt_u, Op::i32_le_s, Op::i32_le_u, Op::i32_ge_s, Op::i32_ge_u,
+                               Op::i64_eq,   Op::i64_ne,   Op::i64_lt_s, Op::i64_lt_u, Op::i64_gt_s,
+                               Op::i64_gt_u, Op::i64_le_s, Op::i64_le_u, Op::i64_ge_s, Op::i64_ge_u};
 bool is_wide(Op op) { return std::string(vm::op_info(op).mnemonic).starts_with("i64"); }
 
 }  // namespace
@@ -133,8 +134,8 @@ void prove<Rule::add_constant>(Prover& p) {
         Machine m(p);
         const Bits a = m.read(wide, n);  // whatever its upper half
         rules::add_constant(m, wide, to, n, constant);
-        const Bits b = p.value(wide ? static_cast<uint64_t>(int64_t{constant}) : static_cast<uint32_t>(constant),
-                               wide ? 64 : 32);
+        const Bits b =
+            p.value(wide ? static_cast<uint64_t>(int64_t{constant}) : static_cast<uint32_t>(constant), wide ? 64 : 32);
         p.holds("sum", m.regs[to] == held(compute(pick(wide, Op::i32_add, Op::i64_add), a, b)));
       }
     }
@@ -212,7 +213,8 @@ void prove<Rule::rotate_by_register>(Prover& p) {
     const unsigned width = wide ? 64 : 32;
     const Bits a = any(p, "a", wide), b = any(p, "b", wide);
     const Bits count = z3::zext(b.extract(7, 0) & p.value(width - 1, 8), width - 8), all = p.value(width, width);
-    const Bits left = z3::shl(a, count) | z3::lshr(a, all - count), right = z3::lshr(a, count) | z3::shl(a, all - count);
+    const Bits left = z3::shl(a, count) | z3::lshr(a, all - count),
+               right = z3::lshr(a, count) | z3::shl(a, all - count);
     p.holds("rol", left == compute(pick(wide, Op::i32_rotl, Op::i64_rotl), a, b));
     p.holds("ror", right == compute(pick(wide, Op::i32_rotr, Op::i64_rotr), a, b));
   }
@@ -228,8 +230,7 @@ void prove<Rule::clear_upper_half>(Prover& p) {
     rules::clear_upper_half(m, to, n);
     p.holds("clear", upper_half_is_zero(m.regs[to]));
     p.holds("i32.wrap_i64", m.regs[to] == clean(compute(Op::i32_wrap_i64, a)));
-    p.holds("i64.extend_i32_u of a clear one is nothing",
-            m.regs[to] == compute(Op::i64_extend_i32_u, low(m.regs[to])));
+    p.holds("i64.extend_i32_u of a clear one is nothing", m.regs[to] == compute(Op::i64_extend_i32_u, low(m.regs[to])));
   }
 }
 
@@ -355,12 +356,12 @@ void prove<Rule::branch_index>(Prover& p) {
 TEST_CASE("each rule of the baseline compiler is proven") {
   using namespace vmrun::proofs;
   size_t proven = 0;
-#define X(name)                                                    \
-  {                                                                \
-    INFO("Rule::" #name);                                          \
-    Prover prover;                                                 \
-    baseline::prove<vmrun::jit::baseline::Rule::name>(prover);     \
-    ++proven;                                                      \
+#define X(name)                                                \
+  {                                                            \
+    INFO("Rule::" #name);                                      \
+    Prover prover;                                             \
+    baseline::prove<vmrun::jit::baseline::Rule::name>(prover); \
+    ++proven;                                                  \
   }
   VMRUN_BASELINE_RULES(X)
 #undef X

@@ -3,11 +3,10 @@
 // The solver is asked in whole numbers, where it is good at sums, and first whether each sum that the code makes fits 64
 // bits: then the code's numbers are these. Products of two unknown numbers are beyond it, so each stands for itself: what
 // is needed of them are the three laws that moves_within proves.
-#include "jit/opt/loop_range.h"
-
 #include <optional>
 #include <vector>
 
+#include "jit/opt/loop_range.h"
 #include "jit/opt/rules.h"
 #include "tests/proofs/prover.h"
 
@@ -66,7 +65,8 @@ struct Wholes {
   /// That the code's sums, whatever the check says, are what 64 bits hold.
   void all_fit() {
     CHECK(!made.empty());
-    for (const Whole& v : made) prover.holds("a sum of the code fits 64 bits", number(INT64_MIN) <= v && v <= number(INT64_MAX));
+    for (const Whole& v : made)
+      prover.holds("a sum of the code fits 64 bits", number(INT64_MIN) <= v && v <= number(INT64_MAX));
   }
 };
 
@@ -110,7 +110,8 @@ void prove<Rule::stays_inside>(Prover&) {
     const int64_t far = wide ? range::wide_limit(32) : int64_t{1} << (bits - 1);
     // Where the first access's index starts; the way to the end, and the way until some iteration. A wide start is any
     // number of 64 bits.
-    const Whole start = wide ? a.between("start", INT64_MIN, INT64_MAX) : a.between("start", 0, (int64_t{1} << bits) - 1);
+    const Whole start =
+        wide ? a.between("start", INT64_MIN, INT64_MAX) : a.between("start", 0, (int64_t{1} << bits) - 1);
     const Whole way = a.between("way", -kTwo62, kTwo62), moved = a.between("moved", -kTwo62, kTwo62);
     p.assume(a.less_of(way, a.number(0)) <= moved && moved <= a.greater_of(way, a.number(0)));
     const Whole size = a.between("size", 0, kTwo32);

@@ -29,8 +29,7 @@ Bits zeros_from(const Bits& a, bool top) {
   Bits result = number(a, width);
   for (unsigned i = 0; i < width; ++i) {  // the bit looked at last is the one that counts
     const unsigned bit = top ? i : width - 1 - i;
-    result = z3::ite(a.extract(bit, bit) == a.ctx().bv_val(1, 1), number(a, top ? width - 1 - i : bit),
-                     result);
+    result = z3::ite(a.extract(bit, bit) == a.ctx().bv_val(1, 1), number(a, top ? width - 1 - i : bit), result);
   }
   return result;
 }

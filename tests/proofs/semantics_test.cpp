@@ -20,7 +20,8 @@ std::vector<T> samples() {
   for (unsigned bit : {7u, 8u, 15u, 16u, 31u, 32u, 63u}) {
     if (bit >= width) continue;
     const T power = T{1} << bit;
-    for (T v : {power, static_cast<T>(power - 1), static_cast<T>(power + 1), static_cast<T>(-power)}) values.push_back(v);
+    for (T v : {power, static_cast<T>(power - 1), static_cast<T>(power + 1), static_cast<T>(-power)})
+      values.push_back(v);
   }
   std::mt19937_64 random(1);
   for (int i = 0; i < 6; ++i) values.push_back(static_cast<T>(random()));
@@ -76,7 +77,7 @@ TEST_CASE("the solver's instructions are ours") {
   VMRUN_BOTH(unary, extend8_s) VMRUN_BOTH(unary, extend16_s)
   // clang-format on
 #undef VMRUN_BOTH
-  unary<uint64_t>(p, Op::i64_extend32_s, ops::i64_extend32_s);
+                                  unary<uint64_t>(p, Op::i64_extend32_s, ops::i64_extend32_s);
   unary<uint64_t>(p, Op::i32_wrap_i64, ops::i32_wrap_i64);
   unary<uint32_t>(p, Op::i64_extend_i32_s, ops::i64_extend_i32_s);
   unary<uint32_t>(p, Op::i64_extend_i32_u, ops::i64_extend_i32_u);
