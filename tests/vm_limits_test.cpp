@@ -107,6 +107,27 @@ TEST_CASE("limits: locals and operands share 50,000 slots") {
   refuse(module_with({func_type(1000, 0)}, body(49'000, kInt, operands(1))), kSlots);
 }
 
+TEST_CASE("limits: each open catch of an older try takes a slot") {
+  const auto tries = [](size_t open, size_t closed, const Bytes& inside) {
+    Bytes code;
+    repeat(code, {0x06, 0x40, 0x19, kEnd}, closed);  // try catch_all end
+    repeat(code, {0x06, 0x40, 0x19}, open);
+    append(code, inside);
+    repeat(code, {kEnd}, open);
+    return code;
+  };
+  const auto constants = [](size_t count) {
+    Bytes code = operands(count);
+    repeat(code, {0x1a}, count);  // drop
+    return code;
+  };
+  accept(module_with({kNothing}, body(40'000, kInt, tries(9'600, 2'000, constants(400)))));
+  refuse(module_with({kNothing}, body(40'000, kInt, tries(9'600, 2'000, constants(401)))), kSlots);
+  refuse(module_with({kNothing}, body(50'000, kInt, tries(0, 1, {}))), kSlots);
+  accept(module_with({kNothing}, body(49'999, kInt, tries(1, 1, {}))));
+  refuse(module_with({kNothing}, body(49'999, kInt, tries(2, 0, {}))), kSlots);
+}
+
 TEST_CASE("limits: where a v128 may be on the stack, operands count twice") {
   Bytes vector = {0xfd, 12};  // v128.const
   vector.insert(vector.end(), 16, 0);

@@ -123,6 +123,12 @@ class FuncDecoder : public FuncDecoderBase {
     wide_ = true;
     return bound_operands();
   }
+  /// From here to the end of its frame a catch of an older try takes a slot.
+  bool open_catch() {
+    if (local_slots_ + open_catches_ == kMaxFrameSlots) return too_many("stack slots", kMaxFrameSlots);
+    ++open_catches_;
+    return bound_operands();
+  }
   [[gnu::always_inline]] bool push(ValType type, const Value& value) {
     if (!ensure(1)) [[unlikely]]
       return false;

@@ -89,7 +89,7 @@ class FuncDecoderBase {
   [[gnu::cold, gnu::noinline]] bool missing_operand(ValType expected);
   [[gnu::cold, gnu::noinline]] bool too_many(const char* what, uint64_t limit);
   /// How many operands the frame has room for beside the locals.
-  uint32_t max_operands() const { return (kMaxFrameSlots - local_slots_) / (wide_ ? 2 : 1); }
+  uint32_t max_operands() const { return (kMaxFrameSlots - local_slots_ - open_catches_) / (wide_ ? 2 : 1); }
 
   [[gnu::always_inline]] bool u32(uint32_t& out) {
     const uint8_t* at = p_;
@@ -131,6 +131,7 @@ class FuncDecoderBase {
   bool has_uninitialized_ = false;  // some local has no default value
   bool wide_ = false;               // a v128 may be among the operands
   uint32_t local_slots_ = 0;
+  uint32_t open_catches_ = 0;  // of older tries: code keeps the exception of each in a slot, for a rethrow
   uint32_t branch_tables_ = 0;  // br_tables so far in this function
   uint32_t func_index_ = 0;
   std::vector<ValType> locals_;

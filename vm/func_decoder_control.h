@@ -80,16 +80,19 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::restart_frame(Control& c, C
                                                                    std::span<const ValType> types,
                                                                    const Value* values) {
   undo_local_init(c.init_height);
+  const bool first_catch = c.kind == ControlKind::try_;
   c.kind = kind;
   reachable_ = c.reachable;
   polymorphic_ = false;
   sp_ = floor_;
+  if (kValidate && first_catch && !open_catch()) return false;
   return push_types(types, values);
 }
 
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::pop_control(const Value* results) {
   Control& c = controls_.back();
   undo_local_init(c.init_height);
+  if (kValidate && (c.kind == ControlKind::catch_ || c.kind == ControlKind::catch_all_)) --open_catches_;
   reachable_ = c.reachable;
   polymorphic_ = c.outer_polymorphic;
   sp_ = floor_;

@@ -40,6 +40,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::decode_constant(const uint8
   has_uninitialized_ = false;
   wide_ = false;
   local_slots_ = 0;
+  open_catches_ = 0;
   if (!bound_operands() || !push_control(ControlKind::func, {})) return false;
   controls_.back().results = std::span<const ValType>(&type, 1);
   return walk();
