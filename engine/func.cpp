@@ -3,8 +3,10 @@
 
 #include "engine/convert.h"
 #include "engine/engine_impl.h"
-#include "engine/out_of_memory.h"
+#include "engine/exceptions.h"
+#include "engine/outcome.h"
 #include "interp/interp.h"
+#include "vm/assert.h"
 #include "vm/store.h"
 #include "vmrun/store.h"
 
@@ -44,12 +46,16 @@ struct DynamicFunc {
 
   static Outcome run(DynamicFunc& self, Caller caller, vm::Vcpu& vcpu, const Slot* args, Slot* results) {
     std::vector<Val> values, out;
-    values.reserve(self.type.params.size());
+    try {
+      values.reserve(self.type.params.size());
+      out.reserve(self.type.results.size());
+    } catch (const std::bad_alloc&) {
+      return caller.fail(engine::out_of_memory());
+    }
     for (ValType type : self.type.params) {
       values.push_back(Val::from_slots(type, args));
       args += type.kind() == ValKind::V128 ? 2 : 1;
     }
-    out.reserve(self.type.results.size());
     for (ValType type : self.type.results) out.push_back(Val::zero(type));
 
     if (Result<void> done = self.callback(caller, values, out); !done) return caller.fail(std::move(done).error());
@@ -76,6 +82,7 @@ Func Func::create(Store& store, FuncType type, HostCallback callback) {
 }
 
 Func Func::from_host(Store& store, std::shared_ptr<const HostFunc> func) {
+  if (func->fn == nullptr) vm::misuse("Func::from_host: the host function has no code");
   vm::Store& impl = store.impl();
   return Func(&impl, impl.new_host_func(engine::intern(*impl.registry(), func->type), func->fn, func->env));
 }
@@ -99,7 +106,7 @@ Result<std::vector<Val>> Func::call(std::span<const Val> args) const try {
     at += args[i].to_slots(at);
   }
   const Outcome outcome = interp::invoke(store_->vcpu(), *impl_, slots.data(), slots.data());
-  if (outcome != Outcome::Return) return detail::take_error(*store_, outcome);
+  if (outcome != Outcome::Return) return engine::error_of(*store_, outcome);
 
   std::vector<Val> results;
   results.reserve(type.results.size());
@@ -110,7 +117,7 @@ Result<std::vector<Val>> Func::call(std::span<const Val> args) const try {
   }
   return results;
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 namespace detail {
 

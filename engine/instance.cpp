@@ -1,8 +1,8 @@
 // Instance and Extern: the embedder's handles.
 #include "vmrun/instance.h"
 
+#include "engine/exceptions.h"
 #include "engine/instantiate.h"
-#include "engine/out_of_memory.h"
 #include "vmrun/store.h"
 #include "vmrun/text.h"
 
@@ -50,7 +50,7 @@ Result<Instance> Instance::instantiate(Store& store, const Module& module, std::
   if (!made) return std::move(made).error();
   return Instance(*made);
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 Module Instance::module() const {
   const Store& store = *static_cast<const Store*>(impl_->store->owner);

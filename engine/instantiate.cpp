@@ -245,7 +245,7 @@ Result<vm::Instance*> instantiate(vm::Store& store, std::shared_ptr<const vm::Mo
   if (module.start) {
     vm::Slot none;
     const Outcome outcome = interp::invoke(store.vcpu(), *instance.funcs[*module.start], &none, &none);
-    if (outcome != Outcome::Return) return detail::take_error(store, outcome);
+    if (outcome != Outcome::Return) return error_of(store, outcome);
   }
   return made;
 }

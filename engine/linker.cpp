@@ -10,8 +10,8 @@
 
 #include "engine/convert.h"
 #include "engine/engine_impl.h"
+#include "engine/exceptions.h"
 #include "engine/instantiate.h"
-#include "engine/out_of_memory.h"
 #include "vmrun/text.h"
 
 namespace vmrun {
@@ -134,7 +134,7 @@ Result<void> Linker::define(std::string_view module, std::string_view name, cons
   }
   return impl_->add(module, name, StoreDefinition{engine::to_item(item), &store.impl()});
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 Result<void> Linker::define_instance(std::string_view name, Instance instance, Store& store) try {
   for (const auto& [item_name, item] : instance.exports()) {
@@ -142,15 +142,16 @@ Result<void> Linker::define_instance(std::string_view name, Instance instance, S
   }
   return {};
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 Result<void> Linker::host_func(std::string_view module, std::string_view name,
                                std::shared_ptr<const HostFunc> func) try {
+  if (func->fn == nullptr) return Error(ErrorKind::Usage, dotted(module, name) + " has no code");
   const vm::TypeId type = engine::intern(*impl_->engine.impl()->registry, func->type);
   if (type == vm::TypeId::none) return Error(ErrorKind::Limit, "too many types in this engine");
   return impl_->add(module, name, HostDefinition{std::move(func), type});
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 Result<void> Linker::alias(std::string_view module, std::string_view name, std::string_view as_module,
                            std::string_view as_name) try {
@@ -158,7 +159,7 @@ Result<void> Linker::alias(std::string_view module, std::string_view name, std::
   if (definition == nullptr) return Error(ErrorKind::Usage, dotted(module, name) + " is not defined");
   return impl_->add(as_module, as_name, Definition(*definition));
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 Result<void> Linker::alias_module(std::string_view module, std::string_view as_module) try {
   const auto items = impl_->modules.find(module);
@@ -169,7 +170,7 @@ Result<void> Linker::alias_module(std::string_view module, std::string_view as_m
   }
   return {};
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 bool Linker::has(std::string_view module, std::string_view name) const { return impl_->find(module, name) != nullptr; }
 
@@ -207,6 +208,6 @@ Result<Instance> Linker::instantiate(Store& store, const Module& module) const t
   if (!made) return std::move(made).error();
   return Instance(*made);
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 }  // namespace vmrun

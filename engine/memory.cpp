@@ -2,7 +2,7 @@
 #include "vmrun/memory.h"
 
 #include "engine/convert.h"
-#include "engine/out_of_memory.h"
+#include "engine/exceptions.h"
 #include "vm/memory.h"
 #include "vm/store.h"
 #include "vm/table.h"
@@ -35,7 +35,7 @@ Result<Memory> Memory::create(Store& store, const MemoryType& type) try {
   if (!made) return std::move(made).error();
   return Memory(*made);
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 std::span<std::byte> Memory::data() const { return {impl_->base, size_bytes()}; }
 uint64_t Memory::size_bytes() const { return impl_->bytes.load(std::memory_order_acquire); }
@@ -75,7 +75,7 @@ Result<Table> Table::create(Store& store, const TableType& type, const Val& init
   if (!made) return std::move(made).error();
   return Table(*made);
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 uint64_t Table::size() const { return impl_->size; }
 
@@ -120,7 +120,7 @@ Result<Global> Global::create(Store& store, const GlobalType& type, const Val& v
   value.to_slots(slots);
   return Global(&store.impl(), store.impl().new_global(machine, slots));
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 GlobalType Global::type() const { return engine::to_public(impl_->type); }
 Val Global::get() const { return Val::from_slots(engine::to_public(impl_->type.type), impl_->value); }
@@ -139,7 +139,7 @@ Result<Tag> Tag::create(Store& store, const TagType& type) try {
   if (id == vm::TypeId::none) return Error(ErrorKind::Limit, "too many types in this engine");
   return Tag(&store.impl(), store.impl().new_tag(id));
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 TagType Tag::type() const { return {engine::to_public(store_->registry()->get(impl_->type).func.params)}; }
 
@@ -164,7 +164,7 @@ Result<Val> Tag::exception(std::span<const Val> values) const try {
   cell->escaped = true;
   return Val::ref(ValType::exnref(), Ref::of(cell));
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 bool Tag::names(Ref exnref) const {
   const auto* cell = exnref.as<vm::ExnCell>();

@@ -5,7 +5,7 @@
 
 #include "engine/convert.h"
 #include "engine/engine_impl.h"
-#include "engine/out_of_memory.h"
+#include "engine/exceptions.h"
 #include "interp/interp.h"
 #include "jit/listing.h"
 #include "vm/disasm.h"
@@ -120,14 +120,14 @@ Result<Module> Module::compile(const Engine& engine, std::span<const uint8_t> by
   if (!module) return std::move(module).error();
   return Module(engine, std::move(*module));
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 Result<Module> Module::compile_file(const Engine& engine, const std::filesystem::path& path) try {
   Result<std::shared_ptr<vm::Module>> module = make(engine, vm::Image::open(path), {});
   if (!module) return std::move(module).error();
   return Module(engine, std::move(*module));
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 const Engine& Module::engine() const { return engine_; }
 std::string_view Module::name() const { return impl_->display_name(); }
@@ -301,7 +301,7 @@ Result<std::string> Module::disassemble_code(uint32_t func_index, Tier tier) con
   if (!listed.done) return Error(ErrorKind::Unsupported, listed.text);
   return std::move(listed.text);
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 Result<std::vector<DisassembledInstr>> Module::disassemble(uint32_t func_index) const try {
   if (func_index < impl_->imported_funcs || func_index >= impl_->funcs.size()) {
@@ -313,6 +313,6 @@ Result<std::vector<DisassembledInstr>> Module::disassemble(uint32_t func_index) 
   }
   return out;
 }
-VMRUN_CATCH_NO_MEMORY
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 }  // namespace vmrun

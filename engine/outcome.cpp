@@ -1,6 +1,7 @@
 // Outcomes of calls as Errors.
 #include "engine/outcome.h"
 
+#include "engine/exceptions.h"
 #include "vm/module.h"
 #include "vm/store.h"
 #include "vmrun/func.h"
@@ -29,18 +30,14 @@ Error trap_error(TrapCode code) {
   return error;
 }
 
-}  // namespace engine
-
-namespace detail {
-
-Error take_error(vm::Store& store, Outcome outcome) {
+Error error_of(vm::Store& store, Outcome outcome) {
   vm::Vcpu& vcpu = store.vcpu();
   // What a host function said in so many words goes before what the machine knows.
   std::optional<Error> said = std::move(store.host_failure);
   store.host_failure.reset();
   if (store.host_exception != nullptr) [[unlikely]] {
     vcpu.backtrace.clear();
-    std::rethrow_exception(std::exchange(store.host_exception, nullptr));
+    throw HostThrew{std::exchange(store.host_exception, nullptr)};
   }
   Error error;
   switch (outcome) {
@@ -49,7 +46,7 @@ Error take_error(vm::Store& store, Outcome outcome) {
       if (said && said->kind == ErrorKind::Trap) {
         error = std::move(*said);
       } else {
-        error = engine::trap_error(vcpu.trap);
+        error = trap_error(vcpu.trap);
       }
       vcpu.trap = TrapCode::None;
       break;
@@ -70,10 +67,17 @@ Error take_error(vm::Store& store, Outcome outcome) {
       break;
   }
   // A failure that came up through several calls has the longest backtrace already.
-  if (error.backtrace.empty()) error.backtrace = engine::name_frames(vcpu.backtrace);
+  if (error.backtrace.empty()) error.backtrace = name_frames(vcpu.backtrace);
   vcpu.backtrace.clear();
   return error;
 }
+
+}  // namespace engine
+
+namespace detail {
+
+Error take_error(vm::Store& store, Outcome outcome) try { return engine::error_of(store, outcome); }
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 }  // namespace detail
 }  // namespace vmrun

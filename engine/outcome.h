@@ -6,11 +6,15 @@
 #include "vm/instance.h"
 #include "vm/trap.h"
 #include "vmrun/error.h"
+#include "vmrun/trap.h"
 
 namespace vmrun::engine {
 
 /// Frames with the names that their modules give them.
 std::vector<FrameInfo> name_frames(const std::vector<vm::Frame>& frames);
+
+/// What a call that ended with `outcome` says to the embedder. Throws HostThrew when a host function threw.
+Error error_of(vm::Store& store, Outcome outcome);
 
 /// A trap outside any guest frame.
 Error trap_error(TrapCode code);

@@ -8,7 +8,7 @@
 
 namespace vmrun {
 
-static_assert(Store::kMinNativeStack > vm::kHostReserve);
+static_assert(Store::kMinNativeStack == vm::kMinNativeStack && vm::kMinNativeStack > vm::kHostReserve);
 static_assert(sizeof(StoreLimits) == sizeof(vm::Store::Limits));
 
 Store::Store(const Engine& engine, const StoreLimits& limits)

@@ -130,6 +130,9 @@ template <Kind kKind>
   ptrdiff_t room = stack_end - top;
   if (previous == nullptr) [[likely]] {
     cx.backtrace.clear();
+    // A failure that a host function announced and did not end with.
+    if (cx.store->host_failure) [[unlikely]]
+      cx.store->host_failure.reset();
   } else {
     // Before anything of the guest that waits is touched: it may be another thread's.
     if (!older(previous, entry) || cx.native_floor != floor) [[unlikely]]
@@ -225,7 +228,10 @@ Outcome refused_because(vm::Vcpu& cx, std::string why) {
   if (cx.activation != nullptr && !older(cx.activation, entry)) {
     vm::misuse("a call into a store whose guest is gone without an end: a host function was left by longjmp");
   }
-  if (stack.room == 0) return refused_because(cx, "this stack is too small to run guests on");
+  if (stack.room == 0) {
+    return refused_because(
+        cx, "this thread's stack is too small: guests need " + std::to_string(vm::kMinNativeStack >> 10) + " KiB");
+  }
   if (!on_it) {
     return refused_because(cx,
                            "the call comes from a stack that is not the thread's: Store::set_native_stack names it");

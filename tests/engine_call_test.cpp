@@ -176,6 +176,29 @@ TEST_CASE("dynamic host functions are held to their type") {
   CHECK(f.call({Val::i32(0), Val::v128({})}).error().kind == ErrorKind::Usage);
 }
 
+TEST_CASE("an i32 from a slot whose upper half is dirty is that i32 in all tiers") {
+  Slot slot{0x0000'6000'0000'0008};
+  const Val value = Val::from_slots(ValType(ValKind::I32), &slot);
+  CHECK(value.as_i32() == 8);
+  Slot again;
+  value.to_slots(&again);
+  CHECK(again.bits == 8);
+  for (Tiers tiers : {Tiers::Interp, Tiers::Baseline, Tiers::Opt}) {
+    Config config;
+    config.tiers = tiers;
+    Basic b(config);
+    CHECK(ok(ok(b.instance.func("load")).call({value}))[0].as_i32() == 0x6c6c6568);  // "hell"
+  }
+}
+
+TEST_CASE("a host function needs code") {
+  Engine engine;
+  Linker linker(engine);
+  const Result<void> added = linker.func_raw("env", "nothing", FuncType{{}, {}}, nullptr, nullptr);
+  REQUIRE_FALSE(added);
+  CHECK(added.error().kind == ErrorKind::Usage);
+}
+
 TEST_CASE("values print as people read them") {
   Engine engine;
   Store store(engine);

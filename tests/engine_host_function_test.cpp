@@ -102,6 +102,38 @@ TEST_CASE("an exception leaves a start function by the instantiation") {
   CHECK_THROWS_AS((void)linker.instantiate(store, module), int);
 }
 
+TEST_CASE("a host function's own std::bad_alloc comes out like anything it throws") {
+  Thrower t(Tiers::Auto);
+  ok(t.linker.func_wrap("env", "again", [](int32_t) -> int32_t { throw std::bad_array_new_length(); }));
+  t.instantiate();
+  auto nested = t.func<int32_t(int32_t)>("nested");
+  CHECK_THROWS_AS((void)nested.call(1), std::bad_array_new_length);
+  CHECK_THROWS_AS((void)nested.func().call({Val::i32(1)}), std::bad_array_new_length);
+
+  Store store(t.engine);
+  Linker linker(t.engine);
+  const Module module = load(t.engine, "engine_start");
+  const auto import = module.imports()[0];
+  ok(linker.func(import.module, import.name, *import.type.func(),
+                 [](Caller&, auto, auto) -> Result<void> { throw std::bad_alloc(); }));
+  CHECK_THROWS_AS((void)linker.instantiate(store, module), std::bad_alloc);
+}
+
+TEST_CASE("a failure that a host function announced and did not return is not another call's") {
+  Thrower t(Tiers::Auto);
+  ok(t.linker.func_wrap("env", "again", [](Caller& caller, int32_t n) -> int32_t {
+    Error error(ErrorKind::Trap, "announced");
+    error.trap = TrapCode::TableOutOfBounds;
+    static_cast<void>(caller.fail(std::move(error)));
+    return n;
+  }));
+  t.instantiate();
+  CHECK(ok(t.func<int32_t(int32_t)>("nested").call(1)) == 1);
+  const auto divided = t.func<int32_t(int32_t, int32_t)>("divide").call(1, 0);
+  CHECK(divided.error().trap == TrapCode::IntegerDivideByZero);
+  CHECK(divided.error().message.find("announced") == std::string::npos);
+}
+
 // ---- what ends the process ----
 
 Outcome throws_raw(void*, vm::Vcpu&, vm::Instance*, const Slot*, Slot*) { throw std::runtime_error("thrown raw"); }

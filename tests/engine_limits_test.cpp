@@ -22,6 +22,21 @@ TEST_CASE("a failed instantiation gives back what it made") {
   CHECK(Table::create(store, {.min = 20}, Val::null(HeapKind::Func)).ok());
 }
 
+TEST_CASE("a guest stack beyond any address space is refused") {
+  Engine engine;
+  const Module module = ok(Module::compile(engine, std::vector<uint8_t>{0, 'a', 's', 'm', 1, 0, 0, 0}));
+  for (uint64_t bytes : {UINT64_MAX, UINT64_MAX - 4096, UINT64_MAX - 100'000, uint64_t{1} << 48}) {
+    CAPTURE(bytes);
+    StoreLimits limits;
+    limits.stack_bytes = bytes;
+    Store store(engine, limits);
+    const auto made = Instance::instantiate(store, module, {});
+    REQUIRE_FALSE(made);
+    CHECK(made.error().kind == ErrorKind::Limit);
+    CHECK(made.error().message.find("for a stack") != std::string::npos);
+  }
+}
+
 TEST_CASE("functions of a failed instantiation live on in the tables of others") {
   Engine engine;
   Store store(engine);

@@ -218,5 +218,29 @@ TEST_CASE("stacks that are too small are refused") {
   CHECK(store.set_native_stack(nullptr, 1 << 20).error().kind == ErrorKind::Usage);
 }
 
+TEST_CASE("a thread with a small stack runs no guests") {
+  Basic b;
+  const auto call_on = [&](size_t bytes) {
+    std::optional<Result<std::vector<Val>>> result;
+    auto body = [&] { result = ok(b.instance.func("add")).call({Val::i32(2), Val::i32(3)}); };
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    REQUIRE(pthread_attr_setstacksize(&attributes, bytes) == 0);
+    pthread_t thread;
+    const auto run = [](void* function) -> void* {
+      (*static_cast<decltype(body)*>(function))();
+      return nullptr;
+    };
+    REQUIRE(pthread_create(&thread, &attributes, run, &body) == 0);
+    pthread_join(thread, nullptr);
+    pthread_attr_destroy(&attributes);
+    return *result;
+  };
+  const auto refused = call_on(128 << 10);
+  CHECK(refused.error().kind == ErrorKind::Usage);
+  CHECK(refused.error().message == "this thread's stack is too small: guests need 192 KiB");
+  CHECK(ok(call_on(256 << 10))[0].as_i32() == 5);
+}
+
 }  // namespace
 }  // namespace vmrun::test

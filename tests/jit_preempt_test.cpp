@@ -178,12 +178,12 @@ Rounds measure(const CodeObject* code) {
   Guest guest;
   Rounds out{1'000'000, {}};
   const auto start = std::chrono::steady_clock::now();
-  guest.run(code, out.rounds, out.state);
+  REQUIRE(guest.run(code, out.rounds, out.state) == vm::Outcome::Return);
   const auto took = std::chrono::steady_clock::now() - start;
   out.rounds = static_cast<uint64_t>(static_cast<double>(out.rounds) * std::chrono::duration<double>(250ms).count() /
                                      std::chrono::duration<double>(took).count());
   out.state = {};
-  guest.run(code, out.rounds, out.state);
+  REQUIRE(guest.run(code, out.rounds, out.state) == vm::Outcome::Return);
   return out;
 }
 
@@ -206,8 +206,8 @@ void stop_four_loops(bool wide) {
       // As often as it takes to be stopped often: on a busy machine those who ask wait too.
       do {
         states[i] = {};
-        guests[i].run(code, reference.rounds, states[i]);
-        wrong += states[i] == reference.state ? 0 : 1;
+        const bool ended = guests[i].run(code, reference.rounds, states[i]) == vm::Outcome::Return;
+        wrong += ended && states[i] == reference.state ? 0 : 1;
       } while (yields - yields_before <= kOften || preempt_counts().stops - before.stops <= kOften);
       ++done;
       quiet.wait(false);
@@ -253,7 +253,7 @@ TEST_CASE("a stop that comes before or outside preemptible code is made up for" 
   State state{};
   uint64_t before = yields;
   vm::ask(guest.cx, vm::Request::yield);  // nobody runs it yet
-  guest.run(loop, reference.rounds, state);
+  REQUIRE(guest.run(loop, reference.rounds, state) == vm::Outcome::Return);
   CHECK(yields == before + 1);
   CHECK(state == reference.state);
   // Code without preemptible ranges is left alone, and the request stays.
@@ -261,13 +261,13 @@ TEST_CASE("a stop that comes before or outside preemptible code is made up for" 
   vm::ask(guest.cx, vm::Request::yield);
   do {  // until somebody tries again
     state = {};
-    guest.run(closed, reference.rounds, state);
+    REQUIRE(guest.run(closed, reference.rounds, state) == vm::Outcome::Return);
     CHECK(yields == before + 1);
     CHECK(state == reference.state);
   } while (preempt_counts().retries <= counts.retries);
   CHECK(vm::stop_wanted(guest.cx));
   state = {};
-  guest.run(loop, reference.rounds, state);
+  REQUIRE(guest.run(loop, reference.rounds, state) == vm::Outcome::Return);
   CHECK(yields == before + 2);
   CHECK(state == reference.state);
   vm::set_request_server(vm::Request::yield, nullptr);

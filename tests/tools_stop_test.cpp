@@ -1,5 +1,6 @@
 // Guests that never end by themselves: -W timeout and Ctrl-C.
 #include <doctest/doctest.h>
+#include <signal.h>
 
 #include <chrono>
 #include <string>
@@ -69,6 +70,17 @@ TEST_CASE("a guest that takes too long is interrupted, wherever it is") {
       CHECK(Clock::now() - start >= 100ms);
     }
   }
+}
+
+TEST_CASE("an alarm of the parent's does what it does to any program") {
+  const std::string alarm = "(sleep 0.5; kill -ALRM $$) & exec \"$vmrun\" -W timeout=20s --invoke loop \"$1\"";
+  CommandResult r = run_script(alarm, {fixture("stop_spin")});
+  CHECK(r.status == -SIGALRM);
+  CHECK(r.err == "");
+  r = run_script("trap '' ALRM; (sleep 0.5; kill -ALRM $$) & exec \"$vmrun\" -W timeout=2s --invoke loop \"$1\"",
+                 {fixture("stop_spin")});
+  CHECK(r.status == kTrap);
+  CHECK(r.err.find("vmrun: trap: time limit of 2s reached") == 0);
 }
 
 TEST_CASE("Ctrl-C ends a guest with a backtrace") {

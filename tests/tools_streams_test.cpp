@@ -197,3 +197,12 @@ TEST_CASE("-S max-descriptors limits a guest") {
   CHECK(none.err.find("more descriptors than it may have open") != std::string::npos);
   CHECK(run("99999999").status == 2);
 }
+
+TEST_CASE("output that could not be written is an error, however much there is") {
+  for (const char* command : {"--help", "help --markdown"}) {
+    CAPTURE(command);
+    const auto r = vmrun::test::run_script(std::string("\"$vmrun\" ") + command + " > /dev/full");
+    CHECK(r.status == 1);
+    CHECK(r.err == "vmrun: error: cannot write to standard output\n");
+  }
+}

@@ -1,8 +1,11 @@
-// Ctrl-C. Rules: the handler only sets flags, interrupts the store and starts a timer, all of which handlers may; there
-// is one CtrlC at a time, made and destroyed on the main thread.
+// Ctrl-C. Rules: the handler only sets flags, interrupts the store, takes SIGALRM and starts a timer, all of which
+// handlers may; there is one CtrlC at a time, made and destroyed on the main thread.
+//
+// SIGALRM and its timer belong to whoever started vmrun (a timer survives exec) until Ctrl-C has been pressed.
 #include <poll.h>
 #include <signal.h>
 #include <sys/time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -25,13 +28,6 @@ void set_timer(suseconds_t microseconds) {
   setitimer(ITIMER_REAL, &timer, nullptr);
 }
 
-void press(int) {
-  was_pressed.store(true, std::memory_order_relaxed);
-  Store* store = running.load(std::memory_order_acquire);
-  if (store != nullptr) store->interrupt();
-  set_timer(kGraceMicroseconds);
-}
-
 void give_up(int) {
   constexpr char kMessage[] = "vmrun: interrupted in a host call that did not return\n";
   // A full pipe that nobody reads must not keep the process alive.
@@ -40,6 +36,18 @@ void give_up(int) {
     [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
   }
   _exit(kExitCtrlC);
+}
+
+void press(int, siginfo_t*, void* context) {
+  was_pressed.store(true, std::memory_order_relaxed);
+  Store* store = running.load(std::memory_order_acquire);
+  if (store != nullptr) store->interrupt();
+  struct sigaction action = {};
+  sigemptyset(&action.sa_mask);
+  action.sa_handler = give_up;
+  sigaction(SIGALRM, &action, nullptr);
+  sigdelset(&static_cast<ucontext_t*>(context)->uc_sigmask, SIGALRM);  // on this thread from the handler's end on
+  set_timer(kGraceMicroseconds);
 }
 
 }  // namespace
@@ -53,11 +61,9 @@ CtrlC::CtrlC(Store& store) {
   running.store(&store, std::memory_order_release);
   struct sigaction action = {};
   sigemptyset(&action.sa_mask);
-  action.sa_handler = give_up;
-  sigaction(SIGALRM, &action, nullptr);
   // Without SA_RESTART, so that a host call that waits is cut short; the second time it does what it does to others.
-  action.sa_handler = press;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  action.sa_sigaction = press;
+  action.sa_flags = static_cast<int>(SA_SIGINFO | SA_RESETHAND);
   sigaction(SIGINT, &action, nullptr);
 }
 
@@ -65,7 +71,7 @@ CtrlC::~CtrlC() {
   if (!active_) return;
   signal(SIGINT, SIG_DFL);
   running.store(nullptr, std::memory_order_release);
-  set_timer(0);
+  if (pressed()) set_timer(0);
 }
 
 bool CtrlC::pressed() const { return active_ && was_pressed.load(std::memory_order_relaxed); }

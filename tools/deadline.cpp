@@ -60,20 +60,18 @@ struct Deadline::Impl {
     end = Clock::now() + kGrace;
   }
 
-  bool still_working() const {
-    const auto work = work_so_far();
-    return graces < kMostGraces && work - work_last >= kIdle && work - work_then < kGrace;
-  }
+  bool idle() const { return work_so_far() - work_last < kIdle; }
+  bool may_go_on() const { return graces < kMostGraces && !idle() && work_so_far() - work_then < kGrace; }
 
   void watch() {
     std::unique_lock lock(mutex);
     while (!over) {
       if (const auto until = end; Clock::now() < until) {
         wake.wait_until(lock, until);
-      } else if (interrupted && still_working()) {
+      } else if (interrupted && may_go_on()) {
         grant_grace();
       } else if (interrupted) {
-        fail_trap_at_once(message() + " in a host call that did not return");
+        fail_trap_at_once(message() + (idle() ? " in a host call that did not return" : ", and what ran did not stop"));
       } else if (store) {
         store->interrupt();
         interrupted = true;

@@ -125,7 +125,9 @@ void fail_trap_at_once(const std::string& message) {
 }
 
 int flushed(int status) {
-  if (std::fflush(stdout) != 0 && status == kExitOk) return fail("cannot write to standard output");
+  // Both: what did not fit into the buffer has failed by itself.
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (!written && status == kExitOk) return fail("cannot write to standard output");
   return status;
 }
 

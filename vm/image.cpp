@@ -136,13 +136,13 @@ Result<std::shared_ptr<const Image>> Image::open(const std::filesystem::path& pa
     return std::shared_ptr<const Image>(std::move(image));
   }
 
-  uint8_t buffer[1 << 16];
+  std::vector<uint8_t> buffer(1 << 16);  // not on the stack, which may be a small thread's
   for (;;) {
-    ssize_t n = ::read(file.fd, buffer, sizeof buffer);
+    ssize_t n = ::read(file.fd, buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return io_error(path, std::strerror(errno));
     if (n == 0) break;
-    image->owned_.insert(image->owned_.end(), buffer, buffer + n);
+    image->owned_.insert(image->owned_.end(), buffer.begin(), buffer.begin() + n);
     if (image->owned_.size() > kMaxImageBytes) return too_large(path.string());
   }
   image->bytes_ = image->owned_;

@@ -269,6 +269,10 @@ void MemoryPool::release(MemoryMapping mapping) {
 }
 
 Result<std::byte*> MemoryPool::acquire_stack(size_t bytes) {
+  if (bytes > kMostMapped) {
+    errno = ENOMEM;
+    return no_room("stack", bytes);
+  }
   bytes = round_up(bytes);
   {
     std::lock_guard hold(impl_->lock);

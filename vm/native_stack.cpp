@@ -17,8 +17,8 @@ NativeStack find_stack() {
   size_t size = 0;
   pthread_attr_getstack(&attributes, &low, &size);
   pthread_attr_destroy(&attributes);
-  const size_t reserve = std::min(kHostReserve, size / 2);
-  return {static_cast<std::byte*>(low) + reserve, size - reserve};
+  if (size < kMinNativeStack) return {static_cast<std::byte*>(low), 0};
+  return NativeStack::of(low, size);
 }
 
 }  // namespace

@@ -22,6 +22,9 @@ namespace vmrun::vm {
 /// Bytes at the end of a native stack that guests leave to host functions and the runtime.
 inline constexpr size_t kHostReserve = size_t{128} << 10;
 
+/// The least native stack on which guests run.
+inline constexpr size_t kMinNativeStack = size_t{192} << 10;
+
 /// The part of a native stack from which guests may be entered, and down to which they may go: [floor, floor + room).
 struct NativeStack {
   std::byte* floor = nullptr;  // kHostReserve above the stack's end

@@ -39,7 +39,7 @@ class Caller {
   /// The guest frames below, innermost first, at most `max`.
   std::vector<FrameInfo> backtrace(size_t max = 64) const;
 
-  // ---- how a raw host function ends other than by returning: `return caller.trap(...)` ----
+  // ---- how a raw host function ends other than by returning: `return caller.trap(...)`. Others return an Error ----
 
   /// The guest traps with `code`.
   Outcome trap(TrapCode code) const;

@@ -6,7 +6,8 @@
 //   raw       a function pointer over Slots, no conversion, no allocation       Linker::func_raw
 // and two ways to call: Func::call with Vals, or through a TypedFunc, checked once and then without any conversion.
 //
-// HOW A HOST FUNCTION ENDS. By returning, also when it fails (an Error, Caller::trap and its like).
+// HOW A HOST FUNCTION ENDS. By returning, also when it fails: a raw one returns what Caller::trap, fail, exit or
+// throw_exception gave it; a dynamic or typed one returns an Error, for which its result type is a Result.
 // A dynamic or typed one may throw. That ends the guest, as a failure does, and the embedder's call (Func::call,
 // TypedFunc::call, an instantiation) throws the same exception; vmrun throws in no other case.
 // A raw one must not throw: the process ends by std::terminate.

@@ -60,6 +60,7 @@ class Store {
   Result<void> set_native_stack(void* lowest, size_t bytes);
   /// Calls are made on their thread's own stack again. Errors: Usage (as above).
   Result<void> reset_native_stack();
+  /// The least that guests run on. A call on a thread whose stack is smaller is refused (Usage).
   static constexpr size_t kMinNativeStack = size_t{192} << 10;
 
   /// Keeps the cell of an exnref alive until `unpin`, wherever the host holds it. Calls nest.

@@ -33,8 +33,8 @@ enum class TrapCode : uint8_t {
 /// The message the test suite expects for `code`, such as "integer divide by zero".
 std::string_view trap_message(TrapCode code);
 
-/// How a call into a guest, or out of it to a host function, ended.
-enum class Outcome : uint8_t {
+/// How a call into a guest, or out of it to a host function, ended. Whoever drops one goes on as if nothing had happened.
+enum class [[nodiscard]] Outcome : uint8_t {
   Return,     // results are in place
   Trap,       // the guest trapped, or a host function asked for a trap
   Exception,  // an exception nobody caught (yet)

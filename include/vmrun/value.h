@@ -32,7 +32,8 @@ class Val {
   static Val ref(ValType type, Ref ref) { return Val(type, ref.bits); }
   /// A value of type `type` from its slots (two for a v128).
   static Val from_slots(ValType type, const Slot* slots) {
-    return Val(type, slots[0].bits, type.kind() == ValKind::V128 ? slots[1].bits : 0);
+    const bool narrow = type.kind() == ValKind::I32;  // whatever the upper half of its slot holds
+    return Val(type, narrow ? slots[0].as_i32() : slots[0].bits, type.kind() == ValKind::V128 ? slots[1].bits : 0);
   }
   /// Zero, or null, of that type.
   static Val zero(ValType type) { return Val(type, 0); }

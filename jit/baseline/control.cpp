@@ -217,19 +217,22 @@ void FunctionCompiler::br_table(D& d, const V& index, std::span<const uint32_t> 
   a_.add(q(kScratch), q(base));
   finish_op();
   a_.jmp(q(kScratch));
-  std::vector<std::pair<uint32_t, Label>> edges;
+  std::vector<std::pair<uint32_t, size_t>> edges;  // with code of their own: depth and place in the table
   for (uint32_t depth : depths) {
     C& c = d.control(depth);
     if (is_plain_edge(d, c)) {
       branch_state(c.target);
-      table.targets.push_back(c.target.label);
-      continue;
+    } else {
+      edges.emplace_back(depth, table.targets.size());
     }
-    auto found = std::ranges::find(edges, depth, &std::pair<uint32_t, Label>::first);
-    if (found == edges.end()) found = edges.insert(edges.end(), {depth, a_.new_label()});
-    table.targets.push_back(found->second);
+    table.targets.push_back(c.target.label);
   }
-  for (auto& [depth, label] : edges) {
+  // One piece of code for all places with the same depth. Sorted, because there may be tens of thousands.
+  std::ranges::sort(edges);
+  for (size_t i = 0; i < edges.size();) {
+    const uint32_t depth = edges[i].first;
+    const Label label = a_.new_label();
+    for (; i < edges.size() && edges[i].first == depth; ++i) table.targets[edges[i].second] = label;
     a_.bind(label);
     take_edge(d, depth);
   }
