@@ -1,5 +1,5 @@
 // The machine ABI: registers, parameters, results, frames and OSR entries of all guest machine code, in both compilers
-// and all trampolines. (docs/decisions.md has the reasons.)
+// and all trampolines. (docs/decisions/0008-one-prototype.md has the reasons.)
 //
 // REGISTERS are those of LLVM's preserve_none on x86-64; no register is callee-saved but rbp, the frame pointer.
 //   r12 vCPU (vm::Vcpu*)    r13 running instance    r14 base of its memory 0 (anything when it has none)
