@@ -1,5 +1,4 @@
-// What the scheduler's steps cost: yield, spawn and join, steal, park and unpark, sleep; beside
-// threads. Go's figures for the same steps: bench/sched_bench.go.
+// What the scheduler's steps cost: yield, spawn and join, steal, park and unpark, sleep; beside threads.
 #include <benchmark/benchmark.h>
 
 #include <atomic>

@@ -2,7 +2,7 @@
 //
 // Rules: a Timer belongs to its owner (a sleeper's frame, a task's cell) and is in the heap from add() until it fires
 // or is removed; firing takes a reference to the task first and wakes it after the mutex is released. `earliest()` may
-// be read without the mutex. Who sleeps until the earliest timer is the business of idle.h.
+// be read without the mutex. Who sleeps until the earliest timer is the business of core.h and idle.cpp.
 #pragma once
 
 #include <atomic>

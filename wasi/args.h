@@ -1,4 +1,4 @@
-// The kinds of parameters calls have: plain integers with a meaning, and guest pointers. Binding (bind.cpp) takes a
+// The kinds of parameters calls have: plain integers with a meaning, and guest pointers. Binding (bind.h) takes a
 // call's C++ signature apart by these types to find its wasm signature, to decode its arguments and to trace them.
 #pragma once
 

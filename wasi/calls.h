@@ -1,6 +1,6 @@
 // The calls of WASI preview 1 as functions over a context and the guest's memory. Names are those of the witx file;
 // those ending in _unstable are the predecessor's where it differs. proc_exit and proc_raise, which end the guest, are
-// in bind.cpp.
+// in linker.cpp.
 #pragma once
 
 #include "wasi/args.h"
