@@ -1,5 +1,6 @@
 // Block records: the block cache of a module is its array of FuncCode, one per function, and the LoopCode records behind
-// them, one per loop that was ever hot. All instances, stores and vCPUs of the module share them.
+// them, one per loop of a function whose loops were ever asked for. All instances, stores and vCPUs of the module share
+// them.
 //
 // Threads: a guest reads entries with one acquire load, never takes a lock and never hashes. `state` moves
 // cold -> queued -> compiling -> ready or failed and is owned by the tier manager; a publication is one release store
@@ -28,7 +29,8 @@ struct TierCounts {
   std::atomic<uint64_t> runs{0}, osr_entries{0}, traps{0}, throws{0};
 };
 
-/// The record of a loop as an OSR entry. Made when a loop first turns hot; never moves; dies with the module.
+/// The record of a loop as an OSR entry. Made with those of all loops of its function (vm/loops.h); never moves; dies with
+/// the module.
 struct LoopCode {
   uint32_t offset = 0;                         // of the `loop` opcode in the image
   std::atomic<BlockState> state[kTiers] = {};  // of its OSR entry in each machine tier
