@@ -29,8 +29,8 @@ struct TierCounts {
   std::atomic<uint64_t> runs{0}, osr_entries{0}, traps{0}, throws{0};
 };
 
-/// The record of a loop as an OSR entry. Made with those of all loops of its function (vm/loops.h); never moves; dies with
-/// the module.
+/// The record of a loop as an OSR entry. Made with those of all loops of its function (vm/loops.h); never moves; dies
+/// with the module.
 struct LoopCode {
   uint32_t offset = 0;                         // of the `loop` opcode in the image
   std::atomic<BlockState> state[kTiers] = {};  // of its OSR entry in each machine tier

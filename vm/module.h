@@ -112,8 +112,8 @@ struct TranslationCounts {
 /// What the tier manager wants to hear. Called on the guest's thread off its fast path; must not throw or run guest
 /// code, and must not block unless a function's first call is meant to wait for its compilation.
 struct TierHooks {
-  /// `code` was entered often, or loops in it used up slices: as much as interp/policy.h or, in machine code that counts,
-  /// a budget says.
+  /// `code` was entered often, or loops in it used up slices: as much as interp/policy.h says, or in machine code that
+  /// counts, a budget.
   void (*hot_function)(TierHooks* self, FuncCode& code) = nullptr;
   /// A loop of `code` used up a slice of a vCPU in `tier`.
   void (*hot_loop)(TierHooks* self, FuncCode& code, LoopCode& loop, Tier tier) = nullptr;
