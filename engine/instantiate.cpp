@@ -113,7 +113,7 @@ TrapCode copy_segments(vm::Instance& instance) {
     if (segment.mode == vm::SegmentMode::active) {
       if (TrapCode trap = vm::eval_const(instance, segment.offset, offset); trap != TrapCode::None) return trap;
       const uint64_t count = std::max(segment.funcs.size(), segment.exprs.size());
-      TrapCode trap = vm::table_init(instance, i, *instance.tables[segment.table], offset[0].bits, 0, count);
+      TrapCode trap = vm::table_init(nullptr, instance, i, *instance.tables[segment.table], offset[0].bits, 0, count);
       if (trap != TrapCode::None) return trap;
     }
     vm::elem_drop(instance, i);
@@ -122,8 +122,8 @@ TrapCode copy_segments(vm::Instance& instance) {
     const vm::DataSegment& segment = module.datas[i];
     if (segment.mode != vm::SegmentMode::active) continue;
     if (TrapCode trap = vm::eval_const(instance, segment.offset, offset); trap != TrapCode::None) return trap;
-    TrapCode trap =
-        vm::memory_init(instance, i, *instance.memories[segment.memory], offset[0].bits, 0, segment.bytes.size());
+    TrapCode trap = vm::memory_init(nullptr, instance, i, *instance.memories[segment.memory], offset[0].bits, 0,
+                                    segment.bytes.size());
     if (trap != TrapCode::None) return trap;
     vm::data_drop(instance, i);
   }

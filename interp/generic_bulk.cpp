@@ -1,7 +1,10 @@
 // Generic handlers of the instructions on whole memories, tables and segments. The helpers check bounds before they
-// touch anything, so nothing faults inside of them.
+// touch anything, so nothing faults inside of them. They look between slices what is wanted from the guest (vm/slices.h),
+// and the handlers look behind them: back-edges do so once in thousands of such instructions.
 #include "interp/generic_ops.h"
+#include "vm/activation.h"
 #include "vm/memory.h"
+#include "vm/stop.h"
 #include "vm/store.h"
 #include "vm/table.h"
 
@@ -23,6 +26,40 @@ vm::TrapCode refusal(const vm::Vcpu* cx, uint64_t previous) {
   return traps ? vm::TrapCode::OutOfMemory : vm::TrapCode::None;
 }
 
+/// The newest activation says that the frame stands at `pc` while this lives.
+class Standing {
+ public:
+  [[gnu::always_inline]] Standing(vm::Vcpu* cx, const Cell* pc, std::byte* fp, vm::Instance* inst) : cx_(cx) {
+    vm::Activation& running = *cx->activation;
+    running.pc = pc;
+    running.fp = fp;
+    running.instance = inst;
+    running.exact = true;
+  }
+  [[gnu::always_inline]] ~Standing() { cx_->activation->exact = false; }
+  Standing(const Standing&) = delete;
+  Standing& operator=(const Standing&) = delete;
+  /// What the instruction that ended with `code` traps with.
+  [[gnu::always_inline]] vm::TrapCode end(vm::TrapCode code) const {
+    if (VMRUN_UNLIKELY(vm::stop_wanted(*cx_)) && code == vm::TrapCode::None) return vm::poll(*cx_);
+    return code;
+  }
+
+ private:
+  vm::Vcpu* cx_;
+};
+
+/// Carries out an instruction that may take long: `operation` returns a vm::TrapCode.
+#define VMRUN_BULK(operation)                    \
+  do {                                           \
+    vm::TrapCode bulk_code;                      \
+    {                                            \
+      const Standing standing(cx, pc, fp, inst); \
+      bulk_code = standing.end(operation);       \
+    }                                            \
+    VMRUN_TRAP_IF(bulk_code);                    \
+  } while (0)
+
 }  // namespace
 
 VMRUN_GENERIC(memory_size) {
@@ -40,20 +77,20 @@ VMRUN_GENERIC(memory_grow) {
 }
 
 VMRUN_GENERIC(memory_copy) {
-  VMRUN_TRAP_IF(vm::memory_copy(*inst->memories[pc[1].w], *inst->memories[pc[1].u], operand(fp, pc->b),
-                                operand(fp, pc->c), operand(fp, pc->d)));
+  VMRUN_BULK(vm::memory_copy(cx, *inst->memories[pc[1].w], *inst->memories[pc[1].u], operand(fp, pc->b),
+                             operand(fp, pc->c), operand(fp, pc->d)));
   VMRUN_NEXT2;
 }
 
 VMRUN_GENERIC(memory_fill) {
-  VMRUN_TRAP_IF(
-      vm::memory_fill(*inst->memories[pc[1].w], operand(fp, pc->b), get<uint8_t>(fp, pc->c), operand(fp, pc->d)));
+  VMRUN_BULK(
+      vm::memory_fill(cx, *inst->memories[pc[1].w], operand(fp, pc->b), get<uint8_t>(fp, pc->c), operand(fp, pc->d)));
   VMRUN_NEXT2;
 }
 
 VMRUN_GENERIC(memory_init) {
-  VMRUN_TRAP_IF(vm::memory_init(*inst, static_cast<uint32_t>(pc[1].w), *inst->memories[pc[1].u], operand(fp, pc->b),
-                                operand(fp, pc->c), operand(fp, pc->d)));
+  VMRUN_BULK(vm::memory_init(cx, *inst, static_cast<uint32_t>(pc[1].w), *inst->memories[pc[1].u], operand(fp, pc->b),
+                             operand(fp, pc->c), operand(fp, pc->d)));
   VMRUN_NEXT2;
 }
 
@@ -90,26 +127,27 @@ VMRUN_GENERIC(table_size) {
 
 VMRUN_GENERIC(table_grow) {
   vm::TableInst& table = *inst->tables[pc[1].w];
-  uint64_t previous = vm::table_grow(table, operand(fp, pc->c), reference(fp, pc->b));
+  uint64_t previous = 0;
+  VMRUN_BULK(vm::table_grow(cx, table, operand(fp, pc->c), reference(fp, pc->b), &previous));
   VMRUN_TRAP_IF(refusal(cx, previous));
   put(fp, pc->a, sized(previous, table.type.limits.is64));
   VMRUN_NEXT2;
 }
 
 VMRUN_GENERIC(table_fill) {
-  VMRUN_TRAP_IF(vm::table_fill(*inst->tables[pc[1].w], operand(fp, pc->b), reference(fp, pc->c), operand(fp, pc->d)));
+  VMRUN_BULK(vm::table_fill(cx, *inst->tables[pc[1].w], operand(fp, pc->b), reference(fp, pc->c), operand(fp, pc->d)));
   VMRUN_NEXT2;
 }
 
 VMRUN_GENERIC(table_copy) {
-  VMRUN_TRAP_IF(vm::table_copy(*inst->tables[pc[1].w], *inst->tables[pc[1].u], operand(fp, pc->b), operand(fp, pc->c),
-                               operand(fp, pc->d)));
+  VMRUN_BULK(vm::table_copy(cx, *inst->tables[pc[1].w], *inst->tables[pc[1].u], operand(fp, pc->b), operand(fp, pc->c),
+                            operand(fp, pc->d)));
   VMRUN_NEXT2;
 }
 
 VMRUN_GENERIC(table_init) {
-  VMRUN_TRAP_IF(vm::table_init(*inst, static_cast<uint32_t>(pc[1].w), *inst->tables[pc[1].u], operand(fp, pc->b),
-                               operand(fp, pc->c), operand(fp, pc->d)));
+  VMRUN_BULK(vm::table_init(cx, *inst, static_cast<uint32_t>(pc[1].w), *inst->tables[pc[1].u], operand(fp, pc->b),
+                            operand(fp, pc->c), operand(fp, pc->d)));
   VMRUN_NEXT2;
 }
 

@@ -103,16 +103,16 @@ Checked memory_grow(Vcpu* cx, Instance* inst, uint32_t index, uint64_t pages) {
   return grown(cx, vm::memory_grow(memory, pages), memory.type.limits.is64);
 }
 
-TrapCode memory_copy(Vcpu*, Instance* inst, uint64_t memories, uint64_t to, uint64_t from, uint64_t size) {
-  return vm::memory_copy(*inst->memories[low(memories)], *inst->memories[high(memories)], to, from, size);
+TrapCode memory_copy(Vcpu* cx, Instance* inst, uint64_t memories, uint64_t to, uint64_t from, uint64_t size) {
+  return vm::memory_copy(cx, *inst->memories[low(memories)], *inst->memories[high(memories)], to, from, size);
 }
 
-TrapCode memory_fill(Vcpu*, Instance* inst, uint32_t memory, uint64_t address, uint32_t value, uint64_t size) {
-  return vm::memory_fill(*inst->memories[memory], address, static_cast<uint8_t>(value), size);
+TrapCode memory_fill(Vcpu* cx, Instance* inst, uint32_t memory, uint64_t address, uint32_t value, uint64_t size) {
+  return vm::memory_fill(cx, *inst->memories[memory], address, static_cast<uint8_t>(value), size);
 }
 
-TrapCode memory_init(Vcpu*, Instance* inst, uint64_t indices, uint64_t to, uint64_t from, uint64_t size) {
-  return vm::memory_init(*inst, high(indices), *inst->memories[low(indices)], to, from, size);
+TrapCode memory_init(Vcpu* cx, Instance* inst, uint64_t indices, uint64_t to, uint64_t from, uint64_t size) {
+  return vm::memory_init(cx, *inst, high(indices), *inst->memories[low(indices)], to, from, size);
 }
 
 void data_drop(Vcpu*, Instance* inst, uint32_t segment) { vm::data_drop(*inst, segment); }
@@ -149,19 +149,22 @@ TrapCode table_set(Vcpu*, Instance* inst, uint32_t table, uint64_t index, uint64
 
 Checked table_grow(Vcpu* cx, Instance* inst, uint32_t index, uint64_t ref, uint64_t count) {
   vm::TableInst& table = *inst->tables[index];
-  return grown(cx, vm::table_grow(table, count, vm::Ref{ref}), table.type.limits.is64);
+  uint64_t previous = 0;
+  if (TrapCode trap = vm::table_grow(cx, table, count, vm::Ref{ref}, &previous); trap != TrapCode::None)
+    return checked(trap, 0);
+  return grown(cx, previous, table.type.limits.is64);
 }
 
-TrapCode table_fill(Vcpu*, Instance* inst, uint32_t table, uint64_t index, uint64_t ref, uint64_t size) {
-  return vm::table_fill(*inst->tables[table], index, vm::Ref{ref}, size);
+TrapCode table_fill(Vcpu* cx, Instance* inst, uint32_t table, uint64_t index, uint64_t ref, uint64_t size) {
+  return vm::table_fill(cx, *inst->tables[table], index, vm::Ref{ref}, size);
 }
 
-TrapCode table_copy(Vcpu*, Instance* inst, uint64_t tables, uint64_t to, uint64_t from, uint64_t size) {
-  return vm::table_copy(*inst->tables[low(tables)], *inst->tables[high(tables)], to, from, size);
+TrapCode table_copy(Vcpu* cx, Instance* inst, uint64_t tables, uint64_t to, uint64_t from, uint64_t size) {
+  return vm::table_copy(cx, *inst->tables[low(tables)], *inst->tables[high(tables)], to, from, size);
 }
 
-TrapCode table_init(Vcpu*, Instance* inst, uint64_t indices, uint64_t to, uint64_t from, uint64_t size) {
-  return vm::table_init(*inst, high(indices), *inst->tables[low(indices)], to, from, size);
+TrapCode table_init(Vcpu* cx, Instance* inst, uint64_t indices, uint64_t to, uint64_t from, uint64_t size) {
+  return vm::table_init(cx, *inst, high(indices), *inst->tables[low(indices)], to, from, size);
 }
 
 void elem_drop(Vcpu*, Instance* inst, uint32_t segment) { vm::elem_drop(*inst, segment); }

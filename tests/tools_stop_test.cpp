@@ -54,10 +54,6 @@ TEST_CASE("a guest that takes too long is interrupted, wherever it is") {
   for (const auto& mode : kModes) {
     for (const char* name : kEndless) {
       CAPTURE(name);
-      if (!kSignals && name == std::string_view("bulk")) {
-        MESSAGE("skipped: filling memory, where the interpreter polls after thousands of back-edges only");
-        continue;
-      }
       const auto start = Clock::now();
       const auto r = stopped_in_the_guest(100, [&](int after) {
         const std::string timeout = "timeout=" + std::to_string(after) + "ms";
@@ -81,6 +77,26 @@ TEST_CASE("an alarm of the parent's does what it does to any program") {
                  {fixture("stop_spin")});
   CHECK(r.status == kTrap);
   CHECK(r.err.find("vmrun: trap: time limit of 2s reached") == 0);
+}
+
+TEST_CASE("a guest in the middle of an instruction that has gigabytes to do is interrupted there") {
+  for (const auto& mode : kModes) {
+    for (const std::string name : {"fill", "fill64", "copy", "copy64"}) {
+      CAPTURE(name);
+      const std::string frame = "0: spin!" + name + " @ 0x";
+      const auto r = stopped_in_the_guest(
+          100,
+          [&](int after) {
+            const std::string timeout = "timeout=" + std::to_string(after) + "ms";
+            return run_vmrun(join(mode, {"-W", timeout, "--invoke", name, fixture("stop_bulk")}));
+          },
+          frame.c_str());
+      CHECK(r.status == kTrap);
+      CHECK(r.err.find("vmrun: trap: time limit of ") == 0);
+      CHECK(r.err.find("did not return") == std::string::npos);
+      CHECK(r.err.find(frame) != std::string::npos);
+    }
+  }
 }
 
 TEST_CASE("Ctrl-C ends a guest with a backtrace") {

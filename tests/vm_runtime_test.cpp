@@ -94,16 +94,16 @@ TEST_CASE("bulk operations check before they write") {
   World w;
   MemoryInst& a = w.memory(1);
   MemoryInst& b = w.memory(2);
-  CHECK(memory_fill(a, 65530, 7, 6) == TrapCode::None);
-  CHECK(memory_fill(a, 65530, 9, 7) == TrapCode::MemoryOutOfBounds);
-  CHECK(memory_fill(a, 65536, 0, 0) == TrapCode::None);
-  CHECK(memory_fill(a, 65537, 0, 0) == TrapCode::MemoryOutOfBounds);
-  CHECK(memory_fill(a, UINT64_MAX, 0, 2) == TrapCode::MemoryOutOfBounds);
+  CHECK(memory_fill(nullptr, a, 65530, 7, 6) == TrapCode::None);
+  CHECK(memory_fill(nullptr, a, 65530, 9, 7) == TrapCode::MemoryOutOfBounds);
+  CHECK(memory_fill(nullptr, a, 65536, 0, 0) == TrapCode::None);
+  CHECK(memory_fill(nullptr, a, 65537, 0, 0) == TrapCode::MemoryOutOfBounds);
+  CHECK(memory_fill(nullptr, a, UINT64_MAX, 0, 2) == TrapCode::MemoryOutOfBounds);
   CHECK(a.base[65535] == std::byte{7});
-  CHECK(memory_copy(b, a, 131066, 65530, 6) == TrapCode::None);
+  CHECK(memory_copy(nullptr, b, a, 131066, 65530, 6) == TrapCode::None);
   CHECK(b.base[131071] == std::byte{7});
-  CHECK(memory_copy(b, a, 0, 65531, 6) == TrapCode::MemoryOutOfBounds);
-  CHECK(memory_copy(a, b, 0, 0, 65537) == TrapCode::MemoryOutOfBounds);
+  CHECK(memory_copy(nullptr, b, a, 0, 65531, 6) == TrapCode::MemoryOutOfBounds);
+  CHECK(memory_copy(nullptr, a, b, 0, 0, 65537) == TrapCode::MemoryOutOfBounds);
 }
 
 TEST_CASE("tables grow, fill and copy within their limits") {
@@ -116,12 +116,12 @@ TEST_CASE("tables grow, fill and copy within their limits") {
   CHECK(table_grow(t, 46, x) == 4);
   CHECK(t.elems[3].is_null());
   CHECK(t.elems[49] == x);
-  CHECK(table_fill(t, 0, x, 51) == TrapCode::TableOutOfBounds);
-  CHECK(table_fill(t, 0, x, 2) == TrapCode::None);
-  CHECK(table_copy(t, t, 1, 0, 3) == TrapCode::None);
+  CHECK(table_fill(nullptr, t, 0, x, 51) == TrapCode::TableOutOfBounds);
+  CHECK(table_fill(nullptr, t, 0, x, 2) == TrapCode::None);
+  CHECK(table_copy(nullptr, t, t, 1, 0, 3) == TrapCode::None);
   CHECK(t.elems[3].is_null());
   CHECK(t.elems[2] == x);
-  CHECK(table_copy(t, t, 48, 0, 3) == TrapCode::TableOutOfBounds);
+  CHECK(table_copy(nullptr, t, t, 48, 0, 3) == TrapCode::TableOutOfBounds);
   CHECK(!w.store.new_table({kFuncRef, {51, {}, false}}, Ref::null()).ok());
   Ref out;
   CHECK(table_get(t, 50, &out) == TrapCode::TableOutOfBounds);

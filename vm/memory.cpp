@@ -6,7 +6,7 @@
 #include <cstring>
 #include <mutex>
 
-#include "vm/assert.h"
+#include "vm/slices.h"
 #include "vm/store.h"
 
 namespace vmrun::vm {
@@ -38,27 +38,50 @@ uint64_t memory_grow(MemoryInst& memory, uint64_t delta_pages) {
   return old_pages;
 }
 
-TrapCode memory_copy(MemoryInst& to, MemoryInst& from, uint64_t to_address, uint64_t from_address, uint64_t size) {
+namespace {
+
+TrapCode move(Vcpu* cx, std::byte* to, const std::byte* from, uint64_t size) {
+  if (size <= kSliceBytes) [[likely]] {
+    std::memmove(to, from, size);
+    return TrapCode::None;
+  }
+  return in_slices(cx, size, kSliceBytes, copy_order(to, from, size), [=](uint64_t at, uint64_t count) {
+    std::memmove(to + at, from + at, count);
+    return TrapCode::None;
+  });
+}
+
+}  // namespace
+
+TrapCode memory_copy(Vcpu* cx, MemoryInst& to, MemoryInst& from, uint64_t to_address, uint64_t from_address,
+                     uint64_t size) {
   if (!memory_holds(to, to_address, size) || !memory_holds(from, from_address, size))
     return TrapCode::MemoryOutOfBounds;
-  std::memmove(to.base + to_address, from.base + from_address, size);
-  return TrapCode::None;
+  return move(cx, to.base + to_address, from.base + from_address, size);
 }
 
-TrapCode memory_fill(MemoryInst& memory, uint64_t address, uint8_t value, uint64_t size) {
+TrapCode memory_fill(Vcpu* cx, MemoryInst& memory, uint64_t address, uint8_t value, uint64_t size) {
   if (!memory_holds(memory, address, size)) return TrapCode::MemoryOutOfBounds;
-  std::memset(memory.base + address, value, size);
-  return TrapCode::None;
+  std::byte* const to = memory.base + address;
+  if (size <= kSliceBytes) [[likely]] {
+    std::memset(to, value, size);
+    return TrapCode::None;
+  }
+  return in_slices(cx, size, kSliceBytes, Order::up, [=](uint64_t at, uint64_t count) {
+    std::memset(to + at, value, count);
+    return TrapCode::None;
+  });
 }
 
-TrapCode memory_init(Instance& instance, uint32_t segment, MemoryInst& memory, uint64_t to, uint64_t from,
+TrapCode memory_init(Vcpu* cx, Instance& instance, uint32_t segment, MemoryInst& memory, uint64_t to, uint64_t from,
                      uint64_t size) {
   const ByteRange bytes = instance.module->datas[segment].bytes;
   const uint64_t available = instance.dropped_datas[segment] != 0 ? 0 : bytes.size();
   if (from > available || size > available - from || !memory_holds(memory, to, size))
     return TrapCode::MemoryOutOfBounds;
-  if (size != 0) std::memcpy(memory.base + to, instance.module->bytes() + bytes.begin + from, size);
-  return TrapCode::None;
+  if (size == 0) return TrapCode::None;
+  const std::byte* source = reinterpret_cast<const std::byte*>(instance.module->bytes()) + bytes.begin + from;
+  return move(cx, memory.base + to, source, size);
 }
 
 void data_drop(Instance& instance, uint32_t segment) { instance.dropped_datas[segment] = 1; }

@@ -96,11 +96,14 @@ inline bool memory_holds(const MemoryInst& memory, uint64_t address, uint64_t si
   return address <= bytes && size <= bytes - address;
 }
 
-// The bulk instructions. All check first and write nothing when they trap (MemoryOutOfBounds).
-TrapCode memory_copy(MemoryInst& to, MemoryInst& from, uint64_t to_address, uint64_t from_address, uint64_t size);
-TrapCode memory_fill(MemoryInst& memory, uint64_t address, uint8_t value, uint64_t size);
+// The bulk instructions. All check first and write nothing when they trap (MemoryOutOfBounds), but for Interrupted: long
+// ones look what is wanted from the guest `cx`, whose position is in its activation, as vm/slices.h says. Null: no guest
+// executes them.
+TrapCode memory_copy(Vcpu* cx, MemoryInst& to, MemoryInst& from, uint64_t to_address, uint64_t from_address,
+                     uint64_t size);
+TrapCode memory_fill(Vcpu* cx, MemoryInst& memory, uint64_t address, uint8_t value, uint64_t size);
 /// memory.init: `size` bytes from offset `from` of data segment `segment` (empty once dropped).
-TrapCode memory_init(Instance& instance, uint32_t segment, MemoryInst& memory, uint64_t to, uint64_t from,
+TrapCode memory_init(Vcpu* cx, Instance& instance, uint32_t segment, MemoryInst& memory, uint64_t to, uint64_t from,
                      uint64_t size);
 void data_drop(Instance& instance, uint32_t segment);
 

@@ -25,13 +25,24 @@ inline TrapCode table_set(TableInst& table, uint64_t index, Ref value) {
   return TrapCode::None;
 }
 
-/// table.grow: returns the previous size, or UINT64_MAX when the maximum, a limit or the host stands against it.
-uint64_t table_grow(TableInst& table, uint64_t delta, Ref init);
-TrapCode table_fill(TableInst& table, uint64_t index, Ref value, uint64_t size);
-TrapCode table_copy(TableInst& to, TableInst& from, uint64_t to_index, uint64_t from_index, uint64_t size);
+// The instructions on many elements. All check first and write nothing when they trap (TableOutOfBounds), but for
+// Interrupted: long ones look what is wanted from the guest `cx`, whose position is in its activation, as vm/slices.h
+// says. Null: no guest executes them.
+/// table.grow: the previous size in `previous`, or UINT64_MAX when the maximum, a limit or the host stands against it.
+/// A table has its size until all new elements are there: Interrupted leaves it as it was.
+TrapCode table_grow(Vcpu* cx, TableInst& table, uint64_t delta, Ref init, uint64_t* previous);
+/// The same by the host.
+inline uint64_t table_grow(TableInst& table, uint64_t delta, Ref init) {
+  uint64_t previous = UINT64_MAX;
+  (void)table_grow(nullptr, table, delta, init, &previous);
+  return previous;
+}
+TrapCode table_fill(Vcpu* cx, TableInst& table, uint64_t index, Ref value, uint64_t size);
+TrapCode table_copy(Vcpu* cx, TableInst& to, TableInst& from, uint64_t to_index, uint64_t from_index, uint64_t size);
 /// table.init: `size` elements from index `from` of element segment `segment` (empty once dropped). May also report
 /// what evaluating the segment's expressions can run into.
-TrapCode table_init(Instance& instance, uint32_t segment, TableInst& table, uint64_t to, uint64_t from, uint64_t size);
+TrapCode table_init(Vcpu* cx, Instance& instance, uint32_t segment, TableInst& table, uint64_t to, uint64_t from,
+                    uint64_t size);
 void elem_drop(Instance& instance, uint32_t segment);
 
 }  // namespace vmrun::vm
