@@ -1,4 +1,5 @@
 // Files and directories through the calls: contents, positions, listings, rights, attributes.
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "wasi/calls_common.h"
@@ -252,6 +253,26 @@ TEST_CASE("links: made, read, followed, never out") {
   CHECK(g.value(old).size == 4);
 }
 
+TEST_CASE("a link is read into a buffer of any size") {
+  TempDir t;
+  t.link("target", "box/l");
+  FakeGuest g(t);
+  constexpr size_t kLarge = size_t{3} << 30;  // address space, of which little is touched
+  void* space = ::mmap(nullptr, kLarge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  REQUIRE(space != MAP_FAILED);
+  GuestMemory memory(std::span(static_cast<std::byte*>(space), kLarge));
+  REQUIRE(memory.write<char>(16, 'l'));
+  for (uint32_t length : {6u, 4096u, 0x7fffffffu, 0x80000000u, 0xb0000000u}) {
+    CAPTURE(length);
+    uint32_t n = 0;
+    CHECK(path_readlink(g.cx(), memory, FakeGuest::kBox, {16, 1}, {64, length}, {32}) == Errno::success);
+    REQUIRE(memory.read(32, n));
+    CHECK(n == 6);
+    CHECK(std::memcmp(memory.at(64, 6), "target", 6) == 0);
+  }
+  ::munmap(space, kLarge);
+}
+
 TEST_CASE("renaming") {
   TempDir t;
   t.put("box/f", "text");
@@ -414,6 +435,47 @@ TEST_CASE("with many iovecs the first thousand are taken") {
   CHECK(fd_write(g.cx(), g.memory, fd, {list, kCount}, n) == Errno::success);
   CHECK(g.value(n) == 1024);
   CHECK(t.get("box/f").size() == 1124);
+}
+
+TEST_CASE("transfers that are made in pieces come out whole") {
+  TempDir t;
+  FakeGuest g(t);
+  Fd fd = g.must_open("f", kOCreat);
+  // Buffers that lie over one another, in the end more than there is memory. Some end where a piece of 4 MiB does.
+  std::string text(500'000, 0);
+  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 2654435761u >> 24);
+  const uint32_t at = g.put(text);
+  for (uint32_t length : {1u << 18, 262'145u, 300'001u, 500'000u}) {
+    CAPTURE(length);
+    const uint32_t count = 40, table = g.alloc(count * sizeof(GuestIovec));
+    std::string all;
+    for (uint32_t i = 0; i < count; ++i) {
+      const uint32_t part = i % 3 == 1 ? length - 1 : length;
+      REQUIRE(g.memory.write(table + 8 * i, GuestIovec{at, part}));
+      all.append(text, 0, part);
+    }
+    const auto n = g.out();
+    CHECK(fd_filestat_set_size(g.cx(), g.memory, fd, {0}) == Errno::success);
+    CHECK(fd_pwrite(g.cx(), g.memory, fd, {table, count}, {5}, n) == Errno::success);
+    CHECK(g.value(n) == all.size());
+    CHECK(t.get("box/f").substr(5) == all);
+    CHECK(fd_seek(g.cx(), g.memory, fd, {2}, {0}, g.out<uint64_t>()) == Errno::success);
+    CHECK(fd_write(g.cx(), g.memory, fd, {table, count}, n) == Errno::success);
+    CHECK(g.value(n) == all.size());
+    CHECK(t.get("box/f").substr(2, all.size()) == all);
+
+    // Back, into the same buffers: what the last one of each length got is there.
+    CHECK(fd_pread(g.cx(), g.memory, fd, {table, count}, {2}, n) == Errno::success);
+    CHECK(g.value(n) == all.size());
+    CHECK(g.text(at, length) == all.substr(all.size() - length));
+    // The file ends in the middle.
+    t.put("box/f", all);
+    CHECK(fd_seek(g.cx(), g.memory, fd, {1}, {0}, g.out<uint64_t>()) == Errno::success);
+    CHECK(fd_read(g.cx(), g.memory, fd, {table, count}, n) == Errno::success);
+    CHECK(g.value(n) == all.size() - 1);
+    CHECK(g.text(at, 100) == all.substr(all.size() - length + 1, 100));
+    std::memcpy(g.memory.at(at, text.size()), text.data(), text.size());
+  }
 }
 
 TEST_CASE("the walk serves the calls as openat2 does") {

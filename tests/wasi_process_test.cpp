@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "vm/activation.h"
 #include "wasi/bind.h"
 #include "wasi_host.h"
 
@@ -64,6 +65,28 @@ TEST_CASE("clocks run, or are the embedder's") {
   FakeGuest fixed(WasiConfig().clock([](uint32_t id) { return uint64_t{1000} + id; }));
   CHECK(clock_time_get(fixed.cx(), fixed.memory, {1}, {0}, {64}) == Errno::success);
   CHECK(fixed.at<uint64_t>(64) == 1001);
+}
+
+TEST_CASE("a guest that was interrupted gets no random bytes") {
+  for (bool seeded : {false, true}) {
+    FakeGuest g(seeded ? WasiConfig().random_seed(1) : WasiConfig());
+    vm::Vcpu cx;
+    vm::running_vcpu = &cx;
+    CHECK(random_get(g.cx(), g.memory, {0, 200'000}) == Errno::success);
+    cx.interrupt = true;
+    CHECK(random_get(g.cx(), g.memory, {0, 8}) == Errno::intr);
+    vm::running_vcpu = nullptr;
+    CHECK(g.at<uint64_t>(199'992) != 0);
+  }
+}
+
+TEST_CASE("seeded random bytes are the same in one call or in many") {
+  FakeGuest one(WasiConfig().random_seed(7)), many(WasiConfig().random_seed(7));
+  constexpr uint32_t kSize = 300'000;
+  CHECK(random_get(one.cx(), one.memory, {0, kSize + 3}) == Errno::success);
+  for (uint32_t at = 0; at < kSize; at += 8) CHECK(random_get(many.cx(), many.memory, {at, 8}) == Errno::success);
+  CHECK(random_get(many.cx(), many.memory, {kSize, 3}) == Errno::success);
+  CHECK(one.text(0, kSize + 3) == many.text(0, kSize + 3));
 }
 
 TEST_CASE("random bytes fill the buffer; seeded they repeat") {

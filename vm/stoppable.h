@@ -17,6 +17,10 @@ namespace vmrun::vm {
 /// that fills memory before it waits.
 int64_t stoppable_call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0);
 
+/// Whether the guest that runs on this thread was interrupted: for host functions that do without the system what takes
+/// long. What they return then is of no interest, because the guest traps on the way back to it.
+bool guest_interrupted();
+
 /// In the stop signal's handler, when the guest of this thread is interrupted: ends the stoppable call that `ucontext`
 /// stands in, if it does.
 void end_stoppable_call(void* ucontext);

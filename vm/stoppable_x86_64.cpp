@@ -59,6 +59,11 @@ int64_t stoppable_call(long number, long a, long b, long c, long d, long e, long
   return call_unless(guest != nullptr ? &guest->interrupt : &never, number, a, b, c, d, e, f);
 }
 
+bool guest_interrupted() {
+  const Vcpu* guest = running_vcpu;
+  return guest != nullptr && guest->interrupt.load(std::memory_order_relaxed);
+}
+
 void end_stoppable_call(void* ucontext) {
   greg_t& pc = static_cast<ucontext_t*>(ucontext)->uc_mcontext.gregs[REG_RIP];
   // Behind the system call its result stands.

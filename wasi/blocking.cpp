@@ -71,6 +71,9 @@ int64_t sleep_until(clockid_t clock, const timespec& when) {
 int64_t getrandom(void* buffer, size_t length) {
   return stoppable_call(SYS_getrandom, address(buffer), static_cast<long>(length), 0);
 }
+int64_t getdents64(int fd, void* buffer, size_t length) {
+  return stoppable_call(SYS_getdents64, fd, address(buffer), static_cast<long>(length));
+}
 void yield() { ::sched_yield(); }
 
 }  // namespace blocking

@@ -44,6 +44,7 @@ int64_t poll(pollfd* fds, size_t count, const timespec* timeout);
 /// Sleeps until `clock` (CLOCK_REALTIME or CLOCK_MONOTONIC) shows `when`.
 int64_t sleep_until(clockid_t clock, const timespec& when);
 int64_t getrandom(void* buffer, size_t length);
+int64_t getdents64(int fd, void* buffer, size_t length);
 /// Lets others run.
 void yield();
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "vm/stoppable.h"
 #include "wasi/calls.h"
 #include "wasi/errno.h"
 
@@ -41,6 +42,7 @@ class HostIovecs {
     }
     uint32_t n = 0;
     for (uint32_t i = 0; i < guest.count; ++i) {
+      if (i % kLook == kLook - 1 && vm::guest_interrupted()) return Errno::intr;  // all may be empty
       GuestIovec v;
       std::memcpy(&v, p + size_t{i} * sizeof(v), sizeof(v));
       std::byte* base = memory.at(v.buf, v.len);
@@ -63,6 +65,7 @@ class HostIovecs {
 
  private:
   static constexpr uint32_t kFew = 16;
+  static constexpr uint32_t kLook = 1 << 16;
   iovec few_[kFew];
   std::unique_ptr<iovec[]> many_;
   iovec* data_ = few_;

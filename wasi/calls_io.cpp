@@ -34,8 +34,8 @@ Errno fd_pread(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Size64 offset, Out
   if (Errno e = need(cx, fd, rights::kFdRead | rights::kFdSeek, d); e != Errno::success) return e;
   HostIovecs iov;
   if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
-  return finish_transfer(memory, blocking::preadv(d->host, iov.data(), iov.count(), static_cast<int64_t>(offset.value)),
-                         bytes);
+  const int64_t r = read_from_at(*d, iov.data(), iov.count(), static_cast<int64_t>(offset.value));
+  return finish_transfer(memory, r, bytes);
 }
 
 Errno fd_pwrite(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Size64 offset, Out<uint32_t> bytes) {
@@ -43,7 +43,7 @@ Errno fd_pwrite(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Size64 offset, Ou
   if (Errno e = need(cx, fd, rights::kFdWrite | rights::kFdSeek, d); e != Errno::success) return e;
   HostIovecs iov;
   if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
-  int64_t r = write_to_at(cx, *d, iov.data(), iov.count(), static_cast<int64_t>(offset.value));
+  const int64_t r = write_to_at(cx, *d, iov.data(), iov.count(), static_cast<int64_t>(offset.value));
   return finish_transfer(memory, r, bytes);
 }
 
@@ -155,7 +155,7 @@ Errno fd_readdir(Context& cx, Mem memory, Fd fd, Buffer buffer, Cookie cookie, O
     constexpr size_t kOneEntry = 512;  // the longest name fits
     size_t want = std::clamp(writer.left(), kOneEntry, sizeof(block));
     d->dir_at = Descriptor::kUnknownPosition;
-    int64_t n = raw([&] { return ::syscall(SYS_getdents64, d->host, block, want); });
+    int64_t n = blocking::getdents64(d->host, block, want);
     if (n < 0) return errno_of(n);
     for (int64_t at = 0; at < n && !writer.full(); ++index) {
       HostDirent host;

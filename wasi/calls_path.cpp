@@ -1,6 +1,7 @@
 // Calls that name files. Each resolves its path beneath the descriptor (path.h) and then acts on a directory descriptor
 // and one checked name, never on more of a guest's path.
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -131,9 +132,8 @@ Errno path_readlink(Context& cx, Mem memory, Fd fd, PathArg arg, Buffer buffer, 
   if (out == nullptr) return Errno::fault;
   if (Errno e = resolve_object(cx.resolver, d->host, path, false, entry); e != Errno::success) return e;
   char none;  // the host refuses an empty buffer; a guest's stays empty
-  int64_t n = raw([&] {
-    return ::readlinkat(entry.dir(), entry.name(), buffer.length == 0 ? &none : out, std::max(buffer.length, 1u));
-  });
+  const uint32_t most = std::clamp(buffer.length, 1u, uint32_t{PATH_MAX});  // it also refuses one of 2 GiB
+  int64_t n = raw([&] { return ::readlinkat(entry.dir(), entry.name(), buffer.length == 0 ? &none : out, most); });
   if (n < 0) return errno_of(n);
   return bytes.store(memory, std::min(static_cast<uint32_t>(n), buffer.length));
 }

@@ -38,10 +38,10 @@ bool is_utf8(std::string_view text) {
 Errno GuestPath::assign(std::string_view text) {
   if (text.empty()) return Errno::noent;
   if (text.size() >= sizeof(text_)) return Errno::nametoolong;
-  if (text.find('\0') != text.npos) return Errno::inval;
-  if (!is_utf8(text)) return Errno::ilseq;
-  if (text[0] == '/') return Errno::notcapable;
-  set(text);
+  set(text);  // what is checked is the copy: `text` is the guest's
+  if (view().find('\0') != text.npos) return Errno::inval;
+  if (!is_utf8(view())) return Errno::ilseq;
+  if (text_[0] == '/') return Errno::notcapable;
   return Errno::success;
 }
 

@@ -94,6 +94,33 @@ int64_t read_without_waiting(const Descriptor& d, const iovec* iov, int count) {
   return is_ready(d.host, POLLIN) ? blocking::readv(d.host, iov, count) : -EAGAIN;
 }
 
+/// Bytes of a file that are asked for at once: a millisecond or two.
+constexpr size_t kPiece = size_t{4} << 20;
+/// What the system itself transfers at most in one call.
+constexpr size_t kMostBytes = 0x7ffff000;
+
+/// Makes `call(iov, count, bytes done before)` once, or several times with at most kPiece bytes each. A call that does less
+/// than it could is the last one.
+template <class Call>
+int64_t in_pieces(iovec* iov, int count, Call call) {
+  count = shorten(iov, count, kMostBytes);
+  for (int64_t done = 0;;) {
+    size_t left = kPiece;
+    int whole = 0;  // buffers that the piece has all of
+    while (whole < count && iov[whole].iov_len <= left) left -= iov[whole++].iov_len;
+    const bool last = whole == count;
+    const size_t rest = last ? 0 : iov[whole].iov_len - left;
+    if (!last) iov[whole].iov_len = left;
+    const int64_t r = call(iov, last || left == 0 ? whole : whole + 1, done);
+    if (r < 0) return done != 0 ? done : r;
+    done += r;
+    if (last || r != static_cast<int64_t>(kPiece)) return done;
+    iov += whole;
+    count -= whole;
+    *iov = {static_cast<std::byte*>(iov->iov_base) + left, rest};
+  }
+}
+
 }  // namespace
 
 SignalShield::SignalShield() : ours_(signals_of_writes()) {
@@ -120,8 +147,9 @@ bool is_ready(int fd, short events) {
 }
 
 int64_t read_from(const Descriptor& d, iovec* iov, int count) {
-  if (!d.nonblocking || is_file(d)) [[likely]]
-    return blocking::readv(d.host, iov, count);
+  if (is_file(d)) [[likely]]
+    return in_pieces(iov, count, [&](iovec* v, int n, int64_t) { return blocking::readv(d.host, v, n); });
+  if (!d.nonblocking) return blocking::readv(d.host, iov, count);
   if (!d.is_socket()) return read_without_waiting(d, iov, count);
   msghdr message = message_of(iov, count);
   return blocking::recvmsg(d.host, message, MSG_DONTWAIT);
@@ -132,14 +160,25 @@ int64_t write_to(const Context& cx, const Descriptor& d, iovec* iov, int count) 
     return blocking::sendmsg(d.host, message_of(iov, count),
                              (d.raises ? 0 : MSG_NOSIGNAL) | (d.nonblocking ? MSG_DONTWAIT : 0));
   }
-  if (is_file(d)) return growing(cx, d, [&] { return blocking::writev(d.host, iov, count); });
+  if (is_file(d)) {
+    return in_pieces(iov, count, [&](iovec* v, int n, int64_t) {
+      return growing(cx, d, [&] { return blocking::writev(d.host, v, n); });
+    });
+  }
   if (d.nonblocking) return write_without_waiting(d, iov, count);
   if (may_be_pipe(d) && !d.raises) return write_quietly(d.host, iov, count);
   return blocking::writev(d.host, iov, count);
 }
 
-int64_t write_to_at(const Context& cx, const Descriptor& d, const iovec* iov, int count, int64_t offset) {
-  return growing(cx, d, [&] { return blocking::pwritev(d.host, iov, count, offset); });
+int64_t read_from_at(const Descriptor& d, iovec* iov, int count, int64_t offset) {
+  return in_pieces(iov, count,
+                   [&](iovec* v, int n, int64_t done) { return blocking::preadv(d.host, v, n, offset + done); });
+}
+
+int64_t write_to_at(const Context& cx, const Descriptor& d, iovec* iov, int count, int64_t offset) {
+  return in_pieces(iov, count, [&](iovec* v, int n, int64_t done) {
+    return growing(cx, d, [&] { return blocking::pwritev(d.host, v, n, offset + done); });
+  });
 }
 
 }  // namespace vmrun::wasi

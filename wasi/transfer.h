@@ -28,10 +28,13 @@ class SignalShield {
   sigset_t ours_;    // signals that were not pending: those that come are the call's
 };
 
-/// What read, write, pread and pwrite of `d` do: the number of bytes, or a negated errno value. `iov` may be shortened.
+/// What read, write, pread and pwrite of `d` do: the number of bytes, or a negated errno value. `iov` may be changed. Long
+/// transfers of files are made in pieces, because the system does not look for signals while it copies between a file
+/// and memory: when the guest is interrupted, what is done so far is the result.
 int64_t read_from(const Descriptor& d, iovec* iov, int count);
 int64_t write_to(const Context& cx, const Descriptor& d, iovec* iov, int count);
-int64_t write_to_at(const Context& cx, const Descriptor& d, const iovec* iov, int count, int64_t offset);
+int64_t read_from_at(const Descriptor& d, iovec* iov, int count, int64_t offset);
+int64_t write_to_at(const Context& cx, const Descriptor& d, iovec* iov, int count, int64_t offset);
 
 /// Makes `call`, which may make the file `d` grow, with -EFBIG and no signal where it grows too large.
 template <class F>
