@@ -8,6 +8,7 @@
 
 #include "vm/limits.h"
 #include "vm/module.h"
+#include "vm/module_decoder.h"
 #include "vm/types.h"
 #include "vm_module_bytes.h"
 
@@ -248,6 +249,28 @@ TEST_CASE("limits: sections, names and what is counted over a module") {
   image = test::kHeader;
   append_section(image, 9, elems);
   refuse(image, "100001 element segments: more than the limit of 100000");
+
+  // Some of the locals are references: the type's index, or the abstract type's code, follows its first byte.
+  for (const Bytes& one : {Bytes{6, 1, 0xd0, 0x86, 3, kInt, kEnd}, Bytes{7, 1, 0xd0, 0x86, 3, 0x63, 0x70, kEnd}}) {
+    const uint32_t bodies = kMaxAllLocals / kMaxLocals;
+    for (uint32_t more : {0u, 1u}) {
+      Bytes declared, code;
+      append_u32(declared, bodies + more);
+      declared.resize(declared.size() + bodies + more, 0);
+      append_u32(code, bodies + more);
+      repeat(code, one, bodies);
+      append(code, more == 0 ? Bytes{} : Bytes{4, 1, 1, kInt, kEnd});
+      image = test::kHeader;
+      append_section(image, 1, {1, 0x60, 0, 0});
+      append_section(image, 3, declared);
+      append_section(image, 10, code);
+      if (more == 0) {
+        accept(image);
+      } else {
+        CHECK(refuse(image, "more locals in all functions than the limit of 50000000") == image.size() - 5);
+      }
+    }
+  }
 
   Bytes types;
   const uint32_t lists = kMaxTypeParts / kMaxParams;

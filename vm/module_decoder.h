@@ -10,6 +10,10 @@
 
 namespace vmrun::vm {
 
+/// Locals that all functions of a module declare together. Ours: four bytes of a body declare 50,000, and each compiler
+/// does something for each of them, some 10 ns. A function has a dozen.
+inline constexpr uint64_t kMaxAllLocals = 50'000'000;
+
 class ModuleDecoder {
  public:
   ModuleDecoder(Module& module, const DecodeOptions& options)
@@ -82,6 +86,7 @@ class ModuleDecoder {
   NullConsumer null_;
   std::unique_ptr<FuncDecoder<NullConsumer>> const_decoder_;
   std::optional<uint32_t> data_count_;
+  uint64_t locals_ = 0;  // that the bodies declare
   uint32_t bodies_ = 0;
   uint32_t type_parts_ = 0;  // parameters, results and fields of the types so far
   uint32_t elements_ = 0;    // of the element segments so far

@@ -146,6 +146,26 @@ bool ModuleDecoder::data_count_section(Reader& r) {
   return use(r, Feature::bulk_memory, at);
 }
 
+namespace {
+
+/// How many locals a body declares, as far as that can be told: validation says what is wrong with others.
+uint64_t declared_locals(const uint8_t* p, const uint8_t* end) {
+  uint32_t groups, count;
+  uint64_t total = 0;
+  if (read_leb<uint32_t, 32>(p, end, groups) != LebStatus::ok) return 0;
+  for (; groups != 0 && read_leb<uint32_t, 32>(p, end, count) == LebStatus::ok && p < end; --groups) {
+    total += count;
+    // A type of several bytes is a prefix and a number.
+    constexpr uint8_t kRefNull = 0x63, kRef = 0x64;
+    if (const uint8_t type = *p++; type == kRefNull || type == kRef) {
+      if (uint32_t heap; read_leb<uint32_t, 32>(p, end, heap) != LebStatus::ok) break;
+    }
+  }
+  return total;
+}
+
+}  // namespace
+
 bool ModuleDecoder::code_section(Reader& r, uint32_t& items) {
   uint64_t at = r.offset();
   if (!r.count(items, kMaxFunctions, "function bodies")) return false;
@@ -163,6 +183,12 @@ bool ModuleDecoder::code_section(Reader& r, uint32_t& items) {
     r.bytes(size, begin);
     uint32_t offset = static_cast<uint32_t>(r.offset_of(begin));
     m_.funcs[m_.imported_funcs + bodies_].body = {offset, offset + size};
+    // What is too much for one function is validation's to say.
+    locals_ += std::min<uint64_t>(declared_locals(begin, begin + size), kMaxLocals);
+    if (locals_ > kMaxAllLocals) {
+      return r.fail(ErrorKind::Limit, "more locals in all functions than the limit of " + std::to_string(kMaxAllLocals),
+                    at);
+    }
   }
   return true;
 }
