@@ -19,6 +19,7 @@ bool Builder::build(uint32_t func_index, MemoryMode memory0) {
   depth_ = tables_ = 0;
   block_begin_ = 0;
   settled_ = 0;
+  looks_ = 0;
   last_effect_ = last_call_ = -1;
   where_ = module_.funcs[func_index].body.begin;
   type_ = &module_.func_type(func_index);
@@ -101,10 +102,15 @@ void Builder::move_to(uint32_t reg, const V& v, bool may_retarget) {
   emit(x);
 }
 
+std::span<Builder::V> Builder::unsettled(Decoder& d) const {
+  std::span<V> stack = d.stack();
+  return stack.subspan(std::min<size_t>(settled_, stack.size()));
+}
+
 void Builder::settle_local(Decoder& d, uint32_t local) {
   // After a long scan all of them get registers, so that no code can make every assignment scan far.
   if (d.stack().size() > settled_ + size_t{64}) return settle(d);
-  for (V& v : d.stack()) {
+  for (V& v : look_at(unsettled(d))) {
     if (v.source != Source::local || v.reg != local) continue;
     Inst x = make(Kind::move);
     x.a = local;
@@ -114,15 +120,13 @@ void Builder::settle_local(Decoder& d, uint32_t local) {
 }
 
 void Builder::settle(Decoder& d) {
-  std::span<V> stack = d.stack();
-  for (size_t i = settled_; i < stack.size(); i++) {
-    V& v = stack[i];
+  for (V& v : look_at(unsettled(d))) {
     if (v.source != Source::local) continue;
     Inst x = make(Kind::move);
     x.a = v.reg;
     set_reg(&v, emit_to_new(x, content_of_reg(v.reg)));
   }
-  settled_ = static_cast<uint32_t>(stack.size());
+  settled_ = static_cast<uint32_t>(d.stack().size());
 }
 
 // ---- locals ----------------------------------------------------------------------------------------------------------
@@ -245,7 +249,7 @@ void Builder::loop(Decoder& d, C& c) {
 
   Header header{c.label, static_cast<uint32_t>(d.offset()), static_cast<uint32_t>(f_.canonical.size()), 0};
   uint32_t slot = f_.local_slots;
-  for (const V& v : stack) {
+  for (const V& v : look_at(stack)) {
     if (!v.is_const()) f_.canonical.push_back({v.reg, slot});
     slot += v.type.slots();
   }
@@ -342,20 +346,19 @@ void Builder::end(Decoder& d, C& c, V* results) {
 /// Moves the topmost operands of `types` into the registers from `first` on, as if all at once.
 void Builder::moves_for(Decoder& d, std::span<const ValType> types, uint32_t first, bool may_retarget) {
   if (types.empty()) return;
-  std::span<V> stack = d.stack();
-  size_t base = stack.size() - types.size();
+  std::span<V> operands = look_at(d.stack().last(types.size()));
   uint32_t n = static_cast<uint32_t>(types.size());
   if (n > 1) {
     may_retarget = false;
     for (uint32_t i = 0; i < n; i++) {  // a source that an earlier move overwrites is saved first
-      V& v = stack[base + i];
+      V& v = operands[i];
       if (v.is_const() || v.reg < first || v.reg >= first + i) continue;
       Inst x = make(Kind::move);
       x.a = v.reg;
       set_reg(&v, emit_to_new(x, content_of_reg(v.reg)));
     }
   }
-  for (uint32_t i = 0; i < n; i++) move_to(first + i, stack[base + i], may_retarget);
+  for (uint32_t i = 0; i < n; i++) move_to(first + i, operands[i], may_retarget);
 }
 
 void Builder::jump(Decoder& d, uint32_t depth, bool may_retarget) {

@@ -15,6 +15,10 @@
 
 namespace vmrun::interp::ir {
 
+/// Operands that loops find and branches carry, all together, in a function that the careful translator takes on: for a
+/// loop or a branch of a few bytes they may be thousands. A limit as those in policy.h, and for the same reason.
+inline constexpr uint64_t kCarefulLooks = uint64_t{1} << 20;
+
 class Builder {
  public:
   enum class Source : uint8_t { reg, local, constant };
@@ -40,6 +44,8 @@ class Builder {
 
   /// False: the function needs something this translator does not do.
   bool build(uint32_t func_index, MemoryMode memory0);
+  /// Operands looked at on the stack by build(), over all instructions that do not just take theirs from it.
+  uint64_t looks() const { return looks_; }
 
   // Decoder events.
   void begin(Decoder& d);
@@ -140,6 +146,14 @@ class Builder {
   /// The register that holds `v`; a constant gets one.
   uint32_t reg_of(const V& v);
   void move_to(uint32_t reg, const V& v, bool may_retarget);
+  /// Operands that are about to be looked at because of one instruction. They are counted: a function that wants far more
+  /// of it than its size explains is declined.
+  std::span<V> look_at(std::span<V> operands) {
+    looks_ += operands.size();
+    if (looks_ > kCarefulLooks) decline();
+    return operands;
+  }
+  std::span<V> unsettled(Decoder& d) const;
   /// Gives every lazy local read on the operand stack a register of its own (all, or those of one local).
   void settle(Decoder& d);
   void settle_local(Decoder& d, uint32_t local);
@@ -204,6 +218,7 @@ class Builder {
   int32_t block_begin_ = 0;   // first instruction of the current block
   int32_t last_effect_ = -1;  // last store, call or other effect that loads must not be moved across
   int32_t last_call_ = -1;
+  uint64_t looks_ = 0;
   uint32_t settled_ = 0;        // no operand below this index is a lazy local read
   std::vector<uint32_t> lazy_;  // per local: upper bound of lazy reads on the operand stack
   const vm::FuncType* type_ = nullptr;

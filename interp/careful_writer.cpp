@@ -1,7 +1,10 @@
 #include "interp/careful_writer.h"
 
+#include <algorithm>
+#include <span>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "interp/calls.h"
 #include "interp/fused.h"
@@ -38,9 +41,13 @@ bool Writer::is_next(uint32_t target) const {
   return true;
 }
 
-/// The first instruction of a block, if it has any.
+constexpr uint32_t kMostNops = 64;
+
+/// The first instruction of a block, if it has any and not very many of its instructions have moved away in front of it:
+/// every branch to the block asks.
 const Inst* Writer::first_of(uint32_t block) const {
   uint32_t end = block + 1 < f_.blocks.size() ? f_.blocks[block + 1].begin : static_cast<uint32_t>(f_.code.size());
+  end = std::min(end, f_.blocks[block].begin + kMostNops);
   for (uint32_t i = f_.blocks[block].begin; i < end; i++) {
     if (f_.code[i].kind != Kind::nop) return &f_.code[i];
   }
@@ -419,20 +426,16 @@ void Writer::write_move(const Inst& x) {
 
 /// An OSR entry per loop: loads what is live at the header from the canonical slots.
 void Writer::write_entries() {
+  std::vector<uint32_t> canonical_slot(f_.headers.empty() ? 0 : f_.regs.size(), kNone);  // at the header
   for (const Header& header : f_.headers) {
     uint32_t block = f_.label_block[header.label];
     if (!places_.reachable(block)) continue;
     uint32_t begin = static_cast<uint32_t>(out_.here());
     bool complete = true;
+    const std::span values(f_.canonical.data() + header.list, header.count);
+    for (const CanonicalOperand& value : values) canonical_slot[value.reg] = value.slot;
     for (const Allocator::Live& live : places_.live_in(block)) {
-      uint32_t from = kNone;
-      if (live.reg < f_.locals) {
-        from = f_.regs[live.reg].slot;
-      } else {
-        for (uint32_t i = header.list; i < header.list + header.count; i++) {
-          if (f_.canonical[i].reg == live.reg) from = f_.canonical[i].slot;
-        }
-      }
+      const uint32_t from = live.reg < f_.locals ? f_.regs[live.reg].slot : canonical_slot[live.reg];
       if (from == kNone) {
         complete = false;
         break;
@@ -450,6 +453,7 @@ void Writer::write_entries() {
         }
       }
     }
+    for (const CanonicalOperand& value : values) canonical_slot[value.reg] = kNone;
     if (!complete) {
       draft_.cells.resize(begin);
       continue;

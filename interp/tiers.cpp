@@ -205,8 +205,10 @@ SliceEnd slice_ended(vm::Vcpu& cx, const vm::Instance* inst, const Cell* target)
 
   auto cell = static_cast<uint32_t>(target - running->cells);
   const LoopMark* end = running->loops + running->loop_count;
-  const LoopMark* header = std::find_if(running->loops, end, [cell](const LoopMark& m) { return m.cell == cell; });
-  if (header == end) return {target};
+  // Quick code has its loops in the order of their headers.
+  const LoopMark* header =
+      std::lower_bound(running->loops, end, cell, [](const LoopMark& m, uint32_t c) { return m.cell < c; });
+  if (header == end || header->cell != cell) return {target};
   // On-stack replacement.
   if (module.tiers != nullptr) {
     if (const auto [entry, tier] = machine_loop(module.tiers, code, header->offset); entry != nullptr) {

@@ -77,6 +77,21 @@ TEST_CASE("deep stacks") {
   }
 }
 
+TEST_CASE("a br_table that goes to tens of thousands of blocks with a result") {
+  constexpr uint32_t kBlocks = 40'000;
+  ::test::Bytes body = {0};
+  for (uint32_t i = 0; i < kBlocks; ++i) body.insert(body.end(), {0x02, 0x7f});
+  body.insert(body.end(), {0x41, 1, 0x20, 0, 0x0e});
+  ::test::append_u32(body, kBlocks - 1);
+  for (uint32_t i = 0; i < kBlocks; ++i) ::test::append_u32(body, i);
+  // From the n-th of them on, each block adds one.
+  for (uint32_t i = 0; i < kBlocks; ++i) body.insert(body.end(), {0x0b, 0x41, 1, 0x6a});
+  body.push_back(0x0b);
+  const ::test::Bytes bytes = module_with(body);
+  for (int32_t n : {0, 1, 12'345, int32_t{kBlocks} - 1})
+    CHECK(run(bytes, Tiers::Baseline, n) == int32_t{kBlocks} - n + 1);
+}
+
 TEST_CASE("very many loops around very many accesses") {
   ::test::Bytes body = {1, 1, 0x7f};
   for (uint32_t i = 0; i < kDeep; ++i) ::test::append(body, {0x03, 0x40});
