@@ -1,6 +1,6 @@
 // Generic handlers of the instructions on whole memories, tables and segments. The helpers check bounds before they
-// touch anything, so nothing faults inside of them. They look between slices what is wanted from the guest (vm/slices.h),
-// and the handlers look behind them: back-edges do so once in thousands of such instructions.
+// touch anything, so nothing faults inside of them. Long ones look between slices what is wanted from the guest
+// (vm/slices.h), and their handlers look behind them: back-edges do so once in thousands of such instructions.
 #include "interp/generic_ops.h"
 #include "vm/activation.h"
 #include "vm/memory.h"
@@ -26,39 +26,50 @@ vm::TrapCode refusal(const vm::Vcpu* cx, uint64_t previous) {
   return traps ? vm::TrapCode::OutOfMemory : vm::TrapCode::None;
 }
 
+/// What an instruction may write or fill without a look at what is wanted from the guest: bytes, or elements.
+constexpr uint64_t kShort = uint64_t{32} << 10;
+
 /// The newest activation says that the frame stands at `pc` while this lives.
 class Standing {
  public:
-  [[gnu::always_inline]] Standing(vm::Vcpu* cx, const Cell* pc, std::byte* fp, vm::Instance* inst) : cx_(cx) {
+  Standing(vm::Vcpu* cx, const Cell* pc, std::byte* fp, vm::Instance* inst) : cx_(cx) {
     vm::Activation& running = *cx->activation;
     running.pc = pc;
     running.fp = fp;
     running.instance = inst;
     running.exact = true;
   }
-  [[gnu::always_inline]] ~Standing() { cx_->activation->exact = false; }
+  ~Standing() { cx_->activation->exact = false; }
   Standing(const Standing&) = delete;
   Standing& operator=(const Standing&) = delete;
   /// What the instruction that ended with `code` traps with.
-  [[gnu::always_inline]] vm::TrapCode end(vm::TrapCode code) const {
-    if (VMRUN_UNLIKELY(vm::stop_wanted(*cx_)) && code == vm::TrapCode::None) return vm::poll(*cx_);
-    return code;
+  vm::TrapCode end(vm::TrapCode code) const {
+    return code == vm::TrapCode::None && vm::stop_wanted(*cx_) ? vm::poll(*cx_) : code;
   }
 
  private:
   vm::Vcpu* cx_;
 };
 
-/// Carries out an instruction that may take long: `operation` returns a vm::TrapCode.
-#define VMRUN_BULK(operation)                    \
-  do {                                           \
-    vm::TrapCode bulk_code;                      \
-    {                                            \
-      const Standing standing(cx, pc, fp, inst); \
-      bulk_code = standing.end(operation);       \
-    }                                            \
-    VMRUN_TRAP_IF(bulk_code);                    \
-  } while (0)
+/// Defines the handler of an instruction whose operand `length` (a field of its cell) says how much it has to do.
+/// `operation` does it for the vCPU `guest`, which is null when it is short, and returns a vm::TrapCode.
+#define VMRUN_GENERIC_BULK(name, length, operation)                                \
+  static VMRUN_COLD_HANDLER long_##name(VMRUN_PARAMS) {                            \
+    vm::TrapCode code;                                                             \
+    {                                                                              \
+      const Standing standing(cx, pc, fp, inst);                                   \
+      vm::Vcpu* const guest = cx;                                                  \
+      code = standing.end(operation);                                              \
+    }                                                                              \
+    VMRUN_TRAP_IF(code);                                                           \
+    VMRUN_NEXT2;                                                                   \
+  }                                                                                \
+  VMRUN_GENERIC(name) {                                                            \
+    if (VMRUN_UNLIKELY(operand(fp, pc->length) > kShort)) VMRUN_TAIL(long_##name); \
+    constexpr vm::Vcpu* guest = nullptr;                                           \
+    VMRUN_TRAP_IF(operation);                                                      \
+    VMRUN_NEXT2;                                                                   \
+  }
 
 }  // namespace
 
@@ -76,23 +87,17 @@ VMRUN_GENERIC(memory_grow) {
   VMRUN_NEXT2;
 }
 
-VMRUN_GENERIC(memory_copy) {
-  VMRUN_BULK(vm::memory_copy(cx, *inst->memories[pc[1].w], *inst->memories[pc[1].u], operand(fp, pc->b),
-                             operand(fp, pc->c), operand(fp, pc->d)));
-  VMRUN_NEXT2;
-}
+VMRUN_GENERIC_BULK(memory_copy, d,
+                   vm::memory_copy(guest, *inst->memories[pc[1].w], *inst->memories[pc[1].u], operand(fp, pc->b),
+                                   operand(fp, pc->c), operand(fp, pc->d)))
 
-VMRUN_GENERIC(memory_fill) {
-  VMRUN_BULK(
-      vm::memory_fill(cx, *inst->memories[pc[1].w], operand(fp, pc->b), get<uint8_t>(fp, pc->c), operand(fp, pc->d)));
-  VMRUN_NEXT2;
-}
+VMRUN_GENERIC_BULK(memory_fill, d,
+                   vm::memory_fill(guest, *inst->memories[pc[1].w], operand(fp, pc->b), get<uint8_t>(fp, pc->c),
+                                   operand(fp, pc->d)))
 
-VMRUN_GENERIC(memory_init) {
-  VMRUN_BULK(vm::memory_init(cx, *inst, static_cast<uint32_t>(pc[1].w), *inst->memories[pc[1].u], operand(fp, pc->b),
-                             operand(fp, pc->c), operand(fp, pc->d)));
-  VMRUN_NEXT2;
-}
+VMRUN_GENERIC_BULK(memory_init, d,
+                   vm::memory_init(guest, *inst, static_cast<uint32_t>(pc[1].w), *inst->memories[pc[1].u],
+                                   operand(fp, pc->b), operand(fp, pc->c), operand(fp, pc->d)))
 
 VMRUN_GENERIC(data_drop) {
   vm::data_drop(*inst, static_cast<uint32_t>(pc[1].w));
@@ -125,31 +130,33 @@ VMRUN_GENERIC(table_size) {
   VMRUN_NEXT2;
 }
 
-VMRUN_GENERIC(table_grow) {
+namespace {
+
+/// table.grow; its result is in place unless it traps.
+vm::TrapCode grow_table(vm::Vcpu* guest, const vm::Vcpu* cx, const vm::Instance* inst, const Cell* pc, std::byte* fp) {
   vm::TableInst& table = *inst->tables[pc[1].w];
   uint64_t previous = 0;
-  VMRUN_BULK(vm::table_grow(cx, table, operand(fp, pc->c), reference(fp, pc->b), &previous));
-  VMRUN_TRAP_IF(refusal(cx, previous));
-  put(fp, pc->a, sized(previous, table.type.limits.is64));
-  VMRUN_NEXT2;
+  vm::TrapCode code = vm::table_grow(guest, table, operand(fp, pc->c), reference(fp, pc->b), &previous);
+  if (code == vm::TrapCode::None) code = refusal(cx, previous);
+  if (code == vm::TrapCode::None) put(fp, pc->a, sized(previous, table.type.limits.is64));
+  return code;
 }
 
-VMRUN_GENERIC(table_fill) {
-  VMRUN_BULK(vm::table_fill(cx, *inst->tables[pc[1].w], operand(fp, pc->b), reference(fp, pc->c), operand(fp, pc->d)));
-  VMRUN_NEXT2;
-}
+}  // namespace
 
-VMRUN_GENERIC(table_copy) {
-  VMRUN_BULK(vm::table_copy(cx, *inst->tables[pc[1].w], *inst->tables[pc[1].u], operand(fp, pc->b), operand(fp, pc->c),
-                            operand(fp, pc->d)));
-  VMRUN_NEXT2;
-}
+VMRUN_GENERIC_BULK(table_grow, c, grow_table(guest, cx, inst, pc, fp))
 
-VMRUN_GENERIC(table_init) {
-  VMRUN_BULK(vm::table_init(cx, *inst, static_cast<uint32_t>(pc[1].w), *inst->tables[pc[1].u], operand(fp, pc->b),
-                            operand(fp, pc->c), operand(fp, pc->d)));
-  VMRUN_NEXT2;
-}
+VMRUN_GENERIC_BULK(table_fill, d,
+                   vm::table_fill(guest, *inst->tables[pc[1].w], operand(fp, pc->b), reference(fp, pc->c),
+                                  operand(fp, pc->d)))
+
+VMRUN_GENERIC_BULK(table_copy, d,
+                   vm::table_copy(guest, *inst->tables[pc[1].w], *inst->tables[pc[1].u], operand(fp, pc->b),
+                                  operand(fp, pc->c), operand(fp, pc->d)))
+
+VMRUN_GENERIC_BULK(table_init, d,
+                   vm::table_init(guest, *inst, static_cast<uint32_t>(pc[1].w), *inst->tables[pc[1].u],
+                                  operand(fp, pc->b), operand(fp, pc->c), operand(fp, pc->d)))
 
 VMRUN_GENERIC(elem_drop) {
   vm::elem_drop(*inst, static_cast<uint32_t>(pc[1].w));

@@ -36,8 +36,8 @@ struct Built {
 };
 
 Built build(const Bytes& bytes) {
-  test::World world(Effort::Quick);
-  Module module = test::ok(Module::compile(world.engine, bytes));
+  vmrun::test::World world(Effort::Quick);
+  Module module = vmrun::test::ok(Module::compile(world.engine, bytes));
   interp::ir::Function function;
   interp::ir::Builder builder(*module.impl(), function);
   const bool done = builder.build(0, interp::MemoryMode::guarded);
@@ -52,11 +52,12 @@ TEST_CASE("translations have a limit of bytes in a process, and are counted unti
   const size_t limit = interp::most_code_bytes.load();
   for (Effort effort : {Effort::Quick, Effort::Careful}) {
     for (int round = 0; round < 3; ++round) {
-      test::World world(effort);
+      vmrun::test::World world(effort);
       auto call = [&](uint32_t constants) {
-        const Module module = test::ok(Module::compile(world.engine, module_with(kConst, constants, kGetDrop, 1)));
-        const Instance instance = test::ok(world.linker.instantiate(world.store, module));
-        return test::ok(instance.func("f")).call({Val::i32(1)});
+        const Module module =
+            vmrun::test::ok(Module::compile(world.engine, module_with(kConst, constants, kGetDrop, 1)));
+        const Instance instance = vmrun::test::ok(world.linker.instantiate(world.store, module));
+        return vmrun::test::ok(instance.func("f")).call({Val::i32(1)});
       };
       // Room for one small module at a time: the code of an earlier round is there no more.
       interp::most_code_bytes = size_t{64} << 10;
