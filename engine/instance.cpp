@@ -19,9 +19,9 @@ const vm::Export* find_export(const vm::Instance& instance, std::string_view nam
 /// The export of that name and kind, or why not.
 Result<void*> get_kind(const vm::Instance& instance, std::string_view name, vm::ExternKind kind) {
   const vm::Export* item = find_export(instance, name);
-  if (item == nullptr) return Error(ErrorKind::Usage, "no export named '" + printable(name) + "'");
+  if (item == nullptr) return Error(ErrorKind::Usage, "no export named '" + printable_name(name) + "'");
   if (item->kind != kind) {
-    return Error(ErrorKind::Usage, "export '" + printable(name) + "' is a " +
+    return Error(ErrorKind::Usage, "export '" + printable_name(name) + "' is a " +
                                        std::string(to_string(static_cast<ExternKind>(item->kind))) + ", not a " +
                                        std::string(to_string(static_cast<ExternKind>(kind))));
   }
@@ -46,7 +46,8 @@ Result<Instance> Instance::instantiate(Store& store, const Module& module, std::
     }
     items.push_back(engine::to_item(item));
   }
-  Result<vm::Instance*> made = engine::instantiate(store.impl(), module.impl(), items);
+  engine::Unfinished unfinished(store.impl());
+  Result<vm::Instance*> made = engine::instantiate(store.impl(), module.impl(), items, unfinished);
   if (!made) return std::move(made).error();
   return Instance(*made);
 }

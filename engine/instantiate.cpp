@@ -50,7 +50,7 @@ bool import_matches(const vm::Module& module, vm::ExternKind kind, uint32_t inde
 }
 
 Error incompatible(vm::Store& store, const vm::Module& module, const vm::Import& import, ImportItem item) {
-  std::string message = "incompatible import type: " + printable(import.module) + "." + printable(import.name);
+  std::string message = "incompatible import type: " + printable_name(import.module) + "." + printable_name(import.name);
   message += " is " + to_extern(store, item).type().to_string();
   message += ", not " + extern_type(module, import.kind, import.index).to_string();
   return Error(ErrorKind::Link, std::move(message));
@@ -137,23 +137,6 @@ bool fills_imported_table(const vm::Module& module) {
   });
 }
 
-/// Takes back what a failed instantiation made, unless something refers to it.
-class Unfinished {
- public:
-  explicit Unfinished(vm::Store& store) : store_(store), mark_(store.mark()) {}
-  ~Unfinished() {
-    if (!kept_) store_.undo(mark_);
-  }
-  Unfinished(const Unfinished&) = delete;
-  Unfinished& operator=(const Unfinished&) = delete;
-  void keep() { kept_ = true; }
-
- private:
-  vm::Store& store_;
-  vm::Store::Mark mark_;
-  bool kept_ = false;
-};
-
 }  // namespace
 
 Result<void> check_supported(const vm::Module& module) {
@@ -214,7 +197,7 @@ ImportItem exported(const vm::Instance& instance, const vm::Export& item) {
 }
 
 Result<vm::Instance*> instantiate(vm::Store& store, std::shared_ptr<const vm::Module> module_ptr,
-                                  std::span<const ImportItem> imports) {
+                                  std::span<const ImportItem> imports, Unfinished& unfinished) {
   const vm::Module& module = *module_ptr;
   if (Result<void> supported = check_supported(module); !supported) return std::move(supported).error();
   if (module.registry != store.registry()) {
@@ -232,7 +215,6 @@ Result<vm::Instance*> instantiate(vm::Store& store, std::shared_ptr<const vm::Mo
   }
 
   VMRUN_ASSERT(module.guarded_memories == store.pool().guards(), "code and memories disagree about guards");
-  Unfinished unfinished(store);
   Result<vm::Instance*> made = store.new_instance(std::move(module_ptr));
   if (!made) return made;
   vm::Instance& instance = **made;

@@ -26,8 +26,25 @@ ImportItem exported(const vm::Instance& instance, const vm::Export& item);
 
 /// Whether images with such instructions are executed, and on this processor. Errors: Unsupported.
 Result<void> check_supported(const vm::Module& module);
-/// Makes an instance of `module` with `imports` in order, and runs its start function.
+/// Takes back what the store makes while this lives, unless something refers to it.
+class Unfinished {
+ public:
+  explicit Unfinished(vm::Store& store) : store_(store), mark_(store.mark()) {}
+  ~Unfinished() {
+    if (!kept_) store_.undo(mark_);
+  }
+  Unfinished(const Unfinished&) = delete;
+  Unfinished& operator=(const Unfinished&) = delete;
+  void keep() { kept_ = true; }
+
+ private:
+  vm::Store& store_;
+  vm::Store::Mark mark_;
+  bool kept_ = false;
+};
+/// Makes an instance of `module` with `imports` in order, and runs its start function. From when on others may refer to
+/// the instance, `unfinished` is kept.
 Result<vm::Instance*> instantiate(vm::Store& store, std::shared_ptr<const vm::Module> module,
-                                  std::span<const ImportItem> imports);
+                                  std::span<const ImportItem> imports, Unfinished& unfinished);
 
 }  // namespace vmrun::engine

@@ -35,7 +35,7 @@ struct StringHash {
 };
 using Items = std::unordered_map<std::string, Definition, StringHash, std::equal_to<>>;
 
-std::string dotted(std::string_view module, std::string_view name) { return printable(module) + "." + printable(name); }
+std::string dotted(std::string_view module, std::string_view name) { return printable_name(module) + "." + printable_name(name); }
 
 /// The error for imports that nobody defined; only the first ones are spelled out.
 Error unknown_imports(const vm::Module& module, const std::vector<const vm::Import*>& missing) {
@@ -163,7 +163,7 @@ VMRUN_CATCH_OUR_EXCEPTIONS
 
 Result<void> Linker::alias_module(std::string_view module, std::string_view as_module) try {
   const auto items = impl_->modules.find(module);
-  if (items == impl_->modules.end()) return Error(ErrorKind::Usage, "nothing is defined in " + printable(module));
+  if (items == impl_->modules.end()) return Error(ErrorKind::Usage, "nothing is defined in " + printable_name(module));
   const Items copy = items->second;  // adding may move the original
   for (const auto& [name, definition] : copy) {
     if (Result<void> done = impl_->add(as_module, name, definition); !done) return done;
@@ -186,25 +186,32 @@ Result<Instance> Linker::instantiate(Store& store, const Module& module) const t
   const vm::Module& machine = *module.impl();
   // Before the imports: an image that cannot run needs none.
   if (Result<void> supported = engine::check_supported(machine); !supported) return std::move(supported).error();
-  std::vector<engine::ImportItem> items;
-  items.reserve(machine.imports.size());
+  std::vector<engine::ImportItem> items(machine.imports.size());
   std::vector<const vm::Import*> missing;
-  for (const vm::Import& import : machine.imports) {
+  std::vector<size_t> trapping;  // places in `items`
+  for (size_t i = 0; i < items.size(); ++i) {
+    const vm::Import& import = machine.imports[i];
     const Definition* definition = impl_->find(import.module, import.name);
     if (definition != nullptr) {
       Result<engine::ImportItem> item = impl_->item_in(store.impl(), *definition, import.module, import.name);
       if (!item) return std::move(item).error();
-      items.push_back(*item);
+      items[i] = *item;
     } else if (impl_->unknown_trap && import.kind == vm::ExternKind::func) {
-      auto env = std::make_shared<UnknownImport>(UnknownImport{dotted(import.module, import.name)});
-      items.push_back({vm::ExternKind::func, store.impl().new_host_func(machine.funcs[import.index].type,
-                                                                        &UnknownImport::call, std::move(env))});
+      trapping.push_back(i);
     } else {
       missing.push_back(&import);
     }
   }
   if (!missing.empty()) return unknown_imports(machine, missing);
-  Result<vm::Instance*> made = engine::instantiate(store.impl(), module.impl(), items);
+  // The functions above are the linker's, for later instances too; these are the instance's own.
+  engine::Unfinished unfinished(store.impl());
+  for (size_t i : trapping) {
+    const vm::Import& import = machine.imports[i];
+    auto env = std::make_shared<UnknownImport>(UnknownImport{dotted(import.module, import.name)});
+    items[i] = {vm::ExternKind::func, store.impl().new_host_func(machine.funcs[import.index].type, &UnknownImport::call,
+                                                                 std::move(env))};
+  }
+  Result<vm::Instance*> made = engine::instantiate(store.impl(), module.impl(), items, unfinished);
   if (!made) return std::move(made).error();
   return Instance(*made);
 }

@@ -2,6 +2,7 @@
 #include "engine/outcome.h"
 
 #include "engine/exceptions.h"
+#include "vm/activation.h"
 #include "vm/module.h"
 #include "vm/store.h"
 #include "vmrun/func.h"
@@ -45,12 +46,15 @@ Error error_of(vm::Store& store, Outcome outcome) {
     case Outcome::Trap:
       if (said && said->kind == ErrorKind::Trap) {
         error = std::move(*said);
+      } else if (vcpu.trap == TrapCode::None) {
+        error = Error(ErrorKind::Usage, "a host function ended as if it had trapped: Caller::trap says by what");
       } else {
         error = trap_error(vcpu.trap);
       }
       vcpu.trap = TrapCode::None;
       break;
     case Outcome::Exception:
+      vm::check_thrown(vcpu);
       error = Error(ErrorKind::Exception, "uncaught exception");
       error.exception = vcpu.exception.bits;  // stays a root until the next exception
       vcpu.exception.as<vm::ExnCell>()->escaped = true;
@@ -60,10 +64,18 @@ Error error_of(vm::Store& store, Outcome outcome) {
         error = Error(ErrorKind::Exit, "exit with status " + std::to_string(vcpu.exit_status));
         error.exit_status = vcpu.exit_status;
         vcpu.is_exit = false;
+        vcpu.host_error.clear();
         vcpu.backtrace.clear();
         return error;
       }
-      error = said ? std::move(*said) : Error(ErrorKind::Host, vcpu.host_error);
+      if (said) {
+        error = std::move(*said);
+      } else if (vcpu.host_error.empty()) {
+        error = Error(ErrorKind::Usage, "a host function ended as if it had failed: Caller::fail says why");
+      } else {
+        error = Error(ErrorKind::Host, vcpu.host_error);
+      }
+      vcpu.host_error.clear();
       break;
   }
   // A failure that came up through several calls has the longest backtrace already.

@@ -40,6 +40,9 @@ Result<void> Store::set_native_stack(void* lowest, size_t bytes) {
     return Error(ErrorKind::Usage, "a stack of " + std::to_string(bytes) +
                                        " bytes is too small for guests: they need " + std::to_string(kMinNativeStack));
   }
+  if (bytes > UINTPTR_MAX - reinterpret_cast<uintptr_t>(lowest)) {
+    return Error(ErrorKind::Usage, "a stack of " + std::to_string(bytes) + " bytes would end beyond all addresses");
+  }
   impl_->set_native_stack(lowest, bytes);
   return {};
 }

@@ -133,6 +133,7 @@ bool make_exception(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance* i
 }
 
 bool land_exception(vm::Vcpu& cx, Activation& segment) {
+  vm::check_thrown(cx);
   const vm::TagInst* tag = cx.exception.as<ExnCell>()->tag;
   auto* pc = static_cast<const Cell*>(segment.pc);
   std::byte* fp = segment.fp;

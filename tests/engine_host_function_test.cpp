@@ -218,5 +218,52 @@ TEST_CASE("a failed result that is used says its failure before the process ends
   CHECK(says(none, "the error of a Result was used that has none"));
 }
 
+/// A raw host function in place of env.add that ends with `outcome`, which no Caller made.
+Result<int32_t> call_that_ends(Tiers tiers, Outcome outcome) {
+  Thrower t(tiers);
+  auto env = std::make_shared<Outcome>(outcome);
+  const FuncType type{{ValKind::I32, ValKind::I32}, {ValKind::I32}};
+  ok(t.linker.func_raw(
+      "env", "add", type,
+      [](void* end, vm::Vcpu&, vm::Instance*, const Slot*, Slot*) { return *static_cast<Outcome*>(end); }, env));
+  t.instantiate();
+  return t.func<int32_t(int32_t, int32_t)>("via_host").call(2, 3);
+}
+
+TEST_CASE("a raw host function that fails has to say how") {
+  for (Tiers tiers : kTiers) {
+    CAPTURE(static_cast<int>(tiers));
+    const auto trap = call_that_ends(tiers, Outcome::Trap), failure = call_that_ends(tiers, Outcome::Error);
+    CHECK(trap.error().kind == ErrorKind::Usage);
+    CHECK(trap.error().message == "a host function ended as if it had trapped: Caller::trap says by what");
+    CHECK(failure.error().kind == ErrorKind::Usage);
+    CHECK(failure.error().message == "a host function ended as if it had failed: Caller::fail says why");
+  }
+}
+
+TEST_CASE("host function child: exception that is none, interpreted" * doctest::skip()) {
+  (void)call_that_ends(Tiers::Interp, Outcome::Exception);
+}
+TEST_CASE("host function child: exception that is none, compiled" * doctest::skip()) {
+  (void)call_that_ends(Tiers::Baseline, Outcome::Exception);
+}
+TEST_CASE("host function child: exception that is none, without a guest" * doctest::skip()) {
+  Engine engine;
+  Store store(engine);
+  Linker linker(engine);
+  const auto end = [](void*, vm::Vcpu&, vm::Instance*, const Slot*, Slot*) { return Outcome::Exception; };
+  ok(linker.func_raw("h", "f", FuncType{}, end, nullptr));
+  (void)linker.get(store, "h", "f")->func()->call();
+}
+TEST_CASE("a raw host function that throws has to say what") {
+  for (const char* how : {"interpreted", "compiled", "without a guest"}) {
+    CAPTURE(how);
+    const Ended ended = in_child(std::string("host function child: exception that is none, ") + how);
+    CAPTURE(ended.text);
+    CHECK(ended.status == -SIGABRT);
+    CHECK(says(ended, "vmrun: a host function returned Outcome::Exception without Caller::throw_exception\n"));
+  }
+}
+
 }  // namespace
 }  // namespace vmrun::test

@@ -2,6 +2,7 @@
 #include <thread>
 
 #include "engine_fixture.h"
+#include "vm/store.h"
 
 using namespace vmrun;
 using namespace vmrun::test;
@@ -239,6 +240,22 @@ TEST_CASE("what a module says about itself") {
   CHECK(instance.module().name() == "basic");
   CHECK(instance.exports().size() == module.exports().size());
   CHECK(instance.get("fixed")->global()->get().as_i64() == -5);
+}
+
+TEST_CASE("a store keeps nothing of instantiations that failed") {
+  Engine engine;
+  StoreLimits limits;
+  limits.memory_bytes = 1;
+  Store store(engine, limits);
+  Linker linker(engine);
+  linker.unknown_imports_trap(true);
+  ok(linker.func_wrap("env", "add", [](int32_t a, int32_t b) { return a + b; }));
+  const Module module = load(engine, "engine_basic");
+  CHECK(linker.instantiate(store, module).error().kind == ErrorKind::Limit);
+  const size_t kept = store.impl().mark().funcs;
+  CHECK(kept == 1);  // the linker's function, which the next instantiation uses again
+  for (int i = 0; i < 3; ++i) CHECK(linker.instantiate(store, module).error().kind == ErrorKind::Limit);
+  CHECK(store.impl().mark().funcs == kept);
 }
 
 TEST_CASE("images that are not modules are refused with a place") {

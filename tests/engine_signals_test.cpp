@@ -2,6 +2,8 @@
 // blocked run guests all the same.
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -234,6 +236,64 @@ TEST_CASE("an interrupt reaches a thread that has its signals blocked") {
     other.join();
     CHECK(trap == TrapCode::Interrupted);
   }
+}
+
+/// Runs guests on a thread that has an alternate stack of the embedder's, of a page above one that nobody may touch.
+TEST_CASE("signal child: a small alternate stack" * doctest::skip()) {
+  std::thread([] {
+    constexpr size_t kPage = 4096;
+    auto* memory =
+        static_cast<std::byte*>(mmap(nullptr, 2 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    REQUIRE(mprotect(memory, kPage, PROT_NONE) == 0);
+    stack_t stack = {};
+    stack.ss_sp = memory + kPage;
+    stack.ss_size = kPage;
+    if (sigaltstack(&stack, nullptr) != 0) return;  // a processor whose signal frames are larger
+    for (Tiers tiers : kTiers) {
+      Config config;
+      config.tiers = tiers;
+      Basic b(config);
+      CHECK(b.func<int32_t(int32_t)>("load").call(-1).error().trap == TrapCode::MemoryOutOfBounds);
+      std::thread stopper([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        b.store.interrupt();
+      });
+      CHECK(b.func<void()>("spin").call().error().trap == TrapCode::Interrupted);
+      stopper.join();
+    }
+  }).join();
+}
+TEST_CASE("a small alternate stack of the embedder's is replaced") {
+  const Ended ended = in_child("signal child: a small alternate stack");
+  CAPTURE(ended.text);
+  CHECK(ended.status == 0);
+}
+
+/// Engines, modules and stores that are static die in forked children too, where the compile threads are not.
+TEST_CASE("signal child: fork and exit" * doctest::skip()) {
+  for (Tiers tiers : {Tiers::Auto, Tiers::Opt}) {
+    Config config;
+    config.tiers = tiers;
+    config.eager_baseline = true;
+    auto* basic = new Basic(config);
+    ok(basic->func<int32_t(int32_t, int32_t)>("add").call(2, 3));
+    if (const pid_t child = fork(); child == 0) {
+      alarm(20);
+      delete basic;
+      _exit(4);
+    } else {
+      int status = 0;
+      REQUIRE(waitpid(child, &status, 0) == child);
+      CHECK(WIFEXITED(status));
+      CHECK(WEXITSTATUS(status) == 4);
+    }
+    delete basic;
+  }
+}
+TEST_CASE("a forked child may end with what it has of its parent's engines") {
+  const Ended ended = in_child("signal child: fork and exit");
+  CAPTURE(ended.text);
+  CHECK(ended.status == 0);
 }
 
 }  // namespace

@@ -210,12 +210,13 @@ TEST_CASE("guests that take turns without a pause are noticed") {
 
 #endif
 
-TEST_CASE("stacks that are too small are refused") {
+TEST_CASE("named stacks that are none are refused") {
   Engine engine;
   Store store(engine);
   std::byte somewhere[16];
   CHECK(store.set_native_stack(somewhere, Store::kMinNativeStack - 1).error().kind == ErrorKind::Usage);
   CHECK(store.set_native_stack(nullptr, 1 << 20).error().kind == ErrorKind::Usage);
+  CHECK(store.set_native_stack(somewhere, SIZE_MAX).error().kind == ErrorKind::Usage);  // ends beyond all addresses
 }
 
 TEST_CASE("a thread with a small stack runs no guests") {

@@ -99,6 +99,13 @@ Error explained(Error error, const std::string& path, std::string_view head) {
   return error;
 }
 
+/// Has more bytes than `limit`, which -W max-image-size can only lower.
+Error too_large(const std::string& path, uint64_t limit) {
+  const char* option = limit < Config().max_image_bytes ? " (-W max-image-size)" : "";
+  return Error(ErrorKind::Limit, shown(path) + strf(" has more than the %llu bytes that an image may have%s",
+                                                    static_cast<unsigned long long>(limit), option));
+}
+
 struct Descriptor {
   int number;
   bool owned;
@@ -113,6 +120,10 @@ Result<std::string> read_stream(const std::string& path, uint64_t limit) {
   const bool standard = is_standard_input(path);
   const Descriptor file{standard ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC), !standard};
   if (file.number < 0) return io_error(path, errno);
+  // What vmrun opens in the place of a standard stream that is closed (streams.h) names something, and no more.
+  if (const int flags = fcntl(file.number, F_GETFL); standard && (flags < 0 || (flags & O_PATH) != 0)) {
+    return Error(ErrorKind::Io, shown(path) + " is closed; send an image into it: vmrun - < IMAGE");
+  }
   if (isatty(file.number)) {
     return Error(ErrorKind::Io, shown(path) + " is a terminal; send an image into it: vmrun - < IMAGE");
   }
@@ -133,10 +144,7 @@ Result<std::string> read_stream(const std::string& path, uint64_t limit) {
         return Error(ErrorKind::Malformed, shown(path) + " " + why);
       }
     }
-    if (bytes.size() > limit) {
-      return Error(ErrorKind::Limit, shown(path) + strf(" has more than the %llu bytes that an image may have",
-                                                        static_cast<unsigned long long>(limit)));
-    }
+    if (bytes.size() > limit) return too_large(path, limit);
   }
 }
 
@@ -169,6 +177,8 @@ Result<Module> load_image(const Engine& engine, const std::string& path) {
     return Error(ErrorKind::Io, "'" + path + "' is a directory; name a .wasm file in it");
   }
   if (!S_ISREG(info.st_mode)) return load_stream(engine, path);
+  const uint64_t limit = engine.config().max_image_bytes;
+  if (static_cast<uint64_t>(info.st_size) > limit) return too_large(path, limit);
   auto module = Module::compile_file(engine, path);
   if (module) return module;
   return explained(std::move(module).error(), path, head_of(path));

@@ -79,7 +79,7 @@ bool is_func(const ImportType& import) { return import.type.kind() == ExternKind
 std::string provide(const std::vector<const ImportType*>& missing, const RunOptions& options) {
   const ImportType& first = *missing[0];
   const bool preloaded = std::ranges::any_of(options.preloads, [&](const auto& p) { return p.first == first.module; });
-  const std::string name = printable(first.module);
+  const std::string name = printable_name(first.module);
   if (preloaded)
     return "; the image preloaded as '" + name + "' does not export " + (missing.size() == 1 ? "it" : "that");
   std::string hint =

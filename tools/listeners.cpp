@@ -18,10 +18,11 @@ namespace {
 constexpr int kBacklog = 128;
 constexpr int kFirstPassed = 3;  // systemd's SD_LISTEN_FDS_START
 
-/// A port is a number up to 65535 (0: any that is free) or a service's name.
+/// A port is a number up to 65535 (0: any that is free) or a service's name, of which the system has a list.
 Result<void> check_port(const std::string& port) {
   if (port.empty()) return usage_error("the port is missing: expected ADDRESS:PORT");
-  if (port.find_first_not_of("0123456789") != port.npos) return {};
+  const size_t sign = port.starts_with('-') || port.starts_with('+') ? 1 : 0;
+  if (port.find_first_not_of("0123456789", sign) != port.npos) return {};
   const auto number = parse_count(port);
   if (!number || *number > 65535) return usage_error("port " + port + " is not between 0 and 65535");
   return {};
@@ -40,6 +41,10 @@ Result<int> listen_on(const std::string& where) {
   hints.ai_flags = AI_PASSIVE;
   addrinfo* list = nullptr;
   if (int failure = getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &list); failure != 0) {
+    if (failure == EAI_SERVICE) {
+      return usage_error("cannot listen on '" + where + "': port " + port +
+                         " is neither a number up to 65535 nor the name of a service");
+    }
     return Error(ErrorKind::Io, "cannot listen on '" + where + "': " + gai_strerror(failure));
   }
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, freeaddrinfo);

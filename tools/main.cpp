@@ -1,10 +1,12 @@
 // The vmrun command: picks the subcommand. An image in place of a subcommand is run.
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <vector>
 
 #include "tools/commands.h"
@@ -58,11 +60,23 @@ std::string hint_for(std::string_view name) {
   return command_hint(name, names);
 }
 
+bool one_of(const char* arg, std::initializer_list<const char*> list) {
+  return std::ranges::any_of(list, [&](const char* known) { return std::strcmp(arg, known) == 0; });
+}
+
+/// Nothing is run, and nothing logged.
+bool asks_for_help(Args args) {
+  if (one_of(args[0], {"help", "--help", "-h", "--version", "-V"})) return true;
+  return find_command(args[0]) && args.size() > 1 && one_of(args[1], {"--help", "-h"});
+}
+
 int main_command(Args args) {
-  if (const char* setting = std::getenv("VMRUN_LOG"); setting && *setting) {
-    if (auto fine = check_log_setting(setting); !fine) return fail_usage("VMRUN_LOG: " + fine.error().message);
-  }
   if (args.empty()) return fail_usage("no image given");
+  if (const char* setting = std::getenv("VMRUN_LOG"); setting && *setting && !asks_for_help(args)) {
+    if (auto fine = check_log_setting(setting); !fine) {
+      return fail(Error(ErrorKind::Usage, "VMRUN_LOG: " + fine.error().message));
+    }
+  }
   if (std::strcmp(args[0], "--version") == 0 || std::strcmp(args[0], "-V") == 0) {
     std::printf("vmrun %s\n", VMRUN_VERSION);
     return kExitOk;

@@ -158,8 +158,8 @@ int objdump_command(Args args) {
     }
   }
   if (printed == 0 && !options.functions.empty()) {
-    return fail("the image has no function of its own called '" + options.functions[0] +
-                "'; 'vmrun objdump' without --function shows all");
+    return fail(Error(ErrorKind::Usage, "the image has no function of its own called '" + options.functions[0] +
+                                            "'; 'vmrun objdump' without --function shows all"));
   }
   return kExitOk;
 }

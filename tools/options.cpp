@@ -107,8 +107,9 @@ Result<std::chrono::nanoseconds> parse_duration(std::string_view v) {
   auto [end, failure] = std::from_chars(v.data(), v.data() + v.size(), n, std::chars_format::fixed);
   const std::string_view name(end, static_cast<size_t>(v.data() + v.size() - end));
   for (const Unit& unit : kUnits) {
-    if (failure != std::errc() || name != unit.name || !(n > 0)) continue;
+    if (failure != std::errc() || name != unit.name || !std::isfinite(n) || !(n > 0)) continue;
     const double ns = n * unit.ns;
+    if (ns < 1) return usage_error("'" + std::string(v) + "' is too short: the least is 1ns");
     if (ns > 9e18) return usage_error("'" + std::string(v) + "' is too long");
     return std::chrono::nanoseconds(static_cast<int64_t>(ns));
   }

@@ -43,14 +43,23 @@ void print_line(const char* label, std::string_view message) {
 }
 
 void print_frame(size_t number, const FrameInfo& frame) {
-  std::fprintf(stderr, "  %3zu: %s!%s @ 0x%llx\n", number, printable(frame.module).c_str(),
-               printable(frame.function).c_str(), static_cast<unsigned long long>(frame.offset));
+  std::fprintf(stderr, "  %3zu: %s!%s @ 0x%llx\n", number, printable_name(frame.module).c_str(),
+               printable_name(frame.function).c_str(), static_cast<unsigned long long>(frame.offset));
 }
 
 void print_backtrace(const std::vector<FrameInfo>& frames) {
   for (size_t i = 0; i < std::min(frames.size(), kShownFrames); ++i) print_frame(i, frames[i]);
   if (frames.size() > kShownFrames) {
     std::fprintf(stderr, "       (at least %zu more frames)\n", frames.size() - kShownFrames);
+  }
+}
+
+/// What allows more to a guest that trapped at a limit.
+const char* remedy(TrapCode trap) {
+  switch (trap) {
+    case TrapCode::StackOverflow: return "; -W max-wasm-stack=SIZE gives the guest more";
+    case TrapCode::OutOfMemory: return "; -W help lists the limits";
+    default: return "";
   }
 }
 
@@ -144,7 +153,7 @@ int fail(const Error& error) {
       // A host function may have said more about it than the trap's name.
       std::string text(trap_message(error.trap));
       if (error.message != text && !error.message.empty()) text += ": " + error.message;
-      return fail_trap(text, error.backtrace);
+      return fail_trap(text + remedy(error.trap), error.backtrace);
     }
     case ErrorKind::Exception:
       print_line(error.message.empty() ? "uncaught exception" : "", error.message);

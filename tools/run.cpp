@@ -5,6 +5,7 @@
 
 #include "tools/commands.h"
 #include "tools/deadline.h"
+#include "tools/guest_stack.h"
 #include "tools/image.h"
 #include "tools/imports.h"
 #include "tools/report.h"
@@ -45,6 +46,15 @@ Error explain(Error error, const Program& program, const Module& module, const L
   return error;
 }
 
+/// What to do when the guest is given more descriptors than it may have open.
+Error explain_context(Error error, const RunOptions& options) {
+  if (error.kind == ErrorKind::Limit) {
+    error.message += options.max_descriptors ? "; -S max-descriptors=N allows more"
+                                             : "; -S max-descriptors=N or 'ulimit -n' allows more";
+  }
+  return error;
+}
+
 /// "; it exports a, b, ..." with the functions; "" when there are none.
 std::string exported_functions(const Module& module) {
   std::string list;
@@ -53,7 +63,7 @@ std::string exported_functions(const Module& module) {
   for (const ExportType& item : module.exports()) {
     if (item.type.kind() != ExternKind::Func) continue;
     if (listed == kMostListed) return list + ", ...";
-    list += (listed++ == 0 ? "; it exports " : ", ") + item.name;
+    list += (listed++ == 0 ? "; it exports " : ", ") + printable_name(item.name);
   }
   return list;
 }
@@ -100,7 +110,7 @@ Result<Instance> instantiate(const Program& program, Linker& linker, Store& stor
   linker.unknown_imports_trap(program.options.unknown_imports_trap);
   if (program.needs_wasi) {
     auto context = WasiContext::create(make_wasi_config(program.options, program.argv, program.listeners));
-    if (!context) return context.error();
+    if (!context) return explain_context(std::move(context).error(), program.options);
     if (auto added = add_wasi(linker, *context); !added) return added.error();
   }
   for (const auto& [name, module] : program.preloads) {
@@ -241,7 +251,8 @@ WasiConfig make_wasi_config(const RunOptions& options, std::vector<std::string> 
     }
   }
   for (const RunOptions::Dir& dir : options.dirs) {
-    for (const std::string& guest : dir.guests) config.preopen_dir(dir.host, guest, dir.read_only);
+    if (dir.absolute) config.preopen_dir(dir.host, *dir.absolute, dir.read_only);
+    config.preopen_dir(dir.host, dir.guest, dir.read_only);
   }
   for (int fd : listeners) config.preopen_socket(fd);
   if (options.max_descriptors) config.max_descriptors(*options.max_descriptors);
@@ -263,11 +274,14 @@ int run_command(Args args) {
     return kExitOk;
   }
   if (parsed->positional.empty()) return fail_usage("no image given", "run");
+  if (auto fit = check_together(options, parsed->positional[0]); !fit) return fail_usage(fit.error().message, "run");
 
   std::optional<Deadline> deadline;
   if (options.timeout) deadline.emplace(*options.timeout);
   // What is printed to the end is printed within the time limit too.
-  return flushed(load_and_run(options, *parsed, args, deadline ? &*deadline : nullptr));
+  return with_guest_stack(options.limits.stack_bytes, options.stack_asked_for, [&] {
+    return flushed(load_and_run(options, *parsed, args, deadline ? &*deadline : nullptr));
+  });
 }
 
 }  // namespace vmrun::tools

@@ -48,14 +48,6 @@ Result<void> set_limit_bytes(RunOptions& o, Value v) {
   return {};
 }
 
-template <auto kMember>
-Result<void> set_config_bytes(RunOptions& o, Value v) {
-  auto n = parse_size(v);
-  if (!n) return n.error();
-  o.config.*kMember = *n;
-  return {};
-}
-
 template <Feature kFeature>
 Result<void> set_feature(RunOptions& o, Value v) {
   auto on = parse_switch(v);
@@ -69,6 +61,15 @@ Result<void> set_stack(RunOptions& o, Value v) {
   if (!n) return n.error();
   if (*n < (uint64_t{64} << 10) || *n > (uint64_t{16} << 30)) return usage_error("must be between 64K and 16G");
   o.limits.stack_bytes = *n;
+  o.stack_asked_for = true;
+  return {};
+}
+
+Result<void> set_max_image(RunOptions& o, Value v) {
+  auto n = parse_size(v);
+  if (!n) return n.error();
+  if (*n > Config().max_image_bytes) return usage_error("must be at most 1G");
+  o.config.max_image_bytes = *n;
   return {};
 }
 
@@ -118,6 +119,15 @@ Result<void> set_dense(RunOptions& o, Value v) {
   auto on = parse_switch(v);
   if (!on) return on.error();
   o.config.dense_memory = *on;
+  return {};
+}
+
+Result<void> set_dense_max(RunOptions& o, Value v) {
+  auto n = parse_size(v);
+  if (!n) return n.error();
+  if (*n < (uint64_t{4} << 10) || *n > (uint64_t{4} << 30)) return usage_error("must be between 4K and 4G");
+  o.config.dense_memory_max_bytes = *n;
+  o.dense_memory_max = true;
   return {};
 }
 
@@ -187,14 +197,11 @@ Result<void> add_dir(RunOptions& o, Value v) {
     return usage_error("there is no directory '" + host + "'; '::' stands between HOST and GUEST, as in '" +
                        host.substr(0, colon) + "::" + host.substr(colon + 1) + "'");
   }
-  RunOptions::Dir dir{host, {}, parts.size() == 3 && parts[2] == "ro"};
-  if (parts.size() > 1) {
-    dir.guests.emplace_back(parts[1]);
-  } else {
+  RunOptions::Dir dir{host, std::string(parts[parts.size() > 1 ? 1 : 0]), {}, parts.size() == 3 && parts[2] == "ro"};
+  if (parts.size() == 1) {
     // Some language runtimes look files up by their absolute name only, with the first directory as the current one
     // (Go); some libraries know relative names only (C libraries before 2020). So it gets both.
-    if (std::string name = absolute_name(host); !name.empty()) dir.guests.push_back(std::move(name));
-    dir.guests.push_back(host);
+    if (std::string name = absolute_name(host); !name.empty()) dir.absolute = std::move(name);
   }
   o.dirs.push_back(std::move(dir));
   return {};
@@ -212,7 +219,11 @@ Result<void> add_env(RunOptions& o, Value v) {
 Result<void> add_preload(RunOptions& o, Value v) {
   const size_t equals = v.find('=');
   if (equals == v.npos || equals == 0 || equals + 1 == v.size()) return usage_error("expected NAME=IMAGE");
-  o.preloads.emplace_back(v.substr(0, equals), v.substr(equals + 1));
+  const Value name = v.substr(0, equals);
+  if (std::ranges::any_of(o.preloads, [&](const auto& preload) { return preload.first == name; })) {
+    return usage_error("two images cannot both be module '" + std::string(name) + "': give one of them another NAME");
+  }
+  o.preloads.emplace_back(name, v.substr(equals + 1));
   return {};
 }
 
@@ -242,8 +253,8 @@ constexpr Key kWasm[] = {
     {"max-exceptions-size", "SIZE", "bytes of the exceptions that guests hold on to (64M)",
      set_limit_bytes<&StoreLimits::exception_bytes>},
     {"max-instances", "N", "instances, preloaded modules included", set_limit<&StoreLimits::instances>},
-    {"max-wasm-stack", "SIZE", "stack of the guest (8M)", set_stack},
-    {"max-image-size", "SIZE", "largest image that is accepted (1G)", set_config_bytes<&Config::max_image_bytes>},
+    {"max-wasm-stack", "SIZE", "stack of the guest (8M, or as much as 'ulimit -s' leaves if that is less)", set_stack},
+    {"max-image-size", "SIZE", "largest image that is accepted (1G, the most there may be)", set_max_image},
     {"trap-on-grow-failure", nullptr, "memory.grow and table.grow that fail trap instead of returning -1",
      set_limit_switch<&StoreLimits::trap_on_grow_failure>},
     {"timeout", "TIME", "end the run after that time, such as 500ms, 10s, 5m; reading the image counts", set_timeout},
@@ -278,7 +289,8 @@ constexpr Key kOptimize[] = {
      "opt: that code at a function's first call, where the compiler supports it; steps: each\n"
      "call and loop iteration moves what runs a tier up, for tests",
      set_tier},
-    {"eager", "baseline", "compile all functions before the first instruction", set_eager},
+    {"eager", "baseline", "compile all functions before the first instruction, in every tier that makes baseline code",
+     set_eager},
     {"compile-threads", "N", "threads that compile hot code (0, the default: one per processor but one, at most 4)",
      set_compile_threads},
     {"profile", nullptr, "baseline code counts what it does: entries, conditions, targets; --stats sums it up",
@@ -288,8 +300,7 @@ constexpr Key kOptimize[] = {
      "instructions at the first call; auto: quickly, and carefully once hot (default)",
      set_effort},
     {"dense-memory", nullptr, "memories with explicit bounds checks, packed in little address space", set_dense},
-    {"dense-memory-max", "SIZE", "what a dense memory may grow to (64M)",
-     set_config_bytes<&Config::dense_memory_max_bytes>},
+    {"dense-memory-max", "SIZE", "what a dense memory may grow to (64M; from 4K to 4G)", set_dense_max},
     {"validation-threads", "N", "threads that validate an image (0, the default: one per processor)", set_threads},
 };
 

@@ -22,7 +22,8 @@ struct RunOptions {
   std::optional<std::string> argv0;
   struct Dir {
     std::string host;
-    std::vector<std::string> guests;  // the names that the guest knows it by
+    std::string guest;                    // the name that the guest knows it by
+    std::optional<std::string> absolute;  // one more, that was not asked for
     bool read_only = false;
   };
   std::vector<Dir> dirs;
@@ -36,8 +37,12 @@ struct RunOptions {
   std::optional<CodeTool> profile;
   std::optional<uint64_t> repeat;
 
+  // -O
+  bool dense_memory_max = false;  // config.dense_memory_max_bytes was given
+
   // -W
   std::optional<std::chrono::nanoseconds> timeout;
+  bool stack_asked_for = false;  // limits.stack_bytes was given
   bool unknown_imports_trap = false;
   // -S
   bool wasi = true;
@@ -51,6 +56,10 @@ struct RunOptions {
 };
 
 std::span<const OptionRow<RunOptions>> run_rows();
+
+/// Refuses options that do nothing beside others, two directories of one name and a standard input that is read twice.
+/// `image` as on the command line. Errors: Usage.
+Result<void> check_together(RunOptions& options, std::string_view image);
 
 /// Arguments that stand behind an image, where those that are options of `vmrun run` should stand before it.
 struct Misplaced {

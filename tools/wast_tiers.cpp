@@ -52,7 +52,7 @@ void WastTiers::judge(const std::string& script, const Module& module, uint32_t 
   }
   if (good) return;
   if (++elsewhere_ > kComplaints) return;
-  const std::string name = printable(module.function_name(func_index));
+  const std::string name = printable_name(module.function_name(func_index));
   std::printf("%s: function %u%s%s ran %llu times in the interpreter, %llu in baseline and %llu in optimised code\n",
               printable(script).c_str(), func_index, name.empty() ? "" : " ", name.c_str(),
               static_cast<unsigned long long>(runs.runs[0]), static_cast<unsigned long long>(runs.runs[kBaseline]),

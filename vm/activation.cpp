@@ -4,6 +4,7 @@
 #include <atomic>
 #include <new>
 
+#include "vm/assert.h"
 #include "vm/loops.h"
 #include "vm/module.h"
 #include "vm/native_stack.h"
@@ -175,6 +176,12 @@ Transfer search(Vcpu& cx, bool newest_searched) {
 
 }  // namespace
 
+void check_thrown(const Vcpu& cx) {
+  if (cx.exception.is_null()) [[unlikely]] {
+    misuse("a host function returned Outcome::Exception without Caller::throw_exception");
+  }
+}
+
 Transfer raise_exception(Vcpu& cx, bool newest_searched) {
   cx.store->unwound().clear();
   return search(cx, newest_searched);
@@ -188,7 +195,9 @@ Transfer resume_exception(Vcpu& cx) {
 void count_throw(const Vcpu& cx) { count(cx, &TierCounts::throws); }
 
 Transfer host_failed(Vcpu& cx, Outcome outcome) {
-  return outcome == Outcome::Exception ? raise_exception(cx) : leave_to_host(cx, outcome);
+  if (outcome != Outcome::Exception) return leave_to_host(cx, outcome);
+  check_thrown(cx);
+  return raise_exception(cx);
 }
 
 bool make_exception(Vcpu& cx, TagInst* tag, const Slot* payload, const std::byte* stack_top) {

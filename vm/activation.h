@@ -106,6 +106,8 @@ void pop_activations(Vcpu& cx, Activation* activation);
 Transfer leave_to_host(Vcpu& cx, Outcome outcome);
 /// The same with trap `code`.
 [[gnu::visibility("hidden")]] Transfer leave_by_trap(Vcpu& cx, TrapCode code);
+/// Ends the process when there is no exception in flight: a host function ended as if it had thrown one.
+void check_thrown(const Vcpu& cx);
 /// Takes cx.exception to its landing, or out to the host. `newest_searched`: it does not land in the newest activation.
 Transfer raise_exception(Vcpu& cx, bool newest_searched = false);
 /// The same from the pad where it landed, which has no use for it.

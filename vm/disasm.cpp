@@ -112,7 +112,7 @@ class Printer {
     uint32_t index = u32();
     number(index);
     std::string_view name = module_.func_name(index);
-    if (!name.empty()) word("(; " + printable(name) + " ;)");
+    if (!name.empty()) word("(; " + printable_name(name) + " ;)");
   }
 
   void catches() {

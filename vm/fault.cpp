@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -123,8 +124,9 @@ void handle(int signal, siginfo_t* info, void* ucontext) {
 class AlternateStack {
  public:
   AlternateStack() {
-    stack_t current = {};
-    if (sigaltstack(nullptr, &current) == 0 && (current.ss_flags & SS_DISABLE) == 0) return;
+    if (sigaltstack(nullptr, &before_) == 0 && (before_.ss_flags & SS_DISABLE) == 0 && before_.ss_size >= least()) {
+      return;
+    }
     memory_ = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory_ == MAP_FAILED) {
       memory_ = nullptr;  // the thread's own stack serves: handlers do not move the stack pointer away from it
@@ -133,15 +135,13 @@ class AlternateStack {
     stack_t stack = {};
     stack.ss_sp = memory_;
     stack.ss_size = kBytes;
-    sigaltstack(&stack, nullptr);
+    sigaltstack(&stack, nullptr);  // fails for who is on the smaller one, and then keeps that
   }
   ~AlternateStack() {
     if (memory_ == nullptr) return;
     stack_t current = {};
     if (sigaltstack(nullptr, &current) == 0 && current.ss_sp == memory_) {
-      stack_t off = {};
-      off.ss_flags = SS_DISABLE;
-      sigaltstack(&off, nullptr);
+      sigaltstack(&before_, nullptr);
     }
     munmap(memory_, kBytes);
   }
@@ -149,7 +149,14 @@ class AlternateStack {
   AlternateStack& operator=(const AlternateStack&) = delete;
 
  private:
-  static constexpr size_t kBytes = 64u << 10;  // AVX-512 state alone takes some 3 KiB of a signal frame
+  static constexpr size_t kBytes = 64u << 10;
+  static constexpr size_t kHandlers = 8u << 10;
+  /// What handlers need: a signal frame, whose size depends on the processor's registers, and their own frames.
+  static size_t least() {
+    const long frame = sysconf(_SC_MINSIGSTKSZ);
+    return kHandlers + (frame > 0 ? static_cast<size_t>(frame) : size_t{2} << 10);
+  }
+  stack_t before_ = {};
   void* memory_ = nullptr;
 };
 

@@ -31,7 +31,8 @@ void fault_register_code(const void* begin, const void* end, const char* what, F
 /// Installs the handler, once per process. Called by whoever makes an engine.
 void fault_install();
 
-/// Gives the calling thread an alternate signal stack unless it has one; freed when the thread ends. Call before
+/// Gives the calling thread an alternate signal stack unless it has one that is large enough (8 KiB more than a signal
+/// frame, sysconf(_SC_MINSIGSTKSZ)); when the thread ends, that is freed and the one before put back. Call before
 /// running guest code on a thread; cheap when done already.
 void fault_prepare_thread();
 

@@ -82,7 +82,7 @@ Store::~Store() {
         "a store is destroyed while a guest of it has frames: it was destroyed by a host function, or a host "
         "function was left by longjmp");
   }
-  undo({});
+  undo({0, 0, 0, 0, funcs_.size(), host_envs_.size()});  // host functions may own what their instances use
   if (vcpu_.stack_base != nullptr) pool_->release_stack(vcpu_.stack_base, limits_.stack_bytes);
 }
 
@@ -107,6 +107,9 @@ void Store::undo(const Mark& mark) {
   for (; memories_.size() > mark.memories; memories_.pop_back()) destroy(*memories_.back());
   instances_.erase(instances_.begin() + static_cast<ptrdiff_t>(mark.instances), instances_.end());
   modules_.erase(modules_.begin() + static_cast<ptrdiff_t>(mark.modules), modules_.end());
+  funcs_.resize(mark.funcs);
+  host_codes_.resize(mark.funcs);
+  host_envs_.resize(mark.host_envs);
 }
 
 bool Store::charge_memory(uint64_t bytes) {

@@ -77,9 +77,11 @@ class Store {
 
   /// How much there is of what instantiation makes.
   struct Mark {
-    size_t memories, tables, instances, modules;
+    size_t memories, tables, instances, modules, funcs, host_envs;
   };
-  Mark mark() const { return {memories_.size(), tables_.size(), instances_.size(), modules_.size()}; }
+  Mark mark() const {
+    return {memories_.size(), tables_.size(), instances_.size(), modules_.size(), funcs_.size(), host_envs_.size()};
+  }
   /// Destroys what was made since. Only while nothing but that refers to it: before a guest could run.
   void undo(const Mark& mark);
 

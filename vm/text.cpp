@@ -76,4 +76,12 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string printable_name(std::string_view name) {
+  constexpr size_t kMostBytes = 400;
+  if (name.size() <= kMostBytes) return printable(name);
+  size_t end = kMostBytes;
+  while (end > kMostBytes - 3 && (static_cast<uint8_t>(name[end]) & 0xc0) == 0x80) --end;  // not inside a character
+  return printable(name.substr(0, end)) + "...";
+}
+
 }  // namespace vmrun

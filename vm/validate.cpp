@@ -50,7 +50,7 @@ Error describe(const Module& module, uint32_t func_index, const DecodeError& err
   }
   message += " in function " + std::to_string(func_index);
   std::string_view name = module.func_name(func_index);
-  if (!name.empty()) message += " (" + printable(name) + ")";
+  if (!name.empty()) message += " (" + printable_name(name) + ")";
   Error out(error.kind, std::move(message), error.offset);
   out.func_index = func_index;
   return out;

@@ -118,10 +118,13 @@ Result<void> add_strings(const std::vector<std::string>& args,
   return {};
 }
 
-Result<void> add(Descriptor d, Context& cx) {
+/// `given`: all that the guest is given, standard streams included.
+Result<void> add(Descriptor d, size_t given, Context& cx) {
   uint32_t fd;
   if (cx.fds.insert(std::move(d), fd)) return {};
-  return Error(ErrorKind::Limit, "the guest is given more descriptors than it may have open (max_descriptors)");
+  if (!cx.fds.full()) return Error(ErrorKind::Io, "this process has too many open files");
+  return Error(ErrorKind::Limit, "the guest is given " + std::to_string(given) + " descriptors, but may have " +
+                                     std::to_string(cx.fds.limit()) + " open (WasiConfig::max_descriptors)");
 }
 
 /// Whether the host's descriptor `fd` can be a stream: it is open, and for more than to name something.
@@ -138,7 +141,7 @@ Rights stream_rights(const Descriptor& d, bool input) {
   return d.base & allowed;
 }
 
-Result<void> add_stream(int host, bool input, bool raises, Context& cx) {
+Result<void> add_stream(int host, bool input, bool raises, size_t given, Context& cx) {
   Descriptor d;
   if (host == WasiConfig::kNull) {
     int64_t r = blocking::openat(AT_FDCWD, "/dev/null", (input ? O_RDONLY : O_WRONLY) | O_CLOEXEC, 0);
@@ -153,7 +156,7 @@ Result<void> add_stream(int host, bool input, bool raises, Context& cx) {
   }
   d.base = stream_rights(d, input);
   d.raises = raises;
-  return add(std::move(d), cx);
+  return add(std::move(d), given, cx);
 }
 
 }  // namespace
@@ -162,8 +165,9 @@ Result<WasiContext> WasiContext::create(const WasiConfig& config) {
   auto cx = std::make_shared<Context>();
   cx->fds.limit(config.max_descriptors_.value_or(FdTable::default_limit()));
   if (auto r = add_strings(config.args_, config.env_, *cx); !r) return r.error();
+  const size_t given = std::size(config.stdio_) + config.dirs_.size() + config.sockets_.size();
   for (int i = 0; i < 3; ++i) {
-    if (auto r = add_stream(config.stdio_[i], i == 0, config.stdio_raises_, *cx); !r) return r.error();
+    if (auto r = add_stream(config.stdio_[i], i == 0, config.stdio_raises_, given, *cx); !r) return r.error();
   }
   for (const auto& dir : config.dirs_) {
     if (dir.guest.empty()) return Error(ErrorKind::Usage, "directory '" + dir.host + "' has no name for the guest");
@@ -176,13 +180,13 @@ Result<WasiContext> WasiContext::create(const WasiConfig& config) {
     d.preopen = true;
     d.preopen_name = dir.guest;
     d.read_only = dir.read_only;
-    if (auto added = add(std::move(d), *cx); !added) return added.error();
+    if (auto added = add(std::move(d), given, *cx); !added) return added.error();
   }
   for (int socket : config.sockets_) {
     Descriptor d = describe(socket, rights::kAll);
     if (!d.is_socket()) return Error(ErrorKind::Usage, "descriptor " + std::to_string(socket) + " is not a socket");
     d.inheriting = rights::kSocket & ~rights::kSockAccept;
-    if (auto added = add(std::move(d), *cx); !added) return added.error();
+    if (auto added = add(std::move(d), given, *cx); !added) return added.error();
   }
   rlimit files{};
   cx->files_limited = ::getrlimit(RLIMIT_FSIZE, &files) == 0 && files.rlim_cur != RLIM_INFINITY;

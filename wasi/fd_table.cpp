@@ -35,7 +35,7 @@ uint32_t FdTable::default_limit() {
 }
 
 bool FdTable::insert(Descriptor d, uint32_t& fd) {
-  if (open_ >= limit_) return false;
+  if (full()) return false;
   if (d.owner && !move_above_streams(d)) return false;
   size_t at = lowest_free_;
   while (at < slots_.size() && taken(at)) ++at;

@@ -45,6 +45,8 @@ class FdTable {
 
   /// From now on at most `n` descriptors are open at a time.
   void limit(uint32_t n) { limit_ = n; }
+  uint32_t limit() const { return limit_; }
+  bool full() const { return open_ >= limit_; }
   /// The limit for a guest whose embedder states none: half of what the process may open, at most 4,096.
   static uint32_t default_limit();
 

@@ -78,10 +78,13 @@ Result<void> announce_code(CodeTool tool);
 
 /// The first engine of a process installs handlers of SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGURG, for good. Signals that
 /// concern no guest go to the handler that was there before, with its own mask and flags. A program that installs
-/// handlers of these signals later must call the ones that it replaces, or guests lose their traps.
+/// handlers of these signals later must call the ones that it replaces, or guests lose their traps. The handlers run on
+/// the thread's alternate signal stack: a thread that calls a guest gets one of 64 KiB until it ends, unless it has one
+/// already that holds a signal frame (sysconf(_SC_MINSIGSTKSZ)) and 8 KiB. Do not set a smaller one later.
 ///
 /// Shared handle: copies refer to the same engine. All its functions may be called from any thread. Lives as long as
-/// any handle, module or store of it. A process with an engine may fork, but the child may only exec: it has no compile
+/// any handle, module or store of it. A moved-from handle (of a Module or a Linker too) may only be assigned to or
+/// destroyed. A process with an engine may fork, but the child may only exec: it has no compile
 /// threads, and the code memory is its parent's.
 class Engine {
  public:

@@ -12,7 +12,8 @@
 // TypedFunc::call, an instantiation) throws the same exception; vmrun throws in no other case.
 // A raw one must not throw: the process ends by std::terminate.
 // None may be left by longjmp, because the guest's frames have to be ended. The next call into the store, or the store's
-// destructor, mostly notices that, and aborts with a message.
+// destructor, mostly notices that, and aborts with a message. Nor by pthread_exit or the thread's cancellation: the C
+// library ends the process then.
 #pragma once
 
 #include <algorithm>
@@ -37,7 +38,8 @@ namespace vmrun {
 
 /// A raw host function: reads its parameters' slots from `args` and leaves its results' slots in `results` (which may
 /// be the same memory: read all before writing any). Runs on the caller's stack. `caller` is null when the embedder
-/// called. Ends with Outcome::Return, or with what a Caller's trap, fail, exit or throw_exception returned. What it
+/// called. Ends with Outcome::Return, or with what a Caller's trap, fail, exit or throw_exception returned; another Outcome
+/// that none of these made fails the call (Usage), Exception ends the process with a message. What it
 /// leaves in `results` is not checked: references are of the caller's store. Must not throw: declare it noexcept.
 using RawHostFn = Outcome (*)(void* env, vm::Vcpu& vcpu, vm::Instance* caller, const Slot* args, Slot* results);
 

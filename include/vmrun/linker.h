@@ -18,7 +18,8 @@ namespace vmrun {
 /// A set of definitions by (module name, item name). Host functions belong to no store: a linker that holds only them
 /// can instantiate in any number of stores. Other definitions (`define`, `instance`) belong to the store they come
 /// from, and using them in another one is a Link error. One thread at a time changes a linker; once it no longer
-/// changes, several may instantiate from it, each in its own store. Copyable.
+/// changes, several may instantiate from it, each in its own store. Copyable; one that was moved
+/// from may only be assigned to or destroyed.
 class Linker {
  public:
   explicit Linker(const Engine& engine);

@@ -12,4 +12,8 @@ namespace vmrun {
 /// message, listing and log line that shows what an image says. Any thread.
 std::string printable(std::string_view text);
 
+/// The same of a name in a message: of one that is longer than 400 bytes, the beginning and "...". An image's names may
+/// have 100,000 bytes, and a message names several. Any thread.
+std::string printable_name(std::string_view name);
+
 }  // namespace vmrun

@@ -26,7 +26,7 @@ class Val {
   static Val null(HeapKind heap) { return Val(ValType::ref(heap), 0); }
   /// A funcref.
   static Val func(const Func& func);
-  /// An externref that holds `value`. Each call makes a cell that lives as long as the store.
+  /// An externref that holds `value`. Its cell lives as long as the store; equal pointers share one.
   static Val externref(Store& store, void* value);
   /// A reference of type `type` from its bits; `type` must be right.
   static Val ref(ValType type, Ref ref) { return Val(type, ref.bits); }
