@@ -24,7 +24,9 @@ std::shared_ptr<tiering::Manager> make_tiers(const Config& config) {
   options.threads = config.compile_threads;
   options.profile = config.profile;
   options.polls = !jit::kStopsBySignal;
-  return std::make_shared<tiering::Manager>(options);
+  return {new tiering::Manager(options), [](tiering::Manager* manager) {
+            if (!manager->is_forked()) delete manager;  // else it ends with the process
+          }};
 }
 
 }  // namespace

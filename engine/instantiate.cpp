@@ -50,7 +50,8 @@ bool import_matches(const vm::Module& module, vm::ExternKind kind, uint32_t inde
 }
 
 Error incompatible(vm::Store& store, const vm::Module& module, const vm::Import& import, ImportItem item) {
-  std::string message = "incompatible import type: " + printable_name(import.module) + "." + printable_name(import.name);
+  std::string message =
+      "incompatible import type: " + printable_name(import.module) + "." + printable_name(import.name);
   message += " is " + to_extern(store, item).type().to_string();
   message += ", not " + extern_type(module, import.kind, import.index).to_string();
   return Error(ErrorKind::Link, std::move(message));

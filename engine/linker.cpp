@@ -35,7 +35,9 @@ struct StringHash {
 };
 using Items = std::unordered_map<std::string, Definition, StringHash, std::equal_to<>>;
 
-std::string dotted(std::string_view module, std::string_view name) { return printable_name(module) + "." + printable_name(name); }
+std::string dotted(std::string_view module, std::string_view name) {
+  return printable_name(module) + "." + printable_name(name);
+}
 
 /// The error for imports that nobody defined; only the first ones are spelled out.
 Error unknown_imports(const vm::Module& module, const std::vector<const vm::Import*>& missing) {
@@ -208,8 +210,8 @@ Result<Instance> Linker::instantiate(Store& store, const Module& module) const t
   for (size_t i : trapping) {
     const vm::Import& import = machine.imports[i];
     auto env = std::make_shared<UnknownImport>(UnknownImport{dotted(import.module, import.name)});
-    items[i] = {vm::ExternKind::func, store.impl().new_host_func(machine.funcs[import.index].type, &UnknownImport::call,
-                                                                 std::move(env))};
+    items[i] = {vm::ExternKind::func,
+                store.impl().new_host_func(machine.funcs[import.index].type, &UnknownImport::call, std::move(env))};
   }
   Result<vm::Instance*> made = engine::instantiate(store.impl(), module.impl(), items, unfinished);
   if (!made) return std::move(made).error();

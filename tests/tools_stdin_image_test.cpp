@@ -48,13 +48,14 @@ TEST_CASE("standard input is at its end for the guest") {
 TEST_CASE("what comes out of a pipe is bounded") {
   const auto r = run_script("cat \"$1\" | $vmrun -W max-image-size=100 --invoke add - 1 2", {library()});
   CHECK(r.status == 1);
-  CHECK(r.err == "vmrun: error: standard input has more than the 100 bytes that an image may have\n");
+  CHECK(r.err ==
+        "vmrun: error: standard input has more than the 100 bytes that an image may have (-W max-image-size)\n");
   // What never ends and is no image is not read to its end; what begins like one is read up to the limit.
   CHECK(run_vmrun({"/dev/zero"}).err ==
         "vmrun: error: '/dev/zero' is not a WebAssembly image: it begins with the bytes 00 00 00 00 instead of 00 61 "
         "73 6d\n");
   CHECK(run_script("{ printf '\\0asm\\1\\0\\0\\0'; cat /dev/zero; } | $vmrun -W max-image-size=1M -").err ==
-        "vmrun: error: standard input has more than the 1048576 bytes that an image may have\n");
+        "vmrun: error: standard input has more than the 1048576 bytes that an image may have (-W max-image-size)\n");
 }
 
 TEST_CASE("standard input that is no image") {

@@ -78,6 +78,7 @@ TEST_CASE("what is neither a command nor an image") {
   word("validate", "; 'vmrun inspect' validates an image, and prints what is in it");
   word("version", "; 'vmrun --version' prints it");
   word("runn", "; the nearest is 'run'");
+  word("list", "");
   word("inspct", "; the nearest is 'inspect'");
   word("frobnicate", "");
   says(std::string("there is no command 'objdmp'; the nearest is 'objdump'") + kHelp, {"help", "objdmp"});
@@ -96,7 +97,7 @@ TEST_CASE("a log setting that is none") {
            kHelpRun,
        {"-D", "log=disk=trace", "x.wasm"});
   setenv("VMRUN_LOG", "foo", 1);
-  says(std::string("VMRUN_LOG: there is no level 'foo'; there are error, warn, info, debug, trace") + kHelp,
+  says("error: VMRUN_LOG: there is no level 'foo'; there are error, warn, info, debug, trace\n",
        {fixture("cli_empty")});
   setenv("VMRUN_LOG", "wasi=trace", 1);
   const auto traced = run_vmrun({fixture("cli_guest")});

@@ -46,6 +46,23 @@ TEST_CASE("escaping twice is escaping once") {
   }
 }
 
+TEST_CASE("a long name is cut, at the end of a character") {
+  using vmrun::printable_name;
+  const std::string most(400, 'a');
+  CHECK(printable_name(most) == most);
+  CHECK(printable_name(most + "b") == most + "...");
+  CHECK(printable_name("\n") == "\\x0a");
+  for (const std::string character : {"\u00e9", "\u20ac", "\U0001f600"}) {
+    for (size_t before = 400 - character.size(); before <= 400; ++before) {
+      const bool fits = before + character.size() <= 400;
+      const std::string start(before, 'a');
+      CHECK(printable_name(start + character + "tail of it") ==
+            start + (fits ? character + std::string("tail of it", 400 - before - character.size()) : "") + "...");
+    }
+  }
+  CHECK(printable_name(std::string(500, '\x80')).size() == 4 * 397 + 3);  // no UTF-8 at all
+}
+
 TEST_CASE("an error's text escapes the names in its backtrace") {
   vmrun::Error error(vmrun::ErrorKind::Trap, "unreachable");
   error.backtrace.push_back({"m\x1b", "f\n", 0, 16});

@@ -36,6 +36,7 @@ void Manager::attach(vm::Module& module, Schedule schedule) {
 }
 
 void Manager::detach(vm::Module& module) {
+  if (is_forked()) return;
   std::shared_ptr<ModuleTiers> tiers;
   {
     std::lock_guard lock(mutex_);

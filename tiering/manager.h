@@ -8,6 +8,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdint>
@@ -58,6 +59,10 @@ class Manager {
   Manager& operator=(const Manager&) = delete;
 
   const Options& options() const { return options_; }
+  /// Whether this is a child that the manager's process has forked: without compile threads, with locks that they may
+  /// have held and without the mapping by which code memory is written. There, nothing of the manager may be used or
+  /// destroyed but this; detach() does nothing.
+  bool is_forked() const { return getpid() != process_; }
 
   /// Takes charge of a module that the interpreter knows already and nobody runs yet. With a schedule, its promotions
   /// and no others are made. Module::count_runs is set before. With Options::eager_baseline, returns when all functions
@@ -106,6 +111,7 @@ class Manager {
   void run(Task& task);
 
   const Options options_;
+  const pid_t process_ = getpid();
   const bool samples_;
   Queue queue_;
   std::atomic<uint64_t> number_{0};

@@ -184,7 +184,8 @@ std::string_view nearest(std::string_view name, std::span<const std::string_view
   const std::string wanted = dashed(name);
   constexpr size_t kLongest = 40;  // no option is that long
   if (wanted.size() > kLongest) return {};
-  const size_t most = wanted.size() < 3 ? 1 : std::min<size_t>(3, 1 + wanted.size() / 4);
+  // Half of a short word is a different word.
+  const size_t most = wanted.size() < 5 ? 1 : std::min<size_t>(3, 1 + wanted.size() / 4);
   std::string_view best;
   size_t best_distance = most + 1;
   for (std::string_view candidate : candidates) {

@@ -51,24 +51,25 @@ constexpr Pointless kGrants[] = {
     {[](const RunOptions& o) { return o.random_seed.has_value(); }, "-S random-seed"},
 };
 
-std::string_view without_end_slashes(std::string_view name) {
-  while (name.size() > 1 && name.ends_with('/')) name.remove_suffix(1);
-  return name;
+/// Whether two paths are the same but for slashes at their ends.
+bool same(std::string_view a, std::string_view b) {
+  for (std::string_view* path : {&a, &b}) {
+    while (path->size() > 1 && path->ends_with('/')) path->remove_suffix(1);
+  }
+  return a == b;
 }
-
-bool same_name(std::string_view a, std::string_view b) { return without_end_slashes(a) == without_end_slashes(b); }
 
 /// Two directories cannot have one name. A name that was not asked for gives way.
 Result<void> settle_dirs(std::vector<RunOptions::Dir>& dirs) {
   for (size_t i = 0; i < dirs.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
       RunOptions::Dir &a = dirs[j], &b = dirs[i];
-      if (same_name(a.guest, b.guest) && (a.host != b.host || a.read_only != b.read_only)) {
+      if (same(a.guest, b.guest) && (!same(a.host, b.host) || a.read_only != b.read_only)) {
         return usage_error("--dir gives two directories the name '" + b.guest + "': choose another for one of them, " +
                            "--dir HOST::GUEST");
       }
-      if (a.absolute && same_name(*a.absolute, b.guest)) a.absolute.reset();
-      if (b.absolute && same_name(*b.absolute, a.guest)) b.absolute.reset();
+      if (a.absolute && same(*a.absolute, b.guest)) a.absolute.reset();
+      if (b.absolute && same(*b.absolute, a.guest)) b.absolute.reset();
       // Of one directory: relative names that make the same absolute one.
       if (a.absolute && b.absolute && *a.absolute == *b.absolute) b.absolute.reset();
     }

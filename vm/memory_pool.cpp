@@ -168,8 +168,8 @@ struct MemoryPool::Impl {
   Result<MemoryMapping> acquire_dense(uint64_t bytes) {
     const uint64_t slot_bytes = options.dense_bytes;
     if (bytes > slot_bytes) {
-      return Error(ErrorKind::Limit, "memory of " + std::to_string(bytes) + " bytes is larger than a dense one may be, " +
-                                         std::to_string(slot_bytes) +
+      return Error(ErrorKind::Limit, "memory of " + std::to_string(bytes) +
+                                         " bytes is larger than a dense one may be, " + std::to_string(slot_bytes) +
                                          " (Config::dense_memory_max_bytes, -O dense-memory-max on the command line)");
     }
     std::lock_guard hold(lock);

@@ -84,7 +84,7 @@ Result<void> announce_code(CodeTool tool);
 ///
 /// Shared handle: copies refer to the same engine. All its functions may be called from any thread. Lives as long as
 /// any handle, module or store of it. A moved-from handle (of a Module or a Linker too) may only be assigned to or
-/// destroyed. A process with an engine may fork, but the child may only exec: it has no compile
+/// destroyed. A process with an engine may fork, but the child may only exec or end, by exit too: it has no compile
 /// threads, and the code memory is its parent's.
 class Engine {
  public:

@@ -13,12 +13,12 @@
 // time. Errors: everything that can fail returns a Result; nothing throws.
 //
 // What the process notices. The first engine installs handlers for SIGSEGV, SIGBUS, SIGFPE and SIGILL, by which guests
-// trap, and for SIGURG, which stops guests; what is not theirs they pass on to the handler that was there before, and so
-// should one that is installed later. A thread that runs guests gets an alternate signal stack if it has none that is
-// large enough (vmrun/engine.h), and, where what is hot is optimised, SIGURG every 4 ms of its processor time while it runs them.
-// Compile threads begin with the first thing to compile. LLVM comes with the first optimised code, from vmrun-opt.so
-// beside the executable, in ../lib/vmrun or in the folder that VMRUN_PLUGINS names; without it there is no optimised
-// code. After fork, the child may only exec or end.
+// trap, and for SIGURG, which stops guests; what is not theirs they pass on to the handler that was there before, and
+// so should one that is installed later. A thread that runs guests gets an alternate signal stack if it has none that
+// is large enough (vmrun/engine.h), and, where what is hot is optimised, SIGURG every 4 ms of its processor time while
+// it runs them. Compile threads begin with the first thing to compile. LLVM comes with the first optimised code, from
+// vmrun-opt.so beside the executable, in ../lib/vmrun or in the folder that VMRUN_PLUGINS names; without it there is no
+// optimised code. After fork, the child may only exec or end.
 #pragma once
 
 #include "vmrun/caller.h"
