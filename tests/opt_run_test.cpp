@@ -261,6 +261,67 @@ TEST_CASE("calls and throws that look alike have places of their own") {
   for (int32_t n = 2; n < 12; n += 2) Both(image, "again").same<void(int32_t)>("again", n);
 }
 
+TEST_CASE("accesses that look alike have places of their own") {
+  using namespace spine;
+  ModuleBuilder m;
+  const uint32_t type = m.type({i32, i32}, {i32});
+  auto either = [&](const char* name, auto access, bool among_others = false) {
+    Code c;
+    auto side = [&](uint32_t offset) {
+      if (among_others) c.i32_const(64).i32_const(1).i32_store();
+      access(c, offset);
+      if (among_others) c.i32_const(64).i32_const(2).i32_store();
+    };
+    c.get(0).op({0x04, 0x40});
+    side(0);
+    c.op({0x05, 0x01, 0x01, 0x01});
+    side(16);
+    m.define(m.func(name, type), c.end().get(2), {i32});
+  };
+  auto loads = [](uint8_t opcode) {
+    return [opcode](Code& c, uint32_t offset) { c.get(1).op({opcode, 0}).u(offset).set(2); };
+  };
+  either("load", loads(0x28));
+  either("load8_u", loads(0x2d));
+  either("load16_s", loads(0x2e));
+  either("load between", loads(0x28), true);
+  either("load and add",
+         [](Code& c, uint32_t offset) { c.get(1).op({0x28, 0}).u(offset).i32_const(3).i32_add().set(2); });
+  either("store", [](Code& c, uint32_t offset) { c.get(1).i32_const(7).op({0x36, 0}).u(offset); });
+  either("store something else",
+         [](Code& c, uint32_t offset) { c.get(1).i32_const(static_cast<int32_t>(offset)).i32_store(); });
+  either("the same load", [](Code& c, uint32_t) { c.get(1).i32_load().set(2); });
+  either("the same store", [](Code& c, uint32_t) { c.get(1).i32_const(1).i32_store(); });
+  // A pointer that is loaded in front of a loop and again in each turn: the same phi takes both.
+  m.define(m.func("chain", type),
+           Code()
+               .get(1)
+               .i32_load()
+               .set(2)
+               .loop()
+               .get(2)
+               .i32_load()
+               .tee(2)
+               .get(0)
+               .i32_const(1)
+               .i32_sub()
+               .tee(0)
+               .br_if(0)
+               .drop()
+               .end()
+               .get(2),
+           {i32});
+  const Bytes image = m.build();
+  Both both(image, "load");
+  for (const char* name : {"load", "load8_u", "load16_s", "load between", "load and add", "store",
+                           "store something else", "the same load", "the same store", "chain"}) {
+    for (int32_t which : {0, 1, 2}) {
+      for (int32_t address : {-1, -16, 65536, 65520, 65521, 1000})
+        both.same<int32_t(int32_t, int32_t)>(name, which, address);
+    }
+  }
+}
+
 TEST_CASE("recursion without end is a trap") {
   Both both(exceptions_image(), "catch");
   for (Instance& instance : both.instances) {

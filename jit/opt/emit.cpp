@@ -29,6 +29,7 @@
 #include "jit/opt/backend.h"
 #include "jit/opt/loops.h"
 #include "jit/opt/places.h"
+#include "jit/opt/quiet_nans.h"
 #include "vm/assert.h"
 
 namespace vmrun::jit::opt {
@@ -157,12 +158,13 @@ void optimise(llvm::Module& module, llvm::TargetMachine& machine, const EmitOpti
   tuning.LoopVectorization = true;
   tuning.SLPVectorization = true;
   llvm::PassBuilder builder(&machine, tuning, std::nullopt, &callbacks);
-  if (options.guarded) {
-    builder.registerVectorizerStartEPCallback([](llvm::FunctionPassManager& passes, llvm::OptimizationLevel) {
-      passes.addPass(llvm::LoopSimplifyPass());
-      passes.addPass(VersionLoops());
-    });
-  }
+  builder.registerVectorizerStartEPCallback(
+      [guarded = options.guarded](llvm::FunctionPassManager& passes, llvm::OptimizationLevel) {
+        passes.addPass(QuietOperands());
+        if (!guarded) return;
+        passes.addPass(llvm::LoopSimplifyPass());
+        passes.addPass(VersionLoops());
+      });
   builder.registerOptimizerLastEPCallback(
       [](llvm::ModulePassManager& passes, llvm::OptimizationLevel, llvm::ThinOrFullLTOPhase) {
         llvm::FunctionPassManager reduce;
@@ -191,10 +193,12 @@ bool emit(llvm::Function& unit, llvm::TargetMachine& machine, const EmitOptions&
   unit.addFnAttr("target-cpu", machine.getTargetCPU());
   unit.addFnAttr("target-features", machine.getTargetFeatureString());
   auto cancelled = [&] { return options.cancelled != nullptr && options.cancelled->load(std::memory_order_relaxed); };
+  quiet_operands(unit);
   optimise(module, machine, options);
   if (cancelled()) return false;
-  if (options.polls || needs_stack_check(unit)) insert_stack_check(unit);
+  settle_quieting(unit);
   note_places(unit);
+  if (options.polls || needs_stack_check(unit)) insert_stack_check(unit);
   llvm::legacy::PassManager passes;
   passes.add(new llvm::TargetLibraryInfoWrapperPass(no_library(machine.getTargetTriple())));
   llvm::raw_svector_ostream out(object);

@@ -6,6 +6,8 @@
 #include <llvm/IR/IntrinsicInst.h>
 #include <llvm/Transforms/Utils/ScalarEvolutionExpander.h>
 
+#include "jit/opt/places.h"
+
 namespace vmrun::jit::opt {
 
 using namespace llvm;  // NOLINT: this file is about nothing else
@@ -70,7 +72,6 @@ class Observer {
   const TargetTransformInfo& target_;
   LoopShape shape_;
   unsigned place_ = 0;
-  bool stores_elsewhere_ = false;  // into globals
 };
 
 std::optional<Access> Observer::describe(Instruction& at, Value* pointer, Type* type) const {
@@ -154,11 +155,11 @@ bool Observer::find_accesses() {
       if (auto* load = dyn_cast<LoadInst>(&i)) {
         if (!load->isVolatile()) continue;
         std::optional<Access> access = describe(i, load->getPointerOperand(), load->getType());
-        if (!access || load->isAtomic() || !add(*access)) return false;
+        if (!access || isStrongerThanUnordered(load->getOrdering()) || !add(*access)) return false;
       } else if (auto* store = dyn_cast<StoreInst>(&i)) {
         shape_.stores = true;
-        if (!store->isVolatile()) {
-          stores_elsewhere_ = true;
+        if (!store->isVolatile() || is_ordered(*store)) {
+          shape_.elsewhere.push_back(store);
           continue;
         }
         std::optional<Access> access = describe(i, store->getPointerOperand(), store->getValueOperand()->getType());
@@ -223,7 +224,7 @@ bool Observer::find_exit() {
 
 /// Whether iterations may be made independent by a check of where the groups lie.
 void Observer::find_independence() {
-  if (!shape_.stores || stores_elsewhere_) return;
+  if (!shape_.stores || !shape_.elsewhere.empty()) return;
   unsigned pairs = 0;
   unsigned loads = 0, first_store = UINT32_MAX, last_load = 0;
   for (const Group& group : shape_.groups) {

@@ -54,6 +54,7 @@ struct LoopShape {
   bool stores = false;
   bool parallel = false;     // a check of where the groups lie makes iterations independent
   bool loads_first = false;  // and then all loads of an iteration have to come before its stores
+  llvm::SmallVector<llvm::StoreInst*, 4> elsewhere;  // stores that are not to the memory, but to globals
 };
 
 /// Of an innermost loop with a preheader and one latch, in LCSSA form, over the memory that `unit` gets as its third

@@ -14,8 +14,8 @@
 // What the check reads is frozen: the pointers are made of the very numbers that were checked, whatever LLVM thinks of
 // where they come from.
 //
-// Behind the copy stands an assembly barrier without instructions: what the loop stored may not be moved or dropped
-// past it, because the code behind may trap. Builds with assertions look there whether the pointers have stayed in the
+// In front of the copy and behind it stands an assembly barrier without instructions: what the loop stores may not be
+// moved or dropped past it, because the code there may trap. Builds with assertions look there whether the pointers have stayed in the
 // range that was checked.
 #include "jit/opt/loops.h"
 
@@ -38,6 +38,7 @@
 
 #include "jit/compiler.h"
 #include "jit/opt/loop_shape.h"
+#include "jit/opt/places.h"
 #include "jit/opt/rules.h"
 #include "vm/instance.h"
 
@@ -188,16 +189,16 @@ void Versioner::use_pointers() {
                                               b.getInt64(static_cast<uint64_t>(distance)), "", flags);
       Value* old = getLoadStorePointerOperand(a.at);
       if (auto* load = dyn_cast<LoadInst>(a.at)) {
-        load->setVolatile(false);
         load->setOperand(LoadInst::getPointerOperandIndex(), to);
       } else {
         auto* store = cast<StoreInst>(a.at);
-        store->setVolatile(false);
         store->setOperand(StoreInst::getPointerOperandIndex(), to);
       }
+      make_plain(*a.at);
       RecursivelyDeleteTriviallyDeadInstructions(old);
     }
   }
+  for (StoreInst* store : shape_.elsewhere) make_plain(*store);
 }
 
 /// A counter that LLVM understands decides when the loop ends.
@@ -297,8 +298,9 @@ void Versioner::add_barriers() {
   if (!shape_.stores) return;
   LLVMContext& context = unit_.getContext();
   InlineAsm* barrier = InlineAsm::get(FunctionType::get(Type::getVoidTy(context), false), "", "~{memory}", true);
-  for (BasicBlock* exit : exits) {
-    IRBuilder<> b(exit, exit->getFirstInsertionPt());
+  exits.push_back(loop_.getLoopPreheader());
+  for (BasicBlock* block : exits) {
+    IRBuilder<> b(block, block->getFirstInsertionPt());
     b.CreateCall(barrier)->setDoesNotThrow();
   }
 }

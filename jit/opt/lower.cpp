@@ -7,6 +7,7 @@
 #include <llvm/IR/Module.h>
 
 #include "jit/opt/limits.h"
+#include "jit/opt/places.h"
 #include "vm/assert.h"
 
 namespace vmrun::jit::opt {
@@ -263,9 +264,9 @@ llvm::Value* Lowering::load_slot(llvm::Value* at, ValType t) {
   return b_.CreateAlignedLoad(type(t), at, llvm::Align(t.kind() == ValType::Kind::f32 || t == vm::kI32 ? 4 : 8));
 }
 
-void Lowering::store_slot(llvm::Value* at, llvm::Value* v, ValType t) {
+llvm::StoreInst* Lowering::store_slot(llvm::Value* at, llvm::Value* v, ValType t) {
   if (t == vm::kI32) v = b_.CreateZExt(v, b_.getInt64Ty());
-  b_.CreateAlignedStore(v, at, llvm::Align(t == vm::kF32 ? 4 : 8));
+  return b_.CreateAlignedStore(v, at, llvm::Align(t == vm::kF32 ? 4 : 8));
 }
 
 llvm::Value* Lowering::area() { return load_fixed_ptr(cx_, offsetof(vm::Vcpu, area)); }
@@ -336,7 +337,7 @@ void Lowering::poll() {
   llvm::Value* sp = b_.CreateIntrinsic(llvm::Intrinsic::read_register, {b_.getInt64Ty()},
                                        {llvm::MetadataAsValue::get(context_, name)});
   llvm::LoadInst* limit = b_.CreateLoad(b_.getInt64Ty(), offset(cx_, offsetof(vm::Vcpu, native_limit)));
-  limit->setVolatile(true);  // others set it
+  mark_ordered(*limit);  // others set it
   BasicBlock* asked = new_block("poll");
   BasicBlock* go = new_block("go");
   b_.CreateCondBr(b_.CreateICmpULT(sp, limit), asked, go, unlikely());

@@ -5,10 +5,20 @@
 // VALUES. i32, i64, float and double stand for themselves, references are i64, v128 is <16 x i8>. Locals are allocas
 // that the optimiser promotes; operands are SSA values, with phis at labels.
 //
-// EXACTNESS. An access to guarded memory is volatile: it is neither dropped, duplicated nor moved past another effect,
-// so that a guest traps exactly where it should and memory is then what the specification says; loops that cannot trap
-// are freed of that by a pass (loops.h). Divisions, conversions and checked accesses test first and branch to a call of
-// Helper::trap. What traps carries its byte offset as its line.
+// EXACTNESS. An access to guarded memory traps by a fault, of which LLVM knows nothing. So it is volatile; and in a
+// module with such a memory so is every other store that somebody may look at after a trap: to globals, tables and
+// memories that are checked. LLVM neither drops nor duplicates volatile accesses, nor moves them past each other: a guest
+// traps exactly where it should, and all stores before that are there then, and none behind it. Loads that cannot trap
+// are free, since nobody sees when they happen. All other traps (divisions, conversions, checked accesses and so on) test
+// first and branch to a call of Helper::trap, which to LLVM may look at everything that was stored; a module without
+// guarded memory has no others, and its stores are free between calls.
+//
+// Loops that cannot fault get a copy whose accesses are plain, between barriers (loops.h): what such a loop has stored is
+// there when it is left, on whichever way. A guest that is interrupted in the midst of one (vm::TrapCode::Interrupted)
+// may leave stores of later iterations behind and others out.
+//
+// Each access that may fault, and each call, has a place of its own in the image, and is not merged with others
+// (places.h). What arithmetic does to NaNs: quiet_nans.h.
 //
 // EXCEPTIONS. Inside a try every call is an invoke. Each try has one landing pad and one block that tries its clauses;
 // what they do not take goes on at the enclosing try's block, or to Helper::resume_throw.
@@ -164,7 +174,7 @@ class Lowering {
   llvm::Value* from_register(llvm::Value* v, vm::ValType type);
   /// Values in canonical slots and in slots of the area, which hold them in their natural size.
   llvm::Value* load_slot(llvm::Value* at, vm::ValType type);
-  void store_slot(llvm::Value* at, llvm::Value* v, vm::ValType type);
+  llvm::StoreInst* store_slot(llvm::Value* at, llvm::Value* v, vm::ValType type);
   llvm::Value* area();
 
   /// Calls a helper; `args` follow the vCPU. With `may_throw`, exceptions land in the innermost try.
@@ -234,8 +244,12 @@ class Lowering {
   llvm::Value* memory(uint32_t index);  // MemoryInst*
   /// The address of `bytes` bytes, checked where faults do not do that.
   llvm::Value* address(const vm::MemArg& arg, llvm::Value* index, unsigned bytes);
-  /// Whether accesses to the memory may trap by a fault or race, and so must stay as they are.
-  bool is_volatile(uint32_t memory) const;
+  /// Whether accesses to the memory trap by a fault.
+  bool is_guarded(uint32_t memory) const;
+  /// An access to a memory: how it keeps its place among others.
+  void keep_order(uint32_t memory, llvm::Instruction& access);
+  /// A store that others may look at after a trap.
+  void seen_by_others(llvm::StoreInst& store);
   llvm::Value* load(const vm::MemArg& arg, llvm::Value* index, llvm::Type* type);
   void store(const vm::MemArg& arg, llvm::Value* index, llvm::Value* value);
   bool memory_op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results);
@@ -253,10 +267,7 @@ class Lowering {
   bool numeric_op(Op op, const vm::Immediate& imm, const V* args, V* results);
   llvm::Value* divide(llvm::Value* a, llvm::Value* b, bool is_signed, bool remainder);
   llvm::Value* truncate(llvm::Value* a, llvm::Type* to, bool is_signed);
-  llvm::Value* float_binary(unsigned opcode, llvm::Value* a, llvm::Value* b);
   llvm::Value* float_min(llvm::Value* a, llvm::Value* b, bool max);
-  /// The same number, but a quiet NaN for a signalling one.
-  llvm::Value* quieted(llvm::Value* a);
 
   // --- vectors (lower_simd.cpp) ---
   bool simd_op(Op op, const vm::Immediate& imm, const V* args, V* results);

@@ -1,6 +1,7 @@
 // Lowering: atomic accesses, waiting and waking (WebAssembly threads). All are sequentially consistent; an address that
 // is not naturally aligned traps before the access is tried.
 #include "jit/opt/lower.h"
+#include "jit/opt/places.h"
 
 namespace vmrun::jit::opt {
 
@@ -26,18 +27,22 @@ bool Lowering::atomic_op(Op op, const vm::Immediate& imm, const V* args, V* resu
   auto load = [&](unsigned bits, llvm::Type* to) {
     llvm::LoadInst* v = b_.CreateAlignedLoad(b_.getIntNTy(bits), at(bits), llvm::Align(bits / 8), true);
     v->setAtomic(kOrder);
+    mark_faulting(*v, offset_);
     results[0].v = b_.CreateZExt(v, to);
     return true;
   };
   auto store = [&](unsigned bits) {
     llvm::Value* to = at(bits);
-    b_.CreateAlignedStore(narrow(1, bits), to, llvm::Align(bits / 8), true)->setAtomic(kOrder);
+    llvm::StoreInst* v = b_.CreateAlignedStore(narrow(1, bits), to, llvm::Align(bits / 8), true);
+    v->setAtomic(kOrder);
+    mark_faulting(*v, offset_);
     return true;
   };
   auto change = [&](AtomicRMWInst::BinOp operation, unsigned bits, llvm::Type* to) {
     llvm::Value* where = at(bits);
     AtomicRMWInst* old = b_.CreateAtomicRMW(operation, where, narrow(1, bits), llvm::Align(bits / 8), kOrder);
     old->setVolatile(true);
+    mark_faulting(*old, offset_);
     results[0].v = b_.CreateZExt(old, to);
     return true;
   };
@@ -46,6 +51,7 @@ bool Lowering::atomic_op(Op op, const vm::Immediate& imm, const V* args, V* resu
     llvm::AtomicCmpXchgInst* pair =
         b_.CreateAtomicCmpXchg(where, narrow(1, bits), narrow(2, bits), llvm::Align(bits / 8), kOrder, kOrder);
     pair->setVolatile(true);
+    mark_faulting(*pair, offset_);
     results[0].v = b_.CreateZExt(b_.CreateExtractValue(pair, 0), to);
     return true;
   };

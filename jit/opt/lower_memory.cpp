@@ -2,6 +2,7 @@
 #include <llvm/IR/InlineAsm.h>
 
 #include "jit/opt/lower.h"
+#include "jit/opt/places.h"
 #include "vm/memory.h"
 
 namespace vmrun::jit::opt {
@@ -15,9 +16,20 @@ llvm::Value* Lowering::memory(uint32_t index) {
   return load_fixed_ptr(memories, 8 * uint64_t{index});
 }
 
-bool Lowering::is_volatile(uint32_t index) const {
-  const vm::MemoryType& type = image_.memories[index];
-  return type.shared || vm::memory_is_guarded(type, !image_.guarded_memories);
+bool Lowering::is_guarded(uint32_t index) const {
+  return vm::memory_is_guarded(image_.memories[index], !image_.guarded_memories);
+}
+
+void Lowering::keep_order(uint32_t index, llvm::Instruction& access) {
+  // Others may write to a shared memory at any time: what was loaded from it must not be loaded again.
+  if (is_guarded(index) || image_.memories[index].shared) return mark_faulting(access, offset_);
+  if (auto* store = llvm::dyn_cast<llvm::StoreInst>(&access)) seen_by_others(*store);
+}
+
+void Lowering::seen_by_others(llvm::StoreInst& store) {
+  for (uint32_t i = 0; i < image_.memories.size(); ++i) {
+    if (is_guarded(i)) return mark_ordered(store);
+  }
 }
 
 llvm::Value* Lowering::address(const vm::MemArg& arg, llvm::Value* index, unsigned bytes) {
@@ -25,7 +37,7 @@ llvm::Value* Lowering::address(const vm::MemArg& arg, llvm::Value* index, unsign
   llvm::Value* base = mem_;
   if (arg.memory != 0) base = load_fixed_ptr(memory(arg.memory), offsetof(vm::MemoryInst, base));
   llvm::Value* wide = b_.CreateZExt(index, b_.getInt64Ty());
-  if (vm::memory_is_guarded(type, !image_.guarded_memories)) {
+  if (is_guarded(arg.memory)) {
     // index + offset + bytes stays below 8 GiB and the guard, all of which is reserved.
     llvm::Value* sum = arg.offset == 0 ? wide : b_.CreateNUWAdd(wide, i64(arg.offset));
     return b_.CreateGEP(b_.getInt8Ty(), base, sum);
@@ -55,12 +67,14 @@ llvm::Value* Lowering::address(const vm::MemArg& arg, llvm::Value* index, unsign
 
 llvm::Value* Lowering::load(const vm::MemArg& arg, llvm::Value* index, llvm::Type* type) {
   llvm::Value* from = address(arg, index, type->getPrimitiveSizeInBits() / 8);
-  return b_.CreateAlignedLoad(type, from, llvm::Align(1), is_volatile(arg.memory));
+  llvm::LoadInst* value = b_.CreateAlignedLoad(type, from, llvm::Align(1));
+  keep_order(arg.memory, *value);
+  return value;
 }
 
 void Lowering::store(const vm::MemArg& arg, llvm::Value* index, llvm::Value* value) {
   llvm::Value* to = address(arg, index, value->getType()->getPrimitiveSizeInBits() / 8);
-  b_.CreateAlignedStore(value, to, llvm::Align(1), is_volatile(arg.memory));
+  keep_order(arg.memory, *b_.CreateAlignedStore(value, to, llvm::Align(1)));
 }
 
 llvm::Value* Lowering::mask_unless(llvm::Value* bad, vm::TrapCode code) {
@@ -174,9 +188,13 @@ bool Lowering::reference_op(D& d, Op op, const vm::Immediate& imm, const V* args
   // clang-format off: a row per instruction
   switch (op) {
     case Op::global_get: results[0].v = load_slot(global(imm.index), image_.globals[imm.index].type.type); return true;
-    case Op::global_set: store_slot(global(imm.index), args[0].v, image_.globals[imm.index].type.type); return true;
+    case Op::global_set:
+      seen_by_others(*store_slot(global(imm.index), args[0].v, image_.globals[imm.index].type.type));
+      return true;
     case Op::table_get: results[0].v = b_.CreateLoad(i64_type, table_element(imm.index, args[0].v)); return true;
-    case Op::table_set: b_.CreateStore(args[1].v, table_element(imm.index, args[0].v)); return true;
+    case Op::table_set:
+      seen_by_others(*b_.CreateStore(args[1].v, table_element(imm.index, args[0].v)));
+      return true;
     case Op::table_size:
       results[0].v = b_.CreateTrunc(load_field(i64_type, table(imm.index), offsetof(vm::TableInst, size)),
                                     type(d.table_address(imm.index)));

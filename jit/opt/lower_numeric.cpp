@@ -1,5 +1,5 @@
 // Lowering: constants and numeric instructions (WebAssembly 3.0, 4.3). LLVM's floating point allows a signalling NaN to
-// pass through an operation that changes no number; WebAssembly wants it quiet, so such operations are told apart here.
+// pass through an operation that changes no number; WebAssembly wants it quiet, which is quiet_nans.h's business.
 #include <cmath>
 
 #include "jit/opt/lower.h"
@@ -8,8 +8,6 @@ namespace vmrun::jit::opt {
 
 using llvm::Intrinsic::ID;
 namespace Id = llvm::Intrinsic;
-
-llvm::Value* Lowering::quieted(llvm::Value* a) { return b_.CreateUnaryIntrinsic(Id::canonicalize, a); }
 
 llvm::Value* Lowering::divide(llvm::Value* a, llvm::Value* b, bool is_signed, bool remainder) {
   llvm::Type* t = a->getType();
@@ -40,47 +38,6 @@ llvm::Value* Lowering::truncate(llvm::Value* a, llvm::Type* to, bool is_signed) 
                                  : b_.CreateFCmpOLT(a, llvm::ConstantFP::get(t, below));
   trap_if(b_.CreateOr(high, low), vm::TrapCode::IntegerOverflow);
   return is_signed ? b_.CreateFPToSI(a, to) : b_.CreateFPToUI(a, to);
-}
-
-llvm::Value* Lowering::float_binary(unsigned opcode, llvm::Value* a, llvm::Value* b) {
-  // x + -0, x - 0, x * 1, x / 1, x * -1, x / -1 and -0 - x, which LLVM would take for x or -x.
-  auto constant = [](llvm::Value* v) -> std::optional<llvm::APFloat> {
-    auto* c = llvm::dyn_cast<llvm::Constant>(v);
-    if (c == nullptr) return std::nullopt;
-    if (c->getType()->isVectorTy()) c = c->getSplatValue();
-    auto* f = llvm::dyn_cast_or_null<llvm::ConstantFP>(c);
-    if (f == nullptr) return std::nullopt;
-    return f->getValueAPF();
-  };
-  const auto is = [](const std::optional<llvm::APFloat>& c, double v) {
-    if (!c) return false;
-    llvm::APFloat wanted(v);
-    bool inexact;
-    wanted.convert(c->getSemantics(), llvm::APFloat::rmNearestTiesToEven, &inexact);
-    return c->bitwiseIsEqual(wanted);
-  };
-  const std::optional<llvm::APFloat> ca = constant(a), cb = constant(b);
-  switch (opcode) {
-    case llvm::Instruction::FAdd:
-      if (is(cb, -0.0)) return quieted(a);
-      if (is(ca, -0.0)) return quieted(b);
-      break;
-    case llvm::Instruction::FSub:
-      if (is(cb, 0.0)) return quieted(a);
-      if (is(ca, -0.0)) return quieted(b_.CreateFNeg(b));
-      break;
-    case llvm::Instruction::FMul:
-      if (is(cb, 1.0)) return quieted(a);
-      if (is(ca, 1.0)) return quieted(b);
-      if (is(cb, -1.0)) return quieted(b_.CreateFNeg(a));
-      if (is(ca, -1.0)) return quieted(b_.CreateFNeg(b));
-      break;
-    case llvm::Instruction::FDiv:
-      if (is(cb, 1.0)) return quieted(a);
-      if (is(cb, -1.0)) return quieted(b_.CreateFNeg(a));
-      break;
-  }
-  return b_.CreateBinOp(static_cast<llvm::Instruction::BinaryOps>(opcode), a, b);
 }
 
 llvm::Value* Lowering::float_min(llvm::Value* a, llvm::Value* b, bool max) {
@@ -174,10 +131,10 @@ bool Lowering::numeric_op(Op op, const vm::Immediate& imm, const V* args, V* res
     VMRUN_FLOAT(trunc) r = b_.CreateUnaryIntrinsic(Id::trunc, a()); return true;
     VMRUN_FLOAT(nearest) r = b_.CreateUnaryIntrinsic(Id::roundeven, a()); return true;
     VMRUN_FLOAT(sqrt) r = b_.CreateUnaryIntrinsic(Id::sqrt, a()); return true;
-    VMRUN_FLOAT(add) r = float_binary(llvm::Instruction::FAdd, a(), b()); return true;
-    VMRUN_FLOAT(sub) r = float_binary(llvm::Instruction::FSub, a(), b()); return true;
-    VMRUN_FLOAT(mul) r = float_binary(llvm::Instruction::FMul, a(), b()); return true;
-    VMRUN_FLOAT(div) r = float_binary(llvm::Instruction::FDiv, a(), b()); return true;
+    VMRUN_FLOAT(add) r = b_.CreateFAdd(a(), b()); return true;
+    VMRUN_FLOAT(sub) r = b_.CreateFSub(a(), b()); return true;
+    VMRUN_FLOAT(mul) r = b_.CreateFMul(a(), b()); return true;
+    VMRUN_FLOAT(div) r = b_.CreateFDiv(a(), b()); return true;
     VMRUN_FLOAT(min) r = float_min(a(), b(), false); return true;
     VMRUN_FLOAT(max) r = float_min(a(), b(), true); return true;
     VMRUN_FLOAT(copysign) r = b_.CreateBinaryIntrinsic(Id::copysign, a(), b()); return true;
@@ -209,14 +166,7 @@ bool Lowering::numeric_op(Op op, const vm::Immediate& imm, const V* args, V* res
     case Op::f64_convert_i64_s: r = b_.CreateSIToFP(a(), f64_type); return true;
     case Op::f64_convert_i32_u:
     case Op::f64_convert_i64_u: r = b_.CreateUIToFP(a(), f64_type); return true;
-    case Op::f32_demote_f64:
-      // Of a promoted number: the number, which LLVM finds too, but a quiet NaN.
-      if (auto* promoted = llvm::dyn_cast<llvm::FPExtInst>(a())) {
-        r = quieted(promoted->getOperand(0));
-      } else {
-        r = b_.CreateFPTrunc(a(), f32_type);
-      }
-      return true;
+    case Op::f32_demote_f64: r = b_.CreateFPTrunc(a(), f32_type); return true;
     case Op::f64_promote_f32: r = b_.CreateFPExt(a(), f64_type); return true;
     case Op::i32_reinterpret_f32: r = b_.CreateBitCast(a(), i32_type); return true;
     case Op::i64_reinterpret_f64: r = b_.CreateBitCast(a(), i64_type); return true;

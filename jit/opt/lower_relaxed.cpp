@@ -35,9 +35,9 @@ bool Lowering::relaxed_op(Op op, const vm::Immediate& imm, const V* args, V* res
   if (const Op same = strict(op); same != op) return simd_op(same, imm, args, results);
   auto in = [&](unsigned i, llvm::Type* lane) { return b_.CreateBitCast(args[i].v, lanes(lane)); };
   auto multiply_add = [&](llvm::Type* lane, bool negated) {
-    llvm::Value* product = float_binary(llvm::Instruction::FMul, in(0, lane), in(1, lane));
+    llvm::Value* product = b_.CreateFMul(in(0, lane), in(1, lane));
     if (negated) product = b_.CreateFNeg(product);
-    results[0].v = bytes(float_binary(llvm::Instruction::FAdd, product, in(2, lane)));
+    results[0].v = bytes(b_.CreateFAdd(product, in(2, lane)));
     return true;
   };
   auto even_and_odd = [&](llvm::Value* v, unsigned count) {

@@ -61,7 +61,6 @@ bool Lowering::simd_op(Op op, const vm::Immediate& imm, const V* args, V* result
     return set(b_.CreateBinaryIntrinsic(id, in(0, lane), in(1, lane)));
   };
   auto intrinsic1 = [&](llvm::Intrinsic::ID id, Type* lane) { return set(b_.CreateUnaryIntrinsic(id, in(0, lane))); };
-  auto float2 = [&](unsigned opcode, Type* lane) { return set(float_binary(opcode, in(0, lane), in(1, lane))); };
   auto shift = [&](Instruction::BinaryOps opcode, Type* lane) {
     const unsigned bits = lane->getPrimitiveSizeInBits();
     Value* count = b_.CreateZExtOrTrunc(b_.CreateAnd(args[1].v, i32(bits - 1)), lane);
@@ -239,10 +238,10 @@ bool Lowering::simd_op(Op op, const vm::Immediate& imm, const V* args, V* result
   case Op::name##_floor: return intrinsic1(Id::floor, lane);                         \
   case Op::name##_trunc: return intrinsic1(Id::trunc, lane);                         \
   case Op::name##_nearest: return intrinsic1(Id::roundeven, lane);                   \
-  case Op::name##_add: return float2(Instruction::FAdd, lane);                       \
-  case Op::name##_sub: return float2(Instruction::FSub, lane);                       \
-  case Op::name##_mul: return float2(Instruction::FMul, lane);                       \
-  case Op::name##_div: return float2(Instruction::FDiv, lane);                       \
+  case Op::name##_add: return binary(Instruction::FAdd, lane);                       \
+  case Op::name##_sub: return binary(Instruction::FSub, lane);                       \
+  case Op::name##_mul: return binary(Instruction::FMul, lane);                       \
+  case Op::name##_div: return binary(Instruction::FDiv, lane);                       \
   case Op::name##_min: return set(float_min(in(0, lane), in(1, lane), false));       \
   case Op::name##_max: return set(float_min(in(0, lane), in(1, lane), true));        \
   case Op::name##_pmin: return pseudo(lane, false);                                  \

@@ -8,7 +8,7 @@
 //   differential [OPTIONS] aims                     how often aimed modules hold each thing that they aim at, and how
 //                                                   their calls end; exits 1 when they leave one out
 //
-// MAKER is own, identities, edges, pressure, wide, aimed (the four before by turns), or the path of wasm-opt.
+// MAKER is own, identities, edges, pressure, wide, effects, aimed (the five before by turns), or the path of wasm-opt.
 //
 //   --modules N    so many modules (100)            --seconds N   until that time has passed, instead
 //   --seed S       of the series (1)                --first I     its first module (0)
@@ -186,7 +186,7 @@ int usage() {
                "usage: differential [--modules N] [--seconds N] [--seed S] [--first I] [--jobs N] [--keep DIR]\n"
                "                    [--ways NAMES|every] [--canaries on|off] MAKER... | FILE.wasm... |\n"
                "                    make MAKER FILE.wasm | coverage | aims\n"
-               "MAKER: own, identities, edges, pressure, wide, aimed, or the path of wasm-opt\n"
+               "MAKER: own, identities, edges, pressure, wide, effects, aimed, or the path of wasm-opt\n"
                "NAMES: %s\n",
                way_names().c_str());
   return 2;

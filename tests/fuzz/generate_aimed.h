@@ -53,6 +53,10 @@ void expect_pressure(Tally& tally);
 Bytes make_wide(uint64_t number, Tally& tally);
 void expect_wide(Tally& tally);
 
+/// What is seen after a trap and where it was, and arithmetic that makes signalling NaNs quiet.
+Bytes make_effects(uint64_t number, Tally& tally);
+void expect_effects(Tally& tally);
+
 }  // namespace generate
 
 /// All kinds of aimed modules.
