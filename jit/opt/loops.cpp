@@ -39,6 +39,7 @@
 #include "jit/compiler.h"
 #include "jit/opt/loop_shape.h"
 #include "jit/opt/places.h"
+#include "jit/opt/quiet_nans.h"
 #include "jit/opt/rules.h"
 #include "vm/instance.h"
 
@@ -349,6 +350,34 @@ void Versioner::make() {
   se_.forgetBlockAndLoopDispositions();
 }
 
+/// Whether plain loads of the loop may give constants, which plain stores have put there: new operands to fold.
+bool may_load_constants(const LoopShape& shape) {
+  bool loads = false, constants = false;
+  for (const Group& group : shape.groups) {
+    for (const Access& a : group.members) {
+      const auto* store = dyn_cast<StoreInst>(a.at);
+      loads |= store == nullptr;
+      constants |= store != nullptr && may_become_constant(*store->getValueOperand());
+    }
+  }
+  return loads && constants;
+}
+
+/// Whether what such a loop has loaded may be used behind it.
+bool gives_away(const Loop& loop, ScalarEvolution& se) {
+  SmallVector<BasicBlock*, 4> exits;
+  loop.getUniqueExitBlocks(exits);
+  for (BasicBlock* exit : exits) {
+    for (PHINode& phi : exit->phis()) {
+      for (Value* v : phi.incoming_values()) {
+        if (!se.isSCEVable(v->getType()) || (!loop.isLoopInvariant(v) && !isa<SCEVAddRecExpr>(se.getSCEV(v))))
+          return true;
+      }
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 llvm::PreservedAnalyses VersionLoops::run(llvm::Function& unit, llvm::FunctionAnalysisManager& analyses) {
@@ -361,15 +390,21 @@ llvm::PreservedAnalyses VersionLoops::run(llvm::Function& unit, llvm::FunctionAn
   for (Loop* loop : loops.getLoopsInPreorder()) {
     if (loop->isInnermost() && loop->isLoopSimplifyForm()) innermost.push_back(loop);
   }
-  bool changed = false;
+  bool changed = false, folds_behind = false;
+  SmallPtrSet<const BasicBlock*, 16> folding;
   for (Loop* loop : innermost) {
     formLCSSA(*loop, tree, &loops, &se);
     std::optional<LoopShape> shape = shape_of(unit, *loop, tree, se, target);
     if (!shape) continue;
+    if (may_load_constants(*shape)) {
+      folding.insert_range(loop->blocks());
+      folds_behind |= gives_away(*loop, se);
+    }
     Versioner(unit, *loop, std::move(*shape), loops, tree, se).make();
     changed = true;
   }
   if (!changed) return PreservedAnalyses::all();
+  if (!folding.empty()) quiet_operands(unit, folds_behind ? nullptr : &folding);
   analyses.invalidate(unit, PreservedAnalyses::none());
   FunctionPassManager tidy;
   tidy.addPass(EarlyCSEPass(/*UseMemorySSA=*/true));

@@ -10,9 +10,10 @@
 // what only carries such values on. They are looked at as lanes of 32 and of 64 bits, because a v128 is bytes between
 // instructions.
 //
-// Before code generation most of that goes again: the processor's own instructions make their operands quiet. What
-// stays is where an operand is used in another way too (the folded result is such a use), and where code generation
-// itself might fold: beside an operand that may turn out to be neutral, and around a promoted number.
+// Most of that goes again: the processor's own instructions make their operands quiet. In front of vectorisation, whose
+// estimates it would spoil, it goes where nothing can be folded any more, because the other operand holds something that
+// never turns out to be a constant; before code generation it goes wherever code generation itself will not fold. What
+// stays is where an operand is used in another way too: a folded result is such a use.
 #include "jit/opt/quiet_nans.h"
 
 #include <llvm/ADT/DenseMap.h>
@@ -297,38 +298,108 @@ class Quieter {
   DenseMap<Value*, Value*> made_;
 };
 
-/// Whether code generation, which looks at one block at a time, may find out what an instruction gives.
-bool is_seen_through(const Instruction& i) { return is_canonicalize(&i) || (!isa<PHINode>(i) && only_carries(i)); }
+/// Whether no pass will ever find out that a value is a constant, however it unrolls and peels loops: something unknown
+/// is in it, and stays there.
+class Unknown {
+ public:
+  bool is(const Value* v) {
+    seen_.clear();
+    return walk(v);
+  }
 
-constexpr unsigned kDeepest = 6;  // instructions that are seen through
+ private:
+  static constexpr unsigned kMostValues = 64;
 
-/// Whether a value is, or may turn out to be in code generation, a constant that leaves the other operand as it is.
-/// `magnitude`: 0 or 1; `negative`: of its sign, where that matters.
-bool may_be_neutral(const Value* v, double magnitude, std::optional<bool> negative, unsigned depth = 0) {
-  if (const auto* c = dyn_cast<Constant>(v)) {
+  bool walk(const Value* v) {
+    if (isa<Argument, PoisonValue>(v)) return true;
+    const auto* i = dyn_cast<Instruction>(v);
+    if (i == nullptr) return false;
+    if (!seen_.insert(i).second) return true;
+    if (seen_.size() > kMostValues) return false;
+    if (const auto* load = dyn_cast<LoadInst>(i)) return load->isVolatile();
+    if (isa<CallBase>(i) && !isa<IntrinsicInst>(i)) return true;
+    switch (i->getOpcode()) {
+      case Instruction::FAdd:
+      case Instruction::FSub:
+      case Instruction::FMul:
+      case Instruction::FDiv: return walk(i->getOperand(0)) || walk(i->getOperand(1));
+      case Instruction::Select: return walk(i->getOperand(1)) && walk(i->getOperand(2));
+      case Instruction::PHI: return all_of(cast<PHINode>(i)->incoming_values(), [&](const Use& u) { return walk(u); });
+      case Instruction::InsertElement:
+      case Instruction::ShuffleVector: return walk(i->getOperand(0)) && walk(i->getOperand(1));
+      default: break;
+    }
+    if (opt::is(i, Intrinsic::minimum) || opt::is(i, Intrinsic::maximum)) {
+      return walk(i->getOperand(0)) && walk(i->getOperand(1));
+    }
+    const bool of_first =
+        only_carries(*i) || is_arithmetic(*i) || is_canonicalize(i) || isa<CastInst, ExtractValueInst>(i);
+    return of_first && walk(i->getOperand(0));
+  }
+
+  SmallPtrSet<const Instruction*, 16> seen_;
+};
+
+/// When an operand's quieting is dropped: before the last passes over the unit, or before code generation, which looks
+/// at one block at a time.
+enum class Stage : uint8_t { passes, code };
+
+/// Whether an operand is, or may turn out to be, a constant that leaves the other one as it is.
+class Neutral {
+ public:
+  Neutral(Stage stage, double magnitude) : stage_(stage), magnitude_(magnitude) {}
+  /// `negative`: the constant's sign, where that matters.
+  bool may_be(const Value* v, std::optional<bool> negative) {
+    seen_.clear();
+    return walk(v, negative);
+  }
+
+ private:
+  static constexpr unsigned kMostValues = 64;
+
+  bool walk(const Value* v, std::optional<bool> negative) {
+    if (const auto* c = dyn_cast<Constant>(v)) return is_neutral(c, negative);
+    const auto* i = dyn_cast<Instruction>(v);
+    if (i == nullptr) return false;
+    const bool carries = is_canonicalize(i) || only_carries(*i);
+    if (stage_ == Stage::code && (isa<PHINode>(i) || !carries)) return false;
+    if (stage_ == Stage::passes && Unknown().is(i)) return false;
+    if (!carries) return true;
+    if (!seen_.insert(i).second) return false;
+    if (seen_.size() > kMostValues) return true;
+    if (negative && i->getOpcode() == Instruction::FNeg) negative = !*negative;
+    if (is(i, Intrinsic::fabs) || is(i, Intrinsic::copysign)) negative.reset();
+    return any_of(i->operands(), [&](const Use& operand) {
+      if (isa<SelectInst>(i) && operand.getOperandNo() == 0) return false;
+      Type* type = operand->getType();
+      if (type->isIntegerTy() && isa<BitCastInst>(i)) return stage_ == Stage::passes;
+      return (type->isFPOrFPVectorTy() || type->isVectorTy()) && walk(operand, negative);
+    });
+  }
+
+  bool is_neutral(const Constant* c, std::optional<bool> negative) const {
     if (isa<UndefValue>(c)) return false;
     if (const auto* number = dyn_cast<ConstantFP>(c)) {
       const APFloat& value = number->getValueAPF();
-      return abs(value).isExactlyValue(magnitude) && (!negative || value.isNegative() == *negative);
+      return abs(value).isExactlyValue(magnitude_) && (!negative || value.isNegative() == *negative);
     }
     const auto* vector = dyn_cast<FixedVectorType>(c->getType());
     if (vector == nullptr || lanes_of(vector) == kNone) return true;
     for (unsigned i = 0; i < vector->getNumElements(); ++i) {
       const Constant* lane = c->getAggregateElement(i);
-      if (lane == nullptr || may_be_neutral(lane, magnitude, negative, depth)) return true;
+      if (lane == nullptr || is_neutral(lane, negative)) return true;
     }
     return false;
   }
-  const auto* i = dyn_cast<Instruction>(v);
-  if (i == nullptr || !is_seen_through(*i)) return false;
-  if (depth == kDeepest) return true;
-  return any_of(i->operands(), [&](const Use& operand) {
-    if (isa<SelectInst>(i) && operand.getOperandNo() == 0) return false;
-    Type* type = operand->getType();
-    return (type->isFPOrFPVectorTy() || type->isVectorTy()) &&
-           may_be_neutral(operand, magnitude, std::nullopt, depth + 1);
-  });
-}
+
+  const Stage stage_;
+  const double magnitude_;
+  SmallPtrSet<const Value*, 16> seen_;
+};
+
+constexpr unsigned kDeepest = 6;  // instructions that code generation sees through
+
+bool is_seen_through(const Instruction& i) { return is_canonicalize(&i) || (!isa<PHINode>(i) && only_carries(i)); }
 
 /// Whether a value may turn out to be a promoted number.
 bool carries_promoted(const Value* v, unsigned depth = 0) {
@@ -349,17 +420,21 @@ bool is_demoted(const Value& v, unsigned depth = 0) {
 }
 
 /// Whether the instruction of the processor that will be there makes this operand quiet.
+template <Stage stage>
 bool quiets_itself(const Use& use) {
   const auto* user = cast<Instruction>(use.getUser());
   const bool first = use.getOperandNo() == 0;
+  auto other_may_be = [&](double magnitude, std::optional<bool> negative) {
+    return Neutral(stage, magnitude).may_be(user->getOperand(first ? 1 : 0), negative);
+  };
   switch (user->getOpcode()) {
-    case Instruction::FAdd: return !may_be_neutral(user->getOperand(first ? 1 : 0), 0, true);
-    case Instruction::FSub: return !may_be_neutral(user->getOperand(first ? 1 : 0), 0, !first);
-    case Instruction::FMul: return !may_be_neutral(user->getOperand(first ? 1 : 0), 1, std::nullopt);
-    case Instruction::FDiv: return !first || !may_be_neutral(user->getOperand(1), 1, std::nullopt);
+    case Instruction::FAdd: return !other_may_be(0, true);    // x + -0
+    case Instruction::FSub: return !other_may_be(0, !first);  // x - 0, -0 - x
+    case Instruction::FMul: return !other_may_be(1, std::nullopt);
+    case Instruction::FDiv: return !first || !other_may_be(1, std::nullopt);
     case Instruction::FRem: return false;
-    case Instruction::FPTrunc: return !carries_promoted(use.get());
-    case Instruction::FPExt: return !is_demoted(*user);
+    case Instruction::FPTrunc: return stage == Stage::code && !carries_promoted(use.get());
+    case Instruction::FPExt: return stage == Stage::code && !is_demoted(*user);
     default: return is_arithmetic(*user);
   }
 }
@@ -388,8 +463,10 @@ SmallVector<Instruction*, 32> find(Function& unit, Wanted wanted) {
 
 }  // namespace
 
-void quiet_operands(Function& unit) {
-  const auto arithmetic = find(unit, is_arithmetic);
+void quiet_operands(Function& unit, const SmallPtrSetImpl<const BasicBlock*>* only) {
+  const auto arithmetic = find(unit, [&](const Instruction& i) {
+    return is_arithmetic(i) && (only == nullptr || only->contains(i.getParent()));
+  });
   if (arithmetic.empty()) return;
   Quieter quieter(unit);
   for (Instruction* i : arithmetic) quieter.take(*i);
@@ -398,8 +475,17 @@ void quiet_operands(Function& unit) {
   }
 }
 
+bool may_become_constant(const Value& v) { return !Unknown().is(&v); }
+
 PreservedAnalyses QuietOperands::run(Function& unit, FunctionAnalysisManager&) {
   quiet_operands(unit);
+  Uses uses(&quiets_itself<Stage::passes>);
+  for (Instruction* i : find(unit, [](const Instruction& i) { return is_canonicalize(&i); })) {
+    for (Use& use : make_early_inc_range(i->uses())) {
+      if (uses.is_indifferent(use)) use.set(i->getOperand(0));
+    }
+    if (i->use_empty()) i->eraseFromParent();
+  }
   PreservedAnalyses preserved;
   preserved.preserveSet<CFGAnalyses>();
   return preserved;
@@ -415,7 +501,7 @@ void settle_quieting(Function& unit) {
     if (simple != nullptr && simple != i) i->replaceAllUsesWith(simple);
   }
   const Known known(unit);
-  Uses uses(&quiets_itself);
+  Uses uses(&quiets_itself<Stage::code>);
   for (Instruction* i : added) {
     Value* v = i->getOperand(0);
     if (known.is_quiet(v)) i->replaceAllUsesWith(v);
