@@ -20,6 +20,7 @@
 #include <llvm/ADT/PostOrderIterator.h>
 #include <llvm/ADT/SmallPtrSet.h>
 #include <llvm/Analysis/InstructionSimplify.h>
+#include <llvm/Analysis/ScalarEvolution.h>
 #include <llvm/IR/Constants.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/InstIterator.h>
@@ -479,8 +480,10 @@ bool may_become_constant(const Value& v) { return !Unknown().is(&v); }
 
 PreservedAnalyses QuietOperands::run(Function& unit, FunctionAnalysisManager&) {
   quiet_operands(unit);
+  const auto added = find(unit, [](const Instruction& i) { return is_canonicalize(&i); });
+  if (added.empty()) return PreservedAnalyses::all();
   Uses uses(&quiets_itself<Stage::passes>);
-  for (Instruction* i : find(unit, [](const Instruction& i) { return is_canonicalize(&i); })) {
+  for (Instruction* i : added) {
     for (Use& use : make_early_inc_range(i->uses())) {
       if (uses.is_indifferent(use)) use.set(i->getOperand(0));
     }
@@ -488,6 +491,7 @@ PreservedAnalyses QuietOperands::run(Function& unit, FunctionAnalysisManager&) {
   }
   PreservedAnalyses preserved;
   preserved.preserveSet<CFGAnalyses>();
+  preserved.preserve<ScalarEvolutionAnalysis>();
   return preserved;
 }
 
