@@ -102,12 +102,12 @@ void Builder::move_to(uint32_t reg, const V& v, bool may_retarget) {
   emit(x);
 }
 
-std::span<Builder::V> Builder::unsettled(Decoder& d) const {
+std::span<Builder::V> Builder::unsettled(D& d) const {
   std::span<V> stack = d.stack();
   return stack.subspan(std::min<size_t>(settled_, stack.size()));
 }
 
-void Builder::settle_local(Decoder& d, uint32_t local) {
+void Builder::settle_local(D& d, uint32_t local) {
   // After a long scan all of them get registers, so that no code can make every assignment scan far.
   if (d.stack().size() > settled_ + size_t{64}) return settle(d);
   for (V& v : look_at(unsettled(d))) {
@@ -119,7 +119,7 @@ void Builder::settle_local(Decoder& d, uint32_t local) {
   lazy_[local] = 0;
 }
 
-void Builder::settle(Decoder& d) {
+void Builder::settle(D& d) {
   for (V& v : look_at(unsettled(d))) {
     if (v.source != Source::local) continue;
     Inst x = make(Kind::move);
@@ -131,7 +131,7 @@ void Builder::settle(Decoder& d) {
 
 // ---- locals ----------------------------------------------------------------------------------------------------------
 
-void Builder::begin(Decoder& d) {
+void Builder::begin(D& d) {
   std::span<const ValType> locals = d.locals();
   f_.locals = static_cast<uint32_t>(locals.size());
   if (f_.locals > 8000) {
@@ -174,14 +174,14 @@ void Builder::begin(Decoder& d) {
   c.label = kNone;
 }
 
-void Builder::local_get(Decoder& d, uint32_t index, V* result) {
+void Builder::local_get(D& d, uint32_t index, V* result) {
   result->source = Source::local;
   result->reg = index;
   lazy_[index]++;
   settled_ = std::min(settled_, static_cast<uint32_t>(d.stack().size()));
 }
 
-void Builder::local_set(Decoder& d, uint32_t index, const V& v) {
+void Builder::local_set(D& d, uint32_t index, const V& v) {
   if (v.source == Source::local && v.reg == index) return;
   where_ = static_cast<uint32_t>(d.offset());
   V value = v;
@@ -213,7 +213,7 @@ void Builder::local_set(Decoder& d, uint32_t index, const V& v) {
   move_to(index, value, false);
 }
 
-void Builder::local_tee(Decoder& d, uint32_t index, const V& v, V* result) {
+void Builder::local_tee(D& d, uint32_t index, const V& v, V* result) {
   V value = v;
   local_set(d, index, v);
   if (value.is_const()) {
@@ -228,13 +228,13 @@ void Builder::local_tee(Decoder& d, uint32_t index, const V& v, V* result) {
 
 // ---- control ---------------------------------------------------------------------------------------------------------
 
-void Builder::block(Decoder& d, C& c) {
+void Builder::block(D& d, C& c) {
   settle(d);
   c.label = new_label();
   c.merge = new_regs(c.results);
 }
 
-void Builder::loop(Decoder& d, C& c) {
+void Builder::loop(D& d, C& c) {
   where_ = static_cast<uint32_t>(d.offset());
   settle(d);
   std::span<V> stack = d.stack();
@@ -259,7 +259,7 @@ void Builder::loop(Decoder& d, C& c) {
   f_.headers.push_back(header);
 }
 
-void Builder::if_(Decoder& d, C& c, const V& condition_value) {
+void Builder::if_(D& d, C& c, const V& condition_value) {
   where_ = static_cast<uint32_t>(d.offset());
   c.label = new_label();
   c.else_label = new_label();
@@ -282,7 +282,7 @@ void Builder::if_(Decoder& d, C& c, const V& condition_value) {
   start_block();
 }
 
-void Builder::else_(Decoder& d, C& c, V* params) {
+void Builder::else_(D& d, C& c, Results params) {
   where_ = static_cast<uint32_t>(d.offset());
   if (d.reachable()) {
     moves_for(d, c.results, c.merge, true);
@@ -295,7 +295,7 @@ void Builder::else_(Decoder& d, C& c, V* params) {
   for (size_t i = 0; i < c.params.size(); i++) set_reg(&params[i], f_.extra[c.params_reg + i]);
 }
 
-void Builder::end(Decoder& d, C& c, V* results) {
+void Builder::end(D& d, C& c, Results results) {
   where_ = static_cast<uint32_t>(d.offset());
   if (c.kind == vm::ControlKind::func) {
     if (d.reachable()) emit_return(d);
@@ -314,7 +314,7 @@ void Builder::end(Decoder& d, C& c, V* results) {
         results[i].type = type;
       }
     } else {
-      for (V* r = results; r != results + c.results.size(); r++) set_reg(r, new_reg(content_of(r->type)));
+      for (V& r : results) set_reg(&r, new_reg(content_of(r.type)));
     }
     start_block();
     return;
@@ -344,7 +344,7 @@ void Builder::end(Decoder& d, C& c, V* results) {
 }
 
 /// Moves the topmost operands of `types` into the registers from `first` on, as if all at once.
-void Builder::moves_for(Decoder& d, std::span<const ValType> types, uint32_t first, bool may_retarget) {
+void Builder::moves_for(D& d, std::span<const ValType> types, uint32_t first, bool may_retarget) {
   if (types.empty()) return;
   std::span<V> operands = look_at(d.stack().last(types.size()));
   uint32_t n = static_cast<uint32_t>(types.size());
@@ -361,7 +361,7 @@ void Builder::moves_for(Decoder& d, std::span<const ValType> types, uint32_t fir
   for (uint32_t i = 0; i < n; i++) move_to(first + i, operands[i], may_retarget);
 }
 
-void Builder::jump(Decoder& d, uint32_t depth, bool may_retarget) {
+void Builder::jump(D& d, uint32_t depth, bool may_retarget) {
   C& c = d.control(depth);
   if (c.kind == vm::ControlKind::func) {
     emit_return(d);
@@ -373,13 +373,13 @@ void Builder::jump(Decoder& d, uint32_t depth, bool may_retarget) {
   emit(x);
 }
 
-void Builder::br(Decoder& d, uint32_t depth) {
+void Builder::br(D& d, uint32_t depth) {
   where_ = static_cast<uint32_t>(d.offset());
   jump(d, depth, true);
   end_path();
 }
 
-void Builder::br_if(Decoder& d, const V& cond, uint32_t depth) {
+void Builder::br_if(D& d, const V& cond, uint32_t depth) {
   where_ = static_cast<uint32_t>(d.offset());
   C& c = d.control(depth);
   if (!needs_moves(c)) {
@@ -397,7 +397,7 @@ void Builder::br_if(Decoder& d, const V& cond, uint32_t depth) {
   bind(skip);
 }
 
-void Builder::br_table(Decoder& d, const V& index, std::span<const uint32_t> depths) {
+void Builder::br_table(D& d, const V& index, std::span<const uint32_t> depths) {
   where_ = static_cast<uint32_t>(d.offset());
   if (depths.size() > 0xffff) {
     decline();
@@ -433,19 +433,19 @@ void Builder::br_table(Decoder& d, const V& index, std::span<const uint32_t> dep
   end_path();
 }
 
-void Builder::return_(Decoder& d) {
+void Builder::return_(D& d) {
   where_ = static_cast<uint32_t>(d.offset());
   emit_return(d);
   end_path();
 }
 
-void Builder::unreachable(Decoder& d) {
+void Builder::unreachable(D& d) {
   where_ = static_cast<uint32_t>(d.offset());
   emit(make(Kind::unreachable));
   end_path();
 }
 
-void Builder::br_on_null(Decoder& d, const V& ref, uint32_t depth, V* result) {
+void Builder::br_on_null(D& d, const V& ref, uint32_t depth, V* result) {
   where_ = static_cast<uint32_t>(d.offset());
   uint32_t reg = reg_of(ref);
   if (ref.source == Source::local) {
@@ -465,7 +465,7 @@ void Builder::br_on_null(Decoder& d, const V& ref, uint32_t depth, V* result) {
   set_reg(result, reg);
 }
 
-void Builder::br_on_non_null(Decoder& d, const V& ref, uint32_t depth) {
+void Builder::br_on_non_null(D& d, const V& ref, uint32_t depth) {
   where_ = static_cast<uint32_t>(d.offset());
   uint32_t skip = new_label();
   Inst x = make(Kind::branch_if, Op::i64_eq);
@@ -477,5 +477,19 @@ void Builder::br_on_non_null(Decoder& d, const V& ref, uint32_t depth) {
   jump(d, depth, false);
   bind(skip);
 }
+
+// --- events without code, and those that are left to the quick translator --------------------------------------------
+
+void Builder::end_function(D&) {}
+void Builder::drop(D&, const V&) {}
+void Builder::try_table(D&, C&, std::span<const vm::CatchClause>) { decline(); }
+void Builder::try_(D&, C&) { decline(); }
+void Builder::catch_(D&, C&, uint32_t, Results) { decline(); }
+void Builder::catch_all(D&, C&) { decline(); }
+void Builder::delegate(D&, C&, uint32_t, Results) { decline(); }
+void Builder::rethrow(D&, uint32_t) { decline(); }
+void Builder::throw_(D&, uint32_t, Operands) { decline(); }
+void Builder::throw_ref(D&, const V&) { decline(); }
+void Builder::br_on_cast(D&, vm::Op, const vm::Immediate&, const V&, uint32_t, V*) { decline(); }
 
 }  // namespace vmrun::interp::ir

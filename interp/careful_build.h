@@ -36,9 +36,11 @@ class Builder {
     uint32_t table = 0;           // the last br_table that goes here by way of a landing, and that
     uint32_t landing = kNone;
   };
-  using Decoder = vm::FuncDecoder<Builder, false>;
-  using V = Decoder::Value;
-  using C = Decoder::Control;
+  using D = vm::FuncDecoder<Builder, false>;
+  using V = D::Value;
+  using C = D::Control;
+  using Operands = D::Operands;
+  using Results = D::Results;
 
   Builder(const vm::Module& module, Function& f) : module_(module), f_(f), decoder_(module, *this) {}
 
@@ -47,44 +49,9 @@ class Builder {
   /// Operands looked at on the stack by build(), over all instructions that do not just take theirs from it.
   uint64_t looks() const { return looks_; }
 
-  // Decoder events.
-  void begin(Decoder& d);
-  void end_function(Decoder&) {}
-  void op(Decoder& d, vm::Op op, const vm::Immediate& imm, const V* args, V* results);
-  void local_get(Decoder& d, uint32_t index, V* result);
-  void local_set(Decoder& d, uint32_t index, const V& v);
-  void local_tee(Decoder& d, uint32_t index, const V& v, V* result);
-  void drop(Decoder&, const V&) {}
-  void block(Decoder& d, C& c);
-  void loop(Decoder& d, C& c);
-  void if_(Decoder& d, C& c, const V& condition);
-  void else_(Decoder& d, C& c, V* params);
-  void end(Decoder& d, C& c, V* results);
-  void br(Decoder& d, uint32_t depth);
-  void br_if(Decoder& d, const V& condition, uint32_t depth);
-  void br_table(Decoder& d, const V& index, std::span<const uint32_t> depths);
-  void return_(Decoder& d);
-  void unreachable(Decoder& d);
-  void br_on_null(Decoder& d, const V& ref, uint32_t depth, V* result);
-  void br_on_non_null(Decoder& d, const V& ref, uint32_t depth);
-  void call(Decoder& d, uint32_t func, const vm::FuncType& type, const V* args, V* results);
-  void call_indirect(Decoder& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
-                     const V* args, V* results);
-  void call_ref(Decoder& d, vm::TypeId type_id, const vm::FuncType& type, const V& ref, const V* args, V* results);
-  void return_call(Decoder& d, uint32_t func, const vm::FuncType& type, const V* args);
-  void return_call_indirect(Decoder& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
-                            const V* args);
-  void return_call_ref(Decoder& d, vm::TypeId type_id, const vm::FuncType& type, const V& ref, const V* args);
-  // Left to the quick translator.
-  void try_table(Decoder&, C&, std::span<const vm::CatchClause>) { decline(); }
-  void try_(Decoder&, C&) { decline(); }
-  void catch_(Decoder&, C&, uint32_t, V*) { decline(); }
-  void catch_all(Decoder&, C&) { decline(); }
-  void delegate(Decoder&, C&, uint32_t, V*) { decline(); }
-  void rethrow(Decoder&, uint32_t) { decline(); }
-  void throw_(Decoder&, uint32_t, const V*) { decline(); }
-  void throw_ref(Decoder&, const V&) { decline(); }
-  void br_on_cast(Decoder&, vm::Op, const vm::Immediate&, const V&, uint32_t, V*) { decline(); }
+  // Events of the decoder.
+#define VMRUN_EVENT(name, parameters) void name parameters;
+#include "vm/func_events.def"
 
  private:
   static Content content_of(vm::ValType type) {
@@ -155,8 +122,8 @@ class Builder {
   }
   std::span<V> unsettled(Decoder& d) const;
   /// Gives every lazy local read on the operand stack a register of its own (all, or those of one local).
-  void settle(Decoder& d);
-  void settle_local(Decoder& d, uint32_t local);
+  void settle(D& d);
+  void settle_local(D& d, uint32_t local);
 
   // ---- fusion (fusion.cpp) ----------------------------------------------------------------------------------------
   /// The definition of the single-use value `v`, if it may be moved to the end of the code; else null.
@@ -181,8 +148,8 @@ class Builder {
   bool load_pair(vm::Op op, const Use& a, const Use& b, V* result);
   void eqz(vm::Op op, const V* args, V* result);
   void select(const V* args, V* result);
-  void load(Decoder& d, vm::Op op, const vm::Immediate& imm, const V* args, V* result);
-  void store(Decoder& d, vm::Op op, const vm::Immediate& imm, const V* args);
+  void load(D& d, vm::Op op, const vm::Immediate& imm, const V* args, V* result);
+  void store(D& d, vm::Op op, const vm::Immediate& imm, const V* args);
   bool fuse_read_modify(Inst& st, const Use& value);
   void address(Inst& x, const V& base, uint64_t offset);
   bool wrapped_address(Inst& x, Inst* y);
@@ -192,19 +159,19 @@ class Builder {
   Inst test_bits(vm::Op op, Inst* y, uint32_t label);
 
   // ---- control ----------------------------------------------------------------------------------------------------
-  void jump(Decoder& d, uint32_t depth, bool may_retarget);
+  void jump(D& d, uint32_t depth, bool may_retarget);
   bool needs_moves(const C& c) const { return c.kind == vm::ControlKind::func || !c.br_types().empty(); }
-  void moves_for(Decoder& d, std::span<const vm::ValType> types, uint32_t first, bool may_retarget);
-  void emit_return(Decoder& d);
-  void place_args(Inst& x, const vm::FuncType& type, const V* args, bool tail);
-  void emit_call(Decoder& d, Inst x, const vm::FuncType& type, const V* args, V* results);
-  void emit_tail_call(Inst x, const vm::FuncType& type, const V* args);
+  void moves_for(D& d, std::span<const vm::ValType> types, uint32_t first, bool may_retarget);
+  void emit_return(D& d);
+  void place_args(Inst& x, const vm::FuncType& type, Operands args, bool tail);
+  void emit_call(D& d, Inst x, const vm::FuncType& type, Operands args, Results results);
+  void emit_tail_call(Inst x, const vm::FuncType& type, Operands args);
   void generic(vm::Op op, const vm::Immediate& imm, const V* args, V* results);
   void end_path() { start_block(); }
 
   const vm::Module& module_;
   Function& f_;
-  Decoder decoder_;
+  D decoder_;
   MemoryMode memory0_ = MemoryMode::guarded;
   /// The function needs something this translator does not do: what follows would be built on operands without registers.
   void decline() {

@@ -7,7 +7,7 @@ namespace vmrun::interp::ir {
 
 using vm::ValType;
 
-void Builder::emit_return(Decoder& d) {
+void Builder::emit_return(D& d) {
   std::span<const ValType> types = type_->results;
   Inst x = make(Kind::ret);
   std::span<V> stack = d.stack();
@@ -48,12 +48,12 @@ void Builder::emit_return(Decoder& d) {
 }
 
 /// Moves arguments to where the callee expects them. A tail call's go into this very frame, after copies.
-void Builder::place_args(Inst& x, const vm::FuncType& type, const V* args, bool tail) {
-  size_t n = type.params.size();
+void Builder::place_args(Inst& x, const vm::FuncType& type, Operands args, bool tail) {
+  size_t n = args.size();
   x.count = static_cast<uint16_t>(n);
   std::vector<uint32_t> places(n);
   std::vector<bool> done(n);
-  std::vector<V> values(args, args + n);
+  std::vector<V> values(args.begin(), args.end());
   ParamWalk walk;
   for (size_t i = 0; i < n; i++) {
     ParamWalk::Place p = walk.next(type.params[i]);
@@ -95,7 +95,7 @@ void Builder::place_args(Inst& x, const vm::FuncType& type, const V* args, bool 
   f_.extra.insert(f_.extra.end(), places.begin(), places.end());
 }
 
-void Builder::emit_call(Decoder& d, Inst x, const vm::FuncType& type, const V* args, V* results) {
+void Builder::emit_call(D& d, Inst x, const vm::FuncType& type, Operands args, Results results) {
   (void)d;
   f_.has_call = true;
   place_args(x, type, args, false);
@@ -118,13 +118,13 @@ void Builder::emit_call(Decoder& d, Inst x, const vm::FuncType& type, const V* a
   }
 }
 
-void Builder::emit_tail_call(Inst x, const vm::FuncType& type, const V* args) {
+void Builder::emit_tail_call(Inst x, const vm::FuncType& type, Operands args) {
   place_args(x, type, args, true);
   emit(x);
   end_path();
 }
 
-void Builder::call(Decoder& d, uint32_t func, const vm::FuncType& type, const V* args, V* results) {
+void Builder::call(D& d, uint32_t func, const vm::FuncType& type, Operands args, Results results) {
   where_ = static_cast<uint32_t>(d.offset());
   Inst x = make(Kind::call);
   x.call = func < module_.imported_funcs ? CallKind::import : CallKind::direct;
@@ -132,8 +132,8 @@ void Builder::call(Decoder& d, uint32_t func, const vm::FuncType& type, const V*
   emit_call(d, x, type, args, results);
 }
 
-void Builder::call_indirect(Decoder& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
-                            const V* args, V* results) {
+void Builder::call_indirect(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
+                            Operands args, Results results) {
   where_ = static_cast<uint32_t>(d.offset());
   Inst x = make(Kind::call);
   x.call = CallKind::indirect;
@@ -142,7 +142,7 @@ void Builder::call_indirect(Decoder& d, vm::TypeId type_id, uint32_t table, cons
   emit_call(d, x, type, args, results);
 }
 
-void Builder::call_ref(Decoder& d, vm::TypeId, const vm::FuncType& type, const V& ref, const V* args, V* results) {
+void Builder::call_ref(D& d, vm::TypeId, const vm::FuncType& type, const V& ref, Operands args, Results results) {
   where_ = static_cast<uint32_t>(d.offset());
   Inst x = make(Kind::call);
   x.call = CallKind::ref;
@@ -150,7 +150,7 @@ void Builder::call_ref(Decoder& d, vm::TypeId, const vm::FuncType& type, const V
   emit_call(d, x, type, args, results);
 }
 
-void Builder::return_call(Decoder& d, uint32_t func, const vm::FuncType& type, const V* args) {
+void Builder::return_call(D& d, uint32_t func, const vm::FuncType& type, Operands args) {
   where_ = static_cast<uint32_t>(d.offset());
   Inst x = make(Kind::tail_call);
   x.call = func < module_.imported_funcs ? CallKind::import : CallKind::direct;
@@ -158,8 +158,8 @@ void Builder::return_call(Decoder& d, uint32_t func, const vm::FuncType& type, c
   emit_tail_call(x, type, args);
 }
 
-void Builder::return_call_indirect(Decoder& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type,
-                                   const V& index, const V* args) {
+void Builder::return_call_indirect(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
+                                   Operands args) {
   where_ = static_cast<uint32_t>(d.offset());
   Inst x = make(Kind::tail_call);
   x.call = CallKind::indirect;
@@ -171,7 +171,7 @@ void Builder::return_call_indirect(Decoder& d, vm::TypeId type_id, uint32_t tabl
   emit_tail_call(x, type, args);
 }
 
-void Builder::return_call_ref(Decoder& d, vm::TypeId, const vm::FuncType& type, const V& ref, const V* args) {
+void Builder::return_call_ref(D& d, vm::TypeId, const vm::FuncType& type, const V& ref, Operands args) {
   where_ = static_cast<uint32_t>(d.offset());
   Inst x = make(Kind::tail_call);
   x.call = CallKind::ref;

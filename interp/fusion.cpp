@@ -95,7 +95,9 @@ void Builder::value_of(V* result, const Use& use) {
 
 // ---- instructions ------------------------------------------------------------------------------------------------------
 
-void Builder::op(Decoder& d, Op op, const vm::Immediate& imm, const V* args, V* results) {
+void Builder::op(D& d, Op op, const vm::Immediate& imm, Operands operands, Results outputs) {
+  const V* const args = operands.data();
+  V* const results = outputs.data();
   where_ = static_cast<uint32_t>(d.offset());
   switch (kShapes[static_cast<size_t>(op)]) {
     case Shape::binary: return binary(op, args, results);

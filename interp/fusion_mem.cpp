@@ -115,7 +115,7 @@ bool Builder::wrapped_address(Inst& x, Inst* y) {
   return true;
 }
 
-void Builder::load(Decoder& d, Op op, const vm::Immediate& imm, const V* args, V* result) {
+void Builder::load(D& d, Op op, const vm::Immediate& imm, const V* args, V* result) {
   (void)d;
   if (imm.mem.memory != 0 || memory0_ == MemoryMode::checked) return generic(op, imm, args, result);
   Inst x = make(Kind::load, op);
@@ -123,7 +123,7 @@ void Builder::load(Decoder& d, Op op, const vm::Immediate& imm, const V* args, V
   emit_result(result, x);
 }
 
-void Builder::store(Decoder& d, Op op, const vm::Immediate& imm, const V* args) {
+void Builder::store(D& d, Op op, const vm::Immediate& imm, const V* args) {
   (void)d;
   if (imm.mem.memory != 0 || memory0_ == MemoryMode::checked) return generic(op, imm, args, nullptr);
   Inst x = make(Kind::store, op);

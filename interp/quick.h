@@ -47,21 +47,9 @@ struct EventsTo {
   using Value = QuickValue;
   using Control = QuickControl;
   Translator* to;
-#define VMRUN_FORWARD(event) \
-  void event(auto& d, auto&&... arguments) { to->event(d, arguments...); }
-  // clang-format off
-  VMRUN_FORWARD(begin)
-  VMRUN_FORWARD(end_function) VMRUN_FORWARD(op) VMRUN_FORWARD(local_get) VMRUN_FORWARD(local_set)
-  VMRUN_FORWARD(local_tee) VMRUN_FORWARD(drop) VMRUN_FORWARD(block) VMRUN_FORWARD(loop) VMRUN_FORWARD(if_)
-  VMRUN_FORWARD(else_) VMRUN_FORWARD(end) VMRUN_FORWARD(try_table) VMRUN_FORWARD(try_) VMRUN_FORWARD(catch_)
-  VMRUN_FORWARD(catch_all) VMRUN_FORWARD(delegate) VMRUN_FORWARD(rethrow) VMRUN_FORWARD(br)
-  VMRUN_FORWARD(br_if) VMRUN_FORWARD(br_table) VMRUN_FORWARD(return_) VMRUN_FORWARD(unreachable)
-  VMRUN_FORWARD(br_on_null) VMRUN_FORWARD(br_on_non_null) VMRUN_FORWARD(br_on_cast)
-  VMRUN_FORWARD(call) VMRUN_FORWARD(call_indirect) VMRUN_FORWARD(call_ref)
-  VMRUN_FORWARD(return_call) VMRUN_FORWARD(return_call_indirect)
-  VMRUN_FORWARD(return_call_ref) VMRUN_FORWARD(throw_) VMRUN_FORWARD(throw_ref)
-  // clang-format on
-#undef VMRUN_FORWARD
+#define VMRUN_EVENT(name, parameters) \
+  void name(auto& d, auto&&... arguments) { to->name(d, arguments...); }
+#include "vm/func_events.def"
 };
 
 using QuickConsumer = EventsTo<QuickTranslator>;
@@ -77,46 +65,14 @@ class QuickTranslator {
   using D = vm::FuncDecoder<QuickConsumer, false>;
   using V = D::Value;
   using C = D::Control;
+  using Operands = D::Operands;
+  using Results = D::Results;
   using Kind = QuickValue::Kind;
   using Op = vm::Op;
 
-  // --- events (vm/func_decoder.h) ---
-  void begin(D& d);
-  void end_function(D& d);
-  void op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results);
-  void local_get(D& d, uint32_t index, V* result);
-  void local_set(D& d, uint32_t index, const V& value);
-  void local_tee(D& d, uint32_t index, const V& value, V* result);
-  void drop(D& d, const V& value);
-  void block(D& d, C& c);
-  void loop(D& d, C& c);
-  void if_(D& d, C& c, const V& condition);
-  void else_(D& d, C& c, V* params);
-  void end(D& d, C& c, V* results);
-  void try_table(D& d, C& c, std::span<const vm::CatchClause> clauses);
-  void try_(D& d, C& c);
-  void catch_(D& d, C& c, uint32_t tag, V* params);
-  void catch_all(D& d, C& c);
-  void delegate(D& d, C& c, uint32_t depth, V* results);
-  void rethrow(D& d, uint32_t depth);
-  void br(D& d, uint32_t depth);
-  void br_if(D& d, const V& condition, uint32_t depth);
-  void br_table(D& d, const V& index, std::span<const uint32_t> depths);
-  void return_(D& d);
-  void unreachable(D& d);
-  void br_on_null(D& d, const V& ref, uint32_t depth, V* result);
-  void br_on_non_null(D& d, const V& ref, uint32_t depth);
-  void br_on_cast(D& d, Op op, const vm::Immediate& imm, const V& ref, uint32_t depth, V* result);
-  void call(D& d, uint32_t func_index, const vm::FuncType& type, const V* args, V* results);
-  void call_indirect(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index, const V* args,
-                     V* results);
-  void call_ref(D& d, vm::TypeId type_id, const vm::FuncType& type, const V& ref, const V* args, V* results);
-  void return_call(D& d, uint32_t func_index, const vm::FuncType& type, const V* args);
-  void return_call_indirect(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
-                            const V* args);
-  void return_call_ref(D& d, vm::TypeId type_id, const vm::FuncType& type, const V& ref, const V* args);
-  void throw_(D& d, uint32_t tag, const V* args);
-  void throw_ref(D& d, const V& exn);
+  // --- events ---
+#define VMRUN_EVENT(name, parameters) void name parameters;
+#include "vm/func_events.def"
 
   // --- operands (quick_values.cpp) ---
   static bool is_float(vm::ValType type) { return reg_class(type) == RegClass::floating; }
@@ -156,10 +112,10 @@ class QuickTranslator {
   }
   /// Before local `index` changes: gives operands that stand for it their own slots.
   void detach_local(D& d, uint32_t slot);
-  void to_canonical(V* results, size_t count, uint32_t slot);
+  void to_canonical(Results results, uint32_t slot);
   void reset_registers() { free_ints_ = free_floats_ = 0xf; }
   void hold(D& d, const V* first_arg, uint32_t slot, V* result);
-  void generic(D& d, Op op, const vm::Immediate& imm, const V* args, size_t arg_count, V* results, size_t result_count);
+  void generic(D& d, Op op, const vm::Immediate& imm, Operands args, Results results);
   void load(D& d, Op op, const vm::Immediate& imm, const V* args, V* results);
   void store(D& d, Op op, const vm::Immediate& imm, const V* args);
   void select(D& d, const V* args, V* results);
@@ -196,7 +152,7 @@ class QuickTranslator {
   uint32_t open_region(C& c);
   void end_try_part(D& d, C& c);
   void begin_catch(D& d, C& c, uint32_t tag);
-  void finish(D& d, C& c, V* results);
+  void finish(D& d, C& c, Results results);
 
   // --- calls (quick_calls.cpp) ---
   struct Callee {
@@ -205,8 +161,8 @@ class QuickTranslator {
     uint64_t data;
   };
   Callee callee_of(D& d, uint32_t func_index);
-  void emit_call(D& d, Callee callee, const vm::FuncType& type, const V* args, V* results, const V* target);
-  void emit_tail_call(D& d, Callee callee, const vm::FuncType& type, const V* args, const V* target);
+  void emit_call(D& d, Callee callee, const vm::FuncType& type, Operands args, Results results, const V* target);
+  void emit_tail_call(D& d, Callee callee, const vm::FuncType& type, Operands args, const V* target);
 
   /// Frames end here at the latest: leaves room for an outgoing call's link and arguments.
   static constexpr uint32_t kMaxOperandSlot = kMaxSlots - 6000;

@@ -39,10 +39,11 @@ QuickTranslator::Callee QuickTranslator::callee_of(D&, uint32_t func_index) {
   return {CallKind::direct, {}, reinterpret_cast<uint64_t>(&module_->code(func_index))};
 }
 
-void QuickTranslator::emit_call(D& d, Callee callee, const FuncType& type, const V* args, V* results, const V* target) {
+void QuickTranslator::emit_call(D& d, Callee callee, const FuncType& type, Operands args, Results results,
+                                const V* target) {
   std::span<V> stack = d.stack();
-  size_t count = type.params.size(), first = stack.size() - count;
-  uint32_t base = count != 0 ? args->slot : top(d);
+  size_t count = args.size(), first = stack.size() - count;
+  uint32_t base = args.empty() ? top(d) : args[0].slot;
 
   // Where the target of an indirect call is: a register that carries no argument, a local's slot, or (then everything
   // outgoing must lie above it) its own slot.
@@ -142,7 +143,7 @@ void QuickTranslator::emit_call(D& d, Callee callee, const FuncType& type, const
 
   reset_registers();
   last_generic_ = kNone;
-  to_canonical(results, type.results.size(), base);
+  to_canonical(results, base);
   if (type.results.empty()) return;
   uint32_t skip = 0;
   if (!is_vector(results[0].type)) {
@@ -160,9 +161,9 @@ void QuickTranslator::emit_call(D& d, Callee callee, const FuncType& type, const
   }
 }
 
-void QuickTranslator::emit_tail_call(D& d, Callee callee, const FuncType& type, const V* args, const V* target) {
+void QuickTranslator::emit_tail_call(D& d, Callee callee, const FuncType& type, Operands args, const V* target) {
   std::span<V> stack = d.stack();
-  size_t count = type.params.size(), first = stack.size() - count;
+  size_t count = args.size(), first = stack.size() - count;
   if (target != nullptr) {
     Operand place = operand(d, *target);
     settle(d);  // what is held back may read that slot
@@ -182,7 +183,6 @@ void QuickTranslator::emit_tail_call(D& d, Callee callee, const FuncType& type, 
       move_to(place.slot, value);
     }
   }
-  (void)args;
   mark(d);
   draft_->call_cells.push_back(here() + 1);
   Cell& c = emit_.cell(select_tail_call(callee.kind, callee.operand.loc));
@@ -191,26 +191,26 @@ void QuickTranslator::emit_tail_call(D& d, Callee callee, const FuncType& type, 
   emit_.cell(nullptr).u = callee.data;
 }
 
-void QuickTranslator::call(D& d, uint32_t func_index, const FuncType& type, const V* args, V* results) {
+void QuickTranslator::call(D& d, uint32_t func_index, const FuncType& type, Operands args, Results results) {
   emit_call(d, callee_of(d, func_index), type, args, results, nullptr);
 }
 void QuickTranslator::call_indirect(D& d, vm::TypeId type_id, uint32_t table, const FuncType& type, const V& index,
-                                    const V* args, V* results) {
+                                    Operands args, Results results) {
   uint64_t data = static_cast<uint32_t>(type_id) | uint64_t{table} << 32;
   emit_call(d, {CallKind::indirect, {}, data}, type, args, results, &index);
 }
-void QuickTranslator::call_ref(D& d, vm::TypeId, const FuncType& type, const V& ref, const V* args, V* results) {
+void QuickTranslator::call_ref(D& d, vm::TypeId, const FuncType& type, const V& ref, Operands args, Results results) {
   emit_call(d, {CallKind::ref, {}, 0}, type, args, results, &ref);
 }
-void QuickTranslator::return_call(D& d, uint32_t func_index, const FuncType& type, const V* args) {
+void QuickTranslator::return_call(D& d, uint32_t func_index, const FuncType& type, Operands args) {
   emit_tail_call(d, callee_of(d, func_index), type, args, nullptr);
 }
 void QuickTranslator::return_call_indirect(D& d, vm::TypeId type_id, uint32_t table, const FuncType& type,
-                                           const V& index, const V* args) {
+                                           const V& index, Operands args) {
   uint64_t data = static_cast<uint32_t>(type_id) | uint64_t{table} << 32;
   emit_tail_call(d, {CallKind::indirect, {}, data}, type, args, &index);
 }
-void QuickTranslator::return_call_ref(D& d, vm::TypeId, const FuncType& type, const V& ref, const V* args) {
+void QuickTranslator::return_call_ref(D& d, vm::TypeId, const FuncType& type, const V& ref, Operands args) {
   emit_tail_call(d, {CallKind::ref, {}, 0}, type, args, &ref);
 }
 

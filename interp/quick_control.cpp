@@ -150,7 +150,7 @@ void QuickTranslator::if_(D& d, C& c, const V& condition) {
   reset_registers();
 }
 
-void QuickTranslator::else_(D& d, C& c, V* params) {
+void QuickTranslator::else_(D& d, C& c, Results params) {
   if (d.reachable()) {
     settle(d);
     move_results(d, c);
@@ -159,26 +159,26 @@ void QuickTranslator::else_(D& d, C& c, V* params) {
   }
   emit_.patch(c.else_site, here());
   c.else_site = kNone;
-  to_canonical(params, c.params.size(), c.base);
+  to_canonical(params, c.base);
   reset_registers();
   pending_.what = Pending::What::none;
   lazy_from_ = last_generic_ = kNone;
 }
 
-void QuickTranslator::finish(D& d, C& c, V* results) {
+void QuickTranslator::finish(D& d, C& c, Results results) {
   if (d.reachable()) {
     settle(d);
     move_results(d, c);
   }
   if (c.else_site != kNone) emit_.patch(c.else_site, here());
   bind(c);
-  to_canonical(results, c.results.size(), c.base);
+  to_canonical(results, c.base);
   reset_registers();
   pending_.what = Pending::What::none;
   lazy_from_ = last_generic_ = kNone;
 }
 
-void QuickTranslator::end(D& d, C& c, V* results) {
+void QuickTranslator::end(D& d, C& c, Results results) {
   switch (c.kind) {
     case ControlKind::func:
       if (d.reachable()) emit_return(d);
@@ -194,7 +194,7 @@ void QuickTranslator::end(D& d, C& c, V* results) {
           slot += stack[i].type.slots();
         }
       }
-      to_canonical(results, c.results.size(), c.base);
+      to_canonical(results, c.base);
       reset_registers();
       pending_.what = Pending::What::none;
       lazy_from_ = last_generic_ = kNone;
@@ -507,10 +507,10 @@ void QuickTranslator::begin_catch(D&, C& c, uint32_t tag) {
   c.last_catch = index;
 }
 
-void QuickTranslator::catch_(D& d, C& c, uint32_t tag, V* params) {
+void QuickTranslator::catch_(D& d, C& c, uint32_t tag, Results params) {
   end_try_part(d, c);
   begin_catch(d, c, tag);
-  to_canonical(params, module_->registry->get(module_->tags[tag].type).func.params.size(), c.body_base);
+  to_canonical(params, c.body_base);
 }
 
 void QuickTranslator::catch_all(D& d, C& c) {
@@ -518,7 +518,7 @@ void QuickTranslator::catch_all(D& d, C& c) {
   begin_catch(d, c, kNone);
 }
 
-void QuickTranslator::delegate(D& d, C& c, uint32_t depth, V* results) {
+void QuickTranslator::delegate(D& d, C& c, uint32_t depth, Results results) {
   TryRegion& region = draft_->regions[c.own_region];
   region.end = here();
   region.next = d.control(depth + 1).region;
@@ -536,15 +536,13 @@ void QuickTranslator::rethrow(D& d, uint32_t depth) {
   emit_.cell(nullptr);
 }
 
-void QuickTranslator::throw_(D& d, uint32_t tag, const V* args) {
+void QuickTranslator::throw_(D& d, uint32_t tag, Operands args) {
   flush(d);
   uint32_t end = top(d);
-  std::span<V> stack = d.stack();
-  bool any = args < stack.data() + stack.size();
   mark(d);
   draft_->call_cells.push_back(here() + 1);
   Cell& c = emit_.cell(select_throw());
-  c.a = any ? args->slot : 0;
+  c.a = args.empty() ? 0 : args[0].slot;
   c.imm = static_cast<int32_t>(8 * end);
   emit_.cell(nullptr).u = tag;
 }

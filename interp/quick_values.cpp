@@ -232,11 +232,11 @@ void QuickTranslator::detach_local(D& d, uint32_t slot) {
   }
 }
 
-void QuickTranslator::to_canonical(V* results, size_t count, uint32_t slot) {
-  for (size_t i = 0; i < count; ++i) {
-    results[i].kind = Kind::slot;
-    results[i].slot = results[i].at = static_cast<uint16_t>(slot);
-    slot += results[i].type.slots();
+void QuickTranslator::to_canonical(Results results, uint32_t slot) {
+  for (V& result : results) {
+    result.kind = Kind::slot;
+    result.slot = result.at = static_cast<uint16_t>(slot);
+    slot += result.type.slots();
   }
   check_slot(slot);
 }
@@ -310,7 +310,9 @@ void QuickTranslator::drop(D& d, const V& value) {
 
 // ---- plain instructions ---------------------------------------------------------------------------------------------
 
-void QuickTranslator::op(D& d, Op op, const Immediate& imm, const V* args, V* results) {
+void QuickTranslator::op(D& d, Op op, const Immediate& imm, Operands operands, Results outputs) {
+  const V* const args = operands.data();
+  V* const results = outputs.data();
   const OpTraits& traits = kTraits[static_cast<size_t>(op)];
   switch (traits.way) {
     case Way::binary: {
@@ -372,7 +374,7 @@ void QuickTranslator::op(D& d, Op op, const Immediate& imm, const V* args, V* re
       data.w = imm.v128.lo;
       data.u = imm.v128.hi;
       last_generic_end_ = here();
-      return to_canonical(results, 1, slot);
+      return to_canonical(outputs, slot);
     }
     case Op::ref_is_null:  // Rule::test_zero
       settle(d);
@@ -408,47 +410,22 @@ void QuickTranslator::op(D& d, Op op, const Immediate& imm, const V* args, V* re
     default: break;
   }
 
-  const char* signature = vm::op_info(op).signature;
-  size_t arg_count, result_count;
-  if (signature[0] != '*') {
-    arg_count = std::strchr(signature, ':') - signature;
-    result_count = std::strlen(signature) - arg_count - 1;
-  } else {
-    std::span<V> stack = d.stack();
-    arg_count = static_cast<size_t>(stack.data() + stack.size() - args);
-    result_count = 1;  // whether there is one does not matter: its description is not looked at then
-    switch (op) {
-      case Op::table_set:
-      case Op::table_fill:
-      case Op::table_copy:
-      case Op::table_init:
-      case Op::elem_drop:
-      case Op::data_drop:
-      case Op::memory_init:
-      case Op::memory_copy:
-      case Op::memory_fill:
-      case Op::global_set: result_count = 0; break;
-      default: break;
-    }
-  }
-  generic(d, op, imm, args, arg_count, results, result_count);
+  generic(d, op, imm, operands, outputs);
 }
 
-void QuickTranslator::generic(D& d, Op op, const Immediate& imm, const V* args, size_t arg_count, V* results,
-                              size_t result_count) {
-  std::span<V> stack = d.stack();
-  V* operands = stack.data() + (args - stack.data());
+void QuickTranslator::generic(D& d, Op op, const Immediate& imm, Operands args, Results results) {
+  const std::span<V> operands = d.stack().last(args.size());
   uint16_t src[4] = {}, dst[2] = {};
   // The one held back first, in its turn: nothing has been written since it was.
   settle(d);
-  uint32_t slot = arg_count != 0 ? operands[0].slot : top(d);
-  if (arg_count <= std::size(src)) {
-    for (size_t i = 0; i < arg_count; ++i) src[i] = slot_of(d, operands[i]);
+  uint32_t slot = !operands.empty() ? operands[0].slot : top(d);
+  if (operands.size() <= std::size(src)) {
+    for (size_t i = 0; i < operands.size(); ++i) src[i] = slot_of(d, operands[i]);
   }
-  to_canonical(results, result_count, slot);
-  for (size_t i = 0; i < result_count; ++i) dst[i] = results[i].slot;
+  to_canonical(results, slot);
+  for (size_t i = 0; i < results.size(); ++i) dst[i] = results[i].slot;
   if constexpr (kChecksUpperHalves) {
-    for (size_t i = 0; i < std::min(arg_count, std::size(src)); ++i) {
+    for (size_t i = 0; i < std::min(operands.size(), std::size(src)); ++i) {
       if (operands[i].type == vm::kI32) emit_.check_i32(Operand::at_slot(src[i]));
     }
   }
@@ -460,7 +437,7 @@ void QuickTranslator::generic(D& d, Op op, const Immediate& imm, const V* args, 
     emit_.cell(select_unsupported());
     return;
   }
-  last_generic_ = result_count == 1 ? here() : kNone;
+  last_generic_ = results.size() == 1 ? here() : kNone;
   for (uint32_t i = 0; i < count; ++i) emit_.cell(nullptr) = cells[i];
   last_generic_end_ = here();
 }
@@ -537,7 +514,7 @@ void QuickTranslator::select(D& d, const V* args, V* results) {
     V* operands = stack.data() + (args - stack.data());
     uint16_t src[3];
     for (int i = 0; i < 3; ++i) src[i] = slot_of(d, operands[i]);
-    to_canonical(results, 1, args[0].slot);
+    to_canonical(Results(results, 1), args[0].slot);
     last_generic_ = here();
     Cell& c = emit_.cell(select_select_vector());
     c.a = results->slot;

@@ -34,30 +34,29 @@ struct Recorder {
   static std::string text(int n) { return std::to_string(n); }
   static std::string text(uint32_t n) { return std::to_string(n); }
   static std::string text(const Value& v) { return "%" + std::to_string(v.made_by); }
-  template <class V>
-  static std::string list(const V* values, size_t n) {
+  static std::string list(const auto& values) {
     std::string out = "(";
-    for (size_t i = 0; i < n; ++i) out += (i ? " " : "") + text(values[i]);
+    for (size_t i = 0; i < values.size(); ++i) out += (i ? " " : "") + text(values[i]);
     return out + ")";
   }
-  template <class V>
-  static void fill(V* results, size_t n, int by) {
-    for (size_t i = 0; i < n; ++i) results[i].made_by = by;
+  static void fill(const auto& results, int by) {
+    for (auto& result : results) result.made_by = by;
   }
   /// What falls through or is branched with.
   template <class D>
   static std::string top(D& d, size_t n) {
-    return list(d.stack().data() + d.stack().size() - n, n);
+    return list(d.stack().last(n));
   }
 
   void begin(auto&) { note("begin"); }
   void end_function(auto&) { note("end_function"); }
-  void op(auto&, vm::Op op, const vm::Immediate&, const auto* args, auto* results) {
-    std::string_view sig = vm::op_info(op).signature;
-    size_t colon = sig.find(':');
-    if (colon == sig.npos) return void(note(vm::mnemonic(op)));
-    int n = colon ? note(vm::mnemonic(op), list(args, colon)) : note(vm::mnemonic(op));
-    fill(results, sig.size() - colon - 1, n);
+  void op(auto&, vm::Op op, const vm::Immediate&, const auto& args, const auto& results) {
+    const std::string_view sig = vm::op_info(op).signature;
+    if (const size_t colon = sig.find(':'); colon != sig.npos) {
+      CHECK(args.size() == colon);
+      CHECK(results.size() == sig.size() - colon - 1);
+    }
+    fill(results, args.empty() ? note(vm::mnemonic(op)) : note(vm::mnemonic(op), list(args)));
   }
   void local_get(auto&, uint32_t index, auto* result) { result->made_by = note("local.get", index); }
   void local_set(auto&, uint32_t index, const auto& v) { note("local.set", index, static_cast<const Value&>(v)); }
@@ -68,23 +67,23 @@ struct Recorder {
   void block(auto&, auto& c) { c.number = note("block"); }
   void loop(auto& d, auto& c) { c.number = note("loop", top(d, c.params.size())); }
   void if_(auto&, auto& c, const auto& v) { c.number = note("if", static_cast<const Value&>(v)); }
-  void else_(auto& d, auto& c, auto* params) {
+  void else_(auto& d, auto& c, const auto& params) {
     int n = d.reachable() ? note("else", c.number, top(d, c.results.size())) : note("else", c.number, "dead");
-    fill(params, c.params.size(), n);
+    fill(params, n);
   }
-  void end(auto& d, auto& c, auto* results) {
+  void end(auto& d, auto& c, const auto& results) {
     int n = d.reachable() ? note("end", c.number, top(d, c.results.size())) : note("end", c.number, "dead");
-    fill(results, c.results.size(), n);
+    fill(results, n);
   }
   void try_table(auto&, auto& c, std::span<const vm::CatchClause> clauses) {
     c.number = note("try_table", static_cast<uint32_t>(clauses.size()), clauses[0].depth);
   }
   void try_(auto&, auto& c) { c.number = note("try"); }
-  void catch_(auto& d, auto& c, uint32_t tag, auto* params) {
-    fill(params, c.params.size(), note("catch", tag, d.reachable() ? "" : "dead"));
+  void catch_(auto& d, auto&, uint32_t tag, const auto& params) {
+    fill(params, note("catch", tag, d.reachable() ? "" : "dead"));
   }
   void catch_all(auto& d, auto& c) { note("catch_all", c.number, d.reachable() ? "" : "dead"); }
-  void delegate(auto&, auto& c, uint32_t depth, auto*) { note("delegate", c.number, depth); }
+  void delegate(auto&, auto& c, uint32_t depth, const auto&) { note("delegate", c.number, depth); }
   void rethrow(auto&, uint32_t depth) { note("rethrow", depth); }
   void br(auto& d, uint32_t depth) { note("br", depth, top(d, d.control(depth).br_types().size())); }
   void br_if(auto& d, const auto& v, uint32_t depth) {
@@ -98,16 +97,15 @@ struct Recorder {
   void br_on_null(auto&, const auto&, uint32_t, auto*) {}
   void br_on_non_null(auto&, const auto&, uint32_t) {}
   void br_on_cast(auto&, vm::Op, const vm::Immediate&, const auto&, uint32_t, auto*) {}
-  void call(auto&, uint32_t index, const vm::FuncType& type, const auto* args, auto* results) {
-    fill(results, type.results.size(), note("call", index, list(args, type.params.size())));
+  void call(auto&, uint32_t index, const vm::FuncType&, const auto& args, const auto& results) {
+    fill(results, note("call", index, list(args)));
   }
-  void call_indirect(auto&...) {}
-  void call_indirect(auto&, vm::TypeId, uint32_t, const vm::FuncType&, const auto&, const auto*, auto*) {}
-  void call_ref(auto&, vm::TypeId, const vm::FuncType&, const auto&, const auto*, auto*) {}
-  void return_call(auto&, uint32_t index, const vm::FuncType&, const auto*) { note("return_call", index); }
-  void return_call_indirect(auto&, vm::TypeId, uint32_t, const vm::FuncType&, const auto&, const auto*) {}
-  void return_call_ref(auto&, vm::TypeId, const vm::FuncType&, const auto&, const auto*) {}
-  void throw_(auto&, uint32_t, const auto*) {}
+  void call_indirect(auto&, vm::TypeId, uint32_t, const vm::FuncType&, const auto&, const auto&, const auto&) {}
+  void call_ref(auto&, vm::TypeId, const vm::FuncType&, const auto&, const auto&, const auto&) {}
+  void return_call(auto&, uint32_t index, const vm::FuncType&, const auto&) { note("return_call", index); }
+  void return_call_indirect(auto&, vm::TypeId, uint32_t, const vm::FuncType&, const auto&, const auto&) {}
+  void return_call_ref(auto&, vm::TypeId, const vm::FuncType&, const auto&, const auto&) {}
+  void throw_(auto&, uint32_t, const auto&) {}
   void throw_ref(auto&, const auto&) {}
 };
 

@@ -1,47 +1,10 @@
 // One walk over a function body: decodes, validates and feeds typed events to a consumer. Validation alone, the
 // interpreter's translation and the compilers are consumers of this one template.
 //
-// A consumer is a class with two payload types and one member function per event:
+// A consumer is a class with two payload types and one member function for each event (vm/func_events.def):
 //
 //   struct Value {};    // kept with every operand; default-constructible, trivially copyable
 //   struct Control {};  // kept with every control frame
-//
-//   begin(d)                                        the locals are known
-//   end_function(d)                                 behind the last end
-//   op(d, Op, const Immediate&, const Value* args, Value* results)      every instruction that is not listed below
-//   local_get(d, index, Value* result)              local_set(d, index, const Value&)
-//   local_tee(d, index, const Value&, Value* result)                    drop(d, const Value&)
-//   block(d, Control&)  loop(d, Control&)           the frame is pushed; its parameters are the operands above its height
-//   if_(d, Control&, const Value& condition)        as block; the condition is popped
-//   else_(d, Control&, Value* params)               the frame still is of kind if_; operands of the first arm are on top
-//   end(d, Control&, Value* results)                the frame is on top; its kind tells what ends here. `if_` means that
-//                                                   there was no else (parameters and results are equal then). Results
-//                                                   that fall through are on top of the stack when d.reachable()
-//   try_table(d, Control&, std::span<const CatchClause>)                as block
-//   try_(d, Control&)                               the older form: as block
-//   catch_(d, Control&, tag, Value* params)         ends the frame's part so far (of kind try_ or catch_)
-//   catch_all(d, Control&)                          likewise
-//   delegate(d, Control&, depth, Value* results)    ends a try_ like end; 0 is the frame around the try_
-//   rethrow(d, depth)                               depth of a frame of kind catch_ or catch_all_
-//   br(d, depth)  br_if(d, const Value& condition, depth)               conditions and indices are popped
-//   br_table(d, const Value& index, std::span<const uint32_t> depths)   the default is last
-//   return_(d)  unreachable(d)
-//   br_on_null(d, const Value& ref, depth, Value* result)               the reference is popped
-//   br_on_non_null(d, const Value& ref, depth)      the reference still is the top operand: the label takes it
-//   br_on_cast(d, Op, const Immediate&, const Value& ref, depth, Value* result)   likewise; both forms
-//   call(d, func_index, const FuncType&, const Value* args, Value* results)
-//   call_indirect(d, TypeId, table, const FuncType&, const Value& index, const Value* args, Value* results)
-//   call_ref(d, TypeId, const FuncType&, const Value& ref, const Value* args, Value* results)
-//   return_call(d, func_index, const FuncType&, const Value* args)      and return_call_indirect, return_call_ref
-//   throw_(d, tag, const Value* args)  throw_ref(d, const Value& exn)
-//
-// `d` is the decoder. `args` are operands in stack order, oldest first, still on the stack; afterwards the decoder pops
-// them and pushes `results`, whose payloads the consumer fills in (their types are set). Operands that a branch, return
-// or fallthrough takes along are the topmost d.control(depth).br_types().size() entries of d.stack().
-//
-// Events come for reachable code only. Dead code is validated silently, and a frame that begins in dead code is not
-// mentioned at all; but else_, catch_, catch_all, delegate and end of a frame that was mentioned always come, and
-// d.reachable() tells there whether the code before falls through.
 #pragma once
 
 #include <algorithm>
@@ -70,6 +33,9 @@ class FuncDecoder : public FuncDecoderBase {
     std::span<const ValType> br_types() const { return kind == ControlKind::loop ? params : results; }
   };
 
+  using Operands = std::span<const Value>;
+  using Results = std::span<Value>;
+
   /// With kValidate, `state` must be given. A decoder may be used for one function after another.
   FuncDecoder(const Module& module, Consumer& consumer, const ValidationState* state = nullptr)
       : FuncDecoderBase(module, state), consumer_(consumer), scratch_(16) {
@@ -89,6 +55,7 @@ class FuncDecoder : public FuncDecoderBase {
 
  private:
   // --- operand stack ---------------------------------------------------------------------------------------------
+  Operands top_operands(size_t count) const { return {sp_ - count, count}; }
   size_t stack_size() const { return static_cast<size_t>(sp_ - stack_.get()); }
   void reallocate(size_t capacity) {
     size_t size = stack_size(), floor = stack_ ? static_cast<size_t>(floor_ - stack_.get()) : 0;
@@ -246,6 +213,10 @@ class FuncDecoder : public FuncDecoderBase {
   bool do_select();
   bool do_select_t();
 
+  /// A row of the opcode table that no case decodes: ours, not the image's.
+  [[gnu::cold, gnu::noinline]] bool no_decoding(Op op) {
+    return fail(ErrorKind::Unsupported, "no decoding of " + std::string(mnemonic(op)), op_);
+  }
   /// An instruction whose signature stands in the table, its immediates decoded.
   template <auto kSig>
   [[gnu::always_inline]] bool simple(Op op, const Immediate& imm, ValType address = kI32);
@@ -286,20 +257,9 @@ class FuncDecoder : public FuncDecoderBase {
 struct NullConsumer {
   struct Value {};
   struct Control {};
-#define VMRUN_NO_EVENT(name) \
+#define VMRUN_EVENT(name, parameters) \
   void name(auto&&...) {}
-  // clang-format off
-  VMRUN_NO_EVENT(begin) VMRUN_NO_EVENT(end_function) VMRUN_NO_EVENT(op) VMRUN_NO_EVENT(local_get)
-  VMRUN_NO_EVENT(local_set) VMRUN_NO_EVENT(local_tee) VMRUN_NO_EVENT(drop) VMRUN_NO_EVENT(block) VMRUN_NO_EVENT(loop)
-  VMRUN_NO_EVENT(if_) VMRUN_NO_EVENT(else_) VMRUN_NO_EVENT(end) VMRUN_NO_EVENT(try_table) VMRUN_NO_EVENT(try_)
-  VMRUN_NO_EVENT(catch_) VMRUN_NO_EVENT(catch_all) VMRUN_NO_EVENT(delegate) VMRUN_NO_EVENT(rethrow)
-  VMRUN_NO_EVENT(br) VMRUN_NO_EVENT(br_if) VMRUN_NO_EVENT(br_table) VMRUN_NO_EVENT(return_)
-  VMRUN_NO_EVENT(unreachable) VMRUN_NO_EVENT(br_on_null) VMRUN_NO_EVENT(br_on_non_null) VMRUN_NO_EVENT(br_on_cast)
-  VMRUN_NO_EVENT(call) VMRUN_NO_EVENT(call_indirect) VMRUN_NO_EVENT(call_ref) VMRUN_NO_EVENT(return_call)
-  VMRUN_NO_EVENT(return_call_indirect) VMRUN_NO_EVENT(return_call_ref) VMRUN_NO_EVENT(throw_)
-  VMRUN_NO_EVENT(throw_ref)
-  // clang-format on
-#undef VMRUN_NO_EVENT
+#include "vm/func_events.def"
 };
 
 }  // namespace vmrun::vm

@@ -132,7 +132,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_else() {
   if (kValidate && c.kind != ControlKind::if_) return malformed("misplaced else: no if is open");
   if (!check_fallthrough(c)) return false;
   Value* params = results_for(c.params);
-  if (c.reachable) consumer_.else_(*this, c, params);
+  if (c.reachable) consumer_.else_(*this, c, Results(params, c.params.size()));
   return restart_frame(c, ControlKind::else_, c.params, params);
 }
 
@@ -144,7 +144,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_end() {
     return invalid("type mismatch: an if without else must have results equal to its parameters");
   }
   Value* results = results_for(c.results);
-  if (c.reachable) consumer_.end(*this, c, results);
+  if (c.reachable) consumer_.end(*this, c, Results(results, c.results.size()));
   return pop_control(results);
 }
 
@@ -201,7 +201,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_catch() {
   std::span<const ValType> types = carried.params;
   if (carried.param_slots != types.size() && !widen()) return false;
   Value* params = results_for(types);
-  if (c.reachable) consumer_.catch_(*this, c, tag, params);
+  if (c.reachable) consumer_.catch_(*this, c, tag, Results(params, types.size()));
   return restart_frame(c, ControlKind::catch_, types, params);
 }
 
@@ -224,7 +224,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_delegate() {
   }
   if (!check_fallthrough(c)) return false;
   Value* results = results_for(c.results);
-  if (c.reachable) consumer_.delegate(*this, c, depth, results);
+  if (c.reachable) consumer_.delegate(*this, c, depth, Results(results, c.results.size()));
   return pop_control(results);
 }
 
@@ -246,7 +246,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_throw() {
   if (kValidate && tag >= module_.tags.size()) return unknown("tag", tag);
   const std::vector<ValType>& params = registry_.get(module_.tags[tag].type).func.params;
   if (!check(params)) return false;
-  if (reachable_) consumer_.throw_(*this, tag, static_cast<const Value*>(sp_ - params.size()));
+  if (reachable_) consumer_.throw_(*this, tag, top_operands(params.size()));
   end_of_path();
   return true;
 }
@@ -382,7 +382,7 @@ bool FuncDecoder<Consumer, kValidate>::apply(const FuncType& type, Deliver deliv
   if (type.result_slots != type.results.size() && !widen()) [[unlikely]]
     return false;
   Value* results = results_for(type.results);
-  if (reachable_) deliver(static_cast<const Value*>(sp_ - type.params.size()), results);
+  if (reachable_) deliver(top_operands(type.params.size()), Results(results, type.results.size()));
   sp_ -= type.params.size();
   return push_types(type.results, results);
 }
@@ -397,7 +397,7 @@ bool FuncDecoder<Consumer, kValidate>::apply_tail(const FuncType& type, Deliver 
     }
   }
   if (!check(type.params)) return false;
-  if (reachable_) deliver(static_cast<const Value*>(sp_ - type.params.size()));
+  if (reachable_) deliver(top_operands(type.params.size()));
   end_of_path();
   return true;
 }
@@ -424,14 +424,14 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_call() {
   uint32_t index;
   if (!read_func(index)) return false;
   const FuncType& type = module_.func_type(index);
-  return apply(type, [&](const Value* args, Value* results) { consumer_.call(*this, index, type, args, results); });
+  return apply(type, [&](Operands args, Results results) { consumer_.call(*this, index, type, args, results); });
 }
 
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_return_call() {
   uint32_t index;
   if (!read_func(index)) return false;
   const FuncType& type = module_.func_type(index);
-  return apply_tail(type, [&](const Value* args) { consumer_.return_call(*this, index, type, args); });
+  return apply_tail(type, [&](Operands args) { consumer_.return_call(*this, index, type, args); });
 }
 
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_call_indirect(bool tail) {
@@ -445,9 +445,9 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_call_indirect(bool tail)
   const FuncType& type = module_.type_defs[type_index]->func;
   if (tail) {
     return apply_tail(type,
-                      [&](const Value* args) { consumer_.return_call_indirect(*this, id, table, type, index, args); });
+                      [&](Operands args) { consumer_.return_call_indirect(*this, id, table, type, index, args); });
   }
-  return apply(type, [&](const Value* args, Value* results) {
+  return apply(type, [&](Operands args, Results results) {
     consumer_.call_indirect(*this, id, table, type, index, args, results);
   });
 }
@@ -459,9 +459,8 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_call_ref(bool tail) {
   if (!check1(ValType::ref(HeapType(id), true))) return false;
   Value ref = *--sp_;
   const FuncType& type = module_.type_defs[type_index]->func;
-  if (tail) return apply_tail(type, [&](const Value* args) { consumer_.return_call_ref(*this, id, type, ref, args); });
-  return apply(type,
-               [&](const Value* args, Value* results) { consumer_.call_ref(*this, id, type, ref, args, results); });
+  if (tail) return apply_tail(type, [&](Operands args) { consumer_.return_call_ref(*this, id, type, ref, args); });
+  return apply(type, [&](Operands args, Results results) { consumer_.call_ref(*this, id, type, ref, args, results); });
 }
 
 }  // namespace vmrun::vm

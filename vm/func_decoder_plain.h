@@ -73,13 +73,13 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_global(Op op) {
     Value result{};
     result.type = global.type;
     if (global.type == kV128 && !widen()) return false;
-    if (reachable_) consumer_.op(*this, op, imm, static_cast<const Value*>(sp_), &result);
+    if (reachable_) consumer_.op(*this, op, imm, Operands(), Results(&result, 1));
     return push(global.type, result);
   }
   if (kValidate && !global.mutable_) [[unlikely]]
     return fail(ErrorKind::Invalid, "immutable global " + std::to_string(imm.index), op_);
   if (!check1(global.type)) return false;
-  if (reachable_) consumer_.op(*this, op, imm, static_cast<const Value*>(sp_ - 1), static_cast<Value*>(nullptr));
+  if (reachable_) consumer_.op(*this, op, imm, Operands(sp_ - 1, 1), Results());
   --sp_;
   return true;
 }
@@ -97,7 +97,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_select() {
   imm.type = type;
   Value result{};
   result.type = type;
-  if (reachable_) consumer_.op(*this, Op::select, imm, static_cast<const Value*>(sp_ - 3), &result);
+  if (reachable_) consumer_.op(*this, Op::select, imm, Operands(sp_ - 3, 3), Results(&result, 1));
   sp_ -= 3;
   return push(type, result);
 }
@@ -129,7 +129,7 @@ bool FuncDecoder<Consumer, kValidate>::simple(Op op, const Immediate& imm, ValTy
   }
   Value results[kResults + 1] = {};
   for (int i = 0; i < kResults; ++i) results[i].type = letter_type(kSig.result[i], address);
-  if (reachable_) consumer_.op(*this, op, imm, static_cast<const Value*>(sp_ - kParams), results);
+  if (reachable_) consumer_.op(*this, op, imm, Operands(sp_ - kParams, kParams), Results(results, kResults));
   sp_ -= kParams;
   if constexpr (kResults > kParams) {
     if (!ensure(kResults - kParams)) [[unlikely]]
@@ -151,7 +151,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::simple_by_shape(Op op, cons
 #undef VMRUN_SHAPE
     case Shape::other: break;
   }
-  return malformed("illegal opcode");
+  return no_decoding(op);
 }
 
 VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::general(Op op, const Immediate& imm,
@@ -160,7 +160,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::general(Op op, const Immedi
   if (!check(params)) return false;
   if (std::ranges::find(types, kV128) != types.end() && !widen()) return false;
   Value* results = results_for(types);
-  if (reachable_) consumer_.op(*this, op, imm, static_cast<const Value*>(sp_ - params.size()), results);
+  if (reachable_) consumer_.op(*this, op, imm, top_operands(params.size()), Results(results, types.size()));
   sp_ -= params.size();
   return push_types(types, results);
 }
@@ -233,7 +233,8 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_table(Op op) {
     case Op::table_set: return general(op, imm, {address, elem}, {});
     case Op::table_size: return general(op, imm, {}, {address});
     case Op::table_grow: return general(op, imm, {elem, address}, {address});
-    default: return general(op, imm, {address, elem, address}, {});  // table.fill
+    case Op::table_fill: return general(op, imm, {address, elem, address}, {});
+    default: return no_decoding(op);
   }
 }
 
@@ -261,13 +262,14 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_bulk(Op op) {
         return mismatch(module_.tables[imm.index2].type.elem, module_.elems[imm.index].type);
       return general(op, imm, {table_address(imm.index2), kI32, kI32}, {});
     case Op::elem_drop: return u32(imm.index) && check_elem(imm.index) && general(op, imm, {}, {});
-    default: {  // table.copy
+    case Op::table_copy: {
       if (!read_table(imm.index) || !read_table(imm.index2)) return false;
       if (kValidate && !registry_.matches(module_.tables[imm.index2].type.elem, module_.tables[imm.index].type.elem))
         return mismatch(module_.tables[imm.index].type.elem, module_.tables[imm.index2].type.elem);
       ValType a = table_address(imm.index), b = table_address(imm.index2);
       return general(op, imm, {a, b, a == kI64 ? b : a}, {});
     }
+    default: return no_decoding(op);
   }
 }
 

@@ -22,10 +22,11 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_ref(Op op) {
     case Op::ref_is_null: return need_ref() && general(op, imm, {sp_[-1].type}, {kI32});
     case Op::ref_as_non_null:
       return need_ref() && general(op, imm, {sp_[-1].type}, {ValType::ref(sp_[-1].type.heap(), false)});
-    default: {  // ref.eq
+    case Op::ref_eq: {
       ValType eq = ValType::ref(Heap::eq, true);
       return general(op, imm, {eq, eq}, {kI32});
     }
+    default: return no_decoding(op);
   }
 }
 
@@ -68,7 +69,14 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_gc(Op op) {
     case Op::array_init_elem:
     case Op::array_copy:
     case Op::array_fill: return do_array_bulk(op);
-    default: return do_array(op);
+    case Op::array_new:
+    case Op::array_new_default:
+    case Op::array_new_fixed:
+    case Op::array_get:
+    case Op::array_get_s:
+    case Op::array_get_u:
+    case Op::array_set: return do_array(op);
+    default: return no_decoding(op);
   }
 }
 
@@ -136,10 +144,13 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_array(Op op) {
     case Op::array_set:
       if (kValidate && !elem.mutable_) return invalid("immutable array");
       return general(op, imm, {taken, kI32, elem.type}, {});
-    default:  // array.get, array.get_s, array.get_u
+    case Op::array_get:
+    case Op::array_get_s:
+    case Op::array_get_u:
       if (kValidate && (elem.packed != 0) != (op != Op::array_get))
         return invalid(elem.packed ? "array is packed" : "array is not packed");
       return general(op, imm, {taken, kI32}, {elem.type});
+    default: return no_decoding(op);
   }
 }
 

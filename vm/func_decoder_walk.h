@@ -71,14 +71,10 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::prefixed(uint8_t prefix) {
         if (kValidate && imm.lane >= 16 >> info.access_log2) return invalid("invalid lane index");
       }
       break;
-    case Imm::lane: {
+    case Imm::lane:
       if (!byte(imm.lane)) return false;
-      // i8x16.extract_lane_s: what stands behind the x is the number of lanes.
-      const char* x = std::strchr(info.mnemonic, 'x');
-      int lanes = x[1] == '1' ? 16 : x[1] - '0';
-      if (kValidate && imm.lane >= lanes) return invalid("invalid lane index");
+      if (kValidate && imm.lane >= 16 >> info.access_log2) return invalid("invalid lane index");
       break;
-    }
     case Imm::lanes:
       if (!fixed_bytes(imm.lanes)) return false;
       if (kValidate && std::ranges::any_of(imm.lanes, [](uint8_t lane) { return lane >= 32; }))

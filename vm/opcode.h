@@ -106,7 +106,7 @@ struct OpInfo {
   Imm imm;
   Feature feature;
   uint8_t flags;
-  uint8_t access_log2;  // natural alignment of a memory access
+  uint8_t access_log2;  // natural alignment of a memory access; of an immediate lane, its bytes
 
   constexpr bool can_trap() const { return (flags & kCanTrap) != 0; }
   constexpr bool writes_ref() const { return (flags & kWritesRef) != 0; }

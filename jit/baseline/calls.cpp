@@ -45,7 +45,7 @@ void FunctionCompiler::parallel_moves(std::vector<Move>& moves, bool vec) {
 
 /// Puts arguments into registers and area, and `record` (if any) into rbx. Operands beneath the arguments must be out of
 /// the registers, and no home dirty.
-void FunctionCompiler::place_args(D&, const FuncType& type, const V* args, uint8_t record) {
+void FunctionCompiler::place_args(D&, const FuncType& type, Operands args, uint8_t record) {
   size_t count = type.params.size();
   PlaceWalk walk = PlaceWalk::params();
   bool area = false;
@@ -109,13 +109,12 @@ void FunctionCompiler::call_site(D& d) {
   object_->pads.push_back({here(), region_});  // the pad's address is filled in when it is known
 }
 
-void FunctionCompiler::emit_call(D& d, CalleeKind kind, uint32_t func_index, const FuncType& type, const V* args,
-                                 V* results, uint8_t record, bool tail) {
-  size_t count = type.params.size();
-  uint32_t base = count != 0 ? args->slot : top(d);
+void FunctionCompiler::emit_call(D& d, CalleeKind kind, uint32_t func_index, const FuncType& type, Operands args,
+                                 Results results, uint8_t record, bool tail) {
+  uint32_t base = args.empty() ? top(d) : args[0].slot;
   if (!tail) {
-    pushes(static_cast<size_t>(args - d.stack().data()));
-    flush_registers(d, count);
+    pushes(d.stack().size() - args.size());
+    flush_registers(d, args.size());
     store_dirty();
   }
   place_args(d, type, args, record);
@@ -148,7 +147,7 @@ void FunctionCompiler::emit_call(D& d, CalleeKind kind, uint32_t func_index, con
   take_results(d, type, base, results);
 }
 
-void FunctionCompiler::take_results(D&, const FuncType& type, uint32_t base, V* results) {
+void FunctionCompiler::take_results(D&, const FuncType& type, uint32_t base, Results results) {
   PlaceWalk count = PlaceWalk::results();
   for (ValType result : type.results) count.next(result);
   if (count.area_slots() != 0) preempt_off();
@@ -175,7 +174,8 @@ void FunctionCompiler::take_results(D&, const FuncType& type, uint32_t base, V* 
   preempt_on();
 }
 
-void FunctionCompiler::any_call(D& d, uint32_t func_index, const FuncType& type, const V* args, V* results, bool tail) {
+void FunctionCompiler::any_call(D& d, uint32_t func_index, const FuncType& type, Operands args, Results results,
+                                bool tail) {
   if (func_index >= module_->imported_funcs) {
     emit_call(d, CalleeKind::direct, func_index, type, args, results, kNoHome, tail);
     return;
@@ -226,40 +226,40 @@ void FunctionCompiler::call_helper(Helper helper) {
   a_.call(entry);
 }
 
-void FunctionCompiler::call(D& d, uint32_t func_index, const FuncType& type, const V* args, V* results) {
+void FunctionCompiler::call(D& d, uint32_t func_index, const FuncType& type, Operands args, Results results) {
   any_call(d, func_index, type, args, results, false);
 }
-void FunctionCompiler::return_call(D& d, uint32_t func_index, const FuncType& type, const V* args) {
-  any_call(d, func_index, type, args, nullptr, true);
+void FunctionCompiler::return_call(D& d, uint32_t func_index, const FuncType& type, Operands args) {
+  any_call(d, func_index, type, args, {}, true);
 }
 
 void FunctionCompiler::call_indirect(D& d, vm::TypeId type_id, uint32_t table, const FuncType& type, const V& index,
-                                     const V* args, V* results) {
+                                     Operands args, Results results) {
   own(index);
   uint8_t record = find_record(d, type_id, table, index);
   count_target(d, record);
   emit_call(d, CalleeKind::record, 0, type, args, results, record, false);
 }
 void FunctionCompiler::return_call_indirect(D& d, vm::TypeId type_id, uint32_t table, const FuncType& type,
-                                            const V& index, const V* args) {
+                                            const V& index, Operands args) {
   own(index);
   uint8_t record = find_record(d, type_id, table, index);
-  emit_call(d, CalleeKind::record, 0, type, args, nullptr, record, true);
+  emit_call(d, CalleeKind::record, 0, type, args, {}, record, true);
 }
 
-void FunctionCompiler::call_ref(D& d, vm::TypeId, const FuncType& type, const V& ref, const V* args, V* results) {
+void FunctionCompiler::call_ref(D& d, vm::TypeId, const FuncType& type, const V& ref, Operands args, Results results) {
   own(ref);
   uint8_t record = fetch_int(ref);
   a_.test(q(record), q(record));
   trap_if(d, Cond::kZ, TrapCode::NullFunctionReference);
   emit_call(d, CalleeKind::record, 0, type, args, results, record, false);
 }
-void FunctionCompiler::return_call_ref(D& d, vm::TypeId, const FuncType& type, const V& ref, const V* args) {
+void FunctionCompiler::return_call_ref(D& d, vm::TypeId, const FuncType& type, const V& ref, Operands args) {
   own(ref);
   uint8_t record = fetch_int(ref);
   a_.test(q(record), q(record));
   trap_if(d, Cond::kZ, TrapCode::NullFunctionReference);
-  emit_call(d, CalleeKind::record, 0, type, args, nullptr, record, true);
+  emit_call(d, CalleeKind::record, 0, type, args, {}, record, true);
 }
 
 }  // namespace vmrun::jit::baseline

@@ -94,6 +94,8 @@ class FunctionCompiler {
   using D = vm::FuncDecoder<Events, false>;
   using V = D::Value;
   using C = D::Control;
+  using Operands = D::Operands;
+  using Results = D::Results;
   using Kind = BaselineValue::Kind;
   using Op = vm::Op;
   using ValType = vm::ValType;
@@ -106,43 +108,9 @@ class FunctionCompiler {
   using Cond = asmjit::x86::CondCode;
   using TrapCode = vm::TrapCode;
 
-  // --- events (vm/func_decoder.h) ---
-  void begin(D& d);
-  void end_function(D& d);
-  void op(D& d, Op op, const Imm& imm, const V* args, V* results);
-  void local_get(D& d, uint32_t index, V* result);
-  void local_set(D& d, uint32_t index, const V& value);
-  void local_tee(D& d, uint32_t index, const V& value, V* result);
-  void drop(D& d, const V& value);
-  void block(D& d, C& c);
-  void loop(D& d, C& c);
-  void if_(D& d, C& c, const V& condition);
-  void else_(D& d, C& c, V* params);
-  void end(D& d, C& c, V* results);
-  void try_table(D& d, C& c, std::span<const vm::CatchClause> clauses);
-  void try_(D& d, C& c);
-  void catch_(D& d, C& c, uint32_t tag, V* params);
-  void catch_all(D& d, C& c);
-  void delegate(D& d, C& c, uint32_t depth, V* results);
-  void rethrow(D& d, uint32_t depth);
-  void br(D& d, uint32_t depth);
-  void br_if(D& d, const V& condition, uint32_t depth);
-  void br_table(D& d, const V& index, std::span<const uint32_t> depths);
-  void return_(D& d);
-  void unreachable(D& d);
-  void br_on_null(D& d, const V& ref, uint32_t depth, V* result);
-  void br_on_non_null(D& d, const V& ref, uint32_t depth);
-  void br_on_cast(D& d, Op op, const Imm& imm, const V& ref, uint32_t depth, V* result);
-  void call(D& d, uint32_t func_index, const FuncType& type, const V* args, V* results);
-  void call_indirect(D& d, vm::TypeId type_id, uint32_t table, const FuncType& type, const V& index, const V* args,
-                     V* results);
-  void call_ref(D& d, vm::TypeId type_id, const FuncType& type, const V& ref, const V* args, V* results);
-  void return_call(D& d, uint32_t func_index, const FuncType& type, const V* args);
-  void return_call_indirect(D& d, vm::TypeId type_id, uint32_t table, const FuncType& type, const V& index,
-                            const V* args);
-  void return_call_ref(D& d, vm::TypeId type_id, const FuncType& type, const V& ref, const V* args);
-  void throw_(D& d, uint32_t tag, const V* args);
-  void throw_ref(D& d, const V& exn);
+  // --- events ---
+#define VMRUN_EVENT(name, parameters) void name parameters;
+#include "vm/func_events.def"
 
   // --- assembly (values.cpp) ---
   static Gp q(uint8_t reg) { return asmjit::x86::gpq(reg); }
@@ -322,7 +290,7 @@ class FunctionCompiler {
   void take_edge(D& d, uint32_t depth);
   void move_results(D& d, const C& target);
   void bind(Target& target, bool falls_through);
-  void begin_results(const C& c, V* results);
+  void begin_results(const C& c, Results results);
   void back_edge(const LoopSite& site);
   bool has_slow_back_edges() const { return request_.count_heat || request_.sample_heat || request_.polls; }
   void emit_return(D& d);
@@ -331,7 +299,7 @@ class FunctionCompiler {
   /// The condition in the flags; the code says when it is not zero.
   Cond test(const V& condition);
   void branch_if(D& d, Cond cond, uint32_t depth);
-  void finish_block(D& d, C& c, V* results);
+  void finish_block(D& d, C& c, Results results);
   void trap_if(D& d, Cond cond, TrapCode code);
   void trap(D& d, TrapCode code);
   Label trap_label(D& d, TrapCode code);
@@ -383,11 +351,11 @@ class FunctionCompiler {
 
   // --- calls (calls.cpp) ---
   enum class CalleeKind : uint8_t { direct, record };
-  void place_args(D& d, const FuncType& type, const V* args, uint8_t record);
-  void emit_call(D& d, CalleeKind kind, uint32_t func_index, const FuncType& type, const V* args, V* results,
+  void place_args(D& d, const FuncType& type, Operands args, uint8_t record);
+  void emit_call(D& d, CalleeKind kind, uint32_t func_index, const FuncType& type, Operands args, Results results,
                  uint8_t record, bool tail);
-  void take_results(D& d, const FuncType& type, uint32_t base, V* results);
-  void any_call(D& d, uint32_t func_index, const FuncType& type, const V* args, V* results, bool tail);
+  void take_results(D& d, const FuncType& type, uint32_t base, Results results);
+  void any_call(D& d, uint32_t func_index, const FuncType& type, Operands args, Results results, bool tail);
   uint8_t find_record(D& d, vm::TypeId type_id, uint32_t table, const V& index);
   void reload_context();
   void call_site(D& d);
@@ -404,7 +372,7 @@ class FunctionCompiler {
   void emit_pads(D& d);
   void emit_clause(D& d, const Region& region, const Clause& clause);
   void end_try_part(D& d, C& c);
-  void begin_catch(D& d, C& c, uint32_t tag, V* params);
+  void begin_catch(D& d, C& c, uint32_t tag, Results params);
 
   // --- instructions ---
   void unsupported(D& d, Op op);

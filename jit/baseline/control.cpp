@@ -302,7 +302,7 @@ void FunctionCompiler::return_(D& d) { emit_return(d); }
 // --- ends -------------------------------------------------------------------------------------------------------------
 
 /// The results of a label that has been bound: in the register or the slots that all branches to it use.
-void FunctionCompiler::begin_results(const C& c, V* results) {
+void FunctionCompiler::begin_results(const C& c, Results results) {
   free_int_ = all_int_;
   free_vec_ = all_vec_;
   uint32_t slot = c.base;
@@ -321,7 +321,7 @@ void FunctionCompiler::begin_results(const C& c, V* results) {
   }
 }
 
-void FunctionCompiler::else_(D& d, C& c, V* params) {
+void FunctionCompiler::else_(D& d, C& c, Results params) {
   pushes(c.height);
   forget_filled(c);
   if (d.reachable()) {
@@ -344,7 +344,7 @@ void FunctionCompiler::else_(D& d, C& c, V* params) {
   }
 }
 
-void FunctionCompiler::finish_block(D& d, C& c, V* results) {
+void FunctionCompiler::finish_block(D& d, C& c, Results results) {
   bool falls = d.reachable();
   bool in_place = c.body_base == c.base;
   if (!c.target.used && !c.else_.used && in_place) {
@@ -394,7 +394,7 @@ void FunctionCompiler::finish_block(D& d, C& c, V* results) {
   begin_results(c, results);
 }
 
-void FunctionCompiler::end(D& d, C& c, V* results) {
+void FunctionCompiler::end(D& d, C& c, Results results) {
   pushes(c.height);
   switch (c.kind) {
     case ControlKind::func:

@@ -55,7 +55,7 @@ void FunctionCompiler::end_try_part(D& d, C& c) {
   if (c.kind == ControlKind::try_) region_ = c.region = regions_[c.own_region].outer;
 }
 
-void FunctionCompiler::begin_catch(D&, C& c, uint32_t tag, V* params) {
+void FunctionCompiler::begin_catch(D&, C& c, uint32_t tag, Results params) {
   pushes(c.height);
   forget_filled(c);
   c.body_base = c.base + 1;
@@ -70,25 +70,24 @@ void FunctionCompiler::begin_catch(D&, C& c, uint32_t tag, V* params) {
   free_int_ = all_int_;
   free_vec_ = all_vec_;
   lazy_ = kNone;
-  if (tag == kNone) return;
   uint32_t slot = c.body_base;
-  for (ValType type : module_->registry->get(module_->tags[tag].type).func.params) {
-    set_slot(*params++, slot);
-    slot += type.slots();
+  for (V& param : params) {
+    set_slot(param, slot);
+    slot += param.type.slots();
   }
 }
 
-void FunctionCompiler::catch_(D& d, C& c, uint32_t tag, V* params) {
+void FunctionCompiler::catch_(D& d, C& c, uint32_t tag, Results params) {
   end_try_part(d, c);
   begin_catch(d, c, tag, params);
 }
 
 void FunctionCompiler::catch_all(D& d, C& c) {
   end_try_part(d, c);
-  begin_catch(d, c, kNone, nullptr);
+  begin_catch(d, c, kNone, {});
 }
 
-void FunctionCompiler::delegate(D& d, C& c, uint32_t depth, V* results) {
+void FunctionCompiler::delegate(D& d, C& c, uint32_t depth, Results results) {
   Region& region = regions_[c.own_region];
   region.next = d.control(depth + 1).region;
   region_ = region.outer;
@@ -105,7 +104,7 @@ void FunctionCompiler::rethrow(D& d, uint32_t depth) {
   call_site(d);
 }
 
-void FunctionCompiler::throw_(D& d, uint32_t tag, const V* args) {
+void FunctionCompiler::throw_(D& d, uint32_t tag, Operands args) {
   const FuncType& type = module_->registry->get(module_->tags[tag].type).func;
   store_dirty();
   preempt_off();

@@ -6,10 +6,12 @@ namespace vmrun::jit::baseline {
 
 namespace Inst = asmjit::x86::Inst;
 
-void FunctionCompiler::op(D& d, Op op, const Imm& imm, const V* args, V* results) {
-  const size_t count = static_cast<size_t>(d.stack().data() + d.stack().size() - args);
-  pushes(static_cast<size_t>(args - d.stack().data()));
-  if (results != nullptr) results->slot = count != 0 ? args->slot : top(d);
+void FunctionCompiler::op(D& d, Op op, const Imm& imm, Operands operands, Results outputs) {
+  const V* const args = operands.data();
+  V* const results = outputs.data();
+  const size_t count = operands.size();
+  pushes(d.stack().size() - count);
+  if (!outputs.empty()) results->slot = count != 0 ? args->slot : top(d);
   switch (op) {
     case Op::i32_const: set_const(*results, static_cast<uint32_t>(imm.i32), results->slot); return;
     case Op::i64_const: set_const(*results, static_cast<uint64_t>(imm.i64), results->slot); return;

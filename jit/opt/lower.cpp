@@ -192,7 +192,11 @@ void Lowering::local_tee(D&, uint32_t index, const V& value, V* result) {
 
 // ---- instructions ---------------------------------------------------------------------------------------------------
 
-void Lowering::op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results) {
+void Lowering::drop(D&, const V&) {}
+
+void Lowering::op(D& d, Op op, const vm::Immediate& imm, Operands operands, Results outputs) {
+  const V* const args = operands.data();
+  V* const results = outputs.data();
   at(d);
   if (numeric_op(op, imm, args, results) || memory_op(d, op, imm, args, results) ||
       reference_op(d, op, imm, args, results) || simd_op(op, imm, args, results) ||

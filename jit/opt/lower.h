@@ -100,46 +100,14 @@ class Lowering {
   using D = vm::FuncDecoder<LowerConsumer, false>;
   using V = D::Value;
   using C = D::Control;
+  using Operands = D::Operands;
+  using Results = D::Results;
   using Op = vm::Op;
   using Builder = llvm::IRBuilder<>;
 
-  // --- events (vm/func_decoder.h) ---
-  void begin(D& d);
-  void end_function(D& d);
-  void op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results);
-  void local_get(D& d, uint32_t index, V* result);
-  void local_set(D& d, uint32_t index, const V& value);
-  void local_tee(D& d, uint32_t index, const V& value, V* result);
-  void drop(D&, const V&) {}
-  void block(D& d, C& c);
-  void loop(D& d, C& c);
-  void if_(D& d, C& c, const V& condition);
-  void else_(D& d, C& c, V* params);
-  void end(D& d, C& c, V* results);
-  void try_table(D& d, C& c, std::span<const vm::CatchClause> clauses);
-  void try_(D& d, C& c);
-  void catch_(D& d, C& c, uint32_t tag, V* params);
-  void catch_all(D& d, C& c);
-  void delegate(D& d, C& c, uint32_t depth, V* results);
-  void rethrow(D& d, uint32_t depth);
-  void br(D& d, uint32_t depth);
-  void br_if(D& d, const V& condition, uint32_t depth);
-  void br_table(D& d, const V& index, std::span<const uint32_t> depths);
-  void return_(D& d);
-  void unreachable(D& d);
-  void br_on_null(D& d, const V& ref, uint32_t depth, V* result);
-  void br_on_non_null(D& d, const V& ref, uint32_t depth);
-  void br_on_cast(D& d, Op op, const vm::Immediate& imm, const V& ref, uint32_t depth, V* result);
-  void call(D& d, uint32_t func_index, const vm::FuncType& type, const V* args, V* results);
-  void call_indirect(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index, const V* args,
-                     V* results);
-  void call_ref(D& d, vm::TypeId type_id, const vm::FuncType& type, const V& ref, const V* args, V* results);
-  void return_call(D& d, uint32_t func_index, const vm::FuncType& type, const V* args);
-  void return_call_indirect(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
-                            const V* args);
-  void return_call_ref(D& d, vm::TypeId type_id, const vm::FuncType& type, const V& ref, const V* args);
-  void throw_(D& d, uint32_t tag, const V* args);
-  void throw_ref(D& d, const V& exn);
+  // --- events ---
+#define VMRUN_EVENT(name, parameters) void name parameters;
+#include "vm/func_events.def"
 
   // --- common (lower.cpp) ---
   /// The unit cannot be compiled: `what` says by which instruction or limit. Decoding ends.
@@ -197,9 +165,9 @@ class Lowering {
   llvm::SmallVector<llvm::Value*, 4> taken(D& d, const C& target);
   llvm::BasicBlock* new_label(std::span<const vm::ValType> types, const char* name);
   void emit_return(D& d, llvm::ArrayRef<llvm::Value*> values);
-  void finish(D& d, C& c, V* results);
+  void finish(D& d, C& c, Results results);
   /// Takes the results of an ended frame from its label's phis.
-  void from_label(D& d, C& c, V* results);
+  void from_label(D& d, C& c, Results results);
   /// A frame begins.
   void open(D& d, C& c);
   /// Whether the header that an OSR unit is entered at may still come.
@@ -236,9 +204,9 @@ class Lowering {
   Callee callee_of(uint32_t func_index);
   /// Checks and finds the record for an indirect call.
   llvm::Value* indirect_record(D& d, vm::TypeId type_id, uint32_t table, llvm::Value* index);
-  llvm::CallBase* emit_call(D& d, const vm::FuncType& type, const Callee& callee, const V* args, bool tail);
-  void emit_call(D& d, const vm::FuncType& type, const Callee& callee, const V* args, V* results);
-  void emit_tail_call(D& d, const vm::FuncType& type, const Callee& callee, const V* args);
+  llvm::CallBase* emit_call(D& d, const vm::FuncType& type, const Callee& callee, Operands args, bool tail);
+  void emit_call(D& d, const vm::FuncType& type, const Callee& callee, Operands args, Results results);
+  void emit_tail_call(D& d, const vm::FuncType& type, const Callee& callee, Operands args);
 
   // --- memory (lower_memory.cpp) ---
   llvm::Value* memory(uint32_t index);  // MemoryInst*

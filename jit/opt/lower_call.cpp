@@ -60,15 +60,16 @@ llvm::Value* Lowering::indirect_record(D&, vm::TypeId type_id, uint32_t table, l
 
 // ---- the call -------------------------------------------------------------------------------------------------------
 
-llvm::CallBase* Lowering::emit_call(D& d, const vm::FuncType& type, const Callee& callee, const V* args, bool tail) {
+llvm::CallBase* Lowering::emit_call(D& d, const vm::FuncType& type, const Callee& callee, Operands args, bool tail) {
   travel(d, PlaceWalk::params(), type.params);
   llvm::SmallVector<llvm::Value*, 24> all{cx_, callee.inst, callee.mem};
   for (unsigned i = 0; i < kIntParams; ++i) all.push_back(llvm::PoisonValue::get(b_.getInt64Ty()));
   all.append({callee.code != nullptr ? callee.code : llvm::PoisonValue::get(b_.getPtrTy()), callee.caller});
   for (unsigned i = 0; i < kVectorParams; ++i) all.push_back(llvm::PoisonValue::get(v128_));
   PlaceWalk walk = PlaceWalk::params();
-  for (ValType param : type.params) {
-    llvm::Value* v = args++->v;
+  for (size_t i = 0; i < args.size(); ++i) {
+    const ValType param = type.params[i];
+    llvm::Value* v = args[i].v;
     const Place place = walk.next(param);
     switch (place.in) {
       case Place::In::integer: all[3 + place.index] = to_register(v, param); break;
@@ -101,7 +102,7 @@ llvm::CallBase* Lowering::emit_call(D& d, const vm::FuncType& type, const Callee
   return call;
 }
 
-void Lowering::emit_call(D& d, const vm::FuncType& type, const Callee& callee, const V* args, V* results) {
+void Lowering::emit_call(D& d, const vm::FuncType& type, const Callee& callee, Operands args, Results results) {
   travel(d, PlaceWalk::results(), type.results);
   llvm::Value* returned = emit_call(d, type, callee, args, false);
   PlaceWalk walk = PlaceWalk::results();
@@ -121,38 +122,38 @@ void Lowering::emit_call(D& d, const vm::FuncType& type, const Callee& callee, c
   }
 }
 
-void Lowering::emit_tail_call(D& d, const vm::FuncType& type, const Callee& callee, const V* args) {
+void Lowering::emit_tail_call(D& d, const vm::FuncType& type, const Callee& callee, Operands args) {
   b_.CreateRet(emit_call(d, type, callee, args, true));
 }
 
 // ---- events ---------------------------------------------------------------------------------------------------------
 
-void Lowering::call(D& d, uint32_t func_index, const vm::FuncType& type, const V* args, V* results) {
+void Lowering::call(D& d, uint32_t func_index, const vm::FuncType& type, Operands args, Results results) {
   at(d);
   emit_call(d, type, callee_of(func_index), args, results);
 }
-void Lowering::return_call(D& d, uint32_t func_index, const vm::FuncType& type, const V* args) {
+void Lowering::return_call(D& d, uint32_t func_index, const vm::FuncType& type, Operands args) {
   at(d);
   emit_tail_call(d, type, callee_of(func_index), args);
 }
 
 void Lowering::call_indirect(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
-                             const V* args, V* results) {
+                             Operands args, Results results) {
   at(d);
   emit_call(d, type, through(indirect_record(d, type_id, table, index.v)), args, results);
 }
 void Lowering::return_call_indirect(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
-                                    const V* args) {
+                                    Operands args) {
   at(d);
   emit_tail_call(d, type, through(indirect_record(d, type_id, table, index.v)), args);
 }
 
-void Lowering::call_ref(D& d, vm::TypeId, const vm::FuncType& type, const V& ref, const V* args, V* results) {
+void Lowering::call_ref(D& d, vm::TypeId, const vm::FuncType& type, const V& ref, Operands args, Results results) {
   at(d);
   trap_if(b_.CreateICmpEQ(ref.v, i64(0)), vm::TrapCode::NullFunctionReference);
   emit_call(d, type, through(b_.CreateIntToPtr(ref.v, b_.getPtrTy())), args, results);
 }
-void Lowering::return_call_ref(D& d, vm::TypeId, const vm::FuncType& type, const V& ref, const V* args) {
+void Lowering::return_call_ref(D& d, vm::TypeId, const vm::FuncType& type, const V& ref, Operands args) {
   at(d);
   trap_if(b_.CreateICmpEQ(ref.v, i64(0)), vm::TrapCode::NullFunctionReference);
   emit_tail_call(d, type, through(b_.CreateIntToPtr(ref.v, b_.getPtrTy())), args);

@@ -65,7 +65,7 @@ void Lowering::branch(D& d, uint32_t depth) {
   branch_to(d, target, taken(d, target));
 }
 
-void Lowering::from_label(D& d, C& c, V* results) {
+void Lowering::from_label(D& d, C& c, Results results) {
   b_.SetInsertPoint(c.label);
   size_t i = 0;
   for (llvm::PHINode& phi : c.label->phis()) results[i++].v = &phi;
@@ -92,7 +92,7 @@ void Lowering::if_(D& d, C& c, const V& v) {
   b_.SetInsertPoint(then);
 }
 
-void Lowering::else_(D& d, C& c, V* params) {
+void Lowering::else_(D& d, C& c, Results params) {
   at(d);
   if (d.reachable()) branch_to(d, c, taken(d, c));
   b_.SetInsertPoint(c.otherwise);
@@ -101,7 +101,7 @@ void Lowering::else_(D& d, C& c, V* params) {
   reload_operands(d, c);
 }
 
-void Lowering::end(D& d, C& c, V* results) {
+void Lowering::end(D& d, C& c, Results results) {
   at(d);
   switch (c.kind) {
     case ControlKind::func:
@@ -126,7 +126,7 @@ void Lowering::end(D& d, C& c, V* results) {
   }
 }
 
-void Lowering::finish(D& d, C& c, V* results) {
+void Lowering::finish(D& d, C& c, Results results) {
   if (d.reachable()) branch_to(d, c, taken(d, c));
   if (c.otherwise != nullptr) {  // an if without else hands its parameters on
     b_.SetInsertPoint(c.otherwise);

@@ -98,13 +98,14 @@ BasicBlock* Lowering::landing_pad() {
   return t.pad;
 }
 
-void Lowering::throw_(D& d, uint32_t tag, const V* args) {
+void Lowering::throw_(D& d, uint32_t tag, Operands args) {
   at(d);
-  travel(d, static_cast<uint32_t>(image_.type_def(image_.tags[tag].type).func.params.size()));
+  travel(d, static_cast<uint32_t>(args.size()));
+  const std::vector<ValType>& types = image_.type_def(image_.tags[tag].type).func.params;
   uint32_t slot = 0;
-  for (ValType t : image_.type_def(image_.tags[tag].type).func.params) {
-    store_slot(offset(area(), 8 * size_t{slot}), args++->v, t);
-    slot += t.slots();
+  for (size_t i = 0; i < args.size(); ++i) {
+    store_slot(offset(area(), 8 * size_t{slot}), args[i].v, types[i]);
+    slot += types[i].slots();
   }
   final_helper(Helper::throw_, {inst_, i32(tag)}, true);
 }
@@ -135,13 +136,13 @@ void Lowering::take(D& d, C& c) {
   reload_operands(d, c);
 }
 
-void Lowering::catch_(D& d, C& c, uint32_t tag, V* params) {
+void Lowering::catch_(D& d, C& c, uint32_t tag, Results params) {
   begin_catch(d, c);
   c.otherwise = match_tag(tag);
   take(d, c);
   llvm::SmallVector<llvm::Value*, 4> values;
   load_payload(d, tag, values);
-  for (llvm::Value* v : values) (params++)->v = v;
+  for (size_t i = 0; i < params.size(); ++i) params[i].v = values[i];
 }
 
 void Lowering::catch_all(D& d, C& c) {
@@ -160,7 +161,7 @@ void Lowering::end_try(C& c) {
   b_.restoreIP(here);
 }
 
-void Lowering::delegate(D& d, C& c, uint32_t depth, V* results) {
+void Lowering::delegate(D& d, C& c, uint32_t depth, Results results) {
   at(d);
   inner_ = c.outer_try;
   const Builder::InsertPoint here = b_.saveIP();
