@@ -264,6 +264,7 @@ TierStats Module::tier_stats(Tier tier) const {
   out.functions = stats.functions;
   out.osr_units = stats.osr_units;
   out.failed = stats.failed;
+  out.bugs = stats.bugs;
   out.tasks = stats.tasks;
   out.task_units = stats.task_units;
   out.dropped = stats.dropped;

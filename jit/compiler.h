@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "jit/code.h"
+#include "vm/assert.h"
 #include "vm/module.h"
 
 namespace vmrun::jit {
@@ -36,10 +38,22 @@ struct CompileRequest {
 };
 
 struct CompileResult {
-  enum class Status : uint8_t { done, unsupported, cancelled, no_memory } status = Status::done;
+  enum class Status : uint8_t {
+    done,
+    unsupported,  // the compiler does not do this, or a limit is reached
+    bug,          // an error of ours or of a library: builds with assertions end there (bug_in_compile)
+    cancelled,
+    no_memory
+  } status = Status::done;
   const CodeObject* code = nullptr;  // done: published, not yet entered from anywhere
-  std::string reason;                // unsupported: the instruction by name and its offset, or what else
+  std::string reason;                // unsupported: the instruction by name and its offset, or what else; bug: what
 };
+
+/// The result of a compile that failed by an error of ours. With assertions, the process ends and says it.
+inline CompileResult bug_in_compile(std::string what) {
+  if constexpr (kCheckInvariants) vm::internal_error(what);
+  return {CompileResult::Status::bug, nullptr, std::move(what)};
+}
 
 /// Compiles one unit at a time; several threads may compile with one Compiler at once.
 class Compiler {

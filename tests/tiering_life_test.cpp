@@ -246,6 +246,39 @@ TEST_CASE("a compile that found no memory is tried again when the function is mu
   CHECK(call(store, instance, 0, 1000) == expected(0, 1000));
 }
 
+/// A compiler with an error of its own.
+class Wrong : public jit::Compiler {
+ public:
+  std::atomic<unsigned> asked{0};
+  Tier tier() const override { return Tier::baseline; }
+  jit::CompileResult compile(const jit::CompileRequest&) override {
+    ++asked;
+    return {jit::CompileResult::Status::bug, nullptr, "a test's"};
+  }
+};
+
+TEST_CASE("a compile that fails by an error of ours is counted as such, and the function stays where it is") {
+  Wrong wrong;
+  Engine engine(config(Tiers::Interp));
+  Manager manager(only_baseline(wrong));
+  const Module module = compile(engine, 1);
+  Attached attached(manager, module);
+  REQUIRE(eventually([&] {
+    attached.heat(1);
+    return attached.state(1, Tier::baseline) == BlockState::failed;
+  }));
+  const TierStats stats = attached.stats(Tier::baseline);
+  CHECK(stats.bugs == 1);
+  CHECK(stats.failed == 1);
+  CHECK(stats.reasons.count("a test's") == 1);
+  attached.heat(1, 1000);
+  manager.wait_idle();
+  CHECK(wrong.asked.load() == 1);
+  Store store(engine);
+  const Instance instance = ok(Linker(engine).instantiate(store, module));
+  CHECK(call(store, instance, 0, 1000) == expected(0, 1000));
+}
+
 TEST_CASE("a full budget drops the oldest code, and guests go on") {
   jit::CodeSpace& space = jit::CodeSpace::get();
   const std::unique_ptr<jit::Compiler> baseline = jit::make_baseline_compiler();

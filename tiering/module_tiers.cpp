@@ -10,6 +10,7 @@
 #include "tiering/manager.h"
 #include "tiering/policy.h"
 #include "vm/assert.h"
+#include "vm/log.h"
 #include "vm/loops.h"
 
 namespace vmrun::tiering {
@@ -236,6 +237,17 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
       jit::reclaim_code();
       return {};
     case jit::CompileResult::Status::unsupported: fail(key, result.reason, UINT32_MAX); return result.reason;
+    case jit::CompileResult::Status::bug: {
+      static const vm::Log log("tiering");
+      VMRUN_LOG_AT(log, error, "a bug of vmrun, please report it: the {} compiler on function {}: {}",
+                   key.tier == vm::Tier::opt ? "optimising" : "baseline", key.func_index, result.reason);
+      {
+        std::lock_guard lock(mutex_);
+        ++stats_[static_cast<unsigned>(key.tier)].bugs;
+      }
+      fail(key, result.reason, UINT32_MAX);
+      return result.reason;
+    }
     case jit::CompileResult::Status::cancelled: state.store(BlockState::cold, std::memory_order_release); return kDying;
     case jit::CompileResult::Status::no_memory: {
       const uint32_t heat = heat_[key.func_index - module_.imported_funcs].load(std::memory_order_relaxed);

@@ -12,6 +12,7 @@ struct TierStats {
   uint64_t functions = 0;  // compiled as a whole
   uint64_t osr_units = 0;  // compiled for the entry at a loop
   uint64_t failed = 0;
+  uint64_t bugs = 0;        // of these: by an error of ours
   uint64_t tasks = 0;       // shares of work: of compile threads, and of who waits for a whole module
   uint64_t task_units = 0;  // compiled in these, and not by a guest's thread
   uint64_t dropped = 0;     // given up for want of code memory

@@ -61,6 +61,7 @@ void print_stats(std::chrono::nanoseconds load, const RunTimes& times, const Mod
     if (stats.dropped != 0) line(strf("%s code dropped", name).c_str(), strf("%llu", number(stats.dropped)));
     if (stats.failed == 0) continue;
     line(strf("%s code failed", name).c_str(), strf("%llu", number(stats.failed)));
+    if (stats.bugs != 0) line(strf("%s bugs of vmrun", name).c_str(), strf("%llu", number(stats.bugs)));
     constexpr size_t kShown = 5;
     for (size_t i = 0; i < std::min(kShown, stats.reasons.size()); ++i) {
       line("", strf("%6llu  %s", number(stats.reasons[i].second), stats.reasons[i].first.c_str()));

@@ -55,6 +55,7 @@ struct TierStats {
   uint64_t functions = 0;   // compiled as a whole
   uint64_t osr_units = 0;   // compiled to enter at a loop
   uint64_t failed = 0;      // compiles that ended without code
+  uint64_t bugs = 0;        // of these: by an error of vmrun's own, which its log names: please report it
   uint64_t tasks = 0;       // shares of work that compile threads took
   uint64_t task_units = 0;  // functions and loops that were compiled in these
   uint64_t dropped = 0;     // given up again for want of code memory

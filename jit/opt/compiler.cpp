@@ -28,12 +28,13 @@ const PluginHost* host = nullptr;
 
 /// LLVM's complaints about a unit. Without a handler it would print them and end the process.
 struct Complaints {
-  std::string text;
+  std::string frame;  // is too large
+  std::string error;
   static void handle(const llvm::DiagnosticInfo* info, void* self) {
     auto* complaints = static_cast<Complaints*>(self);
     const bool frame = info->getKind() == llvm::DK_StackSize;
     if (!frame && info->getSeverity() != llvm::DS_Error) return;
-    llvm::raw_string_ostream out(complaints->text);
+    llvm::raw_string_ostream out(frame ? complaints->frame : complaints->error);
     llvm::DiagnosticPrinterRawOStream printer(out);
     info->print(printer);
   }
@@ -129,13 +130,14 @@ CompileResult OptCompiler::compile(Unit& unit, const CompileRequest& request) {
   if (!emit(*unit.function, *machine, emit_options(request), object)) {
     return {CompileResult::Status::cancelled, nullptr, ""};
   }
-  if (!unit.complaints.text.empty()) return refused(unit.complaints.text);
+  if (!unit.complaints.error.empty()) return bug_in_compile("LLVM: " + unit.complaints.error);
+  if (!unit.complaints.frame.empty()) return refused(unit.complaints.frame);
   Tables tables;
   std::string error = read_tables(object, tables);
-  if (!error.empty()) return refused(error);
+  if (!error.empty()) return bug_in_compile(error);
   const Linked linked = link(object, *host, request.arena);
   if (linked.no_memory) return {CompileResult::Status::no_memory, nullptr, linked.error};
-  if (!linked.error.empty()) return refused(linked.error);
+  if (!linked.error.empty()) return bug_in_compile(linked.error);
 
   auto code = std::make_unique<CodeObject>();
   code->begin = linked.block.rx;
