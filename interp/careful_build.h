@@ -120,7 +120,7 @@ class Builder {
     if (looks_ > kCarefulLooks) decline();
     return operands;
   }
-  std::span<V> unsettled(Decoder& d) const;
+  std::span<V> unsettled(D& d) const;
   /// Gives every lazy local read on the operand stack a register of its own (all, or those of one local).
   void settle(D& d);
   void settle_local(D& d, uint32_t local);

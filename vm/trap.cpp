@@ -87,7 +87,8 @@ std::string Error::to_string() const {
   }
   for (size_t i = 0; i < backtrace.size(); ++i) {
     const FrameInfo& frame = backtrace[i];
-    text += "\n  #" + std::to_string(i) + " " + printable_name(frame.module) + "!" + printable_name(frame.function) + " @ ";
+    text +=
+        "\n  #" + std::to_string(i) + " " + printable_name(frame.module) + "!" + printable_name(frame.function) + " @ ";
     append_hex(text, frame.offset);
   }
   return text;

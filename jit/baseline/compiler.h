@@ -71,16 +71,8 @@ struct Events {
   using Value = BaselineValue;
   using Control = BaselineControl;
   FunctionCompiler* to;
-#define VMRUN_FORWARD(event) void event(auto& d, auto&&... arguments);
-  // clang-format off
-#define VMRUN_BASELINE_EVENTS(X)                                                                                  \
-  X(begin) X(end_function) X(op) X(local_get) X(local_set) X(local_tee) X(drop) X(block) X(loop) X(if_) X(else_)  \
-  X(end) X(try_table) X(try_) X(catch_) X(catch_all) X(delegate) X(rethrow) X(br) X(br_if) X(br_table) X(return_) \
-  X(unreachable) X(br_on_null) X(br_on_non_null) X(br_on_cast) X(call) X(call_indirect) X(call_ref)               \
-  X(return_call) X(return_call_indirect) X(return_call_ref) X(throw_) X(throw_ref)
-  // clang-format on
-  VMRUN_BASELINE_EVENTS(VMRUN_FORWARD)
-#undef VMRUN_FORWARD
+#define VMRUN_EVENT(name, parameters) void name(auto& d, auto&&... arguments);
+#include "vm/func_events.def"
 };
 
 /// Compiles one function after another and keeps its buffers between them. One per thread.
@@ -552,16 +544,15 @@ class FunctionCompiler {
   std::vector<Poll> polls_;
 };
 
-#define VMRUN_FORWARD(event)                                       \
-  void Events::event(auto& d, auto&&... arguments) {               \
-    if (to->failed_) [[unlikely]]                                  \
-      return;                                                      \
-    if constexpr (kCheckInvariants) to->check_operands(d, #event); \
-    if (to->request_.every_mark && to->began_) [[unlikely]]        \
-      to->mark(d);                                                 \
-    to->event(d, arguments...);                                    \
+#define VMRUN_EVENT(name, parameters)                             \
+  void Events::name(auto& d, auto&&... arguments) {               \
+    if (to->failed_) [[unlikely]]                                 \
+      return;                                                     \
+    if constexpr (kCheckInvariants) to->check_operands(d, #name); \
+    if (to->request_.every_mark && to->began_) [[unlikely]]       \
+      to->mark(d);                                                \
+    to->name(d, arguments...);                                    \
   }
-VMRUN_BASELINE_EVENTS(VMRUN_FORWARD)
-#undef VMRUN_FORWARD
+#include "vm/func_events.def"
 
 }  // namespace vmrun::jit::baseline

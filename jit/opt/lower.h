@@ -74,17 +74,8 @@ struct LowerConsumer {
   using Value = LowerValue;
   using Control = LowerControl;
   Lowering* to;
-#define VMRUN_FORWARD(event) void event(auto& d, auto&&... arguments);
-  // clang-format off
-#define VMRUN_EVENTS(X)                                                                                        \
-  X(begin)                                                                                                     \
-  X(end_function) X(op) X(local_get) X(local_set) X(local_tee) X(drop) X(block) X(loop) X(if_) X(else_) X(end) \
-  X(try_table) X(try_) X(catch_) X(catch_all) X(delegate) X(rethrow) X(br) X(br_if) X(br_table) X(return_)     \
-  X(unreachable) X(br_on_null) X(br_on_non_null) X(br_on_cast) X(call) X(call_indirect) X(call_ref)            \
-  X(return_call) X(return_call_indirect) X(return_call_ref) X(throw_) X(throw_ref)
-  // clang-format on
-  VMRUN_EVENTS(VMRUN_FORWARD)
-#undef VMRUN_FORWARD
+#define VMRUN_EVENT(name, parameters) void name(auto& d, auto&&... arguments);
+#include "vm/func_events.def"
 };
 
 /// Lowers one unit into a function of an LLVM module. Used once.
@@ -275,12 +266,10 @@ class Lowering {
   std::string reason_;
 };
 
-#define VMRUN_FORWARD(event)                                \
-  void LowerConsumer::event(auto& d, auto&&... arguments) { \
-    if (!to->failed_) to->event(d, arguments...);           \
+#define VMRUN_EVENT(name, parameters)                      \
+  void LowerConsumer::name(auto& d, auto&&... arguments) { \
+    if (!to->failed_) to->name(d, arguments...);           \
   }
-VMRUN_EVENTS(VMRUN_FORWARD)
-#undef VMRUN_FORWARD
-#undef VMRUN_EVENTS
+#include "vm/func_events.def"
 
 }  // namespace vmrun::jit::opt
