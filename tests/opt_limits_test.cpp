@@ -20,7 +20,7 @@ namespace {
 
 constexpr uint8_t kI32 = 0x7f;
 
-/// A module of functions: types (parameters, results) and bodies without locals' declarations and `end`.
+/// A module of one global and of functions: types (parameters, results) and bodies without locals' declarations and `end`.
 struct Function {
   uint32_t params, results;
   Bytes code;
@@ -53,6 +53,7 @@ Bytes module_of(const std::vector<Function>& functions) {
   Bytes image = ::test::kHeader;
   ::test::append_section(image, 1, types);
   ::test::append_section(image, 3, uses);
+  ::test::append_section(image, 6, {1, kI32, 1, 0x41, 0, 0x0b});
   ::test::append_section(image, 10, bodies);
   return image;
 }
@@ -98,6 +99,19 @@ Bytes switch_of(uint32_t arms) {
   for (uint32_t i = 0; i < arms; ++i) ::test::append(code, name(i));
   ::test::append(code, repeated(arms, joined({{0x0b}, {0x20, 1}, kConst, kAdd, {0x21, 1}})));
   return module_of({{1, 1, joined({code, {0x20, 1}}), 1}});
+}
+
+/// `count` times a branch out of one block and a local that differs behind it, and their sum.
+Bytes merging(uint32_t count) {
+  Bytes code = {0x02, 0x40};
+  for (uint32_t i = 1; i <= count; ++i) {
+    ::test::append(code, joined({kGet0, {0x41}, name(i % 64), kXor, {0x0d, 0}, kGet0, {0x41}, name(i % 64), kMul}));
+    ::test::append(code, joined({{0x21}, name(i)}));
+  }
+  code.push_back(0x0b);
+  ::test::append(code, kGet0);
+  for (uint32_t i = 1; i <= count; ++i) ::test::append(code, joined({{0x20}, name(i), kAdd}));
+  return module_of({{1, 1, code, count}});
 }
 
 /// Bytes of stack that a thread takes for a compile.
@@ -178,6 +192,29 @@ TEST_CASE("chains of instructions may be so long, on the operand stack and throu
                            {0, 1, kConst}}),
                 0)
             .status == jit::CompileResult::Status::done);
+}
+
+TEST_CASE("chains may be so long through a global") {
+  const auto chain = [](uint32_t count) {
+    return module_of({{1, 1, joined({repeated(count, {0x23, 0, 0x23, 0, 0x77, 0x24, 0}), {0x23, 0}})}});
+  };
+  CHECK(compile(chain(jit::opt::kMaxChain / 4), 0).status == jit::CompileResult::Status::done);
+  CHECK(refusal(chain(jit::opt::kMaxChain + 10), 0).find("a chain of ") == 0);
+}
+
+TEST_CASE("so many values of locals may be merged") {
+  CHECK(compile(merging(100), 0).status == jit::CompileResult::Status::done);
+  CHECK(refusal(merging(500), 0).find(" values at merges") != std::string::npos);
+  CHECK(refusal(merging(2000), 0).find(" values at merges") != std::string::npos);
+}
+
+TEST_CASE("a function may have so many loops") {
+  const auto loops = [](uint32_t count) {
+    const Bytes one = joined({{0x03, 0x40}, kGet0, kConst, kAdd, {0x22, 0}, kPopcnt, {0x0d, 0, 0x0b}});
+    return module_of({{1, 1, joined({repeated(count, one), kGet0})}});
+  };
+  CHECK(compile(loops(jit::opt::kMaxLoops), 0).status == jit::CompileResult::Status::done);
+  CHECK(refusal(loops(jit::opt::kMaxLoops + 1), 0) == std::to_string(jit::opt::kMaxLoops + 1) + " loops");
 }
 
 TEST_CASE("the longest chains fit a compile thread's stack several times") {

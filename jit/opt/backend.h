@@ -35,8 +35,14 @@ struct EmitOptions {
 
 using Object = llvm::SmallVector<char, 0>;  // an ELF file
 
-/// Makes SSA values of the locals, and counts the longest chain of instructions each of which waits for the one before.
-uint32_t longest_chain(llvm::Function& unit);
+struct Measures {
+  uint64_t merged = 0;  // operands of phis
+  uint32_t loops = 0;
+  uint32_t chain = 0;  // instructions each of which waits for the one before
+};
+/// Makes SSA values of the locals, and measures what LLVM's time depends on. When `merged` is more than kMaxMerged, it
+/// stops half-way.
+Measures measure(llvm::Function& unit);
 
 /// Optimises the module of `unit` and emits it. False: cancelled.
 bool emit(llvm::Function& unit, llvm::TargetMachine& machine, const EmitOptions& options, Object& object);

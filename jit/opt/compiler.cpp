@@ -122,9 +122,10 @@ CompileResult OptCompiler::compile(Unit& unit, const CompileRequest& request) {
 #ifdef VMRUN_ASSERTIONS
   VMRUN_ASSERT(!llvm::verifyModule(unit.module, &llvm::errs()), "lowering makes valid IR");
 #endif
-  if (const uint32_t chain = longest_chain(*unit.function); chain > kMaxChain) {
-    return refused("a chain of " + std::to_string(chain) + " instructions");
-  }
+  const Measures measures = measure(*unit.function);
+  if (measures.merged > kMaxMerged) return refused(std::to_string(measures.merged) + " values at merges");
+  if (measures.loops > kMaxLoops) return refused(std::to_string(measures.loops) + " loops");
+  if (measures.chain > kMaxChain) return refused("a chain of " + std::to_string(measures.chain) + " instructions");
   std::unique_ptr<llvm::TargetMachine> machine = make_target_machine();
   Object object;
   if (!emit(*unit.function, *machine, emit_options(request), object)) {
@@ -163,7 +164,7 @@ std::string print_ir(const CompileRequest& request) {
   if (llvm::verifyModule(unit.module, &out)) return text;
   std::unique_ptr<llvm::TargetMachine> machine = make_target_machine();
   Object object;
-  longest_chain(*unit.function);
+  measure(*unit.function);
   emit(*unit.function, *machine, emit_options(request), object);
   unit.module.print(out, nullptr);
   return text;

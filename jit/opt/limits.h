@@ -13,8 +13,14 @@ inline constexpr uint32_t kMaxBodyBytes = 64u << 10;
 inline constexpr uint32_t kMaxLocals = 4096;
 
 /// Values at merges, over all branches and labels: each is a phi, or an operand of one. 35 KB of blocks with a thousand
-/// parameters each came to ten million of them, 22 s and 1.9 GB (2026-11-21).
+/// parameters each came to ten million of them, 22 s and 1.9 GB (2026-11-21). Those that blocks take are counted before
+/// there are any, and then, with what the locals add, once more: 500 locals that differ behind 500 branches to one label
+/// took 4.2 s (2026-11-30).
 inline constexpr uint64_t kMaxMerged = 100'000;
+
+/// Loops: several of LLVM's passes look for each at all accesses of the function. 100 in a row took 1.3 s, 200 took 4.3
+/// (2026-11-30).
+inline constexpr uint32_t kMaxLoops = 128;
 
 /// Values in the vCPU's area, for parameters and results beyond the registers and for what is thrown: each is an access
 /// of its own, although a call of a hundred values takes two bytes of body. They count as size, at what such an access
@@ -27,8 +33,8 @@ inline constexpr uint32_t kMaxAreaValues = 128;
 /// them (1000 took 4 s, 2000 took 12; 500 take 0.9).
 inline constexpr uint32_t kMaxNesting = 512;
 
-/// Instructions that wait for each other in a chain, each for the one before: LLVM's passes recur along it (see
-/// tiering::kCompileStack), and take 2.5 s for 6000 (2026-11-29).
+/// Instructions that wait for each other in a chain, each for the one before, through locals, globals and what else LLVM
+/// may keep in registers: its passes recur along it (see tiering::kCompileStack), and take 2.5 s for 6000 (2026-11-29).
 inline constexpr uint32_t kMaxChain = 4000;
 
 /// A prologue moves rsp before it compares it with the limit, and 64 KiB beneath the limit are always there: half of
