@@ -1,4 +1,4 @@
-"""Runs programs interleaved (A B C A B C ...), each as a whole process, and keeps what every run cost and printed."""
+"""Runs programs interleaved (A B C, C B A, ...), each as a whole process, and keeps what every run cost and printed."""
 import dataclasses
 import hashlib
 import os
@@ -118,6 +118,8 @@ class Bench:
 def compare(bench, engines, programs, rounds, start_rounds):
     """All rounds of all programs; returns {program name: {engine name: Cell}}. Start-up rows get more rounds.
 
+    Every other round goes through the engines backwards, so that none always follows the same neighbour.
+
     An interrupt (Ctrl+C, or a polite kill) ends it early: what was measured until then is returned, the rest has no times.
     """
     progress = Progress()
@@ -126,7 +128,7 @@ def compare(bench, engines, programs, rounds, start_rounds):
         for program in programs:
             count = start_rounds if program.group == "start" else rounds
             for turn in range(count):
-                for engine in engines:
+                for engine in engines if turn % 2 == 0 else reversed(engines):
                     cell = table[program.name][engine.name]
                     if cell.problem:
                         continue
