@@ -15,7 +15,7 @@ struct OpPair {
 };
 
 // clang-format off
-/// a(x, y) is b(y, x).
+/// a(x, y) is b(y, x). The second ones are `greater`.
 inline constexpr OpPair kMirrors[] = {
     {Op::i32_lt_s, Op::i32_gt_s}, {Op::i32_lt_u, Op::i32_gt_u}, {Op::i32_le_s, Op::i32_ge_s}, {Op::i32_le_u, Op::i32_ge_u},
     {Op::i64_lt_s, Op::i64_gt_s}, {Op::i64_lt_u, Op::i64_gt_u}, {Op::i64_le_s, Op::i64_ge_s}, {Op::i64_le_u, Op::i64_ge_u},
@@ -43,12 +43,20 @@ constexpr std::array<Op, kOpCount> partners(const OpPair (&pairs)[N]) {
 }
 inline constexpr auto kMirrored = partners(kMirrors);
 inline constexpr auto kInverted = partners(kInverses);
+inline constexpr auto kGreater = [] {
+  std::array<bool, kOpCount> table{};
+  for (const OpPair& pair : kMirrors) table[static_cast<size_t>(pair.b)] = true;
+  return table;
+}();
 
 }  // namespace detail
 
 /// The comparison that holds for (b, a) when `op` holds for (a, b); `op` itself where that is so, and for all that do not
 /// compare.
 constexpr Op mirrored(Op op) { return detail::kMirrored[static_cast<size_t>(op)]; }
+
+/// Whether `op` is a comparison by gt or ge, which its mirror can do instead.
+constexpr bool is_greater(Op op) { return detail::kGreater[static_cast<size_t>(op)]; }
 
 /// The integer comparison that holds when `op` does not; any other operation itself.
 constexpr Op inverted(Op op) { return detail::kInverted[static_cast<size_t>(op)]; }

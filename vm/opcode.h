@@ -54,6 +54,19 @@ enum class Family : uint8_t {
   atomic,         // accesses, waiting and waking, the fence
 };
 
+/// Whether a family computes one scalar from one, and one scalar from two.
+constexpr bool is_unary(Family family) {
+  using enum Family;
+  return family == int_test || family == int_unary || family == float_unary || family == convert;
+}
+constexpr bool is_binary(Family family) {
+  using enum Family;
+  return family == int_binary || family == int_divide || family == int_compare || family == float_binary ||
+         family == float_compare;
+}
+/// Whether a family works on vectors.
+constexpr bool is_vector(Family family) { return family == Family::vector || family == Family::vector_memory; }
+
 /// What follows the opcode (WebAssembly 3.0, 5.4). In `Immediate` an index stands in `index` and a second one in
 /// `index2`, in the order of the binary.
 enum class Imm : uint8_t {
