@@ -11,9 +11,6 @@ using vm::Op;
 
 namespace {
 
-/// Operations that may exchange their operands, given mirrored().
-bool exchangeable(Op op) { return vm::commutes(op) || vm::mirrored(op) != op; }
-
 /// What the emitter knows of an operation's operand types.
 struct OpTypes {
   bool float_operands;
@@ -50,7 +47,7 @@ Operand Emitter::in_slot(bool is_float, Operand a, int which) {
 void Emitter::binary(Op op, Operand d, Operand a, Operand b) {
   OpTypes types = types_of(op);
   // Constants go to the right where the operation allows it. Rule::commute, Rule::mirror
-  if (a.is_imm() && !b.is_imm() && exchangeable(op)) {
+  if (a.is_imm() && !b.is_imm() && vm::exchangeable(op)) {
     op = vm::mirrored(op);
     std::swap(a, b);
   }

@@ -269,7 +269,7 @@ void Builder::binary(Op op, const V* args, V* result) {
   }
   Use a = wide ? whole_use(args[0]) : low_use(args[0]);
   Use b = wide ? whole_use(args[1]) : low_use(args[1]);
-  if (a.is_const() && (vm::commutes(op) || vm::mirrored(op) != op)) {  // Rule::commute, Rule::mirror
+  if (a.is_const() && vm::exchangeable(op)) {  // Rule::commute, Rule::mirror
     std::swap(a, b);
     op = vm::mirrored(op);
   }

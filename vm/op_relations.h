@@ -15,7 +15,7 @@ struct OpPair {
 };
 
 // clang-format off
-/// a(x, y) is b(y, x). The second ones are `greater`.
+/// a(x, y) is b(y, x); b is gt or ge.
 inline constexpr OpPair kMirrors[] = {
     {Op::i32_lt_s, Op::i32_gt_s}, {Op::i32_lt_u, Op::i32_gt_u}, {Op::i32_le_s, Op::i32_ge_s}, {Op::i32_le_u, Op::i32_ge_u},
     {Op::i64_lt_s, Op::i64_gt_s}, {Op::i64_lt_u, Op::i64_gt_u}, {Op::i64_le_s, Op::i64_ge_s}, {Op::i64_le_u, Op::i64_ge_u},
@@ -54,6 +54,9 @@ inline constexpr auto kGreater = [] {
 /// The comparison that holds for (b, a) when `op` holds for (a, b); `op` itself where that is so, and for all that do not
 /// compare.
 constexpr Op mirrored(Op op) { return detail::kMirrored[static_cast<size_t>(op)]; }
+
+/// Whether (a, b) may be exchanged, which makes the operation mirrored(op).
+constexpr bool exchangeable(Op op) { return commutes(op) || mirrored(op) != op; }
 
 /// Whether `op` is a comparison by gt or ge, which its mirror can do instead.
 constexpr bool is_greater(Op op) { return detail::kGreater[static_cast<size_t>(op)]; }
