@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "interp/generic.h"
-#include "interp/op_traits.h"
 #include "interp/policy.h"
 #include "vm/assert.h"
 
@@ -50,7 +49,7 @@ bool has_effect(const Inst& x) {
     case Kind::global_set:
     case Kind::global_adjust:
     case Kind::global_set_add: return true;
-    case Kind::binary: return is_division(x.op);
+    case Kind::binary: return vm::family(x.op) == vm::Family::int_divide;
     case Kind::unary: return vm::op_info(x.op).can_trap();
     default: return false;
   }

@@ -146,6 +146,7 @@ class Builder {
   bool xor_pair(vm::Op op, Inst* x, Inst* y, V* result);
   bool float_pair(vm::Op op, const V& a, const V& b, V* result);
   bool load_pair(vm::Op op, const Use& a, const Use& b, V* result);
+  void unary(vm::Op op, const V* args, V* results);
   void eqz(vm::Op op, const V* args, V* result);
   void select(const V* args, V* result);
   void load(D& d, vm::Op op, const vm::Immediate& imm, const V* args, V* result);

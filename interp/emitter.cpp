@@ -1,18 +1,15 @@
 #include "interp/emitter.h"
 
 #include "interp/fused.h"
-#include "interp/op_traits.h"
 #include "interp/rules.h"
 #include "vm/assert.h"
+#include "vm/op_relations.h"
 
 namespace vmrun::interp {
 
 using vm::Op;
 
 namespace {
-
-/// Operations that may exchange their operands, given mirrored().
-bool exchangeable(Op op) { return commutes(op) || float_commutes(op) || mirrored(op) != op; }
 
 /// What the emitter knows of an operation's operand types.
 struct OpTypes {
@@ -50,16 +47,15 @@ Operand Emitter::in_slot(bool is_float, Operand a, int which) {
 void Emitter::binary(Op op, Operand d, Operand a, Operand b) {
   OpTypes types = types_of(op);
   // Constants go to the right where the operation allows it. Rule::commute, Rule::mirror
-  if (a.is_imm() && !b.is_imm() && exchangeable(op)) {
-    op = mirrored(op);
+  if (a.is_imm() && !b.is_imm() && vm::exchangeable(op)) {
+    op = vm::mirrored(op);
     std::swap(a, b);
   }
   if (types.float_operands) {
     if (a.is_imm() && b.is_imm()) a = in_slot(true, a, 0);
     if (!b.is_imm() && !a.is_imm()) {
-      bool greater = op == Op::f32_gt || op == Op::f32_ge || op == Op::f64_gt || op == Op::f64_ge;
-      if (greater || (exchangeable(op) && mirrored(op) == op && a.loc > b.loc)) {
-        op = mirrored(op);
+      if (vm::is_greater(op) || (vm::commutes(op) && a.loc > b.loc)) {
+        op = vm::mirrored(op);
         std::swap(a, b);
       }
     }
@@ -98,7 +94,7 @@ void Emitter::binary(Op op, Operand d, Operand a, Operand b) {
     }
   }
   if (b.is_imm()) {
-    bool traps = is_division(op) && rules::may_trap_as_divisor(b.imm, types.wide);
+    bool traps = vm::family(op) == vm::Family::int_divide && rules::may_trap_as_divisor(b.imm, types.wide);
     if (!rules::fits(b.imm, 32, types.wide) || traps) b = in_slot(false, b, 1);
   }
   Normal normal = normal_int(op, a.loc, b.loc);
@@ -258,7 +254,7 @@ Emitter::Site Emitter::branch(bool back) {
 
 Emitter::Site Emitter::branch_compare(Op op, Operand a, Operand b, bool back) {
   if (a.is_imm() && !b.is_imm()) {
-    op = mirrored(op);
+    op = vm::mirrored(op);
     std::swap(a, b);
   }
   if (a.is_imm()) a = in_slot(false, a, 0);
@@ -282,7 +278,7 @@ Emitter::Site Emitter::branch_compare(Op op, Operand a, Operand b, bool back) {
 
 Emitter::Site Emitter::branch_float(Op op, bool negate, Operand a, Operand b, bool back) {
   if (a.is_imm() && !b.is_imm()) {
-    op = mirrored(op);
+    op = vm::mirrored(op);
     std::swap(a, b);
   }
   if (a.is_imm()) a = in_slot(true, a, 0);
@@ -291,9 +287,8 @@ Emitter::Site Emitter::branch_float(Op op, bool negate, Operand a, Operand b, bo
     negate = !negate;
   }
   if (!b.is_imm()) {
-    bool greater = op == Op::f32_gt || op == Op::f32_ge || op == Op::f64_gt || op == Op::f64_ge;
-    if (greater || (mirrored(op) == op && a.loc > b.loc)) {
-      op = mirrored(op);
+    if (vm::is_greater(op) || (vm::commutes(op) && a.loc > b.loc)) {
+      op = vm::mirrored(op);
       std::swap(a, b);
     }
   }

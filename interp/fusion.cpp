@@ -4,12 +4,13 @@
 
 #include "interp/careful_build.h"
 #include "interp/fused.h"
-#include "interp/op_traits.h"
 #include "interp/rules.h"
 #include "vm/numeric.h"
+#include "vm/op_relations.h"
 
 namespace vmrun::interp::ir {
 
+using vm::Family;
 using vm::Op;
 namespace ops = vm::ops;
 
@@ -17,21 +18,6 @@ namespace {
 
 /// Definitions further away than this stay where they are: moving them would lengthen their operands' lives.
 constexpr int32_t kSinkDistance = 40;
-
-enum class Shape : uint8_t { other, binary, unary, load, store };
-
-constexpr auto kShapes = [] {
-  std::array<Shape, vm::kOpCount> shapes{};
-  for (size_t i = 0; i < vm::kOpCount; i++) {
-    const vm::OpInfo& info = vm::kOpInfo[i];
-    bool scalar = info.prefix == 0 && info.code >= 0x45 && info.code <= 0xc4;
-    bool saturating = info.prefix == 0xfc && info.code <= 7;
-    if (scalar || saturating) shapes[i] = info.signature[1] == ':' ? Shape::unary : Shape::binary;
-    if (info.prefix == 0 && info.code >= 0x28 && info.code <= 0x35) shapes[i] = Shape::load;
-    if (info.prefix == 0 && info.code >= 0x36 && info.code <= 0x3e) shapes[i] = Shape::store;
-  }
-  return shapes;
-}();
 
 constexpr bool is_wide(Op op) {  // 64-bit integer operands
   return vm::kOpInfo[static_cast<size_t>(op)].signature[0] == 'l';
@@ -99,32 +85,11 @@ void Builder::op(D& d, Op op, const vm::Immediate& imm, Operands operands, Resul
   const V* const args = operands.data();
   V* const results = outputs.data();
   where_ = static_cast<uint32_t>(d.offset());
-  switch (kShapes[static_cast<size_t>(op)]) {
-    case Shape::binary: return binary(op, args, results);
-    case Shape::unary: {
-      if (op == Op::i32_eqz || op == Op::i64_eqz) return eqz(op, args, results);
-      if (op == Op::i64_extend_i32_u) {  // Rule::extend_is_free
-        VMRUN_ASSERT(args[0].is_const() || f_.regs[args[0].reg].i32, "an i32 without an upper half");
-        results[0].source = args[0].source;
-        results[0].reg = args[0].reg;
-        results[0].bits = static_cast<uint32_t>(args[0].bits);
-        return;
-      }
-      if (args[0].is_const()) {
-        if (op == Op::i32_wrap_i64) return set_const(results, static_cast<uint32_t>(args[0].bits));
-        if (op == Op::i64_extend_i32_s) {
-          return set_const(results, ops::i64_extend_i32_s(static_cast<uint32_t>(args[0].bits)));
-        }
-      }
-      Use a = reads_i32(op) ? in_reg(low_use(args[0]), kI32Content) : Use::whole(reg_of(args[0]));
-      Inst x = make(Kind::unary, op);
-      read(x, &Inst::a, a);
-      return emit_result(results, x);
-    }
-    case Shape::load: return load(d, op, imm, args, results);
-    case Shape::store: return store(d, op, imm, args);
-    case Shape::other: break;
-  }
+  const Family family = vm::family(op);
+  if (vm::is_binary(family)) return binary(op, args, results);
+  if (vm::is_unary(family)) return unary(op, args, results);
+  if (family == Family::load) return load(d, op, imm, args, results);
+  if (family == Family::store) return store(d, op, imm, args);
   switch (op) {
     case Op::nop: return;
     case Op::i32_const: return set_const(results, static_cast<uint32_t>(imm.i32));
@@ -226,6 +191,27 @@ void Builder::generic(Op op, const vm::Immediate& imm, const V* args, V* results
   }
 }
 
+void Builder::unary(Op op, const V* args, V* results) {
+  if (vm::family(op) == Family::int_test) return eqz(op, args, results);
+  if (op == Op::i64_extend_i32_u) {  // Rule::extend_is_free
+    VMRUN_ASSERT(args[0].is_const() || f_.regs[args[0].reg].i32, "an i32 without an upper half");
+    results[0].source = args[0].source;
+    results[0].reg = args[0].reg;
+    results[0].bits = static_cast<uint32_t>(args[0].bits);
+    return;
+  }
+  if (args[0].is_const()) {
+    if (op == Op::i32_wrap_i64) return set_const(results, static_cast<uint32_t>(args[0].bits));
+    if (op == Op::i64_extend_i32_s) {
+      return set_const(results, ops::i64_extend_i32_s(static_cast<uint32_t>(args[0].bits)));
+    }
+  }
+  Use a = reads_i32(op) ? in_reg(low_use(args[0]), kI32Content) : Use::whole(reg_of(args[0]));
+  Inst x = make(Kind::unary, op);
+  read(x, &Inst::a, a);
+  return emit_result(results, x);
+}
+
 void Builder::eqz(Op op, const V* args, V* result) {
   bool wide = op == Op::i64_eqz;
   if (args[0].is_const()) {
@@ -233,11 +219,11 @@ void Builder::eqz(Op op, const V* args, V* result) {
   }
   if (!wide) {
     if (Inst* x = sinkable(args[0]); x != nullptr && x->kind == Kind::binary) {
-      if (is_int_compare(x->op)) {  // Rule::test_comparison
-        x->op = inverted(x->op);
+      if (vm::family(x->op) == Family::int_compare) {  // Rule::test_comparison
+        x->op = vm::inverted(x->op);
         return set_reg(result, args[0].reg);
       }
-      if (is_float_compare(x->op)) {
+      if (vm::family(x->op) == Family::float_compare) {
         x->flags ^= kNegate;
         return set_reg(result, args[0].reg);
       }
@@ -251,7 +237,7 @@ void Builder::eqz(Op op, const V* args, V* result) {
 }
 
 void Builder::float_binary(Op op, const V& a, const V& b, V* result) {
-  if (!is_float_compare(op)) {
+  if (vm::family(op) != Family::float_compare) {
     if (float_pair(op, a, b, result)) return;
     if (load_pair(op, whole_use(a), whole_use(b), result)) return;
   }
@@ -283,9 +269,9 @@ void Builder::binary(Op op, const V* args, V* result) {
   }
   Use a = wide ? whole_use(args[0]) : low_use(args[0]);
   Use b = wide ? whole_use(args[1]) : low_use(args[1]);
-  if (a.is_const() && (commutes(op) || mirrored(op) != op)) {  // Rule::commute, Rule::mirror
+  if (a.is_const() && vm::exchangeable(op)) {  // Rule::commute, Rule::mirror
     std::swap(a, b);
-    op = mirrored(op);
+    op = vm::mirrored(op);
   }
   if ((op == Op::i32_sub || op == Op::i64_sub) && b.is_const()) {
     op = wide ? Op::i64_add : Op::i32_add;
@@ -304,7 +290,7 @@ void Builder::binary(Op op, const V* args, V* result) {
   if (load_pair(op, a, b, result)) return;
   const Content content = wide ? kI64Content : kI32Content;
   if (a.is_const()) {
-    const bool left = op == Op::i32_sub || op == Op::i64_sub || op == Op::i32_shl || op == Op::i64_shl;
+    const bool left = select_int_left(op, kSlot, kSlot) != nullptr;  // there are handlers with the constant there
     b = in_reg(b, content);
     if (left && rules::fits(a.bits(), 32, wide)) {
       Inst x = make(Kind::binary, op);
@@ -317,10 +303,8 @@ void Builder::binary(Op op, const V* args, V* result) {
   }
   bool constant = false;
   if (b.is_const()) {
-    constant = rules::fits(b.bits(), 32, wide) ||
-               (wide &&
-                (op == Op::i64_add || op == Op::i64_mul || op == Op::i64_and || op == Op::i64_or || op == Op::i64_xor));
-    if (is_division(op) && rules::may_trap_as_divisor(b.bits(), wide)) constant = false;
+    constant = rules::fits(b.bits(), 32, wide) || select_wide_constant(op, kSlot, kSlot) != nullptr;
+    if (vm::family(op) == Family::int_divide && rules::may_trap_as_divisor(b.bits(), wide)) constant = false;
     if (!constant) b = in_reg(b, content);
   }
   Inst x = make(Kind::binary, op);
@@ -365,7 +349,7 @@ bool Builder::binary_pair(Op op, const Use& a, const Use& b, V* result) {
   if ((op == Op::i32_xor || op == Op::i64_xor) && !b.is_const() && xor_pair(op, inner(a), inner(b), result))
     return true;
   for (int side = 0; side < 2; side++) {
-    if (side == 1 && (b.is_const() || !commutes(op))) break;
+    if (side == 1 && (b.is_const() || !vm::commutes(op))) break;
     const Use& in = side == 0 ? a : b;
     const Use& other = side == 0 ? b : a;
     Inst* x = inner(in);
@@ -457,12 +441,12 @@ void Builder::select(const V* args, V* result) {
   }
   // Smaller or larger of two integers.
   if (content_of(result->type).cls == Class::integer && !args[0].is_const() && !args[1].is_const()) {
-    if (Inst* x = sinkable(cond);
-        x != nullptr && x->kind == Kind::binary && is_int_compare(x->op) && (x->flags & (kConstA | kConstB)) == 0) {
+    if (Inst* x = sinkable(cond); x != nullptr && x->kind == Kind::binary && vm::family(x->op) == Family::int_compare &&
+                                  (x->flags & (kConstA | kConstB)) == 0) {
       Op op = x->op;
       bool same = x->a == args[0].reg && x->b == args[1].reg;
       bool crossed = x->b == args[0].reg && x->a == args[1].reg;
-      if (crossed) op = mirrored(op);  // Rule::mirror
+      if (crossed) op = vm::mirrored(op);  // Rule::mirror
       // The handler reads no more of the two than the comparison, and chooses what it has read.
       const bool i32 = f_.regs[args[0].reg].i32 && f_.regs[args[1].reg].i32;
       if ((same || crossed) && fused_min_max(op) >= 0 && rules::may_choose(is_wide(op), i32)) {
@@ -487,8 +471,8 @@ void Builder::select(const V* args, V* result) {
 Inst Builder::condition(const V& value, bool invert, uint32_t label) {
   Use v = low_use(value);
   if (Inst* y = sinkable(v); y != nullptr && y->kind == Kind::binary) {
-    if (is_int_compare(y->op)) {  // Rule::branch_on_comparison
-      Inst x = make(Kind::branch_if, invert ? inverted(y->op) : y->op);
+    if (vm::family(y->op) == Family::int_compare) {  // Rule::branch_on_comparison
+      Inst x = make(Kind::branch_if, invert ? vm::inverted(y->op) : y->op);
       x.flags = y->flags & kConstB;
       x.a = y->a;
       x.b = y->b;
@@ -504,7 +488,7 @@ Inst Builder::condition(const V& value, bool invert, uint32_t label) {
       }
       return x;
     }
-    if (is_float_compare(y->op)) {
+    if (vm::family(y->op) == Family::float_compare) {
       Inst x = make(Kind::branch_float, y->op);
       x.flags = static_cast<uint8_t>(y->flags ^ (invert ? kNegate : 0));
       x.a = y->a;

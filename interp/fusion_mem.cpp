@@ -2,7 +2,6 @@
 // and a store of the same place becomes one instruction.
 #include "interp/careful_build.h"
 #include "interp/fused.h"
-#include "interp/op_traits.h"
 #include "interp/rules.h"
 
 namespace vmrun::interp::ir {
@@ -148,12 +147,11 @@ bool Builder::fuse_read_modify(Inst& st, const Use& value) {
   auto same_address = [&](const Inst& l) {
     return l.mode == st.mode && l.a == st.a && l.b == st.b && l.offset == st.offset && l.shift == st.shift;
   };
-  auto commutative = [](Op op) { return commutes(op) || float_commutes(op); };
   Inst z = st;
   z.kind = Kind::read_modify;
   if (y->kind == Kind::load_op) {
     if (f_.regs[value.reg()].def < last_effect_ || !same_address(*y)) return false;
-    if ((y->flags & kReverse) == 0 && !commutative(y->op2)) return false;
+    if ((y->flags & kReverse) == 0 && !vm::commutes(y->op2)) return false;
     if (fused_read_modify(st.op, y->op, y->op2) < 0) return false;
     z.op2 = y->op2;
     read(z, &Inst::c, operand_of(f_, *y, &Inst::c));
@@ -164,7 +162,7 @@ bool Builder::fuse_read_modify(Inst& st, const Use& value) {
   if (y->kind != Kind::binary || (y->flags & kConstA) != 0) return false;
   bool constant = (y->flags & kConstB) != 0;
   for (int side = 0; side < 2; side++) {
-    if (side == 1 && (constant || !commutative(y->op))) break;
+    if (side == 1 && (constant || !vm::commutes(y->op))) break;
     uint32_t loaded = side == 0 ? y->a : y->b;
     Inst* l = sinkable_reg(loaded);
     if (l == nullptr || l->kind != Kind::load || f_.regs[loaded].def < last_effect_ || !same_address(*l)) continue;

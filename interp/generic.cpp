@@ -9,56 +9,22 @@
 
 namespace vmrun::interp {
 
+using vm::Family;
 using vm::Imm;
 using vm::Op;
 
 namespace {
-
-/// Instructions that are not computations: translators know them, or nobody executes them.
-constexpr bool is_control(Op op) {
-  switch (op) {
-    case Op::unreachable:
-    case Op::block:
-    case Op::loop:
-    case Op::if_:
-    case Op::else_:
-    case Op::try_:
-    case Op::catch_:
-    case Op::throw_:
-    case Op::rethrow:
-    case Op::throw_ref:
-    case Op::end:
-    case Op::br:
-    case Op::br_if:
-    case Op::br_table:
-    case Op::return_:
-    case Op::call:
-    case Op::call_indirect:
-    case Op::return_call:
-    case Op::return_call_indirect:
-    case Op::call_ref:
-    case Op::return_call_ref:
-    case Op::delegate:
-    case Op::catch_all:
-    case Op::drop:
-    case Op::try_table:
-    case Op::local_get:
-    case Op::local_set:
-    case Op::local_tee:
-    case Op::br_on_null:
-    case Op::br_on_non_null:
-    case Op::br_on_cast:
-    case Op::br_on_cast_fail: return true;
-    default: return false;
-  }
-}
 
 constexpr bool is_access(Op op) {
   Imm imm = vm::op_info(op).imm;
   return imm == Imm::memarg || imm == Imm::memarg_lane;
 }
 
-constexpr bool has_form(Op op) { return !is_control(op) && !vm::op_info(op).is_gc_object(); }
+/// Translators know locals and what moves control; nothing is done for a drop; nobody executes instructions on objects.
+constexpr bool has_form(Op op) {
+  const vm::OpInfo& info = vm::op_info(op);
+  return info.family != Family::control && info.family != Family::local && op != Op::drop && !info.is_gc_object();
+}
 
 /// The handlers of a row. Accesses have two, all others one.
 template <Op op>
@@ -80,8 +46,7 @@ constexpr Handler main_handler() {
     return nullptr;
   } else if constexpr (is_access(op)) {
     return Row<op>::kGuarded;
-  } else if constexpr (op == Op::i32_const || op == Op::i64_const || op == Op::f32_const || op == Op::f64_const ||
-                       op == Op::ref_null) {
+  } else if constexpr (vm::family(op) == Family::constant || op == Op::ref_null) {
     return &generic::plain::constant64;
   } else if constexpr (op == Op::select_t) {
     return &generic::plain::select;
@@ -179,7 +144,7 @@ void emit_access(Writer& w, const GenericEnv& env, Op op, const vm::Immediate& i
   bool checked = imm.mem.memory != 0 || env.memory0 == MemoryMode::checked;
   Cell& cell = w.first(find_handler(op, checked));
   // Plain loads and stores of guarded memory are one cell: the offset is less than 2^32 there.
-  if (!checked && info.prefix != 0xfe && info.imm == Imm::memarg) {
+  if (!checked && info.family != Family::atomic && info.imm == Imm::memarg) {
     cell.a = results > 0 ? dst[0] : src[1];
     cell.b = src[0];
     cell.imm = static_cast<int32_t>(static_cast<uint32_t>(imm.mem.offset));

@@ -12,7 +12,7 @@
 #include <type_traits>
 
 #include "interp/handler.h"
-#include "vm/numeric.h"
+#include "vm/meaning.h"
 #include "vm/opcode.h"
 
 namespace vmrun::interp {
@@ -149,19 +149,35 @@ template <class Gen, int Lo, int Hi>
   }                                                                                                                \
   }
 
+/// The operations of some families, in the order of the table.
+template <vm::Family... kFamilies>
+inline constexpr auto kOpsOf = [] {
+  constexpr auto belongs = [](size_t i) { return ((vm::kOpInfo[i].family == kFamilies) || ...); };
+  constexpr size_t count = [=] {
+    size_t n = 0;
+    for (size_t i = 0; i < vm::kOpCount; i++) n += belongs(i);
+    return n;
+  }();
+  std::array<vm::Op, count> ops{};
+  for (size_t i = 0, n = 0; i < vm::kOpCount; i++) {
+    if (belongs(i)) ops[n++] = static_cast<vm::Op>(i);
+  }
+  return ops;
+}();
+
 /// A list of operations: their functions, and the dense index of an Op among them.
-template <auto... F>
-struct Functions {
-  static constexpr int kCount = sizeof...(F);
+template <const auto& kOps>
+struct FunctionsOf {
+  static constexpr int kCount = static_cast<int>(std::size(kOps));
   template <int I>
-  static constexpr auto at = __type_pack_element<I, std::integral_constant<decltype(F), F>...>::value;
+  static constexpr auto at = vm::kMeaning<kOps[I]>;
 };
 
-template <size_t N>
-constexpr auto make_op_index(const vm::Op (&list)[N]) {
+template <class List>
+constexpr auto make_op_index(const List& list) {
   std::array<int16_t, vm::kOpCount> index{};
   for (auto& entry : index) entry = -1;
-  for (size_t i = 0; i < N; i++) index[static_cast<size_t>(list[i])] = static_cast<int16_t>(i);
+  for (size_t i = 0; i < std::size(list); i++) index[static_cast<size_t>(list[i])] = static_cast<int16_t>(i);
   return index;
 }
 

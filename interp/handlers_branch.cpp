@@ -1,11 +1,12 @@
 // Moves, selects, branches, and compare-and-branch, by operand locations.
 #include "interp/handlers.h"
 #include "interp/select.h"
+#include "vm/op_relations.h"
 
 namespace vmrun::interp {
 
+using vm::Family;
 using vm::Op;
-namespace ops = vm::ops;
 
 namespace {
 
@@ -80,16 +81,8 @@ VMRUN_HANDLER branch_if(VMRUN_PARAMS) {
   }
 }
 
-#define VMRUN_COMPARISONS(N, X) \
-  X(N##_eq) X(N##_ne) X(N##_lt_s) X(N##_lt_u) X(N##_le_s) X(N##_le_u) X(N##_gt_s) X(N##_gt_u) X(N##_ge_s) X(N##_ge_u)
-#define X(name) Op::name,
-constexpr Op kCompareOps[] = {VMRUN_COMPARISONS(i32, X) VMRUN_COMPARISONS(i64, X)};
-#undef X
-template <auto First, auto... Rest>
-using SkipFirst = Functions<Rest...>;
-#define X(name) , &ops::name
-using CompareFunctions = SkipFirst<0 VMRUN_COMPARISONS(i32, X) VMRUN_COMPARISONS(i64, X)>;
-#undef X
+constexpr const auto& kCompareOps = kOpsOf<Family::int_compare>;
+using CompareFunctions = FunctionsOf<kCompareOps>;
 constexpr auto kCompareIndex = make_op_index(kCompareOps);
 
 // Index: ((op * 2 + back) * A + a) * 7 + b. gt and ge have constants only.
@@ -97,11 +90,12 @@ struct BranchIfGen {
   static constexpr int kSize = CompareFunctions::kCount * 2 * kLocs * 7;
   template <int I>
   static constexpr Handler get() {
-    constexpr int op = I / 70, a = I / 7 % kLocs, b = I % 7;
-    if constexpr (b < kImm && (op % 10 >= 6 || (op % 10 < 2 && a > b))) {
+    constexpr int place = I / 70, a = I / 7 % kLocs, b = I % 7;
+    constexpr Op op = kCompareOps[place];
+    if constexpr (b < kImm && (vm::is_greater(op) || (vm::commutes(op) && a > b))) {
       return nullptr;
     } else {
-      return &branch_if<CompareFunctions::at<op>, I / 35 % 2 != 0, a, b>;
+      return &branch_if<CompareFunctions::at<place>, I / 35 % 2 != 0, a, b>;
     }
   }
 };
@@ -128,13 +122,8 @@ VMRUN_HANDLER branch_float(VMRUN_PARAMS) {
     VMRUN_NEXT;
   }
 }
-#define VMRUN_FLOAT_COMPARISONS(N, X) X(N##_eq) X(N##_lt) X(N##_le) X(N##_gt) X(N##_ge)
-#define X(name) Op::name,
-constexpr Op kFloatCompareOps[] = {VMRUN_FLOAT_COMPARISONS(f32, X) VMRUN_FLOAT_COMPARISONS(f64, X)};
-#undef X
-#define X(name) , &ops::name
-using FloatCompareFunctions = SkipFirst<0 VMRUN_FLOAT_COMPARISONS(f32, X) VMRUN_FLOAT_COMPARISONS(f64, X)>;
-#undef X
+constexpr const auto& kFloatCompareOps = kOpsOf<Family::float_compare>;
+using FloatCompareFunctions = FunctionsOf<kFloatCompareOps>;
 constexpr auto kFloatCompareIndex = make_op_index(kFloatCompareOps);
 
 // Index: (((op * 2 + negate) * 2 + back) * A + a) * 6 + b. gt and ge have constants only; ne is the negation of eq.
@@ -142,11 +131,13 @@ struct BranchFloatGen {
   static constexpr int kSize = FloatCompareFunctions::kCount * 4 * kLocs * 6;
   template <int I>
   static constexpr Handler get() {
-    constexpr int op = I / 120, a = I / 6 % kLocs, b = I % 6;
-    if constexpr (b < kImm && (op % 5 >= 3 || (op % 5 == 0 && a > b))) {
+    constexpr int place = I / 120, a = I / 6 % kLocs, b = I % 6;
+    constexpr Op op = kFloatCompareOps[place];
+    if constexpr (op == Op::f32_ne || op == Op::f64_ne ||
+                  (b < kImm && (vm::is_greater(op) || (vm::commutes(op) && a > b)))) {
       return nullptr;
     } else {
-      return &branch_float<FloatCompareFunctions::at<op>, I / 60 % 2 != 0, I / 30 % 2 != 0, a, b>;
+      return &branch_float<FloatCompareFunctions::at<place>, I / 60 % 2 != 0, I / 30 % 2 != 0, a, b>;
     }
   }
 };

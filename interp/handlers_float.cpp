@@ -1,11 +1,12 @@
 // Float arithmetic, comparisons, moves and selects, by operand locations. An f32 lives in the low half of a register.
 #include "interp/handlers.h"
 #include "interp/select.h"
+#include "vm/op_relations.h"
 
 namespace vmrun::interp {
 
+using vm::Family;
 using vm::Op;
-namespace ops = vm::ops;
 
 namespace {
 
@@ -42,26 +43,12 @@ VMRUN_HANDLER float_binary(VMRUN_PARAMS) {
   }
 }
 
-enum class Shape { commutative, ordered, both_ways, immediate_only };
-
-// clang-format off
-#define VMRUN_FLOATS(N, X)                                                                                    \
-  X(N##_add, commutative) X(N##_mul, commutative) X(N##_sub, both_ways) X(N##_div, both_ways)                 \
-  X(N##_min, ordered) X(N##_max, ordered) X(N##_copysign, ordered) X(N##_eq, commutative) X(N##_ne, commutative) \
-  X(N##_lt, ordered) X(N##_le, ordered) X(N##_gt, immediate_only) X(N##_ge, immediate_only)
-// clang-format on
-
-#define X(name, shape) Op::name,
-constexpr Op kOps[] = {VMRUN_FLOATS(f32, X) VMRUN_FLOATS(f64, X)};
-#undef X
-#define X(name, shape) Shape::shape,
-constexpr Shape kShapes[] = {VMRUN_FLOATS(f32, X) VMRUN_FLOATS(f64, X)};
-#undef X
-template <auto First, auto... Rest>
-using SkipFirst = Functions<Rest...>;
-#define X(name, shape) , &ops::name
-using FloatFunctions = SkipFirst<0 VMRUN_FLOATS(f32, X) VMRUN_FLOATS(f64, X)>;
-#undef X
+constexpr const auto& kOps = kOpsOf<Family::float_binary, Family::float_compare>;
+using FloatFunctions = FunctionsOf<kOps>;
+/// Whether there are handlers with a constant on the left.
+constexpr bool takes_left_constant(Op op) {
+  return op == Op::f32_sub || op == Op::f32_div || op == Op::f64_sub || op == Op::f64_div;
+}
 constexpr auto kIndex = make_op_index(kOps);
 
 // Index: ((op * D + d) * A + a) * B + b with A = B = 6 (5 is the constant).
@@ -70,18 +57,18 @@ struct FloatGen {
   static constexpr int kSize = FloatFunctions::kCount * kPerOp;
   template <int I>
   static constexpr Handler get() {
-    constexpr int op = I / kPerOp, d = I / 36 % kLocs, a = I / 6 % 6, b = I % 6;
-    constexpr Shape shape = kShapes[op];
+    constexpr int place = I / kPerOp, d = I / 36 % kLocs, a = I / 6 % 6, b = I % 6;
+    constexpr Op op = kOps[place];
     if constexpr (a == kImm) {
-      if constexpr (shape == Shape::both_ways && b != kImm) {
-        return &float_binary<FloatFunctions::at<op>, d, a, b>;
+      if constexpr (takes_left_constant(op) && b != kImm) {
+        return &float_binary<FloatFunctions::at<place>, d, a, b>;
       } else {
         return nullptr;
       }
-    } else if constexpr (b != kImm && (shape == Shape::immediate_only || (shape == Shape::commutative && a > b))) {
+    } else if constexpr (b != kImm && (vm::is_greater(op) || (vm::commutes(op) && a > b))) {
       return nullptr;
     } else {
-      return &float_binary<FloatFunctions::at<op>, d, a, b>;
+      return &float_binary<FloatFunctions::at<place>, d, a, b>;
     }
   }
 };

@@ -2,12 +2,10 @@
 #include "interp/formulas.h"
 #include "interp/fused.h"
 #include "interp/handlers.h"
-#include "interp/op_traits.h"
 
 namespace vmrun::interp::ir {
 
 using vm::Op;
-namespace ops = vm::ops;
 
 namespace {
 
@@ -52,91 +50,83 @@ VMRUN_HANDLER xor_pair(VMRUN_PARAMS) {
   VMRUN_NEXT;
 }
 
-// The pairs. Each list is a macro, so that names and functions come from one place.
-// clang-format off
-#define VMRUN_IMM_THEN_REG(X)                                                                                       \
-  X(i32_shl, i32_add) X(i32_shl, i32_xor) X(i32_shl, i32_or) X(i32_shr_u, i32_xor) X(i32_shr_u, i32_add)            \
-  X(i32_shr_u, i32_and) X(i32_shr_u, i32_or) X(i32_shr_s, i32_add) X(i32_rotl, i32_xor) X(i32_rotl, i32_add)        \
-  X(i32_and, i32_add) X(i32_and, i32_or) X(i32_and, i32_xor) X(i32_add, i32_add) X(i32_add, i32_and)                \
-  X(i32_mul, i32_add) X(i32_xor, i32_and) X(i64_shl, i64_add) X(i64_shl, i64_xor) X(i64_shl, i64_or)                \
-  X(i64_shr_u, i64_xor) X(i64_shr_u, i64_add) X(i64_rotl, i64_xor) X(i64_rotl, i64_add) X(i64_and, i64_add)         \
-  X(i64_and, i64_or) X(i64_mul, i64_add)
-// clang-format on
-// clang-format off
-#define VMRUN_REG_THEN_IMM(X)                                                                                       \
-  X(i32_add, i32_add) X(i32_add, i32_and) X(i32_xor, i32_and) X(i32_and, i32_shl) X(i32_add, i32_shl)               \
-  X(i32_sub, i32_add) X(i32_xor, i32_rotl) X(i32_sub, i32_shr_s) X(i32_mul, i32_add) X(i32_or, i32_and)             \
-  X(i32_shr_u, i32_and) X(i32_add, i32_rotl) X(i64_add, i64_add) X(i64_xor, i64_rotl) X(i64_add, i64_and)           \
-  X(i64_shr_u, i64_and) X(i64_mul, i64_add) X(i64_add, i64_rotl)
-// clang-format on
-// clang-format off
-#define VMRUN_REG_THEN_REG(X)                                                                                       \
-  X(i32_add, i32_add) X(i32_xor, i32_and) X(i32_xor, i32_xor) X(i32_and, i32_xor) X(i32_and, i32_or)                \
-  X(i32_and, i32_add) X(i32_xor, i32_add) X(i32_mul, i32_add) X(i32_add, i32_xor) X(i32_or, i32_or)                 \
-  X(i32_or, i32_and) X(i32_sub, i32_add) X(i64_add, i64_add) X(i64_mul, i64_add) X(i64_xor, i64_xor)                \
-  X(i64_xor, i64_add) X(i64_add, i64_xor) X(i64_and, i64_or) X(i64_and, i64_xor)
-// clang-format on
-// clang-format off
-#define VMRUN_IMM_THEN_IMM(X)                                                                                       \
-  X(i32_shr_u, i32_and) X(i32_and, i32_shl) X(i32_shl, i32_add) X(i32_shl, i32_and) X(i32_and, i32_shr_u)           \
-  X(i32_and, i32_add) X(i32_add, i32_and) X(i32_mul, i32_add) X(i32_add, i32_shl) X(i32_add, i32_shr_u)             \
-  X(i32_rotl, i32_and) X(i32_and, i32_rotl) X(i32_and, i32_or) X(i32_shr_s, i32_and) X(i32_shr_u, i32_mul)          \
-  X(i32_shl, i32_shr_s) X(i32_and, i32_eq) X(i32_and, i32_ne) X(i32_and, i32_lt_u) X(i32_add, i32_lt_u)             \
-  X(i32_add, i32_gt_u) X(i32_shl, i32_or) X(i32_mul, i32_shr_u) X(i64_shr_u, i64_and) X(i64_and, i64_shl)           \
-  X(i64_shl, i64_add) X(i64_and, i64_shr_u) X(i64_mul, i64_add) X(i64_and, i64_eq) X(i64_add, i64_and)
-// clang-format on
-// clang-format off
-#define VMRUN_XOR_PAIR(X)                                                                                           \
-  X(i32_rotl, i32_rotl) X(i32_rotr, i32_rotr) X(i32_rotl, i32_shr_u) X(i32_shr_u, i32_shr_u) X(i32_shl, i32_shr_u)  \
-  X(i32_rotr, i32_shr_u) X(i64_rotl, i64_rotl) X(i64_rotl, i64_shr_u) X(i64_shl, i64_shr_u) X(i64_rotr, i64_rotr)   \
-  X(i64_rotr, i64_shr_u)
-// clang-format on
-
 struct OpPair {
   Op o1, o2;
 };
-template <auto F1, auto F2>
-struct FunctionPair {
-  static constexpr auto first = F1;
-  static constexpr auto second = F2;
-};
-template <class First, class... Rest>
+template <const auto& kPairs>
 struct PairList {
-  static constexpr int kCount = sizeof...(Rest);
+  static constexpr int kCount = static_cast<int>(std::size(kPairs));
   template <int I>
-  using at = __type_pack_element<I, Rest...>;
+  static constexpr auto first = vm::kMeaning<kPairs[I].o1>;
+  template <int I>
+  static constexpr auto second = vm::kMeaning<kPairs[I].o2>;
 };
-#define VMRUN_NAMES(o1, o2) {Op::o1, Op::o2},
-#define VMRUN_FUNCTIONS(o1, o2) , FunctionPair<&ops::o1, &ops::o2>
-constexpr OpPair kImmThenReg[] = {VMRUN_IMM_THEN_REG(VMRUN_NAMES)};
-constexpr OpPair kRegThenImm[] = {VMRUN_REG_THEN_IMM(VMRUN_NAMES)};
-constexpr OpPair kRegThenReg[] = {VMRUN_REG_THEN_REG(VMRUN_NAMES)};
-constexpr OpPair kImmThenImm[] = {VMRUN_IMM_THEN_IMM(VMRUN_NAMES)};
-constexpr OpPair kXorPair[] = {VMRUN_XOR_PAIR(VMRUN_NAMES)};
-using ImmThenReg = PairList<void VMRUN_IMM_THEN_REG(VMRUN_FUNCTIONS)>;
-using RegThenImm = PairList<void VMRUN_REG_THEN_IMM(VMRUN_FUNCTIONS)>;
-using RegThenReg = PairList<void VMRUN_REG_THEN_REG(VMRUN_FUNCTIONS)>;
-using ImmThenImm = PairList<void VMRUN_IMM_THEN_IMM(VMRUN_FUNCTIONS)>;
-using XorPair = PairList<void VMRUN_XOR_PAIR(VMRUN_FUNCTIONS)>;
+// The pairs.
+constexpr OpPair kImmThenReg[] = {
+    {Op::i32_shl, Op::i32_add},   {Op::i32_shl, Op::i32_xor},   {Op::i32_shl, Op::i32_or},
+    {Op::i32_shr_u, Op::i32_xor}, {Op::i32_shr_u, Op::i32_add}, {Op::i32_shr_u, Op::i32_and},
+    {Op::i32_shr_u, Op::i32_or},  {Op::i32_shr_s, Op::i32_add}, {Op::i32_rotl, Op::i32_xor},
+    {Op::i32_rotl, Op::i32_add},  {Op::i32_and, Op::i32_add},   {Op::i32_and, Op::i32_or},
+    {Op::i32_and, Op::i32_xor},   {Op::i32_add, Op::i32_add},   {Op::i32_add, Op::i32_and},
+    {Op::i32_mul, Op::i32_add},   {Op::i32_xor, Op::i32_and},   {Op::i64_shl, Op::i64_add},
+    {Op::i64_shl, Op::i64_xor},   {Op::i64_shl, Op::i64_or},    {Op::i64_shr_u, Op::i64_xor},
+    {Op::i64_shr_u, Op::i64_add}, {Op::i64_rotl, Op::i64_xor},  {Op::i64_rotl, Op::i64_add},
+    {Op::i64_and, Op::i64_add},   {Op::i64_and, Op::i64_or},    {Op::i64_mul, Op::i64_add},
+};
+constexpr OpPair kRegThenImm[] = {
+    {Op::i32_add, Op::i32_add}, {Op::i32_add, Op::i32_and},  {Op::i32_xor, Op::i32_and},   {Op::i32_and, Op::i32_shl},
+    {Op::i32_add, Op::i32_shl}, {Op::i32_sub, Op::i32_add},  {Op::i32_xor, Op::i32_rotl},  {Op::i32_sub, Op::i32_shr_s},
+    {Op::i32_mul, Op::i32_add}, {Op::i32_or, Op::i32_and},   {Op::i32_shr_u, Op::i32_and}, {Op::i32_add, Op::i32_rotl},
+    {Op::i64_add, Op::i64_add}, {Op::i64_xor, Op::i64_rotl}, {Op::i64_add, Op::i64_and},   {Op::i64_shr_u, Op::i64_and},
+    {Op::i64_mul, Op::i64_add}, {Op::i64_add, Op::i64_rotl},
+};
+constexpr OpPair kRegThenReg[] = {
+    {Op::i32_add, Op::i32_add}, {Op::i32_xor, Op::i32_and}, {Op::i32_xor, Op::i32_xor}, {Op::i32_and, Op::i32_xor},
+    {Op::i32_and, Op::i32_or},  {Op::i32_and, Op::i32_add}, {Op::i32_xor, Op::i32_add}, {Op::i32_mul, Op::i32_add},
+    {Op::i32_add, Op::i32_xor}, {Op::i32_or, Op::i32_or},   {Op::i32_or, Op::i32_and},  {Op::i32_sub, Op::i32_add},
+    {Op::i64_add, Op::i64_add}, {Op::i64_mul, Op::i64_add}, {Op::i64_xor, Op::i64_xor}, {Op::i64_xor, Op::i64_add},
+    {Op::i64_add, Op::i64_xor}, {Op::i64_and, Op::i64_or},  {Op::i64_and, Op::i64_xor},
+};
+constexpr OpPair kImmThenImm[] = {
+    {Op::i32_shr_u, Op::i32_and}, {Op::i32_and, Op::i32_shl},   {Op::i32_shl, Op::i32_add},
+    {Op::i32_shl, Op::i32_and},   {Op::i32_and, Op::i32_shr_u}, {Op::i32_and, Op::i32_add},
+    {Op::i32_add, Op::i32_and},   {Op::i32_mul, Op::i32_add},   {Op::i32_add, Op::i32_shl},
+    {Op::i32_add, Op::i32_shr_u}, {Op::i32_rotl, Op::i32_and},  {Op::i32_and, Op::i32_rotl},
+    {Op::i32_and, Op::i32_or},    {Op::i32_shr_s, Op::i32_and}, {Op::i32_shr_u, Op::i32_mul},
+    {Op::i32_shl, Op::i32_shr_s}, {Op::i32_and, Op::i32_eq},    {Op::i32_and, Op::i32_ne},
+    {Op::i32_and, Op::i32_lt_u},  {Op::i32_add, Op::i32_lt_u},  {Op::i32_add, Op::i32_gt_u},
+    {Op::i32_shl, Op::i32_or},    {Op::i32_mul, Op::i32_shr_u}, {Op::i64_shr_u, Op::i64_and},
+    {Op::i64_and, Op::i64_shl},   {Op::i64_shl, Op::i64_add},   {Op::i64_and, Op::i64_shr_u},
+    {Op::i64_mul, Op::i64_add},   {Op::i64_and, Op::i64_eq},    {Op::i64_add, Op::i64_and},
+};
+constexpr OpPair kXorPair[] = {
+    {Op::i32_rotl, Op::i32_rotl},   {Op::i32_rotr, Op::i32_rotr},  {Op::i32_rotl, Op::i32_shr_u},
+    {Op::i32_shr_u, Op::i32_shr_u}, {Op::i32_shl, Op::i32_shr_u},  {Op::i32_rotr, Op::i32_shr_u},
+    {Op::i64_rotl, Op::i64_rotl},   {Op::i64_rotl, Op::i64_shr_u}, {Op::i64_shl, Op::i64_shr_u},
+    {Op::i64_rotr, Op::i64_rotr},   {Op::i64_rotr, Op::i64_shr_u},
+};
+using ImmThenReg = PairList<kImmThenReg>;
+using RegThenImm = PairList<kRegThenImm>;
+using RegThenReg = PairList<kRegThenReg>;
+using ImmThenImm = PairList<kImmThenImm>;
+using XorPair = PairList<kXorPair>;
 
 struct ImmThenRegGen {
   static constexpr int kSize = ImmThenReg::kCount * 125;
   template <int I>
   static constexpr Handler get() {
-    using P = typename ImmThenReg::template at<I / 125>;
-    return &imm_then_reg<P::first, P::second, I / 25 % 5, I / 5 % 5, I % 5>;
+    return &imm_then_reg<ImmThenReg::first<I / 125>, ImmThenReg::second<I / 125>, I / 25 % 5, I / 5 % 5, I % 5>;
   }
 };
 struct RegThenImmGen {
   static constexpr int kSize = RegThenImm::kCount * 125;
   template <int I>
   static constexpr Handler get() {
-    using P = typename RegThenImm::template at<I / 125>;
     constexpr int a = I / 5 % 5, b = I % 5;
-    if constexpr (commutes(kRegThenImm[I / 125].o1) && a > b) {
+    if constexpr (vm::commutes(kRegThenImm[I / 125].o1) && a > b) {
       return nullptr;
     } else {
-      return &reg_then_imm<P::first, P::second, I / 25 % 5, a, b>;
+      return &reg_then_imm<RegThenImm::first<I / 125>, RegThenImm::second<I / 125>, I / 25 % 5, a, b>;
     }
   }
 };
@@ -144,12 +134,11 @@ struct RegThenRegGen {
   static constexpr int kSize = RegThenReg::kCount * 625;
   template <int I>
   static constexpr Handler get() {
-    using P = typename RegThenReg::template at<I / 625>;
     constexpr int a = I / 25 % 5, b = I / 5 % 5;
-    if constexpr (commutes(kRegThenReg[I / 625].o1) && a > b) {
+    if constexpr (vm::commutes(kRegThenReg[I / 625].o1) && a > b) {
       return nullptr;
     } else {
-      return &reg_then_reg<P::first, P::second, I / 125 % 5, a, b, I % 5>;
+      return &reg_then_reg<RegThenReg::first<I / 625>, RegThenReg::second<I / 625>, I / 125 % 5, a, b, I % 5>;
     }
   }
 };
@@ -157,16 +146,14 @@ struct ImmThenImmGen {
   static constexpr int kSize = ImmThenImm::kCount * 25;
   template <int I>
   static constexpr Handler get() {
-    using P = typename ImmThenImm::template at<I / 25>;
-    return &imm_then_imm<P::first, P::second, I / 5 % 5, I % 5>;
+    return &imm_then_imm<ImmThenImm::first<I / 25>, ImmThenImm::second<I / 25>, I / 5 % 5, I % 5>;
   }
 };
 struct XorPairGen {
   static constexpr int kSize = XorPair::kCount * 25;
   template <int I>
   static constexpr Handler get() {
-    using P = typename XorPair::template at<I / 25>;
-    return &xor_pair<P::first, P::second, I / 5 % 5, I % 5>;
+    return &xor_pair<XorPair::first<I / 25>, XorPair::second<I / 25>, I / 5 % 5, I % 5>;
   }
 };
 
@@ -180,8 +167,7 @@ VMRUN_HANDLER min_max(VMRUN_PARAMS) {
   VMRUN_NEXT;
 }
 constexpr Op kMinMaxOps[] = {Op::i32_lt_s, Op::i32_lt_u, Op::i32_gt_s, Op::i32_gt_u, Op::i64_lt_s, Op::i64_gt_s};
-using MinMaxFunctions =
-    Functions<&ops::i32_lt_s, &ops::i32_lt_u, &ops::i32_gt_s, &ops::i32_gt_u, &ops::i64_lt_s, &ops::i64_gt_s>;
+using MinMaxFunctions = FunctionsOf<kMinMaxOps>;
 struct MinMaxGen {
   static constexpr int kSize = MinMaxFunctions::kCount * 125;
   template <int I>
@@ -235,19 +221,8 @@ VMRUN_HANDLER count_branch(VMRUN_PARAMS) {
   if (F(x, y)) VMRUN_BACK_EDGE(pc + pc->imm);
   VMRUN_NEXT2;
 }
-// clang-format off
-#define VMRUN_COMPARISONS(N, X)                                                                           \
-  X(N##_eq) X(N##_ne) X(N##_lt_s) X(N##_lt_u) X(N##_le_s) X(N##_le_u) X(N##_gt_s) X(N##_gt_u) X(N##_ge_s) \
-  X(N##_ge_u)
-// clang-format on
-#define X(name) Op::name,
-constexpr Op kCountOps[] = {VMRUN_COMPARISONS(i32, X) VMRUN_COMPARISONS(i64, X)};
-#undef X
-template <auto First, auto... Rest>
-using SkipFirst = Functions<Rest...>;
-#define X(name) , &ops::name
-using CountFunctions = SkipFirst<0 VMRUN_COMPARISONS(i32, X) VMRUN_COMPARISONS(i64, X)>;
-#undef X
+constexpr const auto& kCountOps = kOpsOf<vm::Family::int_compare>;
+using CountFunctions = FunctionsOf<kCountOps>;
 constexpr auto kCountIndex = make_op_index(kCountOps);
 struct CountBranchGen {
   static constexpr int kSize = CountFunctions::kCount * 30;
@@ -301,9 +276,7 @@ VMRUN_HANDLER binary_return(VMRUN_PARAMS) {
 constexpr Op kReturnOps[] = {Op::i32_add, Op::i32_sub, Op::i32_mul,   Op::i32_and, Op::i32_or,
                              Op::i32_xor, Op::i32_shl, Op::i32_shr_u, Op::i64_add, Op::i64_sub,
                              Op::i64_mul, Op::i64_and, Op::i64_or,    Op::i64_xor};
-using ReturnFunctions =
-    Functions<&ops::i32_add, &ops::i32_sub, &ops::i32_mul, &ops::i32_and, &ops::i32_or, &ops::i32_xor, &ops::i32_shl,
-              &ops::i32_shr_u, &ops::i64_add, &ops::i64_sub, &ops::i64_mul, &ops::i64_and, &ops::i64_or, &ops::i64_xor>;
+using ReturnFunctions = FunctionsOf<kReturnOps>;
 constexpr auto kReturnIndex = make_op_index(kReturnOps);
 struct BinaryReturnGen {
   static constexpr int kSize = ReturnFunctions::kCount * 30;

@@ -5,52 +5,41 @@
 namespace vmrun::interp::ir {
 
 using vm::Op;
-namespace ops = vm::ops;
 
 namespace {
 
-// The combinations of load and operation: what is loaded, the function, and whether memory is the left operand.
-template <class L, auto F, bool Reverse>
-struct LoadOp {
-  using Loaded = L;
-  static constexpr auto function = F;
-  static constexpr bool reverse = Reverse;
-};
-
-// clang-format off
-#define VMRUN_LOAD_OPS(X)                                                                                     \
-  X(i32_load, uint32_t, i32_add, false) X(i32_load, uint32_t, i32_sub, false) X(i32_load, uint32_t, i32_sub, true) \
-  X(i32_load, uint32_t, i32_and, false) X(i32_load, uint32_t, i32_or, false) X(i32_load, uint32_t, i32_xor, false) \
-  X(i32_load, uint32_t, i32_mul, false)                                                                       \
-  X(i64_load, uint64_t, i64_add, false) X(i64_load, uint64_t, i64_xor, false) X(i64_load, uint64_t, i64_mul, false) \
-  X(f64_load, double, f64_add, false) X(f64_load, double, f64_sub, false) X(f64_load, double, f64_sub, true)  \
-  X(f64_load, double, f64_mul, false)                                                                         \
-  X(f32_load, float, f32_add, false) X(f32_load, float, f32_sub, false) X(f32_load, float, f32_sub, true)     \
-  X(f32_load, float, f32_mul, false)
-// clang-format on
-
+/// A load and the operation that takes its result; with `reverse` as the left operand.
 struct LoadOpName {
   Op load, op;
   bool reverse;
 };
-#define X(load, type, op, reverse) {Op::load, Op::op, reverse},
-constexpr LoadOpName kLoadOps[] = {VMRUN_LOAD_OPS(X)};
-#undef X
-template <class First, class... Rest>
-using SkipFirst = Types<Rest...>;
-#define X(load, type, op, reverse) , LoadOp<Load<type, type>, &ops::op, reverse>
-using LoadOpTypes = SkipFirst<void VMRUN_LOAD_OPS(X)>;
-#undef X
+constexpr LoadOpName kLoadOps[] = {
+    {Op::i32_load, Op::i32_add, false}, {Op::i32_load, Op::i32_sub, false}, {Op::i32_load, Op::i32_sub, true},
+    {Op::i32_load, Op::i32_and, false}, {Op::i32_load, Op::i32_or, false},  {Op::i32_load, Op::i32_xor, false},
+    {Op::i32_load, Op::i32_mul, false}, {Op::i64_load, Op::i64_add, false}, {Op::i64_load, Op::i64_xor, false},
+    {Op::i64_load, Op::i64_mul, false}, {Op::f64_load, Op::f64_add, false}, {Op::f64_load, Op::f64_sub, false},
+    {Op::f64_load, Op::f64_sub, true},  {Op::f64_load, Op::f64_mul, false}, {Op::f32_load, Op::f32_add, false},
+    {Op::f32_load, Op::f32_sub, false}, {Op::f32_load, Op::f32_sub, true},  {Op::f32_load, Op::f32_mul, false},
+};
 
-template <class P, Address M, int D, int A, int B, int C>
+/// An operation on memory: its operands are what is loaded and stored.
+template <Op kOp>
+struct OnMemory {
+  static constexpr auto function = vm::kMeaning<kOp>;
+  using Value = typename Signature<std::remove_const_t<decltype(function)>>::First;
+  using Loaded = Load<Value, Value>;
+};
+
+template <Op kOp, bool Reverse, Address M, int D, int A, int B, int C>
 VMRUN_HANDLER load_op(VMRUN_PARAMS) {
-  using T = typename P::Loaded::Result;
+  using P = OnMemory<kOp>;
+  using T = typename P::Value;
   uint32_t base = VMRUN_GET(uint32_t, A, b), index = 0;
   if constexpr (M == Address::indexed) index = VMRUN_GET(uint32_t, B, c);
   T value = P::Loaded::read(mem + address<M>(*pc, base, index));
   pin_load(pc, value);
   T x = VMRUN_GET_OF(T, C, pc[1], a);
-  if constexpr (P::reverse) {
+  if constexpr (Reverse) {
     VMRUN_SET(D, a, P::function(value, x));
   } else {
     VMRUN_SET(D, a, P::function(x, value));
@@ -66,17 +55,17 @@ constexpr int place_of(Address mode, int base, int index) {
 }
 struct LoadOpGen {
   static constexpr int kPer = kPlaces * 25;
-  static constexpr int kSize = LoadOpTypes::kCount * kPer;
+  static constexpr int kSize = static_cast<int>(std::size(kLoadOps)) * kPer;
   template <int I>
   static constexpr Handler get() {
-    using P = typename LoadOpTypes::template at<I / kPer>;
+    constexpr LoadOpName kName = kLoadOps[I / kPer];
     constexpr int place = I / 25 % kPlaces, d = I / 5 % 5, x = I % 5;
     if constexpr (place < 5) {
-      return &load_op<P, Address::base_offset, d, place, 0, x>;
+      return &load_op<kName.op, kName.reverse, Address::base_offset, d, place, 0, x>;
     } else if constexpr (place < 10) {
-      return &load_op<P, Address::wrapped, d, place - 5, 0, x>;
+      return &load_op<kName.op, kName.reverse, Address::wrapped, d, place - 5, 0, x>;
     } else if constexpr (d != kSlot && x != kSlot) {
-      return &load_op<P, Address::indexed, d, (place - 10) / 5, (place - 10) % 5, x>;
+      return &load_op<kName.op, kName.reverse, Address::indexed, d, (place - 10) / 5, (place - 10) % 5, x>;
     } else {
       return nullptr;
     }
@@ -85,29 +74,30 @@ struct LoadOpGen {
 
 // ---- read, modify, write -------------------------------------------------------------------------------------------------
 
-// clang-format off
-#define VMRUN_READ_MODIFY(X)                                                                              \
-  X(i32_store, i32_load, uint32_t, i32_add) X(i32_store, i32_load, uint32_t, i32_sub)                     \
-  X(i32_store, i32_load, uint32_t, i32_and) X(i32_store, i32_load, uint32_t, i32_or)                      \
-  X(i32_store, i32_load, uint32_t, i32_xor) X(i64_store, i64_load, uint64_t, i64_add)                     \
-  X(i64_store, i64_load, uint64_t, i64_or) X(i64_store, i64_load, uint64_t, i64_xor)                      \
-  X(f64_store, f64_load, double, f64_add) X(f64_store, f64_load, double, f64_sub)                         \
-  X(f64_store, f64_load, double, f64_mul) X(f32_store, f32_load, float, f32_add)                          \
-  X(f32_store, f32_load, float, f32_sub) X(f32_store, f32_load, float, f32_mul)
-// clang-format on
 struct ReadModifyName {
   Op store, load, op;
 };
-#define X(store, load, type, op) {Op::store, Op::load, Op::op},
-constexpr ReadModifyName kReadModify[] = {VMRUN_READ_MODIFY(X)};
-#undef X
-#define X(store, load, type, op) , LoadOp<Load<type, type>, &ops::op, true>
-using ReadModifyTypes = SkipFirst<void VMRUN_READ_MODIFY(X)>;
-#undef X
+constexpr ReadModifyName kReadModify[] = {
+    {Op::i32_store, Op::i32_load, Op::i32_add},
+    {Op::i32_store, Op::i32_load, Op::i32_sub},
+    {Op::i32_store, Op::i32_load, Op::i32_and},
+    {Op::i32_store, Op::i32_load, Op::i32_or},
+    {Op::i32_store, Op::i32_load, Op::i32_xor},
+    {Op::i64_store, Op::i64_load, Op::i64_add},
+    {Op::i64_store, Op::i64_load, Op::i64_or},
+    {Op::i64_store, Op::i64_load, Op::i64_xor},
+    {Op::f64_store, Op::f64_load, Op::f64_add},
+    {Op::f64_store, Op::f64_load, Op::f64_sub},
+    {Op::f64_store, Op::f64_load, Op::f64_mul},
+    {Op::f32_store, Op::f32_load, Op::f32_add},
+    {Op::f32_store, Op::f32_load, Op::f32_sub},
+    {Op::f32_store, Op::f32_load, Op::f32_mul},
+};
 
-template <class P, Address M, int A, int B, int C>
+template <Op kOp, Address M, int A, int B, int C>
 VMRUN_HANDLER read_modify(VMRUN_PARAMS) {
-  using T = typename P::Loaded::Result;
+  using P = OnMemory<kOp>;
+  using T = typename P::Value;
   uint32_t base = 0, index = 0;
   if constexpr (M != Address::absolute) base = VMRUN_GET(uint32_t, A, a);
   if constexpr (M == Address::indexed) index = VMRUN_GET(uint32_t, B, c);
@@ -129,21 +119,21 @@ VMRUN_HANDLER read_modify(VMRUN_PARAMS) {
 }
 struct ReadModifyGen {
   static constexpr int kPer = 36 * 6;
-  static constexpr int kSize = ReadModifyTypes::kCount * kPer;
+  static constexpr int kSize = static_cast<int>(std::size(kReadModify)) * kPer;
   template <int I>
   static constexpr Handler get() {
-    using P = typename ReadModifyTypes::template at<I / kPer>;
+    constexpr Op kOp = kReadModify[I / kPer].op;
     constexpr int place = I / 6 % 36, x = I % 6;
     if constexpr (place < 5) {
-      return &read_modify<P, Address::base_offset, place, 0, x>;
+      return &read_modify<kOp, Address::base_offset, place, 0, x>;
     } else if constexpr (place < 10) {
-      return &read_modify<P, Address::wrapped, place - 5, 0, x>;
+      return &read_modify<kOp, Address::wrapped, place - 5, 0, x>;
     } else if constexpr (place == 35) {
-      return &read_modify<P, Address::absolute, 0, 0, x>;
+      return &read_modify<kOp, Address::absolute, 0, 0, x>;
     } else if constexpr (x == kImm) {
       return nullptr;
     } else {
-      return &read_modify<P, Address::indexed, (place - 10) / 5, (place - 10) % 5, x>;
+      return &read_modify<kOp, Address::indexed, (place - 10) / 5, (place - 10) % 5, x>;
     }
   }
 };
@@ -183,10 +173,10 @@ VMRUN_HANDLER_TABLE(vmrun_read_modify, ReadModifyGen)
 VMRUN_HANDLER_TABLE(vmrun_global_adjust, GlobalAdjustGen)
 
 int fused_load_op(Op load, Op op, bool reverse) {
-  for (int i = 0; i < LoadOpTypes::kCount; i++) {
+  for (int i = 0; i < static_cast<int>(std::size(kLoadOps)); i++) {
     if (kLoadOps[i].load != load || kLoadOps[i].op != op) continue;
     // Operations that commute have one entry.
-    if (kLoadOps[i].reverse == reverse || (op != Op::i32_sub && op != Op::f64_sub && op != Op::f32_sub)) return i;
+    if (kLoadOps[i].reverse == reverse || vm::commutes(op)) return i;
   }
   return -1;
 }
@@ -196,7 +186,7 @@ Handler select_load_op(int index, Address mode, int d, int base, int index_loc, 
 }
 
 int fused_read_modify(Op store, Op load, Op op) {
-  for (int i = 0; i < ReadModifyTypes::kCount; i++) {
+  for (int i = 0; i < static_cast<int>(std::size(kReadModify)); i++) {
     if (kReadModify[i].store == store && kReadModify[i].load == load && kReadModify[i].op == op) return i;
   }
   return -1;

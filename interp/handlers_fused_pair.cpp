@@ -6,7 +6,6 @@
 namespace vmrun::interp::ir {
 
 using vm::Op;
-namespace ops = vm::ops;
 
 namespace {
 
@@ -57,8 +56,7 @@ VMRUN_HANDLER load_branch(VMRUN_PARAMS) {
 using BranchLoads = Types<Load<uint32_t, uint32_t>, Load<uint8_t, uint32_t>>;
 constexpr Op kBranchCompares[] = {Op::i32_eq,   Op::i32_ne,   Op::i32_lt_s, Op::i32_lt_u, Op::i32_le_s,
                                   Op::i32_le_u, Op::i32_gt_s, Op::i32_gt_u, Op::i32_ge_s, Op::i32_ge_u};
-using BranchCompares = Functions<&ops::i32_eq, &ops::i32_ne, &ops::i32_lt_s, &ops::i32_lt_u, &ops::i32_le_s,
-                                 &ops::i32_le_u, &ops::i32_gt_s, &ops::i32_gt_u, &ops::i32_ge_s, &ops::i32_ge_u>;
+using BranchCompares = FunctionsOf<kBranchCompares>;
 constexpr auto kBranchCompareIndex = make_op_index(kBranchCompares);
 // Index: (((load * 10 + compare) * 4 + d - 1) * 5 + a) * 6 + b; d is a register.
 struct LoadBranchGen {
@@ -248,7 +246,7 @@ VMRUN_HANDLER wide_constant(VMRUN_PARAMS) {
   VMRUN_NEXT2;
 }
 constexpr Op kWideOps[] = {Op::i64_add, Op::i64_mul, Op::i64_and, Op::i64_or, Op::i64_xor};
-using WideFunctions = Functions<&ops::i64_add, &ops::i64_mul, &ops::i64_and, &ops::i64_or, &ops::i64_xor>;
+using WideFunctions = FunctionsOf<kWideOps>;
 struct WideConstantGen {
   static constexpr int kSize = WideFunctions::kCount * 25;
   template <int I>

@@ -1,12 +1,12 @@
 // Integer arithmetic, logic, shifts, comparisons and division, by operand locations.
 #include "interp/handlers.h"
-#include "interp/op_traits.h"
 #include "interp/select.h"
+#include "vm/op_relations.h"
 
 namespace vmrun::interp {
 
+using vm::Family;
 using vm::Op;
-namespace ops = vm::ops;
 
 namespace {
 
@@ -50,35 +50,10 @@ VMRUN_HANDLER divide(VMRUN_PARAMS) {
   VMRUN_NEXT;
 }
 
-enum class Shape { commutative, ordered, immediate_only };
-
-// clang-format off
-#define VMRUN_WIDTHS(N, X)                                                                                  \
-  X(N##_add, commutative) X(N##_mul, commutative) X(N##_and, commutative) X(N##_or, commutative)            \
-  X(N##_xor, commutative) X(N##_eq, commutative) X(N##_ne, commutative) X(N##_sub, ordered)                 \
-  X(N##_shl, ordered) X(N##_shr_s, ordered) X(N##_shr_u, ordered) X(N##_rotl, ordered) X(N##_rotr, ordered) \
-  X(N##_lt_s, ordered) X(N##_lt_u, ordered) X(N##_le_s, ordered) X(N##_le_u, ordered)                       \
-  X(N##_gt_s, immediate_only) X(N##_gt_u, immediate_only) X(N##_ge_s, immediate_only) X(N##_ge_u, immediate_only)
-// clang-format on
-#define VMRUN_DIVISIONS(N, X) X(N##_div_s) X(N##_div_u) X(N##_rem_s) X(N##_rem_u)
-
-#define X(name, shape) Op::name,
-constexpr Op kBinaryOps[] = {VMRUN_WIDTHS(i32, X) VMRUN_WIDTHS(i64, X)};
-#undef X
-#define X(name, shape) Shape::shape,
-constexpr Shape kShapes[] = {VMRUN_WIDTHS(i32, X) VMRUN_WIDTHS(i64, X)};
-#undef X
-#define X(name, shape) , &ops::name
-template <auto First, auto... Rest>
-using SkipFirst = Functions<Rest...>;
-using BinaryFunctions = SkipFirst<0 VMRUN_WIDTHS(i32, X) VMRUN_WIDTHS(i64, X)>;
-#undef X
-#define X(name) Op::name,
-constexpr Op kDivisionOps[] = {VMRUN_DIVISIONS(i32, X) VMRUN_DIVISIONS(i64, X)};
-#undef X
-#define X(name) , &ops::name
-using DivisionFunctions = SkipFirst<0 VMRUN_DIVISIONS(i32, X) VMRUN_DIVISIONS(i64, X)>;
-#undef X
+constexpr const auto& kBinaryOps = kOpsOf<Family::int_binary, Family::int_compare>;
+using BinaryFunctions = FunctionsOf<kBinaryOps>;
+constexpr const auto& kDivisionOps = kOpsOf<Family::int_divide>;
+using DivisionFunctions = FunctionsOf<kDivisionOps>;
 
 constexpr auto kBinaryIndex = make_op_index(kBinaryOps);
 constexpr auto kDivisionIndex = make_op_index(kDivisionOps);
@@ -90,11 +65,12 @@ struct BinaryGen {
   static constexpr int kSize = BinaryFunctions::kCount * kPerOp;
   template <int I>
   static constexpr Handler get() {
-    constexpr int op = I / kPerOp, d = I / 30 % kLocs, a = I / 6 % kLocs, b = I % 6;
-    if constexpr (b != kImm && (kShapes[op] == Shape::immediate_only || (kShapes[op] == Shape::commutative && a > b))) {
-      return nullptr;
+    constexpr int place = I / kPerOp, d = I / 30 % kLocs, a = I / 6 % kLocs, b = I % 6;
+    constexpr Op op = kBinaryOps[place];
+    if constexpr (b != kImm && (vm::is_greater(op) || (vm::commutes(op) && a > b))) {
+      return nullptr;  // normal_int asks for another one
     } else {
-      return &binary<BinaryFunctions::at<op>, d, a, b>;
+      return &binary<BinaryFunctions::at<place>, d, a, b>;
     }
   }
 };
@@ -107,7 +83,7 @@ struct DivisionGen {
 };
 
 constexpr Op kLeftOps[] = {Op::i32_sub, Op::i32_shl, Op::i64_sub, Op::i64_shl};
-using LeftFunctions = Functions<&ops::i32_sub, &ops::i32_shl, &ops::i64_sub, &ops::i64_shl>;
+using LeftFunctions = FunctionsOf<kLeftOps>;
 struct LeftGen {
   static constexpr int kSize = LeftFunctions::kCount * kLocs * kLocs;
   template <int I>
@@ -123,18 +99,9 @@ VMRUN_HANDLER_TABLE(vmrun_int_division, DivisionGen)
 VMRUN_HANDLER_TABLE(vmrun_int_left, LeftGen)
 
 Normal normal_int(Op op, int a, int b) {
-  if (commutes(op)) return {op, a > b};
-  switch (op) {
-    case Op::i32_gt_s: return b == kImm ? Normal{op, false} : Normal{Op::i32_lt_s, true};
-    case Op::i32_gt_u: return b == kImm ? Normal{op, false} : Normal{Op::i32_lt_u, true};
-    case Op::i32_ge_s: return b == kImm ? Normal{op, false} : Normal{Op::i32_le_s, true};
-    case Op::i32_ge_u: return b == kImm ? Normal{op, false} : Normal{Op::i32_le_u, true};
-    case Op::i64_gt_s: return b == kImm ? Normal{op, false} : Normal{Op::i64_lt_s, true};
-    case Op::i64_gt_u: return b == kImm ? Normal{op, false} : Normal{Op::i64_lt_u, true};
-    case Op::i64_ge_s: return b == kImm ? Normal{op, false} : Normal{Op::i64_le_s, true};
-    case Op::i64_ge_u: return b == kImm ? Normal{op, false} : Normal{Op::i64_le_u, true};
-    default: return {op, false};
-  }
+  if (vm::commutes(op)) return {op, a > b};
+  if (vm::is_greater(op) && b != kImm) return {vm::mirrored(op), true};
+  return {op, false};
 }
 
 Handler select_int(Op op, int d, int a, int b) {

@@ -4,8 +4,8 @@
 
 namespace vmrun::interp {
 
+using vm::Family;
 using vm::Op;
-namespace ops = vm::ops;
 
 namespace {
 
@@ -37,45 +37,19 @@ VMRUN_HANDLER trapping_unary(VMRUN_PARAMS) {
   VMRUN_NEXT;
 }
 
-// clang-format off
-#define VMRUN_UNARY(X)                                                                                              \
-  X(i32_eqz) X(i32_clz) X(i32_ctz) X(i32_popcnt) X(i32_extend8_s) X(i32_extend16_s) X(i32_wrap_i64)                 \
-  X(i64_eqz) X(i64_clz) X(i64_ctz) X(i64_popcnt) X(i64_extend8_s) X(i64_extend16_s) X(i64_extend32_s)               \
-  X(i64_extend_i32_s) X(i64_extend_i32_u)                                                                           \
-  X(f32_abs) X(f32_neg) X(f32_ceil) X(f32_floor) X(f32_trunc) X(f32_nearest) X(f32_sqrt)                            \
-  X(f64_abs) X(f64_neg) X(f64_ceil) X(f64_floor) X(f64_trunc) X(f64_nearest) X(f64_sqrt)                            \
-  X(i32_trunc_sat_f32_s) X(i32_trunc_sat_f32_u) X(i32_trunc_sat_f64_s) X(i32_trunc_sat_f64_u)                       \
-  X(i64_trunc_sat_f32_s) X(i64_trunc_sat_f32_u) X(i64_trunc_sat_f64_s) X(i64_trunc_sat_f64_u)                       \
-  X(f32_convert_i32_s) X(f32_convert_i32_u) X(f32_convert_i64_s) X(f32_convert_i64_u) X(f32_demote_f64)             \
-  X(f64_convert_i32_s) X(f64_convert_i32_u) X(f64_convert_i64_s) X(f64_convert_i64_u) X(f64_promote_f32)            \
-  X(i32_reinterpret_f32) X(i64_reinterpret_f64) X(f32_reinterpret_i32) X(f64_reinterpret_i64)
-// clang-format on
-// clang-format off
-#define VMRUN_TRAPPING_UNARY(X)                                                                 \
-  X(i32_trunc_f32_s) X(i32_trunc_f32_u) X(i32_trunc_f64_s) X(i32_trunc_f64_u)                   \
-  X(i64_trunc_f32_s) X(i64_trunc_f32_u) X(i64_trunc_f64_s) X(i64_trunc_f64_u)
-// clang-format on
-
-#define X(name) Op::name,
-constexpr Op kOps[] = {VMRUN_UNARY(X) VMRUN_TRAPPING_UNARY(X)};
-#undef X
-template <auto First, auto... Rest>
-using SkipFirst = Functions<Rest...>;
-#define X(name) , &ops::name
-using UnaryFunctions = SkipFirst<0 VMRUN_UNARY(X)>;
-using TrappingFunctions = SkipFirst<0 VMRUN_TRAPPING_UNARY(X)>;
-#undef X
+constexpr const auto& kOps = kOpsOf<Family::int_test, Family::int_unary, Family::float_unary, Family::convert>;
+using UnaryFunctions = FunctionsOf<kOps>;
 constexpr auto kIndex = make_op_index(kOps);
 
 struct UnaryGen {
-  static constexpr int kSize = (UnaryFunctions::kCount + TrappingFunctions::kCount) * 25;
+  static constexpr int kSize = UnaryFunctions::kCount * 25;
   template <int I>
   static constexpr Handler get() {
     constexpr int op = I / 25;
-    if constexpr (op < UnaryFunctions::kCount) {
-      return &unary<UnaryFunctions::at<op>, I / 5 % 5, I % 5>;
+    if constexpr (vm::op_info(kOps[op]).can_trap()) {
+      return &trapping_unary<UnaryFunctions::at<op>, I / 5 % 5, I % 5>;
     } else {
-      return &trapping_unary<TrappingFunctions::at<op - UnaryFunctions::kCount>, I / 5 % 5, I % 5>;
+      return &unary<UnaryFunctions::at<op>, I / 5 % 5, I % 5>;
     }
   }
 };

@@ -115,6 +115,7 @@ class QuickTranslator {
   void to_canonical(Results results, uint32_t slot);
   void reset_registers() { free_ints_ = free_floats_ = 0xf; }
   void hold(D& d, const V* first_arg, uint32_t slot, V* result);
+  void compute(D& d, Op op, const V* args, V* result);
   void generic(D& d, Op op, const vm::Immediate& imm, Operands args, Results results);
   void load(D& d, Op op, const vm::Immediate& imm, const V* args, V* results);
   void store(D& d, Op op, const vm::Immediate& imm, const V* args);

@@ -1,7 +1,7 @@
 // Quick translator: blocks, branches, exceptions. At every label all operands are in their canonical slots.
-#include "interp/op_traits.h"
 #include "interp/quick.h"
 #include "vm/assert.h"
+#include "vm/op_relations.h"
 
 namespace vmrun::interp {
 
@@ -239,17 +239,17 @@ Emitter::Site QuickTranslator::branch_on(D& d, const V& condition, bool nonzero,
     Pending& p = pending_;
     emit_.set_scratch(p.slot + 8u);
     if constexpr (kChecksUpperHalves) check_pending();
-    if (p.what == Pending::What::binary && is_int_compare(p.op)) {  // Rule::branch_on_comparison
+    if (p.what == Pending::What::binary && vm::family(p.op) == vm::Family::int_compare) {  // Rule::branch_on_comparison
       release_pending();
       p.what = Pending::What::none;
-      return emit_.branch_compare(nonzero ? p.op : inverted(p.op), p.a, p.b, back);
+      return emit_.branch_compare(nonzero ? p.op : vm::inverted(p.op), p.a, p.b, back);
     }
-    if (p.what == Pending::What::binary && is_float_compare(p.op)) {
+    if (p.what == Pending::What::binary && vm::family(p.op) == vm::Family::float_compare) {
       release_pending();
       p.what = Pending::What::none;
       return emit_.branch_float(p.op, !nonzero, p.a, p.b, back);
     }
-    if (p.what == Pending::What::unary && (p.op == Op::i32_eqz || p.op == Op::i64_eqz)) {  // Rule::branch_on_value
+    if (p.what == Pending::What::unary && vm::family(p.op) == vm::Family::int_test) {  // Rule::branch_on_value
       release_pending();
       p.what = Pending::What::none;
       bool wide = p.op == Op::i64_eqz;

@@ -9,28 +9,14 @@
 
 namespace vmrun::interp {
 
+using vm::Family;
 using vm::Immediate;
 using vm::ValType;
 
 namespace {
 
-/// What the translator does with an instruction.
-enum class Way : uint8_t { generic, unary, binary, load, store };
-
-constexpr Way way_of(const vm::OpInfo& info) {
-  if (info.prefix == 0xfd || info.prefix == 0xfe || info.prefix == 0xfb || info.signature[0] == '*')
-    return Way::generic;
-  std::string_view signature = info.signature;
-  size_t colon = signature.find(':');
-  bool one_result = signature.size() == colon + 2;
-  if (info.imm == vm::Imm::memarg) return one_result ? Way::load : Way::store;
-  if (info.imm != vm::Imm::none || !one_result) return Way::generic;
-  if (colon == 1) return Way::unary;
-  return colon == 2 ? Way::binary : Way::generic;
-}
-
+/// What the translator asks of a numeric instruction, a load or a store.
 struct OpTraits {
-  Way way = Way::generic;
   bool arg_float = false, result_float = false, traps = false;
 };
 
@@ -40,18 +26,13 @@ constexpr auto kTraits = [] {
   std::array<OpTraits, vm::kOpCount> table{};
   for (size_t i = 0; i < vm::kOpCount; ++i) {
     const vm::OpInfo& info = vm::kOpInfo[i];
+    const std::string_view signature = info.signature;
     OpTraits& t = table[i];
-    t.way = way_of(info);
     t.traps = info.can_trap();
-    if (t.way == Way::generic) continue;
-    std::string_view signature = info.signature;
-    size_t colon = signature.find(':');
-    if (t.way == Way::store) {
-      t.arg_float = float_letter(signature[1]);
-    } else {
-      t.arg_float = float_letter(signature[0]);
-      t.result_float = float_letter(signature[colon + 1]);
-    }
+    if (info.family == Family::store) t.arg_float = float_letter(signature[1]);
+    if (info.family != Family::load && !vm::is_unary(info.family) && !vm::is_binary(info.family)) continue;
+    t.arg_float = float_letter(signature[0]);
+    t.result_float = float_letter(signature.back());
   }
   return table;
 }();
@@ -310,47 +291,33 @@ void QuickTranslator::drop(D& d, const V& value) {
 
 // ---- plain instructions ---------------------------------------------------------------------------------------------
 
+/// A numeric instruction is held back, for the one that takes its result.
+void QuickTranslator::compute(D& d, Op op, const V* args, V* result) {
+  if (op == Op::i64_extend_i32_u) {  // Rule::extend_is_free
+    static_cast<QuickValue&>(*result) = args[0];
+    return;
+  }
+  if (pending_.what != Pending::What::none) settle(d);
+  const OpTraits& traits = kTraits[static_cast<size_t>(op)];
+  const bool binary = vm::is_binary(vm::family(op));
+  pending_.what = binary ? Pending::What::binary : Pending::What::unary;
+  pending_.op = op;
+  pending_.is_float = traits.result_float;
+  pending_.arg_float = traits.arg_float;
+  pending_.traps = traits.traps;
+  pending_.a = operand(args[0]);
+  pending_.b = binary ? operand(args[1]) : Operand{};
+  pending_.c = {};
+  hold(d, args, args[0].slot, result);
+}
+
 void QuickTranslator::op(D& d, Op op, const Immediate& imm, Operands operands, Results outputs) {
   const V* const args = operands.data();
   V* const results = outputs.data();
-  const OpTraits& traits = kTraits[static_cast<size_t>(op)];
-  switch (traits.way) {
-    case Way::binary: {
-      if (pending_.what != Pending::What::none) settle(d);
-      pending_.what = Pending::What::binary;
-      pending_.op = op;
-      pending_.is_float = traits.result_float;
-      pending_.arg_float = traits.arg_float;
-      pending_.traps = traits.traps;
-      pending_.a = operand(args[0]);
-      pending_.b = operand(args[1]);
-      pending_.c = {};
-      hold(d, args, args[0].slot, results);
-      return;
-    }
-    case Way::unary: {
-      if (op == Op::i64_extend_i32_u) {  // Rule::extend_is_free
-        static_cast<QuickValue&>(*results) = args[0];
-        return;
-      }
-      if (pending_.what != Pending::What::none) settle(d);
-      pending_.what = Pending::What::unary;
-      pending_.op = op;
-      pending_.is_float = traits.result_float;
-      pending_.arg_float = traits.arg_float;
-      pending_.traps = traits.traps;
-      pending_.a = operand(args[0]);
-      pending_.b = pending_.c = {};
-      hold(d, args, args[0].slot, results);
-      return;
-    }
-    case Way::load:
-      if (imm.mem.memory == 0 && memory0_ == MemoryMode::guarded) return load(d, op, imm, args, results);
-      break;
-    case Way::store:
-      if (imm.mem.memory == 0 && memory0_ == MemoryMode::guarded) return store(d, op, imm, args);
-      break;
-    case Way::generic: break;
+  const Family family = vm::family(op);
+  if (vm::is_binary(family) || vm::is_unary(family)) return compute(d, op, args, results);
+  if ((family == Family::load || family == Family::store) && imm.mem.memory == 0 && memory0_ == MemoryMode::guarded) {
+    return family == Family::load ? load(d, op, imm, args, results) : store(d, op, imm, args);
   }
 
   auto constant = [&](uint64_t bits) {

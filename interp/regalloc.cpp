@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "interp/op_traits.h"
 #include "interp/policy.h"
 #include "vm/assert.h"
 
@@ -16,7 +15,7 @@ namespace {
 constexpr float kDefinitionWeight = 2;
 bool is_pure(const Inst& x) {
   switch (x.kind) {
-    case Kind::binary: return !is_division(x.op);
+    case Kind::binary: return vm::family(x.op) != vm::Family::int_divide;
     case Kind::unary: return !vm::op_info(x.op).can_trap();
     case Kind::move:
     case Kind::select:

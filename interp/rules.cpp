@@ -1,26 +1,48 @@
 #include "interp/rules.h"
 
-#include "vm/numeric.h"
+#include <array>
+#include <utility>
+
+#include "vm/meaning.h"
 
 namespace vmrun::interp::rules {
 
+using vm::Family;
 using vm::Op;
-namespace ops = vm::ops;
+
+namespace {
+
+using Folder = uint64_t (*)(uint64_t a, uint64_t b);
+
+template <class R, class T>
+constexpr T operand_type(R (*)(T, T));
+
+template <Op op>
+uint64_t folded(uint64_t a, uint64_t b) {
+  using T = decltype(operand_type(vm::kMeaning<op>));
+  return vm::kMeaning<op>(static_cast<T>(a), static_cast<T>(b));
+}
+
+template <Op op>
+constexpr Folder folder_of() {
+  if constexpr (vm::family(op) == Family::int_binary || vm::family(op) == Family::int_compare) {
+    return &folded<op>;
+  } else {
+    return nullptr;
+  }
+}
+
+constexpr auto kFolders = []<size_t... I>(std::index_sequence<I...>) {
+  return std::array<Folder, vm::kOpCount>{folder_of<static_cast<Op>(I)>()...};
+}(std::make_index_sequence<vm::kOpCount>{});
+
+}  // namespace
 
 bool fold(Op op, uint64_t a, uint64_t b, uint64_t& out) {
-  uint32_t x = static_cast<uint32_t>(a), y = static_cast<uint32_t>(b);
-  switch (op) {
-#define VMRUN_FOLD(name)                                         \
-  case Op::i32_##name: out = ops::i32_##name(x, y); return true; \
-  case Op::i64_##name: out = ops::i64_##name(a, b); return true;
-    // clang-format off
-    VMRUN_FOLD(add) VMRUN_FOLD(sub) VMRUN_FOLD(mul) VMRUN_FOLD(and) VMRUN_FOLD(or) VMRUN_FOLD(xor) VMRUN_FOLD(shl)
-    VMRUN_FOLD(shr_s) VMRUN_FOLD(shr_u) VMRUN_FOLD(rotl) VMRUN_FOLD(rotr) VMRUN_FOLD(eq) VMRUN_FOLD(ne)
-    VMRUN_FOLD(lt_s) VMRUN_FOLD(lt_u) VMRUN_FOLD(gt_s) VMRUN_FOLD(gt_u) VMRUN_FOLD(le_s) VMRUN_FOLD(le_u)
-    VMRUN_FOLD(ge_s) VMRUN_FOLD(ge_u)
-    default: return false;
-    // clang-format on
-  }
+  const Folder folder = kFolders[static_cast<size_t>(op)];
+  if (folder == nullptr) return false;
+  out = folder(a, b);
+  return true;
 }
 
 }  // namespace vmrun::interp::rules

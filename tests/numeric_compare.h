@@ -153,12 +153,12 @@ class Comparison {
   int failures_ = 0;
 };
 
-/// Compares all plain instructions whose prefix is `prefix` (0: also those of 0xfc) in `variants`.
-inline void compare_all(jit::Compiler& compiler, uint8_t prefix, std::span<const Variant> variants) {
+/// Compares all plain instructions of scalars, or with `vectors` those of vectors, in `variants`.
+inline void compare_all(jit::Compiler& compiler, bool vectors, std::span<const Variant> variants) {
   size_t compared = 0;
   for (size_t i = 0; i < vm::kOpCount; ++i) {
     const auto op = static_cast<vm::Op>(i);
-    if (!is_plain(op) || (vm::op_info(op).prefix == 0xfd) != (prefix == 0xfd)) continue;
+    if (!is_plain(op) || vm::is_vector(vm::family(op)) != vectors) continue;
     compared += Comparison(compiler, probes_of(op, variants)).run();
   }
   MESSAGE(compared << " results compared");

@@ -428,12 +428,9 @@ inline std::vector<Bytes> immediates_of(vm::Op op) {
   switch (info.imm) {
     case vm::Imm::none: out.push_back({}); break;
     case vm::Imm::memarg: out = {{0, 0}, {0, 5}}; break;
-    case vm::Imm::lane: {
-      const std::string_view name = info.mnemonic;
-      const int lanes = std::stoi(std::string(name.substr(name.find('x') + 1)));
-      for (int i = 0; i < lanes; ++i) out.push_back({static_cast<uint8_t>(i)});
+    case vm::Imm::lane:
+      for (int i = 0; i < 16 >> info.access_log2; ++i) out.push_back({static_cast<uint8_t>(i)});
       break;
-    }
     case vm::Imm::memarg_lane:
       for (int i = 0; i < 16 >> info.access_log2; ++i) out.push_back({0, 2, static_cast<uint8_t>(i)});
       break;
@@ -487,7 +484,7 @@ inline std::vector<Bytes> immediates_of(vm::Op op) {
 inline bool is_plain(vm::Op op) {
   const vm::OpInfo& info = vm::op_info(op);
   const std::string_view signature = info.signature;
-  if (info.prefix != 0 && info.prefix != 0xfc && info.prefix != 0xfd) return false;
+  if (info.family == vm::Family::atomic) return false;
   const size_t colon = signature.find(':');
   if (colon == std::string_view::npos || colon == 0 || colon > 3 || signature.size() - colon - 1 > 1) return false;
   if (signature.find_first_not_of("ilfdvp:") != std::string_view::npos) return false;

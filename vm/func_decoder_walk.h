@@ -64,7 +64,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::prefixed(uint8_t prefix) {
     case Imm::none: break;
     case Imm::memarg:
     case Imm::memarg_lane:
-      if (!read_memarg(info.access_log2, prefix == 0xfe, imm.mem)) return false;
+      if (!read_memarg(info.access_log2, info.family == Family::atomic, imm.mem)) return false;
       address = memory_address(imm.mem.memory);
       if (info.imm == Imm::memarg_lane) {
         if (!byte(imm.lane)) return false;
@@ -233,12 +233,12 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::walk() {
           VMRUN_TRY(simple<Sig("p:p")>(Op::memory_grow, value, memory_address(memory)));
         }
 // Whatever else has one byte and a signature in the table.
-#define VMRUN_OP(prefix, number, name, mnemonic, immediate, signature, feature, flags, access) \
-  case plain_code(Op::name):                                                                   \
-    if constexpr (plain_code(Op::name) < 0x100) {                                              \
-      if (!plain<Op::name>()) [[unlikely]]                                                     \
-        return false;                                                                          \
-    }                                                                                          \
+#define VMRUN_OP(prefix, number, name, ...)       \
+  case plain_code(Op::name):                      \
+    if constexpr (plain_code(Op::name) < 0x100) { \
+      if (!plain<Op::name>()) [[unlikely]]        \
+        return false;                             \
+    }                                             \
     break;
 #include "vm/opcodes.def"
 #undef VMRUN_OP

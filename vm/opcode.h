@@ -15,7 +15,7 @@ namespace vmrun::vm {
 /// An instruction. Values are dense, in the order of vm/opcodes.def; names are the specification's mnemonics with '_'
 /// for '.', and a trailing '_' where C++ has a keyword.
 enum class Op : uint16_t {
-#define VMRUN_OP(prefix, code, name, mnemonic, immediate, signature, feature, flags, access) name,
+#define VMRUN_OP(prefix, code, name, ...) name,
 #include "vm/opcodes.def"
 #undef VMRUN_OP
 };
@@ -25,6 +25,47 @@ inline constexpr size_t kOpCount = 0
 #include "vm/opcodes.def"
 #undef VMRUN_OP
     ;
+
+/// What kind of work an instruction does. Instructions of a family have signatures of one form, where it names one.
+enum class Family : uint8_t {
+  control,        // blocks, branches, calls, returns, exceptions
+  parametric,     // nop, drop, select: values of any type
+  local,          // local.get, local.set, local.tee
+  global,         // global.get, global.set
+  table,          // all that reach a table; elem.drop
+  load,           // of scalars: address to value
+  store,          // of scalars: address, value
+  memory,         // size, growth, bulk operations; data.drop
+  constant,       // of scalars
+  int_test,       // eqz
+  int_unary,      // counts and sign extensions within a type
+  int_binary,     // arithmetic without a trap, logic, shifts
+  int_divide,     // quotients and remainders, which trap
+  int_compare,    // two integers to an i32
+  int_wide,       // 128-bit results, in two values
+  float_unary,    // signs, roundings, roots
+  float_binary,   // arithmetic, minimum and maximum, copysign
+  float_compare,  // two floats to an i32
+  convert,        // one scalar to another type
+  reference,      // what needs no object heap: null, functions, casts
+  object,         // structs, arrays, i31
+  vector,         // all computations with a v128, its constants and lanes
+  vector_memory,  // loads and stores of a v128 or its lanes
+  atomic,         // accesses, waiting and waking, the fence
+};
+
+/// Whether a family computes one scalar from one, and one scalar from two.
+constexpr bool is_unary(Family family) {
+  using enum Family;
+  return family == int_test || family == int_unary || family == float_unary || family == convert;
+}
+constexpr bool is_binary(Family family) {
+  using enum Family;
+  return family == int_binary || family == int_divide || family == int_compare || family == float_binary ||
+         family == float_compare;
+}
+/// Whether a family works on vectors.
+constexpr bool is_vector(Family family) { return family == Family::vector || family == Family::vector_memory; }
 
 /// What follows the opcode (WebAssembly 3.0, 5.4). In `Immediate` an index stands in `index` and a second one in
 /// `index2`, in the order of the binary.
@@ -95,7 +136,7 @@ struct Immediate {
   ValType type2;  // br_on_cast: the source type
 };
 
-enum OpFlags : uint8_t { kCanTrap = 1, kWritesRef = 2, kConst = 4, kGcObject = 8 };
+enum OpFlags : uint8_t { kCanTrap = 1, kWritesRef = 2, kConst = 4, kGcObject = 8, kCommutes = 16 };
 
 /// One row of the table.
 struct OpInfo {
@@ -103,6 +144,7 @@ struct OpInfo {
   const char* signature;  // operands ':' results, one letter each; "*" for a rule of its own (see vm/opcodes.def)
   uint16_t code;          // opcode byte, or the number after the prefix
   uint8_t prefix;         // 0, 0xfb, 0xfc, 0xfd or 0xfe
+  Family family;
   Imm imm;
   Feature feature;
   uint8_t flags;
@@ -112,11 +154,12 @@ struct OpInfo {
   constexpr bool writes_ref() const { return (flags & kWritesRef) != 0; }
   constexpr bool is_const() const { return (flags & kConst) != 0; }
   constexpr bool is_gc_object() const { return (flags & kGcObject) != 0; }
+  constexpr bool commutes() const { return (flags & kCommutes) != 0; }
 };
 
 inline constexpr OpInfo kOpInfo[kOpCount] = {
-#define VMRUN_OP(prefix, code, name, mnemonic, immediate, signature, feature, flags, access) \
-  {mnemonic, signature, code, prefix, Imm::immediate, Feature::feature, flags, access},
+#define VMRUN_OP(prefix, code, name, mnemonic, family, immediate, signature, feature, flags, access) \
+  {mnemonic, signature, code, prefix, Family::family, Imm::immediate, Feature::feature, flags, access},
 #include "vm/opcodes.def"
 #undef VMRUN_OP
 };
@@ -125,6 +168,11 @@ constexpr const OpInfo& op_info(Op op) { return kOpInfo[static_cast<size_t>(op)]
 
 /// The specification's name of `op`, such as "i32.add". "try", "catch" and the like for the older exceptions.
 constexpr std::string_view mnemonic(Op op) { return op_info(op).mnemonic; }
+
+constexpr Family family(Op op) { return op_info(op).family; }
+
+/// Whether a scalar operation may exchange its operands. Where both are NaNs, the result may be either.
+constexpr bool commutes(Op op) { return op_info(op).commutes(); }
 
 inline constexpr uint16_t kNoOp = 0xffff;
 

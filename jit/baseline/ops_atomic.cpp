@@ -130,7 +130,7 @@ void FunctionCompiler::atomic_cmpxchg(D& d, const Imm& imm, unsigned size, const
 
 bool FunctionCompiler::atomic_op(D& d, Op op, const Imm& imm, const V* args, size_t count, V* results) {
   const vm::OpInfo& info = vm::op_info(op);
-  if (info.prefix != 0xfe) return false;
+  if (info.family != vm::Family::atomic) return false;
   const unsigned size = 1u << info.access_log2;
   switch (op) {
     case Op::atomic_fence: a_.mfence(); return true;

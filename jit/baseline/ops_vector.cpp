@@ -23,9 +23,10 @@ struct FunctionCompiler::VectorTable {
       for (const VectorRow& row : part) rows[static_cast<size_t>(row.op)] = &row;
     }
     for (size_t i = 0; i < vm::kOpCount; ++i) {
-      const bool vector = vm::kOpInfo[i].prefix == 0xfd && static_cast<Op>(i) != Op::v128_load &&
-                          static_cast<Op>(i) != Op::v128_store;  // those are like the scalar ones
-      VMRUN_ASSERT(vector == (rows[i] != nullptr), vm::kOpInfo[i].mnemonic);
+      const vm::OpInfo& info = vm::kOpInfo[i];
+      const Op op = static_cast<Op>(i);
+      const bool like_scalar = op == Op::v128_load || op == Op::v128_store;
+      VMRUN_ASSERT((vm::is_vector(info.family) && !like_scalar) == (rows[i] != nullptr), info.mnemonic);
     }
   }
 };

@@ -49,22 +49,8 @@ enum class Cond : uint8_t { O, NO, B, AE, E, NE, BE, A, S, NS, P, NP, L, GE, LE,
 
 // ---- operands and conditions ----------------------------------------------------------------------------------------
 
-/// Rule::commute: either operand may be the first.
-constexpr bool commutes(Op op) {
-  switch (op) {
-    case Op::i32_add:
-    case Op::i64_add:
-    case Op::i32_mul:
-    case Op::i64_mul:
-    case Op::i32_and:
-    case Op::i64_and:
-    case Op::i32_or:
-    case Op::i64_or:
-    case Op::i32_xor:
-    case Op::i64_xor: return true;
-    default: return false;
-  }
-}
+/// Rule::commute: either operand of an operation on integers may be the first. Comparisons are mirrored instead.
+constexpr bool commutes(Op op) { return vm::family(op) == vm::Family::int_binary && vm::commutes(op); }
 
 /// Rule::condition: the condition under which a comparison is true, after cmp of its operands.
 constexpr Cond condition(Op op) {

@@ -53,7 +53,7 @@ class Code {
   /// A load, a store or an atomic access. The alignment is the natural one where it must be.
   Code& access(Op which, uint64_t offset, uint32_t memory = 0) {
     const vm::OpInfo& info = vm::op_info(which);
-    op(which).byte((info.prefix == 0xfe ? info.access_log2 : 0) | (memory != 0 ? 0x40 : 0));
+    op(which).byte((info.family == vm::Family::atomic ? info.access_log2 : 0) | (memory != 0 ? 0x40 : 0));
     if (memory != 0) u(memory);
     return u(offset);
   }

@@ -36,12 +36,13 @@ void Body::access(uint32_t m, uint32_t index, uint32_t base) {
     for (size_t i = 0; i < vm::kOpCount; ++i) {
       const OpInfo& info = vm::kOpInfo[i];
       const std::string_view signature = info.signature;
-      if (info.imm == Imm::memarg && info.prefix != 0xfe && signature.size() == 3) ops.push_back(static_cast<Op>(i));
+      if (info.imm == Imm::memarg && info.family != vm::Family::atomic && signature.size() == 3)
+        ops.push_back(static_cast<Op>(i));
     }
     return ops;
   }();
   Op which = r_.of(kAccesses);
-  for (int i = 0; i < 2 && vm::op_info(which).prefix != 0; ++i) which = r_.of(kAccesses);
+  for (int i = 0; i < 2 && vm::family(which) == vm::Family::vector_memory; ++i) which = r_.of(kAccesses);
   const OpInfo& info = vm::op_info(which);
   const std::string_view signature = info.signature;
   const bool wide = w_.memories[m].is64;

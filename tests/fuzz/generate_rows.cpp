@@ -42,13 +42,6 @@ const Rows& rows() {
   return rows;
 }
 
-uint32_t lanes(const OpInfo& info) {
-  return starts(info, "i8x16")                            ? 16
-         : starts(info, "i16x8")                          ? 8
-         : starts(info, "i32x4") || starts(info, "f32x4") ? 4
-                                                          : 2;
-}
-
 }  // namespace
 
 Type type_of_letter(char letter) {
@@ -76,10 +69,10 @@ void Body::effect(unsigned depth) { row(r_.of(rows().none), depth); }
 void Body::row(Op which, unsigned depth) {
   const OpInfo& info = vm::op_info(which);
   const std::string_view signature = info.signature;
-  const bool atomic = info.prefix == 0xfe;
+  const bool atomic = info.family == vm::Family::atomic;
   const uint32_t m = any_memory();
-  const bool divides = contains(info, ".div_") || contains(info, ".rem_");
-  const bool truncates = contains(info, ".trunc_f") && !contains(info, "sat") && info.prefix == 0;
+  const bool divides = info.family == vm::Family::int_divide;
+  const bool truncates = info.family == vm::Family::convert && info.can_trap();
   for (size_t i = 0; signature[i] != ':'; ++i) {
     if (signature[i] == 'p') {
       address(m, depth, atomic ? 1u << info.access_log2 : 1);
@@ -97,7 +90,7 @@ void Body::row(Op which, unsigned depth) {
   switch (info.imm) {
     case Imm::memarg: memarg(m, info.access_log2, atomic); break;
     case Imm::memarg_lane: memarg(m, info.access_log2, false), op(r_.below(16u >> info.access_log2)); break;
-    case Imm::lane: op(r_.below(lanes(info))); break;
+    case Imm::lane: op(r_.below(16u >> info.access_log2)); break;
     case Imm::lanes:
       for (int i = 0; i < 16; ++i) op(r_.below(32));
       break;

@@ -54,7 +54,9 @@ void immediate(M& m, Op which) {
   const OpInfo& info = vm::op_info(which);
   const uint32_t lanes = info.imm == Imm::memarg_lane ? 16u >> info.access_log2 : 2;
   switch (info.imm) {
-    case Imm::memarg: m.c.access(which, info.prefix == 0xfe ? any_offset(m) & ~uint64_t{7} : any_offset(m)); break;
+    case Imm::memarg:
+      m.c.access(which, info.family == vm::Family::atomic ? any_offset(m) & ~uint64_t{7} : any_offset(m));
+      break;
     case Imm::memarg_lane: m.c.access(which, any_offset(m)).byte(m.r.below(lanes)); break;
     case Imm::lane: m.c.op(which).byte(m.r.below(lanes)); break;
     case Imm::memory: m.c.op(which).u(0); break;
@@ -77,7 +79,7 @@ void add_row(std::vector<Use>& uses, Op which) {
     use.before = [=](M& m) {
       for (size_t i = 0; i < at; ++i) other_operand(m, params[i]);
     };
-    use.after = [=, atomic = info.prefix == 0xfe](M& m) {
+    use.after = [=, atomic = info.family == vm::Family::atomic](M& m) {
       if (address && atomic && !m.r.one_in(3)) m.c.i32(~7u).op(Op::i32_and);
       for (size_t i = at + 1; i < params.size(); ++i) other_operand(m, params[i]);
       immediate(m, which);

@@ -1,16 +1,20 @@
 // The baseline compiler's rules (jit/baseline/rules.h), proven: all but those about division, which are in
 // baseline_division_test.cpp.
 #include <string>
+#include <vector>
 
 #include "tests/proofs/baseline_machine.h"
 
 namespace vmrun::proofs::baseline {
 namespace {
 
-constexpr Op kComparisons[] = {Op::i32_eq,   Op::i32_ne,   Op::i32_lt_s, Op::i32_lt_u, Op::i32_gt_s,
-                               Op::i32_gt_u, Op::i32_le_s, Op::i32_le_u, Op::i32_ge_s, Op::i32_ge_u,
-                               Op::i64_eq,   Op::i64_ne,   Op::i64_lt_s, Op::i64_lt_u, Op::i64_gt_s,
-                               Op::i64_gt_u, Op::i64_le_s, Op::i64_le_u, Op::i64_ge_s, Op::i64_ge_u};
+const std::vector<Op> kComparisons = [] {
+  std::vector<Op> all;
+  for (size_t i = 0; i < vm::kOpCount; ++i) {
+    if (vm::kOpInfo[i].family == vm::Family::int_compare) all.push_back(static_cast<Op>(i));
+  }
+  return all;
+}();
 bool is_wide(Op op) { return std::string(vm::op_info(op).mnemonic).starts_with("i64"); }
 
 }  // namespace

@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "interp/fused.h"
-#include "interp/op_traits.h"
 #include "interp/rules.h"
 #include "interp/select.h"
 #include "tests/proofs/prover.h"
+#include "vm/op_relations.h"
 
 namespace vmrun::proofs::interp_rules {
 
@@ -53,16 +53,15 @@ std::vector<Op> operations() {
   std::vector<Op> all;
   for (size_t i = 0; i < vm::kOpCount; ++i) {
     const Op op = static_cast<Op>(i);
-    const vm::OpInfo& info = vm::op_info(op);
-    if (info.prefix != 0 || info.can_trap()) continue;
-    if (signature(op) == "ii:i" || signature(op) == "ll:l" || signature(op) == "ll:i") all.push_back(op);
+    const vm::Family family = vm::family(op);
+    if (family == vm::Family::int_binary || family == vm::Family::int_compare) all.push_back(op);
   }
   return all;
 }
 std::vector<Op> comparisons() {
   std::vector<Op> some;
   for (Op op : operations()) {
-    if (interp::is_int_compare(op)) some.push_back(op);
+    if (vm::family(op) == vm::Family::int_compare) some.push_back(op);
   }
   return some;
 }
@@ -136,7 +135,7 @@ template <>
 void prove<Rule::commute>(Prover& p) {
   unsigned found = 0;
   for (Op op : operations()) {
-    if (!interp::commutes(op)) continue;
+    if (!vm::commutes(op)) continue;
     ++found;
     const Bits a = p.any("a", width(op)), b = p.any("b", width(op));
     p.holds(name(op), compute(op, a, b) == compute(op, b, a));
@@ -148,7 +147,7 @@ template <>
 void prove<Rule::mirror>(Prover& p) {
   for (Op op : operations()) {
     const Bits a = p.any("a", width(op)), b = p.any("b", width(op));
-    if (interp::mirrored(op) != op) p.holds(name(op), compute(op, a, b) == compute(interp::mirrored(op), b, a));
+    if (vm::mirrored(op) != op) p.holds(name(op), compute(op, a, b) == compute(vm::mirrored(op), b, a));
     // What the emitter asks handlers for.
     for (int at_a = 0; at_a < 5; ++at_a) {
       for (int at_b = 0; at_b < 6; ++at_b) {
@@ -159,10 +158,10 @@ void prove<Rule::mirror>(Prover& p) {
     }
   }
   const z3::expr x = p.context().fpa_const("x", 11, 53), y = p.context().fpa_const("y", 11, 53);
-  CHECK(interp::mirrored(Op::f64_lt) == Op::f64_gt);
-  CHECK(interp::mirrored(Op::f64_le) == Op::f64_ge);
-  CHECK(interp::mirrored(Op::f32_gt) == Op::f32_lt);
-  CHECK(interp::mirrored(Op::f32_ge) == Op::f32_le);
+  CHECK(vm::mirrored(Op::f64_lt) == Op::f64_gt);
+  CHECK(vm::mirrored(Op::f64_le) == Op::f64_ge);
+  CHECK(vm::mirrored(Op::f32_gt) == Op::f32_lt);
+  CHECK(vm::mirrored(Op::f32_ge) == Op::f32_le);
   p.holds("f64.lt", (x < y) == (y > x));
   p.holds("f64.le", (x <= y) == (y >= x));
 }
@@ -171,7 +170,7 @@ template <>
 void prove<Rule::invert>(Prover& p) {
   for (Op op : comparisons()) {
     const Bits a = p.any("a", width(op)), b = p.any("b", width(op));
-    p.holds(name(op), not_zero(compute(interp::inverted(op), a, b)) == !not_zero(compute(op, a, b)));
+    p.holds(name(op), not_zero(compute(vm::inverted(op), a, b)) == !not_zero(compute(op, a, b)));
   }
 }
 
@@ -221,7 +220,7 @@ template <>
 void prove<Rule::test_comparison>(Prover& p) {
   for (Op op : comparisons()) {
     const Bits a = p.any("a", width(op)), b = p.any("b", width(op));
-    p.holds(name(op), compute(Op::i32_eqz, compute(op, a, b)) == compute(interp::inverted(op), a, b));
+    p.holds(name(op), compute(Op::i32_eqz, compute(op, a, b)) == compute(vm::inverted(op), a, b));
   }
 }
 
@@ -317,7 +316,7 @@ void for_pairs(Form form, Fn fn) {
       if (interp::ir::fused_pair(form, o1, o2) < 0) continue;
       ++found;
       CHECK(is_wide(o1) == is_wide(o2));
-      CHECK_FALSE(interp::is_int_compare(o1));  // what the outer one takes is as wide as what it is made of
+      CHECK(vm::family(o1) != vm::Family::int_compare);  // what the outer one takes is as wide as what it is made of
       fn(o1, o2);
     }
   }
@@ -331,7 +330,7 @@ void prove_form(Prover& p, Form form, Formula formula) {
     const std::string what = name(o1) + ", " + name(o2);
     const Bits inner = compute(o1, a, b), fused = formula(meaning(o1), meaning(o2), a, b, c);
     p.holds(what, fused == compute(o2, inner, c));
-    if (interp::commutes(o2)) p.holds(what + ", the other way round", fused == compute(o2, c, inner));
+    if (vm::commutes(o2)) p.holds(what + ", the other way round", fused == compute(o2, c, inner));
   });
 }
 template <>
@@ -380,7 +379,7 @@ void prove<Rule::operate_on_memory>(Prover& p) {
       p.holds(name(op), compute(op, x, memory) == compute(op, memory, x));
     }
     // memory = memory op x, and with the operands exchanged where the operation commutes.
-    if (interp::ir::fused_read_modify(store, load, op) >= 0 && interp::commutes(op)) {
+    if (interp::ir::fused_read_modify(store, load, op) >= 0 && vm::commutes(op)) {
       ++found;
       p.holds(name(op), compute(op, memory, x) == compute(op, x, memory));
     }
@@ -417,7 +416,7 @@ void prove<Rule::branch_on_comparison>(Prover& p) {
     const Bits a = p.any("a", width(op)), b = p.any("b", width(op));
     const Bits condition = compute(op, a, b);
     // A branch is taken if the comparison holds; br_if and if take a non-zero condition, and the jump to else a zero one.
-    const Claim taken = not_zero(condition), taken_inverted = not_zero(compute(interp::inverted(op), a, b));
+    const Claim taken = not_zero(condition), taken_inverted = not_zero(compute(vm::inverted(op), a, b));
     p.holds(name(op), taken == (condition == p.value(1, 32)));
     p.holds(name(op), taken_inverted == (condition == p.value(0, 32)));
   }
