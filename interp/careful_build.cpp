@@ -4,7 +4,7 @@
 
 #include "interp/generic.h"
 #include "interp/op_traits.h"
-#include "interp/policy.h"
+#include "interp/limits.h"
 #include "vm/assert.h"
 
 namespace vmrun::interp::ir {
