@@ -1,6 +1,6 @@
 // What the careful translator takes on; larger functions keep their quick code. It is no linear algorithm, and a guest
-// must not be able to make it take seconds or gigabytes: the limits stand for some 0.1 s and 40 MB. None of the programs
-// and images of bench/ has a function beyond them.
+// must not be able to make it take seconds or gigabytes: the limits stand for some 0.1 s and 40 MB. None of the
+// programs and images of bench/ has a function beyond them.
 #pragma once
 
 #include <cstddef>

@@ -189,7 +189,8 @@ std::string options_markdown(std::span<const OptionRow<T>> rows) {
     if (row.keys.empty()) continue;
     out += std::string("\n`-") + row.letter + "`: " + row.help + "\n\n" + "| key | |\n|---|---|\n";
     for (const auto& key : row.keys) {
-      out += markdown_row(std::string(key.key) + (key.value ? std::string("=") + key.value : "[=y|n]"), help_of(key).c_str());
+      out += markdown_row(std::string(key.key) + (key.value ? std::string("=") + key.value : "[=y|n]"),
+                          help_of(key).c_str());
     }
   }
   return out;
