@@ -46,7 +46,7 @@ Loaded* load(benchmark::State& state) {
 
 /// From bytes to published code, all functions of the image; bytes are bytes of wasm code.
 template <class Translator>
-void translate(benchmark::State& state, interp::Effort effort) {
+void translate(benchmark::State& state, Effort effort) {
   Loaded* loaded = load(state);
   if (!loaded) return;
   vm::Module& module = *loaded->module;
@@ -72,8 +72,8 @@ void translate(benchmark::State& state, interp::Effort effort) {
       static_cast<double>(cells) / static_cast<double>(state.iterations()) / static_cast<double>(loaded->code_bytes);
   state.counters["declined"] = static_cast<double>(declined) / static_cast<double>(state.iterations());
 }
-void quick(benchmark::State& state) { translate<interp::QuickTranslator>(state, interp::Effort::quick); }
-void careful(benchmark::State& state) { translate<interp::CarefulTranslator>(state, interp::Effort::careful); }
+void quick(benchmark::State& state) { translate<interp::QuickTranslator>(state, Effort::Quick); }
+void careful(benchmark::State& state) { translate<interp::CarefulTranslator>(state, Effort::Careful); }
 BENCHMARK(quick)->Name("translate/quick")->Unit(benchmark::kMillisecond);
 BENCHMARK(careful)->Name("translate/careful")->Unit(benchmark::kMillisecond);
 

@@ -1,6 +1,8 @@
 // Engine: the configuration and what all its stores and modules share.
 #include "vmrun/engine.h"
 
+#include <vector>
+
 #include "engine/engine_impl.h"
 #include "jit/announce.h"
 #include "jit/preempt.h"
@@ -11,15 +13,10 @@ namespace vmrun {
 namespace {
 
 std::shared_ptr<tiering::Manager> make_tiers(const Config& config) {
+  const tiering::Mode& mode = tiering::mode_of(config.tiers);
+  if (!mode.facts.machine_code) return nullptr;
   tiering::Options options;
-  switch (config.tiers) {
-    case Tiers::Interp: return nullptr;
-    case Tiers::Auto: options.mode = tiering::Mode::automatic; break;
-    case Tiers::Baseline: options.mode = tiering::Mode::baseline; break;
-    case Tiers::Opt: options.mode = tiering::Mode::opt; break;
-    case Tiers::InterpBaseline: options.mode = tiering::Mode::interp_baseline; break;
-    case Tiers::Steps: options.mode = tiering::Mode::steps; break;
-  }
+  options.mode = &mode;
   options.eager_baseline = config.eager_baseline;
   options.threads = config.compile_threads;
   options.profile = config.profile;
@@ -56,6 +53,15 @@ Result<void> announce_code(CodeTool tool) {
   if (announcer == nullptr) return Error(ErrorKind::Io, std::move(why));
   jit::announce_to(std::move(announcer));
   return {};
+}
+
+std::span<const TiersName> tiers_names() {
+  static const std::vector<TiersName> names = [] {
+    std::vector<TiersName> out;
+    for (const tiering::Mode* mode : tiering::modes()) out.push_back({mode->tiers, mode->name, mode->help});
+    return out;
+  }();
+  return names;
 }
 
 const Config& Engine::config() const { return impl_->config; }

@@ -17,15 +17,6 @@
 namespace vmrun {
 namespace {
 
-vm::Effort to_vm(Effort effort) {
-  switch (effort) {
-    case Effort::Quick: return vm::Effort::quick;
-    case Effort::Careful: return vm::Effort::careful;
-    case Effort::Auto: break;
-  }
-  return vm::Effort::automatic;
-}
-
 static_assert(static_cast<int>(Tier::Baseline) == static_cast<int>(vm::Tier::baseline));
 static_assert(static_cast<int>(Tier::Opt) == static_cast<int>(vm::Tier::opt));
 
@@ -98,7 +89,7 @@ Result<std::shared_ptr<vm::Module>> make(const Engine& engine, Result<std::share
   if (!decoded) return decoded;
   vm::Module* module = decoded->get();
   module->guarded_memories = engine.impl()->pool->guards();
-  module->effort = to_vm(config.effort);
+  module->effort = config.effort;
   module->count_runs = config.count_runs;
   const std::shared_ptr<tiering::Manager>& tiers = engine.impl()->tiers;
   // All code goes when the last handle and the last store let go of the module, or when something is missing below.

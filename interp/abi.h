@@ -134,8 +134,6 @@ struct LoopMark {
   uint32_t cell;
 };
 
-enum class Effort : uint8_t { quick, careful };
-
 /// One function's interpreter code. Owned by the module's code store, as are the arrays it points to; immutable once
 /// published.
 struct Translation {
@@ -146,7 +144,7 @@ struct Translation {
   uint32_t try_count = 0;
   uint32_t loop_count = 0;
   uint32_t map_bytes = 0;
-  Effort effort = Effort::quick;
+  Effort effort = Effort::Quick;  // which translator made it: Quick or Careful
   const TryRegion* regions = nullptr;
   const Catch* catches = nullptr;
   const LoopMark* loops = nullptr;

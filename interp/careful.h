@@ -19,7 +19,7 @@ class CarefulTranslator {
 
   /// Translates own function `func_index` of `module` (validated) into `draft`. False: the function uses something that
   /// this translator leaves to the quick one (older exception handling, very large frames) or takes more work than
-  /// policy.h allows; `draft` is then unspecified.
+  /// limits.h allows; `draft` is then unspecified.
   bool translate(const vm::Module& module, uint32_t func_index, MemoryMode memory0, Draft& draft);
 
  private:

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "interp/generic.h"
-#include "interp/policy.h"
+#include "interp/limits.h"
 #include "vm/assert.h"
 
 namespace vmrun::interp::ir {

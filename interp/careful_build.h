@@ -8,16 +8,12 @@
 #include "interp/generic.h"
 #include "interp/ir.h"
 #include "interp/ir_reads.h"
-#include "interp/policy.h"
+#include "interp/limits.h"
 #include "vm/assert.h"
 #include "vm/func_decoder.h"
 #include "vm/module.h"
 
 namespace vmrun::interp::ir {
-
-/// Operands that loops find and branches carry, all together, in a function that the careful translator takes on: for a
-/// loop or a branch of a few bytes they may be thousands. A limit as those in policy.h, and for the same reason.
-inline constexpr uint64_t kCarefulLooks = uint64_t{1} << 20;
 
 class Builder {
  public:

@@ -6,6 +6,7 @@
 #include "interp/handler.h"
 #include "interp/runtime.h"
 #include "interp/speculation.h"
+#include "vm/policy.h"
 #include "vm/stop.h"
 
 namespace vmrun::interp {
@@ -40,7 +41,7 @@ VMRUN_HANDLER enter(VMRUN_PARAMS) {
   auto* code = static_cast<vm::FuncCode*>(pc[1].q);
   uint32_t heat = code->heat.load(std::memory_order_relaxed) + 1;
   code->heat.store(heat, std::memory_order_relaxed);
-  if (VMRUN_UNLIKELY(static_cast<int32_t>(heat) >= kHotEntries)) VMRUN_TAIL(enter_hot);
+  if (VMRUN_UNLIKELY(static_cast<int32_t>(heat) >= static_cast<int32_t>(policy::kHotEntries))) VMRUN_TAIL(enter_hot);
   VMRUN_NEXT2;
 }
 

@@ -5,6 +5,8 @@
 #include <span>
 
 #include "vm/instance.h"
+#include "vm/module.h"
+#include "vm/policy.h"
 
 namespace vmrun::interp {
 
@@ -14,6 +16,12 @@ const char* missing_host_feature();
 
 /// Sets the entry of every block record of `module` to the translating stub. Called once, when the module is made.
 void attach(vm::Module& module);
+
+/// What Vcpu::budget is refilled with in loops of `module`: less where somebody wants to hear of every back-edge.
+inline int64_t slice_of(const vm::Module& module) {
+  // The slice ends when the budget turns negative.
+  return module.tiers != nullptr && module.tiers->slice != 0 ? module.tiers->slice - 1 : policy::kBudgetSlice;
+}
 
 /// Puts carefully translated code behind `code`'s entry, whatever the module's effort; false when there is none to be
 /// had. Any thread that may run guests.

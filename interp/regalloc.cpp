@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "interp/policy.h"
+#include "interp/limits.h"
 #include "vm/assert.h"
 
 namespace vmrun::interp::ir {

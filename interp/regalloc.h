@@ -16,7 +16,7 @@ class Allocator {
  public:
   /// Removes dead code from `f`, decides where everything is, and replaces the register numbers of its instructions and
   /// of `extra` by segment numbers that `operand` understands. False: the frame would be too large, or all this too
-  /// much work (policy.h).
+  /// much work (limits.h).
   bool run(Function& f);
 
   /// Where a segment is.

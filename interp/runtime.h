@@ -8,7 +8,6 @@
 #include "interp/abi.h"
 #include "interp/cell.h"
 #include "interp/handler.h"
-#include "interp/policy.h"
 #include "vm/instance.h"
 
 namespace vmrun::interp {

@@ -45,10 +45,10 @@ MemoryMode memory0_mode(const Module& module) {
 const Translation* try_translate(const Module& module, FuncCode& code, Effort effort) {
   if (this_threads_buffers == nullptr) this_threads_buffers = std::make_unique<Buffers>();
   Buffers& b = *this_threads_buffers;
-  bool done = effort == Effort::careful ? b.careful.translate(module, code.func_index, memory0_mode(module), b.draft)
+  bool done = effort == Effort::Careful ? b.careful.translate(module, code.func_index, memory0_mode(module), b.draft)
                                         : b.quick.translate(module, code.func_index, memory0_mode(module), b.draft);
   if (!done) {
-    if (effort == Effort::careful) return nullptr;
+    if (effort == Effort::Careful) return nullptr;
     // A frame beyond the reach of 16-bit slots, half a megabyte: no compiler makes one.
     b.draft.clear();
     Cell cell{};
@@ -57,7 +57,7 @@ const Translation* try_translate(const Module& module, FuncCode& code, Effort ef
   }
   auto [translation, fresh] = code_store(module).publish(code, b.draft, effort);
   if (fresh) {
-    auto& count = effort == Effort::careful ? module.translations.careful : module.translations.quick;
+    auto& count = effort == Effort::Careful ? module.translations.careful : module.translations.quick;
     count.fetch_add(1, std::memory_order_relaxed);
     module.translations.bytes.fetch_add(module.funcs[code.func_index].body.size(), std::memory_order_relaxed);
   }
@@ -116,13 +116,13 @@ const Cell* translate_at_first_call(const Cell* stub) {
     if (entry != stub) return entry;
   }
   const Translation* translation = nullptr;
-  if (module.effort == vm::Effort::careful) translation = translate(module, *code, Effort::careful);
-  if (translation == nullptr) translation = translate(module, *code, Effort::quick);
+  if (module.effort == Effort::Careful) translation = translate(module, *code, Effort::Careful);
+  if (translation == nullptr) translation = translate(module, *code, Effort::Quick);
   if (translation == nullptr) return out_of_memory_cell();
   return translation->cells;
 }
 
-bool promote_careful(FuncCode& code) { return translate(*code.module, code, Effort::careful) != nullptr; }
+bool promote_careful(FuncCode& code) { return translate(*code.module, code, Effort::Careful) != nullptr; }
 
 void promote_entered(FuncCode* code) {
   const Module& module = *code->module;
@@ -136,9 +136,9 @@ void promote_entered(FuncCode* code) {
     return;
   }
   auto* current = static_cast<const Translation*>(code->interp.load(std::memory_order_acquire));
-  bool wanted = module.effort == vm::Effort::automatic && current->effort == Effort::quick;
+  bool wanted = module.effort == Effort::Auto && current->effort == Effort::Quick;
   if (wanted) wanted = promote_careful(*code);
-  code->heat.store(wanted ? 0 : kNeverHot, std::memory_order_relaxed);
+  code->heat.store(wanted ? 0 : policy::kNeverHot, std::memory_order_relaxed);
 }
 
 // ---- bridges --------------------------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ namespace {
 /// The same loop in careful code, or null.
 const Cell* careful_loop(const FuncCode& code, uint32_t offset) {
   auto* best = static_cast<const Translation*>(code.interp.load(std::memory_order_acquire));
-  if (best->effort != Effort::careful) return nullptr;
+  if (best->effort != Effort::Careful) return nullptr;
   const LoopMark* end = best->loops + best->loop_count;
   const LoopMark* entry =
       std::lower_bound(best->loops, end, offset, [](const LoopMark& m, uint32_t o) { return m.offset < o; });
@@ -194,14 +194,15 @@ SliceEnd slice_ended(vm::Vcpu& cx, const vm::Instance* inst, const Cell* target)
   const Module& module = *inst->module;
   cx.budget = slice_of(module);
   const Translation* running = code_store(module).find(target);
-  if (running == nullptr || running->effort == Effort::careful) return {target};
+  if (running == nullptr || running->effort == Effort::Careful) return {target};
   FuncCode& code = *running->code;
-  const uint32_t heat = code.heat.load(std::memory_order_relaxed) + kSliceHeat;
+  const uint32_t heat = code.heat.load(std::memory_order_relaxed) + policy::kSliceHeat;
   code.heat.store(heat, std::memory_order_relaxed);
   if (module.count_runs) {
-    if (vm::TierCounts* counts = vm::counts_of(code)) counts[0].runs.fetch_sub(kSliceHeat, std::memory_order_relaxed);
+    if (vm::TierCounts* counts = vm::counts_of(code))
+      counts[0].runs.fetch_sub(policy::kSliceHeat, std::memory_order_relaxed);
   }
-  if (static_cast<int32_t>(heat) >= kHotEntries) promote_entered(&code);
+  if (static_cast<int32_t>(heat) >= static_cast<int32_t>(policy::kHotEntries)) promote_entered(&code);
 
   auto cell = static_cast<uint32_t>(target - running->cells);
   const LoopMark* end = running->loops + running->loop_count;

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "interp/interp.h"
 #include "jit/abi.h"
 #if defined(__x86_64__)
 #include "jit/helper_entry_x86_64.h"
 #include "jit/sample.h"
 #endif
-#include "interp/policy.h"
 #include "vm/loops.h"
 #include "vm/memory.h"
 #include "vm/ref_test.h"

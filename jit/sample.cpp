@@ -12,6 +12,7 @@
 #include "jit/preempt.h"
 #include "vm/guest_thread.h"
 #include "vm/instance.h"
+#include "vm/policy.h"
 #include "vm/stop.h"
 
 namespace vmrun::jit {
@@ -83,7 +84,7 @@ void sample_this_thread() {
   if (timer.state != Timer::State::suspended) return;
   timer.idle = 0;
   timer.state = Timer::State::ticking;
-  timer.tick_every(kSampleNanoseconds);
+  timer.tick_every(policy::kSampleNanoseconds);
 }
 
 bool is_tick(const void* value) { return value == &tick_marker; }
@@ -103,7 +104,7 @@ void sample(vm::Vcpu& cx, const void* pc, uint32_t ticks) {
   if (object == nullptr || object->func == nullptr || object->tier != vm::Tier::baseline) return;
   if (!server.charge(*object->func, ticks)) return;
   charged = true;
-  cx.budget = -kOuterPolls;
+  cx.budget = -policy::kOuterPolls;
   std::atomic_ref<std::byte*>(cx.native_limit)
       .store(reinterpret_cast<std::byte*>(UINTPTR_MAX), std::memory_order_relaxed);
 }

@@ -18,14 +18,6 @@
 
 namespace vmrun::jit {
 
-/// A tick: the kernel's own, on most machines, below which it would only be late.
-inline constexpr int64_t kSampleNanoseconds = 4'000'000;
-
-/// After a tick, loops that contain loops poll at so many of their back-edges, so that an outer one, whose optimised
-/// entry is the better one, is reached although the first poll is nearly always the innermost's. A few microseconds a
-/// tick.
-inline constexpr int64_t kOuterPolls = 64;
-
 /// So much of its processor time a thread goes on without guests before its ticks are suspended: signals cut the host's
 /// own waits short, and going on costs a system call or two.
 inline constexpr uint32_t kIdleTicks = 8;

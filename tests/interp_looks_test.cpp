@@ -97,7 +97,7 @@ TEST_CASE("a function whose loops find too much is declined") {
   CHECK(build(module_with(kConst, 100, loop, 1000)).done);
   const Built built = build(module_with(kConst, 40'000, loop, 100'000));
   CHECK_FALSE(built.done);
-  CHECK(built.looks <= interp::ir::kCarefulLooks + 40'000);
+  CHECK(built.looks <= interp::kCarefulLooks + 40'000);
 }
 
 TEST_CASE("a function whose branches carry too much is declined") {
@@ -120,6 +120,6 @@ TEST_CASE("a function whose branches carry too much is declined") {
     ::test::append_section(out, 10, code);
     const Built built = build(out);
     CHECK(built.done == (often == 100));
-    CHECK(built.looks <= interp::ir::kCarefulLooks + 1000);
+    CHECK(built.looks <= interp::kCarefulLooks + 1000);
   }
 }

@@ -5,7 +5,7 @@
 
 #include "interp/careful.h"
 #include "interp/careful_build.h"
-#include "interp/policy.h"
+#include "interp/limits.h"
 #include "interp/quick.h"
 #include "interp_fixture.h"
 #include "vm_module_bytes.h"

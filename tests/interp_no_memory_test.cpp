@@ -57,7 +57,7 @@ Bytes sum_image(uint32_t count) {
 }  // namespace
 
 TEST_CASE("each allocation of a translation may fail") {
-  for (auto effort : {vm::Effort::quick, vm::Effort::careful}) {
+  for (auto effort : {Effort::Quick, Effort::Careful}) {
     int64_t refused = 0;
     for (bool done = false; !done; ++refused) {
       REQUIRE(refused < 10'000);
@@ -68,7 +68,7 @@ TEST_CASE("each allocation of a translation may fail") {
       granted = refused;
       const interp::Cell* code = interp::translate_at_first_call(stub);
       granted = INT64_MAX;
-      done = code != interp::out_of_memory_cell() && module->translations.careful == (effort == vm::Effort::careful);
+      done = code != interp::out_of_memory_cell() && module->translations.careful == (effort == Effort::Careful);
       if (code == interp::out_of_memory_cell()) {
         CHECK(module->codes[0].entry.load() == stub);
         CHECK(interp::translate_at_first_call(stub) != interp::out_of_memory_cell());

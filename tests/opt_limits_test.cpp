@@ -9,7 +9,7 @@
 
 #include "jit/opt/limits.h"
 #include "opt_fixture.h"
-#include "tiering/policy.h"
+#include "vm/policy.h"
 #include "vm_module_bytes.h"
 
 using namespace vmrun;
@@ -230,7 +230,7 @@ TEST_CASE("the longest chains fit a compile thread's stack several times") {
     const size_t used = stack_of(image, result);
     CHECK(result.status == jit::CompileResult::Status::done);
     CHECK(used > 8192);
-    CHECK(used <= tiering::kCompileStack / 8);
+    CHECK(used <= policy::kCompileStack / 8);
     MESSAGE("stack of a compile: ", used);
   }
 }

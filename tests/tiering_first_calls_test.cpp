@@ -7,7 +7,7 @@
 
 #include "tests/spine_wasm.h"
 #include "tests/tiering_fixture.h"
-#include "tiering/policy.h"
+#include "vm/policy.h"
 
 namespace vmrun::tiering {
 namespace {
@@ -23,7 +23,7 @@ spine::Bytes image(unsigned count) {
   return builder.build();
 }
 
-constexpr unsigned kFunctions = kQuietCalls + 10;
+constexpr unsigned kFunctions = policy::kQuietCalls + 10;
 
 struct World {
   Engine engine;
@@ -52,11 +52,11 @@ TEST_CASE("a module's first few functions are interpreted, the others compiled a
   World world(config(Tiers::Auto, false));
   for (unsigned i = 0; i < kFunctions; ++i) {
     CHECK(world.call(i, 1) == i + 1);
-    CHECK(world.compiled() == (i < kQuietCalls ? 0 : i + 1 - kQuietCalls));
+    CHECK(world.compiled() == (i < policy::kQuietCalls ? 0 : i + 1 - policy::kQuietCalls));
   }
   // And once those first ones are hot.
   for (unsigned n = 0; n < 200'000; ++n) CHECK(world.call(0, n) == n);
-  CHECK(world.compiled() == kFunctions - kQuietCalls + 1);
+  CHECK(world.compiled() == kFunctions - policy::kQuietCalls + 1);
 }
 
 TEST_CASE("compiled ahead, everything is there before the first call") {

@@ -40,7 +40,7 @@ inline jit::Compiler* none(std::string* why) {
 /// Options of a manager that has `baseline` for a compiler and no other, and one thread.
 inline Options only_baseline(jit::Compiler& baseline) {
   Options options;
-  options.mode = Mode::interp_baseline;
+  options.mode = &mode_of(Tiers::InterpBaseline);
   options.threads = 1;
   options.baseline = [&baseline](std::string*) { return &baseline; };
   options.opt = none;

@@ -18,7 +18,7 @@
 #include "jit/sample.h"
 #include "tests/spine_wasm.h"
 #include "tests/tiering_fixture.h"
-#include "tiering/policy.h"
+#include "vm/policy.h"
 
 namespace vmrun::tiering {
 namespace {
@@ -36,7 +36,7 @@ Engine interpreter() {
 }
 
 constexpr uint32_t kLarge = 20 << 10;
-static_assert(kLarge > kCompileHere && kTaskBytes / kLarge == 3);
+static_assert(kLarge > policy::kCompileHere && policy::kTaskBytes / kLarge == 3);
 
 /// `count` functions of that size, too large to be compiled by the guest's thread.
 Module large_functions(const Engine& engine, unsigned count) {
@@ -214,7 +214,7 @@ bool has_ticks(unsigned most) {
   pthread_sigmask(SIG_BLOCK, &ours, nullptr);
   bool found = false;
   for (unsigned i = 0; i < most && !found; ++i) {
-    burn(std::chrono::nanoseconds(jit::kSampleNanoseconds));
+    burn(std::chrono::nanoseconds(policy::kSampleNanoseconds));
     sigpending(&pending);
     found = sigismember(&pending, jit::kStopSignal) == 1;
   }
@@ -246,7 +246,7 @@ TEST_CASE("a thread that has no use for ticks any more gets none until its next 
     for (int i = 0; i < 3; ++i) {
       CHECK(ok(same.call(i)) == i);
       CHECK(has_ticks(500));
-      burn(4 * jit::kIdleTicks * std::chrono::nanoseconds(jit::kSampleNanoseconds));
+      burn(4 * jit::kIdleTicks * std::chrono::nanoseconds(policy::kSampleNanoseconds));
       CHECK_FALSE(has_ticks(12));
     }
   }).join();

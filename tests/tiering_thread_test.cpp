@@ -6,8 +6,8 @@
 
 #include "tests/spine_wasm.h"
 #include "tests/tiering_fixture.h"
-#include "tiering/policy.h"
 #include "vm/plugin.h"
+#include "vm/policy.h"
 
 namespace vmrun::tiering {
 namespace {
@@ -51,25 +51,25 @@ Config interp() {
 
 TEST_CASE("optimised code is made on a compile thread, whoever wants it") {
   CHECK(!is_compile_thread());
-  for (const Mode mode : {Mode::opt, Mode::steps, Mode::automatic}) {
+  for (const Tiers tiers : {Tiers::Opt, Tiers::Steps, Tiers::Auto}) {
     Asked opt;
     Engine engine(interp());
     const Module module = compile(engine);
     Options options = only_opt(opt, 1);
-    options.mode = mode;
+    options.mode = &mode_of(tiers);
     Manager manager(options);
     Attached attached(manager, module);
     vm::Module& image = const_cast<vm::Module&>(*module.impl());
-    if (mode == Mode::opt) {
+    if (tiers == Tiers::Opt) {
       image.tiers->first_call(image.tiers, attached.code(0));
-    } else if (mode == Mode::steps) {
+    } else if (tiers == Tiers::Steps) {
       attached.heat(0);
     } else {
       CHECK(Manager::promote(image, 0, vm::Tier::opt) == "a test at 0");
     }
     CHECK(opt.here == 0);
     CHECK(opt.elsewhere == 1);
-    CHECK(opt.stack >= kCompileStack);
+    CHECK(opt.stack >= policy::kCompileStack);
     CHECK(attached.state(0, vm::Tier::opt) == vm::BlockState::failed);
   }
 }

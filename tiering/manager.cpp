@@ -7,12 +7,14 @@
 
 #include "jit/reclaim.h"
 #include "jit/sample.h"
+#include "vm/assert.h"
 #include "vm/log.h"
 
 namespace vmrun::tiering {
 
 Manager::Manager(Options options)
-    : options_(std::move(options)), samples_(options_.mode == Mode::automatic && !options_.polls && jit::can_sample()) {
+    : options_(std::move(options)), samples_(options_.mode->facts.optimises && !options_.polls && jit::can_sample()) {
+  VMRUN_ASSERT(options_.mode->facts.machine_code, "an engine that only interprets has no manager");
   static std::once_flag once;
   if (samples_) {
     std::call_once(once, [] { jit::set_sample_server({&ModuleTiers::charge_sample, &ModuleTiers::decide_sample}); });
@@ -23,7 +25,7 @@ Manager::~Manager() { join_threads(); }
 
 void Manager::attach(vm::Module& module, Schedule schedule) {
   std::shared_ptr<ModuleTiers> tiers;
-  bool eager = options_.eager_baseline && options_.mode != Mode::opt;
+  bool eager = options_.eager_baseline && options_.mode->facts.baseline;
   {
     std::lock_guard lock(mutex_);
     if (schedule.empty()) schedule = schedule_;

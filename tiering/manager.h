@@ -21,29 +21,21 @@
 #include <vector>
 
 #include "jit/compiler.h"
+#include "tiering/mode.h"
 #include "tiering/module_tiers.h"
-#include "tiering/policy.h"
 #include "tiering/queue.h"
 #include "tiering/schedule.h"
+#include "vm/policy.h"
 
 namespace vmrun::tiering {
 
-enum class Mode : uint8_t {
-  automatic,        // all tiers, by heat
-  interp,           // only the interpreter
-  baseline,         // baseline code at the first call of every function that the compiler supports
-  opt,              // the same with optimised code
-  interp_baseline,  // by heat, but never optimised
-  steps,            // each call and each back-edge moves the function or the loop a tier up, and waits for that
-};
-
 struct Options {
-  Mode mode = Mode::automatic;
-  bool eager_baseline = false;  // but in mode opt: attach() makes baseline code of all functions
-  unsigned threads = 0;         // compile threads; 0: policy.h decides
-  bool profile = false;         // baseline code counts for vm/profile.h
-  bool polls = false;           // code that polls at back-edges instead of being preempted by signals
-  size_t code_full = kCodeFull, code_after_drop = kCodeAfterDrop;  // policy.h
+  const Mode* mode = &mode_of(Tiers::Auto);  // one that makes machine code
+  bool eager_baseline = false;               // in a mode that makes baseline code: attach() makes it of all functions
+  unsigned threads = 0;                      // compile threads; 0: vm/policy.h decides
+  bool profile = false;                      // baseline code counts for vm/profile.h
+  bool polls = false;                        // code that polls at back-edges instead of being preempted by signals
+  size_t code_full = policy::code_full(jit::kCodeBudget), code_after_drop = policy::code_after_drop(jit::kCodeBudget);
   /// The compilers; empty: the real ones. Null results say why in the string.
   std::function<jit::Compiler*(std::string*)> baseline, opt;
 };

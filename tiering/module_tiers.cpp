@@ -1,4 +1,4 @@
-// A module's tiers: compiling, publishing and giving up code. See module_tiers.h; decisions are in decide.cpp.
+// A module's tiers: compiling, publishing and giving up code. See module_tiers.h.
 #include "tiering/module_tiers.h"
 
 #include <algorithm>
@@ -8,10 +8,10 @@
 #include "jit/publish.h"
 #include "jit/reclaim.h"
 #include "tiering/manager.h"
-#include "tiering/policy.h"
 #include "vm/assert.h"
 #include "vm/log.h"
 #include "vm/loops.h"
+#include "vm/policy.h"
 
 namespace vmrun::tiering {
 
@@ -32,7 +32,7 @@ std::string without_offset(const std::string& reason) { return reason.substr(0, 
 bool is_small(const vm::Module& module) {
   uint32_t bytes = 0;
   for (auto func = module.funcs.begin() + module.imported_funcs; func != module.funcs.end(); ++func) {
-    if ((bytes += func->body.size()) > kSmallModule) return false;
+    if ((bytes += func->body.size()) > policy::kSmallModule) return false;
   }
   return true;
 }
@@ -43,22 +43,24 @@ ModuleTiers::ModuleTiers(Manager& manager, vm::Module& module, Schedule schedule
     : manager_(manager),
       module_(module),
       arena_(is_small(module)),
-      sampling_(manager.samples() && schedule.empty()),
-      schedule_(std::move(schedule)),
-      schedule_counts_(schedule_.size()) {
-  const size_t own = module.funcs.size() - module.imported_funcs;
-  heat_.reset(static_cast<std::atomic<uint32_t>*>(std::calloc(std::max<size_t>(own, 1), sizeof(uint32_t))));
-  paid_.reset(static_cast<std::atomic<uint32_t>*>(std::calloc(std::max<size_t>(own, 1), sizeof(uint32_t))));
-  if (paid_ == nullptr) heat_ = nullptr;
+      forced_(schedule.empty() ? nullptr : std::make_unique<Forced>(std::move(schedule))),
+      sampling_(manager.samples() && forced_ == nullptr),
+      heat_(module.funcs.size() - module.imported_funcs) {
   hot_function = &on_hot_function;
   hot_loop = &on_hot_loop;
-  if (!schedule_.empty() || manager.options().mode != Mode::interp) first_call = &on_first_call;
-  const bool loops =
-      std::any_of(schedule_.begin(), schedule_.end(), [](const Promotion& p) { return p.unit != jit::kWholeFunction; });
-  if (loops || manager.options().mode == Mode::steps) slice = 1;
+  first_call = &on_first_call;
+  slice = decisions().slice();
   if (module.count_runs) {
+    const size_t own = module.funcs.size() - module.imported_funcs;
     for (size_t i = 0; i < own; ++i) vm::counts_of(module.codes[i]);
   }
+}
+
+const Mode& ModuleTiers::mode() const { return *manager_.options().mode; }
+
+const Decisions& ModuleTiers::decisions() const {
+  if (forced_ != nullptr) return *forced_;
+  return mode();
 }
 
 std::atomic<BlockState>* ModuleTiers::state_of(const Key& key) {
@@ -100,7 +102,8 @@ void ModuleTiers::compile_share() {
     do {
       if (first >= count) return;
       last = first;
-      for (uint32_t bytes = 0; last < count && bytes < kTaskBytes; ++last) bytes += module_.funcs[last].body.size();
+      for (uint32_t bytes = 0; last < count && bytes < policy::kTaskBytes; ++last)
+        bytes += module_.funcs[last].body.size();
     } while (!all_next_.compare_exchange_weak(first, last, std::memory_order_relaxed));
     for (uint32_t i = first; i < last; ++i) promote(i, jit::kWholeFunction, Tier::baseline);
     count_task(Tier::baseline, last - first);
@@ -212,9 +215,8 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
   request.count_runs = module_.count_runs;
   request.profile = manager_.options().profile;
   request.polls = manager_.options().polls;
-  const Mode mode = manager_.options().mode;
   request.sample_heat = sampling_;
-  request.count_heat = !sampling_ && (!schedule_.empty() || (mode != Mode::baseline && mode != Mode::interp_baseline));
+  request.count_heat = !sampling_ && decisions().counts();
   request.cancelled = &dying_;
   const auto start = std::chrono::steady_clock::now();
   jit::CompileResult result;
@@ -250,9 +252,9 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
     }
     case jit::CompileResult::Status::cancelled: state.store(BlockState::cold, std::memory_order_release); return kDying;
     case jit::CompileResult::Status::no_memory: {
-      const uint32_t heat = heat_[key.func_index - module_.imported_funcs].load(std::memory_order_relaxed);
-      const bool far = heat >= UINT32_MAX / kRetryFactor;
-      fail(key, "no memory for code", far ? UINT32_MAX - 1 : std::max(heat, 1u) * kRetryFactor);
+      const uint32_t heat = heat_.sum(own(code));
+      const bool far = heat >= UINT32_MAX / policy::kRetryFactor;
+      fail(key, "no memory for code", far ? UINT32_MAX - 1 : std::max(heat, 1u) * policy::kRetryFactor);
       manager_.make_room();
       return "no memory for code";
     }
@@ -357,8 +359,7 @@ size_t ModuleTiers::drop_oldest() {
   const size_t size = codes_.front().object->size;
   remove(key);
   ++stats_[static_cast<unsigned>(key.tier)].dropped;
-  heat_[key.func_index - module_.imported_funcs].store(0, std::memory_order_relaxed);
-  paid_[key.func_index - module_.imported_funcs].store(0, std::memory_order_relaxed);
+  heat_.forget(own(module_.code(key.func_index)));
   LoopTable* table = module_.code(key.func_index).loops.load(std::memory_order_acquire);
   for (uint32_t i = 0; table != nullptr && i < table->count; ++i) {
     LoopCode& loop = table->loops[i];

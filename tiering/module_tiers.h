@@ -1,15 +1,17 @@
 // What the tier manager keeps of one module: the heat of its functions, its compiled code, what failed and why. It is
 // the TierHooks of the module, and what compile jobs refer to.
 //
-// Threads: the hooks run on guests' threads, compile() on compile threads, or for baseline code on a guest's; the module is detached by whoever drops its last reference. A block is compiled by the one thread that took
-// its state from cold or queued to compiling. `mutex_` guards the tables of code and failures and orders publications;
-// it is never held while compiling. Lock order: Manager's mutex, then this one; the queue's mutex is innermost.
+// hooks.cpp has what guests call, policy.cpp what is asked for by heat, module_tiers.cpp compiling and publishing.
+//
+// Threads: the hooks run on guests' threads, compile() on compile threads, or for baseline code on a guest's; the module
+// is detached by whoever drops its last reference. A block is compiled by the one thread that took its state from cold
+// or queued to compiling. `mutex_` guards the tables of code and failures and orders publications; it is never held
+// while compiling. Lock order: Manager's mutex, then this one; the queue's mutex is innermost.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <cstdlib>
 #include <deque>
 #include <map>
 #include <memory>
@@ -19,6 +21,8 @@
 #include <vector>
 
 #include "jit/compiler.h"
+#include "tiering/heat.h"
+#include "tiering/mode.h"
 #include "tiering/queue.h"
 #include "tiering/schedule.h"
 #include "tiering/stats.h"
@@ -32,9 +36,9 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
  public:
   ModuleTiers(Manager& manager, vm::Module& module, Schedule schedule);
 
-  /// Compiles and publishes at once: baseline code on this thread, optimised code on a compile thread, for which this one
-  /// waits. An empty string when the block's code of that tier is in force
-  /// afterwards (or a better tier's), else the reason. Any thread.
+  /// Compiles and publishes at once: baseline code on this thread, optimised code on a compile thread, for which this
+  /// one waits. An empty string when the block's code of that tier is in force afterwards (or a better tier's), else the
+  /// reason. Any thread.
   std::string promote(uint32_t func_index, uint32_t unit, vm::Tier tier);
 
   /// Baseline code of all functions, made by this thread and `helpers` compile threads.
@@ -59,6 +63,27 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   TierStats stats(vm::Tier tier);
   const vm::Module& module() const { return module_; }
 
+  // ---- for decisions ----
+  /// Whether the function that is called first is one of those that the interpreter is left; counts it.
+  bool is_quiet_call();
+  /// Makes its code on the spot.
+  void compile_at_first_call(const vm::FuncCode& code, vm::Tier tier);
+  /// Makes the interpreter report `code` at that entry, from 1, of those to come.
+  void report_at_entry(vm::FuncCode& code, uint32_t entry);
+  /// Whether timers find out what is hot in that tier's code (jit/sample.h).
+  bool is_sampled(vm::Tier tier) const { return sampling_ && tier == vm::Tier::baseline; }
+  /// Adds what a report of entries stands for to the function's heat.
+  Heat charge_entries(const vm::FuncCode& code, vm::Tier tier);
+  /// Adds what a slice or a tick stands for to the loop's heat and, unless it is there already, the function's, which is
+  /// returned.
+  Heat charge_loop(const vm::FuncCode& code, vm::LoopCode& loop, vm::Tier tier);
+  /// Code of a better tier for a function.
+  void consider(vm::FuncCode& code, vm::Tier from, Heat heat);
+  /// The interpreter's careful code, where no machine code is to come.
+  void consider_careful(vm::FuncCode& code);
+  /// Optimised code for the entry at a loop.
+  void consider_loop(vm::FuncCode& code, vm::LoopCode& loop, vm::Tier from, Heat heat);
+
  private:
   struct Key {
     uint32_t func_index, unit;
@@ -76,33 +101,24 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   };
 
   static ModuleTiers& self(vm::TierHooks* hooks) { return *static_cast<ModuleTiers*>(hooks); }
-  /// The tiers of a module whose baseline code is sampled, else null.
-  static ModuleTiers* sampled(const vm::FuncCode& code);
+  static void on_first_call(vm::TierHooks* hooks, vm::FuncCode& code);
   static void on_hot_function(vm::TierHooks* hooks, vm::FuncCode& code);
   static void on_hot_loop(vm::TierHooks* hooks, vm::FuncCode& code, vm::LoopCode& loop, vm::Tier tier);
-  static void on_first_call(vm::TierHooks* hooks, vm::FuncCode& code);
-
-  /// Adds to a function's heat; returns the sums before and after.
-  std::pair<uint32_t, uint32_t> charge(const vm::FuncCode& code, uint32_t heat);
-  void consider(vm::FuncCode& code, vm::Tier from, std::pair<uint32_t, uint32_t> heat);
-  void consider_sampled(vm::FuncCode& code, bool at_entry);
-  void consider_careful(vm::FuncCode& code);
-  void consider_loop(vm::FuncCode& code, vm::LoopCode& loop, vm::Tier from, std::pair<uint32_t, uint32_t> heat);
-  /// What of a function's heat another compile by the optimiser has to pay with: each unit of a function has to earn its
-  /// own, or a program of many loops in one function would have all of them compiled at once.
-  std::pair<uint32_t, uint32_t> unpaid(const vm::FuncCode& code, std::pair<uint32_t, uint32_t> heat) const;
-  /// loop_nest() of a loop, which is walked once.
-  const std::vector<uint32_t>& nest_of(uint32_t func_index, uint32_t offset);
-  /// `heat` is what the unit pays with, before and after what was charged last.
-  void request(vm::FuncCode& code, uint32_t unit, vm::Tier from, vm::Tier to, std::pair<uint32_t, uint32_t> heat);
+  /// The tiers of a module whose baseline code is sampled, else null.
+  static ModuleTiers* sampled(const vm::FuncCode& code);
   /// Before code is made: nobody may hear of this thread later. Where heat is sampled.
   void sample_this_thread();
-  /// Makes the interpreter report `code` at that entry, from 1, of those to come.
-  void hot_at_entry(vm::FuncCode& code, uint32_t entry);
-  /// Mode::steps: code of the next tier that takes the block.
-  void step(const vm::FuncCode& code, uint32_t unit, vm::Tier from);
-  void follow_schedule(vm::FuncCode& code);
-  void follow_schedule(vm::FuncCode& code, const vm::LoopCode& loop, vm::Tier tier);
+
+  const Mode& mode() const;
+  const Decisions& decisions() const;
+  /// A function's index among the module's own.
+  uint32_t own(const vm::FuncCode& code) const { return code.func_index - module_.imported_funcs; }
+
+  void consider_sampled(vm::FuncCode& code, bool entered);
+  /// Makes or asks for code when it pays. `heat` is what the unit pays with.
+  void request(vm::FuncCode& code, uint32_t unit, vm::Tier from, vm::Tier to, Heat heat);
+  /// loop_nest() of a loop, which is walked once.
+  const std::vector<uint32_t>& nest_of(uint32_t func_index, uint32_t offset);
 
   void count_task(vm::Tier tier, uint32_t units);
   /// Takes functions from all_next_ and compiles them until there are no more.
@@ -130,17 +146,12 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   Manager& manager_;
   vm::Module& module_;
   jit::CodeArena arena_;
-  const bool sampling_;  // baseline code's heat: else it counts
-  const Schedule schedule_;
-  std::vector<uint32_t> schedule_counts_;  // back-edges seen, per promotion of a loop
-  struct Free {
-    void operator()(void* p) const { std::free(p); }
-  };
+  const std::unique_ptr<const Forced> forced_;  // null: the mode decides
+  const bool sampling_;                         // baseline code's heat
   /// Functions that ticks have found, until somebody decides about them: index + 1, 0 for none.
   std::atomic<uint32_t> sampled_[4] = {};
-  std::atomic<uint32_t> first_calls_{0};                 // that the interpreter was left, up to kQuietCalls
-  std::unique_ptr<std::atomic<uint32_t>[], Free> heat_;  // by own function; zero pages until somebody is hot
-  std::unique_ptr<std::atomic<uint32_t>[], Free> paid_;  // what of it has paid for a compile by the optimiser
+  std::atomic<uint32_t> first_calls_{0};  // that the interpreter was left, up to policy::kQuietCalls
+  HeatTable heat_;
 
   std::mutex mutex_;
   std::condition_variable changed_;                  // a compile ended
@@ -153,8 +164,5 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   std::atomic<uint32_t> all_next_{0};  // compile_all: the next function
   TierStats stats_[vm::kTiers];
 };
-
-/// Offsets of the loops around (and including) the one at `offset`, outermost first.
-std::vector<uint32_t> loop_nest(const vm::Module& module, uint32_t func_index, uint32_t offset);
 
 }  // namespace vmrun::tiering

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "jit/code.h"
-#include "tiering/policy.h"
+#include "vm/policy.h"
 
 namespace vmrun::tiering {
 namespace {
@@ -23,7 +23,7 @@ bool add_companions(std::vector<Job>& heap, Task& task) {
   std::sort(others.begin(), others.end(), [](const Job* a, const Job* b) { return less_urgent(*b, *a); });
   uint32_t bytes = task[0].bytes;
   for (Job* job : others) {
-    if (job->bytes > kTaskBytes - std::min(bytes, kTaskBytes)) continue;
+    if (job->bytes > policy::kTaskBytes - std::min(bytes, policy::kTaskBytes)) continue;
     bytes += job->bytes;
     task.push_back(std::move(*job));  // leaves it without a module
   }

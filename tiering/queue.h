@@ -43,7 +43,7 @@ class Queue {
  public:
   void push(Job job);
   /// The best job; waits for one. If it is a function for the baseline compiler, then with it the best others of the same
-  /// module, kTaskBytes of them at most. Empty once the queue is closed.
+  /// module, policy::kTaskBytes of them at most. Empty once the queue is closed.
   Task pop();
   /// Says that the task popped last on this thread is over.
   void done();

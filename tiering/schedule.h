@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "jit/code.h"
+#include "tiering/decisions.h"
 #include "vm/block.h"
 
 namespace vmrun::tiering {
@@ -20,5 +22,22 @@ struct Promotion {
 
 /// Promotions of one module, made synchronously on the guest's thread. Nothing else of the module is promoted.
 using Schedule = std::vector<Promotion>;
+
+/// Follows a schedule.
+class Forced final : public Decisions {
+ public:
+  explicit Forced(Schedule schedule);
+
+  void first_call(ModuleTiers& tiers, vm::FuncCode& code) const override;
+  void hot_function(ModuleTiers& tiers, vm::FuncCode& code) const override;
+  void hot_loop(ModuleTiers& tiers, vm::FuncCode& code, vm::LoopCode& loop, vm::Tier from) const override;
+  /// Every back-edge, where the schedule has loops.
+  int64_t slice() const override { return has_loops_ ? 1 : 0; }
+
+ private:
+  const Schedule schedule_;
+  const bool has_loops_;
+  const std::unique_ptr<uint32_t[]> seen_;  // back-edges, per promotion of a loop
+};
 
 }  // namespace vmrun::tiering

@@ -9,10 +9,10 @@
 
 #include "jit/reclaim.h"
 #include "tiering/manager.h"
-#include "tiering/policy.h"
 #include "tiering/pool.h"
 #include "vm/log.h"
 #include "vm/plugin.h"
+#include "vm/policy.h"
 
 namespace vmrun::tiering {
 namespace {
@@ -39,19 +39,19 @@ thread_local bool compile_thread = false;
 /// Lowers the calling thread's priority; a thread's nice value is its own on Linux.
 void lower_priority() {
   const auto thread = static_cast<id_t>(syscall(SYS_gettid));
-  setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + kCompileNice);
+  setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + policy::kCompileNice);
 }
 
 }  // namespace
 
 unsigned Manager::thread_limit() const {
-  return options_.threads != 0 ? options_.threads : default_threads(std::thread::hardware_concurrency());
+  return options_.threads != 0 ? options_.threads : policy::default_threads(std::thread::hardware_concurrency());
 }
 
 void Manager::start_threads() {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, kCompileStack);
+  pthread_attr_setstacksize(&attributes, policy::kCompileStack);
   for (unsigned i = thread_limit(); i != 0; --i) {
     auto work = [](void* self) -> void* {
       compile_thread = true;
@@ -72,8 +72,7 @@ void Manager::start_threads() {
 bool is_compile_thread() { return compile_thread; }
 
 void Manager::serve() {
-  // Unless guests wait for each compile.
-  if (options_.mode != Mode::opt && options_.mode != Mode::steps) lower_priority();
+  if (!options_.mode->facts.guests_wait) lower_priority();
   const PoolPlugin* plugin = pool_plugin();
   {
     std::lock_guard lock(mutex_);

@@ -27,7 +27,12 @@ struct GroupKey {
   const char* value;  // what stands after '=' in the help; nullptr for a switch (y or n, nothing means y)
   const char* help;
   Result<void> (*set)(T& options, std::string_view value);
+  std::string (*values_help)() = nullptr;  // instead of `help`, where the values bring theirs
 };
+template <class T>
+std::string help_of(const GroupKey<T>& key) {
+  return key.values_help ? key.values_help() : key.help;
+}
 
 /// One option of a command: a switch, an option with a value, or a group of keys.
 template <class T>
@@ -71,7 +76,7 @@ std::string duration_text(std::chrono::nanoseconds time);
 template <class T>
 std::string group_help(const OptionRow<T>& row) {
   std::string out = std::string("-") + row.letter + " KEY[=VALUE][,...]: " + row.help + "\n";
-  for (const auto& key : row.keys) out += group_help_line(key.key, key.value, key.help);
+  for (const auto& key : row.keys) out += group_help_line(key.key, key.value, help_of(key).c_str());
   return out;
 }
 
@@ -184,7 +189,8 @@ std::string options_markdown(std::span<const OptionRow<T>> rows) {
     if (row.keys.empty()) continue;
     out += std::string("\n`-") + row.letter + "`: " + row.help + "\n\n" + "| key | |\n|---|---|\n";
     for (const auto& key : row.keys) {
-      out += markdown_row(std::string(key.key) + (key.value ? std::string("=") + key.value : "[=y|n]"), key.help);
+      out += markdown_row(std::string(key.key) + (key.value ? std::string("=") + key.value : "[=y|n]"),
+                          help_of(key).c_str());
     }
   }
   return out;

@@ -282,13 +282,16 @@ constexpr Key kWasm[] = {
     {"wide-arithmetic", nullptr, "128-bit addition and multiplication", set_feature<Feature::WideArithmetic>},
 };
 
+std::string tiers_help() {
+  std::string out;
+  for (const TiersName& known : tiers_names()) {
+    out += std::string(out.empty() ? "" : ";\n") + known.name + ": " + known.help;
+  }
+  return out;
+}
+
 constexpr Key kOptimize[] = {
-    {"tier", "TIER",
-     "auto: a few first calls interpreted, then baseline code, optimised code for what is hot\n"
-     "(default); interp: the interpreter alone; interp+baseline: no optimised code; baseline,\n"
-     "opt: that code at a function's first call, where the compiler supports it; steps: each\n"
-     "call and loop iteration moves what runs a tier up, for tests",
-     set_tier},
+    {"tier", "TIER", nullptr, set_tier, tiers_help},
     {"eager", "baseline", "compile all functions before the first instruction, in every tier that makes baseline code",
      set_eager},
     {"compile-threads", "N", "threads that compile hot code (0, the default: one per processor but one, at most 4)",
@@ -361,15 +364,17 @@ Result<void> set_effort(RunOptions& o, Value v) {
 }
 
 Result<void> set_tier(RunOptions& o, Value v) {
-  static constexpr std::pair<std::string_view, Tiers> kNames[] = {
-      {"auto", Tiers::Auto},         {"interp", Tiers::Interp}, {"interp+baseline", Tiers::InterpBaseline},
-      {"baseline", Tiers::Baseline}, {"opt", Tiers::Opt},       {"steps", Tiers::Steps}};
-  for (const auto& [name, tiers] : kNames) {
-    if (v != name) continue;
-    o.config.tiers = tiers;
-    return {};
+  std::string names;
+  const std::span<const TiersName> all = tiers_names();
+  for (const TiersName& known : all) {
+    if (v == known.name) {
+      o.config.tiers = known.tiers;
+      return {};
+    }
+    names += &known == &all.front() ? "" : &known == &all.back() ? " and " : ", ";
+    names += known.name;
   }
-  return usage_error("'" + std::string(v) + "' is none of auto, interp, interp+baseline, baseline, opt and steps");
+  return usage_error("'" + std::string(v) + "' is none of " + names);
 }
 
 std::span<const Row> run_rows() { return kRows; }

@@ -15,6 +15,7 @@
 #include "vm/block.h"
 #include "vm/features.h"
 #include "vm/types.h"
+#include "vmrun/effort.h"
 #include "vmrun/result.h"
 
 namespace vmrun::vm {
@@ -100,9 +101,6 @@ struct UnsupportedOp {
   std::optional<uint32_t> func_index;  // none: in a constant expression
 };
 
-/// How the interpreter translates functions: quickly at first and carefully once hot, or always one of the two.
-enum class Effort : uint8_t { automatic, quick, careful };
-
 /// What the interpreter has translated so far, for statistics. Any thread.
 struct TranslationCounts {
   std::atomic<uint64_t> quick{0}, careful{0};  // functions
@@ -112,7 +110,7 @@ struct TranslationCounts {
 /// What the tier manager wants to hear. Called on the guest's thread off its fast path; must not throw or run guest
 /// code, and must not block unless a function's first call is meant to wait for its compilation.
 struct TierHooks {
-  /// `code` was entered often, or loops in it used up slices: as much as interp/policy.h says, or in machine code that
+  /// `code` was entered often, or loops in it used up slices: as much as vm/policy.h says, or in machine code that
   /// counts, a budget.
   void (*hot_function)(TierHooks* self, FuncCode& code) = nullptr;
   /// A loop of `code` used up a slice of a vCPU in `tier`.
@@ -120,7 +118,7 @@ struct TierHooks {
   /// `code` is about to be translated for the interpreter, at its first call. Machine code that this publishes is
   /// entered instead. May be null.
   void (*first_call)(TierHooks* self, FuncCode& code) = nullptr;
-  /// Back-edges of a slice; 0: as many as the interpreter likes (interp/policy.h).
+  /// Back-edges of a slice; 0: as many as the interpreter likes (vm/policy.h).
   int64_t slice = 0;
 };
 
@@ -154,7 +152,7 @@ class Module {
   FuncCode& code(uint32_t func_index) const { return codes[func_index - imported_funcs]; }
   std::unique_ptr<FuncCode[]> codes;
   void* interp = nullptr;  // interp::CodeStore*, from interp::attach to interp::detach
-  Effort effort = Effort::automatic;
+  Effort effort = Effort::Auto;  // of the interpreter
   mutable TranslationCounts translations;
   TierHooks* tiers = nullptr;    // who decides on promotion; null: nobody
   bool count_runs = false;       // keep FuncCode::counts

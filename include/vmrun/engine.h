@@ -4,18 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
+#include "vmrun/effort.h"
 #include "vmrun/features.h"
 #include "vmrun/result.h"
 
 namespace vmrun {
-
-/// How much the interpreter does to a function before it runs it.
-enum class Effort : uint8_t {
-  Auto,     // a quick translation at the first call, a careful one when the function turns out hot
-  Quick,    // only the quick one
-  Careful,  // the careful one at the first call
-};
 
 /// A way of executing a function.
 enum class Tier : uint8_t {
@@ -33,6 +28,15 @@ enum class Tiers : uint8_t {
   InterpBaseline,  // as Auto, without optimised code
   Steps,           // each call and each loop iteration moves what runs a tier up, at once: for tests, very slow
 };
+
+/// What a value of Tiers is called on command lines, with half a sentence of help.
+struct TiersName {
+  Tiers tiers;
+  const char* name;
+  const char* help;
+};
+/// All of them, the default first. They last as long as the process; any thread.
+std::span<const TiersName> tiers_names();
 
 /// Settings of an engine; fixed once the engine exists.
 struct Config {

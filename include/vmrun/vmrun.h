@@ -22,6 +22,7 @@
 #pragma once
 
 #include "vmrun/caller.h"
+#include "vmrun/effort.h"
 #include "vmrun/engine.h"
 #include "vmrun/error.h"
 #include "vmrun/features.h"

@@ -34,7 +34,7 @@ inline constexpr uint32_t kMaxAreaValues = 128;
 inline constexpr uint32_t kMaxNesting = 512;
 
 /// Instructions that wait for each other in a chain, each for the one before, through locals, globals and what else LLVM
-/// may keep in registers: its passes recur along it (see tiering::kCompileStack), and take 2.5 s for 6000 (2026-11-29).
+/// may keep in registers: its passes recur along it (see policy::kCompileStack), and take 2.5 s for 6000 (2026-11-29).
 inline constexpr uint32_t kMaxChain = 4000;
 
 /// A prologue moves rsp before it compares it with the limit, and 64 KiB beneath the limit are always there: half of
