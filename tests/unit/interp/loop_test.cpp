@@ -8,8 +8,6 @@ using namespace vmrun;
 using namespace vmrun::test;
 
 TEST_CASE("a loop that changes its code while it runs") {
-  double expected[2] = {};
-  int32_t stacked[2] = {};
   for (Effort effort : kEfforts) {
     for (bool dense : {false, true}) {
       World world(effort, dense);
@@ -17,13 +15,8 @@ TEST_CASE("a loop that changes its code while it runs") {
       Instance instance = ok(world.linker.instantiate(world.store, module));
       double mixed = ok(func<double(int32_t)>(instance, "mixed").call(50000));
       int32_t sum = ok(func<int32_t(int32_t)>(instance, "stacked").call(100000));
-      if (effort == Effort::Quick) {
-        expected[dense] = mixed;
-        stacked[dense] = sum;
-      }
-      CHECK(mixed == expected[dense]);
-      CHECK(sum == stacked[dense]);
-      CHECK(expected[dense] == expected[0]);
+      CHECK(mixed == 2229205042909);  // by another engine, as is the next
+      CHECK(sum == 704858079);
       // One call each, so that only a replacement can have asked for the careful translation.
       if (effort == Effort::Auto) CHECK(module.translation_stats().careful_functions >= 2);
     }
