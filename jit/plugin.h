@@ -48,6 +48,9 @@ struct Plugin {
   std::string (*disassemble)(const std::byte* code, size_t size, uint64_t address) = nullptr;
   /// The unit's optimised IR as text, or why there is none; for tests and for people.
   std::string (*print_ir)(const CompileRequest& request) = nullptr;
+  /// Names the processor that code is made for, by LLVM's name, instead of this machine's. For tests of what code looks
+  /// like, which is then the same on all machines. The caller sees to it that nothing is compiled meanwhile.
+  void (*compile_for)(const char* processor) = nullptr;
 };
 
 /// The library's one exported function, by this name. Null when the versions differ.

@@ -131,7 +131,7 @@ class FuncDecoderBase {
   bool has_uninitialized_ = false;  // some local has no default value
   bool wide_ = false;               // a v128 may be among the operands
   uint32_t local_slots_ = 0;
-  uint32_t open_catches_ = 0;  // of older tries: code keeps the exception of each in a slot, for a rethrow
+  uint32_t open_catches_ = 0;   // of older tries: code keeps the exception of each in a slot, for a rethrow
   uint32_t branch_tables_ = 0;  // br_tables so far in this function
   uint32_t func_index_ = 0;
   std::vector<ValType> locals_;

@@ -126,7 +126,7 @@ inline constexpr size_t code_after_drop(size_t budget) { return budget / 4 * 3; 
 inline constexpr unsigned default_threads(unsigned processors) { return std::clamp(processors, 2u, 5u) - 1; }
 
 /// A compile thread's stack. LLVM recurs along chains of instructions: what jit/opt/limits.h lets through takes 2 MiB at
-/// most (tests/opt_limits_test.cpp measures it). Only what is used is ever in memory.
+/// most (tests/unit/opt/limits_test.cpp measures it). Only what is used is ever in memory.
 inline constexpr size_t kCompileStack = size_t{32} << 20;
 
 /// How much lower compile threads' priority is, so that guests win where processors are few. Not more: at +19 a busy

@@ -2,8 +2,28 @@
 // and a collatz search.
 #include "support/guest.h"
 
-enum Op { kPush, kLoad, kStore, kFetch, kPut, kAdd, kSub, kMul, kMod, kLess, kEqual, kJump, kJumpZero, kCall, kReturn,
-          kDup, kDrop, kShift, kAnd, kHalt };
+enum Op {
+  kPush,
+  kLoad,
+  kStore,
+  kFetch,
+  kPut,
+  kAdd,
+  kSub,
+  kMul,
+  kMod,
+  kLess,
+  kEqual,
+  kJump,
+  kJumpZero,
+  kCall,
+  kReturn,
+  kDup,
+  kDrop,
+  kShift,
+  kAnd,
+  kHalt
+};
 
 enum { kMemory = 1 << 16, kStack = 256 };
 

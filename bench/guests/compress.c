@@ -1,7 +1,15 @@
 // A compression round trip: LZ77 over hash chains, then canonical Huffman codes, and all the way back.
 #include "support/guest.h"
 
-enum { kInput = 400000, kWindow = 32768, kHashBits = 14, kMinMatch = 4, kMaxMatch = 130, kSymbols = 512, kMaxBits = 15 };
+enum {
+  kInput = 400000,
+  kWindow = 32768,
+  kHashBits = 14,
+  kMinMatch = 4,
+  kMaxMatch = 130,
+  kSymbols = 512,
+  kMaxBits = 15
+};
 
 typedef struct {
   uint8_t* bytes;

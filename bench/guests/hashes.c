@@ -33,12 +33,12 @@ static uint64_t read64(const uint8_t* p) {
 static uint64_t siphash(const uint8_t* p, size_t n, uint64_t k0, uint64_t k1) {
   uint64_t v0 = k0 ^ 0x736f6d6570736575u, v1 = k1 ^ 0x646f72616e646f6du;
   uint64_t v2 = k0 ^ 0x6c7967656e657261u, v3 = k1 ^ 0x7465646279746573u;
-#define SIP_ROUND()                                                           \
-  do {                                                                        \
-    v0 += v1, v1 = rotate(v1, 13), v1 ^= v0, v0 = rotate(v0, 32);             \
-    v2 += v3, v3 = rotate(v3, 16), v3 ^= v2;                                  \
-    v0 += v3, v3 = rotate(v3, 21), v3 ^= v0;                                  \
-    v2 += v1, v1 = rotate(v1, 17), v1 ^= v2, v2 = rotate(v2, 32);             \
+#define SIP_ROUND()                                               \
+  do {                                                            \
+    v0 += v1, v1 = rotate(v1, 13), v1 ^= v0, v0 = rotate(v0, 32); \
+    v2 += v3, v3 = rotate(v3, 16), v3 ^= v2;                      \
+    v0 += v3, v3 = rotate(v3, 21), v3 ^= v0;                      \
+    v2 += v1, v1 = rotate(v1, 17), v1 ^= v2, v2 = rotate(v2, 32); \
   } while (0)
   size_t i = 0;
   for (; i + 8 <= n; i += 8) {

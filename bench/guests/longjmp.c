@@ -1,7 +1,6 @@
 // C's non-local jumps: errors out of nested calls, and a backtracking matcher that gives up by jumping.
-#include "support/jump.h"
-
 #include "support/guest.h"
+#include "support/jump.h"
 
 static jmp_buf top, inner;
 

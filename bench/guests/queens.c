@@ -12,9 +12,7 @@ static long queens(uint32_t all, uint32_t columns, uint32_t left, uint32_t right
   return found;
 }
 
-static int tak(int x, int y, int z) {
-  return y < x ? tak(tak(x - 1, y, z), tak(y - 1, z, x), tak(z - 1, x, y)) : z;
-}
+static int tak(int x, int y, int z) { return y < x ? tak(tak(x - 1, y, z), tak(y - 1, z, x), tak(z - 1, x, y)) : z; }
 
 static uint32_t ackermann(uint32_t m, uint32_t n) {
   if (m == 0) return n + 1;

@@ -57,10 +57,9 @@ static uint64_t count_byte(uint8_t wanted) {
   for (int i = 0; i < kBytes;) {
     i8x16 part = {};
     for (int k = 0; k < 127 && i < kBytes; k++, i += 16) part -= (i8x16)(LOAD(u8x16, out + i) == wanted);
-    u16x8 wide = __builtin_convertvector(__builtin_shufflevector((u8x16)part, (u8x16)part, 0, 1, 2, 3, 4, 5, 6, 7),
-                                         u16x8) +
-                 __builtin_convertvector(
-                     __builtin_shufflevector((u8x16)part, (u8x16)part, 8, 9, 10, 11, 12, 13, 14, 15), u16x8);
+    u16x8 wide =
+        __builtin_convertvector(__builtin_shufflevector((u8x16)part, (u8x16)part, 0, 1, 2, 3, 4, 5, 6, 7), u16x8) +
+        __builtin_convertvector(__builtin_shufflevector((u8x16)part, (u8x16)part, 8, 9, 10, 11, 12, 13, 14, 15), u16x8);
     for (int k = 0; k < 8; k++) total += wide[k];
   }
   return total;

@@ -11,7 +11,7 @@ static void heat_step(int from) {
   for (int y = 1; y < kSide - 1; y++) {
     for (int x = 1; x < kSide - 1; x++) {
       heat[!from][y][x] = 0.6 * heat[from][y][x] + 0.1 * (heat[from][y - 1][x] + heat[from][y + 1][x] +
-                                                         heat[from][y][x - 1] + heat[from][y][x + 1]);
+                                                          heat[from][y][x - 1] + heat[from][y][x + 1]);
     }
   }
 }
@@ -20,10 +20,9 @@ static void cube_step(int from) {
   for (int z = 1; z < kCube - 1; z++) {
     for (int y = 1; y < kCube - 1; y++) {
       for (int x = 1; x < kCube - 1; x++) {
-        cube[!from][z][y][x] =
-            cube[from][z][y][x] * 0.4f + 0.1f * (cube[from][z - 1][y][x] + cube[from][z + 1][y][x] +
-                                                 cube[from][z][y - 1][x] + cube[from][z][y + 1][x] +
-                                                 cube[from][z][y][x - 1] + cube[from][z][y][x + 1]);
+        cube[!from][z][y][x] = cube[from][z][y][x] * 0.4f +
+                               0.1f * (cube[from][z - 1][y][x] + cube[from][z + 1][y][x] + cube[from][z][y - 1][x] +
+                                       cube[from][z][y + 1][x] + cube[from][z][y][x - 1] + cube[from][z][y][x + 1]);
       }
     }
   }

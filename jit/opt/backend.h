@@ -27,6 +27,9 @@ void initialise_target();
 /// For this processor, position-independent. Used by one compile at a time.
 std::unique_ptr<llvm::TargetMachine> make_target_machine();
 
+/// What make_target_machine() makes afterwards is of that name (LLVM's), instead of this machine's.
+void compile_for(const char* processor);
+
 struct EmitOptions {
   const std::atomic<bool>* cancelled = nullptr;
   bool polls = false;

@@ -181,6 +181,9 @@ extern "C" __attribute__((visibility("default"))) const vmrun::jit::Plugin* vmru
   opt::handle_failures();
   opt::host = process;
   static opt::OptCompiler compiler;
-  static const Plugin plugin = {.compiler = &compiler, .disassemble = &opt::disassemble, .print_ir = &opt::print_ir};
+  static const Plugin plugin = {.compiler = &compiler,
+                                .disassemble = &opt::disassemble,
+                                .print_ir = &opt::print_ir,
+                                .compile_for = &opt::compile_for};
   return &plugin;
 }

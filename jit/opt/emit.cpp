@@ -55,6 +55,12 @@ void initialise_target() {
   });
 }
 
+namespace {
+std::string named_processor;  // empty: this machine's
+}
+
+void compile_for(const char* processor) { named_processor = processor; }
+
 std::unique_ptr<llvm::TargetMachine> make_target_machine() {
   static const std::string features = [] {
     llvm::SubtargetFeatures list;
@@ -74,9 +80,10 @@ std::unique_ptr<llvm::TargetMachine> make_target_machine() {
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
   options.TrapUnreachable = true;  // a return address of a call that never returns still lies in its function
   options.ExceptionModel = llvm::ExceptionHandling::DwarfCFI;
-  return std::unique_ptr<llvm::TargetMachine>(
-      target->createTargetMachine(triple, llvm::sys::getHostCPUName(), features, options, llvm::Reloc::PIC_,
-                                  llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default, true));
+  const bool named = !named_processor.empty();
+  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
+      triple, named ? named_processor : llvm::sys::getHostCPUName().str(), named ? std::string() : features, options,
+      llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default, true));
 }
 
 namespace {

@@ -1,7 +1,7 @@
 // The arithmetic of loops.cpp: how far the accesses of a loop reach, how often it goes round, and when its iterations do
 // not disturb each other. It is stated once, over an arithmetic `A` of the user's: code that runs before the loop (IR),
-// the solver's terms (tests/proofs/loops_*.cpp), or numbers of a few bits (tests/opt_loop_model_test.cpp, which walks
-// all loops of that size).
+// the solver's terms (tests/proofs/loops_range.cpp), or numbers of a few bits (tests/unit/opt/loop_model_test.cpp,
+// which walks all loops of that size).
 //
 // An index is a number of at most `kIndexBits` bits, and sums are made in twice as many. The bounds below make all sums
 // exact: a step has kIndexBits bits with its sign, a loop goes round less than 2^(kIndexBits - 1) times, so the way that

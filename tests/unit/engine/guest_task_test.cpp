@@ -1,0 +1,117 @@
+// Guests on fibers: they share threads, are stopped wherever they are, move between threads and are cancelled.
+#include "engine/guest_task.h"
+
+#include <doctest/doctest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "tests/unit/engine/fixture.h"
+
+namespace vmrun::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Tiers kTiers[] = {Tiers::Interp, Tiers::Baseline, Tiers::Opt};
+
+sched::Config two_workers() {
+  sched::Config config;
+  config.workers = 2;
+  config.slice = 200us;
+  config.preempt_alone = true;
+  return guest_scheduler_config(config);
+}
+
+Config engine_config(Tiers tiers) {
+  Config config;
+  config.tiers = tiers;
+  return config;
+}
+
+TEST_CASE("guests that are stopped every slice come to the same results, on either thread") {
+  for (Tiers tiers : kTiers) {
+    CAPTURE(static_cast<int>(tiers));
+    Engine engine(engine_config(tiers));
+    const Module module = load(engine, "interp_loops");
+    Linker linker(engine);
+    constexpr int32_t kRounds = 2'000'000;
+    double expected = 0;
+    {
+      Store store(engine);
+      expected = ok(ok(ok(ok(linker.instantiate(store, module)).func("mixed")).typed<double(int32_t)>()).call(kRounds));
+    }
+    sched::Scheduler scheduler(two_workers());
+    let_scheduler_stop_guests(scheduler);
+    constexpr unsigned kGuests = 6;
+    std::atomic<unsigned> wrong{0}, moved{0};  // moved: the call ended on another thread
+    // As often as it takes for them to be stopped and to move.
+    do {
+      for (unsigned i = 0; i < kGuests; ++i) {
+        scheduler.spawn([&] {
+          Store store(engine);
+          GuestTask here(store);
+          auto function = ok(ok(ok(linker.instantiate(store, module)).func("mixed")).typed<double(int32_t)>());
+          const long before = syscall(SYS_gettid);  // get_id() is taken for a constant of the function
+          wrong += ok(function.call(kRounds)) != expected;
+          moved += syscall(SYS_gettid) != before;
+        });
+      }
+      scheduler.wait_idle();
+    } while (scheduler.counters().preemptions <= kGuests || scheduler.counters().migrations == 0 || moved == 0);
+    CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("cancelling a task ends its guest, wherever that is") {
+  for (Tiers tiers : kTiers) {
+    CAPTURE(static_cast<int>(tiers));
+    Engine engine(engine_config(tiers));
+    const Module module = load(engine, "stop_spin");
+    Linker linker(engine);
+    sched::Scheduler scheduler(two_workers());
+    let_scheduler_stop_guests(scheduler);
+    const std::vector<const char*> names{"loop",   "nested", "calls",  "tail_calls", "indirect",
+                                         "memory", "grow",   "throws", "bulk",       "table"};
+    std::atomic<unsigned> interrupted, known, placed;
+    // A deadline is later and later while it comes before a guest has begun, as it may on a busy machine.
+    auto soon = 50ms;
+    do {
+      interrupted = known = placed = 0;
+      std::vector<sched::Task> tasks;
+      for (size_t i = 0; i < names.size(); ++i) {
+        sched::SpawnOptions options;
+        if (i % 2 != 0) options.deadline = sched::Clock::now() + soon;
+        tasks.push_back(scheduler.spawn(
+            [&, name = names[i], i] {
+              Store store(engine);
+              GuestTask here(store);
+              Result<Instance> instance = linker.instantiate(store, module);
+              if (!instance) return;
+              auto result = ok(ok(instance->func(name)).typed<void()>()).call();
+              interrupted += !result && result.error().trap == TrapCode::Interrupted;
+              placed += !result && !result.error().backtrace.empty();
+              known +=
+                  sched::take_cancel() == (i % 2 != 0 ? sched::CancelReason::Deadline : sched::CancelReason::Requested);
+            },
+            options));
+      }
+      std::this_thread::sleep_for(soon);
+      for (size_t i = 0; i < names.size(); i += 2) tasks[i].cancel();
+      scheduler.wait_idle();
+      soon *= 4;
+    } while (placed != names.size() && soon < 20s);
+    CHECK(interrupted == names.size());
+    CHECK(placed == names.size());
+    CHECK(known == names.size());
+  }
+}
+
+}  // namespace
+}  // namespace vmrun::test
