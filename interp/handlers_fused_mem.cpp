@@ -78,20 +78,13 @@ struct ReadModifyName {
   Op store, load, op;
 };
 constexpr ReadModifyName kReadModify[] = {
-    {Op::i32_store, Op::i32_load, Op::i32_add},
-    {Op::i32_store, Op::i32_load, Op::i32_sub},
-    {Op::i32_store, Op::i32_load, Op::i32_and},
-    {Op::i32_store, Op::i32_load, Op::i32_or},
-    {Op::i32_store, Op::i32_load, Op::i32_xor},
-    {Op::i64_store, Op::i64_load, Op::i64_add},
-    {Op::i64_store, Op::i64_load, Op::i64_or},
-    {Op::i64_store, Op::i64_load, Op::i64_xor},
-    {Op::f64_store, Op::f64_load, Op::f64_add},
-    {Op::f64_store, Op::f64_load, Op::f64_sub},
-    {Op::f64_store, Op::f64_load, Op::f64_mul},
-    {Op::f32_store, Op::f32_load, Op::f32_add},
-    {Op::f32_store, Op::f32_load, Op::f32_sub},
-    {Op::f32_store, Op::f32_load, Op::f32_mul},
+    {Op::i32_store, Op::i32_load, Op::i32_add}, {Op::i32_store, Op::i32_load, Op::i32_sub},
+    {Op::i32_store, Op::i32_load, Op::i32_and}, {Op::i32_store, Op::i32_load, Op::i32_or},
+    {Op::i32_store, Op::i32_load, Op::i32_xor}, {Op::i64_store, Op::i64_load, Op::i64_add},
+    {Op::i64_store, Op::i64_load, Op::i64_or},  {Op::i64_store, Op::i64_load, Op::i64_xor},
+    {Op::f64_store, Op::f64_load, Op::f64_add}, {Op::f64_store, Op::f64_load, Op::f64_sub},
+    {Op::f64_store, Op::f64_load, Op::f64_mul}, {Op::f32_store, Op::f32_load, Op::f32_add},
+    {Op::f32_store, Op::f32_load, Op::f32_sub}, {Op::f32_store, Op::f32_load, Op::f32_mul},
 };
 
 template <Op kOp, Address M, int A, int B, int C>

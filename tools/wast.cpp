@@ -43,8 +43,7 @@ constexpr OptionRow<WastOptions> kRows[] = {
      }},
     {0, "effort", "EFFORT", "quick, careful or auto, as -O effort of run",
      [](WastOptions& o, std::string_view v) { return set_effort(o.engine, v); }},
-    {0, "tier", "TIER", "as -O tier of run",
-     [](WastOptions& o, std::string_view v) { return set_tier(o.engine, v); }},
+    {0, "tier", "TIER", "as -O tier of run", [](WastOptions& o, std::string_view v) { return set_tier(o.engine, v); }},
     {0, "count", nullptr, "count where functions ran; one that ran elsewhere than --tier says fails the run",
      [](WastOptions& o, std::string_view) -> Result<void> {
        return o.engine.config.count_runs = true, Result<void>();

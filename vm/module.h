@@ -151,7 +151,7 @@ class Module {
   /// Block records of own functions: code(i) for i >= imported_funcs.
   FuncCode& code(uint32_t func_index) const { return codes[func_index - imported_funcs]; }
   std::unique_ptr<FuncCode[]> codes;
-  void* interp = nullptr;  // interp::CodeStore*, from interp::attach to interp::detach
+  void* interp = nullptr;        // interp::CodeStore*, from interp::attach to interp::detach
   Effort effort = Effort::Auto;  // of the interpreter
   mutable TranslationCounts translations;
   TierHooks* tiers = nullptr;    // who decides on promotion; null: nobody
