@@ -66,6 +66,7 @@ TaskCell* Core::prepare(const SpawnOptions& options) {
   cell->cancel.store(CancelReason::None, std::memory_order_relaxed);
   cell->done.store(false, std::memory_order_relaxed);
   cell->priority = options.priority;
+  cell->woken = false;
   cell->next = nullptr;
   cell->worker.store(nullptr, std::memory_order_relaxed);
   cell->ready_at = 0;
@@ -165,25 +166,32 @@ void Core::make_ready(TaskCell* task) {
 
 void Core::push_global(TaskCell* task) {
   task->next = nullptr;
-  push_global_list(task, task, task->priority, 1);
+  push_global_list(task, task, lane_of(*task), 1);
 }
 
-void Core::push_global_list(TaskCell* first, TaskCell* last, Priority priority, size_t n) {
+void Core::push_global_list(TaskCell* first, TaskCell* last, Lane lane, size_t n) {
   std::lock_guard lock(global_lock_);
-  List& list = global_[static_cast<size_t>(priority)];
+  List& list = global_[static_cast<size_t>(lane)];
   (list.first == nullptr ? list.first : list.last->next) = first;
   list.last = last;
+  list.size += n;
   global_size_.store(global_size_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  if (lane <= Lane::Woken) {
+    urgent_size_.store(urgent_size_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
 }
 
-TaskCell* Core::take_global(Processor& p) {
+TaskCell* Core::take_global(Processor& p, Lane from, Lane to) {
   std::lock_guard lock(global_lock_);
-  const size_t size = global_size_.load(std::memory_order_relaxed);
+  size_t size = 0;
+  for (auto i = static_cast<size_t>(from); i <= static_cast<size_t>(to); ++i) {
+    size += global_[i].size;
+  }
   size_t n = std::min<size_t>(size / processors.size() + 1, p.queues[0].capacity() / 2);
   n = std::min(n, size);
   TaskCell* result = nullptr;
   size_t taken = 0;
-  for (size_t i = 0; i < priority_count && taken < n; ++i) {
+  for (auto i = static_cast<size_t>(from); i <= static_cast<size_t>(to) && taken < n; ++i) {
     List& list = global_[i];
     while (list.first != nullptr && taken < n) {
       TaskCell* task = list.first;
@@ -194,10 +202,13 @@ TaskCell* Core::take_global(Processor& p) {
         break;
       }
       list.first = next;
+      --list.size;
       ++taken;
     }
   }
-  global_size_.store(size - taken, std::memory_order_relaxed);
+  global_size_.store(global_size_.load(std::memory_order_relaxed) - taken, std::memory_order_relaxed);
+  urgent_size_.store(global_[static_cast<size_t>(Lane::High)].size + global_[static_cast<size_t>(Lane::Woken)].size,
+                     std::memory_order_relaxed);
   return result;
 }
 

@@ -12,7 +12,12 @@
 //
 // Timers: at any time some thread sleeps until the earliest timer or is awake and will look: an idle worker (the
 // keeper) or, when none is idle, the monitor. Whoever adds an earlier one or ends the keeper's sleep sees to that
-// (cover()).
+// (cover_timers()).
+//
+// Events from outside (poller.h): one idle worker (the poll worker, as a rule also the keeper) sleeps in poll() instead
+// of on its futex and is woken by interrupt(). `poll_lock_` is held by whoever is inside poll(); everybody else but the
+// next poll worker only tries it. Tasks that a poll or a timer makes ready start no searcher one by one: whoever looked
+// runs the first itself and then sees whether there are more.
 //
 // Tried and dropped: one timer thread only (two thread wake-ups for each sleep); clock reads at every pick (20 ns).
 #pragma once
@@ -26,6 +31,7 @@
 #include <vector>
 
 #include "sched/fiber.h"
+#include "sched/poller.h"
 #include "sched/processor.h"
 #include "sched/stack.h"
 #include "sched/task.h"
@@ -48,10 +54,13 @@ class Core {
   /// Queues a runnable task that the caller owns, from any thread.
   void make_ready(TaskCell* task);
   void push_global(TaskCell* task);
-  void push_global_list(TaskCell* first, TaskCell* last, Priority priority, size_t n);
-  /// A task of the global queue; moves the processor's share of what else is there to its own queue.
-  TaskCell* take_global(Processor& p);
+  void push_global_list(TaskCell* first, TaskCell* last, Lane lane, size_t n);
+  /// A task of the global queue's lanes from `from` to `to`, in this order; moves the processor's share of what else is
+  /// there to its own queues.
+  TaskCell* take_global(Processor& p, Lane from = Lane::High, Lane to = Lane::Low);
   bool global_empty() const { return global_size_.load(std::memory_order_relaxed) == 0; }
+  /// Whether the global queue holds what goes before preempted tasks.
+  bool urgent() const { return urgent_size_.load(std::memory_order_relaxed) != 0; }
   void free_cell(TaskCell* cell) noexcept;
   void wait_idle();
   void stop();
@@ -88,6 +97,11 @@ class Core {
   /// Wakes what is due; false when nothing was.
   bool run_timers();
 
+  // Events from outside: poll.cpp.
+  void set_poller(Poller* poller);
+  /// Polls without waiting, if something is waited for and nobody else polls; true when a task was made ready.
+  bool poll_now();
+
   // Monitor: monitor.cpp.
   void monitor_main();
 
@@ -106,6 +120,7 @@ class Core {
   struct List {
     TaskCell* first = nullptr;
     TaskCell* last = nullptr;
+    size_t size = 0;
   };
 
   Processor* take_idle_locked();
@@ -113,12 +128,15 @@ class Core {
   void start_worker_locked(Processor* p, bool spinning);
   void wake_worker_locked(Worker& worker, Processor* p, bool spinning);
   void poke_monitor();
-  /// Looks after one processor; true when its worker lost it.
-  bool watch(Processor& p, Nanos at);
+  /// Looks after one processor; true when its worker lost it. Lowers `until` to when it should be looked at again.
+  bool watch(Processor& p, Nanos at, Nanos& until);
+  /// Waits in poll() as the poll worker; returns how many tasks it made ready.
+  int wait_in_poll(Worker& worker, Nanos deadline);
 
   std::mutex global_lock_;
-  List global_[priority_count];
+  List global_[lane_count];
   std::atomic<size_t> global_size_{0};
+  std::atomic<size_t> urgent_size_{0};
 
   std::mutex idle_lock_;
   std::vector<Processor*> idle_processors_;
@@ -127,6 +145,11 @@ class Core {
   Worker* keeper_ = nullptr;
   Nanos keeper_until_ = never;
   Nanos monitor_until_ = 0;
+
+  std::atomic<Poller*> poller_{nullptr};
+  SpinLock poll_lock_;
+  std::atomic<uint64_t> polls_{0};  // written under poll_lock_
+  Worker* poll_worker_ = nullptr;   // under idle_lock_
   std::atomic<uint32_t> monitor_word_{0};
 
   std::mutex cells_lock_;

@@ -45,15 +45,23 @@ void Core::wake_worker_locked(Worker& worker, Processor* p, bool spinning) {
   worker.given_ = p;
   worker.given_spinning_ = spinning;
   worker.wake_word_.store(1, std::memory_order_release);
-  futex_wake(worker.wake_word_);
+  if (poll_worker_ == &worker) {
+    poll_worker_ = nullptr;
+    poller_.load(std::memory_order_relaxed)->interrupt();
+  } else {
+    futex_wake(worker.wake_word_);
+  }
 }
 
 void Core::start_worker_locked(Processor* p, bool spinning) {
   if (!idle_workers_.empty()) {
-    // The one that slept last has the warmest caches; the keeper only if it is alone.
+    // The one that slept last has the warmest caches; the keeper and the poll worker only if there is no other.
     Worker* worker = idle_workers_.back();
-    if (worker == keeper_ && idle_workers_.size() > 1) {
-      worker = idle_workers_[idle_workers_.size() - 2];
+    for (size_t i = idle_workers_.size(); i-- != 0;) {
+      if (idle_workers_[i] != keeper_ && idle_workers_[i] != poll_worker_) {
+        worker = idle_workers_[i];
+        break;
+      }
     }
     wake_worker_locked(*worker, p, spinning);
     return;
@@ -112,6 +120,7 @@ bool Core::work_anywhere() const {
 
 void Core::sleep(Worker& w) {
   Nanos deadline = never;
+  bool polls = false;
   {
     std::lock_guard lock(idle_lock_);
     if (stopping.load(std::memory_order_relaxed)) {
@@ -124,35 +133,58 @@ void Core::sleep(Worker& w) {
       keeper_ = &w;
       keeper_until_ = deadline = earliest;
     }
+    if (poll_worker_ == nullptr && poller_.load(std::memory_order_relaxed) != nullptr) {
+      poll_worker_ = &w;
+      polls = true;
+    }
   }
   w.timers_dirty_ = true;  // for when it wakes
+  int events = 0;
   for (;;) {
-    const bool in_time = futex_wait(w.wake_word_, 0, deadline);
+    bool in_time = true;
+    if (polls) {
+      events = wait_in_poll(w, deadline);
+      in_time = events == 0 && (deadline == never || now() < deadline);
+      if (in_time) {
+        std::lock_guard lock(idle_lock_);
+        polls = poll_worker_ == &w;  // unless the poller was taken away
+      }
+    } else {
+      in_time = futex_wait(w.wake_word_, 0, deadline);
+    }
     if (w.wake_word_.load(std::memory_order_acquire) != 0) {
       break;
     }
     if (in_time) {
       continue;
     }
-    {
-      std::lock_guard lock(idle_lock_);
-      if (w.wake_word_.load(std::memory_order_acquire) != 0) {
-        break;
-      }
-      std::erase(idle_workers_, &w);
-      if (keeper_ == &w) {
-        keeper_ = nullptr;
-      }
-      w.p_ = take_idle_locked();
-      w.spinning_ = false;
+    std::lock_guard lock(idle_lock_);
+    if (w.wake_word_.load(std::memory_order_acquire) != 0) {
+      break;
     }
-    if (w.p_ == nullptr) {
-      run_timers();  // all processors are at work: theirs, through the global queue
+    std::erase(idle_workers_, &w);
+    if (keeper_ == &w) {
+      keeper_ = nullptr;
     }
-    return;
+    if (poll_worker_ == &w) {
+      poll_worker_ = nullptr;
+    }
+    w.given_ = take_idle_locked();
+    w.given_spinning_ = false;
+    break;
   }
   w.p_ = w.given_;
   w.spinning_ = w.given_spinning_;
+  if (w.p_ != nullptr) {
+    w.look_for_more_ |= events > 1;
+    return;
+  }
+  // All processors are at work, or this worker was woken for its duties alone: what is ready is for the others, through
+  // the global queue.
+  run_timers();
+  if (events != 0) {
+    maybe_wake();
+  }
 }
 
 void Core::cover_timers() {

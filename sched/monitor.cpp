@@ -1,5 +1,5 @@
 // The monitor thread: ends slices, takes processors from blocked workers, repeats requests to stop cancelled tasks, and
-// fires timers while every worker is busy. It sleeps for good when all processors are idle and nothing is due.
+// fires timers and polls while every worker is busy. It sleeps for good when all processors are idle and nothing is due.
 #include <algorithm>
 
 #include "sched/core.h"
@@ -17,6 +17,10 @@ constexpr Nanos longest_look = 5'000'000;
 constexpr Nanos handoff_after = 50'000;
 // A blocked worker keeps a processor that nobody needs for so long, then it counts as idle.
 constexpr Nanos handoff_idle_after = 10'000'000;
+// The longest time between looks while tasks wait for a slice to end.
+constexpr Nanos longest_look_contended = 2'000'000;
+// It polls when nobody has for so long.
+constexpr Nanos poll_after = 1'000'000;
 // Looks at nothing but idle processors before it sleeps for good.
 constexpr unsigned idle_looks = 16;
 
@@ -27,13 +31,16 @@ void Core::poke_monitor() {
   futex_wake(monitor_word_);
 }
 
-bool Core::watch(Processor& p, Nanos at) {
+bool Core::watch(Processor& p, Nanos at, Nanos& until) {
   const uint64_t state = p.state.load(std::memory_order_acquire);
   const uint32_t tick = p.tick.load(std::memory_order_relaxed);
   if (state != p.seen_state || tick != p.seen_tick) {
     p.seen_state = state;
     p.seen_tick = tick;
     p.seen_since = at;
+    if (p.slice_tick.load(std::memory_order_acquire) == tick) {
+      p.seen_since = std::min(at, p.slice_start.load(std::memory_order_relaxed));
+    }
   }
   const Nanos held = at - p.seen_since;
   TaskCell* task = p.running.load(std::memory_order_acquire);
@@ -41,10 +48,14 @@ bool Core::watch(Processor& p, Nanos at) {
   switch (Processor::state_of(state)) {
     case Processor::Running: {
       const Nanos slice = std::chrono::duration_cast<std::chrono::nanoseconds>(config.slice).count();
-      const bool over = held >= slice && (config.preempt_alone || p.has_work() || !global_empty());
+      const bool limited = config.preempt_alone || p.has_work() || !global_empty();
+      const bool over = held >= slice && limited;
       if (task != nullptr && (over || cancelled)) {
         p.seen_since = over ? at : p.seen_since;
         request_preempt(task);
+      }
+      if (task != nullptr && limited) {
+        until = std::min({until, p.seen_since + slice, at + longest_look_contended});
       }
       return false;
     }
@@ -76,6 +87,8 @@ void Core::monitor_main() {
   const Nanos longest = std::clamp(slice / 2, shortest_look, longest_look);
   Nanos period = shortest_look;
   unsigned idle_rounds = 0;
+  uint64_t polls = 0;
+  Nanos polled_at = 0;
   for (;;) {
     const uint32_t word = monitor_word_.load(std::memory_order_acquire);
     if (stopping.load(std::memory_order_acquire)) {
@@ -83,9 +96,22 @@ void Core::monitor_main() {
     }
     run_timers();
     const Nanos at = now();
+    const Poller* poller = poller_.load(std::memory_order_acquire);
+    const bool events_awaited = poller != nullptr && poller->waited_for();
+    bool neglected = false;
+    if (const uint64_t n = polls_.load(std::memory_order_relaxed); n != polls || !events_awaited) {
+      polls = n;
+      polled_at = at;
+    } else if (at - polled_at >= poll_after) {
+      neglected = true;
+      poll_now();  // in vain while the poll worker is inside
+      polls = polls_.load(std::memory_order_relaxed);
+      polled_at = at;
+    }
+    Nanos slice_end = never;
     bool took = false;
     for (auto& p : processors) {
-      took |= watch(*p, at);
+      took |= watch(*p, at, slice_end);
     }
     period = took ? shortest_look : std::min(period * 2, longest);
     Nanos until;
@@ -96,7 +122,14 @@ void Core::monitor_main() {
         until = never;
         period = shortest_look;
       } else {
-        until = at + period;
+        until = std::max(std::min(at + period, slice_end), at + shortest_look);
+      }
+      if (events_awaited && poll_worker_ == nullptr) {
+        if (neglected && !idle_workers_.empty()) {
+          // Some work, but this one does not: let it wait for events.
+          wake_worker_locked(*idle_workers_.back(), nullptr, false);
+        }
+        until = std::min(until, polled_at + poll_after);
       }
       if (keeper_ == nullptr) {
         until = std::min(until, timers.earliest());

@@ -13,6 +13,8 @@ constexpr uint32_t global_every = 61;
 constexpr uint32_t low_first_at = 30;
 // Picks of run_next in a row before the queues have their turn: two tasks that wake each other would starve the others.
 constexpr uint32_t next_streak_max = 16;
+// The same for what goes before run_next and the normal queue: tasks of high priority and those that were woken.
+constexpr uint32_t urgent_streak_max = 16;
 // Rounds over all victims before giving up, some 10 µs: what a sleep and a wake-up of the thread would cost. With 4 as in
 // Go, a producer of short tasks woke the thread for each of them (11 µs a task). run_next is taken only in the last
 // round, for its owner is about to run it.
@@ -22,7 +24,8 @@ constexpr int pauses_a_round = 4;
 }  // namespace
 
 void Worker::push_local(TaskCell* task) {
-  RunQueue& queue = p_->queue(task->priority);
+  const Lane lane = lane_of(*task);
+  RunQueue& queue = p_->queue(lane);
   if (queue.push(task)) {
     return;
   }
@@ -44,17 +47,23 @@ void Worker::push_local(TaskCell* task) {
     append(t);
   }
   append(task);
-  core_.push_global_list(first, last, task->priority, n);
+  core_.push_global_list(first, last, lane, n);
 }
 
 void Worker::make_ready(TaskCell* task, bool next) {
   if (p_ == nullptr) {
     core_.push_global(task);
-    core_.maybe_wake();
+    if (!gathering_) {
+      core_.maybe_wake();
+    }
     return;
   }
   sample(task);
-  if (next && task->priority != Priority::Low) {
+  if (gathering_) {
+    push_local(task);
+    return;
+  }
+  if (next && task->priority == Priority::Normal) {
     task = p_->run_next.exchange(task, std::memory_order_acq_rel);
   }
   if (task != nullptr) {
@@ -63,15 +72,37 @@ void Worker::make_ready(TaskCell* task, bool next) {
   core_.maybe_wake();
 }
 
+TaskCell* Worker::pick_urgent() {
+  TaskCell* task = p_->queue(Lane::High).pop();
+  if (task == nullptr && core_.urgent()) {
+    task = core_.take_global(*p_, Lane::High, Lane::Woken);
+    if (task != nullptr) {
+      count(counters.global_picks);
+    }
+  }
+  return task != nullptr ? task : p_->queue(Lane::Woken).pop();
+}
+
 TaskCell* Worker::pick() {
   Processor& p = *p_;
   const uint32_t turn = ++tick_ % global_every;
-  if (turn == 0 && !core_.global_empty()) {
-    if (TaskCell* task = core_.take_global(p)) {
-      count(counters.global_picks);
+  if (turn == 0) {
+    gather([this] { return core_.poll_now(); });
+    if (!core_.global_empty()) {
+      TaskCell* task = core_.take_global(p, Lane::Normal);
+      if (task != nullptr) {
+        count(counters.global_picks);
+        return task;
+      }
+    }
+  }
+  if (urgent_streak_ < urgent_streak_max) {
+    if (TaskCell* task = pick_urgent()) {
+      ++urgent_streak_;
       return task;
     }
   }
+  urgent_streak_ = 0;
   if (p.run_next.load(std::memory_order_relaxed) != nullptr) {
     if (TaskCell* task = p.run_next.exchange(nullptr, std::memory_order_acq_rel)) {
       if (++next_streak_ < next_streak_max) {
@@ -82,19 +113,30 @@ TaskCell* Worker::pick() {
   }
   next_streak_ = 0;
   if (turn == low_first_at) {
-    for (size_t i = priority_count; i-- != 0;) {
-      if (TaskCell* task = p.queues[i].pop()) {
+    if (TaskCell* task = p.queue(Lane::Low).pop()) {
+      return task;
+    }
+    if (!core_.global_empty()) {
+      if (TaskCell* task = core_.take_global(p, Lane::Low)) {
+        count(counters.global_picks);
         return task;
       }
     }
-    return nullptr;
   }
-  for (RunQueue& queue : p.queues) {
-    if (TaskCell* task = queue.pop()) {
+  if (TaskCell* task = p.queue(Lane::Normal).pop()) {
+    return task;
+  }
+  if (TaskCell* task = pick_urgent()) {  // after a streak, with nothing else to run
+    return task;
+  }
+  // A preempted task is not to wait behind those of low priority.
+  if (!core_.global_empty()) {
+    if (TaskCell* task = core_.take_global(p, Lane::High, Lane::Normal)) {
+      count(counters.global_picks);
       return task;
     }
   }
-  return nullptr;
+  return p.queue(Lane::Low).pop();
 }
 
 TaskCell* Worker::pick_or_global() {
@@ -123,7 +165,7 @@ TaskCell* Worker::steal(int rounds, bool take_next) {
       }
       uint32_t taken = 0;
       TaskCell* task = nullptr;
-      for (size_t q = 0; q < priority_count && task == nullptr; ++q) {
+      for (size_t q = 0; q < lane_count && task == nullptr; ++q) {
         task = p_->queues[q].steal_from(victim->queues[q], taken);
       }
       if (task == nullptr && take_next && round == rounds - 1 &&
@@ -144,6 +186,15 @@ TaskCell* Worker::steal(int rounds, bool take_next) {
   return nullptr;
 }
 
+void Worker::wake_for_more() {
+  if (look_for_more_) {
+    look_for_more_ = false;
+    if (p_->has_work() || !core_.global_empty()) {
+      core_.maybe_wake();
+    }
+  }
+}
+
 void Worker::stop_spinning() {
   if (!spinning_) {
     return;
@@ -159,7 +210,7 @@ TaskCell* Worker::find_work() {
     if (TaskCell* task = pick_or_global()) {
       return task;
     }
-    if (core_.run_timers()) {
+    if (gather([this] { return core_.run_timers(); }) || gather([this] { return core_.poll_now(); })) {
       continue;
     }
     if (core_.processors.size() == 1) {
@@ -198,6 +249,7 @@ boost::fibers::context* Worker::pick_next() {
     return nullptr;
   }
   stop_spinning();
+  wake_for_more();
   cover_dirty_timers();
   Fiber* fiber = bind(task);
   left_fiber_ = fiber;  // for strand_of
@@ -205,7 +257,6 @@ boost::fibers::context* Worker::pick_next() {
 }
 
 void Worker::idle() {
-  timers_dirty_ = false;  // sleep() sees to all timers
   if (p_ != nullptr) {
     core_.put_idle(std::exchange(p_, nullptr));
     if (spinning_) {
@@ -223,6 +274,7 @@ void Worker::idle() {
       }
     }
   }
+  timers_dirty_ = false;  // sleep() sees to all timers
   count(counters.idles);
   core_.sleep(*this);
   if (p_ != nullptr) {

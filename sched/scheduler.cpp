@@ -60,6 +60,7 @@ void Scheduler::discard(TaskCell* cell) { core_->free_cell(cell); }
 void Scheduler::wait_idle() { core_->wait_idle(); }
 void Scheduler::join() { core_->stop(); }
 void Scheduler::set_preempt(PreemptHook hook, void* context) { core_->set_preempt(hook, context); }
+void Scheduler::set_poller(Poller* poller) { core_->set_poller(poller); }
 Counters Scheduler::counters() const { return core_->counters(); }
 unsigned Scheduler::workers() const { return core_->config.workers; }
 size_t Scheduler::fibers() const { return core_->stacks.in_use(); }

@@ -24,6 +24,7 @@
 namespace vmrun::sched {
 
 class Core;
+class Poller;
 
 enum class Priority : uint8_t { High, Normal, Low };
 inline constexpr size_t priority_count = 3;
@@ -134,6 +135,11 @@ class Scheduler {
 
   /// Before the first spawn.
   void set_preempt(PreemptHook hook, void* context);
+
+  /// Makes `poller` (sched/poller.h) the source of events from outside, before the first task that needs it. It is not
+  /// owned and has to live until join() has returned, or until set_poller(nullptr) has: after that nobody is inside it.
+  /// One at a time. Callable from any thread, but not from inside the poller.
+  void set_poller(Poller* poller);
 
   Counters counters() const;
   unsigned workers() const;

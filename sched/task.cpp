@@ -18,6 +18,7 @@ void TaskCell::unpark() {
   for (;;) {
     if (state == ParkState::Parked) {
       if (park.compare_exchange_weak(state, ParkState::Running, std::memory_order_acq_rel)) {
+        woken = true;
         core->bump(&ThreadCounters::unparks);
         core->make_ready(this);
         return;

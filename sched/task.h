@@ -28,6 +28,7 @@ struct TaskCell {
   std::atomic<CancelReason> cancel{CancelReason::None};
   std::atomic<bool> done{false};
   Priority priority = Priority::Normal;
+  bool woken = false;      // made ready by unpark and not run since: the owner's
   Fiber* fiber = nullptr;  // from its first run on
   TaskCell* next = nullptr;
   std::atomic<Worker*> worker{nullptr};  // that runs it or ran it last

@@ -130,6 +130,7 @@ void Worker::enter(TaskCell* task) {
   p_->running.store(task, std::memory_order_release);
   p_->tick.store(p_->tick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   p_->preempt.store(false, std::memory_order_relaxed);
+  task->woken = false;
   count(counters.switches);
   if (task->ready_at != 0) {
     const Nanos waited = now() - task->ready_at;
@@ -176,6 +177,7 @@ void Worker::leave_task(TaskCell* task, After after, TaskCell* next) {
   left_ = task;
   Fiber* to = next != nullptr ? bind(next) : nullptr;
   if (next != nullptr) {
+    wake_for_more();
     cover_dirty_timers();
   }
   switch_to(*fiber, to);
@@ -194,6 +196,11 @@ CancelReason Worker::yield(bool preempted) {
   // Its slice is over: those that wait for another worker come first, or they would share that one for ever.
   if (next == nullptr && preempted && p_ != nullptr) next = steal(1, false);
   if (next != nullptr) {
+    if (preempted) {
+      // It costs nothing that counts here, and the monitor then ends slices to the point.
+      p_->slice_start.store(now(), std::memory_order_relaxed);
+      p_->slice_tick.store(p_->tick.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    }
     leave_task(task, preempted ? After::Global : After::Yield, next);
   } else {
     cover_dirty_timers();
@@ -236,6 +243,7 @@ void Worker::exit_blocking() {
   if (!p->state.compare_exchange_strong(mine, Processor::held(index_, Processor::Running), std::memory_order_acq_rel)) {
     p = core_.take_idle();
     if (p == nullptr) {
+      task->woken = true;
       leave_task(task, After::Global, nullptr);  // others have all processors: wait in line
       return;
     }
@@ -260,6 +268,7 @@ bool Worker::next_for(Fiber* fiber) {
   }
   TaskCell* next = w->pick_or_global();
   if (next != nullptr) {
+    w->wake_for_more();
     w->cover_dirty_timers();
   }
   if (next != nullptr && next->fiber == nullptr) {

@@ -47,7 +47,7 @@ class Worker {
     timers_dirty_ |= core_.timers.add(timer);
   }
 
-  /// Queues a runnable task on this worker's processor (which it must hold); `next`: to be run next.
+  /// Queues a runnable task, on this worker's processor if it holds one; `next`: to be run next.
   void make_ready(TaskCell* task, bool next);
 
   // On the dispatcher, and from Boost's callbacks.
@@ -94,6 +94,17 @@ class Worker {
   TaskCell* steal(int rounds, bool take_next);
   void stop_spinning();
   void push_local(TaskCell* task);
+  TaskCell* pick_urgent();
+  /// Calls `look`, which may make tasks ready; then starts a searcher if they are more than this worker runs next.
+  template <class Look>
+  bool gather(Look look) {
+    gathering_ = true;
+    const bool any = look();
+    gathering_ = false;
+    look_for_more_ |= any;
+    return any;
+  }
+  void wake_for_more();
   void sample(TaskCell* task) { task->ready_at = (++ready_count_ & 63) == 0 ? now() : 0; }
   void cover_dirty_timers() {
     if (timers_dirty_) {
@@ -121,9 +132,12 @@ class Worker {
   After after_ = After::Nothing;
   bool spinning_;
   bool timers_dirty_ = false;
+  bool gathering_ = false;      // inside a poll or a look at the timers: tasks made ready wake nobody
+  bool look_for_more_ = false;  // tasks were made ready meanwhile
   bool switch_pending_ = false;
   uint32_t tick_ = 0;
   uint32_t next_streak_ = 0;
+  uint32_t urgent_streak_ = 0;
   uint32_t ready_count_ = 0;
   uint32_t random_;
   const uint32_t index_;
