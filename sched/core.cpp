@@ -2,8 +2,10 @@
 #include "sched/core.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include "sched/check.h"
+#include "sched/cpus.h"
 #include "sched/worker.h"
 
 namespace vmrun::sched {
@@ -17,21 +19,30 @@ Core::Core(const Config& given) : config(given), stacks(given.stack_size) {
     processors.push_back(std::make_unique<Processor>(config.local_queue));
     idle_processors_.push_back(processors.back().get());
   }
+  if (config.pin) {
+    const std::vector<int> cpus = allowed_cpus();
+    for (size_t i = 0; i < processors.size() && !cpus.empty(); ++i) {
+      processors[i]->cpu = cpus[i % cpus.size()];
+    }
+  }
   std::reverse(idle_processors_.begin(), idle_processors_.end());
   idle_count_.store(config.workers, std::memory_order_relaxed);
+  config.max_threads = std::min(config.max_threads, 1u << 20);
   monitor_ = std::thread([this] { monitor_main(); });
 }
 
 Core::~Core() = default;
 
-TaskCell* Core::take_cells(size_t n) {
+TaskCell* Core::take_cells(size_t n, size_t& got) {
   std::lock_guard lock(cells_lock_);
   TaskCell* list = nullptr;
-  for (size_t i = 0; i < n; ++i) {
+  for (got = 0; got < n; ++got) {
     if (free_cells_ == nullptr) {
-      constexpr size_t chunk = 64;
-      cell_chunks_.push_back(std::make_unique<TaskCell[]>(chunk));
-      for (size_t k = 0; k < chunk; ++k) {
+      if (got != 0) {
+        break;  // a whole chunk is more than was asked for
+      }
+      cell_chunks_.push_back(std::make_unique<TaskCell[]>(cells_a_chunk));
+      for (size_t k = 0; k < cells_a_chunk; ++k) {
         TaskCell* cell = &cell_chunks_.back()[k];
         cell->core = this;
         cell->next = free_cells_;
@@ -58,10 +69,33 @@ void Core::free_cell(TaskCell* cell) noexcept {
 }
 
 TaskCell* Core::prepare(const SpawnOptions& options) {
-  SCHED_ASSERT(!stopping.load(std::memory_order_relaxed), "spawn after the scheduler has ended");
+  SCHED_ASSERT(config.auto_shutdown || !stopping.load(std::memory_order_relaxed), "spawn after join()");
   Worker* w = current_worker();
   const bool inside = w != nullptr && &w->core() == this;
-  TaskCell* cell = inside ? w->take_cell() : take_cells(1);
+  if (!inside) {
+    need_thread();
+  }
+  need_stack(inside && w->idle_fibers_ != nullptr);
+  // Each has at most two timers: its deadline's and that of a wait.
+  timers.reserve(2 * (live.load(std::memory_order_relaxed) + 64));
+  size_t got = 0;
+  TaskCell* cell = inside ? w->take_cell() : take_cells(1, got);
+  if (config.auto_shutdown && !inside) {
+    std::unique_lock lock(idle_lock_);
+    if (stopping.load(std::memory_order_relaxed)) {
+      lock.unlock();
+      free_cell(cell);
+      throw std::system_error(std::make_error_code(std::errc::operation_canceled), "the scheduler has ended");
+    }
+    live.fetch_add(1, std::memory_order_relaxed);
+  } else {
+    live.fetch_add(1, std::memory_order_relaxed);
+  }
+  cell->name.store(options.name, std::memory_order_relaxed);
+  cell->failed.store(false, std::memory_order_relaxed);
+  cell->waits_for.store(nullptr, std::memory_order_relaxed);
+  cell->quiet_wakes = 0;
+  cell->woke_at = 0;
   cell->park.store(ParkState::Running, std::memory_order_relaxed);
   cell->cancel.store(CancelReason::None, std::memory_order_relaxed);
   cell->done.store(false, std::memory_order_relaxed);
@@ -78,7 +112,6 @@ TaskCell* Core::prepare(const SpawnOptions& options) {
 
 Task Core::launch(TaskCell* cell, const SpawnOptions& options) {
   cell->refs.store(2, std::memory_order_relaxed);  // the task's own and the handle's
-  live.fetch_add(1, std::memory_order_relaxed);
   bump(&ThreadCounters::spawns);
   if (TokenState* token = options.token.state_) {
     token->refs.fetch_add(1, std::memory_order_relaxed);
@@ -122,10 +155,38 @@ void Core::finish(TaskCell* task) {
   }
   bump(&ThreadCounters::finished);
   task->drop_ref();
-  if (live.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-    std::lock_guard lock(done_lock_);
-    done_.notify_all();
+  one_less();
+}
+
+void Core::discard(TaskCell* cell) {
+  cell->done.store(true, std::memory_order_relaxed);
+  free_cell(cell);
+  one_less();
+}
+
+void Core::one_less() {
+  if (live.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+    return;
   }
+  if (config.auto_shutdown) {
+    begin_stop(true);
+  }
+  std::lock_guard lock(done_lock_);
+  done_.notify_all();
+}
+
+void Core::begin_stop(bool unless_live) {
+  {
+    std::lock_guard lock(idle_lock_);
+    if (unless_live && live.load(std::memory_order_acquire) != 0) {
+      return;
+    }
+    stopping.store(true, std::memory_order_seq_cst);
+    while (!idle_workers_.empty()) {
+      wake_worker_locked(*idle_workers_.back(), nullptr, false);
+    }
+  }
+  poke_monitor();
 }
 
 void Core::wait_idle() {
@@ -136,19 +197,15 @@ void Core::wait_idle() {
 }
 
 void Core::stop() {
-  if (stopping.load(std::memory_order_relaxed)) {
+  if (std::exchange(stopped_, true)) {
     return;
   }
   wait_idle();
-  {
-    std::lock_guard lock(idle_lock_);
-    stopping.store(true, std::memory_order_seq_cst);
-    while (!idle_workers_.empty()) {
-      wake_worker_locked(*idle_workers_.back(), nullptr, false);
-    }
-  }
-  poke_monitor();
+  begin_stop(false);
   monitor_.join();
+  {
+    std::lock_guard lock(ended_lock_);  // from here on nobody else joins
+  }
   for (auto& worker : workers_) {
     worker->join();
   }
@@ -217,17 +274,22 @@ Fiber* Core::take_fiber() {
   Fiber* fiber = idle_fibers_;
   if (fiber != nullptr) {
     idle_fibers_ = fiber->next;
-    --idle_fiber_count_;
+    idle_fiber_count_.fetch_sub(1, std::memory_order_relaxed);
   }
   return fiber;
 }
 
-bool Core::keep_fiber(Fiber* fiber) {
+void Core::keep_fiber(Fiber* fiber) {
   std::lock_guard lock(fibers_lock_);
   fiber->next = idle_fibers_;
   idle_fibers_ = fiber;
-  ++idle_fiber_count_;
-  return true;
+  idle_fiber_count_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Core::need_stack(bool worker_has_one) {
+  if (!worker_has_one && idle_fiber_count_.load(std::memory_order_relaxed) == 0) {
+    stacks.reserve_one();
+  }
 }
 
 void Core::set_preempt(PreemptHook hook, void* context) {
@@ -247,7 +309,10 @@ void Core::request_preempt(TaskCell* task) {
   }
   bump(&ThreadCounters::preempt_requests);
   if (PreemptHook hook = preempt_hook_.load(std::memory_order_acquire)) {
-    hook(preempt_context_, w->pthread(), task->id.load(std::memory_order_relaxed));
+    std::lock_guard lock(w->signal_lock_);
+    if (w->has_thread_ && w->current() == task) {
+      hook(preempt_context_, w->pthread(), task->id.load(std::memory_order_relaxed));
+    }
   }
 }
 
@@ -257,6 +322,15 @@ void Core::bump(std::atomic<uint64_t> ThreadCounters::* which, uint64_t n) {
     count(w->counters.*which, n);
   } else {
     (external_.*which).fetch_add(n, std::memory_order_relaxed);
+  }
+}
+
+void Core::bump(AtomicHistogram ThreadCounters::* which, Nanos value) {
+  Worker* w = current_worker();
+  if (w != nullptr && &w->core() == this) {
+    count((w->counters.*which).of(value));
+  } else {
+    (external_.*which).of(value).fetch_add(1, std::memory_order_relaxed);
   }
 }
 

@@ -62,6 +62,8 @@ class Core {
   /// Whether the global queue holds what goes before preempted tasks.
   bool urgent() const { return urgent_size_.load(std::memory_order_relaxed) != 0; }
   void free_cell(TaskCell* cell) noexcept;
+  /// Takes back what prepare() gave.
+  void discard(TaskCell* cell);
   void wait_idle();
   void stop();
   void set_preempt(PreemptHook hook, void* context);
@@ -70,13 +72,22 @@ class Core {
   Counters counters();
   /// Adds to a counter of the calling thread.
   void bump(std::atomic<uint64_t> ThreadCounters::* which, uint64_t n = 1);
+  void bump(AtomicHistogram ThreadCounters::* which, Nanos value);
 
   // Fibers kept for reuse: core.cpp.
   Fiber* take_fiber();
-  /// False when there are enough.
-  bool keep_fiber(Fiber* fiber);
+  void keep_fiber(Fiber* fiber);
+  /// Throws std::bad_alloc when there is nothing for a new task to run on.
+  void need_stack(bool worker_has_one);
 
   // Idle processors and workers: idle.cpp.
+  /// Makes the first worker thread, if there is none. Throws std::system_error or std::bad_alloc.
+  void need_thread();
+  size_t threads() const { return threads_.load(std::memory_order_acquire); }
+  /// Called last by a worker thread that ends before the scheduler does.
+  void thread_ended(Worker& worker);
+  /// The worker's thread could not begin: its processor goes back.
+  void thread_failed(Worker& worker);
   /// After a task was queued: starts a searcher if one is needed.
   void wake_one();
   void maybe_wake() {
@@ -102,6 +113,11 @@ class Core {
   /// Polls without waiting, if something is waited for and nobody else polls; true when a task was made ready.
   bool poll_now();
 
+  // report.cpp.
+  Statistics statistics();
+  std::string report();
+  bool stuck();
+
   // Monitor: monitor.cpp.
   void monitor_main();
 
@@ -126,6 +142,10 @@ class Core {
   Processor* take_idle_locked();
   void put_idle_locked(Processor* p);
   void start_worker_locked(Processor* p, bool spinning);
+  /// Makes a worker thread. Throws std::system_error or std::bad_alloc; then nothing has changed.
+  void add_worker_locked(Processor* p, bool spinning);
+  /// A worker has slept for Config::idle_keep: it ends if there are more threads than needed, else frees what it keeps.
+  void idle_long_locked(Worker& worker);
   void wake_worker_locked(Worker& worker, Processor* p, bool spinning);
   void poke_monitor();
   /// Looks after one processor; true when its worker lost it. Lowers `until` to when it should be looked at again.
@@ -152,14 +172,26 @@ class Core {
   Worker* poll_worker_ = nullptr;   // under idle_lock_
   std::atomic<uint32_t> monitor_word_{0};
 
+  static constexpr size_t cells_a_chunk = 64;
+  void one_less();
+  void begin_stop(bool unless_live);
+  bool stopped_ = false;
+
   std::mutex cells_lock_;
   TaskCell* free_cells_ = nullptr;
   std::vector<std::unique_ptr<TaskCell[]>> cell_chunks_;
-  TaskCell* take_cells(size_t n);
+  /// A list of `n` cells; fewer, but one at least, without memory for more. Throws std::bad_alloc.
+  TaskCell* take_cells(size_t n, size_t& got);
 
   std::mutex fibers_lock_;
   Fiber* idle_fibers_ = nullptr;
-  size_t idle_fiber_count_ = 0;
+  std::atomic<size_t> idle_fiber_count_{0};
+
+  // Workers whose threads have ended. One that ends joins the one before, so at most one ended thread is not joined.
+  std::atomic<size_t> threads_{0};
+  std::mutex ended_lock_;  // may be held while idle_lock_ is taken
+  Worker* ended_ = nullptr;
+  std::vector<Worker*> joined_;  // under idle_lock_
 
   std::mutex done_lock_;
   std::condition_variable done_;

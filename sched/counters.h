@@ -1,8 +1,10 @@
 // What the scheduler counts.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -28,15 +30,57 @@ namespace vmrun::sched {
   X(blocking_calls, "regions in which a worker's thread may block")                          \
   X(handoffs, "processors taken from blocked workers")                                       \
   X(idles, "times a worker thread went to sleep")                                            \
+  X(quiet_wakes, "unparks that started no searcher, for the waker was about to suspend")     \
   X(fibers, "fibers made")                                                                   \
-  X(threads, "worker threads started")
+  X(fiber_failures, "tasks that ended without having run, for want of a stack")              \
+  X(threads, "worker threads started")                                                       \
+  X(thread_failures, "worker threads that could not be started")                             \
+  X(pin_failures, "times the system refused to bind a thread to a core")                     \
+  X(threads_ended, "worker threads that ended because they were not needed")
+
+/// How often durations were in which range: bucket i counts those from 2^i to 2^(i+1) - 1 ns, bucket 0 also 0.
+struct Histogram {
+  static constexpr size_t buckets = 40;
+  std::array<uint64_t, buckets> counts{};
+
+  static size_t bucket_of(int64_t ns) {
+    return ns <= 1 ? 0
+                   : std::min<size_t>(static_cast<size_t>(std::bit_width(static_cast<uint64_t>(ns))) - 1, buckets - 1);
+  }
+  uint64_t total() const {
+    uint64_t sum = 0;
+    for (uint64_t n : counts) sum += n;
+    return sum;
+  }
+  /// Nanoseconds that the given share of all (0 to 1) did not exceed, rounded up to the end of a range; 0 for none.
+  int64_t percentile(double share) const {
+    const uint64_t all = total();
+    uint64_t seen = 0;
+    for (size_t i = 0; i < buckets; ++i) {
+      seen += counts[i];
+      if (seen != 0 && static_cast<double>(seen) >= share * static_cast<double>(all)) return (int64_t{2} << i) - 1;
+    }
+    return 0;
+  }
+};
+
+/// The same, written by threads.
+struct AtomicHistogram {
+  std::array<std::atomic<uint64_t>, Histogram::buckets> counts{};
+  std::atomic<uint64_t>& of(int64_t ns) { return counts[Histogram::bucket_of(ns)]; }
+  void add_to(Histogram& sum) const {
+    for (size_t i = 0; i < counts.size(); ++i) sum.counts[i] += counts[i].load(std::memory_order_relaxed);
+  }
+};
 
 struct Counters {
 #define X(name, text) uint64_t name = 0;
   SCHED_COUNTERS(X)
 #undef X
-  /// Sampled waits in run queues: bucket i counts those from 2^i to 2^(i+1) - 1 ns (bucket 0 from 0).
-  std::array<uint64_t, 40> queue_latency{};
+  /// From the time a task was made ready until it ran: one in 64 is measured.
+  Histogram queue_latency;
+  /// From a deadline until it was seen to have passed; the task then has to wait for its turn.
+  Histogram timer_lateness;
 };
 
 /// The counters of one thread: written by it alone, read by anybody.
@@ -44,15 +88,15 @@ struct ThreadCounters {
 #define X(name, text) std::atomic<uint64_t> name{0};
   SCHED_COUNTERS(X)
 #undef X
-  std::array<std::atomic<uint64_t>, 40> queue_latency{};
+  AtomicHistogram queue_latency;
+  AtomicHistogram timer_lateness;
 
   void add_to(Counters& sum) const {
 #define X(name, text) sum.name += name.load(std::memory_order_relaxed);
     SCHED_COUNTERS(X)
 #undef X
-    for (size_t i = 0; i < queue_latency.size(); ++i) {
-      sum.queue_latency[i] += queue_latency[i].load(std::memory_order_relaxed);
-    }
+    queue_latency.add_to(sum.queue_latency);
+    timer_lateness.add_to(sum.timer_lateness);
   }
 };
 

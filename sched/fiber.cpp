@@ -4,6 +4,7 @@
 
 #include <boost/context/stack_context.hpp>
 #include <boost/fiber/context.hpp>
+#include <memory>
 
 namespace vmrun::sched {
 
@@ -29,7 +30,8 @@ class OwnStack {
 }  // namespace
 
 Fiber* create_fiber(StackPool& pool) {
-  auto* fiber = new Fiber;
+  auto owner = std::make_unique<Fiber>();
+  Fiber* fiber = owner.get();
   fiber->pool = &pool;
   fiber->stack = pool.take();
   fiber->strand.create(fiber->stack.low, fiber->stack.size());
@@ -37,7 +39,7 @@ Fiber* create_fiber(StackPool& pool) {
   auto context =
       boost::fibers::make_worker_context(boost::fibers::launch::post, OwnStack(fiber), [fiber] { fiber_main(fiber); });
   fiber->context = context.get();
-  return fiber;
+  return owner.release();
 }
 
 }  // namespace vmrun::sched

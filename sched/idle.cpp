@@ -1,5 +1,6 @@
 // Idle processors and sleeping workers: who sleeps, who wakes whom. The protocol is described in core.h.
 #include <algorithm>
+#include <exception>
 
 #include "sched/check.h"
 #include "sched/core.h"
@@ -66,14 +67,101 @@ void Core::start_worker_locked(Processor* p, bool spinning) {
     wake_worker_locked(*worker, p, spinning);
     return;
   }
-  if (workers_.size() < config.max_threads) {
-    workers_.push_back(std::make_unique<Worker>(*this, static_cast<uint32_t>(workers_.size()), p, spinning));
-    workers_.back()->start();
-    return;
+  if (threads_.load(std::memory_order_relaxed) < config.max_threads) {
+    try {
+      add_worker_locked(p, spinning);
+      return;
+    } catch (const std::exception&) {
+      // No thread is to be had: those that are do the work, and the monitor tries again.
+      bump(&ThreadCounters::thread_failures);
+    }
   }
   put_idle_locked(p);
   if (spinning) {
     spinning_.fetch_sub(1, std::memory_order_seq_cst);
+  }
+}
+
+void Core::add_worker_locked(Processor* p, bool spinning) {
+  if (!joined_.empty()) {
+    joined_.back()->start(p, spinning);
+    joined_.pop_back();
+  } else {
+    // Room first, for all lists that a worker may be put in.
+    workers_.reserve(workers_.size() + 1);
+    idle_workers_.reserve(workers_.capacity());
+    joined_.reserve(workers_.capacity());
+    auto worker = std::make_unique<Worker>(*this, static_cast<uint32_t>(workers_.size()));
+    worker->start(p, spinning);
+    workers_.push_back(std::move(worker));
+  }
+  threads_.fetch_add(1, std::memory_order_release);
+}
+
+void Core::need_thread() {
+  if (threads_.load(std::memory_order_acquire) != 0) {
+    return;
+  }
+  std::lock_guard lock(idle_lock_);
+  if (threads_.load(std::memory_order_relaxed) != 0) {
+    return;
+  }
+  // With a processor, as a searcher: it looks for the task that is about to be queued.
+  Processor* p = take_idle_locked();
+  spinning_.fetch_add(p != nullptr ? 1 : 0, std::memory_order_seq_cst);
+  try {
+    add_worker_locked(p, p != nullptr);
+  } catch (...) {
+    if (p != nullptr) {
+      put_idle_locked(p);
+      spinning_.fetch_sub(1, std::memory_order_seq_cst);
+    }
+    bump(&ThreadCounters::thread_failures);
+    throw;
+  }
+}
+
+void Core::thread_ended(Worker& worker) {
+  std::lock_guard ended(ended_lock_);
+  if (stopping.load(std::memory_order_acquire)) {
+    return;  // stop() joins
+  }
+  if (Worker* before = std::exchange(ended_, &worker)) {
+    before->join();
+    std::lock_guard lock(idle_lock_);
+    joined_.push_back(before);
+  }
+}
+
+void Core::thread_failed(Worker& worker) {
+  {
+    std::lock_guard lock(idle_lock_);
+    threads_.fetch_sub(1, std::memory_order_release);
+    if (worker.p_ != nullptr) {
+      put_idle_locked(std::exchange(worker.p_, nullptr));
+    }
+  }
+  if (std::exchange(worker.spinning_, false)) {
+    spinning_.fetch_sub(1, std::memory_order_seq_cst);
+  }
+  bump(&ThreadCounters::thread_failures);
+  thread_ended(worker);
+}
+
+void Core::idle_long_locked(Worker& w) {
+  w.keep_until_ = never;
+  if (&w != poll_worker_ && threads_.load(std::memory_order_relaxed) > config.workers) {
+    threads_.fetch_sub(1, std::memory_order_release);
+    w.retiring_ = true;
+  } else {
+    w.trimming_ = true;
+  }
+  std::erase(idle_workers_, &w);
+  if (keeper_ == &w) {
+    keeper_ = nullptr;
+  }
+  if (poll_worker_ == &w) {
+    poll_worker_ = nullptr;
   }
 }
 
@@ -127,6 +215,9 @@ void Core::sleep(Worker& w) {
       return;
     }
     w.wake_word_.store(0, std::memory_order_relaxed);
+    if (w.keep_until_ == 0 || (w.keep_until_ == never && threads_.load(std::memory_order_relaxed) > config.workers)) {
+      w.keep_until_ = now() + std::chrono::duration_cast<std::chrono::nanoseconds>(config.idle_keep).count();
+    }
     idle_workers_.push_back(&w);
     const Nanos earliest = timers.earliest();
     if (earliest != never && (keeper_ == nullptr || earliest < keeper_until_)) {
@@ -142,15 +233,16 @@ void Core::sleep(Worker& w) {
   int events = 0;
   for (;;) {
     bool in_time = true;
+    const Nanos until = std::min(deadline, w.keep_until_);
     if (polls) {
-      events = wait_in_poll(w, deadline);
-      in_time = events == 0 && (deadline == never || now() < deadline);
+      events = wait_in_poll(w, until);
+      in_time = events == 0 && (until == never || now() < until);
       if (in_time) {
         std::lock_guard lock(idle_lock_);
         polls = poll_worker_ == &w;  // unless the poller was taken away
       }
     } else {
-      in_time = futex_wait(w.wake_word_, 0, deadline);
+      in_time = futex_wait(w.wake_word_, 0, until);
     }
     if (w.wake_word_.load(std::memory_order_acquire) != 0) {
       break;
@@ -160,6 +252,12 @@ void Core::sleep(Worker& w) {
     }
     std::lock_guard lock(idle_lock_);
     if (w.wake_word_.load(std::memory_order_acquire) != 0) {
+      break;
+    }
+    if (events == 0 && until < deadline) {
+      idle_long_locked(w);
+      w.given_ = nullptr;
+      w.given_spinning_ = false;
       break;
     }
     std::erase(idle_workers_, &w);
@@ -177,6 +275,11 @@ void Core::sleep(Worker& w) {
   w.spinning_ = w.given_spinning_;
   if (w.p_ != nullptr) {
     w.look_for_more_ |= events > 1;
+    w.keep_until_ = 0;  // to be set anew when it sleeps
+    return;
+  }
+  if (w.retiring_) {
+    cover_timers();
     return;
   }
   // All processors are at work, or this worker was woken for its duties alone: what is ready is for the others, through
@@ -211,8 +314,10 @@ bool Core::run_timers() {
   for (;;) {
     constexpr uint32_t batch = 64;
     TimerQueue::Due due[batch];
-    const uint32_t n = timers.take_due(now(), due, batch);
+    const Nanos at = now();
+    const uint32_t n = timers.take_due(at, due, batch);
     for (uint32_t i = 0; i < n; ++i) {
+      bump(&ThreadCounters::timer_lateness, at - due[i].when);
       if (due[i].what == Timer::What::Wake) {
         due[i].task->unpark();
       } else {

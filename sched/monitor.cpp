@@ -114,10 +114,18 @@ void Core::monitor_main() {
       took |= watch(*p, at, slice_end);
     }
     period = took ? shortest_look : std::min(period * 2, longest);
+    // Work that nobody was woken for: a guess was wrong (Worker::wakes_quietly), or a thread could not be made.
+    const bool ready = work_anywhere();
+    if (ready) {
+      maybe_wake();
+    }
+    if (idle_rounds == idle_looks && config.on_deadlock != nullptr && stuck()) {
+      config.on_deadlock(config.deadlock_context, report().c_str());
+    }
     Nanos until;
     {
       std::lock_guard lock(idle_lock_);
-      idle_rounds = idle_processors_.size() == processors.size() ? idle_rounds + 1 : 0;
+      idle_rounds = idle_processors_.size() == processors.size() && !ready ? idle_rounds + 1 : 0;
       if (idle_rounds > idle_looks) {
         until = never;
         period = shortest_look;

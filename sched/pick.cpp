@@ -63,13 +63,35 @@ void Worker::make_ready(TaskCell* task, bool next) {
     push_local(task);
     return;
   }
+  const bool woken = task->woken;
   if (next && task->priority == Priority::Normal) {
     task = p_->run_next.exchange(task, std::memory_order_acq_rel);
   }
   if (task != nullptr) {
     push_local(task);
+  } else if (woken && wakes_quietly()) {
+    return;
   }
   core_.maybe_wake();
+}
+
+// A task that wakes another and then suspends needs no other worker: the one that it woke runs here next. To wake a
+// worker for that costs more than the switch, and its search finds nothing. So a task whose last wake-ups were soon
+// followed by its suspension starts no searcher; one in 32 is measured, and the monitor mends what was guessed wrong.
+bool Worker::wakes_quietly() {
+  TaskCell* task = current();
+  if (task == nullptr || core_.idle_count_.load(std::memory_order_relaxed) == 0) {
+    return false;
+  }
+  if (task->quiet_wakes == 0) {
+    task->woke_at = now();
+    return false;
+  }
+  if ((--task->quiet_wakes & 31) == 0) {
+    task->woke_at = now();
+  }
+  count(counters.quiet_wakes);
+  return true;
 }
 
 TaskCell* Worker::pick_urgent() {
@@ -244,7 +266,25 @@ boost::fibers::context* Worker::pick_next() {
     }
     return main_;
   }
+  if (retiring_) {
+    while (idle_fiber_count_ != 0) {
+      core_.keep_fiber(take_fiber());
+    }
+    return main_;
+  }
+  if (trimming_) {
+    if (Fiber* fiber = idle_fiber_count_ != 0 ? take_fiber() : core_.take_fiber()) {
+      fiber->end = true;
+      adopt(fiber);
+      left_fiber_ = fiber;
+      return fiber->context;
+    }
+    trimming_ = false;
+  }
   TaskCell* task = p_ != nullptr ? find_work() : nullptr;
+  while (task != nullptr && !startable(task)) {
+    task = find_work();
+  }
   if (task == nullptr) {
     return nullptr;
   }
@@ -267,7 +307,7 @@ void Worker::idle() {
     if (core_.work_anywhere()) {
       p_ = core_.take_idle();
       if (p_ != nullptr) {
-        p_->state.store(Processor::held(index_, Processor::Running), std::memory_order_release);
+        hold(*p_);
         spinning_ = true;
         core_.spinning_.fetch_add(1, std::memory_order_seq_cst);
         return;
@@ -278,14 +318,13 @@ void Worker::idle() {
   count(counters.idles);
   core_.sleep(*this);
   if (p_ != nullptr) {
-    p_->state.store(Processor::held(index_, Processor::Running), std::memory_order_release);
+    hold(*p_);
   }
 }
 
 TaskCell* Worker::take_cell() {
   if (free_cells_ == nullptr) {
-    free_cells_ = core_.take_cells(32);
-    free_cell_count_ = 32;
+    free_cells_ = core_.take_cells(32, free_cell_count_);
   }
   TaskCell* cell = free_cells_;
   free_cells_ = cell->next;

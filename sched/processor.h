@@ -55,6 +55,16 @@ class Processor {
     return false;
   }
 
+  /// Tasks queued here; approximate.
+  size_t ready() const {
+    size_t n = run_next.load(std::memory_order_relaxed) != nullptr ? 1 : 0;
+    for (const RunQueue& q : queues) {
+      n += q.size();
+    }
+    return n;
+  }
+
+  int cpu = -1;  // of the machine, if its holder is to run there
   std::atomic<uint64_t> state{Idle};
   /// A task of normal priority to run before those of the normal queue: made runnable last, with what it needs still
   /// in the caches.

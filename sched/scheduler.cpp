@@ -32,6 +32,7 @@ Task::~Task() {
 }
 
 uint64_t Task::id() const { return cell_->id.load(std::memory_order_relaxed); }
+bool Task::failed() const { return cell_->failed.load(std::memory_order_acquire); }
 bool Task::done() const { return cell_->done.load(std::memory_order_acquire); }
 void Task::cancel() const { cell_->request_cancel(CancelReason::Requested); }
 void Task::unpark() const { cell_->unpark(); }
@@ -43,7 +44,7 @@ Wake join_cell(TaskCell* cell, Nanos deadline) {
   if (cell->done.load(std::memory_order_relaxed)) {
     return Wake::Unparked;
   }
-  return cell->joiners.wait(lock, Cancellable::Yes, deadline);
+  return cell->joiners.wait(lock, Cancellable::Yes, deadline, {"task", cell->id.load(std::memory_order_relaxed)});
 }
 
 }  // namespace
@@ -56,14 +57,18 @@ Scheduler::~Scheduler() { core_->stop(); }
 TaskCell* Scheduler::prepare(const SpawnOptions& options) { return core_->prepare(options); }
 TaskBody& Scheduler::body(TaskCell* cell) { return cell->body; }
 Task Scheduler::launch(TaskCell* cell, const SpawnOptions& options) { return core_->launch(cell, options); }
-void Scheduler::discard(TaskCell* cell) { core_->free_cell(cell); }
+void Scheduler::discard(TaskCell* cell) { core_->discard(cell); }
 void Scheduler::wait_idle() { core_->wait_idle(); }
 void Scheduler::join() { core_->stop(); }
 void Scheduler::set_preempt(PreemptHook hook, void* context) { core_->set_preempt(hook, context); }
 void Scheduler::set_poller(Poller* poller) { core_->set_poller(poller); }
+Statistics Scheduler::statistics() const { return core_->statistics(); }
+std::string Scheduler::report() const { return core_->report(); }
+bool Scheduler::stuck() const { return core_->stuck(); }
 Counters Scheduler::counters() const { return core_->counters(); }
 unsigned Scheduler::workers() const { return core_->config.workers; }
 size_t Scheduler::fibers() const { return core_->stacks.in_use(); }
+size_t Scheduler::threads() const { return core_->threads(); }
 size_t Scheduler::live() const { return core_->live.load(std::memory_order_acquire); }
 
 bool on_task() {
@@ -106,7 +111,9 @@ Wake park(Cancellable cancellable) {
   if (cancelled()) {
     return Wake::Cancelled;
   }
+  task->wait_for({"unpark"});
   w.park();
+  task->wait_for({});
   return cancelled() ? Wake::Cancelled : Wake::Unparked;
 }
 
@@ -123,7 +130,9 @@ Wake park_until(Clock::time_point deadline, Cancellable cancellable) {
   timer.when = nanos(deadline);
   timer.task = task;
   w.start_timer(timer);
+  task->wait_for({"its deadline"});
   w.park();
+  task->wait_for({});
   const bool fired = timer.fired.load(std::memory_order_acquire);
   if (!fired) {
     task->core->timers.remove(timer);

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "sched/cancel.h"
@@ -41,6 +42,8 @@ struct SpawnOptions {
   CancelToken token{};
   /// Cancels the task with CancelReason::Deadline.
   std::optional<Clock::time_point> deadline{};
+  /// For reports. Outlives the task (usually a literal).
+  const char* name = nullptr;
   /// Outlives the task (usually static).
   const SwitchHooks* hooks = nullptr;
   void* user = nullptr;
@@ -50,6 +53,11 @@ struct SpawnOptions {
 /// runs shall call preempted() soon. May be called by any thread, also repeatedly, and when the task is in a blocking
 /// region.
 using PreemptHook = void (*)(void* context, pthread_t worker, uint64_t task_id) noexcept;
+
+/// Called when no task can go on by itself: all wait, for no deadline, no event from outside and no blocking call. Only
+/// another thread could wake one. `report` is Scheduler::report(). On the monitor's thread, some 50 ms after the last task
+/// suspended, once until a task runs again. It may cancel tasks and must not spawn or wait.
+using DeadlockHook = void (*)(void* context, const char* report) noexcept;
 
 struct Config {
   /// Tasks that may run at the same time; 0: one for each core of the machine.
@@ -67,10 +75,34 @@ struct Config {
   unsigned local_queue = 256;
   /// Fibers of ended tasks kept for reuse, with what their stacks have committed.
   unsigned idle_fibers = 1024;
+  /// After so long without work a worker thread gives back the kept fibers with their stacks, and threads beyond
+  /// `workers` (which blocking regions called for) end.
+  Clock::duration idle_keep = std::chrono::seconds(1);
+  /// Bind whoever holds a processor to one core of the machine, of those that the making thread may run on.
+  bool pin = false;
+  /// When the last task ends, all threads end by themselves, as if by join(). Spawning then throws std::system_error
+  /// (operation_canceled).
+  bool auto_shutdown = false;
+  DeadlockHook on_deadlock = nullptr;
+  void* deadlock_context = nullptr;
   /// Called by each worker thread when it starts and before it ends (an alternate signal stack, for example).
   void (*thread_started)(void* context) = nullptr;
   void (*thread_stopped)(void* context) = nullptr;
   void* thread_context = nullptr;
+};
+
+/// What there is at one moment; parts are approximate while tasks run.
+struct Statistics {
+  size_t live = 0;               ///< tasks that have not ended
+  size_t ready = 0;              ///< tasks in run queues
+  size_t timers = 0;             ///< sleeps and deadlines
+  size_t threads = 0;            ///< worker threads
+  size_t idle_threads = 0;       ///< those that sleep
+  size_t blocked_threads = 0;    ///< those in blocking regions
+  unsigned processors = 0;       ///< tasks that may run at the same time
+  unsigned idle_processors = 0;  ///< not used at the moment
+  size_t fibers = 0;             ///< stacks in use by fibers, running or kept
+  size_t stack_mappings = 0;     ///< mappings of the process that stacks take
 };
 
 /// A handle to a task, which runs whether or not a handle exists. No handle outlives the scheduler.
@@ -89,6 +121,9 @@ class Task {
   /// Unique for the life of its scheduler.
   uint64_t id() const;
   bool done() const;
+  /// Whether it has ended without having run, because no memory was left for its stack when its turn came. Its
+  /// callable was destroyed uncalled.
+  bool failed() const;
 
   /// Waits for its end: from a task (its cancellation ends the wait) or from any thread.
   Wake join() const;
@@ -115,7 +150,10 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  /// Starts a task that calls `f()`. Callable from tasks and from any thread.
+  /// Starts a task that calls `f()`. Callable from tasks and from any thread. Throws std::bad_alloc when there is no
+  /// memory for the task or for a stack, std::system_error when the first worker thread cannot be made, and what the
+  /// making of the callable throws; then nothing was started. Threads beyond the first that cannot be made are done
+  /// without: tasks wait for the others.
   template <class F>
   Task spawn(F&& f, const SpawnOptions& options = {}) {
     TaskCell* cell = prepare(options);
@@ -141,10 +179,20 @@ class Scheduler {
   /// One at a time. Callable from any thread, but not from inside the poller.
   void set_poller(Poller* poller);
 
+  /// Sums since the beginning. Any thread.
   Counters counters() const;
+  Statistics statistics() const;
+  /// A line for each task that has not ended: its number (Task::id), its name if it has one, and whether it runs, is
+  /// ready, or for what it waits (a kind, and the object's address or the task's number). Any thread. Throws
+  /// std::bad_alloc.
+  std::string report() const;
+  /// Whether no task can go on by itself, as DeadlockHook describes; false when there is none.
+  bool stuck() const;
   unsigned workers() const;
   /// Stacks in use by fibers, running or kept.
   size_t fibers() const;
+  /// Worker threads that live.
+  size_t threads() const;
   /// Tasks that have not ended.
   size_t live() const;
 

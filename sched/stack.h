@@ -8,8 +8,10 @@
 // Rules: every call takes the pool's mutex; the fibers kept for reuse stand before it, so calls are rare.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <vector>
 
@@ -33,8 +35,11 @@ class StackPool {
 
   /// A stack, zeroed or used before. Throws std::bad_alloc.
   StackBounds take();
-  /// Gives back a stack of take() that nobody runs on. Its memory goes back to the system.
+  /// Gives back a stack of take() that nobody runs on. Its memory goes back to the system; so does the address space of
+  /// a slab without any stack in use, if another slab has free ones.
   void give(StackBounds stack) noexcept;
+  /// Makes sure that a stack is free. Throws std::bad_alloc.
+  void reserve_one();
 
   size_t stack_size() const { return stack_size_; }
   /// Stacks handed out, and mappings in use (one a slab, and two a guard where guards split them).
@@ -44,15 +49,26 @@ class StackPool {
   bool light_guards() const { return light_guards_; }
 
  private:
+  struct Slab {
+    size_t guarded = 0;            // by protected pages
+    std::vector<std::byte*> free;  // low ends, above the guard
+    Slab* prev = nullptr;          // in the list of those with free stacks
+    Slab* next = nullptr;
+  };
+  using Slabs = std::map<std::byte*, Slab>;  // by their ends
+
   void add_slab();
+  void link(Slab& slab);
+  void unlink(Slab& slab);
 
   const size_t guard_size_;
   const size_t stack_size_;
   const size_t slab_stacks_;
   const size_t max_guarded_;
   mutable std::mutex mutex_;
-  std::vector<std::byte*> slabs_;
-  std::vector<std::byte*> free_;  // low ends, above the guard
+  Slabs slabs_;
+  Slab* first_ = nullptr;  // with free stacks
+  std::atomic<size_t> free_{0};
   size_t in_use_ = 0;
   size_t guarded_ = 0;  // by protected pages
   bool light_guards_ = true;

@@ -30,43 +30,77 @@ StackPool::StackPool(size_t stack_size, size_t slab_stacks, size_t max_guarded)
 
 StackPool::~StackPool() {
   SCHED_ASSERT(in_use_ == 0, "a stack outlives its pool");
-  for (std::byte* slab : slabs_) {
-    ::munmap(slab, slab_stacks_ * (guard_size_ + stack_size_));
+  const size_t bytes = slab_stacks_ * (guard_size_ + stack_size_);
+  for (auto& [end, slab] : slabs_) {
+    ::munmap(end - bytes, bytes);
+  }
+}
+
+void StackPool::link(Slab& slab) {
+  slab.prev = nullptr;
+  slab.next = first_;
+  if (first_ != nullptr) {
+    first_->prev = &slab;
+  }
+  first_ = &slab;
+}
+
+void StackPool::unlink(Slab& slab) {
+  (slab.prev != nullptr ? slab.prev->next : first_) = slab.next;
+  if (slab.next != nullptr) {
+    slab.next->prev = slab.prev;
   }
 }
 
 void StackPool::add_slab() {
   const size_t step = guard_size_ + stack_size_;
-  slabs_.reserve(slabs_.size() + 1);
-  free_.reserve((slabs_.size() + 1) * slab_stacks_);
-  void* memory = ::mmap(nullptr, slab_stacks_ * step, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+  const size_t bytes = slab_stacks_ * step;
+  Slabs made;
+  std::vector<std::byte*> free;
+  free.reserve(slab_stacks_);
+  void* memory =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
   if (memory == MAP_FAILED) {
     throw std::bad_alloc();
   }
-  auto* slab = static_cast<std::byte*>(memory);
-  slabs_.push_back(slab);
+  auto* base = static_cast<std::byte*>(memory);
+  try {
+    made[base + bytes];
+  } catch (...) {
+    ::munmap(memory, bytes);
+    throw;
+  }
+  Slab& slab = slabs_.insert(made.extract(made.begin())).position->second;
+  slab.free = std::move(free);
   // A huge page would commit many stacks at the first touch of one.
-  ::madvise(slab, slab_stacks_ * step, MADV_NOHUGEPAGE);
+  ::madvise(base, bytes, MADV_NOHUGEPAGE);
   for (size_t i = slab_stacks_; i-- != 0;) {
-    std::byte* guard = slab + i * step;
+    std::byte* guard = base + i * step;
     if (light_guards_ && ::madvise(guard, guard_size_, MADV_GUARD_INSTALL) != 0) {
       light_guards_ = false;
     }
     if (!light_guards_ && guarded_ < max_guarded_ && ::mprotect(guard, guard_size_, PROT_NONE) == 0) {
       ++guarded_;
+      ++slab.guarded;
     }
-    free_.push_back(guard + guard_size_);
+    slab.free.push_back(guard + guard_size_);
   }
+  link(slab);
+  free_.fetch_add(slab_stacks_, std::memory_order_relaxed);
 }
 
 StackBounds StackPool::take() {
   std::lock_guard lock(mutex_);
-  if (free_.empty()) {
+  if (first_ == nullptr) {
     add_slab();
   }
-  std::byte* low = free_.back();
-  free_.pop_back();
+  Slab& slab = *first_;
+  std::byte* low = slab.free.back();
+  slab.free.pop_back();
+  if (slab.free.empty()) {
+    unlink(slab);
+  }
+  free_.fetch_sub(1, std::memory_order_relaxed);
   ++in_use_;
   return {low, low + stack_size_};
 }
@@ -74,8 +108,32 @@ StackBounds StackPool::take() {
 void StackPool::give(StackBounds stack) noexcept {
   ::madvise(stack.low, stack.size(), MADV_DONTNEED);
   std::lock_guard lock(mutex_);
-  free_.push_back(stack.low);  // room was reserved with the slab
   --in_use_;
+  free_.fetch_add(1, std::memory_order_relaxed);
+  const auto at = slabs_.upper_bound(stack.low);
+  Slab& slab = at->second;
+  if (slab.free.empty()) {
+    link(slab);
+  }
+  slab.free.push_back(stack.low);  // room was reserved with the slab
+  // One slab's worth of free stacks is kept beside it, so that a stack taken and given does not map and unmap.
+  if (slab.free.size() == slab_stacks_ && free_.load(std::memory_order_relaxed) >= 2 * slab_stacks_) {
+    const size_t bytes = slab_stacks_ * (guard_size_ + stack_size_);
+    unlink(slab);
+    guarded_ -= slab.guarded;
+    free_.fetch_sub(slab_stacks_, std::memory_order_relaxed);
+    ::munmap(at->first - bytes, bytes);
+    slabs_.erase(at);
+  }
+}
+
+void StackPool::reserve_one() {
+  if (free_.load(std::memory_order_relaxed) == 0) {
+    std::lock_guard lock(mutex_);
+    if (first_ == nullptr) {
+      add_slab();
+    }
+  }
 }
 
 size_t StackPool::in_use() const {

@@ -1,8 +1,6 @@
 // Waking and cancelling tasks; tokens.
 #include "sched/task.h"
 
-#include <vector>
-
 #include "sched/core.h"
 
 namespace vmrun::sched {
@@ -92,17 +90,27 @@ void CancelToken::cancel() const {
   if (state_ == nullptr) {
     return;
   }
-  // Waking takes other locks: gather the tasks first. A linked task holds its own reference, so one more may be taken.
-  std::vector<TaskCell*> tasks;
+  state_->cancel();
+}
+
+void TokenState::cancel() {
+  // Waking takes other locks: gather the tasks first. A linked task holds its own reference, so one more may be taken;
+  // and none is linked twice, so the first call, which alone gathers, has `cancel_next` to itself.
+  TaskCell* tasks = nullptr;
   {
-    std::lock_guard guard(state_->lock);
-    state_->cancelled.store(true, std::memory_order_release);
-    for (TaskCell* t = state_->first; t != nullptr; t = t->token_next) {
+    std::lock_guard guard(lock);
+    if (cancelled.exchange(true, std::memory_order_acq_rel)) {
+      return;
+    }
+    for (TaskCell* t = first; t != nullptr; t = t->token_next) {
       t->add_ref();
-      tasks.push_back(t);
+      t->cancel_next = tasks;
+      tasks = t;
     }
   }
-  for (TaskCell* t : tasks) {
+  while (tasks != nullptr) {
+    TaskCell* t = tasks;
+    tasks = t->cancel_next;
     t->request_cancel(CancelReason::Requested);
     t->drop_ref();
   }

@@ -44,10 +44,25 @@ struct TaskCell {
   TokenState* token = nullptr;  // holds a reference to it
   TaskCell* token_prev = nullptr;
   TaskCell* token_next = nullptr;
+  TaskCell* cancel_next = nullptr;  // in the list of those that its token is about to cancel
   Timer deadline;
 
+  // What it waits for, for reports.
+  std::atomic<const char*> waits_for{nullptr};
+  std::atomic<uint64_t> waits_which{0};
+  std::atomic<const char*> name{nullptr};
+
+  // Wake-ups of other workers that it need not cause, see Worker::make_ready. Its worker's alone.
+  uint32_t quiet_wakes = 0;
+  Nanos woke_at = 0;
+
+  std::atomic<bool> failed{false};  // ended without having run
   TaskBody body;
 
+  void wait_for(WaitsFor w) {
+    waits_which.store(w.which, std::memory_order_relaxed);
+    waits_for.store(w.what, std::memory_order_relaxed);
+  }
   void add_ref() { refs.fetch_add(1, std::memory_order_relaxed); }
   void drop_ref();
   /// Any thread. Makes the task runnable if it is parked, else leaves a permit.
@@ -67,6 +82,7 @@ struct TokenState {
   /// Links the task, or says that it is to be cancelled at once.
   bool link(TaskCell* task);
   void unlink(TaskCell* task);
+  void cancel();
 };
 
 }  // namespace vmrun::sched

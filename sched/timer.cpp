@@ -1,6 +1,8 @@
 // The heap of timers.
 #include "sched/timer.h"
 
+#include <algorithm>
+
 #include "sched/check.h"
 #include "sched/task.h"
 
@@ -82,12 +84,18 @@ uint32_t TimerQueue::take_due(Nanos at, Due* out, uint32_t max) {
   while (n < max && !heap_.empty() && heap_[0]->when <= at) {
     Timer* timer = heap_[0];
     drop(0);
-    out[n++] = {timer->task, timer->what};
+    out[n++] = {timer->task, timer->what, timer->when};
     timer->task->add_ref();
     timer->fired.store(true, std::memory_order_release);  // its owner may end it from here on, once it is removed
   }
   publish();
   return n;
+}
+
+void TimerQueue::grow(size_t n) {
+  std::lock_guard lock(mutex_);
+  heap_.reserve(std::max(n, 2 * heap_.capacity()));
+  room_.store(heap_.capacity(), std::memory_order_relaxed);
 }
 
 size_t TimerQueue::size() const {

@@ -42,9 +42,16 @@ class TimerQueue {
   struct Due {
     TaskCell* task;
     Timer::What what;
+    Nanos when;
   };
   uint32_t take_due(Nanos at, Due* out, uint32_t max);
   size_t size() const;
+  /// Makes room for `n` timers in all, so that add() cannot fail. Throws std::bad_alloc.
+  void reserve(size_t n) {
+    if (room_.load(std::memory_order_relaxed) < n) {
+      grow(n);
+    }
+  }
 
  private:
   void place(Timer* timer, uint32_t index) {
@@ -56,9 +63,12 @@ class TimerQueue {
   void drop(uint32_t index);
   void publish() { earliest_.store(heap_.empty() ? never : heap_[0]->when, std::memory_order_seq_cst); }
 
+  void grow(size_t n);
+
   mutable std::mutex mutex_;
   std::vector<Timer*> heap_;
   std::atomic<Nanos> earliest_{never};
+  std::atomic<size_t> room_{0};
 };
 
 }  // namespace vmrun::sched

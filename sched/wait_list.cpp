@@ -7,18 +7,26 @@
 
 namespace vmrun::sched {
 
-struct WaitList::Node {
-  Node* prev = nullptr;
-  Node* next = nullptr;
-  TaskCell* task = nullptr;  // null: a thread
-  bool linked = true;
-  std::atomic<uint32_t> signalled{0};
-};
+WaitList::Node::Node() {
+  Worker* worker = current_worker();
+  SCHED_ASSERT(worker == nullptr || worker->processor() != nullptr, "a wait in a blocking region or a switch hook");
+  task = worker != nullptr ? worker->current() : nullptr;
+}
 
-void WaitList::push(Node* node) {
-  node->prev = last_;
-  (last_ != nullptr ? last_->next : first_) = node;
-  last_ = node;
+void WaitList::push(Node& node) {
+  node.prev = last_;
+  node.next = nullptr;
+  node.linked = true;
+  (last_ != nullptr ? last_->next : first_) = &node;
+  last_ = &node;
+}
+
+void WaitList::push_front(Node& node) {
+  node.prev = nullptr;
+  node.next = first_;
+  node.linked = true;
+  (first_ != nullptr ? first_->prev : last_) = &node;
+  first_ = &node;
 }
 
 void WaitList::unlink(Node* node) {
@@ -60,13 +68,15 @@ void WaitList::signal(Node* node) {
   task->drop_ref();
 }
 
-Wake WaitList::wait(std::unique_lock<SpinLock>& lock, Cancellable cancellable, Nanos deadline) {
+Wake WaitList::wait(std::unique_lock<SpinLock>& lock, Cancellable cancellable, Nanos deadline, WaitsFor waits_for) {
   Node node;
-  Worker* worker = current_worker();
-  TaskCell* task = node.task = worker != nullptr ? worker->current() : nullptr;
-  SCHED_ASSERT(worker == nullptr || worker->processor() != nullptr, "a wait in a blocking region or a switch hook");
-  push(&node);
+  push(node);
   lock.unlock();
+  return wait(node, *lock.mutex(), cancellable, deadline, waits_for);
+}
+
+Wake WaitList::wait(Node& node, SpinLock& lock, Cancellable cancellable, Nanos deadline, WaitsFor waits_for) {
+  TaskCell* const task = node.task;
   auto signalled = [&] { return node.signalled.load(std::memory_order_acquire) != 0; };
 
   if (task == nullptr) {
@@ -90,8 +100,9 @@ Wake WaitList::wait(std::unique_lock<SpinLock>& lock, Cancellable cancellable, N
   if (deadline != never) {
     timer.when = deadline;
     timer.task = task;
-    worker->start_timer(timer);
+    current_worker()->start_timer(timer);
   }
+  task->wait_for(waits_for);
   Wake result = Wake::Unparked;
   bool stray = false;
   while (!signalled()) {
@@ -119,6 +130,7 @@ Wake WaitList::wait(std::unique_lock<SpinLock>& lock, Cancellable cancellable, N
   if (deadline != never && !timer.fired.load(std::memory_order_acquire)) {
     task->core->timers.remove(timer);
   }
+  task->wait_for({});
   if (stray) {
     task->unpark();  // perhaps a permit meant for another wait: hand it on
   }

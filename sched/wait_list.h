@@ -1,7 +1,7 @@
 // Where fibers and threads wait for an event: the lists inside joins, mutexes, conditions and events.
 //
-// Rules: a list is guarded by the lock beside it (a SpinLock of its owner), held to link and unlink nodes. A node lives
-// in the waiter's frame. Whoever signals unlinks the node under the lock, reads what it needs from it, then stores
+// Rules: a list is guarded by the lock beside it (a SpinLock of its owner), held to link and unlink nodes and for
+// nothing that takes another lock or calls the kernel. A node lives in the waiter's frame. Whoever signals unlinks the node under the lock, reads what it needs from it, then stores
 // `signalled`: after that store the node may be gone. A waiter that gives up (cancelled, late) takes the lock to see
 // whether it is still linked; if not, it has been signalled and says so. Fibers are woken by unpark(), threads by
 // futex.
@@ -28,15 +28,40 @@ enum class Wake : uint8_t {
 /// Whether cancelling the task ends the wait.
 enum class Cancellable : bool { No, Yes };
 
+/// What a task waits for, for reports: a word for the kind, and the address of the object or the number of a task.
+struct WaitsFor {
+  const char* what = nullptr;
+  uint64_t which = 0;
+};
+
 class WaitList {
  public:
+  /// One waiter: a task or a thread, whoever makes it.
+  struct Node {
+    Node();
+    Node* prev = nullptr;
+    Node* next = nullptr;
+    TaskCell* task = nullptr;  // null: a thread
+    bool linked = false;
+    // For the list's owner: what goes with the signal.
+    bool handed = false;
+    Nanos since = 0;
+    void* slot = nullptr;
+    std::atomic<uint32_t> signalled{0};
+  };
+
   bool empty() const { return first_ == nullptr; }
 
+  /// Under the lock: links a node of the caller's, which then calls wait().
+  void push(Node& node);
+  void push_front(Node& node);
+  /// Without the lock, which is given for giving up: waits until the linked node is signalled. It is then not linked.
+  Wake wait(Node& node, SpinLock& lock, Cancellable cancellable, Nanos deadline, WaitsFor waits_for);
+
   /// Links the caller, releases `lock` and waits until signalled. Never holds `lock` when it returns.
-  Wake wait(std::unique_lock<SpinLock>& lock, Cancellable cancellable, Nanos deadline = never);
+  Wake wait(std::unique_lock<SpinLock>& lock, Cancellable cancellable, Nanos deadline, WaitsFor waits_for);
 
   /// Under the lock: takes out the longest waiter and returns it for signal(), or null.
-  struct Node;
   Node* pop();
   /// Takes out all of them, linked by next_of().
   Node* pop_all();
@@ -45,7 +70,6 @@ class WaitList {
   static void signal(Node* node);
 
  private:
-  void push(Node* node);
   void unlink(Node* node);
 
   Node* first_ = nullptr;

@@ -7,12 +7,17 @@
 
 #include "sched/algorithm.h"
 #include "sched/check.h"
+#include "sched/cpus.h"
 
 namespace vmrun::sched {
 
 namespace {
 
 thread_local Worker* this_worker = nullptr;
+
+// A task that has suspended so soon after it woke another is expected to do so again, for so many wake-ups.
+constexpr Nanos quiet_within = 5'000;
+constexpr uint32_t quiet_wakes_max = 1024;
 
 }  // namespace
 
@@ -22,20 +27,31 @@ __attribute__((noinline)) Worker* current_worker() noexcept {
   return this_worker;
 }
 
-Worker::Worker(Core& core, uint32_t index, Processor* p, bool spinning)
-    : core_(core), p_(p), spinning_(spinning), random_(index * 2654435761u + 1), index_(index) {}
+Worker::Worker(Core& core, uint32_t index) : core_(core), random_(index * 2654435761u + 1), index_(index) {}
 
-void Worker::start() {
+void Worker::start(Processor* p, bool spinning) {
+  p_ = p;
+  spinning_ = spinning;
+  retiring_ = trimming_ = false;
+  keep_until_ = 0;
+  dispatcher_ = main_ = nullptr;
+  here_ = &main_strand_;
+  switch_pending_ = false;
   thread_ = std::thread([this] { main(); });
 }
 
 void Worker::main() {
   this_worker = this;
-  pthread_ = pthread_self();
+  {
+    std::lock_guard lock(signal_lock_);
+    pthread_ = pthread_self();
+    has_thread_ = true;
+  }
   set_exact_deadlines();
   count(counters.threads);
+  cpu_ = -1;
   if (p_ != nullptr) {
-    p_->state.store(Processor::held(index_, Processor::Running), std::memory_order_release);
+    hold(*p_);
   }
 
   pthread_attr_t attributes;
@@ -50,13 +66,30 @@ void Worker::main() {
   if (core_.config.thread_started != nullptr) {
     core_.config.thread_started(core_.config.thread_context);
   }
-  boost::fibers::use_scheduling_algorithm<Algorithm>(*this);
-  main_ = boost::fibers::context::active();
-  boost_ = main_->get_scheduler();
-  main_->suspend();  // to the dispatcher, until the scheduler stops
-  finish_switch();
+  bool began = true;
+  try {
+    boost::fibers::use_scheduling_algorithm<Algorithm>(*this);
+    main_ = boost::fibers::context::active();
+    boost_ = main_->get_scheduler();
+  } catch (const std::bad_alloc&) {
+    began = false;
+  }
+  if (began) {
+    main_->suspend();  // to the dispatcher, until the thread is to end
+    finish_switch();
+  }
   if (core_.config.thread_stopped != nullptr) {
     core_.config.thread_stopped(core_.config.thread_context);
+  }
+  {
+    std::lock_guard lock(signal_lock_);
+    has_thread_ = false;
+  }
+  if (!began) {
+    core_.thread_failed(*this);
+  } else if (retiring_) {
+    count(counters.threads_ended);
+    core_.thread_ended(*this);
   }
   // Boost's thread-local scheduler ends after this, by way of pick_next and notify.
 }
@@ -91,6 +124,7 @@ void Worker::arrived(boost::fibers::context* left) {
       [[fallthrough]];
     case After::Global:
       core_.push_global(task);
+      blocked_.store(nullptr, std::memory_order_release);  // where it comes from a blocking region
       core_.maybe_wake();
       break;
     case After::Park: {
@@ -104,9 +138,19 @@ void Worker::arrived(boost::fibers::context* left) {
     }
     case After::Recycle:
       if (!keep_fiber(left_fiber_)) {
-        SCHED_ASSERT(core_.keep_fiber(left_fiber_), "a fiber is kept or ended before it is left");
+        core_.keep_fiber(left_fiber_);
       }
       break;
+  }
+}
+
+void Worker::hold(Processor& p) {
+  p.state.store(Processor::held(index_, Processor::Running), std::memory_order_release);
+  if (p.cpu != cpu_) {
+    cpu_ = p.cpu;
+    if (!run_on_cpu(p.cpu)) {
+      count(counters.pin_failures);
+    }
   }
 }
 
@@ -133,23 +177,40 @@ void Worker::enter(TaskCell* task) {
   task->woken = false;
   count(counters.switches);
   if (task->ready_at != 0) {
-    const Nanos waited = now() - task->ready_at;
+    count(counters.queue_latency.of(now() - task->ready_at));
     task->ready_at = 0;
-    const size_t bucket = waited <= 1 ? 0 : std::bit_width(static_cast<uint64_t>(waited)) - 1;
-    count(counters.queue_latency[std::min(bucket, counters.queue_latency.size() - 1)]);
   }
 }
 
 Fiber* Worker::bind(TaskCell* task) {
   enter(task);
-  Fiber* fiber = task->fiber;
-  if (fiber == nullptr) {
-    fiber = take_fiber();
-    fiber->task = task;
-    task->fiber = fiber;
+  adopt(task->fiber);
+  return task->fiber;
+}
+
+bool Worker::startable(TaskCell* task) {
+  if (task->fiber != nullptr) {
+    return true;
   }
-  adopt(fiber);
-  return fiber;
+  try {
+    task->fiber = take_fiber();
+    task->fiber->task = task;
+    return true;
+  } catch (const std::bad_alloc&) {
+    count(counters.fiber_failures);
+    task->failed.store(true, std::memory_order_relaxed);  // published by `done`
+    task->body.discard();
+    core_.finish(task);
+    return false;
+  }
+}
+
+TaskCell* Worker::pick_startable() {
+  TaskCell* task = pick_or_global();
+  while (task != nullptr && !startable(task)) {
+    task = pick_or_global();
+  }
+  return task;
 }
 
 void Worker::switch_to(Fiber& from, Fiber* next) {
@@ -192,9 +253,10 @@ CancelReason Worker::yield(bool preempted) {
   TaskCell* task = current();
   count(preempted ? counters.preemptions : counters.yields);
   p_->preempt.store(false, std::memory_order_relaxed);
-  TaskCell* next = pick_or_global();
+  TaskCell* next = pick_startable();
   // Its slice is over: those that wait for another worker come first, or they would share that one for ever.
   if (next == nullptr && preempted && p_ != nullptr) next = steal(1, false);
+  if (next != nullptr && !startable(next)) next = nullptr;
   if (next != nullptr) {
     if (preempted) {
       // It costs nothing that counts here, and the monitor then ends slices to the point.
@@ -216,28 +278,32 @@ void Worker::park() {
     return;
   }
   count(counters.parks);
-  leave_task(task, After::Park, pick_or_global());
+  if (task->woke_at != 0) {
+    task->quiet_wakes = now() - std::exchange(task->woke_at, 0) < quiet_within ? quiet_wakes_max : 0;
+  }
+  leave_task(task, After::Park, pick_startable());
 }
 
 void Worker::enter_blocking(Blocking how) {
-  SCHED_ASSERT(blocked_ == nullptr && p_ != nullptr, "blocking regions do not nest");
+  Processor* p = std::exchange(p_, nullptr);
+  SCHED_ASSERT(p != nullptr, "blocking regions do not nest");
   count(counters.blocking_calls);
   cover_dirty_timers();
-  blocked_ = std::exchange(p_, nullptr);
-  blocked_->state.store(Processor::held(index_, Processor::Blocking), std::memory_order_release);
+  blocked_.store(p, std::memory_order_release);
+  p->state.store(Processor::held(index_, Processor::Blocking), std::memory_order_release);
   if (how == Blocking::Surely) {
     uint64_t mine = Processor::held(index_, Processor::Blocking);
-    if (blocked_->state.compare_exchange_strong(mine, Processor::Idle, std::memory_order_acq_rel)) {
+    if (p->state.compare_exchange_strong(mine, Processor::Idle, std::memory_order_acq_rel)) {
       count(counters.handoffs);
-      blocked_->running.store(nullptr, std::memory_order_release);
-      core_.hand_over(blocked_, false);
+      p->running.store(nullptr, std::memory_order_release);
+      core_.hand_over(p, false);
     }
   }
 }
 
 void Worker::exit_blocking() {
-  SCHED_ASSERT(blocked_ != nullptr, "exit_blocking without enter_blocking");
-  Processor* p = std::exchange(blocked_, nullptr);
+  Processor* p = blocked_.load(std::memory_order_relaxed);
+  SCHED_ASSERT(p != nullptr, "exit_blocking without enter_blocking");
   uint64_t mine = Processor::held(index_, Processor::Blocking);
   TaskCell* task = current();
   if (!p->state.compare_exchange_strong(mine, Processor::held(index_, Processor::Running), std::memory_order_acq_rel)) {
@@ -247,9 +313,10 @@ void Worker::exit_blocking() {
       leave_task(task, After::Global, nullptr);  // others have all processors: wait in line
       return;
     }
-    p->state.store(Processor::held(index_, Processor::Running), std::memory_order_release);
+    hold(*p);
     p->running.store(task, std::memory_order_release);
   }
+  blocked_.store(nullptr, std::memory_order_release);
   p_ = p;
   p->tick.store(p->tick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
@@ -259,7 +326,7 @@ bool Worker::next_for(Fiber* fiber) {
   if (w->idle_fiber_count_ >= 64 && !w->core_.stopping.load(std::memory_order_relaxed)) {
     // Enough of them: this one ends, unless the scheduler's store has room.
     std::lock_guard lock(w->core_.fibers_lock_);
-    if (w->core_.idle_fiber_count_ >= w->core_.config.idle_fibers) {
+    if (w->core_.idle_fiber_count_.load(std::memory_order_relaxed) >= w->core_.config.idle_fibers) {
       w->current_.store(nullptr, std::memory_order_relaxed);
       w->p_->running.store(nullptr, std::memory_order_release);
       w->left_fiber_ = fiber;
@@ -316,8 +383,9 @@ Fiber* Worker::take_fiber() {
   if (Fiber* fiber = core_.take_fiber()) {
     return fiber;
   }
+  Fiber* fiber = create_fiber(core_.stacks);
   count(counters.fibers);
-  return create_fiber(core_.stacks);
+  return fiber;
 }
 
 bool Worker::keep_fiber(Fiber* fiber) {

@@ -22,10 +22,13 @@ namespace vmrun::sched {
 
 class Worker {
  public:
-  Worker(Core& core, uint32_t index, Processor* p, bool spinning);
+  Worker(Core& core, uint32_t index);
 
-  void start();
-  void join() { thread_.join(); }
+  /// Begins its life, or another one once the thread before was joined. Throws std::system_error.
+  void start(Processor* p, bool spinning);
+  void join() {
+    if (thread_.joinable()) thread_.join();
+  }
   pthread_t pthread() const { return pthread_; }
 
   Core& core() { return core_; }
@@ -73,6 +76,8 @@ class Worker {
   TaskCell* take_cell();
   void free_cell(TaskCell* cell);
   uint64_t take_id();
+  /// Gives a task a fiber before its first run. False: there is no memory for one, and the task has ended.
+  bool startable(TaskCell* task);
 
   ThreadCounters counters;
 
@@ -87,13 +92,18 @@ class Worker {
   /// Makes the task current; its fiber is the result.
   Fiber* bind(TaskCell* task);
   void enter(TaskCell* task);
+  /// The worker holds `p` now: says so, and moves to its core of the machine.
+  void hold(Processor& p);
   void adopt(Fiber* fiber);
   TaskCell* pick();
   TaskCell* pick_or_global();
+  /// The same, of tasks that can be run.
+  TaskCell* pick_startable();
   TaskCell* find_work();
   TaskCell* steal(int rounds, bool take_next);
   void stop_spinning();
   void push_local(TaskCell* task);
+  bool wakes_quietly();
   TaskCell* pick_urgent();
   /// Calls `look`, which may make tasks ready; then starts a searcher if they are more than this worker runs next.
   template <class Look>
@@ -122,7 +132,7 @@ class Worker {
   }
 
   Core& core_;
-  Processor* p_;
+  Processor* p_ = nullptr;
   std::atomic<TaskCell*> current_{nullptr};  // read by others too
   boost::fibers::scheduler* boost_ = nullptr;
   boost::fibers::context* dispatcher_ = nullptr;
@@ -130,7 +140,10 @@ class Worker {
   TaskCell* left_ = nullptr;
   Fiber* left_fiber_ = nullptr;
   After after_ = After::Nothing;
-  bool spinning_;
+  bool spinning_ = false;
+  bool retiring_ = false;  // the thread is about to end
+  bool trimming_ = false;  // kept fibers are being freed
+  Nanos keep_until_ = 0;   // when it has been idle for long; 0: not idle
   bool timers_dirty_ = false;
   bool gathering_ = false;      // inside a poll or a look at the timers: tasks made ready wake nobody
   bool look_for_more_ = false;  // tasks were made ready meanwhile
@@ -141,7 +154,8 @@ class Worker {
   uint32_t ready_count_ = 0;
   uint32_t random_;
   const uint32_t index_;
-  Processor* blocked_ = nullptr;
+  std::atomic<Processor*> blocked_{nullptr};  // in a blocking region; read by others too
+  int cpu_ = -1;                              // that the thread is bound to
   uint64_t next_id_ = 0, last_id_ = 0;
   TaskCell* free_cells_ = nullptr;
   size_t free_cell_count_ = 0;
@@ -155,6 +169,9 @@ class Worker {
   Processor* given_ = nullptr;
   bool given_spinning_ = false;
 
+  // For signals to the thread: it lives as long as has_thread_.
+  SpinLock signal_lock_;
+  bool has_thread_ = false;
   pthread_t pthread_{};
   std::thread thread_;
 };
