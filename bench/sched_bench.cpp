@@ -1,13 +1,20 @@
-// What the scheduler's steps cost: yield, spawn and join, steal, park and unpark, sleep; beside threads.
+// What the scheduler's steps cost: yield, spawn and join, steal, park and unpark, mutex, condition, channel, sleep; beside
+// threads, and beside Go: bench/go/sched has the same rows, which are run after these where `go` is on the PATH.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
 #include <functional>
+#include <iostream>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "sched/channel.h"
 #include "sched/scheduler.h"
 #include "sched/sync.h"
 
@@ -102,7 +109,8 @@ void park_unpark(benchmark::State& state) {
     state.SetItemsProcessed(state.iterations() * 2);
   });
 }
-BENCHMARK(park_unpark)->Arg(1)->Arg(2)->ArgName("workers");
+// The processor time is the whole process's: an idle second worker is to add nothing.
+BENCHMARK(park_unpark)->Arg(1)->Arg(2)->ArgName("workers")->MeasureProcessCPUTime();
 
 void mutex_uncontended(benchmark::State& state) {
   on_task_of(1, [&](Scheduler&) {
@@ -114,6 +122,104 @@ void mutex_uncontended(benchmark::State& state) {
   });
 }
 BENCHMARK(mutex_uncontended);
+
+// Four tasks that add to one number.
+void mutex_contended(benchmark::State& state) {
+  on_task_of(static_cast<unsigned>(state.range(0)), [&](Scheduler& s) {
+    for (auto _ : state) {
+      Mutex mutex;
+      long shared = 0;
+      std::vector<Task> tasks;
+      for (int t = 0; t < 4; ++t) {
+        tasks.push_back(s.spawn([&] {
+          for (int i = 0; i < 10'000; ++i) {
+            mutex.lock();
+            benchmark::DoNotOptimize(++shared);
+            mutex.unlock();
+          }
+        }));
+      }
+      for (Task& t : tasks) {
+        t.join();
+      }
+    }
+    state.SetItemsProcessed(state.iterations() * 40'000);
+  });
+}
+BENCHMARK(mutex_contended)->Arg(1)->Arg(2)->ArgName("workers")->UseRealTime()->MeasureProcessCPUTime();
+
+// Two tasks pass a turn to and fro: the time of one hand-over.
+void condition_hand_over(benchmark::State& state) {
+  on_task_of(static_cast<unsigned>(state.range(0)), [&](Scheduler& s) {
+    Mutex mutex;
+    Condition changed;
+    int turn = 0;
+    Task other = s.spawn([&] {
+      mutex.lock();
+      while (turn != 2) {
+        while (turn == 0) {
+          changed.wait(mutex);
+        }
+        if (turn == 1) {
+          turn = 0;
+          changed.notify_one();
+        }
+      }
+      mutex.unlock();
+    });
+    mutex.lock();
+    for (auto _ : state) {
+      turn = 1;
+      changed.notify_one();
+      while (turn != 0) {
+        changed.wait(mutex);
+      }
+    }
+    turn = 2;
+    mutex.unlock();
+    changed.notify_one();
+    other.join();
+    state.SetItemsProcessed(state.iterations() * 2);
+  });
+}
+BENCHMARK(condition_hand_over)->Arg(1)->Arg(2)->ArgName("workers")->UseRealTime()->MeasureProcessCPUTime();
+
+// One task sends, another receives: the time a value.
+void channel_of(benchmark::State& state, size_t capacity) {
+  on_task_of(static_cast<unsigned>(state.range(0)), [&](Scheduler& s) {
+    Channel<int> channel(capacity);
+    Task sender = s.spawn([&] {
+      for (int i = 0; channel.send(int{i}) == Transfer::Done; ++i) {
+      }
+    });
+    int value = 0;
+    for (auto _ : state) {
+      channel.receive(value);
+    }
+    channel.close();
+    sender.join();
+    state.SetItemsProcessed(state.iterations());
+  });
+}
+void channel_unbuffered(benchmark::State& state) { channel_of(state, 0); }
+void channel_buffered(benchmark::State& state) { channel_of(state, 64); }
+BENCHMARK(channel_unbuffered)->Arg(1)->Arg(2)->ArgName("workers")->UseRealTime()->MeasureProcessCPUTime();
+BENCHMARK(channel_buffered)->Arg(1)->Arg(2)->ArgName("workers")->UseRealTime()->MeasureProcessCPUTime();
+
+void wait_group_of_10(benchmark::State& state) {
+  on_task_of(static_cast<unsigned>(state.range(0)), [&](Scheduler& s) {
+    for (auto _ : state) {
+      WaitGroup group;
+      group.add(10);
+      for (int i = 0; i < 10; ++i) {
+        s.spawn([&] { group.done(); });
+      }
+      group.wait();
+    }
+    state.SetItemsProcessed(state.iterations() * 10);
+  });
+}
+BENCHMARK(wait_group_of_10)->Arg(1)->Arg(2)->ArgName("workers")->UseRealTime()->MeasureProcessCPUTime();
 
 // A task wakes an other worker's sleeping thread: from the unpark to the end of the round trip through a second thread.
 void wake_from_thread(benchmark::State& state) {
@@ -172,6 +278,40 @@ void sleep_100us(benchmark::State& state) {
 }
 BENCHMARK(sleep_100us)->UseRealTime();
 
+// How late sleepers of 1 ms wake, alone and beside tasks that compute and give way when asked to.
+void sleep_1ms(benchmark::State& state, int busy) {
+  on_task_of(static_cast<unsigned>(state.range(0)), [&](Scheduler& s) {
+    std::atomic<bool> stop{false};
+    std::vector<Task> tasks;
+    for (int i = 0; i < busy; ++i) {
+      tasks.push_back(s.spawn([&] {
+        while (!stop.load(std::memory_order_relaxed)) {
+          if (preempt_requested()) {
+            preempted();
+          }
+        }
+      }));
+    }
+    std::vector<double> late;
+    for (auto _ : state) {
+      const auto until = Clock::now() + std::chrono::milliseconds(1);
+      sleep_until(until);
+      late.push_back(std::chrono::duration<double, std::micro>(Clock::now() - until).count());
+    }
+    stop = true;
+    for (Task& t : tasks) {
+      t.join();
+    }
+    std::sort(late.begin(), late.end());
+    state.counters["p50_us_late"] = late[late.size() / 2];
+    state.counters["p99_us_late"] = late[late.size() * 99 / 100];
+  });
+}
+void sleep_1ms_idle(benchmark::State& state) { sleep_1ms(state, 0); }
+void sleep_1ms_busy(benchmark::State& state) { sleep_1ms(state, 8); }
+BENCHMARK(sleep_1ms_idle)->Arg(2)->ArgName("workers")->UseRealTime()->Iterations(200);
+BENCHMARK(sleep_1ms_busy)->Arg(2)->ArgName("workers")->UseRealTime()->Iterations(200);
+
 void thread_spawn_join(benchmark::State& state) {
   for (auto _ : state) {
     std::thread([] {}).join();
@@ -210,3 +350,34 @@ void thread_ping_pong(benchmark::State& state) {
 BENCHMARK(thread_ping_pong)->UseRealTime();
 
 }  // namespace
+
+int main(int argc, char** argv) {
+  std::string filter = ".";
+  bool run = true;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const std::string option = "--benchmark_filter=";
+    if (argument.starts_with(option)) {
+      filter = argument.substr(option.size());
+    }
+    run &= !argument.starts_with("--benchmark_list_tests") && !argument.starts_with("--benchmark_format");
+  }
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) {
+    return 1;
+  }
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  if (!run) {
+    return 0;
+  }
+  if (std::system("command -v go >/dev/null 2>&1") != 0) {
+    std::cout << "\nGo is not on the PATH: its rows are missing\n";
+    return 0;
+  }
+  std::cout << "\nThe same rows in Go:\n" << std::flush;
+  const auto folder = std::filesystem::path(__FILE__).parent_path() / "go" / "sched";
+  ::setenv("VMRUN_FILTER", filter.c_str(), 1);  // not part of the command: the shell must not read it
+  const std::string command = "cd '" + folder.string() + "' && go run . -filter \"$VMRUN_FILTER\"";
+  return std::system(command.c_str()) == 0 ? 0 : 1;
+}
