@@ -299,7 +299,7 @@ TEST_CASE("two tasks that wake each other wake no idle worker for it") {
   do {
     play();
     ++games;
-  } while (s.counters().quiet_wakes < rounds && games < 30);
+  } while (s.counters().quiet_wakes < rounds && games < 5);
   const Counters c = s.counters();
   CHECK(c.idles < static_cast<uint64_t>(games) * rounds / 10);
 }
