@@ -1,4 +1,4 @@
-;; An index that a mask keeps within the smallest size of the memory, without guard pages: both tiers compare all the same.
+;; An index that a mask keeps within the smallest size of the memory. Both tiers compare all the same.
 ;; memory: dense
 (module
   (memory 1)
