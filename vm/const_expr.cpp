@@ -14,9 +14,9 @@ namespace vmrun::vm {
 namespace {
 
 /// Reads the operands of valid code.
-class Reader {
+class Bytes {
  public:
-  explicit Reader(const uint8_t* at) : at_(at) {}
+  explicit Bytes(const uint8_t* at) : at_(at) {}
   uint8_t byte() { return *at_++; }
   uint32_t u32() {
     uint32_t result = 0;
@@ -50,7 +50,7 @@ class Reader {
   const uint8_t* at_;
 };
 
-TrapCode run(const Instance& instance, Reader in, Slot* stack, Slot out[2]) {
+TrapCode run(const Instance& instance, Bytes in, Slot* stack, Slot out[2]) {
   Slot* top = stack;
   const auto pop = [&] { return *--top; };
   for (;;) {
@@ -125,7 +125,7 @@ TrapCode run(const Instance& instance, Reader in, Slot* stack, Slot out[2]) {
 }  // namespace
 
 TrapCode eval_const(const Instance& instance, ConstExpr expr, Slot out[2]) {
-  const Reader in(instance.module->bytes() + expr.begin);
+  const Bytes in(instance.module->bytes() + expr.begin);
   // An instruction that pushes takes at least two bytes for a slot (a v128 18 for two).
   const size_t most = expr.size() / 2 + 2;
   if (most <= 32) {
