@@ -51,7 +51,7 @@ void need(asmjit::Error error) {
 }  // namespace
 
 FunctionCompiler::FunctionCompiler()
-    : errors_(std::make_unique<Errors>()), events_{this}, object_(std::make_unique<CodeObject>()) {
+    : table_(table()), errors_(std::make_unique<Errors>()), events_{this}, object_(std::make_unique<CodeObject>()) {
   object_->tier = vm::Tier::baseline;
 }
 
