@@ -194,17 +194,40 @@ void Lowering::local_tee(D&, uint32_t index, const V& value, V* result) {
 
 void Lowering::drop(D&, const V&) {}
 
-void Lowering::op(D& d, Op op, const vm::Immediate& imm, Operands operands, Results outputs) {
-  const V* const args = operands.data();
-  V* const results = outputs.data();
-  at(d);
-  if (numeric_op(op, imm, args, results) || memory_op(d, op, imm, args, results) ||
-      reference_op(d, op, imm, args, results) || simd_op(op, imm, args, results) ||
-      simd_memory_op(op, imm, args, results) || atomic_op(op, imm, args, results) ||
-      relaxed_op(op, imm, args, results)) {
-    return;
+bool Lowering::lower(D& d, Op op, const vm::Immediate& imm, const V* args, V* results) {
+  switch (vm::family(op)) {
+    using enum vm::Family;
+    case parametric:
+    case constant:
+    case int_test:
+    case int_unary:
+    case int_binary:
+    case int_divide:
+    case int_compare:
+    case int_wide:
+    case float_unary:
+    case float_binary:
+    case float_compare:
+    case convert: return numeric_op(op, imm, args, results);
+    case load:
+    case store:
+    case memory: return memory_op(d, op, imm, args, results);
+    case global:
+    case table:
+    case reference: return reference_op(d, op, imm, args, results);
+    case vector:
+    case vector_memory: return vector_op(op, imm, args, results);
+    case atomic: return atomic_op(op, imm, args, results);
+    case control:
+    case local:
+    case object: return false;
   }
-  unsupported(d, std::string(vm::mnemonic(op)));
+  return false;
+}
+
+void Lowering::op(D& d, Op op, const vm::Immediate& imm, Operands operands, Results outputs) {
+  at(d);
+  if (!lower(d, op, imm, operands.data(), outputs.data())) unsupported(d, std::string(vm::mnemonic(op)));
 }
 
 // ---- values ---------------------------------------------------------------------------------------------------------
