@@ -39,15 +39,17 @@
 
 #include "jit/abi.h"
 #include "jit/baseline/assembler_x86_64.h"
-#include "jit/baseline/layout.h"
 #include "jit/baseline/scan.h"
 #include "jit/baseline/state.h"
 #include "jit/code.h"
 #include "jit/compiler.h"
 #include "vm/func_decoder.h"
+#include "vm/layout.h"
 #include "vm/profile.h"
 
 namespace vmrun::jit::baseline {
+
+namespace layout = vm::layout;
 
 /// 16-byte slots of the area that one call may use.
 inline constexpr uint32_t kMaxAreaSlots = 2000;
@@ -316,8 +318,8 @@ class FunctionCompiler {
   void count_run(int32_t counter);
   /// The address of the block record of one of the module's own functions.
   void own_code(uint8_t reg, uint32_t func_index) {
-    a_.mov(q(reg), at(r13, layout::kCodes));
-    const int32_t distance = offset_of(func_index - module_->imported_funcs, layout::kCodeSize);
+    a_.mov(q(reg), at(r13, layout::instance::codes));
+    const int32_t distance = offset_of(func_index - module_->imported_funcs, layout::func_code::bytes);
     if (distance != 0) a_.add(q(reg), distance);
   }
   void own_record(uint8_t reg);

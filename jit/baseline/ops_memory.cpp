@@ -75,15 +75,15 @@ void FunctionCompiler::add_offset(D& d, Index index, uint64_t offset, bool traps
 }
 
 asmjit::x86::Mem FunctionCompiler::checked_address(D& d, uint32_t memory, uint8_t limit, unsigned size) {
-  a_.mov(q(limit), at(r13, layout::kMemories));
+  a_.mov(q(limit), at(r13, layout::instance::memories));
   a_.mov(q(limit), entry_at(limit, memory, 8));
-  a_.mov(q(limit), at(limit, layout::kMemoryBytes));
+  a_.mov(q(limit), at(limit, layout::memory::bytes));
   TrappingMachine machine(a_, [&](Cond cond) { trap_if(d, cond, TrapCode::MemoryOutOfBounds); });
   rules::checked_address(machine, kScratch, limit, size);
   if (memory == 0) return ptr(q(r14), q(kScratch));
-  a_.mov(q(limit), at(r13, layout::kMemories));
+  a_.mov(q(limit), at(r13, layout::instance::memories));
   a_.mov(q(limit), entry_at(limit, memory, 8));
-  a_.add(q(kScratch), at(limit, layout::kMemoryBase));
+  a_.add(q(kScratch), at(limit, layout::memory::base));
   return at(kScratch, 0);
 }
 
@@ -141,10 +141,10 @@ void FunctionCompiler::float_store(D& d, const Row& row, const Imm& imm, const V
 
 asmjit::x86::Mem FunctionCompiler::global_place(uint32_t index) {
   if (index >= module_->imported_globals) {
-    a_.mov(q(kScratch), at(r13, layout::kOwnGlobals));
-    return entry_at(kScratch, index - module_->imported_globals, layout::kGlobalSize);
+    a_.mov(q(kScratch), at(r13, layout::instance::own_globals));
+    return entry_at(kScratch, index - module_->imported_globals, layout::global::bytes);
   }
-  a_.mov(q(kScratch), at(r13, layout::kGlobals));
+  a_.mov(q(kScratch), at(r13, layout::instance::globals));
   a_.mov(q(kScratch), entry_at(kScratch, index, 8));
   return at(kScratch, 0);
 }
@@ -176,9 +176,9 @@ void FunctionCompiler::global_set(D&, const Row&, const Imm& imm, const V* args,
 
 /// Leaves the address of a table's record in `reg`.
 asmjit::x86::Mem FunctionCompiler::table_of(uint32_t table, uint8_t reg) {
-  a_.mov(q(reg), at(r13, layout::kTables));
+  a_.mov(q(reg), at(r13, layout::instance::tables));
   a_.mov(q(reg), entry_at(reg, table, 8));
-  Mem size = at(reg, layout::kTableSize);
+  Mem size = at(reg, layout::table::size);
   size.setSize(8);
   return size;
 }
@@ -194,7 +194,7 @@ uint8_t FunctionCompiler::table_entry(D& d, uint32_t table, const V& index, Trap
   uint8_t entry = take_int();
   const Index at_index = index_of(index);
   check_index(d, table, entry, at_index, code);
-  a_.mov(q(kScratch), at(kScratch, layout::kTableElems));
+  a_.mov(q(kScratch), at(kScratch, layout::table::elems));
   a_.mov(q(entry), ptr(q(kScratch), q(entry), 3));
   return entry;
 }
@@ -207,7 +207,7 @@ void FunctionCompiler::table_set(D& d, const Row&, const Imm& imm, const V* args
   uint8_t value = fetch_int(args[1]);
   uint8_t entry = take_int();
   check_index(d, imm.index, entry, index_of(args[0]), TrapCode::TableOutOfBounds);
-  a_.mov(q(kScratch), at(kScratch, layout::kTableElems));
+  a_.mov(q(kScratch), at(kScratch, layout::table::elems));
   a_.mov(ptr(q(kScratch), q(entry), 3), q(value));
 }
 

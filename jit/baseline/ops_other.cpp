@@ -127,18 +127,18 @@ void FunctionCompiler::ref_eq(D& d, const Row&, const Imm&, const V* args, V* re
 
 void FunctionCompiler::ref_func(D& d, const Row&, const Imm& imm, const V*, V* result) {
   uint8_t to = target(d, false, 0, nullptr, nullptr);
-  a_.mov(q(to), at(r13, layout::kFuncs));
+  a_.mov(q(to), at(r13, layout::instance::funcs));
   a_.mov(q(to), entry_at(to, imm.index, 8));
   result_reg(*result, to);
 }
 
 void FunctionCompiler::memory_size(D& d, const Row&, const Imm& imm, const V*, V* result) {
   uint8_t to = target(d, false, 0, nullptr, nullptr);
-  a_.mov(q(to), at(r13, layout::kMemories));
+  a_.mov(q(to), at(r13, layout::instance::memories));
   a_.mov(q(to), entry_at(to, imm.mem.memory, 8));
   // Where a page is a byte, 4 GiB of them are more than an i32 counts.
   const unsigned log2 = module_->memories[imm.mem.memory].page_log2;
-  load_int(to, at(to, layout::kMemoryBytes), log2 == 0 ? result->type : vm::kI64);
+  load_int(to, at(to, layout::memory::bytes), log2 == 0 ? result->type : vm::kI64);
   if (log2 != 0) a_.shr(q(to), log2);
   result_reg(*result, to);
 }

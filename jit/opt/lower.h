@@ -41,6 +41,7 @@
 #include "jit/abi.h"
 #include "jit/compiler.h"
 #include "vm/func_decoder.h"
+#include "vm/layout.h"
 
 namespace llvm {
 class DIBuilder;
@@ -49,6 +50,8 @@ class Module;
 }  // namespace llvm
 
 namespace vmrun::jit::opt {
+
+namespace layout = vm::layout;
 
 class Lowering;
 
