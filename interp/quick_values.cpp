@@ -1,8 +1,8 @@
 // Quick translator: operands and plain instructions.
-#include <array>
 #include <bit>
 #include <cstring>
 
+#include "interp/op_types.h"
 #include "interp/quick.h"
 #include "interp/rules.h"
 #include "vm/assert.h"
@@ -12,32 +12,6 @@ namespace vmrun::interp {
 using vm::Family;
 using vm::Immediate;
 using vm::ValType;
-
-namespace {
-
-/// What the translator asks of a numeric instruction, a load or a store.
-struct OpTraits {
-  bool arg_float = false, result_float = false, traps = false;
-};
-
-constexpr bool float_letter(char c) { return c == 'f' || c == 'd'; }
-
-constexpr auto kTraits = [] {
-  std::array<OpTraits, vm::kOpCount> table{};
-  for (size_t i = 0; i < vm::kOpCount; ++i) {
-    const vm::OpInfo& info = vm::kOpInfo[i];
-    const std::string_view signature = info.signature;
-    OpTraits& t = table[i];
-    t.traps = info.can_trap();
-    if (info.family == Family::store) t.arg_float = float_letter(signature[1]);
-    if (info.family != Family::load && !vm::is_unary(info.family) && !vm::is_binary(info.family)) continue;
-    t.arg_float = float_letter(signature[0]);
-    t.result_float = float_letter(signature.back());
-  }
-  return table;
-}();
-
-}  // namespace
 
 // ---- operands -------------------------------------------------------------------------------------------------------
 
@@ -298,13 +272,13 @@ void QuickTranslator::compute(D& d, Op op, const V* args, V* result) {
     return;
   }
   if (pending_.what != Pending::What::none) settle(d);
-  const OpTraits& traits = kTraits[static_cast<size_t>(op)];
+  const OpTypes& types = types_of(op);
   const bool binary = vm::is_binary(vm::family(op));
   pending_.what = binary ? Pending::What::binary : Pending::What::unary;
   pending_.op = op;
-  pending_.is_float = traits.result_float;
-  pending_.arg_float = traits.arg_float;
-  pending_.traps = traits.traps;
+  pending_.is_float = types.float_result;
+  pending_.arg_float = types.float_operands;
+  pending_.traps = vm::op_info(op).can_trap();
   pending_.a = operand(args[0]);
   pending_.b = binary ? operand(args[1]) : Operand{};
   pending_.c = {};
@@ -410,7 +384,7 @@ void QuickTranslator::generic(D& d, Op op, const Immediate& imm, Operands args, 
 }
 
 void QuickTranslator::load(D& d, Op op, const Immediate& imm, const V* args, V* results) {
-  const OpTraits& traits = kTraits[static_cast<size_t>(op)];
+  const OpTypes& types = types_of(op);
   auto what = Pending::What::load;
   uint64_t offset = imm.mem.offset;
   Operand a, b;
@@ -433,7 +407,7 @@ void QuickTranslator::load(D& d, Op op, const Immediate& imm, const V* args, V* 
   }
   pending_.what = what;
   pending_.op = op;
-  pending_.is_float = traits.result_float;
+  pending_.is_float = types.float_result;
   pending_.arg_float = false;
   pending_.traps = true;
   pending_.a = a;
@@ -444,7 +418,7 @@ void QuickTranslator::load(D& d, Op op, const Immediate& imm, const V* args, V* 
 }
 
 void QuickTranslator::store(D& d, Op op, const Immediate& imm, const V* args) {
-  bool value_float = kTraits[static_cast<size_t>(op)].arg_float;
+  bool value_float = types_of(op).float_operands;
   uint64_t offset = imm.mem.offset;
   if (args[0].kind == Kind::pending && pending_.what == Pending::What::binary && pending_.op == Op::i32_add &&
       !pending_.a.is_imm() &&

@@ -13,25 +13,24 @@
 // library: its address is part of the entry.
 #pragma once
 
-#include <cstddef>
-
 #include "jit/helpers.h"
+#include "vm/layout.h"
 #include "vm/stop.h"
 
 namespace vmrun::jit {
 
 // rdi: the vCPU. Scratch: rax, r10. rsp is as at the entry, where the return address lies on top.
-#define VMRUN_HELPER_ENTRY(text)                                                                                   \
-  asm("movq %c0(%%rdi), %%rax\n"                                                                                   \
-      "movq (%%rsp), %%r10\n"                                                                                      \
-      "movq %%r10, %c1(%%rax)\n"                                                                                   \
-      "movq %%rbp, %c2(%%rax)\n"                                                                                   \
-      "leaq 8(%%rsp), %%r10\n"                                                                                     \
-      "movq %%r10, %c3(%%rax)\n" text                                                                              \
-      :                                                                                                            \
-      : "i"(offsetof(vm::Vcpu, activation)), "i"(offsetof(vm::Activation, pc)), "i"(offsetof(vm::Activation, fp)), \
-        "i"(offsetof(vm::Activation, sp)), "i"(Body), "i"(&vm::transfer), "i"(&vm::leave_by_trap),                 \
-        "i"(offsetof(vm::Vcpu, interrupt)), "i"(&vm::poll_on_return))
+#define VMRUN_HELPER_ENTRY(text)                                                                             \
+  asm("movq %c0(%%rdi), %%rax\n"                                                                             \
+      "movq (%%rsp), %%r10\n"                                                                                \
+      "movq %%r10, %c1(%%rax)\n"                                                                             \
+      "movq %%rbp, %c2(%%rax)\n"                                                                             \
+      "leaq 8(%%rsp), %%r10\n"                                                                               \
+      "movq %%r10, %c3(%%rax)\n" text                                                                        \
+      :                                                                                                      \
+      : "i"(vm::layout::vcpu::activation), "i"(vm::layout::activation::pc), "i"(vm::layout::activation::fp), \
+        "i"(vm::layout::activation::sp), "i"(Body), "i"(&vm::transfer), "i"(&vm::leave_by_trap),             \
+        "i"(vm::layout::vcpu::interrupt), "i"(&vm::poll_on_return))
 
 // What moves rsp says so to debuggers too.
 #define VMRUN_PUSH(reg) "pushq %%" #reg "\n.cfi_adjust_cfa_offset 8\n"
@@ -42,9 +41,6 @@ namespace vmrun::jit {
 #define VMRUN_CALL_BODY VMRUN_PUSH(rdi) "callq %P4\n" VMRUN_POP(rdi)
 // A trap in esi: rsp is as at the entry.
 #define VMRUN_LEAVE_BY_TRAP VMRUN_PUSH(rdi) "callq %P6\n" VMRUN_POP(rdi) "movq %%rax, %%rsi\njmp %P5"
-
-// interrupt and requests are looked at as one.
-static_assert(offsetof(vm::Vcpu, requests) == offsetof(vm::Vcpu, interrupt) + 1);
 
 template <class R, auto Body>
 struct HelperEntry {
@@ -159,8 +155,8 @@ struct HelperEntry<Prologue, Body> {
         "1:\n"
         "movq %%r12, %%rdi\n" VMRUN_RAISE(200) VMRUN_LEAVE_BY_TRAP
         :
-        : "i"(offsetof(vm::Vcpu, activation)), "i"(offsetof(vm::Activation, pc)), "i"(offsetof(vm::Activation, fp)),
-          "i"(offsetof(vm::Activation, sp)), "i"(Body), "i"(&vm::transfer), "i"(&vm::leave_by_trap));
+        : "i"(vm::layout::vcpu::activation), "i"(vm::layout::activation::pc), "i"(vm::layout::activation::fp),
+          "i"(vm::layout::activation::sp), "i"(Body), "i"(&vm::transfer), "i"(&vm::leave_by_trap));
   }
 };
 

@@ -3,7 +3,6 @@
 // so.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 #include "jit/code.h"
 #include "jit/compiler.h"
 #include "vm/instance.h"
+#include "vm/layout.h"
 #include "vm/opcode.h"
 
 namespace vmrun::jit {
@@ -22,8 +22,8 @@ inline constexpr uint64_t kPluginVersion = [] {
   for (uint64_t part :
        {sizeof(vm::Vcpu), sizeof(vm::Instance), sizeof(vm::FuncCode), sizeof(vm::FuncRecord), sizeof(vm::Module),
         sizeof(vm::FuncDecl), sizeof(vm::TypeDef), sizeof(vm::MemoryInst), sizeof(vm::TableInst), sizeof(CodeObject),
-        sizeof(CompileRequest), sizeof(CompileResult), offsetof(vm::Vcpu, helpers), offsetof(vm::Vcpu, exception),
-        vm::kOpCount, static_cast<size_t>(Helper::count)}) {
+        sizeof(CompileRequest), sizeof(CompileResult), size_t{vm::layout::vcpu::helpers},
+        size_t{vm::layout::vcpu::exception}, vm::kOpCount, static_cast<size_t>(Helper::count)}) {
     version = (version ^ part) * 0x100000001b3;
   }
 #define X(name, result, params) \

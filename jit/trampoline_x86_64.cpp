@@ -5,9 +5,11 @@
 // Neither side preserves anything but rbp. Handlers see rsp = native_sp throughout, 8 below a multiple of 16.
 #include <asmjit/x86.h>
 
+#include "interp/layout.h"
 #include "jit/trampoline_maker.h"
 #include "jit/unwind.h"
 #include "vm/assert.h"
+#include "vm/layout.h"
 
 #if defined(__x86_64__)
 
@@ -20,16 +22,12 @@ using vm::Activation;
 using vm::Vcpu;
 using Reg = Gp;
 
-#define VMRUN_CX(member) static_cast<int32_t>(offsetof(Vcpu, member))
-#define VMRUN_ACT(member) static_cast<int32_t>(offsetof(Activation, member))
-#define VMRUN_CODE(member) static_cast<int32_t>(offsetof(vm::FuncCode, member))
+namespace vcpu = vm::layout::vcpu;
+namespace act = vm::layout::activation;
+namespace func_code = vm::layout::func_code;
+namespace cell = interp::layout::cell;
+namespace link = interp::layout::link;
 
-// Vcpu::interrupt and Vcpu::requests are looked at as one.
-static_assert(offsetof(Vcpu, requests) == offsetof(Vcpu, interrupt) + 1);
-// The bytes from Activation::kind to Activation::outcome are set as one.
-static_assert(offsetof(Activation, from_host) == offsetof(Activation, kind) + 1 &&
-              offsetof(Activation, exact) == offsetof(Activation, kind) + 2 &&
-              offsetof(Activation, outcome) == offsetof(Activation, kind) + 3);
 constexpr uint32_t kInterpKind = static_cast<uint32_t>(Activation::Kind::interp);
 constexpr uint32_t kMachineKind = static_cast<uint32_t>(Activation::Kind::machine);
 
@@ -37,13 +35,6 @@ constexpr uint32_t kMachineKind = static_cast<uint32_t>(Activation::Kind::machin
 // the record.
 constexpr int32_t kRecord = (sizeof(Activation) + 15) & ~15;
 constexpr int32_t kBridgeFrame = kRecord + 16;
-
-constexpr int32_t kCellBytes = sizeof(interp::Cell);
-constexpr int32_t kCellImm = offsetof(interp::Cell, imm);
-constexpr int32_t kLinkPc = -8, kLinkInst = -16, kLinkOuter = -24;
-static_assert(offsetof(interp::Link, pc) == sizeof(interp::Link) + kLinkPc &&
-              offsetof(interp::Link, inst) == sizeof(interp::Link) + kLinkInst &&
-              offsetof(interp::Link, outer) == sizeof(interp::Link) + kLinkOuter);
 
 class Maker {
  public:
@@ -175,7 +166,7 @@ class Maker {
 
   /// From a machine call into handlers: r10 is the frame, r9 the callee, rsp native_sp. Uses all registers.
   void go_on_as_handlers() {
-    a.mov(r11, at(r12, VMRUN_CX(area)));
+    a.mov(r11, at(r12, vcpu::area));
     params_to_slots(r10, r11, false);
     for (int k = 0; k < 2; ++k) {
       for (const Value& v : shape_.params) {
@@ -190,7 +181,7 @@ class Maker {
     a.mov(r15, r12);
     a.mov(rdi, r13);
     a.mov(r13, r10);
-    a.mov(r12, at(r9, VMRUN_CODE(entry)));
+    a.mov(r12, at(r9, func_code::entry));
     a.jmp(at(r12, 0));
   }
 
@@ -199,7 +190,7 @@ class Maker {
   /// Repeats a request to poll that a store of a limit may have overwritten.
   void check_stop(Reg cx) {
     Slow slow{a.newLabel(), a.newLabel(), cx};
-    a.cmp(word_ptr(cx, VMRUN_CX(interrupt)), 0);
+    a.cmp(word_ptr(cx, vcpu::interrupt), 0);
     a.jne(slow.from);
     a.bind(slow.back);
     slow_.push_back(slow);
@@ -212,20 +203,20 @@ class Maker {
   void emit_slow() {
     for (const Slow& slow : slow_) {
       a.bind(slow.from);
-      a.mov(at(slow.cx, VMRUN_CX(stack_limit)), 0);
-      a.mov(at(slow.cx, VMRUN_CX(native_limit)), -1);
+      a.mov(at(slow.cx, vcpu::stack_limit), 0);
+      a.mov(at(slow.cx, vcpu::native_limit), -1);
       a.jmp(slow.back);
     }
     slow_.clear();
   }
   /// Puts back the limits that `record` keeps. Through rbx.
   void restore_limits(Reg cx, Reg record, bool to_machine) {
-    a.mov(rbx, at(record, VMRUN_ACT(saved_stack_end)));
-    a.mov(at(cx, VMRUN_CX(stack_end)), rbx);
-    if (!to_machine) a.mov(at(cx, VMRUN_CX(stack_limit)), rbx);
-    a.mov(rbx, at(record, VMRUN_ACT(saved_native_end)));
-    a.mov(at(cx, VMRUN_CX(native_end)), rbx);
-    if (to_machine) a.mov(at(cx, VMRUN_CX(native_limit)), rbx);
+    a.mov(rbx, at(record, act::saved_stack_end));
+    a.mov(at(cx, vcpu::stack_end), rbx);
+    if (!to_machine) a.mov(at(cx, vcpu::stack_limit), rbx);
+    a.mov(rbx, at(record, act::saved_native_end));
+    a.mov(at(cx, vcpu::native_end), rbx);
+    if (to_machine) a.mov(at(cx, vcpu::native_limit), rbx);
     check_stop(cx);
   }
 
@@ -242,17 +233,17 @@ class Maker {
     a.push(rax);  // for alignment
     a.lea(rax, ptr(exit));
     a.push(rax);  // where whoever does not return goes to
-    a.mov(at(rsi, VMRUN_ACT(entry_fp)), rbp);
-    a.mov(at(rsi, VMRUN_ACT(native_sp)), rsp);
+    a.mov(at(rsi, act::entry_fp), rbp);
+    a.mov(at(rsi, act::native_sp), rsp);
     a.mov(r9, rdx);
     a.mov(rax, r15);
-    if (params_in_area()) a.mov(r10, at(r12, VMRUN_CX(area)));
+    if (params_in_area()) a.mov(r10, at(r12, vcpu::area));
     to_machine_params(false);
-    a.call(at(r9, VMRUN_CODE(machine)));
+    a.call(at(r9, func_code::machine));
     if (!shape_.results.empty()) {
       a.mov(r11, at(rsp, 24));
       a.mov(r10, at(rsp, 16));
-      if (results_in_area()) a.mov(r10, at(r10, VMRUN_CX(area)));
+      if (results_in_area()) a.mov(r10, at(r10, vcpu::area));
       results_to_slots(r11, r10, true);
     }
     a.add(rsp, 8);
@@ -306,36 +297,36 @@ class Maker {
 
   void bridge() {
     Label oldest = a.newLabel(), push = a.newLabel();
-    a.lea(r9, at(r12, static_cast<size_t>(-VMRUN_CODE(bridge))));
-    a.mov(rax, at(r15, VMRUN_CX(activation)));
-    a.cmp(r13, at(rax, VMRUN_ACT(entry_fp)));
+    a.lea(r9, at(r12, static_cast<size_t>(-func_code::bridge)));
+    a.mov(rax, at(r15, vcpu::activation));
+    a.cmp(r13, at(rax, act::entry_fp));
     a.je(oldest);
     a.bind(push);
     push_machine();
     a.mov(rax, r13);
     machine_base();
     to_machine_params(true);
-    a.call(at(r9, VMRUN_CODE(machine)));
+    a.call(at(r9, func_code::machine));
     return_to_handlers();
 
     // The oldest frame of its activation: if machine code called it, that activation goes.
     a.bind(oldest);
-    a.cmp(byte_ptr(rax, VMRUN_ACT(from_host)), 0);
+    a.cmp(byte_ptr(rax, act::from_host), 0);
     a.jne(push);
     restore_limits(r15, rax, true);
-    a.mov(rbx, at(rax, VMRUN_ACT(previous)));
-    a.mov(at(r15, VMRUN_CX(activation)), rbx);
+    a.mov(rbx, at(rax, act::previous));
+    a.mov(at(r15, vcpu::activation), rbx);
     a.lea(rsp, at(rax, kRecord));
     a.pop(rbp);
     a.mov(rax, r13);
     machine_base();
     to_machine_params(true);
-    a.jmp(at(r9, VMRUN_CODE(machine)));
+    a.jmp(at(r9, func_code::machine));
   }
 
   void osr() {
     a.mov(r9, rcx);
-    a.mov(rax, at(r15, VMRUN_CX(activation)));
+    a.mov(rax, at(r15, vcpu::activation));
     push_machine();
     a.mov(rax, r13);
     machine_base();
@@ -346,56 +337,56 @@ class Maker {
 
   /// Makes a frame with a machine activation. rax is the running activation, r13 the frame that leaves it.
   void push_machine() {
-    a.mov(at(rax, VMRUN_ACT(pc)), 0);
-    a.mov(at(rax, VMRUN_ACT(fp)), r13);
-    a.mov(at(rax, VMRUN_ACT(instance)), rdi);
+    a.mov(at(rax, act::pc), 0);
+    a.mov(at(rax, act::fp), r13);
+    a.mov(at(rax, act::instance), rdi);
     a.push(rbp);
     a.mov(rbp, rsp);
     a.sub(rsp, kBridgeFrame);
     a.mov(at(rbp, static_cast<size_t>(-8)), r15);
-    a.mov(at(rsp, VMRUN_ACT(previous)), rax);
-    a.mov(dword_ptr(rsp, VMRUN_ACT(kind)), kMachineKind);
-    a.mov(at(rsp, VMRUN_ACT(entry_fp)), rbp);
-    a.mov(at(rsp, VMRUN_ACT(top)), r13);
-    a.mov(rbx, at(r15, VMRUN_CX(stack_end)));
-    a.mov(r10, at(r15, VMRUN_CX(native_end)));
-    a.mov(at(rsp, VMRUN_ACT(saved_stack_end)), rbx);
-    a.mov(at(rsp, VMRUN_ACT(saved_native_end)), r10);
+    a.mov(at(rsp, act::previous), rax);
+    a.mov(dword_ptr(rsp, act::kind), kMachineKind);
+    a.mov(at(rsp, act::entry_fp), rbp);
+    a.mov(at(rsp, act::top), r13);
+    a.mov(rbx, at(r15, vcpu::stack_end));
+    a.mov(r10, at(r15, vcpu::native_end));
+    a.mov(at(rsp, act::saved_stack_end), rbx);
+    a.mov(at(rsp, act::saved_native_end), r10);
     // max(floor, rbp - (stack_end - fp)): this frame counts
     a.sub(rbx, r13);
     a.mov(r10, rbp);
     a.sub(r10, rbx);
-    a.mov(rbx, at(r15, VMRUN_CX(native_floor)));
+    a.mov(rbx, at(r15, vcpu::native_floor));
     a.cmp(r10, rbx);
     a.cmovb(r10, rbx);
-    a.mov(at(r15, VMRUN_CX(native_end)), r10);
-    a.mov(at(r15, VMRUN_CX(native_limit)), r10);
-    a.mov(at(r15, VMRUN_CX(activation)), rsp);
+    a.mov(at(r15, vcpu::native_end), r10);
+    a.mov(at(r15, vcpu::native_limit), r10);
+    a.mov(at(r15, vcpu::activation), rsp);
     check_stop(r15);
   }
   void machine_base() {
     a.mov(r12, r15);
     a.mov(r13, rdi);
-    if (params_in_area()) a.mov(r10, at(r12, VMRUN_CX(area)));
+    if (params_in_area()) a.mov(r10, at(r12, vcpu::area));
   }
   /// Behind the call: takes the activation away and returns as the frame that called would.
   void return_to_handlers() {
     a.mov(r15, at(rbp, static_cast<size_t>(-8)));
-    a.mov(rcx, at(rsp, VMRUN_ACT(previous)));
-    a.mov(r13, at(rcx, VMRUN_ACT(fp)));
-    a.mov(rdi, at(rcx, VMRUN_ACT(instance)));
-    a.mov(at(r15, VMRUN_CX(activation)), rcx);
-    a.mov(r14, at(rdi, offsetof(vm::Instance, memory0_base)));
+    a.mov(rcx, at(rsp, act::previous));
+    a.mov(r13, at(rcx, act::fp));
+    a.mov(rdi, at(rcx, act::instance));
+    a.mov(at(r15, vcpu::activation), rcx);
+    a.mov(r14, at(rdi, vm::layout::instance::memory0_base));
     restore_limits(r15, rsp, false);
-    if (results_in_area()) a.mov(r10, at(r15, VMRUN_CX(area)));
+    if (results_in_area()) a.mov(r10, at(r15, vcpu::area));
     if (!shape_.results.empty()) results_to_slots(r13, r10, false);
     if (!shape_.results.empty() && shape_.results[0].cls == interp::RegClass::integer) a.mov(rsi, rax);
     a.mov(rsp, rbp);
     a.pop(rbp);
-    a.mov(r12, at(r13, static_cast<size_t>(kLinkPc)));
-    a.movsxd(rbx, dword_ptr(r12, kCellImm));
+    a.mov(r12, at(r13, static_cast<size_t>(link::pc)));
+    a.movsxd(rbx, dword_ptr(r12, cell::imm));
     a.sub(r13, rbx);
-    a.add(r12, static_cast<int32_t>(interp::kCallCells) * kCellBytes);
+    a.add(r12, static_cast<int32_t>(interp::kCallCells) * cell::bytes);
     a.jmp(at(r12, 0));
   }
 
@@ -403,92 +394,92 @@ class Maker {
 
   void from_machine() {
     Label oldest = a.newLabel(), push = a.newLabel(), overflow = a.newLabel(), same = a.newLabel();
-    a.mov(rax, at(r12, VMRUN_CX(activation)));
-    a.cmp(rbp, at(rax, VMRUN_ACT(entry_fp)));
+    a.mov(rax, at(r12, vcpu::activation));
+    a.cmp(rbp, at(rax, act::entry_fp));
     a.je(oldest);
     a.bind(push);
     a.push(rbp);
     a.mov(rbp, rsp);
     a.sub(rsp, kRecord);
     caller_position();
-    a.mov(at(rsp, VMRUN_ACT(previous)), rax);
-    a.mov(dword_ptr(rsp, VMRUN_ACT(kind)), kInterpKind);
-    a.mov(r10, at(rax, VMRUN_ACT(top)));
+    a.mov(at(rsp, act::previous), rax);
+    a.mov(dword_ptr(rsp, act::kind), kInterpKind);
+    a.mov(r10, at(rax, act::top));
     a.add(r10, static_cast<int32_t>(sizeof(interp::Link)));
-    a.mov(at(rsp, VMRUN_ACT(entry_fp)), r10);
-    a.mov(r11, at(r12, VMRUN_CX(native_end)));
-    a.mov(rbx, at(r12, VMRUN_CX(stack_end)));
-    a.mov(at(rsp, VMRUN_ACT(saved_native_end)), r11);
-    a.mov(at(rsp, VMRUN_ACT(saved_stack_end)), rbx);
+    a.mov(at(rsp, act::entry_fp), r10);
+    a.mov(r11, at(r12, vcpu::native_end));
+    a.mov(rbx, at(r12, vcpu::stack_end));
+    a.mov(at(rsp, act::saved_native_end), r11);
+    a.mov(at(rsp, act::saved_stack_end), rbx);
     // min(real end, fp + (rsp - native_end)), the link counted
     a.lea(rbx, at(rsp, static_cast<size_t>(-static_cast<ptrdiff_t>(sizeof(interp::Link)))));
     a.sub(rbx, r11);
     a.add(rbx, r10);
-    a.mov(r11, at(r12, VMRUN_CX(area)));
+    a.mov(r11, at(r12, vcpu::area));
     a.sub(r11, static_cast<int32_t>(vm::kStackRedZone));
     a.cmp(rbx, r11);
     a.cmova(rbx, r11);
     a.cmp(r10, rbx);
     a.ja(overflow);
-    a.mov(at(r12, VMRUN_CX(stack_end)), rbx);
-    a.mov(at(r12, VMRUN_CX(stack_limit)), rbx);
-    a.mov(at(r12, VMRUN_CX(activation)), rsp);
+    a.mov(at(r12, vcpu::stack_end), rbx);
+    a.mov(at(r12, vcpu::stack_limit), rbx);
+    a.mov(at(r12, vcpu::activation), rsp);
     check_stop(r12);
     a.mov(rbx, reinterpret_cast<uint64_t>(out_.exits));
-    a.mov(at(r10, static_cast<size_t>(kLinkPc)), rbx);
+    a.mov(at(r10, static_cast<size_t>(link::pc)), rbx);
     a.mov(rbx, rsp);
     a.sub(rsp, 8);
-    a.mov(at(rbx, VMRUN_ACT(native_sp)), rsp);
+    a.mov(at(rbx, act::native_sp), rsp);
     go_on_as_handlers();
 
     // The caller's frame is gone, so what returns from here returns into the bridge: its activation goes too, and
     // handlers go on in the frame that it was made for.
     a.bind(oldest);
-    a.cmp(byte_ptr(rax, VMRUN_ACT(from_host)), 0);
+    a.cmp(byte_ptr(rax, act::from_host), 0);
     a.jne(push);
     restore_limits(r12, rax, false);
-    a.mov(rax, at(rax, VMRUN_ACT(previous)));
-    a.mov(at(r12, VMRUN_CX(activation)), rax);
+    a.mov(rax, at(rax, act::previous));
+    a.mov(at(r12, vcpu::activation), rax);
     a.mov(rbp, at(rbp, 0));
-    a.mov(rsp, at(rax, VMRUN_ACT(native_sp)));
-    a.mov(r10, at(rax, VMRUN_ACT(fp)));
-    a.mov(r11, at(rax, VMRUN_ACT(instance)));
+    a.mov(rsp, at(rax, act::native_sp));
+    a.mov(r10, at(rax, act::fp));
+    a.mov(r11, at(rax, act::instance));
     // As for any tail call to another instance (interp/handlers_call.cpp).
     a.cmp(r11, r13);
     a.je(same);
     a.mov(rbx, reinterpret_cast<uint64_t>(interp::boundary_cell()));
-    a.mov(rax, at(r10, static_cast<size_t>(kLinkPc)));
+    a.mov(rax, at(r10, static_cast<size_t>(link::pc)));
     a.cmp(rax, rbx);
     a.je(same);
-    a.mov(at(r10, static_cast<size_t>(kLinkOuter)), rax);
-    a.mov(at(r10, static_cast<size_t>(kLinkInst)), r11);
-    a.mov(at(r10, static_cast<size_t>(kLinkPc)), rbx);
+    a.mov(at(r10, static_cast<size_t>(link::outer)), rax);
+    a.mov(at(r10, static_cast<size_t>(link::inst)), r11);
+    a.mov(at(r10, static_cast<size_t>(link::pc)), rbx);
     a.bind(same);
     go_on_as_handlers();
 
     a.bind(overflow);
     a.mov(rdi, r12);
     a.mov(esi, static_cast<uint32_t>(vm::TrapCode::StackOverflow));
-    a.mov(rax, at(r12, VMRUN_CX(helpers)));
+    a.mov(rax, at(r12, vcpu::helpers));
     a.call(at(rax, 8 * static_cast<size_t>(Helper::trap)));
   }
   /// Stores where the caller of a trampoline with a frame stands in the running activation, which is rax. Through rbx.
   void caller_position() {
     a.mov(rbx, at(rbp, 8));
-    a.mov(at(rax, VMRUN_ACT(pc)), rbx);
+    a.mov(at(rax, act::pc), rbx);
     a.mov(rbx, at(rbp, 0));
-    a.mov(at(rax, VMRUN_ACT(fp)), rbx);
+    a.mov(at(rax, act::fp), rbx);
     a.lea(rbx, at(rbp, 16));
-    a.mov(at(rax, VMRUN_ACT(sp)), rbx);
+    a.mov(at(rax, act::sp), rbx);
   }
 
   /// The handler behind `exits`.
   void exit() {
     a.add(rsp, 8);
     restore_limits(r15, rsp, true);
-    a.mov(rbx, at(rsp, VMRUN_ACT(previous)));
-    a.mov(at(r15, VMRUN_CX(activation)), rbx);
-    if (results_in_area()) a.mov(r10, at(r15, VMRUN_CX(area)));
+    a.mov(rbx, at(rsp, act::previous));
+    a.mov(at(r15, vcpu::activation), rbx);
+    if (results_in_area()) a.mov(r10, at(r15, vcpu::area));
     slots_to_results(r13, r10, true);
     a.add(rsp, kRecord);
     a.pop(rbp);
@@ -503,23 +494,23 @@ class Maker {
     a.push(rbp);
     a.mov(rbp, rsp);
     if (slots != 0) a.sub(rsp, static_cast<int32_t>(8 * slots));
-    if (params_in_area()) a.mov(r10, at(r12, VMRUN_CX(area)));
+    if (params_in_area()) a.mov(r10, at(r12, vcpu::area));
     params_to_slots(rsp, r10, true);
-    a.mov(rax, at(r12, VMRUN_CX(activation)));
+    a.mov(rax, at(r12, vcpu::activation));
     caller_position();
-    a.mov(rax, at(r9, VMRUN_CODE(host)));
-    a.mov(rdi, at(rax, offsetof(vm::FuncRecord, host_env)));
+    a.mov(rax, at(r9, func_code::host));
+    a.mov(rdi, at(rax, vm::layout::func_record::host_env));
     a.mov(rsi, r12);
     a.mov(rdx, r11);
     a.mov(rcx, rsp);
     a.mov(r8, rsp);
-    a.call(at(rax, offsetof(vm::FuncRecord, host)));
+    a.call(at(rax, vm::layout::func_record::host));
     a.test(al, al);
     a.jne(failed);
-    a.cmp(word_ptr(r12, VMRUN_CX(interrupt)), 0);
+    a.cmp(word_ptr(r12, vcpu::interrupt), 0);
     a.jne(stop);
     a.bind(go_on);
-    if (results_in_area()) a.mov(r10, at(r12, VMRUN_CX(area)));
+    if (results_in_area()) a.mov(r10, at(r12, vcpu::area));
     slots_to_results(rsp, r10, false);
     a.leave();
     a.ret();

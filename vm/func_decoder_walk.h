@@ -58,6 +58,12 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::prefixed(uint8_t prefix) {
   Op op = static_cast<Op>(number);
   if constexpr (kValidate) seen_.op[number] = 1;
   const OpInfo& info = op_info(op);
+  switch (info.family) {
+    case Family::control:  // br_on_cast and br_on_cast_fail
+    case Family::reference:
+    case Family::object: return do_gc(op);
+    default: break;
+  }
   Immediate imm;
   ValType address = kI32;
   switch (info.imm) {
@@ -97,9 +103,8 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::prefixed(uint8_t prefix) {
       break;
     }
     case Imm::table: return do_table(op);
-    default: return prefix == 0xfb ? do_gc(op) : do_bulk(op);
+    default: return do_bulk(op);
   }
-  if (prefix == 0xfb) return do_gc(op);
   return simple_by_shape(op, imm, address);
 }
 

@@ -1,5 +1,6 @@
 // The jump out of C++ code into a frame further down the stack, for x86-64: see activation.h.
 #include "vm/activation.h"
+#include "vm/layout.h"
 
 #if defined(__x86_64__)
 
@@ -13,7 +14,7 @@ __attribute__((naked)) void transfer(Vcpu&, Transfer) {
       "movq %%rdx, %%rsp\n"
       "jmpq *%%rsi"
       :
-      : "i"(offsetof(Vcpu, activation)), "i"(offsetof(Activation, fp)));
+      : "i"(layout::vcpu::activation), "i"(layout::activation::fp));
 }
 
 }  // namespace vmrun::vm

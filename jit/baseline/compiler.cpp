@@ -21,8 +21,8 @@ constexpr size_t kCodePerByte = 3;
 // What a module may have is within reach of what code addresses: nothing that validates is refused for its distance.
 static_assert(vm::kMaxFrameSlots <= kMaxFrameSlots && vm::kMaxParams <= kMaxAreaSlots &&
               vm::kMaxResults <= kMaxAreaSlots);
-static_assert(uint64_t{vm::kMaxGlobals} * layout::kGlobalSize <= INT32_MAX &&
-              uint64_t{vm::kMaxFunctions} * layout::kCodeSize <= INT32_MAX &&
+static_assert(uint64_t{vm::kMaxGlobals} * layout::global::bytes <= INT32_MAX &&
+              uint64_t{vm::kMaxFunctions} * layout::func_code::bytes <= INT32_MAX &&
               uint64_t{vm::kMaxImports} * 8 + uint64_t{vm::kMaxFunctions} * 8 <= INT32_MAX);
 
 /// The checks of the check mode may make code so many times as large.
@@ -51,7 +51,7 @@ void need(asmjit::Error error) {
 }  // namespace
 
 FunctionCompiler::FunctionCompiler()
-    : errors_(std::make_unique<Errors>()), events_{this}, object_(std::make_unique<CodeObject>()) {
+    : table_(table()), errors_(std::make_unique<Errors>()), events_{this}, object_(std::make_unique<CodeObject>()) {
   object_->tier = vm::Tier::baseline;
 }
 

@@ -108,7 +108,7 @@ void FunctionCompiler::throw_(D& d, uint32_t tag, Operands args) {
   const FuncType& type = module_->registry->get(module_->tags[tag].type).func;
   store_dirty();
   preempt_off();
-  if (!type.params.empty()) a_.mov(q(kScratch), at(r12, layout::kArea));
+  if (!type.params.empty()) a_.mov(q(kScratch), at(r12, layout::vcpu::area));
   int32_t offset = 0;
   for (size_t i = 0; i < type.params.size(); ++i) {
     store_to_area(at(kScratch, offset), args[i]);
@@ -148,9 +148,9 @@ void FunctionCompiler::emit_pads(D& d) {
       a_.mov(q(r12), q(rax));
       a_.mov(q(r13), at(rbp, -16));
       a_.mov(q(r14), at(rbp, -24));
-      a_.mov(q(rcx), at(r12, layout::kException));
-      a_.mov(q(rcx), at(rcx, layout::kExnTag));
-      a_.mov(q(rdx), at(r13, layout::kTags));
+      a_.mov(q(rcx), at(r12, layout::vcpu::exception));
+      a_.mov(q(rcx), at(rcx, layout::exn::tag));
+      a_.mov(q(rdx), at(r13, layout::instance::tags));
     }
     a_.bind(region.match);
     for (Clause& clause : region.clauses) {
@@ -190,7 +190,7 @@ void FunctionCompiler::emit_clause(D&, const Region& region, const Clause& claus
   object_->marks.push_back({here(), region.offset});
   std::span<const ValType> payload;
   if (clause.tag != kNone) payload = module_->registry->get(module_->tags[clause.tag].type).func.params;
-  a_.mov(q(rcx), at(r12, layout::kArea));
+  a_.mov(q(rcx), at(r12, layout::vcpu::area));
   if (clause.in_register) {
     if (!clause.with_ref) {
       if (is_vec(payload[0])) {
