@@ -11,7 +11,10 @@ void FunctionCompiler::helper_op(D& d, Helper helper, std::initializer_list<uint
   flush_all(d);
   forget_homes();
   size_t next = 0;
-  for (uint64_t immediate : immediates) load_const(kArgs[next++], immediate);
+  for (uint64_t immediate : immediates) {
+    load_const(kArgs[next++], immediate);
+    if (helper == Helper::ref_test) wants_heap(immediate);
+  }
   const uint8_t first = kArgs[next];
   for (const V* operand : operands) move_to_int(kArgs[next++], *operand);
   if (offset_of_first != nullptr && offset_of_first->offset != 0) {
@@ -29,6 +32,13 @@ void FunctionCompiler::helper_op(D& d, Helper helper, std::initializer_list<uint
   free_int_ &= ~(1u << rax);
   result_reg(*result, rax);
   result->raw = result->type == vm::kI32;
+}
+
+/// The code that ends here loads what Helper::ref_test is asked for: a move whose last bytes are the constant, eight of
+/// them where it has more than 32 bits.
+void FunctionCompiler::wants_heap(uint64_t wanted) {
+  const auto heap = vm::HeapType::from_bits(static_cast<uint32_t>(wanted));
+  if (heap.is_concrete()) uses_type(here() - (wanted >> 32 != 0 ? 8 : 4), heap.concrete(), TypeUse::As::heap);
 }
 
 void FunctionCompiler::ref_test(D& d, bool cast, bool nullable, vm::HeapType heap, const V* args, V* result) {
