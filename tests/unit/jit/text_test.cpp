@@ -38,8 +38,9 @@ std::vector<Line> text_of(const std::byte* code, size_t size) {
     const size_t from = line.find_first_not_of(" \t", colon + 1);
     Line out{static_cast<uint32_t>(std::strtoul(line.c_str(), nullptr, 16)), line.substr(from), {}};
     for (char& c : out.text) c = c == '\t' ? ' ' : c;
-    if ((out.text[0] == 'j' || begins(out.text, "call")) && out.text.find('[') == std::string::npos) {
-      out.target = std::strtoull(out.text.c_str() + out.text.find(' '), nullptr, 0);
+    const size_t operand = out.text.find(' ') + 1;
+    if ((out.text[0] == 'j' || begins(out.text, "call")) && out.text.compare(operand, 2, "0x") == 0) {
+      out.target = std::strtoull(out.text.c_str() + operand, nullptr, 16);
     }
     lines.push_back(std::move(out));
   }
