@@ -34,29 +34,15 @@ void* map_table(size_t bytes) {
 
 // ---- objects --------------------------------------------------------------------------------------------------------
 
-uint32_t CodeObject::source_offset(const void* pc, bool is_return) const {
-  const auto at = static_cast<uint32_t>(static_cast<const std::byte*>(pc) - begin);
-  if (is_return) {
-    auto exact =
-        std::lower_bound(marks.begin(), marks.end(), at, [](const SourceMark& m, uint32_t p) { return m.pc < p; });
-    if (exact != marks.end() && exact->pc == at) return exact->offset;
-    if (exact == marks.begin()) return 0;
-    return (exact - 1)->offset;
-  }
-  auto after =
-      std::upper_bound(marks.begin(), marks.end(), at, [](uint32_t p, const SourceMark& m) { return p < m.pc; });
-  return after == marks.begin() ? 0 : (after - 1)->offset;
-}
-
 const void* CodeObject::pad(const void* return_pc) const {
-  const auto at = static_cast<uint32_t>(static_cast<const std::byte*>(return_pc) - begin);
+  const uint32_t at = place(return_pc);
   auto mark =
       std::lower_bound(pads.begin(), pads.end(), at, [](const PadMark& m, uint32_t p) { return m.return_pc < p; });
   return mark != pads.end() && mark->return_pc == at ? begin + mark->pad : nullptr;
 }
 
 bool CodeObject::preemptible(const void* pc) const {
-  const auto at = static_cast<uint32_t>(static_cast<const std::byte*>(pc) - begin);
+  const uint32_t at = place(pc);
   auto after = std::upper_bound(preempt.begin(), preempt.end(), at,
                                 [](uint32_t p, const PreemptRange& r) { return p < r.begin; });
   return after != preempt.begin() && at < (after - 1)->end;

@@ -23,57 +23,31 @@
 #include <vector>
 
 #include "jit/arena.h"
+#include "jit/compiled.h"
 #include "vm/block.h"
 
 namespace vmrun::jit {
 
-/// The instruction that a pc belongs to. For returns: pc is the return address; for faults: the faulting instruction.
-/// Where a call is followed at once by a faulting instruction, the call's mark comes first.
-struct SourceMark {
-  uint32_t pc;      // from the object's first byte
-  uint32_t offset;  // byte offset in the image
-};
-/// A call inside a try: where an exception that comes out of it lands.
-struct PadMark {
-  uint32_t return_pc, pad;
-};
-/// Code in which the body's frame stands and a signal may stop the guest: not the prologue, the epilogue, a call
-/// sequence whose area is in use, or a pad before it has its registers.
-struct PreemptRange {
-  uint32_t begin, end;
-};
-struct OsrEntry {
-  uint32_t loop_offset;  // of the `loop` opcode in the image
-  uint32_t pc;
-};
-inline constexpr uint32_t kWholeFunction = 0xffffffff;
-
-/// Compiled code and its tables, each sorted by its first member. Immutable once published.
-struct CodeObject {
+/// Code in code memory, with its tables. Immutable once published.
+struct CodeObject : CodeTables {
   const std::byte* begin = nullptr;  // executable address
   uint32_t size = 0;
-  uint32_t text = 0;  // bytes of instructions at the beginning; constants may follow
-  vm::Tier tier = vm::Tier::baseline;
-  vm::FuncCode* func = nullptr;    // null: a trampoline
-  uint32_t unit = kWholeFunction;  // or the offset of the loop this is the OSR unit of
-  uint32_t entry = 0;              // of the function (unit == kWholeFunction)
-  std::vector<OsrEntry> osr;       // all OSR entries in this object
-  std::vector<SourceMark> marks;
-  std::vector<PadMark> pads;
-  std::vector<PreemptRange> preempt;
+  vm::FuncCode* func = nullptr;  // null: a trampoline
 
   /// Whether `pc` lies in this code. So does the address behind it: a call that never returns may be its last
   /// instruction.
   bool contains(const void* pc) const {
     return static_cast<const std::byte*>(pc) >= begin && static_cast<const std::byte*>(pc) <= begin + size;
   }
-  /// Byte offset in the image for a return address (`is_return`) or an interrupted instruction (then of the last mark
-  /// at or before it); 0 when unknown.
-  uint32_t source_offset(const void* pc, bool is_return) const;
+  /// CodeTables::source_at for an address.
+  uint32_t source_offset(const void* pc, bool is_return) const { return source_at(place(pc), is_return); }
   /// The pad for an exception out of the call that returns to `return_pc`, or null.
   const void* pad(const void* return_pc) const;
   /// Whether a signal may stop the guest at `pc`. Async-signal-safe.
   bool preemptible(const void* pc) const;
+
+ private:
+  uint32_t place(const void* pc) const { return static_cast<uint32_t>(static_cast<const std::byte*>(pc) - begin); }
 };
 
 /// Code memory of the process, at most. Six bytes of machine code for one of wasm: enough for 40 MB of hot wasm.

@@ -2,6 +2,7 @@
 // module's decisions (decisions.h); policy.cpp has the arithmetic.
 #include <new>
 
+#include "jit/code.h"
 #include "jit/sample.h"
 #include "tiering/manager.h"
 #include "tiering/module_tiers.h"

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <future>
 
+#include "jit/code.h"
 #include "jit/reclaim.h"
 #include "jit/sample.h"
 #include "vm/assert.h"

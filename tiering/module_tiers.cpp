@@ -5,6 +5,7 @@
 #include <cmath>
 #include <new>
 
+#include "jit/install.h"
 #include "jit/publish.h"
 #include "jit/reclaim.h"
 #include "tiering/manager.h"
@@ -211,7 +212,6 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
   request.module = &module_;
   request.func_index = key.func_index;
   request.unit = key.unit;
-  request.arena = &arena_;
   request.count_runs = module_.count_runs;
   request.profile = manager_.options().profile;
   request.polls = manager_.options().polls;
@@ -220,10 +220,15 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
   request.cancelled = &dying_;
   const auto start = std::chrono::steady_clock::now();
   jit::CompileResult result;
+  const jit::CodeObject* object = nullptr;  // done: it is installed
   try {
     result = compiler->compile(request);
+    if (result.status == jit::CompileResult::Status::done) {
+      object = jit::install(jit::CodeSpace::get(), std::move(result.code), module_, &arena_);
+      if (object == nullptr) result.status = jit::CompileResult::Status::no_memory;
+    }
   } catch (const std::bad_alloc&) {
-    result = {jit::CompileResult::Status::no_memory, nullptr, "memory is exhausted"};
+    result.status = jit::CompileResult::Status::no_memory;
   }
   const auto time = std::chrono::steady_clock::now() - start;
   {
@@ -234,7 +239,7 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
     case jit::CompileResult::Status::done:
       manager_.made_code(key.tier);
       vm::counts_of(code);  // of entries in loops; without memory for it they go uncounted
-      publish(key, result.code);
+      publish(key, object);
       manager_.make_room();
       jit::reclaim_code();
       return {};

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "jit/arena.h"
 #include "jit/compiler.h"
 #include "tiering/heat.h"
 #include "tiering/mode.h"

@@ -106,7 +106,7 @@ void FunctionCompiler::call_site(D& d) {
     region.used = true;
     region.pad = a_.new_label();
   }
-  object_->pads.push_back({here(), region_});  // the pad's address is filled in when it is known
+  made_.pads.push_back({here(), region_});  // the pad's address is filled in when it is known
 }
 
 void FunctionCompiler::emit_call(D& d, CalleeKind kind, uint32_t func_index, const FuncType& type, Operands args,
@@ -191,9 +191,8 @@ uint8_t FunctionCompiler::find_record(D& d, vm::TypeId type_id, uint32_t table, 
   uint8_t record = table_entry(d, table, index, TrapCode::UndefinedElement);
   a_.test(q(record), q(record));
   trap_if(d, Cond::kZ, TrapCode::UninitializedElement);
-  Mem type = at(record, layout::func_record::type);
-  type.setSize(4);
-  a_.cmp(type, static_cast<int32_t>(type_id));
+  a_.cmp_long(at(record, layout::func_record::type), static_cast<uint32_t>(type_id));
+  uses_type(here() - 4, type_id, TypeUse::As::id);
   if (module_->registry->get(type_id).final_) {  // no other type is a subtype
     trap_if(d, Cond::kNE, TrapCode::IndirectCallTypeMismatch);
     return record;
@@ -208,6 +207,7 @@ uint8_t FunctionCompiler::find_record(D& d, vm::TypeId type_id, uint32_t table, 
   for (int i = 0; i < 16; ++i) a_.vmovups(at(rsp, 64 + 16 * i), x(static_cast<uint8_t>(i)));
   move_int(rdx, record);
   a_.mov(w(rcx), static_cast<uint32_t>(type_id));
+  uses_type(here() - 4, type_id, TypeUse::As::id);
   a_.mov(q(rsi), q(r13));
   call_helper(Helper::check_callee);
   mark(d);

@@ -41,7 +41,7 @@
 #include "jit/baseline/assembler_x86_64.h"
 #include "jit/baseline/scan.h"
 #include "jit/baseline/state.h"
-#include "jit/code.h"
+#include "jit/compiled.h"
 #include "jit/compiler.h"
 #include "vm/func_decoder.h"
 #include "vm/layout.h"
@@ -81,7 +81,10 @@ struct Events {
 class FunctionCompiler {
  public:
   FunctionCompiler();
+  /// The code's bytes are in the buffer that the next compile writes to; the result says nothing of who keeps it.
   CompileResult compile(const CompileRequest& request);
+  /// Nobody reads the bytes any more: a large buffer goes.
+  void drop_code();
 
  private:
   friend Events;
@@ -135,7 +138,9 @@ class FunctionCompiler {
   int32_t too_far(uint64_t index);
   uint32_t here() const { return static_cast<uint32_t>(a_.offset()); }
   /// Records that the code that ends here (a call) or begins here (an access) belongs to the current instruction.
-  void mark(D& d) { object_->marks.push_back({here(), static_cast<uint32_t>(d.offset())}); }
+  void mark(D& d) { made_.marks.push_back({here(), static_cast<uint32_t>(d.offset())}); }
+  /// Records that the four bytes at `at` say which type is meant.
+  void uses_type(uint32_t at, vm::TypeId type, TypeUse::As as);
   /// A constant in the pool behind the code.
   Mem pool(uint64_t lo, uint64_t hi = 0, unsigned size = 8);
   Mem pool(const vm::V128& v) { return pool(v.lo, v.hi, 16); }
@@ -326,7 +331,7 @@ class FunctionCompiler {
   int32_t counters(uint8_t reg, uint32_t offset, vm::ProfileKind kind);  // profile.cpp
   void count(uint32_t offset, vm::ProfileKind kind, uint8_t reg = kScratch);
   void count_target(D& d, uint8_t record);
-  CompileResult publish();
+  CompileResult finish();
 
   // --- checks (check.cpp) ---
   void check_operands(D& d, const char* event);
@@ -480,6 +485,7 @@ class FunctionCompiler {
   static Gp sized(uint8_t reg, unsigned size);
   /// Where a global's value is. Uses r11.
   Mem global_place(uint32_t index);
+  void wants_heap(uint64_t wanted);
   uint8_t table_entry(D& d, uint32_t table, const V& index, TrapCode code);
   void check_index(D& d, uint32_t table, uint8_t entry, Index index, TrapCode code);
   Mem table_of(uint32_t table, uint8_t reg);
@@ -501,7 +507,8 @@ class FunctionCompiler {
   std::optional<D> decoder_;  // for `decoded_`: a module, its bytes and its types
   std::array<const void*, 3> decoded_{};
   CompileRequest request_;
-  std::unique_ptr<CodeObject> object_;
+  CodeTables made_;
+  std::vector<TypeUse> types_;
   std::string reason_;
   bool failed_ = false;
   bool began_ = false;  // the first instruction is there

@@ -172,14 +172,14 @@ void FunctionCompiler::emit_pads(D& d) {
   if (resume.valid()) {
     a_.bind(resume);
     call_helper(Helper::resume_throw);
-    object_->marks.push_back({here(), module_->funcs[request_.func_index].body.begin});
+    made_.marks.push_back({here(), module_->funcs[request_.func_index].body.begin});
   }
   for (const Region& region : regions_) {
     for (const Clause& clause : region.clauses) {
       if (clause.has_stub) emit_clause(d, region, clause);
     }
   }
-  for (PadMark& mark : object_->pads) mark.pad = regions_[mark.pad].pad_pc;
+  for (PadMark& mark : made_.pads) mark.pad = regions_[mark.pad].pad_pc;
 }
 
 void FunctionCompiler::emit_clause(D&, const Region& region, const Clause& clause) {
@@ -187,7 +187,7 @@ void FunctionCompiler::emit_clause(D&, const Region& region, const Clause& claus
   const bool wants_ref = clause.with_ref || (clause.legacy && region.rethrown);
   a_.mov(w(rsi), wants_ref ? 1 : 0);
   call_helper(Helper::take_exception);
-  object_->marks.push_back({here(), region.offset});
+  made_.marks.push_back({here(), region.offset});
   std::span<const ValType> payload;
   if (clause.tag != kNone) payload = module_->registry->get(module_->tags[clause.tag].type).func.params;
   a_.mov(q(rcx), at(r12, layout::vcpu::area));

@@ -283,7 +283,7 @@ void FunctionCompiler::begin(D& d) {
   free_int_ = all_int_;
   free_vec_ = all_vec_;
   d.control(0).base = d.control(0).body_base = operand_base_;
-  object_->entry = here();
+  made_.entry = here();
   emit_frame_setup();
   if (request_.count_runs) count_run(layout::counts::runs(vm::Tier::baseline));
   if (request_.count_heat) {
@@ -332,7 +332,7 @@ void FunctionCompiler::emit_loop_stubs() {
       a_.cmp(q(rsp), at(r12, layout::vcpu::native_limit));
       a_.jae(no_poll);
       call_helper(Helper::stack_poll);
-      object_->marks.push_back({here(), site.offset});
+      made_.marks.push_back({here(), site.offset});
       a_.bind(no_poll);
       if (!request_.count_heat && !request_.sample_heat) {
         conform({}, {site.state.loaded, 0});
@@ -348,7 +348,7 @@ void FunctionCompiler::emit_loop_stubs() {
     const uint64_t which = site.offset | static_cast<uint64_t>(site.slots) << 32;
     a_.mov(q(rdx), static_cast<int64_t>(request_.sample_heat ? which | kSampledLoop : which));
     call_helper(Helper::hot_loop);
-    object_->marks.push_back({here(), site.offset});
+    made_.marks.push_back({here(), site.offset});
     if (site.slots <= kMaxOsrSlots) {
       a_.test(q(rax), q(rax));
       a_.jnz(better);
@@ -368,7 +368,7 @@ void FunctionCompiler::emit_loop_stubs() {
 void FunctionCompiler::emit_osr_entries() {
   for (LoopSite& site : loops_) {
     a_.align(asmjit::AlignMode::kCode, 16);
-    object_->osr.push_back({site.offset, here()});
+    made_.osr.push_back({site.offset, here()});
     emit_frame_setup();
     if (request_.count_runs) count_run(layout::counts::osr_entries(vm::Tier::baseline));
     if (site.slots != 0) {
@@ -394,7 +394,7 @@ void FunctionCompiler::emit_polls() {
     Mem entry = at(rax, 8 * static_cast<int32_t>(poll.helper));
     entry.setSize(8);
     a_.call(entry);
-    object_->marks.push_back({here(), module_->funcs[request_.func_index].body.begin});
+    made_.marks.push_back({here(), module_->funcs[request_.func_index].body.begin});
     a_.jmp(poll.back);
   }
 }
@@ -407,7 +407,7 @@ void FunctionCompiler::emit_traps() {
     if (!shared.valid()) shared = a_.new_label();
     a_.bind(site.label);
     a_.call(shared);
-    object_->marks.push_back({here(), site.offset});
+    made_.marks.push_back({here(), site.offset});
   }
   for (size_t code = 0; code < kCodes; ++code) {
     if (!common[code].valid()) continue;
@@ -448,7 +448,7 @@ void FunctionCompiler::end_function(D& d) {
   emit_osr_entries();
   emit_polls();
   emit_check_failure();
-  object_->text = here();
+  made_.text = here();
   emit_pool();
 }
 

@@ -64,6 +64,7 @@ void FunctionCompiler::helper_op(D& d, Helper helper, uint64_t immediate, std::s
   flush_all(d);
   forget_homes();
   load_const(rdx, immediate);
+  if (helper == Helper::ref_test) wants_heap(immediate);
   const uint8_t first = kArgs[0];
   for (size_t i = 0; i < operands.size(); ++i) move_to_int(kArgs[i], operands[i]);
   if (offset_of_first != nullptr && offset_of_first->offset != 0) {
@@ -81,6 +82,13 @@ void FunctionCompiler::helper_op(D& d, Helper helper, uint64_t immediate, std::s
   free_int_ &= ~(1u << rax);
   result_reg(*result, rax);
   result->raw = result->type == vm::kI32;
+}
+
+/// The code that ends here loads what Helper::ref_test is asked for: a move whose last bytes are the constant, eight of
+/// them where it has more than 32 bits.
+void FunctionCompiler::wants_heap(uint64_t wanted) {
+  const auto heap = vm::HeapType::from_bits(static_cast<uint32_t>(wanted));
+  if (heap.is_concrete()) uses_type(here() - (wanted >> 32 != 0 ? 8 : 4), heap.concrete(), TypeUse::As::heap);
 }
 
 void FunctionCompiler::test_reference(D& d, const Imm& imm, const V* args, V* result) {

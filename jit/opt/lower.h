@@ -198,6 +198,8 @@ class Lowering {
   Callee direct(uint32_t func_index);
   Callee through(llvm::Value* record);
   Callee callee_of(uint32_t func_index);
+  /// The number that the engine has given a type, of 32 bits.
+  llvm::Constant* number_of(vm::TypeId type, TypeUse::As as);
   /// Checks and finds the record for an indirect call.
   llvm::Value* indirect_record(D& d, vm::TypeId type_id, uint32_t table, llvm::Value* index);
   llvm::CallBase* emit_call(D& d, const vm::FuncType& type, const Callee& callee, Operands args, bool tail);

@@ -1,4 +1,10 @@
 // Lowering: calls of all kinds. Which registers and slots: jit/abi.h.
+#include <llvm/IR/Constants.h>
+#include <llvm/IR/GlobalVariable.h>
+#include <llvm/IR/Metadata.h>
+#include <llvm/IR/Module.h>
+
+#include "jit/opt/backend.h"
 #include "jit/opt/lower.h"
 
 namespace vmrun::jit::opt {
@@ -33,6 +39,19 @@ Lowering::Callee Lowering::callee_of(uint32_t func_index) {
   return through(load_fixed_ptr(funcs, 8 * uint64_t{func_index}));
 }
 
+llvm::Constant* Lowering::number_of(vm::TypeId type, TypeUse::As as) {
+  const std::string name = type_symbol(type, as);
+  llvm::GlobalVariable* symbol = module_.getNamedGlobal(name);
+  if (symbol == nullptr) {
+    symbol = new llvm::GlobalVariable(module_, b_.getInt8Ty(), true, llvm::GlobalValue::ExternalLinkage, nullptr, name);
+    // Its address is a number that fits in an instruction.
+    llvm::Metadata* range[] = {llvm::ConstantAsMetadata::get(b_.getInt64(0)),
+                               llvm::ConstantAsMetadata::get(b_.getInt64(uint64_t{1} << 31))};
+    symbol->setMetadata(llvm::LLVMContext::MD_absolute_symbol, llvm::MDNode::get(context_, range));
+  }
+  return llvm::ConstantExpr::getPtrToInt(symbol, b_.getInt32Ty());
+}
+
 llvm::Value* Lowering::indirect_record(D&, vm::TypeId type_id, uint32_t table, llvm::Value* index) {
   llvm::Value* tables = load_fixed_ptr(inst_, layout::instance::tables);
   llvm::Value* t = load_fixed_ptr(tables, 8 * uint64_t{table});
@@ -43,7 +62,8 @@ llvm::Value* Lowering::indirect_record(D&, vm::TypeId type_id, uint32_t table, l
   llvm::Value* record = b_.CreateLoad(b_.getPtrTy(), element(elems, wide, 8));
   trap_if(b_.CreateIsNull(record), vm::TrapCode::UninitializedElement);
   llvm::Value* type = load_field(b_.getInt32Ty(), record, layout::func_record::type, true);
-  llvm::Value* differs = b_.CreateICmpNE(type, i32(static_cast<uint32_t>(type_id)));
+  llvm::Constant* expected = number_of(type_id, TypeUse::As::id);
+  llvm::Value* differs = b_.CreateICmpNE(type, expected);
   if (image_.type_def(type_id).final_) {
     trap_if(differs, vm::TrapCode::IndirectCallTypeMismatch);
   } else {
@@ -51,7 +71,7 @@ llvm::Value* Lowering::indirect_record(D&, vm::TypeId type_id, uint32_t table, l
     BasicBlock* good = new_block("checked");
     b_.CreateCondBr(differs, check, good, unlikely());
     b_.SetInsertPoint(check);
-    helper(Helper::check_callee, b_.getVoidTy(), {inst_, record, i32(static_cast<uint32_t>(type_id))});
+    helper(Helper::check_callee, b_.getVoidTy(), {inst_, record, expected});
     b_.CreateBr(good);
     b_.SetInsertPoint(good);
   }

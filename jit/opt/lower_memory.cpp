@@ -93,8 +93,10 @@ llvm::Value* Lowering::checked_index(llvm::Value* index, llvm::Value* size, vm::
 }
 
 llvm::Value* Lowering::is_of(llvm::Value* ref, vm::ValType type, bool nullable) {
-  const uint64_t heap = type.heap().bits() | static_cast<uint64_t>(nullable) << 32;
-  return b_.CreateIsNotNull(helper(Helper::ref_test, b_.getInt64Ty(), {inst_, i64(heap), ref}));
+  const vm::HeapType heap = type.heap();
+  llvm::Value* bits = heap.is_concrete() ? number_of(heap.concrete(), TypeUse::As::heap) : i32(heap.bits());
+  llvm::Value* wanted = b_.CreateOr(b_.CreateZExt(bits, b_.getInt64Ty()), i64(uint64_t{nullable} << 32));
+  return b_.CreateIsNotNull(helper(Helper::ref_test, b_.getInt64Ty(), {inst_, wanted, ref}));
 }
 
 // ---- instructions ---------------------------------------------------------------------------------------------------

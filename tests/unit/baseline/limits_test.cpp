@@ -178,7 +178,7 @@ TEST_CASE("tries inside one another take code in proportion") {
   const Bytes bytes = module_with({0, 0, 4}, {kNothing, thrower, body});
   const jit::CompileResult result = compile(bytes, 2);
   REQUIRE(result.status == jit::CompileResult::Status::done);
-  CHECK(result.code->text < 300 * kDepth);
+  CHECK(result.code.text < 300 * kDepth);
   CHECK(run(bytes, 35) == 42);
 }
 

@@ -79,7 +79,7 @@ class Stuck : public jit::Compiler {
     ++begun;
     while (!request.cancelled->load()) std::this_thread::sleep_for(1ms);
     ++given_up;
-    return {jit::CompileResult::Status::cancelled, nullptr, {}};
+    return {jit::CompileResult::Status::cancelled};
   }
 };
 
@@ -92,7 +92,7 @@ class Hungry : public jit::Compiler {
   jit::CompileResult compile(const jit::CompileRequest& request) override {
     if (fed.load()) return real_->compile(request);
     ++refused;
-    return {jit::CompileResult::Status::no_memory, nullptr, "no memory for code"};
+    return {jit::CompileResult::Status::no_memory, "no memory for code"};
   }
 
  private:
@@ -253,7 +253,7 @@ class Wrong : public jit::Compiler {
   Tier tier() const override { return Tier::baseline; }
   jit::CompileResult compile(const jit::CompileRequest&) override {
     ++asked;
-    return {jit::CompileResult::Status::bug, nullptr, "a test's"};
+    return {jit::CompileResult::Status::bug, "a test's"};
   }
 };
 

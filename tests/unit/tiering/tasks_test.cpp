@@ -133,7 +133,7 @@ class Refusing : public jit::Compiler {
   jit::CompileResult compile(const jit::CompileRequest& request) override {
     std::lock_guard lock(mutex);
     asked.emplace_back(request.func_index, request.unit);
-    return {jit::CompileResult::Status::unsupported, nullptr, "anything"};
+    return {jit::CompileResult::Status::unsupported, "anything"};
   }
   bool was_asked(uint32_t func, bool whole) {
     std::lock_guard lock(mutex);
