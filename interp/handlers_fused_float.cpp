@@ -1,26 +1,10 @@
 // Pairs of float operations, such as a product and a sum. Each operation is rounded by itself: never contracted.
-#include "interp/fused.h"
+#include "interp/fused_tables.h"
 #include "interp/handlers.h"
 
 namespace vmrun::interp::ir {
 
-using vm::Op;
-namespace ops = vm::ops;
-
 namespace {
-
-// The forms; the inner operation commutes in all but kDifferencePlus and kDifferenceTimes.
-enum FloatForm : int {
-  kProductPlus,      // a * b + c
-  kProductMinus,     // a * b - c
-  kMinusProduct,     // c - a * b
-  kSumTimes,         // (a + b) * c
-  kProductTimes,     // (a * b) * c
-  kSumPlus,          // (a + b) + c
-  kDifferencePlus,   // (a - b) + c
-  kDifferenceTimes,  // (a - b) * c
-  kFloatForms,
-};
 
 template <class T, int F, int D, int A, int B, int C>
 VMRUN_HANDLER float_pair(VMRUN_PARAMS) {
@@ -48,60 +32,26 @@ VMRUN_HANDLER float_pair(VMRUN_PARAMS) {
   VMRUN_NEXT;
 }
 
-template <class T>
-struct FloatPairGen {
-  static constexpr int kSize = kFloatForms * 625;
+template <class FloatPairTable, class T>
+struct FloatPairMaker : FloatPairTable {
   template <int I>
   static constexpr Handler get() {
-    constexpr int form = I / 625, a = I / 25 % 5, b = I / 5 % 5;
+    using Of = FloatPairTable;
+    constexpr int form = Of::template at<FloatFormPlace>(I);
+    constexpr int a = Of::template at<OperandA>(I), b = Of::template at<OperandB>(I);
     if constexpr (form < kDifferencePlus && a > b) {
       return nullptr;
     } else {
-      return &float_pair<T, form, I / 125 % 5, a, b, I % 5>;
+      return &float_pair<T, form, Of::template at<Dest>(I), a, b, Of::template at<OperandC>(I)>;
     }
   }
 };
-using FloatPair32 = FloatPairGen<float>;
-using FloatPair64 = FloatPairGen<double>;
+using FloatPair32Maker = FloatPairMaker<FloatPair32Table, float>;
+using FloatPair64Maker = FloatPairMaker<FloatPair64Table, double>;
 
 }  // namespace
 
-VMRUN_HANDLER_TABLE(vmrun_float_pair32, FloatPair32)
-VMRUN_HANDLER_TABLE(vmrun_float_pair64, FloatPair64)
-
-int fused_float(Op inner, Op outer, bool crossed) {
-  // The same for both types: name them by the double ones.
-  auto as_double = [](Op op) {
-    switch (op) {
-      case Op::f32_add: return Op::f64_add;
-      case Op::f32_sub: return Op::f64_sub;
-      case Op::f32_mul: return Op::f64_mul;
-      default: return op;
-    }
-  };
-  inner = as_double(inner);
-  switch (as_double(outer)) {
-    case Op::f64_add:
-      if (inner == Op::f64_mul) return kProductPlus;
-      if (inner == Op::f64_add) return kSumPlus;
-      if (inner == Op::f64_sub) return kDifferencePlus;
-      return -1;
-    case Op::f64_sub:
-      if (inner == Op::f64_mul) return crossed ? kMinusProduct : kProductMinus;
-      return -1;
-    case Op::f64_mul:
-      if (inner == Op::f64_mul) return kProductTimes;
-      if (inner == Op::f64_add) return kSumTimes;
-      if (inner == Op::f64_sub) return kDifferenceTimes;
-      return -1;
-    default: return -1;
-  }
-}
-
-Handler select_float_pair(Op op, int form, int d, int a, int b, int c) {
-  int index = (((form * 5 + d) * 5 + a) * 5 + b) * 5 + c;
-  bool single = op == Op::f32_add || op == Op::f32_sub || op == Op::f32_mul;
-  return single ? lookup_vmrun_float_pair32(index) : lookup_vmrun_float_pair64(index);
-}
+VMRUN_HANDLER_TABLE(vmrun_float_pair32, FloatPair32Maker)
+VMRUN_HANDLER_TABLE(vmrun_float_pair64, FloatPair64Maker)
 
 }  // namespace vmrun::interp::ir
