@@ -1,7 +1,9 @@
 // Picks handlers of the fused tables by operations and operand locations.
 #include "interp/fused.h"
 
+#include <algorithm>
 #include <atomic>
+#include <optional>
 
 #include "interp/fused_tables.h"
 #include "vm/op_relations.h"
@@ -15,18 +17,7 @@ namespace {
 constexpr auto kCountIndex = make_op_index(kCountOps);
 constexpr auto kMinMaxIndex = make_op_index(kMinMaxOps);
 constexpr auto kReturnIndex = make_op_index(kReturnOps);
-constexpr auto kBranchLoadIndex = make_op_index(kBranchLoads);
-constexpr auto kBranchCompareIndex = make_op_index(kBranchCompares);
-constexpr auto kPairLoadIndex = make_op_index(kPairLoads);
 constexpr auto kWideIndex = make_op_index(kWideOps);
-constexpr auto kIncrementStoreIndex = [] {
-  auto index = make_op_index(kIncrementStores);
-  auto same = [&](Op op, Op as) { index[static_cast<size_t>(op)] = index[static_cast<size_t>(as)]; };
-  same(Op::i64_store32, Op::i32_store);
-  same(Op::i64_store8, Op::i32_store8);
-  return index;
-}();
-
 int place_of(Op op, const std::array<int16_t, vm::kOpCount>& index) { return index[static_cast<size_t>(op)]; }
 
 template <size_t N>
@@ -40,7 +31,6 @@ int find_pair(const OpPair (&list)[N], Op o1, Op o2) {
 constexpr auto kOuter = [] {
   std::array<bool, vm::kOpCount> outer{};
   for (const OpPair& p : kImmThenReg) outer[static_cast<size_t>(p.o2)] = true;
-  for (const OpPair& p : kRegThenImm) outer[static_cast<size_t>(p.o2)] = true;
   for (const OpPair& p : kRegThenReg) outer[static_cast<size_t>(p.o2)] = true;
   for (const OpPair& p : kImmThenImm) outer[static_cast<size_t>(p.o2)] = true;
   outer[static_cast<size_t>(Op::i32_xor)] = outer[static_cast<size_t>(Op::i64_xor)] = true;
@@ -56,7 +46,6 @@ bool is_fusible_outer(Op outer) { return kOuter[static_cast<size_t>(outer)]; }
 int fused_pair(Form form, Op o1, Op o2) {
   switch (form) {
     case Form::imm_then_reg: return find_pair(kImmThenReg, o1, o2);
-    case Form::reg_then_imm: return find_pair(kRegThenImm, o1, o2);
     case Form::reg_then_reg: return find_pair(kRegThenReg, o1, o2);
     case Form::imm_then_imm: return find_pair(kImmThenImm, o1, o2);
     case Form::xor_pair: return find_pair(kXorPair, o1, o2);
@@ -68,8 +57,6 @@ Handler select_pair(Form form, int pair, int d, int a, int b, int c) {
   switch (form) {
     case Form::imm_then_reg:
       return ImmThenRegTable::find(Operation<kImmThenReg>{pair}, Dest{d}, OperandA{a}, OperandC{c});
-    case Form::reg_then_imm:
-      return RegThenImmTable::find(Operation<kRegThenImm>{pair}, Dest{d}, OperandA{a}, OperandB{b});
     case Form::reg_then_reg:
       return RegThenRegTable::find(Operation<kRegThenReg>{pair}, Dest{d}, OperandA{a}, OperandB{b}, OperandC{c});
     case Form::imm_then_imm: return ImmThenImmTable::find(Operation<kImmThenImm>{pair}, Dest{d}, OperandA{a});
@@ -83,39 +70,46 @@ Handler select_min_max(int index, int d, int a, int b) {
   return MinMaxTable::find(Operation<kMinMaxOps>{index}, Dest{d}, OperandA{a}, OperandB{b});
 }
 
-int fused_float(Op inner, Op outer, bool crossed) {
-  // The same for both types: name them by the double ones.
-  auto as_double = [](Op op) {
-    switch (op) {
-      case Op::f32_add: return Op::f64_add;
-      case Op::f32_sub: return Op::f64_sub;
-      case Op::f32_mul: return Op::f64_mul;
-      default: return op;
-    }
-  };
+namespace {
+bool is_double(Op op) { return vm::op_info(op).signature[0] == 'd'; }
+Op as_double(Op op) {
+  switch (op) {
+    case Op::f32_add: return Op::f64_add;
+    case Op::f32_sub: return Op::f64_sub;
+    case Op::f32_mul: return Op::f64_mul;
+    default: return op;
+  }
+}
+std::optional<FloatForm> float_form(Op inner, Op outer, bool crossed) {
   inner = as_double(inner);
   switch (as_double(outer)) {
     case Op::f64_add:
-      if (inner == Op::f64_mul) return kProductPlus;
-      if (inner == Op::f64_add) return kSumPlus;
-      if (inner == Op::f64_sub) return kDifferencePlus;
-      return -1;
+      if (inner == Op::f64_mul) return FloatForm::product_plus;
+      if (inner == Op::f64_add) return FloatForm::sum_plus;
+      if (inner == Op::f64_sub) return FloatForm::difference_plus;
+      return std::nullopt;
     case Op::f64_sub:
-      if (inner == Op::f64_mul) return crossed ? kMinusProduct : kProductMinus;
-      return -1;
+      if (inner == Op::f64_mul) return crossed ? FloatForm::minus_product : FloatForm::product_minus;
+      return std::nullopt;
     case Op::f64_mul:
-      if (inner == Op::f64_mul) return kProductTimes;
-      if (inner == Op::f64_add) return kSumTimes;
-      if (inner == Op::f64_sub) return kDifferenceTimes;
-      return -1;
-    default: return -1;
+      if (inner == Op::f64_mul) return FloatForm::product_times;
+      if (inner == Op::f64_add) return FloatForm::sum_times;
+      return std::nullopt;
+    default: return std::nullopt;
   }
 }
+}  // namespace
 
-Handler select_float_pair(Op op, int form, int d, int a, int b, int c) {
-  const bool single = op == Op::f32_add || op == Op::f32_sub || op == Op::f32_mul;
-  return single ? FloatPair32Table::find(FloatFormPlace{form}, Dest{d}, OperandA{a}, OperandB{b}, OperandC{c})
-                : FloatPair64Table::find(FloatFormPlace{form}, Dest{d}, OperandA{a}, OperandB{b}, OperandC{c});
+int fused_float(Op inner, Op outer, bool crossed) {
+  const std::optional<FloatForm> form = float_form(inner, outer, crossed);
+  if (!form) return -1;
+  const FloatPair* pair = std::ranges::find_if(
+      kFloatPairs, [&](const FloatPair& p) { return p.form == *form && p.is_double == is_double(outer); });
+  return pair == std::end(kFloatPairs) ? -1 : static_cast<int>(pair - kFloatPairs);
+}
+
+Handler select_float_pair(int pair, int d, int a, int b, int c) {
+  return FloatPairTable::find(Operation<kFloatPairs>{pair}, Dest{d}, OperandA{a}, OperandB{b}, OperandC{c});
 }
 
 // ---- operations on memory and globals ----------------------------------------------------------------------------------
@@ -128,10 +122,9 @@ int fused_load_op(Op load, Op op, bool reverse) {
   }
   return -1;
 }
-Handler select_load_op(int index, Address mode, int d, int base, int index_loc, int x) {
-  const int place = OnLoadAddresses::place(mode, base, index_loc);
-  if (place < 0) return nullptr;
-  return LoadOpTable::find(Operation<kOnLoads>{index}, OnLoadAddresses::Place{place}, Dest{d}, OperandC{x});
+Handler select_load_op(int index, Address mode, int d, int base, int x) {
+  return LoadOpTable::find(Operation<kOnLoads>{index}, OnLoadAddresses::Place{OnLoadAddresses::place(mode, base, 0)},
+                           Dest{d}, OperandC{x});
 }
 
 int fused_read_modify(Op store, Op load, Op op) {
@@ -176,13 +169,6 @@ Handler select_argument_call(Argument what, int d, int a) {
   return ArgumentCallTable::find(ArgumentPlace{static_cast<int>(what)}, ArgumentDest{d}, OperandA{a});
 }
 
-Handler select_load_branch(Op load, Op compare, int d, int a, int b) {
-  const int i = place_of(load, kBranchLoadIndex), j = place_of(compare, kBranchCompareIndex);
-  if (i < 0 || j < 0 || d == kSlot) return nullptr;
-  return LoadBranchTable::find(Operation<kBranchLoads>{i}, Operation<kBranchCompares>{j}, DestRegister{d}, OperandA{a},
-                               OperandBOrImm{b});
-}
-
 Handler select_load_table(Op load, Address mode, int d, int base, int index) {
   static std::atomic<unsigned> next{0};
   const bool exists =
@@ -193,29 +179,8 @@ Handler select_load_table(Op load, Address mode, int d, int base, int index) {
                               LoadTableAddresses::Place{LoadTableAddresses::place(mode, base, index)});
 }
 
-Handler select_load_load(Op load, int d1, int a1, int d2, int a2) {
-  const int i = place_of(load, kPairLoadIndex);
-  if (i < 0 || d1 == kSlot || d2 == kSlot) return nullptr;
-  return LoadLoadTable::find(Operation<kPairLoads>{i}, DestRegister{d1}, OperandA{a1}, SecondDestRegister{d2},
-                             SecondA{a2});
-}
-
-Handler select_load_store(bool wide, int d, int a, int b) {
-  if (d == kSlot) return nullptr;
-  return LoadStoreTable::find(Wide{wide}, DestRegister{d}, OperandA{a}, OperandB{b});
-}
-
-Handler select_store_increment(Op store, int a, int value, int d) {
-  const int i = place_of(store, kIncrementStoreIndex);
-  if (i < 0) return nullptr;
-  return StoreIncrementTable::find(Operation<kIncrementStores>{i}, OperandA{a}, OperandB{value}, Dest{d});
-}
-
 Handler select_add_branch(bool wide, bool back, int d, int a) {
   return AddBranchTable::find(Wide{wide}, Back{back}, Dest{d}, OperandA{a});
-}
-Handler select_add_add(int d1, int a1, int d2, int a2) {
-  return AddAddTable::find(Dest{d1}, OperandA{a1}, SecondDest{d2}, SecondA{a2});
 }
 Handler select_move_branch(bool back, int d, int a) {
   return MoveBranchTable::find(Back{back}, Dest{d}, OperandAOrImm{a});

@@ -1,4 +1,6 @@
-// The tables of the fused handlers (fused.h): their dimensions, and the operations that they are for.
+// The tables of the fused handlers (fused.h): their dimensions, and the operations that they are for. Each handler takes
+// 4 to 5 ms of compile time, and a table has some for each row and each combination of locations:
+// docs/decisions/0045-which-fused-handlers-stay.md says what earns a table and a row in it.
 #pragma once
 
 #include "interp/fused.h"
@@ -11,33 +13,17 @@ namespace vmrun::interp::ir {
 struct OpPair {
   vm::Op o1, o2;
 };
+/// Addresses take up (i32.shl, i32.add) and (i32.add, i32.add): fusion_mem.cpp.
 inline constexpr OpPair kImmThenReg[] = {
-    {vm::Op::i32_shl, vm::Op::i32_add},   {vm::Op::i32_shl, vm::Op::i32_xor},   {vm::Op::i32_shl, vm::Op::i32_or},
-    {vm::Op::i32_shr_u, vm::Op::i32_xor}, {vm::Op::i32_shr_u, vm::Op::i32_add}, {vm::Op::i32_shr_u, vm::Op::i32_and},
-    {vm::Op::i32_shr_u, vm::Op::i32_or},  {vm::Op::i32_shr_s, vm::Op::i32_add}, {vm::Op::i32_rotl, vm::Op::i32_xor},
-    {vm::Op::i32_rotl, vm::Op::i32_add},  {vm::Op::i32_and, vm::Op::i32_add},   {vm::Op::i32_and, vm::Op::i32_or},
-    {vm::Op::i32_and, vm::Op::i32_xor},   {vm::Op::i32_add, vm::Op::i32_add},   {vm::Op::i32_add, vm::Op::i32_and},
-    {vm::Op::i32_mul, vm::Op::i32_add},   {vm::Op::i32_xor, vm::Op::i32_and},   {vm::Op::i64_shl, vm::Op::i64_add},
-    {vm::Op::i64_shl, vm::Op::i64_xor},   {vm::Op::i64_shl, vm::Op::i64_or},    {vm::Op::i64_shr_u, vm::Op::i64_xor},
-    {vm::Op::i64_shr_u, vm::Op::i64_add}, {vm::Op::i64_rotl, vm::Op::i64_xor},  {vm::Op::i64_rotl, vm::Op::i64_add},
-    {vm::Op::i64_and, vm::Op::i64_add},   {vm::Op::i64_and, vm::Op::i64_or},    {vm::Op::i64_mul, vm::Op::i64_add},
-};
-inline constexpr OpPair kRegThenImm[] = {
-    {vm::Op::i32_add, vm::Op::i32_add},   {vm::Op::i32_add, vm::Op::i32_and},   {vm::Op::i32_xor, vm::Op::i32_and},
-    {vm::Op::i32_and, vm::Op::i32_shl},   {vm::Op::i32_add, vm::Op::i32_shl},   {vm::Op::i32_sub, vm::Op::i32_add},
-    {vm::Op::i32_xor, vm::Op::i32_rotl},  {vm::Op::i32_sub, vm::Op::i32_shr_s}, {vm::Op::i32_mul, vm::Op::i32_add},
-    {vm::Op::i32_or, vm::Op::i32_and},    {vm::Op::i32_shr_u, vm::Op::i32_and}, {vm::Op::i32_add, vm::Op::i32_rotl},
-    {vm::Op::i64_add, vm::Op::i64_add},   {vm::Op::i64_xor, vm::Op::i64_rotl},  {vm::Op::i64_add, vm::Op::i64_and},
-    {vm::Op::i64_shr_u, vm::Op::i64_and}, {vm::Op::i64_mul, vm::Op::i64_add},   {vm::Op::i64_add, vm::Op::i64_rotl},
+    {vm::Op::i32_shl, vm::Op::i32_add},   {vm::Op::i32_shl, vm::Op::i32_or},    {vm::Op::i32_shr_u, vm::Op::i32_xor},
+    {vm::Op::i32_shr_u, vm::Op::i32_add}, {vm::Op::i32_shr_s, vm::Op::i32_add}, {vm::Op::i32_rotl, vm::Op::i32_xor},
+    {vm::Op::i32_and, vm::Op::i32_add},   {vm::Op::i32_add, vm::Op::i32_add},   {vm::Op::i32_mul, vm::Op::i32_add},
+    {vm::Op::i32_xor, vm::Op::i32_and},   {vm::Op::i64_shl, vm::Op::i64_xor},   {vm::Op::i64_shr_u, vm::Op::i64_xor},
+    {vm::Op::i64_rotl, vm::Op::i64_xor},  {vm::Op::i64_rotl, vm::Op::i64_add},
 };
 inline constexpr OpPair kRegThenReg[] = {
-    {vm::Op::i32_add, vm::Op::i32_add}, {vm::Op::i32_xor, vm::Op::i32_and}, {vm::Op::i32_xor, vm::Op::i32_xor},
-    {vm::Op::i32_and, vm::Op::i32_xor}, {vm::Op::i32_and, vm::Op::i32_or},  {vm::Op::i32_and, vm::Op::i32_add},
-    {vm::Op::i32_xor, vm::Op::i32_add}, {vm::Op::i32_mul, vm::Op::i32_add}, {vm::Op::i32_add, vm::Op::i32_xor},
-    {vm::Op::i32_or, vm::Op::i32_or},   {vm::Op::i32_or, vm::Op::i32_and},  {vm::Op::i32_sub, vm::Op::i32_add},
-    {vm::Op::i64_add, vm::Op::i64_add}, {vm::Op::i64_mul, vm::Op::i64_add}, {vm::Op::i64_xor, vm::Op::i64_xor},
-    {vm::Op::i64_xor, vm::Op::i64_add}, {vm::Op::i64_add, vm::Op::i64_xor}, {vm::Op::i64_and, vm::Op::i64_or},
-    {vm::Op::i64_and, vm::Op::i64_xor},
+    {vm::Op::i32_add, vm::Op::i32_add}, {vm::Op::i32_xor, vm::Op::i32_and}, {vm::Op::i32_and, vm::Op::i32_xor},
+    {vm::Op::i32_or, vm::Op::i32_or},   {vm::Op::i64_add, vm::Op::i64_add}, {vm::Op::i64_add, vm::Op::i64_xor},
 };
 inline constexpr OpPair kImmThenImm[] = {
     {vm::Op::i32_shr_u, vm::Op::i32_and}, {vm::Op::i32_and, vm::Op::i32_shl},   {vm::Op::i32_shl, vm::Op::i32_add},
@@ -61,7 +47,6 @@ inline constexpr OpPair kXorPair[] = {
 };
 
 VMRUN_TABLE(vmrun_imm_then_reg, ImmThenRegTable, Operation<kImmThenReg>, Dest, OperandA, OperandC)
-VMRUN_TABLE(vmrun_reg_then_imm, RegThenImmTable, Operation<kRegThenImm>, Dest, OperandA, OperandB)
 VMRUN_TABLE(vmrun_reg_then_reg, RegThenRegTable, Operation<kRegThenReg>, Dest, OperandA, OperandB, OperandC)
 VMRUN_TABLE(vmrun_imm_then_imm, ImmThenImmTable, Operation<kImmThenImm>, Dest, OperandA)
 VMRUN_TABLE(vmrun_xor_pair, XorPairTable, Operation<kXorPair>, Dest, OperandA)
@@ -72,22 +57,27 @@ VMRUN_TABLE(vmrun_min_max, MinMaxTable, Operation<kMinMaxOps>, Dest, OperandA, O
 
 // ---- pairs of float operations -----------------------------------------------------------------------------------------
 
-// The forms; the inner operation commutes in all but kDifferencePlus and kDifferenceTimes.
-enum FloatForm : int {
-  kProductPlus,      // a * b + c
-  kProductMinus,     // a * b - c
-  kMinusProduct,     // c - a * b
-  kSumTimes,         // (a + b) * c
-  kProductTimes,     // (a * b) * c
-  kSumPlus,          // (a + b) + c
-  kDifferencePlus,   // (a - b) + c
-  kDifferenceTimes,  // (a - b) * c
-  kFloatForms,
+/// Two float operations: the form of their operands, and their type. The inner operation commutes in all forms but
+/// difference_plus.
+enum class FloatForm : uint8_t {
+  product_plus,     // a * b + c
+  product_minus,    // a * b - c
+  minus_product,    // c - a * b
+  sum_times,        // (a + b) * c
+  product_times,    // (a * b) * c
+  sum_plus,         // (a + b) + c
+  difference_plus,  // (a - b) + c
 };
-
-using FloatFormPlace = Dim<FloatForm, kFloatForms>;
-VMRUN_TABLE(vmrun_float_pair32, FloatPair32Table, FloatFormPlace, Dest, OperandA, OperandB, OperandC)
-VMRUN_TABLE(vmrun_float_pair64, FloatPair64Table, FloatFormPlace, Dest, OperandA, OperandB, OperandC)
+struct FloatPair {
+  FloatForm form;
+  bool is_double;
+};
+inline constexpr FloatPair kFloatPairs[] = {
+    {FloatForm::product_plus, true},  {FloatForm::product_minus, true},  {FloatForm::sum_times, true},
+    {FloatForm::product_times, true}, {FloatForm::sum_plus, true},       {FloatForm::difference_plus, true},
+    {FloatForm::product_plus, false}, {FloatForm::minus_product, false}, {FloatForm::sum_plus, false},
+};
+VMRUN_TABLE(vmrun_float_pair, FloatPairTable, Operation<kFloatPairs>, Dest, OperandA, OperandB, OperandC)
 
 // ---- operations on memory and globals ----------------------------------------------------------------------------------
 
@@ -97,33 +87,23 @@ struct LoadOpName {
   bool reverse;
 };
 inline constexpr LoadOpName kOnLoads[] = {
-    {vm::Op::i32_load, vm::Op::i32_add, false}, {vm::Op::i32_load, vm::Op::i32_sub, false},
-    {vm::Op::i32_load, vm::Op::i32_sub, true},  {vm::Op::i32_load, vm::Op::i32_and, false},
-    {vm::Op::i32_load, vm::Op::i32_or, false},  {vm::Op::i32_load, vm::Op::i32_xor, false},
-    {vm::Op::i32_load, vm::Op::i32_mul, false}, {vm::Op::i64_load, vm::Op::i64_add, false},
-    {vm::Op::i64_load, vm::Op::i64_xor, false}, {vm::Op::i64_load, vm::Op::i64_mul, false},
+    {vm::Op::i32_load, vm::Op::i32_add, false}, {vm::Op::i32_load, vm::Op::i32_xor, false},
     {vm::Op::f64_load, vm::Op::f64_add, false}, {vm::Op::f64_load, vm::Op::f64_sub, false},
     {vm::Op::f64_load, vm::Op::f64_sub, true},  {vm::Op::f64_load, vm::Op::f64_mul, false},
     {vm::Op::f32_load, vm::Op::f32_add, false}, {vm::Op::f32_load, vm::Op::f32_sub, false},
     {vm::Op::f32_load, vm::Op::f32_sub, true},  {vm::Op::f32_load, vm::Op::f32_mul, false},
 };
-
-using OnLoadAddresses = Addresses<Address::base_offset, Address::wrapped, Address::indexed>;
+using OnLoadAddresses = Addresses<Address::base_offset, Address::wrapped>;
 VMRUN_TABLE(vmrun_load_op, LoadOpTable, Operation<kOnLoads>, OnLoadAddresses::Place, Dest, OperandC)
 
 struct ReadModifyName {
   vm::Op store, load, op;
 };
 inline constexpr ReadModifyName kReadModify[] = {
-    {vm::Op::i32_store, vm::Op::i32_load, vm::Op::i32_add}, {vm::Op::i32_store, vm::Op::i32_load, vm::Op::i32_sub},
-    {vm::Op::i32_store, vm::Op::i32_load, vm::Op::i32_and}, {vm::Op::i32_store, vm::Op::i32_load, vm::Op::i32_or},
-    {vm::Op::i32_store, vm::Op::i32_load, vm::Op::i32_xor}, {vm::Op::i64_store, vm::Op::i64_load, vm::Op::i64_add},
-    {vm::Op::i64_store, vm::Op::i64_load, vm::Op::i64_or},  {vm::Op::i64_store, vm::Op::i64_load, vm::Op::i64_xor},
-    {vm::Op::f64_store, vm::Op::f64_load, vm::Op::f64_add}, {vm::Op::f64_store, vm::Op::f64_load, vm::Op::f64_sub},
-    {vm::Op::f64_store, vm::Op::f64_load, vm::Op::f64_mul}, {vm::Op::f32_store, vm::Op::f32_load, vm::Op::f32_add},
-    {vm::Op::f32_store, vm::Op::f32_load, vm::Op::f32_sub}, {vm::Op::f32_store, vm::Op::f32_load, vm::Op::f32_mul},
+    {vm::Op::i32_store, vm::Op::i32_load, vm::Op::i32_add}, {vm::Op::i32_store, vm::Op::i32_load, vm::Op::i32_and},
+    {vm::Op::i64_store, vm::Op::i64_load, vm::Op::i64_add}, {vm::Op::f64_store, vm::Op::f64_load, vm::Op::f64_add},
+    {vm::Op::f64_store, vm::Op::f64_load, vm::Op::f64_sub},
 };
-
 using ReadModifyAddresses = Addresses<Address::base_offset, Address::wrapped, Address::indexed, Address::absolute>;
 VMRUN_TABLE(vmrun_read_modify, ReadModifyTable, Operation<kReadModify>, ReadModifyAddresses::Place, OperandCOrImm)
 
@@ -142,8 +122,6 @@ VMRUN_TABLE(vmrun_count_branch, CountBranchTable, Operation<kCountOps>, OperandA
 
 /// Of the second of two neighbours.
 using SecondDest = Dim<struct SecondDestName, kLocs>;
-using SecondDestRegister = Dim<struct SecondDestName, kIntRegs, 1>;
-using SecondA = Dim<struct SecondAName, kLocs>;
 using SecondAOrImm = Dim<struct SecondAName, kLocsOrImm>;
 VMRUN_TABLE(vmrun_move_move, MoveMoveTable, Dest, OperandAOrImm, SecondDest, SecondAOrImm)
 
@@ -160,29 +138,12 @@ using ArgumentPlace = Dim<Argument, 4>;
 using ArgumentDest = Dim<struct ArgumentDestName, 3>;
 VMRUN_TABLE(vmrun_argument_call, ArgumentCallTable, ArgumentPlace, ArgumentDest, OperandA)
 
-inline constexpr vm::Op kBranchLoads[] = {vm::Op::i32_load, vm::Op::i32_load8_u};
-inline constexpr vm::Op kBranchCompares[] = {vm::Op::i32_eq,   vm::Op::i32_ne,   vm::Op::i32_lt_s, vm::Op::i32_lt_u,
-                                             vm::Op::i32_le_s, vm::Op::i32_le_u, vm::Op::i32_gt_s, vm::Op::i32_gt_u,
-                                             vm::Op::i32_ge_s, vm::Op::i32_ge_u};
-VMRUN_TABLE(vmrun_load_branch, LoadBranchTable, Operation<kBranchLoads>, Operation<kBranchCompares>, DestRegister,
-            OperandA, OperandBOrImm)
-
 /// A load8_u is base_offset, a load is indexed. Equal handlers are dealt out in turn, as for select_br_table.
 using LoadTableCopy = Dim<struct LoadTableCopyName, 4>;
 using LoadTableAddresses = Addresses<Address::base_offset, Address::indexed>;
 VMRUN_TABLE(vmrun_load_table, LoadTableTable, LoadTableCopy, DestRegister, LoadTableAddresses::Place)
 
-inline constexpr vm::Op kPairLoads[] = {vm::Op::i32_load, vm::Op::f64_load};
-VMRUN_TABLE(vmrun_load_load, LoadLoadTable, Operation<kPairLoads>, DestRegister, OperandA, SecondDestRegister, SecondA)
-
-VMRUN_TABLE(vmrun_load_store, LoadStoreTable, Wide, DestRegister, OperandA, OperandB)
-
-inline constexpr vm::Op kIncrementStores[] = {vm::Op::i32_store, vm::Op::i64_store, vm::Op::f64_store,
-                                              vm::Op::f32_store, vm::Op::i32_store8};
-VMRUN_TABLE(vmrun_store_increment, StoreIncrementTable, Operation<kIncrementStores>, OperandA, OperandB, Dest)
-
 VMRUN_TABLE(vmrun_add_branch, AddBranchTable, Wide, Back, Dest, OperandA)
-VMRUN_TABLE(vmrun_add_add, AddAddTable, Dest, OperandA, SecondDest, SecondA)
 VMRUN_TABLE(vmrun_move_branch, MoveBranchTable, Back, Dest, OperandAOrImm)
 
 inline constexpr vm::Op kWideOps[] = {vm::Op::i64_add, vm::Op::i64_mul, vm::Op::i64_and, vm::Op::i64_or,

@@ -138,14 +138,6 @@ template <class Maker, int Lo, int Hi>
   }                                                                                                                    \
   }
 
-/// The functions of a list of operations, by place.
-template <const auto& kOps>
-struct FunctionsOf {
-  static constexpr int kCount = static_cast<int>(std::size(kOps));
-  template <int I>
-  static constexpr auto at = vm::kMeaning<kOps[I]>;
-};
-
 // The C++ types of a function's parameters.
 template <class F>
 struct Signature;

@@ -6,52 +6,46 @@ namespace vmrun::interp::ir {
 
 namespace {
 
-template <class T, int F, int D, int A, int B, int C>
+template <class T, FloatForm F, int D, int A, int B, int C>
 VMRUN_HANDLER float_pair(VMRUN_PARAMS) {
 #pragma clang fp contract(off)
   T a = VMRUN_GET(T, A, b), b = VMRUN_GET(T, B, c), c = VMRUN_GET(T, C, d);
   T result;
-  if constexpr (F == kProductPlus) {
+  if constexpr (F == FloatForm::product_plus) {
     result = a * b + c;
-  } else if constexpr (F == kProductMinus) {
+  } else if constexpr (F == FloatForm::product_minus) {
     result = a * b - c;
-  } else if constexpr (F == kMinusProduct) {
+  } else if constexpr (F == FloatForm::minus_product) {
     result = c - a * b;
-  } else if constexpr (F == kSumTimes) {
+  } else if constexpr (F == FloatForm::sum_times) {
     result = (a + b) * c;
-  } else if constexpr (F == kProductTimes) {
+  } else if constexpr (F == FloatForm::product_times) {
     result = (a * b) * c;
-  } else if constexpr (F == kSumPlus) {
+  } else if constexpr (F == FloatForm::sum_plus) {
     result = (a + b) + c;
-  } else if constexpr (F == kDifferencePlus) {
-    result = (a - b) + c;
   } else {
-    result = (a - b) * c;
+    result = (a - b) + c;
   }
   VMRUN_SET(D, a, result);
   VMRUN_NEXT;
 }
 
-template <class FloatPairTable, class T>
 struct FloatPairMaker : FloatPairTable {
   template <int I>
   static constexpr Handler get() {
-    using Of = FloatPairTable;
-    constexpr int form = Of::template at<FloatFormPlace>(I);
-    constexpr int a = Of::template at<OperandA>(I), b = Of::template at<OperandB>(I);
-    if constexpr (form < kDifferencePlus && a > b) {
+    constexpr FloatPair pair = kFloatPairs[at<Operation<kFloatPairs>>(I)];
+    constexpr int a = at<OperandA>(I), b = at<OperandB>(I);
+    if constexpr (pair.form != FloatForm::difference_plus && a > b) {
       return nullptr;
     } else {
-      return &float_pair<T, form, Of::template at<Dest>(I), a, b, Of::template at<OperandC>(I)>;
+      using T = std::conditional_t<pair.is_double, double, float>;
+      return &float_pair<T, pair.form, at<Dest>(I), a, b, at<OperandC>(I)>;
     }
   }
 };
-using FloatPair32Maker = FloatPairMaker<FloatPair32Table, float>;
-using FloatPair64Maker = FloatPairMaker<FloatPair64Table, double>;
 
 }  // namespace
 
-VMRUN_HANDLER_TABLE(vmrun_float_pair32, FloatPair32Maker)
-VMRUN_HANDLER_TABLE(vmrun_float_pair64, FloatPair64Maker)
+VMRUN_HANDLER_TABLE(vmrun_float_pair, FloatPairMaker)
 
 }  // namespace vmrun::interp::ir

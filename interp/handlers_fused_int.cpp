@@ -1,4 +1,4 @@
-// Pairs of integer operations, minimum and maximum, counted loops, test-and-branch, moves in pairs.
+// Pairs of integer operations, minimum and maximum.
 #include "interp/formulas.h"
 #include "interp/fused_tables.h"
 #include "interp/handlers.h"
@@ -16,14 +16,6 @@ VMRUN_HANDLER imm_then_reg(VMRUN_PARAMS) {
   T k = static_cast<T>(static_cast<int64_t>(static_cast<int16_t>(pc->d)));
   T x = VMRUN_GET(T, A, b), z = VMRUN_GET(T, C, c);
   VMRUN_SET(D, a, rules::imm_then_reg(F1, F2, x, k, z));
-  VMRUN_NEXT;
-}
-template <auto F1, auto F2, int D, int A, int B>
-VMRUN_HANDLER reg_then_imm(VMRUN_PARAMS) {
-  using T = OperandOf<F1>;
-  T k = static_cast<T>(static_cast<int64_t>(static_cast<int16_t>(pc->d)));
-  T x = VMRUN_GET(T, A, b), y = VMRUN_GET(T, B, c);
-  VMRUN_SET(D, a, rules::reg_then_imm(F1, F2, x, y, k));
   VMRUN_NEXT;
 }
 template <auto F1, auto F2, int D, int A, int B, int C>
@@ -59,17 +51,6 @@ struct ImmThenRegMaker : ImmThenRegTable {
   static constexpr Handler get() {
     constexpr int i = at<Operation<kImmThenReg>>(I);
     return &imm_then_reg<kInner<kImmThenReg, i>, kOuter<kImmThenReg, i>, at<Dest>(I), at<OperandA>(I), at<OperandC>(I)>;
-  }
-};
-struct RegThenImmMaker : RegThenImmTable {
-  template <int I>
-  static constexpr Handler get() {
-    constexpr int i = at<Operation<kRegThenImm>>(I), a = at<OperandA>(I), b = at<OperandB>(I);
-    if constexpr (vm::commutes(kRegThenImm[i].o1) && a > b) {
-      return nullptr;
-    } else {
-      return &reg_then_imm<kInner<kRegThenImm, i>, kOuter<kRegThenImm, i>, at<Dest>(I), a, b>;
-    }
   }
 };
 struct RegThenRegMaker : RegThenRegTable {
@@ -115,116 +96,12 @@ struct MinMaxMaker : MinMaxTable {
   }
 };
 
-// ---- branches ----------------------------------------------------------------------------------------------------------
-
-template <bool kIfZero, bool kBack, int A, int B>
-VMRUN_HANDLER branch_test(VMRUN_PARAMS) {
-  uint32_t x = VMRUN_GET(uint32_t, A, a), y;
-  if constexpr (B == kImm) {
-    y = static_cast<uint32_t>(pc[1].u);
-  } else {
-    y = VMRUN_GET(uint32_t, B, b);
-  }
-  if (((x & y) == 0) == kIfZero) {
-    if constexpr (kBack) {
-      VMRUN_BACK_EDGE(pc + pc->imm);
-    } else {
-      VMRUN_DISPATCH(pc + pc->imm);
-    }
-  }
-  if constexpr (B == kImm) {
-    VMRUN_NEXT2;
-  } else {
-    VMRUN_NEXT;
-  }
-}
-struct BranchTestMaker : BranchTestTable {
-  template <int I>
-  static constexpr Handler get() {
-    return &branch_test<at<IfZero>(I) != 0, at<Back>(I) != 0, at<OperandA>(I), at<OperandBOrImm>(I)>;
-  }
-};
-
-template <auto F, int A, int B>
-VMRUN_HANDLER count_branch(VMRUN_PARAMS) {
-  using T = OperandOf<F>;
-  T x = static_cast<T>(VMRUN_GET(T, A, a) + static_cast<T>(static_cast<int64_t>(static_cast<int16_t>(pc->b)))), y;
-  VMRUN_SET(A, a, x);
-  if constexpr (B == kImm) {
-    y = static_cast<T>(pc[1].u);
-  } else {
-    y = VMRUN_GET_OF(T, B, pc[1], a);
-  }
-  if (F(x, y)) VMRUN_BACK_EDGE(pc + pc->imm);
-  VMRUN_NEXT2;
-}
-struct CountBranchMaker : CountBranchTable {
-  template <int I>
-  static constexpr Handler get() {
-    constexpr vm::Op op = kCountOps[at<Operation<kCountOps>>(I)];
-    return &count_branch<vm::kMeaning<op>, at<OperandA>(I), at<OperandBOrImm>(I)>;
-  }
-};
-
-// ---- moves -------------------------------------------------------------------------------------------------------------
-
-template <int D1, int A1, int D2, int A2>
-VMRUN_HANDLER move_move(VMRUN_PARAMS) {
-  uint64_t x, y;
-  if constexpr (A1 == kImm) {
-    x = static_cast<uint32_t>(pc->imm);
-  } else {
-    x = VMRUN_GET(uint64_t, A1, b);
-  }
-  VMRUN_SET(D1, a, x);
-  if constexpr (A2 == kImm) {
-    y = static_cast<uint32_t>(pc[1].imm);
-  } else {
-    y = VMRUN_GET_OF(uint64_t, A2, pc[1], b);
-  }
-  VMRUN_SET_OF(D2, pc[1], a, y);
-  VMRUN_NEXT2;
-}
-struct MoveMoveMaker : MoveMoveTable {
-  template <int I>
-  static constexpr Handler get() {
-    return &move_move<at<Dest>(I), at<OperandAOrImm>(I), at<SecondDest>(I), at<SecondAOrImm>(I)>;
-  }
-};
-
-// ---- returns -----------------------------------------------------------------------------------------------------------
-
-template <auto F, int A, int B>
-VMRUN_HANDLER binary_return(VMRUN_PARAMS) {
-  using T = OperandOf<F>;
-  T x = VMRUN_GET(T, A, b), y;
-  if constexpr (B == kImm) {
-    y = static_cast<T>(static_cast<int64_t>(pc->imm));
-  } else {
-    y = VMRUN_GET(T, B, c);
-  }
-  r0 = F(x, y);
-  VMRUN_RETURN;
-}
-struct BinaryReturnMaker : BinaryReturnTable {
-  template <int I>
-  static constexpr Handler get() {
-    constexpr vm::Op op = kReturnOps[at<Operation<kReturnOps>>(I)];
-    return &binary_return<vm::kMeaning<op>, at<OperandA>(I), at<OperandBOrImm>(I)>;
-  }
-};
-
 }  // namespace
 
 VMRUN_HANDLER_TABLE(vmrun_imm_then_reg, ImmThenRegMaker)
-VMRUN_HANDLER_TABLE(vmrun_reg_then_imm, RegThenImmMaker)
 VMRUN_HANDLER_TABLE(vmrun_reg_then_reg, RegThenRegMaker)
 VMRUN_HANDLER_TABLE(vmrun_imm_then_imm, ImmThenImmMaker)
 VMRUN_HANDLER_TABLE(vmrun_xor_pair, XorPairMaker)
 VMRUN_HANDLER_TABLE(vmrun_min_max, MinMaxMaker)
-VMRUN_HANDLER_TABLE(vmrun_branch_test, BranchTestMaker)
-VMRUN_HANDLER_TABLE(vmrun_count_branch, CountBranchMaker)
-VMRUN_HANDLER_TABLE(vmrun_move_move, MoveMoveMaker)
-VMRUN_HANDLER_TABLE(vmrun_binary_return, BinaryReturnMaker)
 
 }  // namespace vmrun::interp::ir

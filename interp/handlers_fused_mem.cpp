@@ -16,13 +16,11 @@ struct OnMemory {
   using Loaded = Load<Value, Value>;
 };
 
-template <Op kOp, bool Reverse, Address M, int D, int A, int B, int C>
+template <Op kOp, bool Reverse, Address M, int D, int A, int C>
 VMRUN_HANDLER load_op(VMRUN_PARAMS) {
   using P = OnMemory<kOp>;
   using T = typename P::Value;
-  uint32_t base = VMRUN_GET(uint32_t, A, b), index = 0;
-  if constexpr (M == Address::indexed) index = VMRUN_GET(uint32_t, B, c);
-  T value = P::Loaded::read(mem + address<M>(*pc, base, index));
+  T value = P::Loaded::read(mem + address<M>(*pc, VMRUN_GET(uint32_t, A, b), 0));
   pin_load(pc, value);
   T x = VMRUN_GET_OF(T, C, pc[1], a);
   if constexpr (Reverse) {
@@ -33,18 +31,12 @@ VMRUN_HANDLER load_op(VMRUN_PARAMS) {
   VMRUN_NEXT2;
 }
 
-// An indexed one has its result and its other operand in registers.
 struct LoadOpMaker : LoadOpTable {
   template <int I>
   static constexpr Handler get() {
     constexpr LoadOpName name = kOnLoads[at<Operation<kOnLoads>>(I)];
     constexpr auto address = OnLoadAddresses::parts(at<OnLoadAddresses::Place>(I));
-    constexpr int d = at<Dest>(I), x = at<OperandC>(I);
-    if constexpr (OnLoadAddresses::has_index(address.mode) && (d == kSlot || x == kSlot)) {
-      return nullptr;
-    } else {
-      return &load_op<name.op, name.reverse, address.mode, d, address.base, address.index, x>;
-    }
+    return &load_op<name.op, name.reverse, address.mode, at<Dest>(I), address.base, at<OperandC>(I)>;
   }
 };
 

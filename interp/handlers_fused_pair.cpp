@@ -1,4 +1,4 @@
-// Neighbours in one: an argument and its call, a load and what is done with it, increments, moves and branches. The cells
+// Neighbours in one: an argument and its call, a load and the table it indexes, an increment or a move and a branch. The cells
 // are those of the two instructions, one after the other; each does exactly what it would do alone.
 #include "interp/fused_tables.h"
 #include "interp/handlers_mem.h"
@@ -32,33 +32,7 @@ struct ArgumentCallMaker : ArgumentCallTable {
   }
 };
 
-// ---- a load and a branch -----------------------------------------------------------------------------------------------
-
-// The loaded value is compared with a constant (field b of the branch) or a location. Forwards only.
-template <class L, auto F, int D, int A, int B>
-VMRUN_HANDLER load_branch(VMRUN_PARAMS) {
-  uint32_t value = L::read(mem + address<Address::base_offset>(*pc, VMRUN_GET(uint32_t, A, b), 0)), y;
-  pin_load(pc, value);
-  VMRUN_SET(D, a, value);
-  if constexpr (B == kImm) {
-    y = static_cast<uint32_t>(static_cast<int16_t>(pc[1].b));
-  } else {
-    y = VMRUN_GET_OF(uint32_t, B, pc[1], b);
-  }
-  if (F(value, y)) VMRUN_DISPATCH(pc + 1 + pc[1].imm);
-  VMRUN_NEXT2;
-}
-// In the order of kBranchLoads.
-using BranchLoads = Types<Load<uint32_t, uint32_t>, Load<uint8_t, uint32_t>>;
-static_assert(BranchLoads::kCount == Operation<kBranchLoads>::kExtent);
-struct LoadBranchMaker : LoadBranchTable {
-  template <int I>
-  static constexpr Handler get() {
-    using L = BranchLoads::at<at<Operation<kBranchLoads>>(I)>;
-    constexpr vm::Op compare = kBranchCompares[at<Operation<kBranchCompares>>(I)];
-    return &load_branch<L, vm::kMeaning<compare>, at<DestRegister>(I), at<OperandA>(I), at<OperandBOrImm>(I)>;
-  }
-};
+// ---- a load and a table ------------------------------------------------------------------------------------------------
 
 template <int D, int A, int B, int Copy>
 VMRUN_HANDLER load_table(VMRUN_PARAMS) {
@@ -94,80 +68,6 @@ struct LoadTableMaker : LoadTableTable {
   }
 };
 
-// ---- loads and stores next to each other -------------------------------------------------------------------------------
-
-template <class T>
-[[gnu::always_inline]] inline const std::byte* place(const std::byte* mem, uint32_t base, const Cell& cell) {
-  return mem + address<Address::base_offset>(cell, base, 0);
-}
-
-/// Moves `pc` to the second cell, before what the second instruction does: a fault from now on is that one's.
-[[gnu::always_inline]] inline void step(const Cell*& pc) {
-  ++pc;
-  asm volatile("" : "+r"(pc));
-}
-
-template <class T, int D1, int A1, int D2, int A2>
-VMRUN_HANDLER load_load(VMRUN_PARAMS) {
-  T x = Load<T, T>::read(place<T>(mem, VMRUN_GET(uint32_t, A1, b), *pc));
-  pin_load(pc, x);
-  VMRUN_SET(D1, a, x);
-  step(pc);
-  T y = Load<T, T>::read(place<T>(mem, VMRUN_GET(uint32_t, A2, b), *pc));
-  pin_load(pc, y);
-  VMRUN_SET(D2, a, y);
-  VMRUN_NEXT;
-}
-// In the order of kPairLoads.
-using PairLoads = Types<uint32_t, double>;
-static_assert(PairLoads::kCount == Operation<kPairLoads>::kExtent);
-struct LoadLoadMaker : LoadLoadTable {
-  template <int I>
-  static constexpr Handler get() {
-    using T = PairLoads::at<at<Operation<kPairLoads>>(I)>;
-    return &load_load<T, at<DestRegister>(I), at<OperandA>(I), at<SecondDestRegister>(I), at<SecondA>(I)>;
-  }
-};
-
-template <class T, int D, int A, int B>
-VMRUN_HANDLER load_store(VMRUN_PARAMS) {
-  T x = Load<T, T>::read(place<T>(mem, VMRUN_GET(uint32_t, A, b), *pc));
-  pin_load(pc, x);
-  VMRUN_SET(D, a, x);
-  step(pc);
-  auto* to = const_cast<std::byte*>(place<T>(mem, VMRUN_GET(uint32_t, B, a), *pc));
-  std::memcpy(to, &x, sizeof x);
-  pin_store(pc);
-  VMRUN_NEXT;
-}
-struct LoadStoreMaker : LoadStoreTable {
-  template <int I>
-  static constexpr Handler get() {
-    using T = std::conditional_t<at<Wide>(I) != 0, uint64_t, uint32_t>;
-    return &load_store<T, at<DestRegister>(I), at<OperandA>(I), at<OperandB>(I)>;
-  }
-};
-
-template <class T, int A, int V, int D>
-VMRUN_HANDLER store_increment(VMRUN_PARAMS) {
-  T value = VMRUN_GET(T, V, b);
-  auto* to = const_cast<std::byte*>(place<T>(mem, VMRUN_GET(uint32_t, A, a), *pc));
-  std::memcpy(to, &value, sizeof value);
-  pin_store(pc);
-  VMRUN_SET_OF(D, pc[1], a, VMRUN_GET_OF(uint32_t, D, pc[1], b) + static_cast<uint32_t>(pc[1].imm));
-  VMRUN_NEXT2;
-}
-// In the order of kIncrementStores.
-using IncrementStores = Types<uint32_t, uint64_t, double, float, uint8_t>;
-static_assert(IncrementStores::kCount == Operation<kIncrementStores>::kExtent);
-struct StoreIncrementMaker : StoreIncrementTable {
-  template <int I>
-  static constexpr Handler get() {
-    using T = IncrementStores::at<at<Operation<kIncrementStores>>(I)>;
-    return &store_increment<T, at<OperandA>(I), at<OperandB>(I), at<Dest>(I)>;
-  }
-};
-
 // ---- increments and moves ----------------------------------------------------------------------------------------------
 
 template <class T, int D, int A>
@@ -189,19 +89,6 @@ struct AddBranchMaker : AddBranchTable {
     } else {
       return &add_branch<T, at<Dest>(I), at<OperandA>(I)>;
     }
-  }
-};
-
-template <int D1, int A1, int D2, int A2>
-VMRUN_HANDLER add_add(VMRUN_PARAMS) {
-  VMRUN_SET(D1, a, VMRUN_GET(uint32_t, A1, b) + static_cast<uint32_t>(pc->imm));
-  VMRUN_SET_OF(D2, pc[1], a, VMRUN_GET_OF(uint32_t, A2, pc[1], b) + static_cast<uint32_t>(pc[1].imm));
-  VMRUN_NEXT2;
-}
-struct AddAddMaker : AddAddTable {
-  template <int I>
-  static constexpr Handler get() {
-    return &add_add<at<Dest>(I), at<OperandA>(I), at<SecondDest>(I), at<SecondA>(I)>;
   }
 };
 
@@ -243,13 +130,8 @@ struct WideConstantMaker : WideConstantTable {
 }  // namespace
 
 VMRUN_HANDLER_TABLE(vmrun_argument_call, ArgumentCallMaker)
-VMRUN_HANDLER_TABLE(vmrun_load_branch, LoadBranchMaker)
 VMRUN_HANDLER_TABLE(vmrun_load_table, LoadTableMaker)
-VMRUN_HANDLER_TABLE(vmrun_load_load, LoadLoadMaker)
-VMRUN_HANDLER_TABLE(vmrun_load_store, LoadStoreMaker)
-VMRUN_HANDLER_TABLE(vmrun_store_increment, StoreIncrementMaker)
 VMRUN_HANDLER_TABLE(vmrun_add_branch, AddBranchMaker)
-VMRUN_HANDLER_TABLE(vmrun_add_add, AddAddMaker)
 VMRUN_HANDLER_TABLE(vmrun_move_branch, MoveBranchMaker)
 VMRUN_HANDLER_TABLE(vmrun_wide_constant, WideConstantMaker)
 
