@@ -10,7 +10,6 @@ using vm::Op;
 
 namespace {
 bool is_add_constant(const Inst& x) { return x.kind == Kind::binary && x.op == Op::i32_add && x.flags == kConstB; }
-bool is_int_load(const Inst& x) { return x.op == Op::i32_load || x.op == Op::i32_load8_u; }
 }  // namespace
 
 /// The cell of a move, an addition of a constant, or a base_offset load, for a handler that does more than that.
@@ -82,17 +81,6 @@ bool Writer::write_branch_pair(const Inst& x, const Inst& y) {
     return true;
   }
   if (x.kind != Kind::load || y.a != x.d || x.d == kNoReg) return false;
-  if (y.kind == Kind::branch_if && x.mode == Address::base_offset && is_int_load(x) && !goes_back(y.target)) {
-    Operand b = b_of(y);
-    if (b.is_imm() && !rules::fits(b.imm, 16, false)) return false;
-    Handler handler = select_load_branch(x.op, y.op, loc(x.d), loc(x.a), b.loc);
-    if (handler == nullptr) return false;
-    mark(x);
-    natural_cell(handler, x);
-    jump_to(out_.here(), y.target);
-    out_.cell(nullptr).b = b.is_imm() ? static_cast<uint16_t>(b.imm) : b.slot;
-    return true;
-  }
   if (y.kind == Kind::br_table) {
     Handler handler = select_load_table(x.op, x.mode, loc(x.d), loc(x.a), loc(x.b));
     if (handler == nullptr) return false;
@@ -112,57 +100,8 @@ bool Writer::write_branch_pair(const Inst& x, const Inst& y) {
   return false;
 }
 
-/// Pairs of loads, stores and additions.
-bool Writer::write_plain_pair(const Inst& x, const Inst& y) {
-  bool plain_load = x.kind == Kind::load && x.mode == Address::base_offset;
-  if (plain_load && y.kind == Kind::load && y.mode == Address::base_offset && x.op == y.op) {
-    Handler handler = select_load_load(x.op, loc(x.d), loc(x.a), loc(y.d), loc(y.a));
-    if (handler == nullptr) return false;
-    mark(x);
-    natural_cell(handler, x);
-    mark(y);
-    natural_cell(nullptr, y);
-    return true;
-  }
-  if (plain_load && y.kind == Kind::store && y.mode == Address::base_offset && y.flags == 0 && y.c == x.d &&
-      ((x.op == Op::i32_load && y.op == Op::i32_store) || (x.op == Op::i64_load && y.op == Op::i64_store))) {
-    if (at(y.a) == at(x.d)) return false;
-    Handler handler = select_load_store(x.op == Op::i64_load, loc(x.d), loc(x.a), loc(y.a));
-    if (handler == nullptr) return false;
-    mark(x);
-    natural_cell(handler, x);
-    mark(y);
-    Cell& c = out_.cell(nullptr);
-    c.a = slot(y.a);
-    c.imm = static_cast<int32_t>(y.offset);
-    return true;
-  }
-  if (!is_add_constant(y)) return false;
-  if (x.kind == Kind::store && x.mode == Address::base_offset && x.flags == 0 && at(y.a) == at(y.d)) {
-    Handler handler = select_store_increment(x.op, loc(x.a), loc(x.c), loc(y.d));
-    if (handler == nullptr) return false;
-    mark(x);
-    Cell& c = out_.cell(handler);
-    c.a = slot(x.a);
-    c.b = slot(x.c);
-    c.imm = static_cast<int32_t>(x.offset);
-    natural_cell(nullptr, y);
-    return true;
-  }
-  if (is_add_constant(x)) {
-    natural_cell(select_add_add(loc(x.d), loc(x.a), loc(y.d), loc(y.a)), x);
-    natural_cell(nullptr, y);
-    return true;
-  }
-  return false;
-}
-
 bool Writer::write_pair(const Inst& x, const Inst& y, const Inst* after) {
   if (y.kind == Kind::call) return write_argument_call(x, y);
-  // What the second one would begin with its successor is worth more: a counted loop, an argument of a call.
-  bool second_is_taken = after != nullptr && (after->kind == Kind::branch_if || after->kind == Kind::call) &&
-                         (after->kind == Kind::call || after->a == y.d) && is_add_constant(y);
-  if (!second_is_taken && write_plain_pair(x, y)) return true;
   // i += k, then a back-edge if i op n
   if (x.kind == Kind::binary && y.kind == Kind::branch_if && (x.op == Op::i32_add || x.op == Op::i64_add) &&
       (x.flags & kConstB) != 0 && y.a == x.d && at(x.a) == at(x.d) && goes_back(y.target)) {

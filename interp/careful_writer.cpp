@@ -254,10 +254,10 @@ void Writer::write_binary(const Inst& x) {
 void Writer::write_pair_op(const Inst& x) {
   Operand d = at(x.d), a = at(x.a), b = x.b == kNoReg ? Operand{} : at(x.b), c = x.c == kNoReg ? Operand{} : at(x.c);
   if (x.kind == Kind::float2) {
-    Handler handler = select_float_pair(x.op, x.shift, d.loc, a.loc, b.loc, c.loc);
+    Handler handler = select_float_pair(x.shift, d.loc, a.loc, b.loc, c.loc);
     if (handler == nullptr) {
       std::swap(a, b);
-      handler = select_float_pair(x.op, x.shift, d.loc, a.loc, b.loc, c.loc);
+      handler = select_float_pair(x.shift, d.loc, a.loc, b.loc, c.loc);
     }
     Cell& cell = out_.cell(handler);
     cell.a = d.slot;
@@ -282,10 +282,6 @@ void Writer::write_pair_op(const Inst& x) {
       cell.c = c.slot;
       cell.d = static_cast<uint16_t>(k1);
       break;
-    case Form::reg_then_imm:
-      cell.c = b.slot;
-      cell.d = static_cast<uint16_t>(k2);
-      break;
     case Form::reg_then_reg:
       cell.c = b.slot;
       cell.d = c.slot;
@@ -305,35 +301,11 @@ void Writer::write_pair_op(const Inst& x) {
 
 void Writer::write_load_op(const Inst& x) {
   mark(x);
-  bool reverse = (x.flags & kReverse) != 0;
-  Handler handler = select_load_op(fused_load_op(x.op, x.op2, reverse), x.mode, loc(x.d), loc(x.a), loc(x.b), loc(x.c));
-  if (handler == nullptr) {
-    Inst load = x;
-    load.kind = Kind::load;
-    Operand value = scratch(3);
-    switch (x.mode) {
-      case Address::base_offset: out_.load(x.op, value, at(x.a), x.offset); break;
-      case Address::wrapped: out_.load_wrapped(x.op, value, at(x.a), static_cast<int32_t>(x.offset)); break;
-      case Address::indexed: out_.load_indexed(x.op, value, at(x.a), at(x.b), x.shift, x.offset); break;
-      case Address::absolute:
-      case Address::indexed_wrapped: VMRUN_ASSERT(false, "not fused with an operation");
-    }
-    if (reverse) {
-      out_.binary(x.op2, at(x.d), value, at(x.c));
-    } else {
-      out_.binary(x.op2, at(x.d), at(x.c), value);
-    }
-    return;
-  }
-  Cell& c = out_.cell(handler);
+  const bool reverse = (x.flags & kReverse) != 0;
+  Cell& c = out_.cell(select_load_op(fused_load_op(x.op, x.op2, reverse), x.mode, loc(x.d), loc(x.a), loc(x.c)));
   c.a = slot(x.d);
   c.b = slot(x.a);
-  if (x.mode == Address::indexed) {
-    c.c = slot(x.b);
-    c.d = rules::pack_index(x.shift, x.offset);
-  } else {
-    c.imm = static_cast<int32_t>(x.offset);
-  }
+  c.imm = static_cast<int32_t>(x.offset);
   out_.cell(nullptr).a = slot(x.c);
 }
 

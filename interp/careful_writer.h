@@ -58,7 +58,6 @@ class Writer {
   bool write_pair(const Inst& x, const Inst& y, const Inst* after);
   bool write_argument_call(const Inst& x, const Inst& y);
   bool write_branch_pair(const Inst& x, const Inst& y);
-  bool write_plain_pair(const Inst& x, const Inst& y);
   void natural_cell(Handler handler, const Inst& x);
   void write_inst(const Inst& x);
   void write_binary(const Inst& x);

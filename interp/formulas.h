@@ -39,10 +39,6 @@ template <class F1, class F2, class T>
   return o2(o1(a, k), c);
 }
 template <class F1, class F2, class T>
-[[gnu::always_inline]] constexpr auto reg_then_imm(F1 o1, F2 o2, T a, T b, T k) {
-  return o2(o1(a, b), k);
-}
-template <class F1, class F2, class T>
 [[gnu::always_inline]] constexpr auto reg_then_reg(F1 o1, F2 o2, T a, T b, T c) {
   return o2(o1(a, b), c);
 }

@@ -357,10 +357,8 @@ bool Builder::binary_pair(Op op, const Use& a, const Use& b, V* result) {
     bool inner_const = (x->flags & kConstB) != 0;
     Form form;
     if (other.is_const()) {
-      if (!rules::fits(other.bits(), 32, wide)) continue;
-      form = inner_const ? Form::imm_then_imm : Form::reg_then_imm;
-      if (form == Form::reg_then_imm && !rules::fits(other.bits(), 16, wide)) continue;
-      if (form == Form::imm_then_imm && !rules::fits(x->imm, 32, wide)) continue;
+      if (!inner_const || !rules::fits(other.bits(), 32, wide) || !rules::fits(x->imm, 32, wide)) continue;
+      form = Form::imm_then_imm;
     } else {
       form = inner_const ? Form::imm_then_reg : Form::reg_then_reg;
       if (form == Form::imm_then_reg && !rules::fits(x->imm, 16, wide)) continue;
@@ -388,10 +386,10 @@ bool Builder::float_pair(Op op, const V& a, const V& b, V* result) {
     if (other.is_const()) continue;
     Inst* x = sinkable(in);
     if (x == nullptr || x->kind != Kind::binary || (x->flags & (kConstA | kConstB)) != 0) continue;
-    int form = fused_float(x->op, op, side == 1);
-    if (form < 0) continue;
+    int pair = fused_float(x->op, op, side == 1);
+    if (pair < 0) continue;
     Inst z = make(Kind::float2, op);
-    z.shift = static_cast<uint8_t>(form);
+    z.shift = static_cast<uint8_t>(pair);
     z.a = x->a;
     z.b = x->b;
     z.c = other.reg;
@@ -409,7 +407,7 @@ bool Builder::load_pair(Op op, const Use& a, const Use& b, V* result) {
     const Use& other = side == 0 ? b : a;
     if (in.is_const() || other.is_const()) continue;
     Inst* x = sinkable_load(in.reg());
-    if (x == nullptr || x->mode == Address::absolute || x->mode == Address::indexed_wrapped) continue;
+    if (x == nullptr || (x->mode != Address::base_offset && x->mode != Address::wrapped)) continue;
     bool reverse = side == 0;
     int index = fused_load_op(x->op, op, reverse);
     if (index < 0) continue;
@@ -417,10 +415,8 @@ bool Builder::load_pair(Op op, const Use& a, const Use& b, V* result) {
     z.op2 = op;
     z.flags = reverse ? kReverse : 0;
     z.mode = x->mode;
-    z.shift = x->shift;
     z.offset = x->offset;
     z.a = x->a;
-    z.b = x->b;
     read(z, &Inst::c, other);
     z.where = x->where;
     kill(x);

@@ -72,16 +72,9 @@ bool Builder::wrapped_address(Inst& x, Inst* y) {
   Inst* of_index = y;
   Inst* inner = nullptr;
   if (y->kind == Kind::binary2 && y->op == Op::i32_add && y->op2 == Op::i32_add) {
-    Form form = static_cast<Form>(y->shift);
-    if (form == Form::imm_then_reg) {  // (a + k) + c
-      k = static_cast<uint32_t>(y->imm);
-      index = &Inst::c;
-    } else if (form == Form::reg_then_imm) {  // (a + b) + k
-      k = static_cast<uint32_t>(y->imm >> 32);
-      index = &Inst::b;
-    } else {
-      return false;
-    }
+    if (static_cast<Form>(y->shift) != Form::imm_then_reg) return false;
+    k = static_cast<uint32_t>(y->imm);  // (a + k) + c
+    index = &Inst::c;
     if (!rules::fits_indexed_wrapped(k)) return false;
     inner = sinkable_reg(y->*index);
     if (inner != nullptr && inner->kind == Kind::binary && inner->op == Op::i32_shl && inner->flags == kConstB &&
@@ -94,13 +87,19 @@ bool Builder::wrapped_address(Inst& x, Inst* y) {
     }
   } else if (y->kind == Kind::binary && y->op == Op::i32_add && y->flags == kConstB &&
              rules::fits_indexed_wrapped(static_cast<uint32_t>(y->imm))) {
-    inner = sinkable_reg(y->a);  // ((a << s) + c) + k
-    if (inner == nullptr || !is_shifted_sum(*inner)) return false;
+    inner = sinkable_reg(y->a);
+    if (inner == nullptr) return false;
+    if (is_shifted_sum(*inner)) {  // ((a << s) + c) + k
+      base = &Inst::c;
+      index = &Inst::a;
+      shift = static_cast<uint32_t>(rules::distance<uint64_t>(inner->imm, 32));
+    } else if (inner->kind == Kind::binary && inner->op == Op::i32_add && inner->flags == 0) {  // (a + b) + k
+      index = &Inst::b;
+    } else {
+      return false;
+    }
     k = static_cast<uint32_t>(y->imm);
     of_base = of_index = inner;
-    base = &Inst::c;
-    index = &Inst::a;
-    shift = static_cast<uint32_t>(rules::distance<uint64_t>(inner->imm, 32));
   } else {
     return false;
   }

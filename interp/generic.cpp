@@ -71,31 +71,37 @@ constexpr Handler other_handler() {
   }
 }
 
-struct MainTable {
-  static constexpr int kSize = static_cast<int>(vm::kOpCount);
+}  // namespace
+
+using OpPlace = Dim<Op, static_cast<int>(vm::kOpCount)>;
+VMRUN_TABLE(vmrun_generic_handlers, GenericTable, OpPlace)
+VMRUN_TABLE(vmrun_generic_other_handlers, GenericOtherTable, OpPlace)
+
+namespace {
+
+struct MainMaker : GenericTable {
   template <int I>
   static constexpr Handler get() {
-    return main_handler<static_cast<Op>(I)>();
+    return main_handler<static_cast<Op>(at<OpPlace>(I))>();
   }
 };
-struct OtherTable {
-  static constexpr int kSize = static_cast<int>(vm::kOpCount);
+struct OtherMaker : GenericOtherTable {
   template <int I>
   static constexpr Handler get() {
-    return other_handler<static_cast<Op>(I)>();
+    return other_handler<static_cast<Op>(at<OpPlace>(I))>();
   }
 };
 
 }  // namespace
 
-VMRUN_HANDLER_TABLE(vmrun_generic_handlers, MainTable)
-VMRUN_HANDLER_TABLE(vmrun_generic_other_handlers, OtherTable)
+VMRUN_HANDLER_TABLE(vmrun_generic_handlers, MainMaker)
+VMRUN_HANDLER_TABLE(vmrun_generic_other_handlers, OtherMaker)
 
 namespace {
 
 Handler find_handler(Op op, bool other) {
-  int index = static_cast<int>(op);
-  Handler handler = other ? lookup_vmrun_generic_other_handlers(index) : lookup_vmrun_generic_handlers(index);
+  const OpPlace place{static_cast<int>(op)};
+  Handler handler = other ? GenericOtherTable::find(place) : GenericTable::find(place);
   VMRUN_ASSERT(handler != nullptr, "an instruction without the generic form asked for");
   return handler;
 }

@@ -1,25 +1,20 @@
 // What the location-templated handlers are made of: access to operands by location, dispatch, exits that keep handlers
-// free of pushes, and the tables from which select.h's lookups read.
+// free of pushes, and the making of the tables that handler_table.h describes.
 //
 // A handler is a template over a function of vm/numeric.h (whose C++ parameter types say the register file) and over the
 // locations of its operands. Only what these files instantiate exists; the cross product is restricted by what programs
 // need, because it is what costs text.
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <cstring>
 #include <type_traits>
 
 #include "interp/handler.h"
+#include "interp/handler_table.h"
 #include "vm/meaning.h"
 #include "vm/opcode.h"
 
 namespace vmrun::interp {
-
-inline constexpr int kLocs = 5;  // the slot and the registers of a file
-static_assert(kIntRegs + 1 == kLocs && kFloatRegs + 1 == kLocs);
-inline constexpr int kWideLoc = 6;  // the constant is the whole next cell
 
 template <class T>
 concept FloatType = std::is_floating_point_v<T>;
@@ -109,12 +104,12 @@ template <class T>
 [[gnu::always_inline]] inline void pin_store(const Cell*& pc) { asm volatile("" : "+r"(pc) : : "memory"); }
 
 // ---- tables ------------------------------------------------------------------------------------------------------------
-// A table is a sequence of 32-bit distances from the entry to its handler, 0 where there is none: no relocations at load.
-// Gen gives `static constexpr int kSize` and `template <int I> static constexpr Handler get()`.
+// Maker is the table that it makes (it derives from it) and gives `template <int I> static constexpr Handler get()`, the
+// handler of entry I or null.
 
-template <class Gen, int I>
+template <class Maker, int I>
 [[gnu::always_inline]] inline void table_entry() {
-  constexpr Handler kHandler = Gen::template get<I>();
+  constexpr Handler kHandler = Maker::template get<I>();
   if constexpr (kHandler == nullptr) {
     asm volatile(".long 0");
   } else {
@@ -122,64 +117,26 @@ template <class Gen, int I>
   }
 }
 // Halving keeps the instantiation depth, and the length of symbol names, small.
-template <class Gen, int Lo, int Hi>
+template <class Maker, int Lo, int Hi>
 [[gnu::always_inline]] inline void table_entries() {
   if constexpr (Hi - Lo == 1) {
-    table_entry<Gen, Lo>();
+    table_entry<Maker, Lo>();
   } else if constexpr (Hi > Lo) {
-    table_entries<Gen, Lo, (Lo + Hi) / 2>();
-    table_entries<Gen, (Lo + Hi) / 2, Hi>();
+    table_entries<Maker, Lo, (Lo + Hi) / 2>();
+    table_entries<Maker, (Lo + Hi) / 2, Hi>();
   }
 }
 
-/// Defines the table `name` for Gen, and `lookup_name(index)`.
-#define VMRUN_HANDLER_TABLE(name, Gen)                                                                             \
-  extern "C" __attribute__((visibility("hidden"))) const int32_t name[];                                           \
-  namespace {                                                                                                      \
-  [[gnu::used, gnu::noinline]] void emit_##name() {                                                                \
-    asm volatile(".pushsection .rodata.vmrun_tables,\"a\",@progbits\n.p2align 2\n.globl " #name "\n.hidden " #name \
-                 "\n" #name ":");                                                                                  \
-    table_entries<Gen, 0, Gen::kSize>();                                                                           \
-    asm volatile(".popsection");                                                                                   \
-  }                                                                                                                \
-  [[gnu::always_inline]] inline Handler lookup_##name(int index) {                                                 \
-    int32_t distance = name[index];                                                                                \
-    if (distance == 0) return nullptr;                                                                             \
-    return reinterpret_cast<Handler>(reinterpret_cast<uintptr_t>(&name[index]) + static_cast<intptr_t>(distance)); \
-  }                                                                                                                \
+/// Makes the table `symbol`.
+#define VMRUN_HANDLER_TABLE(symbol, Maker)                                                                             \
+  namespace {                                                                                                          \
+  [[gnu::used, gnu::noinline]] void emit_##symbol() {                                                                  \
+    asm volatile(".pushsection .rodata.vmrun_tables,\"a\",@progbits\n.p2align 2\n.globl " #symbol "\n.hidden " #symbol \
+                 "\n" #symbol ":");                                                                                    \
+    table_entries<Maker, 0, Maker::kSize>();                                                                           \
+    asm volatile(".popsection");                                                                                       \
+  }                                                                                                                    \
   }
-
-/// The operations of some families, in the order of the table.
-template <vm::Family... kFamilies>
-inline constexpr auto kOpsOf = [] {
-  constexpr auto belongs = [](size_t i) { return ((vm::kOpInfo[i].family == kFamilies) || ...); };
-  constexpr size_t count = [=] {
-    size_t n = 0;
-    for (size_t i = 0; i < vm::kOpCount; i++) n += belongs(i);
-    return n;
-  }();
-  std::array<vm::Op, count> ops{};
-  for (size_t i = 0, n = 0; i < vm::kOpCount; i++) {
-    if (belongs(i)) ops[n++] = static_cast<vm::Op>(i);
-  }
-  return ops;
-}();
-
-/// A list of operations: their functions, and the dense index of an Op among them.
-template <const auto& kOps>
-struct FunctionsOf {
-  static constexpr int kCount = static_cast<int>(std::size(kOps));
-  template <int I>
-  static constexpr auto at = vm::kMeaning<kOps[I]>;
-};
-
-template <class List>
-constexpr auto make_op_index(const List& list) {
-  std::array<int16_t, vm::kOpCount> index{};
-  for (auto& entry : index) entry = -1;
-  for (size_t i = 0; i < std::size(list); i++) index[static_cast<size_t>(list[i])] = static_cast<int16_t>(i);
-  return index;
-}
 
 // The C++ types of a function's parameters.
 template <class F>

@@ -1,18 +1,17 @@
 // Moves, selects, branches, and compare-and-branch, by operand locations.
 #include "interp/handlers.h"
-#include "interp/select.h"
+#include "interp/tables.h"
 #include "vm/op_relations.h"
 
 namespace vmrun::interp {
 
-using vm::Family;
 using vm::Op;
 
 namespace {
 
 template <int D, int A>
 VMRUN_HANDLER move(VMRUN_PARAMS) {
-  if constexpr (A == kWideLoc) {
+  if constexpr (A == kWide) {
     VMRUN_SET(D, a, pc[1].u);
     VMRUN_NEXT2;
   } else if constexpr (A == kImm) {
@@ -23,11 +22,10 @@ VMRUN_HANDLER move(VMRUN_PARAMS) {
     VMRUN_NEXT;
   }
 }
-struct MoveGen {
-  static constexpr int kSize = kLocs * 7;
+struct MoveMaker : MoveTable {
   template <int I>
   static constexpr Handler get() {
-    return &move<I / 7, I % 7>;
+    return &move<at<Dest>(I), at<MoveSource>(I)>;
   }
 };
 
@@ -38,69 +36,63 @@ VMRUN_HANDLER select_value(VMRUN_PARAMS) {
   VMRUN_SET(D, a, cond ? x : y);
   VMRUN_NEXT;
 }
-struct SelectGen {
-  static constexpr int kSize = kLocs * kLocs * kLocs * kLocs;
+struct SelectMaker : SelectTable {
   template <int I>
   static constexpr Handler get() {
-    return &select_value<I / 125, I / 25 % 5, I / 5 % 5, I % 5>;
+    return &select_value<at<Dest>(I), at<OperandA>(I), at<OperandB>(I), at<OperandC>(I)>;
   }
 };
 
-template <bool Back>
+template <bool kBack>
 VMRUN_HANDLER branch(VMRUN_PARAMS) {
-  if constexpr (Back) {
+  if constexpr (kBack) {
     VMRUN_BACK_EDGE(pc + pc->imm);
   } else {
     VMRUN_DISPATCH(pc + pc->imm);
   }
 }
 
-// B: a location, kImm (field b, signed) or kWideLoc (the next cell).
-template <auto F, bool Back, int A, int B>
+// B: a location, kImm (field b, signed) or kWide (the next cell).
+template <auto F, bool kBack, int A, int B>
 VMRUN_HANDLER branch_if(VMRUN_PARAMS) {
   using T = typename Signature<decltype(F)>::First;
   T x = VMRUN_GET(T, A, a), y;
   if constexpr (B == kImm) {
     y = static_cast<T>(static_cast<int64_t>(static_cast<int16_t>(pc->b)));
-  } else if constexpr (B == kWideLoc) {
+  } else if constexpr (B == kWide) {
     y = static_cast<T>(pc[1].u);
   } else {
     y = VMRUN_GET(T, B, b);
   }
   if (F(x, y)) {
-    if constexpr (Back) {
+    if constexpr (kBack) {
       VMRUN_BACK_EDGE(pc + pc->imm);
     } else {
       VMRUN_DISPATCH(pc + pc->imm);
     }
   }
-  if constexpr (B == kWideLoc) {
+  if constexpr (B == kWide) {
     VMRUN_NEXT2;
   } else {
     VMRUN_NEXT;
   }
 }
 
-constexpr const auto& kCompareOps = kOpsOf<Family::int_compare>;
-using CompareFunctions = FunctionsOf<kCompareOps>;
-constexpr auto kCompareIndex = make_op_index(kCompareOps);
-
-// Index: ((op * 2 + back) * A + a) * 7 + b. gt and ge have constants only.
-struct BranchIfGen {
-  static constexpr int kSize = CompareFunctions::kCount * 2 * kLocs * 7;
+// gt and ge have constants only.
+struct BranchIfMaker : BranchIfTable {
   template <int I>
   static constexpr Handler get() {
-    constexpr int place = I / 70, a = I / 7 % kLocs, b = I % 7;
-    constexpr Op op = kCompareOps[place];
+    constexpr int a = at<OperandA>(I), b = at<Comparand>(I);
+    constexpr Op op = kIntCompareOps[at<Operation<kIntCompareOps>>(I)];
     if constexpr (b < kImm && (vm::is_greater(op) || (vm::commutes(op) && a > b))) {
       return nullptr;
     } else {
-      return &branch_if<CompareFunctions::at<place>, I / 35 % 2 != 0, a, b>;
+      return &branch_if<vm::kMeaning<op>, at<Back>(I) != 0, a, b>;
     }
   }
 };
 
-template <auto F, bool Negate, bool Back, int A, int B>
+template <auto F, bool kNegate, bool kBack, int A, int B>
 VMRUN_HANDLER branch_float(VMRUN_PARAMS) {
   using T = typename Signature<decltype(F)>::First;
   T x = VMRUN_GET(T, A, a), y;
@@ -109,8 +101,8 @@ VMRUN_HANDLER branch_float(VMRUN_PARAMS) {
   } else {
     y = VMRUN_GET(T, B, b);
   }
-  if ((F(x, y) != 0) != Negate) {
-    if constexpr (Back) {
+  if ((F(x, y) != 0) != kNegate) {
+    if constexpr (kBack) {
       VMRUN_BACK_EDGE(pc + pc->imm);
     } else {
       VMRUN_DISPATCH(pc + pc->imm);
@@ -122,27 +114,21 @@ VMRUN_HANDLER branch_float(VMRUN_PARAMS) {
     VMRUN_NEXT;
   }
 }
-constexpr const auto& kFloatCompareOps = kOpsOf<Family::float_compare>;
-using FloatCompareFunctions = FunctionsOf<kFloatCompareOps>;
-constexpr auto kFloatCompareIndex = make_op_index(kFloatCompareOps);
 
-// Index: (((op * 2 + negate) * 2 + back) * A + a) * 6 + b. gt and ge have constants only; ne is the negation of eq.
-struct BranchFloatGen {
-  static constexpr int kSize = FloatCompareFunctions::kCount * 4 * kLocs * 6;
+// gt and ge have constants only; ne is the negation of eq.
+struct BranchFloatMaker : BranchFloatTable {
   template <int I>
   static constexpr Handler get() {
-    constexpr int place = I / 120, a = I / 6 % kLocs, b = I % 6;
-    constexpr Op op = kFloatCompareOps[place];
+    constexpr int a = at<OperandA>(I), b = at<OperandBOrImm>(I);
+    constexpr Op op = kFloatCompareOps[at<Operation<kFloatCompareOps>>(I)];
     if constexpr (op == Op::f32_ne || op == Op::f64_ne ||
                   (b < kImm && (vm::is_greater(op) || (vm::commutes(op) && a > b)))) {
       return nullptr;
     } else {
-      return &branch_float<FloatCompareFunctions::at<place>, I / 60 % 2 != 0, I / 30 % 2 != 0, a, b>;
+      return &branch_float<vm::kMeaning<op>, at<Negate>(I) != 0, at<Back>(I) != 0, a, b>;
     }
   }
 };
-
-constexpr int kTableCopies = 16;
 
 // Copy keeps the instances apart.
 template <int A, int Copy>
@@ -152,45 +138,21 @@ VMRUN_HANDLER branch_table(VMRUN_PARAMS) {
   i = i < n ? i : n;
   VMRUN_DISPATCH(pc + pc[1 + i].imm);
 }
-struct BranchTableGen {
-  static constexpr int kSize = kLocs * kTableCopies;
+struct BranchTableMaker : BranchTableTable {
   template <int I>
   static constexpr Handler get() {
-    return &branch_table<I % kLocs, I / kLocs>;
+    return &branch_table<at<OperandA>(I), at<TableCopy>(I)>;
   }
 };
 
 }  // namespace
 
-VMRUN_HANDLER_TABLE(vmrun_move, MoveGen)
-VMRUN_HANDLER_TABLE(vmrun_select, SelectGen)
-VMRUN_HANDLER_TABLE(vmrun_branch_if, BranchIfGen)
-VMRUN_HANDLER_TABLE(vmrun_branch_float, BranchFloatGen)
-VMRUN_HANDLER_TABLE(vmrun_branch_table, BranchTableGen)
-
-Handler select_move(int d, int a) { return lookup_vmrun_move(d * 7 + a); }
-
-Handler select_select(int d, int a, int b, int c) {
-  return lookup_vmrun_select(((d * kLocs + a) * kLocs + b) * kLocs + c);
-}
+VMRUN_HANDLER_TABLE(vmrun_move, MoveMaker)
+VMRUN_HANDLER_TABLE(vmrun_select, SelectMaker)
+VMRUN_HANDLER_TABLE(vmrun_branch_if, BranchIfMaker)
+VMRUN_HANDLER_TABLE(vmrun_branch_float, BranchFloatMaker)
+VMRUN_HANDLER_TABLE(vmrun_branch_table, BranchTableMaker)
 
 Handler select_branch(bool back) { return back ? &branch<true> : &branch<false>; }
-
-Handler select_branch_if(Op op, bool back, int a, int b) {
-  int i = kCompareIndex[static_cast<size_t>(op)];
-  return i < 0 ? nullptr : lookup_vmrun_branch_if(((i * 2 + back) * kLocs + a) * 7 + b);
-}
-
-Handler select_branch_float(Op op, bool negate, bool back, int a, int b) {
-  int i = kFloatCompareIndex[static_cast<size_t>(op)];
-  return i < 0 ? nullptr : lookup_vmrun_branch_float((((i * 2 + negate) * 2 + back) * kLocs + a) * 6 + b);
-}
-
-Handler select_br_table(int a) {
-  // Racing translations may get the same copy; that costs nothing but a shared predictor entry.
-  static std::atomic<unsigned> next{0};
-  return lookup_vmrun_branch_table(
-      static_cast<int>(next.fetch_add(1, std::memory_order_relaxed) % kTableCopies) * kLocs + a);
-}
 
 }  // namespace vmrun::interp

@@ -1,11 +1,10 @@
 // Float arithmetic, comparisons, moves and selects, by operand locations. An f32 lives in the low half of a register.
 #include "interp/handlers.h"
-#include "interp/select.h"
+#include "interp/tables.h"
 #include "vm/op_relations.h"
 
 namespace vmrun::interp {
 
-using vm::Family;
 using vm::Op;
 
 namespace {
@@ -43,39 +42,33 @@ VMRUN_HANDLER float_binary(VMRUN_PARAMS) {
   }
 }
 
-constexpr const auto& kOps = kOpsOf<Family::float_binary, Family::float_compare>;
-using FloatFunctions = FunctionsOf<kOps>;
 /// Whether there are handlers with a constant on the left.
 constexpr bool takes_left_constant(Op op) {
   return op == Op::f32_sub || op == Op::f32_div || op == Op::f64_sub || op == Op::f64_div;
 }
-constexpr auto kIndex = make_op_index(kOps);
 
-// Index: ((op * D + d) * A + a) * B + b with A = B = 6 (5 is the constant).
-constexpr int kPerOp = kLocs * 6 * 6;
-struct FloatGen {
-  static constexpr int kSize = FloatFunctions::kCount * kPerOp;
+struct BinaryMaker : FloatBinaryTable {
+  template <int I>
+  static constexpr bool exists() {
+    constexpr int a = at<OperandAOrImm>(I), b = at<OperandBOrImm>(I);
+    constexpr Op op = kFloatBinaryOps[at<Operation<kFloatBinaryOps>>(I)];
+    if (a == kImm) return takes_left_constant(op) && b != kImm;
+    return b == kImm || !(vm::is_greater(op) || (vm::commutes(op) && a > b));
+  }
   template <int I>
   static constexpr Handler get() {
-    constexpr int place = I / kPerOp, d = I / 36 % kLocs, a = I / 6 % 6, b = I % 6;
-    constexpr Op op = kOps[place];
-    if constexpr (a == kImm) {
-      if constexpr (takes_left_constant(op) && b != kImm) {
-        return &float_binary<FloatFunctions::at<place>, d, a, b>;
-      } else {
-        return nullptr;
-      }
-    } else if constexpr (b != kImm && (vm::is_greater(op) || (vm::commutes(op) && a > b))) {
-      return nullptr;
+    if constexpr (exists<I>()) {
+      constexpr Op op = kFloatBinaryOps[at<Operation<kFloatBinaryOps>>(I)];
+      return &float_binary<vm::kMeaning<op>, at<Dest>(I), at<OperandAOrImm>(I), at<OperandBOrImm>(I)>;
     } else {
-      return &float_binary<FloatFunctions::at<place>, d, a, b>;
+      return nullptr;
     }
   }
 };
 
 template <int D, int A>
 VMRUN_HANDLER float_move(VMRUN_PARAMS) {
-  if constexpr (A == kWideLoc) {
+  if constexpr (A == kImm) {
     VMRUN_SET(D, a, pc[1].f);
     VMRUN_NEXT2;
   } else {
@@ -83,11 +76,10 @@ VMRUN_HANDLER float_move(VMRUN_PARAMS) {
     VMRUN_NEXT;
   }
 }
-struct FloatMoveGen {
-  static constexpr int kSize = kLocs * 6;
+struct MoveMaker : FloatMoveTable {
   template <int I>
   static constexpr Handler get() {
-    return &float_move<I / 6, (I % 6 == 5 ? kWideLoc : I % 6)>;
+    return &float_move<at<Dest>(I), at<OperandAOrImm>(I)>;
   }
 };
 
@@ -98,31 +90,17 @@ VMRUN_HANDLER float_select(VMRUN_PARAMS) {
   VMRUN_SET(D, a, cond ? x : y);
   VMRUN_NEXT;
 }
-struct FloatSelectGen {
-  static constexpr int kSize = kLocs * kLocs * kLocs * kLocs;
+struct SelectMaker : FloatSelectTable {
   template <int I>
   static constexpr Handler get() {
-    return &float_select<I / 125, I / 25 % 5, I / 5 % 5, I % 5>;
+    return &float_select<at<Dest>(I), at<OperandA>(I), at<OperandB>(I), at<OperandC>(I)>;
   }
 };
 
 }  // namespace
 
-VMRUN_HANDLER_TABLE(vmrun_float_binary, FloatGen)
-VMRUN_HANDLER_TABLE(vmrun_float_move, FloatMoveGen)
-VMRUN_HANDLER_TABLE(vmrun_float_select, FloatSelectGen)
-
-Handler select_float(Op op, int d, int a, int b) {
-  int i = kIndex[static_cast<size_t>(op)];
-  return i < 0 ? nullptr : lookup_vmrun_float_binary(((i * kLocs + d) * 6 + a) * 6 + b);
-}
-
-Handler select_float_compare(Op op, int d, int a, int b) { return select_float(op, d, a, b); }
-
-Handler select_float_move(int d, int a) { return lookup_vmrun_float_move(d * 6 + (a == kWide ? 5 : a)); }
-
-Handler select_float_select(int d, int a, int b, int c) {
-  return lookup_vmrun_float_select(((d * kLocs + a) * kLocs + b) * kLocs + c);
-}
+VMRUN_HANDLER_TABLE(vmrun_float_binary, BinaryMaker)
+VMRUN_HANDLER_TABLE(vmrun_float_move, MoveMaker)
+VMRUN_HANDLER_TABLE(vmrun_float_select, SelectMaker)
 
 }  // namespace vmrun::interp

@@ -2,11 +2,9 @@
 // handler finds the cell in `pc`.
 #include "interp/handlers_mem.h"
 
-#include "interp/select.h"
+#include "interp/tables.h"
 
 namespace vmrun::interp {
-
-using vm::Op;
 
 namespace {
 
@@ -21,62 +19,19 @@ VMRUN_HANDLER load(VMRUN_PARAMS) {
   VMRUN_NEXT;
 }
 
+// In the order of kLoadOps.
 using LoadTypes =
     Types<Load<uint32_t, uint32_t>, Load<uint64_t, uint64_t>, Load<float, float>, Load<double, double>,
           Load<int8_t, uint32_t>, Load<uint8_t, uint32_t>, Load<int16_t, uint32_t>, Load<uint16_t, uint32_t>,
           Load<int8_t, uint64_t>, Load<int16_t, uint64_t>, Load<int32_t, uint64_t>>;
+static_assert(LoadTypes::kCount == Operation<kLoadOps>::kExtent);
 
-// Loads that zero-extend to 64 bits are those of 32 bits: registers keep i32 values zero-extended.
-constexpr int load_index(Op op) {
-  switch (op) {
-    case Op::i32_load:
-    case Op::i64_load32_u: return 0;
-    case Op::i64_load: return 1;
-    case Op::f32_load: return 2;
-    case Op::f64_load: return 3;
-    case Op::i32_load8_s: return 4;
-    case Op::i32_load8_u:
-    case Op::i64_load8_u: return 5;
-    case Op::i32_load16_s: return 6;
-    case Op::i32_load16_u:
-    case Op::i64_load16_u: return 7;
-    case Op::i64_load8_s: return 8;
-    case Op::i64_load16_s: return 9;
-    case Op::i64_load32_s: return 10;
-    default: return -1;
-  }
-}
-
-// Places of an address: base_offset 0-4, wrapped 5-9, indexed 10-34, absolute 35, indexed_wrapped 36-60.
-constexpr int kPlaces = 61;
-constexpr int place_of(Address mode, int base, int index) {
-  switch (mode) {
-    case Address::base_offset: return base;
-    case Address::wrapped: return 5 + base;
-    case Address::indexed: return 10 + base * 5 + index;
-    case Address::absolute: return 35;
-    case Address::indexed_wrapped: return 36 + base * 5 + index;
-  }
-  return -1;
-}
-
-struct LoadGen {
-  static constexpr int kSize = LoadTypes::kCount * kLocs * kPlaces;
+struct LoadMaker : LoadTable {
   template <int I>
   static constexpr Handler get() {
-    using L = typename LoadTypes::template at<I / (kLocs * kPlaces)>;
-    constexpr int d = I / kPlaces % kLocs, place = I % kPlaces;
-    if constexpr (place < 5) {
-      return &load<L, Address::base_offset, d, place, 0>;
-    } else if constexpr (place < 10) {
-      return &load<L, Address::wrapped, d, place - 5, 0>;
-    } else if constexpr (place < 35) {
-      return &load<L, Address::indexed, d, (place - 10) / 5, (place - 10) % 5>;
-    } else if constexpr (place == 35) {
-      return &load<L, Address::absolute, d, 0, 0>;
-    } else {
-      return &load<L, Address::indexed_wrapped, d, (place - 36) / 5, (place - 36) % 5>;
-    }
+    using L = typename LoadTypes::template at<at<Operation<kLoadOps>>(I)>;
+    constexpr auto address = AllAddresses::parts(at<AllAddresses::Place>(I));
+    return &load<L, address.mode, at<Dest>(I), address.base, address.index>;
   }
 };
 
@@ -102,40 +57,20 @@ VMRUN_HANDLER store(VMRUN_PARAMS) {
   }
 }
 
+// In the order of kStoreOps.
 using StoreTypes = Types<uint32_t, uint64_t, float, double, uint8_t, uint16_t>;
-constexpr int store_index(Op op) {
-  switch (op) {
-    case Op::i32_store:
-    case Op::i64_store32: return 0;
-    case Op::i64_store: return 1;
-    case Op::f32_store: return 2;
-    case Op::f64_store: return 3;
-    case Op::i32_store8:
-    case Op::i64_store8: return 4;
-    case Op::i32_store16:
-    case Op::i64_store16: return 5;
-    default: return -1;
-  }
-}
+static_assert(StoreTypes::kCount == Operation<kStoreOps>::kExtent);
 
-struct StoreGen {
-  static constexpr int kSize = StoreTypes::kCount * 6 * kPlaces;
+struct StoreMaker : StoreTable {
   template <int I>
   static constexpr Handler get() {
-    using T = typename StoreTypes::template at<I / (6 * kPlaces)>;
-    constexpr int v = I / kPlaces % 6, place = I % kPlaces;
-    if constexpr (place < 5) {
-      return &store<T, Address::base_offset, place, 0, v>;
-    } else if constexpr (place < 10) {
-      return &store<T, Address::wrapped, place - 5, 0, v>;
-    } else if constexpr (place == 35) {
-      return &store<T, Address::absolute, 0, 0, v>;
-    } else if constexpr (v == kImm) {
+    using T = typename StoreTypes::template at<at<Operation<kStoreOps>>(I)>;
+    constexpr auto address = AllAddresses::parts(at<AllAddresses::Place>(I));
+    constexpr int v = at<OperandCOrImm>(I);
+    if constexpr (v == kImm && AllAddresses::has_index(address.mode)) {
       return nullptr;
-    } else if constexpr (place < 35) {
-      return &store<T, Address::indexed, (place - 10) / 5, (place - 10) % 5, v>;
     } else {
-      return &store<T, Address::indexed_wrapped, (place - 36) / 5, (place - 36) % 5, v>;
+      return &store<T, address.mode, address.base, address.index, v>;
     }
   }
 };
@@ -162,39 +97,22 @@ VMRUN_HANDLER global_set(VMRUN_PARAMS) {
   std::memcpy(&global_of<Own>(*pc, inst)->value[0], &value, sizeof value);
   VMRUN_NEXT;
 }
-// Index: set * 20 + float * 10 + own * 5 + location.
-struct GlobalGen {
-  static constexpr int kSize = 40;
+struct GlobalMaker : GlobalTable {
   template <int I>
   static constexpr Handler get() {
-    using T = std::conditional_t<I / 10 % 2 == 0, uint64_t, double>;
-    if constexpr (I < 20) {
-      return &global_get<T, I / 5 % 2 != 0, I % 5>;
+    using T = std::conditional_t<at<IsFloat>(I) == 0, uint64_t, double>;
+    if constexpr (at<IsSet>(I) == 0) {
+      return &global_get<T, at<IsOwn>(I) != 0, at<OperandA>(I)>;
     } else {
-      return &global_set<T, I / 5 % 2 != 0, I % 5>;
+      return &global_set<T, at<IsOwn>(I) != 0, at<OperandA>(I)>;
     }
   }
 };
 
 }  // namespace
 
-VMRUN_HANDLER_TABLE(vmrun_load, LoadGen)
-VMRUN_HANDLER_TABLE(vmrun_store, StoreGen)
-VMRUN_HANDLER_TABLE(vmrun_global, GlobalGen)
-
-Handler select_load(Op op, Address mode, int d, int base, int index) {
-  int i = load_index(op);
-  return i < 0 ? nullptr : lookup_vmrun_load((i * kLocs + d) * kPlaces + place_of(mode, base, index));
-}
-
-Handler select_store(Op op, Address mode, int base, int index, int value) {
-  int i = store_index(op);
-  return i < 0 ? nullptr : lookup_vmrun_store((i * 6 + value) * kPlaces + place_of(mode, base, index));
-}
-
-Handler select_global_get(bool is_float, bool own, int d) { return lookup_vmrun_global(is_float * 10 + own * 5 + d); }
-Handler select_global_set(bool is_float, bool own, int a) {
-  return lookup_vmrun_global(20 + is_float * 10 + own * 5 + a);
-}
+VMRUN_HANDLER_TABLE(vmrun_load, LoadMaker)
+VMRUN_HANDLER_TABLE(vmrun_store, StoreMaker)
+VMRUN_HANDLER_TABLE(vmrun_global, GlobalMaker)
 
 }  // namespace vmrun::interp

@@ -1,10 +1,9 @@
 // Numeric instructions with one operand: counts, extensions, conversions, truncations, rounding, by operand locations.
 #include "interp/handlers.h"
-#include "interp/select.h"
+#include "interp/tables.h"
 
 namespace vmrun::interp {
 
-using vm::Family;
 using vm::Op;
 
 namespace {
@@ -37,30 +36,20 @@ VMRUN_HANDLER trapping_unary(VMRUN_PARAMS) {
   VMRUN_NEXT;
 }
 
-constexpr const auto& kOps = kOpsOf<Family::int_test, Family::int_unary, Family::float_unary, Family::convert>;
-using UnaryFunctions = FunctionsOf<kOps>;
-constexpr auto kIndex = make_op_index(kOps);
-
-struct UnaryGen {
-  static constexpr int kSize = UnaryFunctions::kCount * 25;
+struct UnaryMaker : UnaryTable {
   template <int I>
   static constexpr Handler get() {
-    constexpr int op = I / 25;
-    if constexpr (vm::op_info(kOps[op]).can_trap()) {
-      return &trapping_unary<UnaryFunctions::at<op>, I / 5 % 5, I % 5>;
+    constexpr Op op = kUnaryOps[at<Operation<kUnaryOps>>(I)];
+    if constexpr (vm::op_info(op).can_trap()) {
+      return &trapping_unary<vm::kMeaning<op>, at<Dest>(I), at<OperandA>(I)>;
     } else {
-      return &unary<UnaryFunctions::at<op>, I / 5 % 5, I % 5>;
+      return &unary<vm::kMeaning<op>, at<Dest>(I), at<OperandA>(I)>;
     }
   }
 };
 
 }  // namespace
 
-VMRUN_HANDLER_TABLE(vmrun_unary, UnaryGen)
-
-Handler select_unary(Op op, int d, int a) {
-  int i = kIndex[static_cast<size_t>(op)];
-  return i < 0 ? nullptr : lookup_vmrun_unary((i * kLocs + d) * kLocs + a);
-}
+VMRUN_HANDLER_TABLE(vmrun_unary, UnaryMaker)
 
 }  // namespace vmrun::interp

@@ -40,7 +40,7 @@ enum class Kind : uint8_t {
   // Made by fusion.
   binary2,         // d = two integer operations in one (Form)
   float2,          // d = two float operations in one (Form)
-  load_op,         // d = c op memory[a, b] (kReverse: memory op c)
+  load_op,         // d = c op memory[a] (kReverse: memory op c)
   read_modify,     // memory[a, b] = memory[a, b] op c
   global_adjust,   // d = global += imm
   global_set_add,  // global = a + imm

@@ -39,7 +39,6 @@ namespace vmrun::interp {
   X(divide_by_constant, "a division by a constant other than 0 and -1 does not trap")                                  \
   /* Pairs of operations, o1 the inner and o2 the outer one */                                                         \
   X(imm_then_reg, "(a o1 k) o2 c, and c o2 (a o1 k) where o2 commutes")                                                \
-  X(reg_then_imm, "(a o1 b) o2 k, and k o2 (a o1 b) where o2 commutes")                                                \
   X(reg_then_reg, "(a o1 b) o2 c, and c o2 (a o1 b) where o2 commutes")                                                \
   X(imm_then_imm, "(a o1 j) o2 k, and k o2 (a o1 j) where o2 commutes")                                                \
   X(xor_pair, "(a o1 j) ^ (a o2 k) for shifts and rotations, whose distances are kept modulo the width")               \

@@ -86,7 +86,8 @@ class Manager {
   size_t waiting() const { return queue_.waiting(); }
   /// Whether baseline code's heat is sampled (jit/sample.h).
   bool samples() const { return samples_; }
-  /// The compiler of a machine tier, made or loaded at the first call; null, with the reason, when there is none.
+  /// The compiler of a machine tier, made or loaded at the first call; null, with the reason, when there is none, or no
+  /// executable memory. Then the interpreter keeps what asked, for good.
   jit::Compiler* compiler(vm::Tier tier, std::string* why);
   /// Whether a tier has made code since the manager exists.
   bool has_code(vm::Tier tier) const { return has_code_[static_cast<unsigned>(tier)].load(std::memory_order_relaxed); }
@@ -97,6 +98,8 @@ class Manager {
 
  private:
   unsigned thread_limit() const;
+  /// Whether the system gives this process executable memory. The first time that it does not, the log says so.
+  static bool may_make_code();
   void start_threads();
   void join_threads();
   void serve();

@@ -299,8 +299,8 @@ constexpr Key kOptimize[] = {
     {"profile", nullptr, "baseline code counts what it does: entries, conditions, targets; --stats sums it up",
      set_profiling},
     {"effort", "EFFORT",
-     "quick: translate functions in one pass; careful: with register allocation and fused\n"
-     "instructions at the first call; auto: quickly, and carefully once hot (default)",
+     "of what stays in the interpreter: quick: translate functions in one pass; careful: with register\n"
+     "allocation and fused instructions at the first call; auto: quickly, and carefully once hot (default)",
      set_effort},
     {"dense-memory", nullptr, "memories with explicit bounds checks, packed in little address space", set_dense},
     {"dense-memory-max", "SIZE", "what a dense memory may grow to (64M; from 4K to 4G)", set_dense_max},

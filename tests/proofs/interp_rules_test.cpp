@@ -338,10 +338,6 @@ void prove<Rule::imm_then_reg>(Prover& p) {
   prove_form(p, Form::imm_then_reg, [](auto... of) { return rules::imm_then_reg(of...); });
 }
 template <>
-void prove<Rule::reg_then_imm>(Prover& p) {
-  prove_form(p, Form::reg_then_imm, [](auto... of) { return rules::reg_then_imm(of...); });
-}
-template <>
 void prove<Rule::reg_then_reg>(Prover& p) {
   prove_form(p, Form::reg_then_reg, [](auto... of) { return rules::reg_then_reg(of...); });
 }
@@ -384,7 +380,7 @@ void prove<Rule::operate_on_memory>(Prover& p) {
       p.holds(name(op), compute(op, memory, x) == compute(op, x, memory));
     }
   }
-  CHECK(found > 8);
+  CHECK(found == 5);
 }
 
 template <>
