@@ -10,10 +10,10 @@
 #include <map>
 #include <thread>
 
+#include "jit/code/install.h"
 #include "jit/compiler.h"
-#include "jit/install.h"
-#include "vm/image.h"
-#include "vm/module.h"
+#include "vm/wasm/image.h"
+#include "vm/wasm/module.h"
 
 namespace {
 

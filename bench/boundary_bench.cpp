@@ -22,10 +22,10 @@
 
 #include "bench/boundary_native.h"
 #include "interp/interp.h"
+#include "jit/code/install.h"
 #include "jit/compiler.h"
-#include "jit/install.h"
-#include "jit/publish.h"
-#include "vm/store.h"
+#include "jit/crossing/publish.h"
+#include "vm/runtime/store.h"
 #include "vmrun/vmrun.h"
 
 namespace {

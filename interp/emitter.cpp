@@ -1,10 +1,10 @@
 #include "interp/emitter.h"
 
 #include "interp/fused.h"
-#include "interp/op_types.h"
+#include "interp/handlers/op_types.h"
 #include "interp/rules.h"
-#include "vm/assert.h"
-#include "vm/op_relations.h"
+#include "vm/base/assert.h"
+#include "vm/wasm/op_relations.h"
 
 namespace vmrun::interp {
 

@@ -4,7 +4,7 @@
 
 #if defined(__x86_64__)
 
-#include "vm/layout.h"
+#include "vm/runtime/layout.h"
 
 namespace vmrun::interp {
 

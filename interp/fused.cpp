@@ -5,8 +5,8 @@
 #include <atomic>
 #include <optional>
 
-#include "interp/fused_tables.h"
-#include "vm/op_relations.h"
+#include "interp/handlers/fused_tables.h"
+#include "vm/wasm/op_relations.h"
 
 namespace vmrun::interp::ir {
 

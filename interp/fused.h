@@ -5,7 +5,7 @@
 
 #include "interp/cell.h"
 #include "interp/select.h"
-#include "vm/opcode.h"
+#include "vm/wasm/opcode.h"
 
 namespace vmrun::interp::ir {
 

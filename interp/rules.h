@@ -4,14 +4,14 @@
 //
 // What a rule computes is one of the functions here, or in formulas.h where handlers compute it. The proof calls the same
 // functions with the solver's values: M is the arithmetic, Machine here and a symbolic one there. Rules that are tables
-// (which operations commute and so on) are in vm/opcodes.def and vm/op_relations.h.
+// (which operations commute and so on) are in vm/wasm/opcodes.def and vm/wasm/op_relations.h.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "interp/formulas.h"
-#include "vm/opcode.h"
+#include "interp/handlers/formulas.h"
+#include "vm/wasm/opcode.h"
 
 namespace vmrun::interp {
 

@@ -3,8 +3,8 @@
 
 #include <atomic>
 
-#include "interp/tables.h"
-#include "vm/op_relations.h"
+#include "interp/handlers/tables.h"
+#include "vm/wasm/op_relations.h"
 
 namespace vmrun::interp {
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <utility>
 
-#include "jit/compiled.h"
-#include "vm/assert.h"
-#include "vm/module.h"
+#include "jit/code/compiled.h"
+#include "vm/base/assert.h"
+#include "vm/wasm/module.h"
 
 namespace vmrun::jit {
 
@@ -25,11 +25,12 @@ struct CompileRequest {
   uint32_t func_index = 0;
   uint32_t unit = kWholeFunction;  // or the offset of a loop to enter at (opt: an OSR unit of its own)
   bool count_runs = false;         // count entries in vm::FuncCode::counts
-  bool count_heat = true;    // baseline: entries and back-edges use up Vcpu::budget, and a better tier may take over
-  bool sample_heat = false;  // baseline: instead, entries and back-edges poll where a sample wants it (jit/sample.h)
-  bool profile = false;      // baseline: count for vm/profile.h
-  bool every_mark = false;   // baseline: a SourceMark for each instruction; for listings only
-  bool polls = false;        // poll at back-edges instead of being preempted by signals
+  bool count_heat = true;  // baseline: entries and back-edges use up Vcpu::budget, and a better tier may take over
+  bool sample_heat =
+      false;             // baseline: instead, entries and back-edges poll where a sample wants it (jit/stop/sample.h)
+  bool profile = false;  // baseline: count for vm/blocks/profile.h
+  bool every_mark = false;  // baseline: a SourceMark for each instruction; for listings only
+  bool polls = false;       // poll at back-edges instead of being preempted by signals
   /// Baseline: the code checks that registers and slots agree where paths meet, and that the upper halves of i32 are
   /// zero in calls, returns and addresses; it dies by an undefined instruction if not.
   bool check_merges = kCheckInvariants;

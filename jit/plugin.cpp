@@ -8,7 +8,7 @@
 
 #include <mutex>
 
-#include "vm/plugin.h"
+#include "vm/base/plugin.h"
 
 namespace vmrun::jit {
 namespace {

@@ -5,11 +5,11 @@
 #include <cstdint>
 #include <string>
 
-#include "jit/abi.h"
 #include "jit/compiler.h"
-#include "vm/instance.h"
-#include "vm/layout.h"
-#include "vm/opcode.h"
+#include "jit/crossing/abi.h"
+#include "vm/runtime/instance.h"
+#include "vm/runtime/layout.h"
+#include "vm/wasm/opcode.h"
 
 namespace vmrun::jit {
 

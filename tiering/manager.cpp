@@ -5,11 +5,11 @@
 #include <cmath>
 #include <future>
 
-#include "jit/code.h"
-#include "jit/reclaim.h"
-#include "jit/sample.h"
-#include "vm/assert.h"
-#include "vm/log.h"
+#include "jit/code/code.h"
+#include "jit/code/reclaim.h"
+#include "jit/stop/sample.h"
+#include "vm/base/assert.h"
+#include "vm/base/log.h"
 
 namespace vmrun::tiering {
 

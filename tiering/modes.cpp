@@ -1,10 +1,10 @@
 // The modes, a class for each way of deciding and an object for each mode: see mode.h.
 #include <algorithm>
 
-#include "jit/code.h"
+#include "jit/code/code.h"
 #include "tiering/mode.h"
 #include "tiering/module_tiers.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::tiering {
 

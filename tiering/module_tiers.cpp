@@ -5,14 +5,14 @@
 #include <cmath>
 #include <new>
 
-#include "jit/install.h"
-#include "jit/publish.h"
-#include "jit/reclaim.h"
+#include "jit/code/install.h"
+#include "jit/code/reclaim.h"
+#include "jit/crossing/publish.h"
 #include "tiering/manager.h"
-#include "vm/assert.h"
-#include "vm/log.h"
-#include "vm/loops.h"
-#include "vm/policy.h"
+#include "vm/base/assert.h"
+#include "vm/base/log.h"
+#include "vm/blocks/policy.h"
+#include "vm/wasm/loops.h"
 
 namespace vmrun::tiering {
 

@@ -7,7 +7,7 @@
 #include "tools/commands.h"
 #include "tools/image.h"
 #include "tools/report.h"
-#include "vmrun/text.h"
+#include "vmrun/base/text.h"
 
 namespace vmrun::tools {
 namespace {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "vmrun/log.h"
+#include "vmrun/base/log.h"
 
 namespace vmrun::tools {
 namespace {

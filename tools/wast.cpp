@@ -15,7 +15,7 @@
 #include "tools/wast_runner.h"
 #include "tools/wast_script.h"
 #include "tools/wast_tiers.h"
-#include "vmrun/text.h"
+#include "vmrun/base/text.h"
 
 namespace vmrun::tools {
 namespace {

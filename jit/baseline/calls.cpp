@@ -1,9 +1,9 @@
-// Calls and tail calls of functions, and calls of helpers. See jit/abi.h for where everything travels.
+// Calls and tail calls of functions, and calls of helpers. See jit/crossing/abi.h for where everything travels.
 #include <algorithm>
 #include <bit>
 
 #include "jit/baseline/compiler.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::baseline {
 

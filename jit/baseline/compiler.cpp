@@ -6,9 +6,9 @@
 #include <mutex>
 #include <new>
 
-#include "vm/assert.h"
-#include "vm/limits.h"
-#include "vm/memory.h"
+#include "vm/base/assert.h"
+#include "vm/runtime/memory.h"
+#include "vm/wasm/limits.h"
 
 namespace vmrun::jit {
 namespace baseline {

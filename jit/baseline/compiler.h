@@ -37,15 +37,15 @@
 #include <string>
 #include <vector>
 
-#include "jit/abi.h"
 #include "jit/baseline/assembler_x86_64.h"
 #include "jit/baseline/scan.h"
 #include "jit/baseline/state.h"
-#include "jit/compiled.h"
+#include "jit/code/compiled.h"
 #include "jit/compiler.h"
-#include "vm/func_decoder.h"
-#include "vm/layout.h"
-#include "vm/profile.h"
+#include "jit/crossing/abi.h"
+#include "vm/blocks/profile.h"
+#include "vm/runtime/layout.h"
+#include "vm/wasm/func_decoder.h"
 
 namespace vmrun::jit::baseline {
 
@@ -74,7 +74,7 @@ struct Events {
   using Control = BaselineControl;
   FunctionCompiler* to;
 #define VMRUN_EVENT(name, parameters) void name(auto& d, auto&&... arguments);
-#include "vm/func_events.def"
+#include "vm/wasm/func_events.def"
 };
 
 /// Compiles one function after another and keeps its buffers between them. One per thread.
@@ -107,7 +107,7 @@ class FunctionCompiler {
 
   // --- events ---
 #define VMRUN_EVENT(name, parameters) void name parameters;
-#include "vm/func_events.def"
+#include "vm/wasm/func_events.def"
 
   // --- assembly (values.cpp) ---
   static Gp q(uint8_t reg) { return asmjit::x86::gpq(reg); }
@@ -573,6 +573,6 @@ class FunctionCompiler {
       to->mark(d);                                                \
     to->name(d, arguments...);                                    \
   }
-#include "vm/func_events.def"
+#include "vm/wasm/func_events.def"
 
 }  // namespace vmrun::jit::baseline

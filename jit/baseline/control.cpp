@@ -3,7 +3,7 @@
 
 #include "jit/baseline/compiler.h"
 #include "jit/baseline/machine_x86_64.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::baseline {
 

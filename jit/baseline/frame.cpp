@@ -4,7 +4,7 @@
 #include <bit>
 
 #include "jit/baseline/compiler.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::baseline {
 

@@ -3,7 +3,7 @@
 // Each ops_*.cpp has the rows of its instructions and the emitters that these name. An instruction without a row is
 // unsupported, by name; a build with assertions says at once which row is missing.
 #include "jit/baseline/compiler.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::baseline {
 

@@ -3,7 +3,7 @@
 #include <bit>
 
 #include "jit/baseline/compiler.h"
-#include "vm/op_relations.h"
+#include "vm/wasm/op_relations.h"
 
 namespace vmrun::jit::baseline {
 

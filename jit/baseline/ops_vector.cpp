@@ -1,7 +1,7 @@
 // Vector instructions: the shapes that need nothing but the right machine instruction.
 //
 // The processor is known to have AVX2 (interp/host_x86_64.cpp), so everything is a VEX form: three operands, and memory
-// operands need no alignment. Results are those of vm/simd.h bit by bit, but for which NaN an arithmetic instruction
+// operands need no alignment. Results are those of vm/numeric/simd.h bit by bit, but for which NaN an arithmetic instruction
 // gives.
 //
 // Rules for emitters. The result's register may be that of an operand: it is written by the last instruction only, and

@@ -1,4 +1,4 @@
-// Vector instructions on floating-point lanes and conversions. Where vm/simd.h makes a NaN itself (min and max), it is
+// Vector instructions on floating-point lanes and conversions. Where vm/numeric/simd.h makes a NaN itself (min and max), it is
 // the same NaN here; arithmetic gives the processor's, the quieted first or second operand or the default.
 #include "jit/baseline/compiler.h"
 

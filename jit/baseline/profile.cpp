@@ -1,5 +1,5 @@
-// Counters in the code: see vm/profile.h. A counter costs three instructions, whose loads nothing waits for.
-#include "vm/profile.h"
+// Counters in the code: see vm/blocks/profile.h. A counter costs three instructions, whose loads nothing waits for.
+#include "vm/blocks/profile.h"
 
 #include "jit/baseline/compiler.h"
 

@@ -18,8 +18,8 @@
 #include "jit/opt/backend.h"
 #include "jit/opt/limits.h"
 #include "jit/opt/lower.h"
-#include "vm/assert.h"
-#include "vm/memory.h"
+#include "vm/base/assert.h"
+#include "vm/runtime/memory.h"
 
 namespace vmrun::jit::opt {
 namespace {

@@ -25,13 +25,13 @@
 
 #include <mutex>
 
-#include "jit/abi.h"
+#include "jit/crossing/abi.h"
 #include "jit/opt/backend.h"
 #include "jit/opt/loops.h"
 #include "jit/opt/places.h"
 #include "jit/opt/quiet_nans.h"
-#include "vm/assert.h"
-#include "vm/layout.h"
+#include "vm/base/assert.h"
+#include "vm/runtime/layout.h"
 
 namespace vmrun::jit::opt {
 

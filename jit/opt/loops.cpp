@@ -41,8 +41,8 @@
 #include "jit/opt/places.h"
 #include "jit/opt/quiet_nans.h"
 #include "jit/opt/rules.h"
-#include "vm/instance.h"
-#include "vm/layout.h"
+#include "vm/runtime/instance.h"
+#include "vm/runtime/layout.h"
 
 namespace vmrun::jit::opt {
 namespace {

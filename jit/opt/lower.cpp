@@ -8,7 +8,7 @@
 
 #include "jit/opt/limits.h"
 #include "jit/opt/places.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::opt {
 

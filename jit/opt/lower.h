@@ -38,10 +38,10 @@
 #include <string>
 #include <vector>
 
-#include "jit/abi.h"
 #include "jit/compiler.h"
-#include "vm/func_decoder.h"
-#include "vm/layout.h"
+#include "jit/crossing/abi.h"
+#include "vm/runtime/layout.h"
+#include "vm/wasm/func_decoder.h"
 
 namespace llvm {
 class DIBuilder;
@@ -78,7 +78,7 @@ struct LowerConsumer {
   using Control = LowerControl;
   Lowering* to;
 #define VMRUN_EVENT(name, parameters) void name(auto& d, auto&&... arguments);
-#include "vm/func_events.def"
+#include "vm/wasm/func_events.def"
 };
 
 /// Lowers one unit into a function of an LLVM module. Used once.
@@ -101,7 +101,7 @@ class Lowering {
 
   // --- events ---
 #define VMRUN_EVENT(name, parameters) void name parameters;
-#include "vm/func_events.def"
+#include "vm/wasm/func_events.def"
 
   // --- common (lower.cpp) ---
   /// Lowers an instruction by the part that its family belongs to. False: no part has it.
@@ -322,6 +322,6 @@ class Lowering {
   void LowerConsumer::name(auto& d, auto&&... arguments) { \
     if (!to->failed_) to->name(d, arguments...);           \
   }
-#include "vm/func_events.def"
+#include "vm/wasm/func_events.def"
 
 }  // namespace vmrun::jit::opt

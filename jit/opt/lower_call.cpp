@@ -1,4 +1,4 @@
-// Lowering: calls of all kinds. Which registers and slots: jit/abi.h.
+// Lowering: calls of all kinds. Which registers and slots: jit/crossing/abi.h.
 #include <llvm/IR/Constants.h>
 #include <llvm/IR/GlobalVariable.h>
 #include <llvm/IR/Metadata.h>

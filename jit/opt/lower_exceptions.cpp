@@ -4,7 +4,7 @@
 // leads to: a frame keeps the block in which the next clause is tried. Whether a rethrow wants the exception's
 // reference is known only when it comes: it changes the argument of the call that took the exception.
 #include "jit/opt/lower.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::opt {
 

@@ -3,7 +3,7 @@
 
 #include "jit/opt/lower.h"
 #include "jit/opt/places.h"
-#include "vm/memory.h"
+#include "vm/runtime/memory.h"
 
 namespace vmrun::jit::opt {
 

@@ -1,4 +1,4 @@
-// Lowering: relaxed vector instructions, as vm/simd_relaxed.h decides what the specification leaves open. Most are then
+// Lowering: relaxed vector instructions, as vm/numeric/simd_relaxed.h decides what the specification leaves open. Most are then
 // a strict instruction by another name.
 #include "jit/opt/lower.h"
 

@@ -4,7 +4,7 @@
 #include <llvm/IR/IntrinsicsX86.h>
 
 #include "jit/opt/lower.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::opt {
 

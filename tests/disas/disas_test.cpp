@@ -18,8 +18,8 @@
 #include "jit/compiler.h"
 #include "jit/plugin.h"
 #include "tests/support/ok.h"
-#include "vm/disasm.h"
-#include "vm/module.h"
+#include "vm/wasm/disasm.h"
+#include "vm/wasm/module.h"
 #include "vmrun/vmrun.h"
 
 namespace vmrun::test {

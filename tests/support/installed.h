@@ -5,8 +5,8 @@
 
 #include <utility>
 
+#include "jit/code/install.h"
 #include "jit/compiler.h"
-#include "jit/install.h"
 
 namespace vmrun::test {
 

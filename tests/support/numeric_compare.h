@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "jit/compiler.h"
-#include "jit/publish.h"
-#include "jit/trampoline.h"
+#include "jit/crossing/publish.h"
+#include "jit/crossing/trampoline.h"
 #include "tests/support/installed.h"
 #include "tests/support/numeric_probe.h"
-#include "vm/store.h"
+#include "vm/runtime/store.h"
 #include "vmrun/vmrun.h"
 
 namespace vmrun::test {

@@ -1,6 +1,6 @@
 // What a function asks for is bounded: its frame, its machine code, the memory that a compile takes. Beyond a bound the
 // compiler refuses the function, and never makes wrong code or ends the process.
-#include "vm/limits.h"
+#include "vm/wasm/limits.h"
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>
@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "jit/code.h"
+#include "jit/code/code.h"
 #include "jit/compiler.h"
 #include "tests/support/module_bytes.h"
 #include "vmrun/vmrun.h"

@@ -4,14 +4,14 @@
 
 #include <string>
 
-#include "jit/code.h"
+#include "jit/code/code.h"
 #include "jit/compiler.h"
-#include "jit/publish.h"
-#include "jit/shape.h"
-#include "jit/trampoline.h"
+#include "jit/crossing/publish.h"
+#include "jit/crossing/shape.h"
+#include "jit/crossing/trampoline.h"
 #include "tests/support/installed.h"
 #include "tests/support/ok.h"
-#include "vm/store.h"
+#include "vm/runtime/store.h"
 #include "vmrun/vmrun.h"
 
 using namespace vmrun;

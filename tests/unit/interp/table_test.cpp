@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <set>
 
-#include "interp/fused_tables.h"
-#include "interp/tables.h"
+#include "interp/handlers/fused_tables.h"
+#include "interp/handlers/tables.h"
 
 using namespace vmrun::interp;
 

@@ -1,6 +1,6 @@
 // Compiling apart from installing: code lies anywhere, is installed as often as one likes, goes to another engine when the
 // numbers of types are written over; a listing installs nothing.
-#include "jit/install.h"
+#include "jit/code/install.h"
 
 #include <doctest/doctest.h>
 #include <sys/prctl.h>
@@ -12,14 +12,14 @@
 #include <vector>
 
 #include "jit/compiler.h"
-#include "jit/publish.h"
+#include "jit/crossing/publish.h"
 #include "tests/support/child.h"
 #include "tests/support/module_builder.h"
 #include "tests/support/ok.h"
 #include "tests/unit/jit/guest.h"
 #include "tests/unit/jit/published.h"
-#include "vm/module.h"
-#include "vm/store.h"
+#include "vm/runtime/store.h"
+#include "vm/wasm/module.h"
 #include "vmrun/vmrun.h"
 
 using namespace vmrun;

@@ -8,7 +8,7 @@
 
 #include "tests/support/module_bytes.h"
 #include "tests/unit/opt/fixture.h"
-#include "vm/func_decoder_base.h"
+#include "vm/wasm/func_decoder_base.h"
 
 using namespace vmrun;
 using namespace vmrun::test;

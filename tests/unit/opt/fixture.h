@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "jit/abi.h"
+#include "jit/crossing/abi.h"
 #include "jit/plugin.h"
 #include "tests/support/installed.h"
-#include "vm/image.h"
-#include "vm/module.h"
+#include "vm/wasm/image.h"
+#include "vm/wasm/module.h"
 
 namespace vmrun::test {
 

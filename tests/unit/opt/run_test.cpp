@@ -7,14 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "jit/crossing/publish.h"
+#include "jit/crossing/trampoline.h"
 #include "jit/plugin.h"
-#include "jit/publish.h"
-#include "jit/trampoline.h"
 #include "tests/support/installed.h"
 #include "tests/support/module_builder.h"
 #include "tests/support/module_bytes.h"
 #include "tests/support/ok.h"
-#include "vm/store.h"
+#include "vm/runtime/store.h"
 #include "vmrun/vmrun.h"
 
 using namespace vmrun;

@@ -12,13 +12,13 @@
 #include <vector>
 
 #include "engine/engine_impl.h"
-#include "jit/code.h"
+#include "jit/code/code.h"
+#include "jit/code/reclaim.h"
 #include "jit/compiler.h"
-#include "jit/publish.h"
-#include "jit/reclaim.h"
+#include "jit/crossing/publish.h"
 #include "tests/support/module_builder.h"
 #include "tests/unit/tiering/fixture.h"
-#include "vm/loops.h"
+#include "vm/wasm/loops.h"
 
 namespace vmrun::tiering {
 namespace {
@@ -327,7 +327,7 @@ TEST_CASE("a loop's code that is dropped just when a frame is about to move ther
   jit::unlink_function(code);  // calls begin in the interpreter
 
   // The window is a few nanoseconds wide: the code is in force most of the time, but dropped often, by the stores of
-  // jit/publish.cpp without the lookups around them.
+  // jit/crossing/publish.cpp without the lookups around them.
   std::atomic<bool> over{false};
   std::thread other([&] {
     while (!over) {

@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "jit/compiler.h"
-#include "jit/preempt.h"
-#include "jit/sample.h"
+#include "jit/stop/preempt.h"
+#include "jit/stop/sample.h"
 #include "tests/support/module_builder.h"
 #include "tests/unit/tiering/fixture.h"
-#include "vm/policy.h"
+#include "vm/blocks/policy.h"
 
 namespace vmrun::tiering {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "tests/support/module_builder.h"
 #include "tests/unit/tiering/fixture.h"
-#include "vm/plugin.h"
-#include "vm/policy.h"
+#include "vm/base/plugin.h"
+#include "vm/blocks/policy.h"
 
 namespace vmrun::tiering {
 namespace {
