@@ -20,10 +20,16 @@ function(vmrun_library name)
   vmrun_check_includes(FILES ${sources} ${headers} MAY ${folder} ${ARG_DEPENDS} ROOMS ${ARG_ROOMS})
 endfunction()
 
-# vmrun_unity(TARGET): sources of the target are compiled eight at a time, where VMRUN_UNITY says so. Sources with options
-# of their own (the interpreter's handlers) stay alone. Names in unnamed namespaces must differ within a folder.
+# vmrun_unity(TARGET): sources of the target are compiled eight at a time, where VMRUN_UNITY says so. Names in unnamed
+# namespaces must differ within a folder. Sources with options of their own (the interpreter's handlers) stay alone, and so
+# do those of a processor: the compiler sees no call in their assembly, and would conclude that it throws nothing.
 function(vmrun_unity target)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ${VMRUN_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+  get_target_property(sources ${target} SOURCES)
+  list(FILTER sources INCLUDE REGEX "_x86_64\\.cpp$")
+  if(sources)
+    set_source_files_properties(${sources} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
 endfunction()
 
 # vmrun_check_includes(FILES file... MAY folder... [ROOMS room...]): fails the configure step where a file includes what lies
