@@ -299,6 +299,7 @@ void ModuleTiers::publish(const Key& key, const jit::CodeObject* object) {
   if (!object->osr.empty() && key.unit == jit::kWholeFunction) {
     // All loops that can be reached are in the code: no need to look for them again.
     std::vector<uint32_t> offsets;
+    offsets.reserve(object->osr.size());
     for (const jit::OsrEntry& entry : object->osr) offsets.push_back(entry.loop_offset);
     std::sort(offsets.begin(), offsets.end());
     table = vm::loops_of(code, offsets);

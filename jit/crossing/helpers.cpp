@@ -224,7 +224,7 @@ const void* hot_loop(Vcpu* cx, vm::FuncCode* code, uint64_t which) {
 }
 
 void enter_loop(Vcpu* cx, const uint64_t* state, uint32_t slots) {
-  auto* frame = reinterpret_cast<uint64_t*>(static_cast<std::byte*>(cx->activation->fp) + kBaselineSlots);
+  auto* frame = reinterpret_cast<uint64_t*>(cx->activation->fp + kBaselineSlots);
   for (uint32_t i = 0; i < slots; ++i) frame[-static_cast<ptrdiff_t>(i)] = state[i];
 }
 

@@ -103,6 +103,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::do_struct(Op op) {
   ValType made = ValType::ref(HeapType(id), false), taken = ValType::ref(HeapType(id), true);
   if (op == Op::struct_new) {
     std::vector<ValType> fields;
+    fields.reserve(def->fields.size());
     for (const FieldType& f : def->fields) fields.push_back(f.type);
     return general(op, imm, std::span<const ValType>(fields), std::span<const ValType>(&made, 1));
   }
