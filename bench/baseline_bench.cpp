@@ -10,9 +10,10 @@
 #include <map>
 #include <thread>
 
+#include "jit/code/install.h"
 #include "jit/compiler.h"
-#include "vm/image.h"
-#include "vm/module.h"
+#include "vm/wasm/image.h"
+#include "vm/wasm/module.h"
 
 namespace {
 
@@ -28,7 +29,7 @@ std::shared_ptr<vm::Module> load(benchmark::State& state) {
   return *module;
 }
 
-/// All functions; code is given back each time round. A few objects of the first round stay, and so does all the memory
+/// All functions, compiled and installed; code is given back each time round. A few objects of the first round stay, and so does all the memory
 /// around them: what the system takes for fresh pages is not the compiler's time.
 void compile_all(benchmark::State& state) {
   auto module = load(state);
@@ -53,8 +54,10 @@ void compile_all(benchmark::State& state) {
       }
       ++functions;
       bytes += module->funcs[i].body.size();
-      code += result.code->text;
-      made.push_back(result.code);
+      code += result.code.text;
+      const jit::CodeObject* object = jit::install(space, std::move(result.code), *module, nullptr);
+      if (object == nullptr) return state.SkipWithError("no memory for code");
+      made.push_back(object);
     }
     state.PauseTiming();
     if (!kept) std::erase_if(made, [n = 0](const jit::CodeObject*) mutable { return n++ % 64 == 0; });
@@ -82,7 +85,6 @@ void largest_function(benchmark::State& state) {
   auto module = load(state);
   if (!module) return;
   auto compiler = jit::make_baseline_compiler();
-  jit::CodeSpace& space = jit::CodeSpace::get();
   jit::CompileRequest request;
   request.module = module.get();
   request.func_index = module->imported_funcs;
@@ -105,10 +107,9 @@ void largest_function(benchmark::State& state) {
       done.store(true, std::memory_order_relaxed);
       watch.join();
       if (result.status != jit::CompileResult::Status::done) return state.SkipWithError(result.reason.c_str());
-      const jit::CodeObject& code = *result.code;
+      const jit::CompiledCode& code = result.code;
       tables = code.marks.capacity() * sizeof(jit::SourceMark) + code.pads.capacity() * sizeof(jit::PadMark) +
                code.preempt.capacity() * sizeof(jit::PreemptRange) + code.osr.capacity() * sizeof(jit::OsrEntry);
-      space.discard(result.code);
     });
     thread.join();
   }

@@ -22,9 +22,10 @@
 
 #include "bench/boundary_native.h"
 #include "interp/interp.h"
+#include "jit/code/install.h"
 #include "jit/compiler.h"
-#include "jit/publish.h"
-#include "vm/store.h"
+#include "jit/crossing/publish.h"
+#include "vm/runtime/store.h"
 #include "vmrun/vmrun.h"
 
 namespace {
@@ -158,7 +159,11 @@ class Guest {
       request.func_index = func.func_index;
       jit::CompileResult result;
       if (compiler != nullptr) result = compiler->compile(request);
-      if (result.code == nullptr || !jit::publish_function(*func.code, result.code->begin + result.code->entry, tier)) {
+      const jit::CodeObject* code = nullptr;
+      if (result.status == jit::CompileResult::Status::done) {
+        code = jit::install(jit::CodeSpace::get(), std::move(result.code), *func.instance->module, nullptr);
+      }
+      if (code == nullptr || !jit::publish_function(*func.code, code->begin + code->entry, tier)) {
         std::fprintf(stderr, "no %s code of %s: %s\n", vm::to_string(tier), name, (why + result.reason).c_str());
         std::exit(1);
       }

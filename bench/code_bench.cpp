@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "jit/code.h"
+#include "jit/code/code.h"
 
 namespace {
 

@@ -4,10 +4,10 @@
 
 #include <cstdlib>
 
-#include "vm/func_decoder.h"
-#include "vm/image.h"
-#include "vm/module.h"
-#include "vm/validate.h"
+#include "vm/wasm/func_decoder.h"
+#include "vm/wasm/image.h"
+#include "vm/wasm/module.h"
+#include "vm/wasm/validate.h"
 
 namespace {
 

@@ -7,12 +7,12 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "interp/careful.h"
+#include "interp/careful/careful.h"
 #include "interp/code_store.h"
 #include "interp/interp.h"
-#include "interp/quick.h"
-#include "vm/image.h"
-#include "vm/module.h"
+#include "interp/quick/quick.h"
+#include "vm/wasm/image.h"
+#include "vm/wasm/module.h"
 #include "vmrun/vmrun.h"
 
 namespace {

@@ -4,6 +4,7 @@ option(VMRUN_BENCH "Build the benchmarks and the guest programs" ON)
 option(VMRUN_WERROR "Treat warnings as errors" ON)
 option(VMRUN_ASSERTIONS "Check internal invariants at run time (always on in Debug builds)" OFF)
 set(VMRUN_SANITIZE "" CACHE STRING "Sanitizers, such as address,undefined or thread")
+option(VMRUN_UNITY "Compile eight sources of a library at once: half of the time" ON)
 option(VMRUN_COVERAGE "Instrument for llvm-cov" OFF)
 option(VMRUN_FUZZ "Build the libFuzzer targets with full instrumentation" OFF)
 

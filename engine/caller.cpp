@@ -2,8 +2,8 @@
 #include "vmrun/caller.h"
 
 #include "engine/outcome.h"
-#include "vm/activation.h"
-#include "vm/store.h"
+#include "vm/runtime/activation.h"
+#include "vm/runtime/store.h"
 #include "vmrun/instance.h"
 #include "vmrun/store.h"
 

@@ -1,7 +1,7 @@
 // Conversions between the machine's types and the embedder's.
 #include "engine/convert.h"
 
-#include "vm/instance.h"
+#include "vm/runtime/instance.h"
 
 namespace vmrun::engine {
 

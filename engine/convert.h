@@ -5,10 +5,10 @@
 #include <string_view>
 #include <vector>
 
-#include "vm/module.h"
-#include "vm/store.h"
-#include "vm/types.h"
-#include "vmrun/error.h"
+#include "vm/runtime/store.h"
+#include "vm/wasm/module.h"
+#include "vm/wasm/types.h"
+#include "vmrun/base/error.h"
 #include "vmrun/types.h"
 #include "vmrun/value.h"
 

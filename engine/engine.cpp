@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "engine/engine_impl.h"
-#include "jit/announce.h"
-#include "jit/preempt.h"
-#include "jit/trampoline.h"
-#include "vm/fault.h"
+#include "jit/code/announce.h"
+#include "jit/crossing/trampoline.h"
+#include "jit/stop/preempt.h"
+#include "vm/runtime/fault.h"
 
 namespace vmrun {
 namespace {

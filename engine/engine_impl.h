@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "tiering/manager.h"
-#include "vm/memory.h"
-#include "vm/types.h"
+#include "vm/runtime/memory.h"
+#include "vm/wasm/types.h"
 #include "vmrun/engine.h"
 
 namespace vmrun {

@@ -6,7 +6,7 @@
 #include <exception>
 #include <new>
 
-#include "vmrun/error.h"
+#include "vmrun/base/error.h"
 
 namespace vmrun::engine {
 

@@ -1,7 +1,7 @@
 // The public names of features are the machine's own: the two enumerations are the same list.
 #include "vmrun/features.h"
 
-#include "vm/features.h"
+#include "vm/wasm/features.h"
 
 namespace vmrun {
 

@@ -6,8 +6,8 @@
 #include "engine/exceptions.h"
 #include "engine/outcome.h"
 #include "interp/interp.h"
-#include "vm/assert.h"
-#include "vm/store.h"
+#include "vm/base/assert.h"
+#include "vm/runtime/store.h"
 #include "vmrun/store.h"
 
 namespace vmrun {

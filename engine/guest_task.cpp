@@ -1,11 +1,11 @@
 // Guests on fibers: see guest_task.h.
 #include "engine/guest_task.h"
 
-#include "jit/preempt.h"
-#include "vm/fault.h"
-#include "vm/native_stack.h"
-#include "vm/stop.h"
-#include "vm/store.h"
+#include "jit/stop/preempt.h"
+#include "vm/runtime/fault.h"
+#include "vm/runtime/native_stack.h"
+#include "vm/runtime/stop.h"
+#include "vm/runtime/store.h"
 
 namespace vmrun {
 namespace {

@@ -1,6 +1,6 @@
 // Guests on fibers: what a task of the scheduler needs to call into a store.
 //
-// The vCPU follows its task from thread to thread. The scheduler's monitor stops guests by signal (jit/preempt.h), in
+// The vCPU follows its task from thread to thread. The scheduler's monitor stops guests by signal (jit/stop/preempt.h), in
 // compiled code at any instruction; a cancelled task's guest traps with TrapCode::Interrupted instead of going on, and the
 // task's own code then asks sched::take_cancel() why.
 #pragma once
@@ -16,7 +16,7 @@ sched::Config guest_scheduler_config(sched::Config config = {});
 void let_scheduler_stop_guests(sched::Scheduler& scheduler);
 
 /// Inside a task, around its calls into `store`. The store is the task's until then. Guests use what the task's stack has
-/// left beyond the host's reserve (vm/native_stack.h).
+/// left beyond the host's reserve (vm/runtime/native_stack.h).
 class GuestTask {
  public:
   explicit GuestTask(Store& store);

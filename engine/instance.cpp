@@ -3,8 +3,8 @@
 
 #include "engine/exceptions.h"
 #include "engine/instantiate.h"
+#include "vmrun/base/text.h"
 #include "vmrun/store.h"
-#include "vmrun/text.h"
 
 namespace vmrun {
 namespace {

@@ -6,12 +6,12 @@
 #include "engine/convert.h"
 #include "engine/outcome.h"
 #include "interp/interp.h"
-#include "vm/assert.h"
-#include "vm/const_expr.h"
-#include "vm/memory.h"
-#include "vm/opcode.h"
-#include "vm/table.h"
-#include "vmrun/text.h"
+#include "vm/base/assert.h"
+#include "vm/runtime/const_expr.h"
+#include "vm/runtime/memory.h"
+#include "vm/runtime/table.h"
+#include "vm/wasm/opcode.h"
+#include "vmrun/base/text.h"
 
 namespace vmrun::engine {
 namespace {

@@ -4,9 +4,9 @@
 #include <memory>
 #include <span>
 
-#include "vm/instance.h"
-#include "vm/module.h"
-#include "vm/store.h"
+#include "vm/runtime/instance.h"
+#include "vm/runtime/store.h"
+#include "vm/wasm/module.h"
 #include "vmrun/instance.h"
 
 namespace vmrun::engine {

@@ -12,7 +12,7 @@
 #include "engine/engine_impl.h"
 #include "engine/exceptions.h"
 #include "engine/instantiate.h"
-#include "vmrun/text.h"
+#include "vmrun/base/text.h"
 
 namespace vmrun {
 namespace {

@@ -3,9 +3,9 @@
 
 #include "engine/convert.h"
 #include "engine/exceptions.h"
-#include "vm/memory.h"
-#include "vm/store.h"
-#include "vm/table.h"
+#include "vm/runtime/memory.h"
+#include "vm/runtime/store.h"
+#include "vm/runtime/table.h"
 #include "vmrun/store.h"
 
 namespace vmrun {

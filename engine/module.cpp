@@ -8,11 +8,11 @@
 #include "engine/exceptions.h"
 #include "interp/interp.h"
 #include "jit/listing.h"
-#include "vm/disasm.h"
-#include "vm/image.h"
-#include "vm/loops.h"
-#include "vm/module.h"
-#include "vm/profile.h"
+#include "vm/blocks/profile.h"
+#include "vm/wasm/disasm.h"
+#include "vm/wasm/image.h"
+#include "vm/wasm/loops.h"
+#include "vm/wasm/module.h"
 
 namespace vmrun {
 namespace {

@@ -2,9 +2,9 @@
 #include "engine/outcome.h"
 
 #include "engine/exceptions.h"
-#include "vm/activation.h"
-#include "vm/module.h"
-#include "vm/store.h"
+#include "vm/runtime/activation.h"
+#include "vm/runtime/store.h"
+#include "vm/wasm/module.h"
 #include "vmrun/func.h"
 
 namespace vmrun {

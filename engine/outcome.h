@@ -3,10 +3,10 @@
 
 #include <vector>
 
-#include "vm/instance.h"
-#include "vm/trap.h"
-#include "vmrun/error.h"
-#include "vmrun/trap.h"
+#include "vm/base/trap.h"
+#include "vm/runtime/instance.h"
+#include "vmrun/base/error.h"
+#include "vmrun/base/trap.h"
 
 namespace vmrun::engine {
 

@@ -2,9 +2,9 @@
 #include "vmrun/store.h"
 
 #include "engine/engine_impl.h"
-#include "vm/native_stack.h"
-#include "vm/stop.h"
-#include "vm/store.h"
+#include "vm/runtime/native_stack.h"
+#include "vm/runtime/stop.h"
+#include "vm/runtime/store.h"
 
 namespace vmrun {
 

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "vm/store.h"
+#include "vm/runtime/store.h"
 #include "vmrun/func.h"
 #include "vmrun/store.h"
 

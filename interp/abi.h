@@ -54,8 +54,8 @@
 #include <span>
 
 #include "interp/cell.h"
-#include "vm/instance.h"
-#include "vm/types.h"
+#include "vm/runtime/instance.h"
+#include "vm/wasm/types.h"
 
 namespace vmrun::interp {
 

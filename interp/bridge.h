@@ -2,8 +2,8 @@
 #pragma once
 
 #include "interp/cell.h"
-#include "vm/block.h"
-#include "vm/instance.h"
+#include "vm/blocks/block.h"
+#include "vm/runtime/instance.h"
 
 namespace vmrun::interp {
 

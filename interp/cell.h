@@ -13,8 +13,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "vm/instance.h"
-#include "vm/value.h"
+#include "vm/base/value.h"
+#include "vm/runtime/instance.h"
 
 namespace vmrun::interp {
 

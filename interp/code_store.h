@@ -13,7 +13,7 @@
 
 #include "interp/abi.h"
 #include "interp/draft.h"
-#include "vm/module.h"
+#include "vm/wasm/module.h"
 
 namespace vmrun::interp {
 

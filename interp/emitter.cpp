@@ -1,41 +1,14 @@
 #include "interp/emitter.h"
 
 #include "interp/fused.h"
+#include "interp/handlers/op_types.h"
 #include "interp/rules.h"
-#include "vm/assert.h"
-#include "vm/op_relations.h"
+#include "vm/base/assert.h"
+#include "vm/wasm/op_relations.h"
 
 namespace vmrun::interp {
 
 using vm::Op;
-
-namespace {
-
-/// What the emitter knows of an operation's operand types.
-struct OpTypes {
-  bool float_operands;
-  bool float_result;
-  bool wide;  // 64-bit operands
-};
-
-constexpr OpTypes types_of(const char* s) {
-  const char* result = s;
-  while (*result != ':') result++;
-  result++;
-  return {*s == 'f' || *s == 'd', *result == 'f' || *result == 'd', *s == 'l' || *s == 'd'};
-}
-
-constexpr auto kOpTypes = [] {
-  std::array<OpTypes, vm::kOpCount> table{};
-  for (size_t i = 0; i < vm::kOpCount; i++) {
-    if (vm::kOpInfo[i].signature[0] != '*') table[i] = types_of(vm::kOpInfo[i].signature);
-  }
-  return table;
-}();
-
-constexpr OpTypes types_of(Op op) { return kOpTypes[static_cast<size_t>(op)]; }
-
-}  // namespace
 
 Operand Emitter::in_slot(bool is_float, Operand a, int which) {
   if (a.is_slot()) return a;

@@ -4,7 +4,7 @@
 
 #if defined(__x86_64__)
 
-#include <cstddef>
+#include "vm/runtime/layout.h"
 
 namespace vmrun::interp {
 
@@ -23,7 +23,7 @@ __attribute__((naked, preserve_none)) void enter_handlers(const Cell*, std::byte
     retq
   )"
       :
-      : "i"(offsetof(vm::Activation, native_sp)));
+      : "i"(vm::layout::activation::native_sp));
 }
 
 }  // namespace vmrun::interp

@@ -5,14 +5,13 @@
 
 #include "interp/cell.h"
 #include "interp/select.h"
-#include "vm/opcode.h"
+#include "vm/wasm/opcode.h"
 
 namespace vmrun::interp::ir {
 
 /// How the operands of a pair of integer operations are connected. o1 is the inner operation, o2 the outer one.
 enum class Form : uint8_t {
   imm_then_reg,  // (a o1 k1) o2 c    cell: a = dest, b = a, c = c, d = k1 (16 bits, signed)
-  reg_then_imm,  // (a o1 b) o2 k2    cell: a = dest, b = a, c = b, d = k2 (16 bits, signed)
   reg_then_reg,  // (a o1 b) o2 c     cell: a = dest, b = a, c = b, d = c
   imm_then_imm,  // (a o1 k1) o2 k2   cell: a = dest, b = a; the next cell: w = k1, u = k2 (sign-extended)
   xor_pair,      // (a o1 k1) ^ (a o2 k2)   cell: a = dest, b = a, c = k1, d = k2
@@ -24,14 +23,15 @@ int fused_pair(Form form, vm::Op o1, vm::Op o2);
 /// One cell, two for imm_then_imm.
 Handler select_pair(Form form, int pair, int d, int a, int b, int c);
 
-/// Two float operations, each rounded: the form of (a inner b) outer c, or with `crossed` of c outer (a inner b).
+/// Two float operations, each rounded: (a inner b) outer c, or with `crossed` c outer (a inner b).
 int fused_float(vm::Op inner, vm::Op outer, bool crossed);
-/// Cell: a = dest, b, c, d = operands a, b, c. `op` is the outer operation, for its type.
-Handler select_float_pair(vm::Op op, int form, int d, int a, int b, int c);
+/// Cell: a = dest, b, c, d = operands a, b, c.
+Handler select_float_pair(int pair, int d, int a, int b, int c);
 
 /// x op memory (memory op x with `reverse`). Two cells: that of the load, and one with a = x.
 int fused_load_op(vm::Op load, vm::Op op, bool reverse);
-Handler select_load_op(int index, Address mode, int d, int base, int index_loc, int x);
+/// base_offset or wrapped.
+Handler select_load_op(int index, Address mode, int d, int base, int x);
 
 /// memory = memory op x. Two cells: that of the store; with a constant x the next cell's u.
 int fused_read_modify(vm::Op store, vm::Op load, vm::Op op);
@@ -63,20 +63,10 @@ Handler select_binary_return(vm::Op op, int a, int b);
 enum class Argument : uint8_t { add, move, constant, load };
 /// i32 addition of a constant, move, 32-bit constant or i32.load (base_offset) into a slot, r0 or r1; then a direct call.
 Handler select_argument_call(Argument what, int d, int a);
-/// i32.load or i32.load8_u (base_offset) into a register, then a comparison of it with `b` that branches forwards.
-Handler select_load_branch(vm::Op load, vm::Op compare, int d, int a, int b);
 /// i32.load8_u (base_offset) or i32.load (indexed) into a register, then br_table by it.
 Handler select_load_table(vm::Op load, Address mode, int d, int base, int index);
-/// Two loads of the same type (i32 or f64, base_offset) into registers.
-Handler select_load_load(vm::Op load, int d1, int a1, int d2, int a2);
-/// Load into a register, and store of it (i32 or i64, both base_offset).
-Handler select_load_store(bool wide, int d, int a, int b);
-/// Store (base_offset), then d += constant (i32; the second cell names d as both operands).
-Handler select_store_increment(vm::Op store, int a, int value, int d);
 /// d = a + constant, then a branch.
 Handler select_add_branch(bool wide, bool back, int d, int a);
-/// d1 = a1 + constant, then d2 = a2 + constant (i32).
-Handler select_add_add(int d1, int a1, int d2, int a2);
 /// Integer move (a may be kImm), then a branch.
 Handler select_move_branch(bool back, int d, int a);
 

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <span>
 
-#include "vm/instance.h"
-#include "vm/module.h"
-#include "vm/policy.h"
+#include "vm/blocks/policy.h"
+#include "vm/runtime/instance.h"
+#include "vm/wasm/module.h"
 
 namespace vmrun::interp {
 

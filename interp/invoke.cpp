@@ -13,12 +13,12 @@
 #include "interp/interp.h"
 #include "interp/published.h"
 #include "interp/runtime.h"
-#include "vm/activation.h"
-#include "vm/assert.h"
-#include "vm/fault.h"
-#include "vm/native_stack.h"
-#include "vm/stop.h"
-#include "vm/store.h"
+#include "vm/base/assert.h"
+#include "vm/runtime/activation.h"
+#include "vm/runtime/fault.h"
+#include "vm/runtime/native_stack.h"
+#include "vm/runtime/stop.h"
+#include "vm/runtime/store.h"
 
 namespace vmrun::interp {
 
@@ -174,7 +174,7 @@ template <Kind kKind>
   cx.native_floor = floor;
   std::atomic_ref(cx.activation).store(&activation, std::memory_order_release);  // others look whether there is one
   ++cx.host_depth;
-  // Behind the stores of the thread and of the limits (vm/stop.h).
+  // Behind the stores of the thread and of the limits (vm/runtime/stop.h).
   std::atomic_signal_fence(std::memory_order_seq_cst);
   if (vm::stop_wanted(cx)) [[unlikely]]
     vm::repeat_request(cx);

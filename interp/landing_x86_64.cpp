@@ -1,5 +1,5 @@
 // Where an exception enters interpreter frames that are not those of the running handlers, for x86-64.
-#include "interp/handler.h"
+#include "interp/handlers/handler.h"
 #include "interp/runtime.h"
 
 #if defined(__x86_64__)

@@ -3,7 +3,7 @@
 #include <array>
 #include <utility>
 
-#include "vm/meaning.h"
+#include "vm/numeric/meaning.h"
 
 namespace vmrun::interp::rules {
 

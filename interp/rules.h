@@ -4,14 +4,14 @@
 //
 // What a rule computes is one of the functions here, or in formulas.h where handlers compute it. The proof calls the same
 // functions with the solver's values: M is the arithmetic, Machine here and a symbolic one there. Rules that are tables
-// (which operations commute and so on) are in vm/opcodes.def and vm/op_relations.h.
+// (which operations commute and so on) are in vm/wasm/opcodes.def and vm/wasm/op_relations.h.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "interp/formulas.h"
-#include "vm/opcode.h"
+#include "interp/handlers/formulas.h"
+#include "vm/wasm/opcode.h"
 
 namespace vmrun::interp {
 
@@ -39,7 +39,6 @@ namespace vmrun::interp {
   X(divide_by_constant, "a division by a constant other than 0 and -1 does not trap")                                  \
   /* Pairs of operations, o1 the inner and o2 the outer one */                                                         \
   X(imm_then_reg, "(a o1 k) o2 c, and c o2 (a o1 k) where o2 commutes")                                                \
-  X(reg_then_imm, "(a o1 b) o2 k, and k o2 (a o1 b) where o2 commutes")                                                \
   X(reg_then_reg, "(a o1 b) o2 c, and c o2 (a o1 b) where o2 commutes")                                                \
   X(imm_then_imm, "(a o1 j) o2 k, and k o2 (a o1 j) where o2 commutes")                                                \
   X(xor_pair, "(a o1 j) ^ (a o2 k) for shifts and rotations, whose distances are kept modulo the width")               \

@@ -7,8 +7,8 @@
 
 #include "interp/abi.h"
 #include "interp/cell.h"
-#include "interp/handler.h"
-#include "vm/instance.h"
+#include "interp/handlers/handler.h"
+#include "vm/runtime/instance.h"
 
 namespace vmrun::interp {
 
@@ -62,7 +62,7 @@ vm::TrapCode call_polled(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instan
 /// Cells that end an activation; the frame of the function called from the host returns to them.
 const Cell* exit_cell(ExitKind kind);
 
-/// Tells vm/activation.h what interpreter frames are. Once per process.
+/// Tells vm/runtime/activation.h what interpreter frames are. Once per process.
 void register_frames();
 
 /// Looks for the landing of cx.exception in the frames of `segment`, from where it stands. If there is one, moves the
@@ -72,7 +72,7 @@ bool land_exception(vm::Vcpu& cx, vm::Activation& segment);
 bool make_exception(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance* inst);
 /// Goes on where the newest activation stands, with nothing but cx in place.
 __attribute__((visibility("hidden"))) VMRUN_COLD_HANDLER landed(VMRUN_PARAMS);
-/// The same as a place to transfer to (vm/activation.h).
+/// The same as a place to transfer to (vm/runtime/activation.h).
 void landing();
 
 /// Ends the activation after a host function's Error (cx.host_error says why).

@@ -11,8 +11,8 @@
 #pragma once
 
 #include "interp/cell.h"
-#include "interp/handler.h"
-#include "vm/opcode.h"
+#include "interp/handlers/handler.h"
+#include "vm/wasm/opcode.h"
 
 namespace vmrun::interp {
 

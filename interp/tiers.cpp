@@ -9,15 +9,15 @@
 #include <utility>
 
 #include "interp/bridge.h"
-#include "interp/careful.h"
+#include "interp/careful/careful.h"
 #include "interp/code_store.h"
 #include "interp/interp.h"
-#include "interp/quick.h"
+#include "interp/quick/quick.h"
 #include "interp/runtime.h"
-#include "vm/assert.h"
-#include "vm/fault.h"
-#include "vm/loops.h"
-#include "vm/machine_entry.h"
+#include "vm/base/assert.h"
+#include "vm/runtime/fault.h"
+#include "vm/runtime/machine_entry.h"
+#include "vm/wasm/loops.h"
 
 namespace vmrun::interp {
 namespace {

@@ -5,8 +5,8 @@
 #include "interp/interp.h"
 #include "interp/published.h"
 #include "interp/runtime.h"
-#include "vm/activation.h"
-#include "vm/store.h"
+#include "vm/runtime/activation.h"
+#include "vm/runtime/store.h"
 
 namespace vmrun::interp {
 

@@ -1,4 +1,4 @@
-// What a machine tier's compiler is to the tier manager: a function from a block to published code.
+// What a machine tier's compiler is to the tier manager: a function from a block to code that may lie anywhere.
 #pragma once
 
 #include <atomic>
@@ -7,9 +7,9 @@
 #include <string>
 #include <utility>
 
-#include "jit/code.h"
-#include "vm/assert.h"
-#include "vm/module.h"
+#include "jit/code/compiled.h"
+#include "vm/base/assert.h"
+#include "vm/wasm/module.h"
 
 namespace vmrun::jit {
 
@@ -24,13 +24,13 @@ struct CompileRequest {
   const vm::Module* module = nullptr;
   uint32_t func_index = 0;
   uint32_t unit = kWholeFunction;  // or the offset of a loop to enter at (opt: an OSR unit of its own)
-  CodeArena* arena = nullptr;      // that the code lies in
   bool count_runs = false;         // count entries in vm::FuncCode::counts
-  bool count_heat = true;    // baseline: entries and back-edges use up Vcpu::budget, and a better tier may take over
-  bool sample_heat = false;  // baseline: instead, entries and back-edges poll where a sample wants it (jit/sample.h)
-  bool profile = false;      // baseline: count for vm/profile.h
-  bool every_mark = false;   // baseline: a SourceMark for each instruction; for listings only
-  bool polls = false;        // poll at back-edges instead of being preempted by signals
+  bool count_heat = true;  // baseline: entries and back-edges use up Vcpu::budget, and a better tier may take over
+  bool sample_heat =
+      false;             // baseline: instead, entries and back-edges poll where a sample wants it (jit/stop/sample.h)
+  bool profile = false;  // baseline: count for vm/blocks/profile.h
+  bool every_mark = false;  // baseline: a SourceMark for each instruction; for listings only
+  bool polls = false;       // poll at back-edges instead of being preempted by signals
   /// Baseline: the code checks that registers and slots agree where paths meet, and that the upper halves of i32 are
   /// zero in calls, returns and addresses; it dies by an undefined instruction if not.
   bool check_merges = kCheckInvariants;
@@ -45,17 +45,18 @@ struct CompileResult {
     cancelled,
     no_memory
   } status = Status::done;
-  const CodeObject* code = nullptr;  // done: published, not yet entered from anywhere
-  std::string reason;                // unsupported: the instruction by name and its offset, or what else; bug: what
+  std::string reason = {};  // unsupported: the instruction by name and its offset, or what else; bug: what
+  CompiledCode code = {};   // done
 };
 
 /// The result of a compile that failed by an error of ours. With assertions, the process ends and says it.
 inline CompileResult bug_in_compile(std::string what) {
   if constexpr (kCheckInvariants) vm::internal_error(what);
-  return {CompileResult::Status::bug, nullptr, std::move(what)};
+  return {CompileResult::Status::bug, std::move(what)};
 }
 
-/// Compiles one unit at a time; several threads may compile with one Compiler at once.
+/// Compiles one unit at a time; several threads may compile with one Compiler at once. What is made may outlive the
+/// compiler.
 class Compiler {
  public:
   virtual ~Compiler() = default;

@@ -6,9 +6,8 @@
 
 namespace vmrun::jit {
 
-std::string listing(const Plugin& plugin, const CodeObject& code) {
-  const size_t size = code.text != 0 ? code.text : code.size;
-  const std::string lines = plugin.disassemble(code.begin, size, reinterpret_cast<uint64_t>(code.begin));
+std::string listing(const Plugin& plugin, const CompiledCode& code) {
+  const std::string lines = plugin.disassemble(code.bytes.data(), code.text, 0);
   std::string out;
   uint32_t last = 0;
   for (size_t at = 0; at < lines.size();) {
@@ -22,7 +21,7 @@ std::string listing(const Plugin& plugin, const CodeObject& code) {
     for (const OsrEntry& osr : code.osr) {
       if (osr.pc == pc) note += " entry of the loop at " + std::to_string(osr.loop_offset);
     }
-    const uint32_t offset = code.source_offset(code.begin + pc, false);
+    const uint32_t offset = code.source_at(pc, false);
     if (offset != last && offset != 0) {
       char text[16];
       std::snprintf(text, sizeof text, " %08x", offset);
@@ -52,9 +51,7 @@ Listed compile_listing(Compiler& compiler, const CompileRequest& request) {
   if (plugin == nullptr) return {false, why};
   const CompileResult result = compiler.compile(request);
   if (result.status != CompileResult::Status::done) return {false, result.reason};
-  Listed listed{true, listing(*plugin, *result.code)};
-  CodeSpace::get().retire(result.code);  // nobody was ever in it
-  return listed;
+  return {true, listing(*plugin, result.code)};
 }
 
 }  // namespace vmrun::jit

@@ -9,11 +9,11 @@
 namespace vmrun::jit {
 
 /// One line per instruction: its distance from the code's begin, the instruction, and behind ';' the byte offset in the
-/// image where that changes, and where calls land when an exception comes out of them. The disassembler is the
-/// optimising tier's library's.
-std::string listing(const Plugin& plugin, const CodeObject& code);
+/// image where that changes, and where calls land when an exception comes out of them. Targets of direct jumps are such
+/// distances too. The disassembler is the optimising tier's library's.
+std::string listing(const Plugin& plugin, const CompiledCode& code);
 
-/// The listing of what `compiler` makes of a unit, or why it makes nothing. The code is given back.
+/// The listing of what `compiler` makes of a unit, or why it makes nothing. Nothing is installed.
 struct Listed {
   bool done = false;
   std::string text;  // or the reason

@@ -8,18 +8,10 @@
 
 #include <mutex>
 
-#include "vm/plugin.h"
+#include "vm/base/plugin.h"
 
 namespace vmrun::jit {
 namespace {
-
-const PluginHost kHost = {
-    .allocate = [](size_t size,
-                   CodeArena* arena) { return CodeSpace::get().allocate(size, CodeSpace::Use::function, arena); },
-    .free = [](const CodeSpace::Block& block) { CodeSpace::get().free(block); },
-    .publish = [](std::unique_ptr<CodeObject> object,
-                  const CodeSpace::Block& block) { return CodeSpace::get().publish(std::move(object), block); },
-};
 
 const Plugin* try_load(std::string& why) {
   void* library = vm::open_plugin("vmrun-opt.so", &why);
@@ -28,7 +20,7 @@ const Plugin* try_load(std::string& why) {
     return nullptr;
   }
   auto entry = reinterpret_cast<PluginEntry>(dlsym(library, kPluginEntry));
-  const Plugin* plugin = entry != nullptr ? entry(&kHost) : nullptr;
+  const Plugin* plugin = entry != nullptr ? entry(kPluginVersion) : nullptr;
   if (plugin == nullptr || plugin->version != kPluginVersion) {
     why = "vmrun-opt.so belongs to another build";
     return nullptr;

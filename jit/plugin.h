@@ -1,18 +1,15 @@
-// Between the process and the optimising tier's library. The library holds LLVM and copies of nothing that has state:
-// code memory is the process's, reached through PluginHost. Both sides are built from the same tree; the version says
-// so.
+// Between the process and the optimising tier's library. The library holds LLVM and copies of nothing that has state, and
+// makes code without knowing code memory. Both sides are built from the same tree; the version says so.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 
-#include "jit/abi.h"
-#include "jit/code.h"
 #include "jit/compiler.h"
-#include "vm/instance.h"
-#include "vm/opcode.h"
+#include "jit/crossing/abi.h"
+#include "vm/runtime/instance.h"
+#include "vm/runtime/layout.h"
+#include "vm/wasm/opcode.h"
 
 namespace vmrun::jit {
 
@@ -21,9 +18,9 @@ inline constexpr uint64_t kPluginVersion = [] {
   uint64_t version = 1;
   for (uint64_t part :
        {sizeof(vm::Vcpu), sizeof(vm::Instance), sizeof(vm::FuncCode), sizeof(vm::FuncRecord), sizeof(vm::Module),
-        sizeof(vm::FuncDecl), sizeof(vm::TypeDef), sizeof(vm::MemoryInst), sizeof(vm::TableInst), sizeof(CodeObject),
-        sizeof(CompileRequest), sizeof(CompileResult), offsetof(vm::Vcpu, helpers), offsetof(vm::Vcpu, exception),
-        vm::kOpCount, static_cast<size_t>(Helper::count)}) {
+        sizeof(vm::FuncDecl), sizeof(vm::TypeDef), sizeof(vm::MemoryInst), sizeof(vm::TableInst), sizeof(CompiledCode),
+        sizeof(CompileRequest), sizeof(CompileResult), size_t{vm::layout::vcpu::helpers},
+        size_t{vm::layout::vcpu::exception}, vm::kOpCount, static_cast<size_t>(Helper::count)}) {
     version = (version ^ part) * 0x100000001b3;
   }
 #define X(name, result, params) \
@@ -32,14 +29,6 @@ inline constexpr uint64_t kPluginVersion = [] {
 #undef X
   return version;
 }();
-
-/// What the library uses of the process.
-struct PluginHost {
-  uint64_t version = kPluginVersion;
-  CodeSpace::Block (*allocate)(size_t size, CodeArena* arena) = nullptr;
-  void (*free)(const CodeSpace::Block& block) = nullptr;
-  const CodeObject* (*publish)(std::unique_ptr<CodeObject> object, const CodeSpace::Block& block) = nullptr;
-};
 
 /// What the library gives. It stays loaded for as long as the process lives.
 struct Plugin {
@@ -53,8 +42,8 @@ struct Plugin {
   void (*compile_for)(const char* processor) = nullptr;
 };
 
-/// The library's one exported function, by this name. Null when the versions differ.
-using PluginEntry = const Plugin* (*)(const PluginHost* host);
+/// The library's one exported function, by this name: takes the process's kPluginVersion. Null when the versions differ.
+using PluginEntry = const Plugin* (*)(uint64_t version);
 inline constexpr const char* kPluginEntry = "vmrun_opt_plugin";
 
 /// Loads the library at the first call, on the calling thread; null, with the reason in `*why`, when that fails.

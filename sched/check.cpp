@@ -8,7 +8,7 @@
 namespace vmrun::sched {
 
 void check_failed(const char* condition, const char* context, const char* file, int line) {
-  // As vm/assert.h, which this library does not know: the same words and status.
+  // As vm/base/assert.h, which this library does not know: the same words and status.
   constexpr int kInternalErrorStatus = 70;
   std::fprintf(stderr,
                "vmrun: internal error: %s (%s does not hold at %s:%d)\n"

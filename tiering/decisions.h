@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "vm/block.h"
+#include "vm/blocks/block.h"
 
 namespace vmrun::tiering {
 
@@ -20,7 +20,7 @@ class Decisions {
   /// `loop` used up a slice in `from`, or was found by a tick.
   virtual void hot_loop(ModuleTiers& tiers, vm::FuncCode& code, vm::LoopCode& loop, vm::Tier from) const = 0;
 
-  /// Back-edges between two reports of a loop in the interpreter; 0: as many as it likes (vm/policy.h).
+  /// Back-edges between two reports of a loop in the interpreter; 0: as many as it likes (vm/blocks/policy.h).
   virtual int64_t slice() const { return 0; }
   /// Whether baseline code that is not sampled counts its entries and back-edges, so that it reports them.
   virtual bool counts() const { return true; }

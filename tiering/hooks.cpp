@@ -2,10 +2,11 @@
 // module's decisions (decisions.h); policy.cpp has the arithmetic.
 #include <new>
 
-#include "jit/sample.h"
+#include "jit/code/code.h"
+#include "jit/stop/sample.h"
 #include "tiering/manager.h"
 #include "tiering/module_tiers.h"
-#include "vm/policy.h"
+#include "vm/blocks/policy.h"
 
 namespace vmrun::tiering {
 

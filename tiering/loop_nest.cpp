@@ -1,8 +1,8 @@
 // A walk over a body for its loops: see loop_nest.h.
 #include "tiering/loop_nest.h"
 
-#include "vm/func_decoder_base.h"
-#include "vm/opcode.h"
+#include "vm/wasm/func_decoder_base.h"
+#include "vm/wasm/opcode.h"
 
 namespace vmrun::tiering {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "vm/module.h"
+#include "vm/wasm/module.h"
 
 namespace vmrun::tiering {
 

@@ -5,10 +5,11 @@
 #include <cmath>
 #include <future>
 
-#include "jit/reclaim.h"
-#include "jit/sample.h"
-#include "vm/assert.h"
-#include "vm/log.h"
+#include "jit/code/code.h"
+#include "jit/code/reclaim.h"
+#include "jit/stop/sample.h"
+#include "vm/base/assert.h"
+#include "vm/base/log.h"
 
 namespace vmrun::tiering {
 
@@ -101,7 +102,21 @@ bool Manager::on_compile_thread(const std::function<void()>& work) {
   }
 }
 
+bool Manager::may_make_code() {
+  if (!jit::CodeSpace::get().range().empty()) return true;
+  static std::once_flag said;
+  std::call_once(said, [] {
+    static const vm::Log log("tiering");
+    VMRUN_LOG_AT(log, warn, "the system refuses executable memory: all functions are interpreted");
+  });
+  return false;
+}
+
 jit::Compiler* Manager::compiler(vm::Tier tier, std::string* why) {
+  if (!may_make_code()) {
+    *why = "the system refuses executable memory";
+    return nullptr;
+  }
   if (tier == vm::Tier::baseline) {
     std::call_once(baseline_once_, [this] {
       if (options_.baseline) {

@@ -25,15 +25,15 @@
 #include "tiering/module_tiers.h"
 #include "tiering/queue.h"
 #include "tiering/schedule.h"
-#include "vm/policy.h"
+#include "vm/blocks/policy.h"
 
 namespace vmrun::tiering {
 
 struct Options {
   const Mode* mode = &mode_of(Tiers::Auto);  // one that makes machine code
   bool eager_baseline = false;               // in a mode that makes baseline code: attach() makes it of all functions
-  unsigned threads = 0;                      // compile threads; 0: vm/policy.h decides
-  bool profile = false;                      // baseline code counts for vm/profile.h
+  unsigned threads = 0;                      // compile threads; 0: vm/blocks/policy.h decides
+  bool profile = false;                      // baseline code counts for vm/blocks/profile.h
   bool polls = false;                        // code that polls at back-edges instead of being preempted by signals
   size_t code_full = policy::code_full(jit::kCodeBudget), code_after_drop = policy::code_after_drop(jit::kCodeBudget);
   /// The compilers; empty: the real ones. Null results say why in the string.
@@ -84,9 +84,10 @@ class Manager {
   /// a guest's thread may have left. On a compile thread it just runs. False: there is no such thread, and nothing ran.
   bool on_compile_thread(const std::function<void()>& work);
   size_t waiting() const { return queue_.waiting(); }
-  /// Whether baseline code's heat is sampled (jit/sample.h).
+  /// Whether baseline code's heat is sampled (jit/stop/sample.h).
   bool samples() const { return samples_; }
-  /// The compiler of a machine tier, made or loaded at the first call; null, with the reason, when there is none.
+  /// The compiler of a machine tier, made or loaded at the first call; null, with the reason, when there is none, or no
+  /// executable memory. Then the interpreter keeps what asked, for good.
   jit::Compiler* compiler(vm::Tier tier, std::string* why);
   /// Whether a tier has made code since the manager exists.
   bool has_code(vm::Tier tier) const { return has_code_[static_cast<unsigned>(tier)].load(std::memory_order_relaxed); }
@@ -97,6 +98,8 @@ class Manager {
 
  private:
   unsigned thread_limit() const;
+  /// Whether the system gives this process executable memory. The first time that it does not, the log says so.
+  static bool may_make_code();
   void start_threads();
   void join_threads();
   void serve();

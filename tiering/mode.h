@@ -4,7 +4,7 @@
 #include <span>
 
 #include "tiering/decisions.h"
-#include "vmrun/engine.h"
+#include "vmrun/base/tiers.h"
 
 namespace vmrun::tiering {
 

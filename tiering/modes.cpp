@@ -1,10 +1,10 @@
 // The modes, a class for each way of deciding and an object for each mode: see mode.h.
 #include <algorithm>
 
-#include "jit/code.h"
+#include "jit/code/code.h"
 #include "tiering/mode.h"
 #include "tiering/module_tiers.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::tiering {
 
@@ -71,7 +71,8 @@ class EachStep final : public Mode {
 constinit const ByHeat kAuto(Tiers::Auto, "auto",
                              "baseline code after a few interpreted calls, optimised code for what is hot (default)",
                              {.optimises = true, .starts_quiet = true});
-constinit const OnlyInterp kInterp(Tiers::Interp, "interp", "the interpreter alone",
+constinit const OnlyInterp kInterp(Tiers::Interp, "interp",
+                                   "the interpreter alone, as where the system allows no machine code",
                                    {.machine_code = false, .baseline = false});
 constinit const ByHeat kInterpBaseline(Tiers::InterpBaseline, "interp+baseline", "as auto, without optimised code",
                                        {.starts_quiet = true, .counts = false});

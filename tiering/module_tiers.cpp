@@ -5,13 +5,14 @@
 #include <cmath>
 #include <new>
 
-#include "jit/publish.h"
-#include "jit/reclaim.h"
+#include "jit/code/install.h"
+#include "jit/code/reclaim.h"
+#include "jit/crossing/publish.h"
 #include "tiering/manager.h"
-#include "vm/assert.h"
-#include "vm/log.h"
-#include "vm/loops.h"
-#include "vm/policy.h"
+#include "vm/base/assert.h"
+#include "vm/base/log.h"
+#include "vm/blocks/policy.h"
+#include "vm/wasm/loops.h"
 
 namespace vmrun::tiering {
 
@@ -211,7 +212,6 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
   request.module = &module_;
   request.func_index = key.func_index;
   request.unit = key.unit;
-  request.arena = &arena_;
   request.count_runs = module_.count_runs;
   request.profile = manager_.options().profile;
   request.polls = manager_.options().polls;
@@ -220,10 +220,15 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
   request.cancelled = &dying_;
   const auto start = std::chrono::steady_clock::now();
   jit::CompileResult result;
+  const jit::CodeObject* object = nullptr;  // done: it is installed
   try {
     result = compiler->compile(request);
+    if (result.status == jit::CompileResult::Status::done) {
+      object = jit::install(jit::CodeSpace::get(), std::move(result.code), module_, &arena_);
+      if (object == nullptr) result.status = jit::CompileResult::Status::no_memory;
+    }
   } catch (const std::bad_alloc&) {
-    result = {jit::CompileResult::Status::no_memory, nullptr, "memory is exhausted"};
+    result.status = jit::CompileResult::Status::no_memory;
   }
   const auto time = std::chrono::steady_clock::now() - start;
   {
@@ -234,7 +239,7 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
     case jit::CompileResult::Status::done:
       manager_.made_code(key.tier);
       vm::counts_of(code);  // of entries in loops; without memory for it they go uncounted
-      publish(key, result.code);
+      publish(key, object);
       manager_.make_room();
       jit::reclaim_code();
       return {};
@@ -294,6 +299,7 @@ void ModuleTiers::publish(const Key& key, const jit::CodeObject* object) {
   if (!object->osr.empty() && key.unit == jit::kWholeFunction) {
     // All loops that can be reached are in the code: no need to look for them again.
     std::vector<uint32_t> offsets;
+    offsets.reserve(object->osr.size());
     for (const jit::OsrEntry& entry : object->osr) offsets.push_back(entry.loop_offset);
     std::sort(offsets.begin(), offsets.end());
     table = vm::loops_of(code, offsets);

@@ -20,13 +20,14 @@
 #include <utility>
 #include <vector>
 
+#include "jit/code/arena.h"
 #include "jit/compiler.h"
 #include "tiering/heat.h"
 #include "tiering/mode.h"
 #include "tiering/queue.h"
 #include "tiering/schedule.h"
 #include "tiering/stats.h"
-#include "vm/module.h"
+#include "vm/wasm/module.h"
 
 namespace vmrun::tiering {
 
@@ -70,7 +71,7 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   void compile_at_first_call(const vm::FuncCode& code, vm::Tier tier);
   /// Makes the interpreter report `code` at that entry, from 1, of those to come.
   void report_at_entry(vm::FuncCode& code, uint32_t entry);
-  /// Whether timers find out what is hot in that tier's code (jit/sample.h).
+  /// Whether timers find out what is hot in that tier's code (jit/stop/sample.h).
   bool is_sampled(vm::Tier tier) const { return sampling_ && tier == vm::Tier::baseline; }
   /// Adds what a report of entries stands for to the function's heat.
   Heat charge_entries(const vm::FuncCode& code, vm::Tier tier);

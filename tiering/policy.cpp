@@ -12,7 +12,7 @@
 #include "tiering/loop_nest.h"
 #include "tiering/manager.h"
 #include "tiering/module_tiers.h"
-#include "vm/loops.h"
+#include "vm/wasm/loops.h"
 
 namespace vmrun::tiering {
 

@@ -1,11 +1,11 @@
-// What a compile gains and costs, by the constants of vm/policy.h.
+// What a compile gains and costs, by the constants of vm/blocks/policy.h.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "vm/block.h"
-#include "vm/policy.h"
+#include "vm/blocks/block.h"
+#include "vm/blocks/policy.h"
 
 namespace vmrun::tiering {
 

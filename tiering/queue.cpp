@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "jit/code.h"
-#include "vm/policy.h"
+#include "jit/code/code.h"
+#include "vm/blocks/policy.h"
 
 namespace vmrun::tiering {
 namespace {

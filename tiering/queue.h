@@ -17,7 +17,7 @@
 #include <mutex>
 #include <vector>
 
-#include "vm/block.h"
+#include "vm/blocks/block.h"
 
 namespace vmrun::tiering {
 

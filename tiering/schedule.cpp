@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "tiering/module_tiers.h"
-#include "vm/policy.h"
+#include "vm/blocks/policy.h"
 
 namespace vmrun::tiering {
 

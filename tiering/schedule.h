@@ -5,9 +5,9 @@
 #include <memory>
 #include <vector>
 
-#include "jit/code.h"
+#include "jit/code/code.h"
 #include "tiering/decisions.h"
-#include "vm/block.h"
+#include "vm/blocks/block.h"
 
 namespace vmrun::tiering {
 

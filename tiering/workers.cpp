@@ -7,12 +7,12 @@
 #include <cstring>
 #include <string>
 
-#include "jit/reclaim.h"
+#include "jit/code/reclaim.h"
 #include "tiering/manager.h"
 #include "tiering/pool.h"
-#include "vm/log.h"
-#include "vm/plugin.h"
-#include "vm/policy.h"
+#include "vm/base/log.h"
+#include "vm/base/plugin.h"
+#include "vm/blocks/policy.h"
 
 namespace vmrun::tiering {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
+#include "vmrun/base/result.h"
 #include "vmrun/module.h"
-#include "vmrun/result.h"
 
 namespace vmrun::tools {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "vmrun/text.h"
+#include "vmrun/base/text.h"
 
 namespace vmrun::tools {
 namespace {

@@ -7,7 +7,7 @@
 #include "tools/commands.h"
 #include "tools/image.h"
 #include "tools/report.h"
-#include "vmrun/text.h"
+#include "vmrun/base/text.h"
 
 namespace vmrun::tools {
 namespace {
@@ -18,7 +18,7 @@ struct InspectOptions {
   bool json = false;
 };
 
-constexpr OptionRow<InspectOptions> kRows[] = {
+constexpr OptionRow<InspectOptions> kInspectOptions[] = {
     {0, "json", nullptr, "print JSON",
      [](InspectOptions& o, std::string_view) -> Result<void> { return o.json = true, Result<void>(); }},
 };
@@ -135,12 +135,12 @@ Json to_json(const std::string& path, const Module& module) {
 }  // namespace
 
 std::string inspect_options_help(bool markdown) {
-  return markdown ? options_markdown<InspectOptions>(kRows) : options_help<InspectOptions>(kRows);
+  return markdown ? options_markdown<InspectOptions>(kInspectOptions) : options_help<InspectOptions>(kInspectOptions);
 }
 
 int inspect_command(Args args) {
   InspectOptions options;
-  auto parsed = parse<InspectOptions>(kRows, options, args, false);
+  auto parsed = parse<InspectOptions>(kInspectOptions, options, args, false);
   if (!parsed) return fail_usage(parsed.error().message, "inspect");
   if (parsed->help) return print_help("inspect");
   if (parsed->positional.size() != 1) return fail_usage("inspect needs one image", "inspect");

@@ -13,7 +13,7 @@
 #include "tools/nearest.h"
 #include "tools/report.h"
 #include "tools/streams.h"
-#include "vmrun/log.h"
+#include "vmrun/base/log.h"
 
 namespace vmrun::tools {
 namespace {

@@ -124,7 +124,7 @@ constexpr ForeignKey kKeys[] = {
 
 constexpr const char* kUseInspect = "'vmrun inspect' does that";
 constexpr const char* kUseObjdump = "'vmrun objdump' does that";
-constexpr Foreign kCommands[] = {
+constexpr Foreign kForeignCommands[] = {
     {"compile", "vmrun compiles while it runs; -O eager=baseline compiles before the first instruction"},
     {"precompile", "vmrun compiles while it runs; -O eager=baseline compiles before the first instruction"},
     {"serve", "vmrun has no server; a program may be handed a socket: -S tcplisten=ADDRESS:PORT"},
@@ -250,7 +250,7 @@ std::string key_hint(char letter, std::string_view key, std::span<const KnownOpt
 }
 
 std::string command_hint(std::string_view name, std::span<const std::string_view> commands) {
-  if (const char* instead = find(kCommands, name)) return after_semicolon(instead);
+  if (const char* instead = find(kForeignCommands, name)) return after_semicolon(instead);
   return nearest_hint(name, commands);
 }
 

@@ -9,7 +9,7 @@
 #include "tools/commands.h"
 #include "tools/image.h"
 #include "tools/report.h"
-#include "vmrun/text.h"
+#include "vmrun/base/text.h"
 
 namespace vmrun::tools {
 namespace {
@@ -20,7 +20,7 @@ struct ObjdumpOptions {
   Tier tier = Tier::Interp;  // whose machine code is shown; the interpreter's: the image's instructions
 };
 
-constexpr OptionRow<ObjdumpOptions> kRows[] = {
+constexpr OptionRow<ObjdumpOptions> kObjdumpOptions[] = {
     {'f', "function", "NAME|INDEX", "only that function; may be given again",
      [](ObjdumpOptions& o, std::string_view v) -> Result<void> { return o.functions.emplace_back(v), Result<void>(); }},
     {0, "no-bytes", nullptr, "leave out the instructions' bytes",
@@ -124,12 +124,12 @@ bool wanted(const std::unordered_set<std::string>& functions, const FuncBody& bo
 }  // namespace
 
 std::string objdump_options_help(bool markdown) {
-  return markdown ? options_markdown<ObjdumpOptions>(kRows) : options_help<ObjdumpOptions>(kRows);
+  return markdown ? options_markdown<ObjdumpOptions>(kObjdumpOptions) : options_help<ObjdumpOptions>(kObjdumpOptions);
 }
 
 int objdump_command(Args args) {
   ObjdumpOptions options;
-  auto parsed = parse<ObjdumpOptions>(kRows, options, args, false);
+  auto parsed = parse<ObjdumpOptions>(kObjdumpOptions, options, args, false);
   if (!parsed) return fail_usage(parsed.error().message, "objdump");
   if (parsed->help) return print_help("objdump");
   if (parsed->positional.size() != 1) return fail_usage("objdump needs one image", "objdump");

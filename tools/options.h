@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "tools/nearest.h"
-#include "vmrun/result.h"
+#include "vmrun/base/result.h"
 
 namespace vmrun::tools {
 

@@ -12,7 +12,7 @@
 #include <mutex>
 #include <thread>
 
-#include "vmrun/text.h"
+#include "vmrun/base/text.h"
 
 namespace vmrun::tools {
 namespace {

@@ -1,12 +1,12 @@
 // What vmrun says to people: one line per failure on standard error, and the exit status that goes with it. What guests
-// call things is escaped (vmrun/text.h), so that a line stays a line.
+// call things is escaped (vmrun/base/text.h), so that a line stays a line.
 #pragma once
 
 #include <cstdarg>
 #include <string>
 #include <string_view>
 
-#include "vmrun/error.h"
+#include "vmrun/base/error.h"
 
 namespace vmrun::tools {
 

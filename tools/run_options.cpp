@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "vmrun/log.h"
+#include "vmrun/base/log.h"
 
 namespace vmrun::tools {
 namespace {
@@ -299,8 +299,8 @@ constexpr Key kOptimize[] = {
     {"profile", nullptr, "baseline code counts what it does: entries, conditions, targets; --stats sums it up",
      set_profiling},
     {"effort", "EFFORT",
-     "quick: translate functions in one pass; careful: with register allocation and fused\n"
-     "instructions at the first call; auto: quickly, and carefully once hot (default)",
+     "of what stays in the interpreter: quick: translate functions in one pass; careful: with register\n"
+     "allocation and fused instructions at the first call; auto: quickly, and carefully once hot (default)",
      set_effort},
     {"dense-memory", nullptr, "memories with explicit bounds checks, packed in little address space", set_dense},
     {"dense-memory-max", "SIZE", "what a dense memory may grow to (64M; from 4K to 4G)", set_dense_max},
@@ -328,7 +328,7 @@ constexpr Key kDebug[] = {
      set_log},
 };
 
-constexpr Row kRows[] = {
+constexpr Row kRunOptions[] = {
     {0, "invoke", "NAME", "call the export NAME with ARGS by its parameters' types, and print the results", set_invoke},
     {0, "dir", "HOST[::GUEST[::ro]]",
      "let the guest use the directory HOST, as GUEST, and only read it (ro); may be given again", add_dir},
@@ -377,7 +377,7 @@ Result<void> set_tier(RunOptions& o, Value v) {
   return usage_error("'" + std::string(v) + "' is none of " + names);
 }
 
-std::span<const Row> run_rows() { return kRows; }
+std::span<const Row> run_rows() { return kRunOptions; }
 
 Misplaced sort_arguments(Args args) {
   const auto add = [](std::string& out, std::string_view arg) {
@@ -388,7 +388,7 @@ Misplaced sort_arguments(Args args) {
   for (size_t i = 0; i < args.size(); ++i) {
     const OptionText text = split_option(args[i]);
     const Row* row = nullptr;
-    for (const Row& candidate : kRows) {
+    for (const Row& candidate : kRunOptions) {
       const bool named = text.is_short ? text.name[0] == candidate.letter : text.name == candidate.name;
       if (text.is_option && !text.ends && named) row = &candidate;
     }

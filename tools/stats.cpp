@@ -6,7 +6,7 @@
 
 #include "tools/report.h"
 #include "tools/run.h"
-#include "vmrun/text.h"
+#include "vmrun/base/text.h"
 
 namespace vmrun::tools {
 namespace {

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "vmrun/base/result.h"
 #include "vmrun/func.h"
-#include "vmrun/result.h"
 #include "vmrun/value.h"
 
 namespace vmrun::tools {

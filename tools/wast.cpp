@@ -15,7 +15,7 @@
 #include "tools/wast_runner.h"
 #include "tools/wast_script.h"
 #include "tools/wast_tiers.h"
-#include "vmrun/text.h"
+#include "vmrun/base/text.h"
 
 namespace vmrun::tools {
 namespace {
@@ -30,7 +30,7 @@ struct WastOptions {
   bool verbose = false;
 };
 
-constexpr OptionRow<WastOptions> kRows[] = {
+constexpr OptionRow<WastOptions> kWastOptions[] = {
     {0, "ledger", "FILE", "expected failures; one that passes, or one not in it, fails the run",
      [](WastOptions& o, std::string_view v) -> Result<void> { return o.ledger = v, Result<void>(); }},
     {0, "only", "PATTERN", "scripts whose name matches the shell pattern; may be given again",
@@ -261,12 +261,12 @@ class Session {
 }  // namespace
 
 std::string wast_options_help(bool markdown) {
-  return markdown ? options_markdown<WastOptions>(kRows) : options_help<WastOptions>(kRows);
+  return markdown ? options_markdown<WastOptions>(kWastOptions) : options_help<WastOptions>(kWastOptions);
 }
 
 int wast_command(Args args) {
   WastOptions options;
-  auto parsed = parse<WastOptions>(kRows, options, args, false);
+  auto parsed = parse<WastOptions>(kWastOptions, options, args, false);
   if (!parsed) return fail_usage(parsed.error().message, "wast");
   if (parsed->help) return print_help("wast");
   if (parsed->positional.empty()) return fail_usage("wast needs scripts (JSON files or directories)", "wast");

@@ -15,8 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include "vmrun/base/result.h"
 #include "vmrun/features.h"
-#include "vmrun/result.h"
 
 namespace vmrun::tools {
 

@@ -64,9 +64,9 @@ CommandOutcome WastRunner::blocked_by(uint32_t line) {
   return {Verdict::blocked, line, strf("needs the module of line %u", line)};
 }
 
-void WastRunner::bind(const std::string& name, Named named) {
+void WastRunner::bind(const std::string& name, const Named& named) {
   if (!name.empty()) named_[name] = named;
-  latest_ = std::move(named);
+  latest_ = named;
 }
 
 const WastRunner::Named* WastRunner::find(const std::string& name) const {

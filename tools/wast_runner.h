@@ -56,7 +56,7 @@ class WastRunner {
   Result<std::vector<Val>> perform(const Action& action, const Instance& instance);
   const Named* find(const std::string& name) const;
   /// Records what the script calls `name` (and its latest module).
-  void bind(const std::string& name, Named slot);
+  void bind(const std::string& name, const Named& named);
   /// An import of `module` that a failed module should have provided: its line, 0 if skipped, or nothing.
   std::optional<uint32_t> missing_provider(const Module& module) const;
   static CommandOutcome blocked_by(uint32_t line);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "vmrun/result.h"
+#include "vmrun/base/result.h"
 
 namespace vmrun::tools {
 

@@ -3,7 +3,7 @@
 
 #include <cstdio>
 
-#include "vmrun/text.h"
+#include "vmrun/base/text.h"
 
 namespace vmrun::tools {
 namespace {

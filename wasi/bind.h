@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "vmrun/base/slot.h"
 #include "vmrun/caller.h"
-#include "vmrun/slot.h"
 #include "vmrun/types.h"
 #include "wasi/args.h"
 #include "wasi/calls.h"

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "vm/stoppable.h"
+#include "vm/runtime/stoppable.h"
 #include "wasi/sys.h"
 
 namespace vmrun::wasi {

@@ -1,6 +1,6 @@
 // The seam between guests and calls that may block. Every system call of this folder that can wait for a device, a
 // peer or a clock goes through one of these functions; today each is the system call and holds its thread
-// (vm/stoppable.h). When guests run on fibers they suspend here, and nowhere else in this folder, so callers keep to
+// (vm/runtime/stoppable.h). When guests run on fibers they suspend here, and nowhere else in this folder, so callers keep to
 // these rules:
 //   - no lock is held and no thread-local address (errno included) is kept across a call;
 //   - buffers given stay valid and unmoved until it returns: guest memory (never moved) or the caller's frame;

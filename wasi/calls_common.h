@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "vm/stoppable.h"
+#include "vm/runtime/stoppable.h"
 #include "wasi/calls.h"
 #include "wasi/errno.h"
 

@@ -124,7 +124,7 @@ class PollSet {
     for (Subscription* s : sorted) {
       if (fds_.empty() || fds_.back().fd != s->host_fd) fds_.push_back({s->host_fd, 0, 0});
       s->polled = fds_.size() - 1;
-      fds_.back().events |= s->events();
+      fds_.back().events = static_cast<short>(fds_.back().events | s->events());
     }
   }
   std::vector<pollfd>& fds() { return fds_; }

@@ -1,7 +1,7 @@
 // Arguments, variables, clocks, random bytes, yielding.
 #include <algorithm>
 
-#include "vm/stoppable.h"
+#include "vm/runtime/stoppable.h"
 #include "wasi/blocking.h"
 #include "wasi/calls_common.h"
 

@@ -108,7 +108,10 @@ Result<void> add_strings(const std::vector<std::string>& args,
     if (name.empty() || name.find('=') != name.npos || has_nul(name) || has_nul(value)) {
       return Error(ErrorKind::Usage, "not a valid environment variable: '" + name + "'");
     }
-    cx.environ.add(name + "=" + value);
+    std::string variable = name;
+    variable += "=";
+    variable += value;
+    cx.environ.add(variable);
   }
   for (const StringBlock* block : {&cx.args, &cx.environ}) {
     if (block->bytes().size() > UINT32_MAX) {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "vm/log.h"
+#include "vm/base/log.h"
 #include "wasi/fd_table.h"
 #include "wasi/path.h"
 

@@ -7,10 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "vmrun/error.h"
+#include "vmrun/base/error.h"
+#include "vmrun/base/slot.h"
+#include "vmrun/base/trap.h"
 #include "vmrun/fwd.h"
-#include "vmrun/slot.h"
-#include "vmrun/trap.h"
 
 namespace vmrun {
 

@@ -6,28 +6,12 @@
 #include <memory>
 #include <span>
 
-#include "vmrun/effort.h"
+#include "vmrun/base/effort.h"
+#include "vmrun/base/result.h"
+#include "vmrun/base/tiers.h"
 #include "vmrun/features.h"
-#include "vmrun/result.h"
 
 namespace vmrun {
-
-/// A way of executing a function.
-enum class Tier : uint8_t {
-  Interp,    // the interpreter
-  Baseline,  // machine code made in one pass
-  Opt,       // machine code made by LLVM
-};
-
-/// Which tiers an engine uses.
-enum class Tiers : uint8_t {
-  Auto,            // all: baseline code at the first call, optimised code for what is hot, made in the background
-  Interp,          // the interpreter alone
-  Baseline,        // baseline code at a function's first call, where the compiler supports it, else the interpreter
-  Opt,             // the same with optimised code
-  InterpBaseline,  // as Auto, without optimised code
-  Steps,           // each call and each loop iteration moves what runs a tier up, at once: for tests, very slow
-};
 
 /// What a value of Tiers is called on command lines, with half a sentence of help.
 struct TiersName {

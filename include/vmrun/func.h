@@ -27,10 +27,10 @@
 #include <utility>
 #include <vector>
 
+#include "vmrun/base/result.h"
+#include "vmrun/base/slot.h"
 #include "vmrun/caller.h"
 #include "vmrun/fwd.h"
-#include "vmrun/result.h"
-#include "vmrun/slot.h"
 #include "vmrun/types.h"
 #include "vmrun/value.h"
 

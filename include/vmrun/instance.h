@@ -8,11 +8,11 @@
 #include <variant>
 #include <vector>
 
+#include "vmrun/base/result.h"
 #include "vmrun/func.h"
 #include "vmrun/fwd.h"
 #include "vmrun/memory.h"
 #include "vmrun/module.h"
-#include "vmrun/result.h"
 
 namespace vmrun {
 

@@ -6,11 +6,11 @@
 #include <string_view>
 #include <utility>
 
+#include "vmrun/base/result.h"
 #include "vmrun/engine.h"
 #include "vmrun/func.h"
 #include "vmrun/instance.h"
 #include "vmrun/module.h"
-#include "vmrun/result.h"
 #include "vmrun/store.h"
 
 namespace vmrun {

@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
+#include "vmrun/base/result.h"
 #include "vmrun/fwd.h"
-#include "vmrun/result.h"
 #include "vmrun/types.h"
 #include "vmrun/value.h"
 

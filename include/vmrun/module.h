@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "vmrun/base/result.h"
 #include "vmrun/engine.h"
 #include "vmrun/fwd.h"
-#include "vmrun/result.h"
 #include "vmrun/types.h"
 
 namespace vmrun {

@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <memory>
 
+#include "vmrun/base/result.h"
+#include "vmrun/base/slot.h"
 #include "vmrun/engine.h"
 #include "vmrun/fwd.h"
-#include "vmrun/result.h"
-#include "vmrun/slot.h"
 
 namespace vmrun {
 

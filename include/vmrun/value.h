@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "vmrun/base/slot.h"
 #include "vmrun/fwd.h"
-#include "vmrun/slot.h"
 #include "vmrun/types.h"
 
 namespace vmrun {

@@ -20,8 +20,8 @@
 #include <utility>
 #include <vector>
 
+#include "vmrun/base/result.h"
 #include "vmrun/fwd.h"
-#include "vmrun/result.h"
 
 namespace vmrun {
 

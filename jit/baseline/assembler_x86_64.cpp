@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <new>
 
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::baseline {
 namespace {
@@ -105,7 +105,7 @@ uint8_t* move_vector(uint8_t* p, unsigned prefix, const Operand_& to, const Oper
   const unsigned r = load ? reg(to) : reg(from);
   const Operand_& mem = load ? from : to;
   if (r >= 16) return nullptr;
-  const Place place(mem);
+  const ModRm place(mem);
   const unsigned rex = r >> 3 << 2 | place.rex();
   if ((rex & 3) == 0) {
     *p++ = 0xc5;

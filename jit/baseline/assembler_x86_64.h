@@ -101,6 +101,10 @@ class FastAssembler final : public asmjit::x86::Assembler {
   void cmp(const Operand& to, const From& from) {
     arithmetic(7, to, as_operand(from));
   }
+  /// Compares four bytes with a constant that takes the instruction's last four bytes, however small it is.
+  void cmp_long(const Mem& place, uint32_t constant) {
+    _bufferPtr = encoding::put(encoding::with_mem(room(), false, 0x81, 7, place), constant);
+  }
   void test(const Gp& a, const Gp& b) {
     if (!encoding::is_int(a) || encoding::bits(a) != encoding::bits(b)) [[unlikely]]
       return other(kTest, a, b);

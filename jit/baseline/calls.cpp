@@ -1,9 +1,9 @@
-// Calls and tail calls of functions, and calls of helpers. See jit/abi.h for where everything travels.
+// Calls and tail calls of functions, and calls of helpers. See jit/crossing/abi.h for where everything travels.
 #include <algorithm>
 #include <bit>
 
 #include "jit/baseline/compiler.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::baseline {
 
@@ -54,7 +54,7 @@ void FunctionCompiler::place_args(D&, const FuncType& type, Operands args, uint8
     if (place.in != Place::In::area) continue;
     if (!area) {
       preempt_off();
-      a_.mov(q(kScratch), at(r12, layout::kArea));
+      a_.mov(q(kScratch), at(r12, layout::vcpu::area));
       area = true;
     }
     store_to_area(at(kScratch, static_cast<int32_t>(kAreaSlot * place.index)), args[i]);
@@ -106,7 +106,7 @@ void FunctionCompiler::call_site(D& d) {
     region.used = true;
     region.pad = a_.new_label();
   }
-  object_->pads.push_back({here(), region_});  // the pad's address is filled in when it is known
+  made_.pads.push_back({here(), region_});  // the pad's address is filled in when it is known
 }
 
 void FunctionCompiler::emit_call(D& d, CalleeKind kind, uint32_t func_index, const FuncType& type, Operands args,
@@ -121,16 +121,16 @@ void FunctionCompiler::emit_call(D& d, CalleeKind kind, uint32_t func_index, con
   if (kind == CalleeKind::direct) {
     own_code(r9, func_index);
   } else {
-    a_.mov(q(r9), at(rbx, layout::kRecordCode));
+    a_.mov(q(r9), at(rbx, layout::func_record::code));
     a_.mov(q(r11), q(r13));
     // Host functions belong to no instance; theirs stays the caller's.
-    a_.mov(q(rax), at(rbx, layout::kRecordInstance));
+    a_.mov(q(rax), at(rbx, layout::func_record::instance));
     a_.test(q(rax), q(rax));
     a_.cmovnz(q(r13), q(rax));
-    a_.mov(q(r14), at(r13, layout::kMemory0Base));
+    a_.mov(q(r14), at(r13, layout::instance::memory0_base));
   }
   finish_op();
-  Mem entry = at(r9, layout::kMachine);
+  Mem entry = at(r9, layout::func_code::machine);
   entry.setSize(8);
   if (tail) {
     preempt_off();
@@ -160,7 +160,7 @@ void FunctionCompiler::take_results(D&, const FuncType& type, uint32_t base, Res
     set_slot(results[i], slot);
     Place place = walk.next(t);
     if (place.in == Place::In::area) {
-      if (!area) a_.mov(q(kScratch), at(r12, layout::kArea));
+      if (!area) a_.mov(q(kScratch), at(r12, layout::vcpu::area));
       area = true;
       copy_from_area(slot, at(kScratch, static_cast<int32_t>(kAreaSlot * place.index)), t);
     } else {
@@ -181,7 +181,7 @@ void FunctionCompiler::any_call(D& d, uint32_t func_index, const FuncType& type,
     return;
   }
   uint8_t record = take_int();
-  a_.mov(q(record), at(r13, layout::kFuncs));
+  a_.mov(q(record), at(r13, layout::instance::funcs));
   a_.mov(q(record), entry_at(record, func_index, 8));
   emit_call(d, CalleeKind::record, func_index, type, args, results, record, tail);
 }
@@ -191,9 +191,8 @@ uint8_t FunctionCompiler::find_record(D& d, vm::TypeId type_id, uint32_t table, 
   uint8_t record = table_entry(d, table, index, TrapCode::UndefinedElement);
   a_.test(q(record), q(record));
   trap_if(d, Cond::kZ, TrapCode::UninitializedElement);
-  Mem type = at(record, layout::kRecordType);
-  type.setSize(4);
-  a_.cmp(type, static_cast<int32_t>(type_id));
+  a_.cmp_long(at(record, layout::func_record::type), static_cast<uint32_t>(type_id));
+  uses_type(here() - 4, type_id, TypeUse::As::id);
   if (module_->registry->get(type_id).final_) {  // no other type is a subtype
     trap_if(d, Cond::kNE, TrapCode::IndirectCallTypeMismatch);
     return record;
@@ -208,6 +207,7 @@ uint8_t FunctionCompiler::find_record(D& d, vm::TypeId type_id, uint32_t table, 
   for (int i = 0; i < 16; ++i) a_.vmovups(at(rsp, 64 + 16 * i), x(static_cast<uint8_t>(i)));
   move_int(rdx, record);
   a_.mov(w(rcx), static_cast<uint32_t>(type_id));
+  uses_type(here() - 4, type_id, TypeUse::As::id);
   a_.mov(q(rsi), q(r13));
   call_helper(Helper::check_callee);
   mark(d);
@@ -220,7 +220,7 @@ uint8_t FunctionCompiler::find_record(D& d, vm::TypeId type_id, uint32_t table, 
 
 void FunctionCompiler::call_helper(Helper helper) {
   a_.mov(q(rdi), q(r12));
-  a_.mov(q(rax), at(r12, layout::kHelpers));
+  a_.mov(q(rax), at(r12, layout::vcpu::helpers));
   Mem entry = at(rax, 8 * static_cast<int32_t>(helper));
   entry.setSize(8);
   a_.call(entry);

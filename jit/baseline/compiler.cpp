@@ -6,10 +6,9 @@
 #include <mutex>
 #include <new>
 
-#include "vm/assert.h"
-#include "vm/limits.h"
-#include "vm/loops.h"
-#include "vm/memory.h"
+#include "vm/base/assert.h"
+#include "vm/runtime/memory.h"
+#include "vm/wasm/limits.h"
 
 namespace vmrun::jit {
 namespace baseline {
@@ -21,8 +20,8 @@ constexpr size_t kCodePerByte = 3;
 // What a module may have is within reach of what code addresses: nothing that validates is refused for its distance.
 static_assert(vm::kMaxFrameSlots <= kMaxFrameSlots && vm::kMaxParams <= kMaxAreaSlots &&
               vm::kMaxResults <= kMaxAreaSlots);
-static_assert(uint64_t{vm::kMaxGlobals} * layout::kGlobalSize <= INT32_MAX &&
-              uint64_t{vm::kMaxFunctions} * layout::kCodeSize <= INT32_MAX &&
+static_assert(uint64_t{vm::kMaxGlobals} * layout::global::bytes <= INT32_MAX &&
+              uint64_t{vm::kMaxFunctions} * layout::func_code::bytes <= INT32_MAX &&
               uint64_t{vm::kMaxImports} * 8 + uint64_t{vm::kMaxFunctions} * 8 <= INT32_MAX);
 
 /// The checks of the check mode may make code so many times as large.
@@ -50,10 +49,7 @@ void need(asmjit::Error error) {
 
 }  // namespace
 
-FunctionCompiler::FunctionCompiler()
-    : errors_(std::make_unique<Errors>()), events_{this}, object_(std::make_unique<CodeObject>()) {
-  object_->tier = vm::Tier::baseline;
-}
+FunctionCompiler::FunctionCompiler() : table_(table()), errors_(std::make_unique<Errors>()), events_{this} {}
 
 FunctionCompiler::D& FunctionCompiler::decoder_for(const vm::Module& module) {
   // A module may have been replaced by another at the same address.
@@ -100,12 +96,11 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   check_failed_ = {};
   checked_operands_ = checked_constants_ = 0;
   frame_size_fixups_.clear();
-  object_->osr.clear();
-  object_->marks.clear();
-  object_->pads.clear();
-  object_->preempt.clear();
-  object_->func = &module_->code(request.func_index);
-  if (request.count_runs) vm::counts_of(*object_->func);
+  made_.osr.clear();
+  made_.marks.clear();
+  made_.pads.clear();
+  made_.preempt.clear();
+  types_.clear();
 
   if (!code_.isInitialized()) {
     asmjit::Environment environment;
@@ -118,20 +113,20 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   a_.begin(most_code(body) * (request.check_merges ? kCheckedCode : 1));
   need(code_.reserveBuffer(&code_.textSection()->buffer(), kCodePerByte * body + 512));
 
-  if (request.unit != kWholeFunction) return {CompileResult::Status::unsupported, nullptr, "units of loops"};
+  if (request.unit != kWholeFunction) return {CompileResult::Status::unsupported, "units of loops"};
   if (type_->params.size() > kMaxAreaSlots || type_->results.size() > kMaxAreaSlots) {
-    return {CompileResult::Status::unsupported, nullptr, "more parameters or results than the area holds"};
+    return {CompileResult::Status::unsupported, "more parameters or results than the area holds"};
   }
   bool decoded = decoder_for(*module_).decode(request.func_index);
   VMRUN_ASSERT(decoded, "a validated body decodes");
-  if (failed_) return {CompileResult::Status::unsupported, nullptr, std::move(reason_)};
+  if (failed_) return {CompileResult::Status::unsupported, std::move(reason_)};
   if (request.cancelled != nullptr && request.cancelled->load(std::memory_order_relaxed)) {
-    return {CompileResult::Status::cancelled, nullptr, {}};
+    return {CompileResult::Status::cancelled};
   }
-  return publish();
+  return finish();
 }
 
-CompileResult FunctionCompiler::publish() {
+CompileResult FunctionCompiler::finish() {
   VMRUN_ASSERT(max_slot_ <= kMaxFrameSlots, "frames beyond the limit are refused");
   const auto frame = static_cast<uint32_t>(frame_bytes(max_slot_));
   if (frame > kSmallFrameBytes && !large_frame_) {  // known only now
@@ -140,38 +135,87 @@ CompileResult FunctionCompiler::publish() {
     large_frame_ = false;
     return result;
   }
-  if (!profile_.empty() && !vm::add_profile(*object_->func, profile_, profile_words_)) {
-    return {CompileResult::Status::no_memory, nullptr, "no memory for the profile"};
-  }
-  asmjit::CodeBuffer& buffer = code_.textSection()->buffer();
-  const size_t size = a_.offset();
   if (a_.is_too_large()) throw CodeTooLarge();
-  for (uint32_t fixup : frame_size_fixups_) std::memcpy(buffer.data() + fixup, &frame, 4);
-  CodeSpace& space = CodeSpace::get();
-  CodeSpace::Block block = space.allocate(size, CodeSpace::Use::function, request_.arena);
-  if (!block) return {CompileResult::Status::no_memory, nullptr, "no memory for code"};
-  struct Return {  // when there is no memory for the tables
-    CodeSpace& space;
-    CodeSpace::Block block;
-    ~Return() { space.free(block); }
-  } unpublished{space, block};
-  std::memcpy(block.rw, buffer.data(), size);
-  if (buffer.capacity() > kKeptBuffer) code_.reset(asmjit::ResetPolicy::kHard);
-  std::unique_ptr<CodeObject> object;
-  if (object_->marks.size() < kManyMarks) {
-    object = std::make_unique<CodeObject>(*object_);  // a copy has no more memory than it needs
+  uint8_t* const bytes = code_.textSection()->buffer().data();
+  for (uint32_t fixup : frame_size_fixups_) std::memcpy(bytes + fixup, &frame, 4);
+  CompileResult result{CompileResult::Status::done};
+  CompiledCode& code = result.code;
+  code.bytes = {reinterpret_cast<const std::byte*>(bytes), a_.offset()};
+  if (made_.marks.size() < kManyMarks) {
+    static_cast<CodeTables&>(code) = made_;  // a copy has no more memory than it needs
   } else {
-    object_->marks.shrink_to_fit();
-    object = std::make_unique<CodeObject>(std::move(*object_));
-    *object_ = {};
-    object_->tier = vm::Tier::baseline;
+    made_.marks.shrink_to_fit();
+    static_cast<CodeTables&>(code) = std::move(made_);
+    made_ = {};
   }
-  const CodeObject* published = space.publish(std::move(object), block);
-  unpublished.block = {};
-  return {CompileResult::Status::done, published, {}};
+  code.func_index = request_.func_index;
+  code.types = types_;
+  code.profile = profile_;
+  code.profile_words = profile_words_;
+  code.counts_runs = request_.count_runs;
+  return result;
+}
+
+void FunctionCompiler::uses_type(uint32_t at, vm::TypeId type, TypeUse::As as) {
+  const TypeUse use{at, type, as};
+  if constexpr (kCheckInvariants) {
+    uint32_t there;
+    std::memcpy(&there, a_.bufferData() + at, sizeof there);
+    VMRUN_ASSERT(there == use.value(type), "the number of a type stands in the code");
+  }
+  types_.push_back(use);
+}
+
+void FunctionCompiler::drop_code() {
+  if (code_.textSection()->buffer().capacity() > kKeptBuffer) code_.reset(asmjit::ResetPolicy::kHard);
 }
 
 namespace {
+
+class Pool;
+
+/// A compiler with its buffer. Who has the code that it made has it too, until the code is not needed any more.
+class PooledCompiler final : public CodeStorage {
+ public:
+  FunctionCompiler compiler;
+  void lend(std::shared_ptr<Pool> pool) { pool_ = std::move(pool); }
+  void release() noexcept override;
+
+ private:
+  std::shared_ptr<Pool> pool_;  // while it is lent
+};
+
+/// Compilers that nobody uses.
+class Pool {
+ public:
+  std::unique_ptr<PooledCompiler> take() {
+    std::lock_guard hold(lock_);
+    if (idle_.empty()) {
+      idle_.reserve(made_ + 1);  // so that nothing is missing when it comes back
+      auto made = std::make_unique<PooledCompiler>();
+      ++made_;
+      return made;
+    }
+    std::unique_ptr<PooledCompiler> last = std::move(idle_.back());
+    idle_.pop_back();
+    return last;
+  }
+  void give(std::unique_ptr<PooledCompiler> compiler) noexcept {
+    std::lock_guard hold(lock_);
+    idle_.push_back(std::move(compiler));
+  }
+
+ private:
+  std::mutex lock_;
+  size_t made_ = 0;
+  std::vector<std::unique_ptr<PooledCompiler>> idle_;
+};
+
+void PooledCompiler::release() noexcept {
+  compiler.drop_code();
+  const std::shared_ptr<Pool> pool = std::move(pool_);
+  pool->give(std::unique_ptr<PooledCompiler>(this));
+}
 
 class BaselineCompiler final : public Compiler {
  public:
@@ -179,35 +223,24 @@ class BaselineCompiler final : public Compiler {
   CompileResult compile(const CompileRequest& request) override {
     try {
       // One that fails in the middle of something is not used again.
-      std::unique_ptr<FunctionCompiler> compiler = take();
-      CompileResult result = compiler->compile(request);
-      std::lock_guard hold(lock_);
-      idle_.push_back(std::move(compiler));
+      std::unique_ptr<PooledCompiler> pooled = pool_->take();
+      CompileResult result = pooled->compiler.compile(request);
+      if (result.status == CompileResult::Status::done) {
+        pooled->lend(pool_);
+        result.code.storage.reset(pooled.release());
+      } else {
+        pool_->give(std::move(pooled));
+      }
       return result;
     } catch (const CodeTooLarge&) {
-      return {CompileResult::Status::unsupported, nullptr, "more machine code than its body is worth"};
+      return {CompileResult::Status::unsupported, "more machine code than its body is worth"};
     } catch (const std::bad_alloc&) {
-      return {CompileResult::Status::no_memory, nullptr, {}};
+      return {CompileResult::Status::no_memory};
     }
   }
 
  private:
-  std::unique_ptr<FunctionCompiler> take() {
-    std::lock_guard hold(lock_);
-    if (idle_.empty()) {
-      idle_.reserve(made_ + 1);  // so that nothing is missing when it comes back
-      auto made = std::make_unique<FunctionCompiler>();
-      ++made_;
-      return made;
-    }
-    std::unique_ptr<FunctionCompiler> last = std::move(idle_.back());
-    idle_.pop_back();
-    return last;
-  }
-
-  std::mutex lock_;
-  size_t made_ = 0;
-  std::vector<std::unique_ptr<FunctionCompiler>> idle_;
+  const std::shared_ptr<Pool> pool_ = std::make_shared<Pool>();  // outlives the compiler where code is still lent
 };
 
 }  // namespace

@@ -37,17 +37,19 @@
 #include <string>
 #include <vector>
 
-#include "jit/abi.h"
 #include "jit/baseline/assembler_x86_64.h"
-#include "jit/baseline/layout.h"
 #include "jit/baseline/scan.h"
 #include "jit/baseline/state.h"
-#include "jit/code.h"
+#include "jit/code/compiled.h"
 #include "jit/compiler.h"
-#include "vm/func_decoder.h"
-#include "vm/profile.h"
+#include "jit/crossing/abi.h"
+#include "vm/blocks/profile.h"
+#include "vm/runtime/layout.h"
+#include "vm/wasm/func_decoder.h"
 
 namespace vmrun::jit::baseline {
+
+namespace layout = vm::layout;
 
 /// 16-byte slots of the area that one call may use.
 inline constexpr uint32_t kMaxAreaSlots = 2000;
@@ -72,14 +74,17 @@ struct Events {
   using Control = BaselineControl;
   FunctionCompiler* to;
 #define VMRUN_EVENT(name, parameters) void name(auto& d, auto&&... arguments);
-#include "vm/func_events.def"
+#include "vm/wasm/func_events.def"
 };
 
 /// Compiles one function after another and keeps its buffers between them. One per thread.
 class FunctionCompiler {
  public:
   FunctionCompiler();
+  /// The code's bytes are in the buffer that the next compile writes to; the result says nothing of who keeps it.
   CompileResult compile(const CompileRequest& request);
+  /// Nobody reads the bytes any more: a large buffer goes.
+  void drop_code();
 
  private:
   friend Events;
@@ -102,7 +107,7 @@ class FunctionCompiler {
 
   // --- events ---
 #define VMRUN_EVENT(name, parameters) void name parameters;
-#include "vm/func_events.def"
+#include "vm/wasm/func_events.def"
 
   // --- assembly (values.cpp) ---
   static Gp q(uint8_t reg) { return asmjit::x86::gpq(reg); }
@@ -133,7 +138,9 @@ class FunctionCompiler {
   int32_t too_far(uint64_t index);
   uint32_t here() const { return static_cast<uint32_t>(a_.offset()); }
   /// Records that the code that ends here (a call) or begins here (an access) belongs to the current instruction.
-  void mark(D& d) { object_->marks.push_back({here(), static_cast<uint32_t>(d.offset())}); }
+  void mark(D& d) { made_.marks.push_back({here(), static_cast<uint32_t>(d.offset())}); }
+  /// Records that the four bytes at `at` say which type is meant.
+  void uses_type(uint32_t at, vm::TypeId type, TypeUse::As as);
   /// A constant in the pool behind the code.
   Mem pool(uint64_t lo, uint64_t hi = 0, unsigned size = 8);
   Mem pool(const vm::V128& v) { return pool(v.lo, v.hi, 16); }
@@ -316,15 +323,15 @@ class FunctionCompiler {
   void count_run(int32_t counter);
   /// The address of the block record of one of the module's own functions.
   void own_code(uint8_t reg, uint32_t func_index) {
-    a_.mov(q(reg), at(r13, layout::kCodes));
-    const int32_t distance = offset_of(func_index - module_->imported_funcs, layout::kCodeSize);
+    a_.mov(q(reg), at(r13, layout::instance::codes));
+    const int32_t distance = offset_of(func_index - module_->imported_funcs, layout::func_code::bytes);
     if (distance != 0) a_.add(q(reg), distance);
   }
   void own_record(uint8_t reg);
   int32_t counters(uint8_t reg, uint32_t offset, vm::ProfileKind kind);  // profile.cpp
   void count(uint32_t offset, vm::ProfileKind kind, uint8_t reg = kScratch);
   void count_target(D& d, uint8_t record);
-  CompileResult publish();
+  CompileResult finish();
 
   // --- checks (check.cpp) ---
   void check_operands(D& d, const char* event);
@@ -369,27 +376,43 @@ class FunctionCompiler {
   // --- instructions ---
   void unsupported(D& d, Op op);
   void unsupported(std::string reason) { failed_ = true, reason_ = std::move(reason); }
-  bool other_op(D& d, Op op, const Imm& imm, const V* args, size_t count, V* results);   // ops_other.cpp
-  bool vector_op(D& d, Op op, const Imm& imm, const V* args, V* results);                // ops_vector.cpp
-  bool atomic_op(D& d, Op op, const Imm& imm, const V* args, size_t count, V* results);  // ops_atomic.cpp
-
-  // --- vector instructions (ops_vector*.cpp) ---
   /// How one instruction is compiled: by which of the emitters below, from which machine instructions, with which
-  /// immediate (kNoImm: without) or number that the emitter wants.
-  struct VectorRow {
+  /// immediate (kNoImm: without) or number that the emitter wants. How wide operands are is told by their types.
+  struct Row {
     Op op;
-    void (FunctionCompiler::*emit)(D& d, const VectorRow& row, const Imm& imm, const V* args, V* result);
+    void (FunctionCompiler::*emit)(D& d, const Row& row, const Imm& imm, const V* args, V* results);
     InstId id = 0, id2 = 0;
     uint8_t imm = kNoImm;
   };
   static constexpr uint8_t kNoImm = 0x80;
-  struct VectorTable;
-  static std::span<const VectorRow> vector_int_rows();
-  static std::span<const VectorRow> vector_shift_rows();
-  static std::span<const VectorRow> vector_float_rows();
-  static std::span<const VectorRow> vector_lane_rows();
-  static std::span<const VectorRow> vector_memory_rows();
+  /// The row of each instruction; null where there is none.
+  struct Table;
+  static const Table& table();
+  // Parts of the table, each in the file of its name (ops_int.cpp and so on).
+  static std::span<const Row> value_rows();
+  static std::span<const Row> int_rows();
+  static std::span<const Row> float_rows();
+  static std::span<const Row> memory_rows();
+  static std::span<const Row> atomic_rows();
+  static std::span<const Row> other_rows();
+  static std::span<const Row> vector_int_rows();
+  static std::span<const Row> vector_shift_rows();
+  static std::span<const Row> vector_float_rows();
+  static std::span<const Row> vector_lane_rows();
+  static std::span<const Row> vector_memory_rows();
   // clang-format off
+#define VMRUN_EMITTERS(X)                                                                                              \
+  /* values */ X(nothing) X(const_i32) X(const_i64) X(const_f32) X(const_f64) X(null) X(select)                        \
+  /* int */ X(int_binary) X(int_add_sub) X(int_shift) X(int_rotate) X(int_divide) X(int_compare) X(int_eqz)            \
+  X(int_unary) X(int_extend) X(int_widen) X(int_add_sub_128) X(int_mul_wide)                                           \
+  /* float */ X(float_unary) X(float_binary) X(float_min_max) X(float_equal) X(float_order) X(float_sign)              \
+  X(float_copysign) X(truncate) X(int_to_float) X(reinterpret)                                                         \
+  /* memory */ X(int_load) X(int_load_extended) X(float_load) X(int_store) X(float_store)                              \
+  X(global_get) X(global_set) X(table_get) X(table_set)                                                                \
+  /* other */ X(ref_is_null) X(ref_as_non_null) X(ref_eq) X(ref_func) X(ref_same) X(ref_test) X(ref_cast)              \
+  X(memory_size) X(table_size)                                                                                         \
+  /* atomic */ X(atomic_fence) X(atomic_load) X(atomic_store) X(atomic_add) X(atomic_sub) X(atomic_exchange)           \
+  X(atomic_change) X(atomic_cmpxchg)
 #define VMRUN_VECTOR_EMITTERS(X)                                                                                       \
   /* plain */ X(unary) X(binary) X(swapped) X(binary_not) X(swapped_not) X(order) X(order_not) X(with_pool)            \
   /* int */ X(negate) X(abs_quad) X(popcnt) X(all_true) X(mask) X(mask_words) X(mul_quad) X(extend_high)               \
@@ -402,24 +425,32 @@ class FunctionCompiler {
   X(replace) X(replace_f32) X(replace_f64) X(swizzle) X(shuffle)                                                       \
   /* memory */ X(load) X(load_lane) X(store_lane)
 // clang-format on
-#define VMRUN_DECLARE(name) void vec_##name(D& d, const VectorRow& row, const Imm& imm, const V* args, V* result);
+#define VMRUN_DECLARE(name) void name(D& d, const Row& row, const Imm& imm, const V* args, V* results);
+  VMRUN_EMITTERS(VMRUN_DECLARE)
+#undef VMRUN_DECLARE
+#define VMRUN_DECLARE(name) void vec_##name(D& d, const Row& row, const Imm& imm, const V* args, V* results);
   VMRUN_VECTOR_EMITTERS(VMRUN_DECLARE)
 #undef VMRUN_DECLARE
+#undef VMRUN_EMITTERS
 #undef VMRUN_VECTOR_EMITTERS
+  /// Has the runtime do it; the helper's immediate is what the instruction's kind of immediate says. With as many
+  /// operands.
+  template <Helper which, uint8_t operands>
+  void ask(D& d, const Row& row, const Imm& imm, const V* args, V* results);
+  template <Helper which, uint8_t operands>
+  void atomic_ask(D& d, const Row& row, const Imm& imm, const V* args, V* results);
+
+  // --- what emitters share ---
   /// The same constant in every lane of `lane_bits`.
   Mem pool_lanes(uint64_t value, unsigned lane_bits);
   void shift_count(const V& count, unsigned bits, unsigned more);
   void load_vector(uint8_t to, const vm::V128& value);
-  Mem vector_access(D& d, const VectorRow& row, const Imm& imm, const V& index);
+  Mem vector_access(D& d, const Row& row, const Imm& imm, const V& index);
   /// Sums of the products of neighbouring signed bytes, wrapped to 16 bits.
   void dot_of_bytes(Xmm to, const V* args);
   void shuffle_one(Xmm to, Xmm from, const std::array<uint8_t, 16>& lanes);
   bool shuffle_two(Xmm to, Xmm a, Xmm b, const std::array<uint8_t, 16>& lanes);
 
-  void binary(D& d, InstId id, bool wide, bool commutes, const V* args, V* result);
-  void add_sub(D& d, bool sub, bool wide, const V* args, V* result);
-  void shift(D& d, Op op, bool wide, const V* args, V* result);
-  void divide(D& d, bool is_signed, bool remainder, bool wide, const V* args, V* result);
   bool divide_by_constant(D& d, bool is_signed, bool remainder, bool wide, const V* args, V* result);  // ops_divide.cpp
   void divide_unsigned_by_power(D& d, unsigned log2, bool remainder, bool wide, const V* args, V* result);
   void divide_by_power(D& d, unsigned log2, bool negative, bool remainder, bool wide, const V* args, V* result);
@@ -428,28 +459,15 @@ class FunctionCompiler {
   void divide_signed64(D& d, uint64_t divisor, bool negative, bool remainder, const V* args, V* result);
   void result_in(D& d, uint8_t from, V* result);
   void compare(D& d, Cond cond, bool wide, const V* args, V* result);
-  void compare_zero(D& d, const V* args, V* result);
-  void unary_int(D& d, InstId id, bool wide, const V* args, V* result);
-  void extend(D& d, unsigned from_bits, bool wide, const V* args, V* result);
   void set_flags(D& d, Cond cond, size_t args, V* result);
   /// Whether the next instruction takes its condition from the flags (wide: by way of i64.eqz).
   bool condition_is_next(D& d, bool wide = false) const;
-  void select(D& d, ValType type, const V* args, V* result);
-
-  void widen(D& d, bool wrap, const V* args, V* result);
-  void add_sub_128(D& d, bool sub, const V* args, V* results);
-  void mul_wide(D& d, bool is_signed, const V* args, V* results);
-
-  enum class Comparison : uint8_t { eq, ne, lt, gt, le, ge };
-  void float_binary(D& d, InstId id, const V* args, V* result);
-  void float_min_max(D& d, bool max, bool f64, const V* args, V* result);
-  void float_compare(D& d, Comparison which, bool f64, const V* args, V* result);
-  void float_sign(D& d, Op op, bool f64, const V* args, V* result);
-  void float_round(D& d, unsigned mode, bool f64, const V* args, V* result);
-  void convert_float(D& d, InstId id, const V* args, V* result);
-  void reinterpret(D& d, const V* args, V* result);
-  void truncate(D& d, bool from64, bool to64, bool is_signed, bool saturate, const V* args, V* result);
-  void int_to_float(D& d, bool from64, bool is_signed, bool to64, const V* args, V* result);
+  void sign_masks(bool f64, Mem& sign, Mem& rest);
+  /// Numbers of rows.
+  static constexpr uint8_t kSigned = 1, kSaturates = 2;
+  static constexpr uint8_t kAbove = static_cast<uint8_t>(Cond::kA), kNotBelow = static_cast<uint8_t>(Cond::kAE);
+  /// How many bytes of memory the instruction accesses.
+  static unsigned access_size(const Row& row) { return 1u << vm::op_info(row.op).access_log2; }
 
   /// The address of an access to a memory, checked where faults do not guard it.
   Mem address(D& d, const vm::MemArg& mem, const V& index, unsigned size);
@@ -459,24 +477,25 @@ class FunctionCompiler {
   void add_offset(D& d, Index index, uint64_t offset, bool traps);
   /// Compares the address in r11 with the current size, traps or leaves it, and says where the access goes.
   Mem checked_address(D& d, uint32_t memory, uint8_t limit, unsigned size);
-  void atomic_rmw(D& d, Op op, const Imm& imm, unsigned size, const V* args, V* result);
-  void atomic_cmpxchg(D& d, const Imm& imm, unsigned size, const V* args, V* result);
+  /// Adds `value` to what is in memory; the result is what was there.
+  void add_locked(D& d, const Row& row, const Imm& imm, const V& index, uint8_t value, V* result);
   /// Zero-extends a value of `size` bytes.
   void zero_extend(uint8_t reg, unsigned size);
   /// The part of a register that an access of `size` bytes names.
   static Gp sized(uint8_t reg, unsigned size);
-  void ref_test(D& d, bool cast, bool nullable, vm::HeapType heap, const V* args, V* result);
-  void load(D& d, Op op, const Imm& imm, const V* args, V* result);
-  void store(D& d, Op op, const Imm& imm, const V* args);
-  void global_access(D& d, bool write, uint32_t index, const V* args, V* result);
+  /// Where a global's value is. Uses r11.
+  Mem global_place(uint32_t index);
+  void wants_heap(uint64_t wanted);
   uint8_t table_entry(D& d, uint32_t table, const V& index, TrapCode code);
   void check_index(D& d, uint32_t table, uint8_t entry, Index index, TrapCode code);
   Mem table_of(uint32_t table, uint8_t reg);
-  /// Calls a helper with the instance, `immediates` and the operands as arguments, and takes its result, if any. The
+  /// Calls a helper with the instance, `immediate` and the operands as arguments, and takes its result, if any. The
   /// offset is added to the first operand.
-  void helper_op(D& d, Helper helper, std::initializer_list<uint64_t> immediates, std::span<const V* const> operands,
-                 V* result, const vm::MemArg* offset_of_first = nullptr);
+  void helper_op(D& d, Helper helper, uint64_t immediate, std::span<const V> operands, V* result,
+                 const vm::MemArg* offset_of_first = nullptr);
+  void test_reference(D& d, const Imm& imm, const V* args, V* result);
 
+  const Table& table_;
   asmjit::CodeHolder code_;
   FastAssembler a_;
   std::unique_ptr<asmjit::ErrorHandler> errors_;
@@ -488,7 +507,8 @@ class FunctionCompiler {
   std::optional<D> decoder_;  // for `decoded_`: a module, its bytes and its types
   std::array<const void*, 3> decoded_{};
   CompileRequest request_;
-  std::unique_ptr<CodeObject> object_;
+  CodeTables made_;
+  std::vector<TypeUse> types_;
   std::string reason_;
   bool failed_ = false;
   bool began_ = false;  // the first instruction is there
@@ -553,6 +573,6 @@ class FunctionCompiler {
       to->mark(d);                                                \
     to->name(d, arguments...);                                    \
   }
-#include "vm/func_events.def"
+#include "vm/wasm/func_events.def"
 
 }  // namespace vmrun::jit::baseline

@@ -3,7 +3,7 @@
 
 #include "jit/baseline/compiler.h"
 #include "jit/baseline/machine_x86_64.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::baseline {
 
@@ -149,7 +149,7 @@ void FunctionCompiler::take_edge(D& d, uint32_t depth) {
 
 /// The homes are as the header wants them.
 void FunctionCompiler::back_edge(const LoopSite& site) {
-  Mem budget = at(r12, layout::kBudget);
+  Mem budget = at(r12, layout::vcpu::budget);
   budget.setSize(8);
   // Polls of an inner loop must not be all that there are: the optimised entry may be at the outer one.
   const bool outer = static_cast<size_t>(&site - loops_.data()) + 1 < loops_.size();
@@ -160,7 +160,7 @@ void FunctionCompiler::back_edge(const LoopSite& site) {
     return;
   }
   if (request_.polls || request_.sample_heat) {
-    a_.cmp(q(rsp), at(r12, layout::kNativeLimit));
+    a_.cmp(q(rsp), at(r12, layout::vcpu::native_limit));
     if (!request_.count_heat) {
       a_.jae(site.header);
       a_.jmp(site.slow);
@@ -276,7 +276,7 @@ void FunctionCompiler::return_values(const V* values) {
     } else {
       if (!area) {
         preempt_off();
-        a_.mov(q(kScratch), at(r12, layout::kArea));
+        a_.mov(q(kScratch), at(r12, layout::vcpu::area));
         area = true;
       }
       store_to_area(at(kScratch, static_cast<int32_t>(kAreaSlot * place.index)), value);

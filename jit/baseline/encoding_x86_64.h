@@ -68,10 +68,10 @@ uint8_t* put(uint8_t* p, T v) {
 }
 
 /// A memory operand, read before anything is written: bytes of code could be the operand's for all the compiler knows.
-struct Place {
+struct ModRm {
   unsigned base, index, shift;  // index 4: none
   int32_t distance;
-  [[gnu::always_inline]] explicit Place(const Operand_& o) {
+  [[gnu::always_inline]] explicit ModRm(const Operand_& o) {
     const Mem& mem = o.as<Mem>();
     base = mem.baseId();
     index = indexed(o) ? mem.indexId() : 4;
@@ -107,7 +107,7 @@ struct Place {
 /// With memory in r/m; `bytes`: the other operand is a byte register.
 [[gnu::always_inline]] inline uint8_t* with_mem(uint8_t* p, bool wide, unsigned code, unsigned field,
                                                 const Operand_& mem, bool bytes = false) {
-  const Place place(mem);
+  const ModRm place(mem);
   const unsigned rex = static_cast<unsigned>(wide) << 3 | field >> 3 << 2 | place.rex();
   *p = static_cast<uint8_t>(0x40 | rex);
   p += rex != 0 || (bytes && field >= 4);

@@ -108,7 +108,7 @@ void FunctionCompiler::throw_(D& d, uint32_t tag, Operands args) {
   const FuncType& type = module_->registry->get(module_->tags[tag].type).func;
   store_dirty();
   preempt_off();
-  if (!type.params.empty()) a_.mov(q(kScratch), at(r12, layout::kArea));
+  if (!type.params.empty()) a_.mov(q(kScratch), at(r12, layout::vcpu::area));
   int32_t offset = 0;
   for (size_t i = 0; i < type.params.size(); ++i) {
     store_to_area(at(kScratch, offset), args[i]);
@@ -148,9 +148,9 @@ void FunctionCompiler::emit_pads(D& d) {
       a_.mov(q(r12), q(rax));
       a_.mov(q(r13), at(rbp, -16));
       a_.mov(q(r14), at(rbp, -24));
-      a_.mov(q(rcx), at(r12, layout::kException));
-      a_.mov(q(rcx), at(rcx, layout::kExnTag));
-      a_.mov(q(rdx), at(r13, layout::kTags));
+      a_.mov(q(rcx), at(r12, layout::vcpu::exception));
+      a_.mov(q(rcx), at(rcx, layout::exn::tag));
+      a_.mov(q(rdx), at(r13, layout::instance::tags));
     }
     a_.bind(region.match);
     for (Clause& clause : region.clauses) {
@@ -172,14 +172,14 @@ void FunctionCompiler::emit_pads(D& d) {
   if (resume.valid()) {
     a_.bind(resume);
     call_helper(Helper::resume_throw);
-    object_->marks.push_back({here(), module_->funcs[request_.func_index].body.begin});
+    made_.marks.push_back({here(), module_->funcs[request_.func_index].body.begin});
   }
   for (const Region& region : regions_) {
     for (const Clause& clause : region.clauses) {
       if (clause.has_stub) emit_clause(d, region, clause);
     }
   }
-  for (PadMark& mark : object_->pads) mark.pad = regions_[mark.pad].pad_pc;
+  for (PadMark& mark : made_.pads) mark.pad = regions_[mark.pad].pad_pc;
 }
 
 void FunctionCompiler::emit_clause(D&, const Region& region, const Clause& clause) {
@@ -187,10 +187,10 @@ void FunctionCompiler::emit_clause(D&, const Region& region, const Clause& claus
   const bool wants_ref = clause.with_ref || (clause.legacy && region.rethrown);
   a_.mov(w(rsi), wants_ref ? 1 : 0);
   call_helper(Helper::take_exception);
-  object_->marks.push_back({here(), region.offset});
+  made_.marks.push_back({here(), region.offset});
   std::span<const ValType> payload;
   if (clause.tag != kNone) payload = module_->registry->get(module_->tags[clause.tag].type).func.params;
-  a_.mov(q(rcx), at(r12, layout::kArea));
+  a_.mov(q(rcx), at(r12, layout::vcpu::area));
   if (clause.in_register) {
     if (!clause.with_ref) {
       if (is_vec(payload[0])) {

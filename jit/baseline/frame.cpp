@@ -4,7 +4,7 @@
 #include <bit>
 
 #include "jit/baseline/compiler.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::baseline {
 
@@ -131,12 +131,12 @@ void FunctionCompiler::emit_frame_setup() {
     a_.bind(poll.back);
     a_.mov(q(r10), q(rsp));
     subtract_frame(r10);
-    a_.cmp(q(r10), at(r12, layout::kNativeLimit));
+    a_.cmp(q(r10), at(r12, layout::vcpu::native_limit));
     a_.jb(poll.label);
     a_.mov(q(rsp), q(r10));
   } else {
     subtract_frame(rsp);
-    a_.cmp(q(rsp), at(r12, layout::kNativeLimit));
+    a_.cmp(q(rsp), at(r12, layout::vcpu::native_limit));
     a_.jb(poll.label);
     a_.bind(poll.back);
   }
@@ -158,7 +158,7 @@ void FunctionCompiler::own_record(uint8_t reg) { own_code(reg, request_.func_ind
 
 void FunctionCompiler::count_run(int32_t counter) {
   own_record(rax);
-  a_.mov(q(rax), at(rax, layout::kCounts));
+  a_.mov(q(rax), at(rax, layout::func_code::counts));
   a_.inc(asmjit::x86::qword_ptr(q(rax), counter));
 }
 
@@ -197,7 +197,7 @@ void FunctionCompiler::emit_params(D& d) {
   }
   if (stored.area_slots() == 0) return;
   PlaceWalk loaded = PlaceWalk::params();
-  a_.mov(q(kScratch), at(r12, layout::kArea));
+  a_.mov(q(kScratch), at(r12, layout::vcpu::area));
   for (uint32_t i = 0; i < types.size(); ++i) {
     Place place = loaded.next(types[i]);
     if (place.in != Place::In::area || scan_.weight(i) == 0) continue;
@@ -283,11 +283,11 @@ void FunctionCompiler::begin(D& d) {
   free_int_ = all_int_;
   free_vec_ = all_vec_;
   d.control(0).base = d.control(0).body_base = operand_base_;
-  object_->entry = here();
+  made_.entry = here();
   emit_frame_setup();
-  if (request_.count_runs) count_run(layout::kRunsOfBaseline);
+  if (request_.count_runs) count_run(layout::counts::runs(vm::Tier::baseline));
   if (request_.count_heat) {
-    Mem budget = at(r12, layout::kBudget);
+    Mem budget = at(r12, layout::vcpu::budget);
     budget.setSize(8);
     a_.dec(budget);
     Poll& poll = polls_.emplace_back(Poll{a_.new_label(), a_.new_label(), Helper::hot_entry});
@@ -325,14 +325,14 @@ void FunctionCompiler::emit_loop_stubs() {
       store_home(static_cast<uint8_t>(std::countr_zero(bits)));
     }
     Label reload = a_.new_label(), better = a_.new_label();
-    Mem budget = at(r12, layout::kBudget);
+    Mem budget = at(r12, layout::vcpu::budget);
     budget.setSize(8);
     if (request_.polls || request_.sample_heat) {
       Label no_poll = a_.new_label();
-      a_.cmp(q(rsp), at(r12, layout::kNativeLimit));
+      a_.cmp(q(rsp), at(r12, layout::vcpu::native_limit));
       a_.jae(no_poll);
       call_helper(Helper::stack_poll);
-      object_->marks.push_back({here(), site.offset});
+      made_.marks.push_back({here(), site.offset});
       a_.bind(no_poll);
       if (!request_.count_heat && !request_.sample_heat) {
         conform({}, {site.state.loaded, 0});
@@ -348,7 +348,7 @@ void FunctionCompiler::emit_loop_stubs() {
     const uint64_t which = site.offset | static_cast<uint64_t>(site.slots) << 32;
     a_.mov(q(rdx), static_cast<int64_t>(request_.sample_heat ? which | kSampledLoop : which));
     call_helper(Helper::hot_loop);
-    object_->marks.push_back({here(), site.offset});
+    made_.marks.push_back({here(), site.offset});
     if (site.slots <= kMaxOsrSlots) {
       a_.test(q(rax), q(rax));
       a_.jnz(better);
@@ -358,7 +358,7 @@ void FunctionCompiler::emit_loop_stubs() {
     a_.jmp(site.header);
     a_.bind(better);
     if (site.slots > kMaxOsrSlots) continue;
-    a_.mov(q(r15), at(r12, layout::kArea));
+    a_.mov(q(r15), at(r12, layout::vcpu::area));
     copy_vectors(r15, site, true);
     emit_frame_end();
     a_.jmp(q(rax));
@@ -368,9 +368,9 @@ void FunctionCompiler::emit_loop_stubs() {
 void FunctionCompiler::emit_osr_entries() {
   for (LoopSite& site : loops_) {
     a_.align(asmjit::AlignMode::kCode, 16);
-    object_->osr.push_back({site.offset, here()});
+    made_.osr.push_back({site.offset, here()});
     emit_frame_setup();
-    if (request_.count_runs) count_run(layout::kOsrEntriesOfBaseline);
+    if (request_.count_runs) count_run(layout::counts::osr_entries(vm::Tier::baseline));
     if (site.slots != 0) {
       a_.mov(q(rsi), q(r15));
       a_.mov(w(rdx), site.slots);
@@ -390,11 +390,11 @@ void FunctionCompiler::emit_osr_entries() {
 void FunctionCompiler::emit_polls() {
   for (const Poll& poll : polls_) {
     a_.bind(poll.label);
-    a_.mov(q(rax), at(r12, layout::kHelpers));
+    a_.mov(q(rax), at(r12, layout::vcpu::helpers));
     Mem entry = at(rax, 8 * static_cast<int32_t>(poll.helper));
     entry.setSize(8);
     a_.call(entry);
-    object_->marks.push_back({here(), module_->funcs[request_.func_index].body.begin});
+    made_.marks.push_back({here(), module_->funcs[request_.func_index].body.begin});
     a_.jmp(poll.back);
   }
 }
@@ -407,7 +407,7 @@ void FunctionCompiler::emit_traps() {
     if (!shared.valid()) shared = a_.new_label();
     a_.bind(site.label);
     a_.call(shared);
-    object_->marks.push_back({here(), site.offset});
+    made_.marks.push_back({here(), site.offset});
   }
   for (size_t code = 0; code < kCodes; ++code) {
     if (!common[code].valid()) continue;
@@ -415,7 +415,7 @@ void FunctionCompiler::emit_traps() {
     // As if the helper had been called from the site.
     a_.mov(w(rsi), static_cast<uint32_t>(code));
     a_.mov(q(rdi), q(r12));
-    a_.mov(q(rax), at(r12, layout::kHelpers));
+    a_.mov(q(rax), at(r12, layout::vcpu::helpers));
     Mem entry = at(rax, 8 * static_cast<int32_t>(Helper::trap));
     entry.setSize(8);
     a_.jmp(entry);
@@ -448,7 +448,7 @@ void FunctionCompiler::end_function(D& d) {
   emit_osr_entries();
   emit_polls();
   emit_check_failure();
-  object_->text = here();
+  made_.text = here();
   emit_pool();
 }
 

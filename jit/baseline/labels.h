@@ -7,7 +7,7 @@
 #include <cstring>
 #include <vector>
 
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::baseline {
 

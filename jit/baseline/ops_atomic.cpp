@@ -9,6 +9,52 @@ namespace vmrun::jit::baseline {
 namespace Inst = asmjit::x86::Inst;
 using asmjit::x86::ptr;
 
+template <Helper which, uint8_t operands>
+void FunctionCompiler::atomic_ask(D& d, const Row&, const Imm& imm, const V* args, V* result) {
+  helper_op(d, which, imm.mem.memory, {args, operands}, result, &imm.mem);
+}
+
+std::span<const FunctionCompiler::Row> FunctionCompiler::atomic_rows() {
+  using F = FunctionCompiler;
+  // An instruction that reads, changes and writes, in each width.
+#define VMRUN_CHANGE(name, ...)                                                                      \
+  {Op::i32_atomic_rmw_##name, __VA_ARGS__}, {Op::i64_atomic_rmw_##name, __VA_ARGS__},                \
+      {Op::i32_atomic_rmw8_##name##_u, __VA_ARGS__}, {Op::i32_atomic_rmw16_##name##_u, __VA_ARGS__}, \
+      {Op::i64_atomic_rmw8_##name##_u, __VA_ARGS__}, {Op::i64_atomic_rmw16_##name##_u, __VA_ARGS__}, \
+      {Op::i64_atomic_rmw32_##name##_u, __VA_ARGS__},
+  // clang-format off: a row per line
+  static constexpr Row kRows[] = {
+      {Op::atomic_fence, &F::atomic_fence},
+      {Op::memory_atomic_notify, &F::atomic_ask<Helper::atomic_notify, 2>},
+      {Op::memory_atomic_wait32, &F::atomic_ask<Helper::atomic_wait32, 3>},
+      {Op::memory_atomic_wait64, &F::atomic_ask<Helper::atomic_wait64, 3>},
+      {Op::i32_atomic_load, &F::atomic_load},
+      {Op::i64_atomic_load, &F::atomic_load},
+      {Op::i32_atomic_load8_u, &F::atomic_load},
+      {Op::i32_atomic_load16_u, &F::atomic_load},
+      {Op::i64_atomic_load8_u, &F::atomic_load},
+      {Op::i64_atomic_load16_u, &F::atomic_load},
+      {Op::i64_atomic_load32_u, &F::atomic_load},
+      {Op::i32_atomic_store, &F::atomic_store},
+      {Op::i64_atomic_store, &F::atomic_store},
+      {Op::i32_atomic_store8, &F::atomic_store},
+      {Op::i32_atomic_store16, &F::atomic_store},
+      {Op::i64_atomic_store8, &F::atomic_store},
+      {Op::i64_atomic_store16, &F::atomic_store},
+      {Op::i64_atomic_store32, &F::atomic_store},
+      VMRUN_CHANGE(add, &F::atomic_add)
+      VMRUN_CHANGE(sub, &F::atomic_sub)
+      VMRUN_CHANGE(xchg, &F::atomic_exchange)
+      VMRUN_CHANGE(and, &F::atomic_change, Inst::kIdAnd)
+      VMRUN_CHANGE(or, &F::atomic_change, Inst::kIdOr)
+      VMRUN_CHANGE(xor, &F::atomic_change, Inst::kIdXor)
+      VMRUN_CHANGE(cmpxchg, &F::atomic_cmpxchg)
+  };
+  // clang-format on
+#undef VMRUN_CHANGE
+  return kRows;
+}
+
 asmjit::x86::Gp FunctionCompiler::sized(uint8_t reg, unsigned size) {
   switch (size) {
     case 1: return asmjit::x86::gpb_lo(reg);
@@ -54,42 +100,65 @@ asmjit::x86::Mem FunctionCompiler::atomic_address(D& d, const vm::MemArg& mem, c
   return out;
 }
 
-void FunctionCompiler::atomic_rmw(D& d, Op op, const Imm& imm, unsigned size, const V* args, V* result) {
-  enum { add, sub, exchange, other } kind = other;
-  InstId id = 0;
-  switch (op) {
-#define RMW(name, action)               \
-  case Op::i32_atomic_rmw_##name:       \
-  case Op::i64_atomic_rmw_##name:       \
-  case Op::i32_atomic_rmw8_##name##_u:  \
-  case Op::i32_atomic_rmw16_##name##_u: \
-  case Op::i64_atomic_rmw8_##name##_u:  \
-  case Op::i64_atomic_rmw16_##name##_u: \
-  case Op::i64_atomic_rmw32_##name##_u: action; break;
-    RMW(add, kind = add)
-    RMW(sub, kind = sub)
-    RMW(xchg, kind = exchange)
-    RMW(and, id = Inst::kIdAnd)
-    RMW(or, id = Inst::kIdOr)
-    RMW(xor, id = Inst::kIdXor)
-#undef RMW
-    default: break;
+void FunctionCompiler::atomic_fence(D&, const Row&, const Imm&, const V*, V*) { a_.mfence(); }
+
+void FunctionCompiler::atomic_load(D& d, const Row& row, const Imm& imm, const V* args, V* result) {
+  const unsigned size = access_size(row);
+  const uint8_t to = take_int();
+  Mem mem = atomic_address(d, imm.mem, args[0], size);
+  mark(d);
+  if (size < 4) {
+    a_.movzx(w(to), mem);
+  } else {
+    a_.mov(sized(to, size), mem);
   }
-  const unsigned width = size < 4 ? 4 : size;
-  if (kind != other) {
-    const uint8_t value = take_int();
-    move_to_int(value, args[1]);
-    if (kind == sub) a_.neg(q(value));
-    Mem mem = atomic_address(d, imm.mem, args[0], size);
-    mark(d);
-    if (kind == exchange) {
-      a_.xchg(mem, sized(value, size));
-    } else {
-      a_.lock().xadd(mem, sized(value, size));
-    }
-    zero_extend(value, size);
-    return result_reg(*result, value);
-  }
+  result_reg(*result, to);
+}
+
+void FunctionCompiler::atomic_store(D& d, const Row& row, const Imm& imm, const V* args, V*) {
+  const unsigned size = access_size(row);
+  const uint8_t value = take_int();
+  move_to_int(value, args[1]);
+  Mem mem = atomic_address(d, imm.mem, args[0], size);
+  mark(d);
+  a_.xchg(mem, sized(value, size));
+}
+
+void FunctionCompiler::atomic_add(D& d, const Row& row, const Imm& imm, const V* args, V* result) {
+  const uint8_t value = take_int();
+  move_to_int(value, args[1]);
+  add_locked(d, row, imm, args[0], value, result);
+}
+
+void FunctionCompiler::atomic_sub(D& d, const Row& row, const Imm& imm, const V* args, V* result) {
+  const uint8_t value = take_int();
+  move_to_int(value, args[1]);
+  a_.neg(q(value));
+  add_locked(d, row, imm, args[0], value, result);
+}
+
+void FunctionCompiler::add_locked(D& d, const Row& row, const Imm& imm, const V& index, uint8_t value, V* result) {
+  const unsigned size = access_size(row);
+  Mem mem = atomic_address(d, imm.mem, index, size);
+  mark(d);
+  a_.lock().xadd(mem, sized(value, size));
+  zero_extend(value, size);
+  result_reg(*result, value);
+}
+
+void FunctionCompiler::atomic_exchange(D& d, const Row& row, const Imm& imm, const V* args, V* result) {
+  const unsigned size = access_size(row);
+  const uint8_t value = take_int();
+  move_to_int(value, args[1]);
+  Mem mem = atomic_address(d, imm.mem, args[0], size);
+  mark(d);
+  a_.xchg(mem, sized(value, size));
+  zero_extend(value, size);
+  result_reg(*result, value);
+}
+
+void FunctionCompiler::atomic_change(D& d, const Row& row, const Imm& imm, const V* args, V* result) {
+  const unsigned size = access_size(row), width = size < 4 ? 4 : size;
   V own_args[2] = {args[0], args[1]};
   take_fixed(rax, own_args);
   const uint8_t value = fetch_int(own_args[1]);
@@ -104,7 +173,7 @@ void FunctionCompiler::atomic_rmw(D& d, Op op, const Imm& imm, unsigned size, co
   Label again = a_.new_label();
   a_.bind(again);
   a_.mov(sized(changed, width), sized(rax, width));
-  a_.emit(id, sized(changed, width), sized(value, width));
+  a_.emit(row.id, sized(changed, width), sized(value, width));
   mark(d);
   a_.lock().cmpxchg(mem, sized(changed, size), sized(rax, size));
   a_.jne(again);
@@ -112,7 +181,8 @@ void FunctionCompiler::atomic_rmw(D& d, Op op, const Imm& imm, unsigned size, co
   result_reg(*result, rax);
 }
 
-void FunctionCompiler::atomic_cmpxchg(D& d, const Imm& imm, unsigned size, const V* args, V* result) {
+void FunctionCompiler::atomic_cmpxchg(D& d, const Row& row, const Imm& imm, const V* args, V* result) {
+  const unsigned size = access_size(row);
   V own_args[3] = {args[0], args[1], args[2]};
   const bool in_place = args[1].kind == Kind::reg && args[1].reg == rax;
   if (!in_place) take_fixed(rax, own_args);
@@ -126,65 +196,6 @@ void FunctionCompiler::atomic_cmpxchg(D& d, const Imm& imm, unsigned size, const
   a_.lock().cmpxchg(mem, sized(replacement, size), sized(rax, size));
   zero_extend(rax, size);
   result_reg(*result, rax);
-}
-
-bool FunctionCompiler::atomic_op(D& d, Op op, const Imm& imm, const V* args, size_t count, V* results) {
-  const vm::OpInfo& info = vm::op_info(op);
-  if (info.family != vm::Family::atomic) return false;
-  const unsigned size = 1u << info.access_log2;
-  switch (op) {
-    case Op::atomic_fence: a_.mfence(); return true;
-    case Op::memory_atomic_wait32:
-    case Op::memory_atomic_wait64:
-    case Op::memory_atomic_notify: {
-      const V* operands[3] = {&args[0], &args[1], count > 2 ? &args[2] : nullptr};
-      const Helper helper = op == Op::memory_atomic_notify   ? Helper::atomic_notify
-                            : op == Op::memory_atomic_wait32 ? Helper::atomic_wait32
-                                                             : Helper::atomic_wait64;
-      helper_op(d, helper, {imm.mem.memory}, {operands, count}, results, &imm.mem);
-      return true;
-    }
-    case Op::i32_atomic_load:
-    case Op::i64_atomic_load:
-    case Op::i32_atomic_load8_u:
-    case Op::i32_atomic_load16_u:
-    case Op::i64_atomic_load8_u:
-    case Op::i64_atomic_load16_u:
-    case Op::i64_atomic_load32_u: {
-      const uint8_t to = take_int();
-      Mem mem = atomic_address(d, imm.mem, args[0], size);
-      mark(d);
-      if (size < 4) {
-        a_.movzx(w(to), mem);
-      } else {
-        a_.mov(sized(to, size), mem);
-      }
-      result_reg(*results, to);
-      return true;
-    }
-    case Op::i32_atomic_store:
-    case Op::i64_atomic_store:
-    case Op::i32_atomic_store8:
-    case Op::i32_atomic_store16:
-    case Op::i64_atomic_store8:
-    case Op::i64_atomic_store16:
-    case Op::i64_atomic_store32: {
-      const uint8_t value = take_int();
-      move_to_int(value, args[1]);
-      Mem mem = atomic_address(d, imm.mem, args[0], size);
-      mark(d);
-      a_.xchg(mem, sized(value, size));
-      return true;
-    }
-    case Op::i32_atomic_rmw_cmpxchg:
-    case Op::i64_atomic_rmw_cmpxchg:
-    case Op::i32_atomic_rmw8_cmpxchg_u:
-    case Op::i32_atomic_rmw16_cmpxchg_u:
-    case Op::i64_atomic_rmw8_cmpxchg_u:
-    case Op::i64_atomic_rmw16_cmpxchg_u:
-    case Op::i64_atomic_rmw32_cmpxchg_u: atomic_cmpxchg(d, imm, size, args, results); return true;
-    default: atomic_rmw(d, op, imm, size, args, results); return true;
-  }
 }
 
 }  // namespace vmrun::jit::baseline

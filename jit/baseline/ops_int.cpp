@@ -7,7 +7,89 @@
 namespace vmrun::jit::baseline {
 
 namespace Inst = asmjit::x86::Inst;
-using asmjit::x86::ptr;
+
+std::span<const FunctionCompiler::Row> FunctionCompiler::int_rows() {
+  using F = FunctionCompiler;
+  static constexpr Row kRows[] = {
+      {Op::i32_eqz, &F::int_eqz},
+      {Op::i64_eqz, &F::int_eqz},
+      {Op::i32_eq, &F::int_compare},
+      {Op::i32_ne, &F::int_compare},
+      {Op::i32_lt_s, &F::int_compare},
+      {Op::i32_lt_u, &F::int_compare},
+      {Op::i32_gt_s, &F::int_compare},
+      {Op::i32_gt_u, &F::int_compare},
+      {Op::i32_le_s, &F::int_compare},
+      {Op::i32_le_u, &F::int_compare},
+      {Op::i32_ge_s, &F::int_compare},
+      {Op::i32_ge_u, &F::int_compare},
+      {Op::i64_eq, &F::int_compare},
+      {Op::i64_ne, &F::int_compare},
+      {Op::i64_lt_s, &F::int_compare},
+      {Op::i64_lt_u, &F::int_compare},
+      {Op::i64_gt_s, &F::int_compare},
+      {Op::i64_gt_u, &F::int_compare},
+      {Op::i64_le_s, &F::int_compare},
+      {Op::i64_le_u, &F::int_compare},
+      {Op::i64_ge_s, &F::int_compare},
+      {Op::i64_ge_u, &F::int_compare},
+
+      {Op::i32_clz, &F::int_unary, Inst::kIdLzcnt},
+      {Op::i32_ctz, &F::int_unary, Inst::kIdTzcnt},
+      {Op::i32_popcnt, &F::int_unary, Inst::kIdPopcnt},
+      {Op::i64_clz, &F::int_unary, Inst::kIdLzcnt},
+      {Op::i64_ctz, &F::int_unary, Inst::kIdTzcnt},
+      {Op::i64_popcnt, &F::int_unary, Inst::kIdPopcnt},
+      {Op::i32_add, &F::int_add_sub, Inst::kIdAdd},
+      {Op::i32_sub, &F::int_add_sub, Inst::kIdSub},
+      {Op::i64_add, &F::int_add_sub, Inst::kIdAdd},
+      {Op::i64_sub, &F::int_add_sub, Inst::kIdSub},
+      {Op::i32_mul, &F::int_binary, Inst::kIdImul},
+      {Op::i32_and, &F::int_binary, Inst::kIdAnd},
+      {Op::i32_or, &F::int_binary, Inst::kIdOr},
+      {Op::i32_xor, &F::int_binary, Inst::kIdXor},
+      {Op::i64_mul, &F::int_binary, Inst::kIdImul},
+      {Op::i64_and, &F::int_binary, Inst::kIdAnd},
+      {Op::i64_or, &F::int_binary, Inst::kIdOr},
+      {Op::i64_xor, &F::int_binary, Inst::kIdXor},
+      {Op::i32_shl, &F::int_shift, Inst::kIdShl, Inst::kIdShlx},
+      {Op::i32_shr_s, &F::int_shift, Inst::kIdSar, Inst::kIdSarx},
+      {Op::i32_shr_u, &F::int_shift, Inst::kIdShr, Inst::kIdShrx},
+      {Op::i64_shl, &F::int_shift, Inst::kIdShl, Inst::kIdShlx},
+      {Op::i64_shr_s, &F::int_shift, Inst::kIdSar, Inst::kIdSarx},
+      {Op::i64_shr_u, &F::int_shift, Inst::kIdShr, Inst::kIdShrx},
+      {Op::i32_rotl, &F::int_rotate, Inst::kIdRol},
+      {Op::i32_rotr, &F::int_rotate, Inst::kIdRor},
+      {Op::i64_rotl, &F::int_rotate, Inst::kIdRol},
+      {Op::i64_rotr, &F::int_rotate, Inst::kIdRor},
+
+      // The number is the register that the processor divides into.
+      {Op::i32_div_s, &F::int_divide, Inst::kIdIdiv, 0, rax},
+      {Op::i32_div_u, &F::int_divide, Inst::kIdDiv, 0, rax},
+      {Op::i32_rem_s, &F::int_divide, Inst::kIdIdiv, 0, rdx},
+      {Op::i32_rem_u, &F::int_divide, Inst::kIdDiv, 0, rdx},
+      {Op::i64_div_s, &F::int_divide, Inst::kIdIdiv, 0, rax},
+      {Op::i64_div_u, &F::int_divide, Inst::kIdDiv, 0, rax},
+      {Op::i64_rem_s, &F::int_divide, Inst::kIdIdiv, 0, rdx},
+      {Op::i64_rem_u, &F::int_divide, Inst::kIdDiv, 0, rdx},
+
+      // The number is how many bits are extended.
+      {Op::i32_extend8_s, &F::int_extend, 0, 0, 8},
+      {Op::i32_extend16_s, &F::int_extend, 0, 0, 16},
+      {Op::i64_extend8_s, &F::int_extend, 0, 0, 8},
+      {Op::i64_extend16_s, &F::int_extend, 0, 0, 16},
+      {Op::i64_extend32_s, &F::int_extend, 0, 0, 32},
+      {Op::i64_extend_i32_s, &F::int_extend, 0, 0, 32},
+      {Op::i64_extend_i32_u, &F::int_widen},
+      {Op::i32_wrap_i64, &F::int_widen},
+
+      {Op::i64_add128, &F::int_add_sub_128, Inst::kIdAdd, Inst::kIdAdc},
+      {Op::i64_sub128, &F::int_add_sub_128, Inst::kIdSub, Inst::kIdSbb},
+      {Op::i64_mul_wide_s, &F::int_mul_wide, Inst::kIdImul},
+      {Op::i64_mul_wide_u, &F::int_mul_wide, Inst::kIdMul},
+  };
+  return kRows;
+}
 
 bool FunctionCompiler::condition_is_next(D& d, bool wide) const {
   const uint8_t* p = image_ + d.next_offset();
@@ -48,12 +130,18 @@ void FunctionCompiler::compare(D& d, Cond cond, bool wide, const V* args, V* res
   set_flags(d, cond, 2, result);
 }
 
-void FunctionCompiler::compare_zero(D& d, const V* args, V* result) {
+void FunctionCompiler::int_compare(D& d, const Row& row, const Imm&, const V* args, V* result) {
+  compare(d, Machine::code(rules::condition(row.op)), is_wide(args[0].type), args, result);
+}
+
+void FunctionCompiler::int_eqz(D& d, const Row&, const Imm&, const V* args, V* result) {
   Cond cond = test(args[0]);
   set_flags(d, Machine::code(rules::negated(static_cast<rules::Cond>(cond))), 1, result);
 }
 
-void FunctionCompiler::binary(D& d, InstId id, bool wide, bool commutes, const V* args, V* result) {
+void FunctionCompiler::int_binary(D& d, const Row& row, const Imm&, const V* args, V* result) {
+  const InstId id = row.id;
+  const bool wide = is_wide(args[0].type), commutes = rules::commutes(row.op);
   const V *a = &args[0], *b = &args[1];
   if (commutes && (a->kind == Kind::constant || (b->kind == Kind::reg && a->kind != Kind::reg))) std::swap(a, b);
   asmjit::Operand right = source_int(*b, wide);
@@ -82,7 +170,8 @@ void FunctionCompiler::binary(D& d, InstId id, bool wide, bool commutes, const V
   result_reg(*result, to);
 }
 
-void FunctionCompiler::add_sub(D& d, bool sub, bool wide, const V* args, V* result) {
+void FunctionCompiler::int_add_sub(D& d, const Row& row, const Imm&, const V* args, V* result) {
+  const bool sub = row.id == Inst::kIdSub, wide = is_wide(args[0].type);
   const V *a = &args[0], *b = &args[1];
   if (!sub && (a->kind == Kind::constant || (b->kind == Kind::reg && a->kind != Kind::reg))) std::swap(a, b);
   asmjit::Operand right = source_int(*b, wide);
@@ -109,62 +198,52 @@ void FunctionCompiler::add_sub(D& d, bool sub, bool wide, const V* args, V* resu
   }
   uint8_t to = target(d, false, 2, a, nullptr, right_reg);
   move_to_int(to, *a);
-  a_.emit(sub ? Inst::kIdSub : Inst::kIdAdd, gp(to, wide), right);
+  a_.emit(row.id, gp(to, wide), right);
   result_reg(*result, to);
 }
 
-void FunctionCompiler::shift(D& d, Op op, bool wide, const V* args, V* result) {
+void FunctionCompiler::int_shift(D& d, const Row& row, const Imm&, const V* args, V* result) {
   const V &a = args[0], &b = args[1];
-  enum { shl, shr_s, shr_u, rotl, rotr } kind;
-  switch (op) {
-    case Op::i32_shl:
-    case Op::i64_shl: kind = shl; break;
-    case Op::i32_shr_s:
-    case Op::i64_shr_s: kind = shr_s; break;
-    case Op::i32_shr_u:
-    case Op::i64_shr_u: kind = shr_u; break;
-    case Op::i32_rotl:
-    case Op::i64_rotl: kind = rotl; break;
-    default: kind = rotr; break;
-  }
+  const bool wide = is_wide(a.type);
   if (b.kind == Kind::constant) {
     const unsigned by = rules::shift_count(b.bits, wide);
-    if (kind == rotl || kind == rotr) {
-      asmjit::Operand from = source_int(a, wide);
-      if (from.isImm()) from = gp(fetch_int(a), wide);
-      uint8_t to = target(d, false, 2, &a, nullptr);
-      a_.emit(Inst::kIdRorx, gp(to, wide), from, asmjit::Imm(rules::rotate_right_count(b.bits, kind == rotl, wide)));
-      return result_reg(*result, to);
-    }
     uint8_t to = target(d, false, 2, &a, nullptr);
     move_to_int(to, a);
-    if (by != 0)
-      a_.emit(kind == shl ? Inst::kIdShl : kind == shr_s ? Inst::kIdSar : Inst::kIdShr, gp(to, wide), asmjit::Imm(by));
-    return result_reg(*result, to);
-  }
-  if (kind == rotl || kind == rotr) {
-    // Rule::rotate_by_register: the count in rcx, of which the processor takes the low bits; the value anywhere else.
-    V value[] = {a};
-    take_fixed(rcx, value);
-    move_to_int(rcx, b);
-    const uint8_t to = target(d, false, 2, value, nullptr, rcx);
-    move_to_int(to, value[0]);
-    a_.emit(kind == rotl ? Inst::kIdRol : Inst::kIdRor, gp(to, wide), asmjit::x86::cl);
+    if (by != 0) a_.emit(row.id, gp(to, wide), asmjit::Imm(by));
     return result_reg(*result, to);
   }
   asmjit::Operand from = source_int(a, wide);  // Rule::shift_by_register
   if (from.isImm()) from = gp(fetch_int(a), wide);
   uint8_t count = fetch_int(b);
   uint8_t to = target(d, false, 2, &a, &b);
-  a_.emit(kind == shl     ? Inst::kIdShlx
-          : kind == shr_s ? Inst::kIdSarx
-                          : Inst::kIdShrx,
-          gp(to, wide), from, gp(count, wide));
+  a_.emit(row.id2, gp(to, wide), from, gp(count, wide));
   result_reg(*result, to);
 }
 
-void FunctionCompiler::divide(D& d, bool is_signed, bool remainder, bool wide, const V* args, V* result) {
+void FunctionCompiler::int_rotate(D& d, const Row& row, const Imm&, const V* args, V* result) {
   const V &a = args[0], &b = args[1];
+  const bool wide = is_wide(a.type);
+  if (b.kind == Kind::constant) {
+    asmjit::Operand from = source_int(a, wide);
+    if (from.isImm()) from = gp(fetch_int(a), wide);
+    uint8_t to = target(d, false, 2, &a, nullptr);
+    const unsigned by = rules::rotate_right_count(b.bits, row.id == Inst::kIdRol, wide);
+    a_.emit(Inst::kIdRorx, gp(to, wide), from, asmjit::Imm(by));
+    return result_reg(*result, to);
+  }
+  // Rule::rotate_by_register: the count in rcx, of which the processor takes the low bits; the value anywhere else.
+  V value[] = {a};
+  take_fixed(rcx, value);
+  move_to_int(rcx, b);
+  const uint8_t to = target(d, false, 2, value, nullptr, rcx);
+  move_to_int(to, value[0]);
+  a_.emit(row.id, gp(to, wide), asmjit::x86::cl);
+  result_reg(*result, to);
+}
+
+void FunctionCompiler::int_divide(D& d, const Row& row, const Imm&, const V* args, V* result) {
+  const V &a = args[0], &b = args[1];
+  const bool is_signed = row.id == Inst::kIdIdiv, remainder = row.imm == rdx, wide = is_wide(a.type);
   if (divide_by_constant(d, is_signed, remainder, wide, args, result)) return;
   // The divisor waits in r11, the dividend goes to rax, and rdx is clobbered.
   const bool known = b.kind == Kind::constant;
@@ -206,23 +285,25 @@ void FunctionCompiler::divide(D& d, bool is_signed, bool remainder, bool wide, c
     a_.idiv(gp(kScratch, wide));
     if (done.valid()) a_.bind(done);
   }
-  result_in(d, remainder ? rdx : rax, result);
+  result_in(d, row.imm, result);
 }
 
-void FunctionCompiler::unary_int(D& d, InstId id, bool wide, const V* args, V* result) {
+void FunctionCompiler::int_unary(D& d, const Row& row, const Imm&, const V* args, V* result) {
+  const bool wide = is_wide(args[0].type);
   asmjit::Operand from = source_int(args[0], wide);
   if (from.isImm()) from = gp(fetch_int(args[0]), wide);
   uint8_t to = target(d, false, 1, &args[0], nullptr);
-  a_.emit(id, gp(to, wide), from);
+  a_.emit(row.id, gp(to, wide), from);
   result_reg(*result, to);
 }
 
-void FunctionCompiler::extend(D& d, unsigned from_bits, bool wide, const V* args, V* result) {
+void FunctionCompiler::int_extend(D& d, const Row& row, const Imm&, const V* args, V* result) {
+  const bool wide = is_wide(result->type);
   uint8_t from = fetch_int(args[0]);
   uint8_t to = target(d, false, 1, &args[0], nullptr);
-  if (from_bits == 8) {
+  if (row.imm == 8) {
     a_.movsx(gp(to, wide), asmjit::x86::gpb_lo(from));
-  } else if (from_bits == 16) {
+  } else if (row.imm == 16) {
     a_.movsx(gp(to, wide), asmjit::x86::gpw(from));
   } else {
     a_.movsxd(q(to), w(from));
@@ -231,8 +312,9 @@ void FunctionCompiler::extend(D& d, unsigned from_bits, bool wide, const V* args
 }
 
 /// i32.wrap_i64 clears the upper half; i64.extend_i32_u has nothing to do where it is clear already.
-void FunctionCompiler::widen(D& d, bool wrap, const V* args, V* result) {
+void FunctionCompiler::int_widen(D& d, const Row&, const Imm&, const V* args, V* result) {
   const V& a = args[0];
+  const bool wrap = is_wide(a.type);
   if (a.kind == Kind::constant) {
     set_const(*result, wrap ? static_cast<uint32_t>(a.bits) : a.bits, result->slot);
     return;
@@ -251,21 +333,21 @@ void FunctionCompiler::widen(D& d, bool wrap, const V* args, V* result) {
 }
 
 /// Operands: low and high half of each. The halves of the first are the places of the result's.
-void FunctionCompiler::add_sub_128(D&, bool sub, const V* args, V* results) {
+void FunctionCompiler::int_add_sub_128(D&, const Row& row, const Imm&, const V* args, V* results) {
   uint8_t to[2];
   for (int i = 0; i < 2; ++i) {
     to[i] = args[i].kind == Kind::reg ? args[i].reg : take_int();
     move_to_int(to[i], args[i]);
   }
   asmjit::Operand low = source_int(args[2], true), high = source_int(args[3], true);
-  a_.emit(sub ? Inst::kIdSub : Inst::kIdAdd, q(to[0]), low);
-  a_.emit(sub ? Inst::kIdSbb : Inst::kIdAdc, q(to[1]), high);
+  a_.emit(row.id, q(to[0]), low);
+  a_.emit(row.id2, q(to[1]), high);
   results[1].slot = results[0].slot + 1;
   result_reg(results[0], to[0]);
   result_reg(results[1], to[1]);
 }
 
-void FunctionCompiler::mul_wide(D&, bool is_signed, const V* args, V* results) {
+void FunctionCompiler::int_mul_wide(D&, const Row& row, const Imm&, const V* args, V* results) {
   const V *a = &args[0], *b = &args[1];
   if (b->kind == Kind::reg && b->reg == rax) std::swap(a, b);
   take_fixed(rax);
@@ -273,36 +355,10 @@ void FunctionCompiler::mul_wide(D&, bool is_signed, const V* args, V* results) {
   asmjit::Operand by = source_int(*b, true);
   if (by.isImm()) by = q(fetch_int(*b));
   move_to_int(rax, *a);
-  a_.emit(is_signed ? Inst::kIdImul : Inst::kIdMul, by);
+  a_.emit(row.id, by);
   results[1].slot = results[0].slot + 1;
   result_reg(results[0], rax);
   result_reg(results[1], rdx);
-}
-
-void FunctionCompiler::select(D& d, ValType type, const V* args, V* result) {
-  const V &a = args[0], &b = args[1];
-  if (!is_vec(type)) {
-    bool wide = is_wide(type);
-    const V* c = &args[2];
-    // Operands first: they need no flags, but fetching may load homes (no flags either).
-    asmjit::Operand other = source_int(b, wide);
-    if (other.isImm()) other = gp(fetch_int(b), wide);
-    uint8_t other_reg = other.isReg() ? static_cast<uint8_t>(other.as<Gp>().id()) : kNoHome;
-    Cond cond = test(*c);
-    uint8_t to = target(d, false, 3, &a, nullptr, other_reg);
-    move_to_int(to, a);
-    a_.cmov(asmjit::x86::negateCond(cond), gp(to, wide), other);
-    return result_reg(*result, to);
-  }
-  uint8_t other = fetch_vec(b);
-  Cond cond = test(args[2]);
-  uint8_t to = target(d, true, 3, &a, nullptr, other);
-  move_to_vec(to, a);
-  Label done = a_.new_label();
-  a_.j(cond, done);
-  move_vec(to, other);
-  a_.bind(done);
-  result_reg(*result, to);
 }
 
 }  // namespace vmrun::jit::baseline

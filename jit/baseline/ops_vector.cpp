@@ -1,43 +1,17 @@
-// Vector instructions: the table of emitters, and the shapes that need nothing but the right machine instruction.
+// Vector instructions: the shapes that need nothing but the right machine instruction.
 //
 // The processor is known to have AVX2 (interp/host_x86_64.cpp), so everything is a VEX form: three operands, and memory
-// operands need no alignment. Results are those of vm/simd.h bit by bit, but for which NaN an arithmetic instruction
+// operands need no alignment. Results are those of vm/numeric/simd.h bit by bit, but for which NaN an arithmetic instruction
 // gives.
 //
 // Rules for emitters. The result's register may be that of an operand: it is written by the last instruction only, and
 // what comes before goes to xmm7 and temporaries. target() comes before anything is in xmm7, for it may move operands
 // through there. Operands that are fetched last may stay in memory.
 #include "jit/baseline/compiler.h"
-#include "vm/assert.h"
 
 namespace vmrun::jit::baseline {
 
 namespace Inst = asmjit::x86::Inst;
-
-struct FunctionCompiler::VectorTable {
-  const VectorRow* rows[vm::kOpCount] = {};
-
-  VectorTable() {
-    for (std::span<const VectorRow> part :
-         {vector_int_rows(), vector_shift_rows(), vector_float_rows(), vector_lane_rows(), vector_memory_rows()}) {
-      for (const VectorRow& row : part) rows[static_cast<size_t>(row.op)] = &row;
-    }
-    for (size_t i = 0; i < vm::kOpCount; ++i) {
-      const vm::OpInfo& info = vm::kOpInfo[i];
-      const Op op = static_cast<Op>(i);
-      const bool like_scalar = op == Op::v128_load || op == Op::v128_store;
-      VMRUN_ASSERT((vm::is_vector(info.family) && !like_scalar) == (rows[i] != nullptr), info.mnemonic);
-    }
-  }
-};
-
-bool FunctionCompiler::vector_op(D& d, Op op, const Imm& imm, const V* args, V* results) {
-  static const VectorTable table;
-  const VectorRow* row = table.rows[static_cast<size_t>(op)];
-  if (row == nullptr) return false;
-  (this->*row->emit)(d, *row, imm, args, results);
-  return true;
-}
 
 asmjit::x86::Mem FunctionCompiler::pool_lanes(uint64_t value, unsigned lane_bits) {
   uint64_t word = value;
@@ -45,7 +19,7 @@ asmjit::x86::Mem FunctionCompiler::pool_lanes(uint64_t value, unsigned lane_bits
   return pool({word, word});
 }
 
-void FunctionCompiler::vec_unary(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_unary(D& d, const Row& row, const Imm&, const V* args, V* result) {
   asmjit::Operand from = source_vec(args[0]);
   uint8_t to = target(d, true, 1, &args[0], nullptr);
   if (row.imm == kNoImm) {
@@ -56,7 +30,7 @@ void FunctionCompiler::vec_unary(D& d, const VectorRow& row, const Imm&, const V
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_binary(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_binary(D& d, const Row& row, const Imm&, const V* args, V* result) {
   uint8_t left = fetch_vec(args[0]);
   asmjit::Operand right = source_vec(args[1]);
   uint8_t to = target(d, true, 2, &args[0], &args[1]);
@@ -69,7 +43,7 @@ void FunctionCompiler::vec_binary(D& d, const VectorRow& row, const Imm&, const 
 }
 
 /// The second operand first.
-void FunctionCompiler::vec_swapped(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_swapped(D& d, const Row& row, const Imm&, const V* args, V* result) {
   asmjit::Operand right = source_vec(args[0]);
   uint8_t left = fetch_vec(args[1]);
   uint8_t to = target(d, true, 2, &args[0], &args[1]);
@@ -77,7 +51,7 @@ void FunctionCompiler::vec_swapped(D& d, const VectorRow& row, const Imm&, const
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_binary_not(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_binary_not(D& d, const Row& row, const Imm&, const V* args, V* result) {
   uint8_t left = fetch_vec(args[0]);
   asmjit::Operand right = source_vec(args[1]);
   uint8_t to = target(d, true, 2, &args[0], &args[1]);
@@ -86,7 +60,7 @@ void FunctionCompiler::vec_binary_not(D& d, const VectorRow& row, const Imm&, co
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_swapped_not(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_swapped_not(D& d, const Row& row, const Imm&, const V* args, V* result) {
   asmjit::Operand right = source_vec(args[0]);
   uint8_t left = fetch_vec(args[1]);
   uint8_t to = target(d, true, 2, &args[0], &args[1]);
@@ -97,7 +71,7 @@ void FunctionCompiler::vec_swapped_not(D& d, const VectorRow& row, const Imm&, c
 
 /// Compares the first operand with the lesser or greater (`id`) of both: the orders that the processor has no
 /// comparison for.
-void FunctionCompiler::vec_order(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_order(D& d, const Row& row, const Imm&, const V* args, V* result) {
   uint8_t left = fetch_vec(args[0]);
   asmjit::Operand right = source_vec(args[1]);
   uint8_t to = target(d, true, 2, &args[0], &args[1]);
@@ -106,7 +80,7 @@ void FunctionCompiler::vec_order(D& d, const VectorRow& row, const Imm&, const V
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_order_not(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_order_not(D& d, const Row& row, const Imm&, const V* args, V* result) {
   uint8_t left = fetch_vec(args[0]);
   asmjit::Operand right = source_vec(args[1]);
   uint8_t to = target(d, true, 2, &args[0], &args[1]);
@@ -117,7 +91,7 @@ void FunctionCompiler::vec_order_not(D& d, const VectorRow& row, const Imm&, con
 }
 
 /// With a constant: the sign of every lane of `imm` bits or, when `imm` is odd, everything but it.
-void FunctionCompiler::vec_with_pool(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_with_pool(D& d, const Row& row, const Imm&, const V* args, V* result) {
   const unsigned bits = row.imm & ~1u;
   const uint64_t sign = uint64_t{1} << (bits - 1);
   Mem constant = pool_lanes((row.imm & 1) != 0 ? sign - 1 : sign, bits);

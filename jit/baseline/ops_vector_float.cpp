@@ -1,4 +1,4 @@
-// Vector instructions on floating-point lanes and conversions. Where vm/simd.h makes a NaN itself (min and max), it is
+// Vector instructions on floating-point lanes and conversions. Where vm/numeric/simd.h makes a NaN itself (min and max), it is
 // the same NaN here; arithmetic gives the processor's, the quieted first or second operand or the default.
 #include "jit/baseline/compiler.h"
 
@@ -6,7 +6,7 @@ namespace vmrun::jit::baseline {
 
 namespace Inst = asmjit::x86::Inst;
 
-std::span<const FunctionCompiler::VectorRow> FunctionCompiler::vector_float_rows() {
+std::span<const FunctionCompiler::Row> FunctionCompiler::vector_float_rows() {
   using F = FunctionCompiler;
   // Predicates of vcmpps that say no, or for `ne` yes, to NaNs; rounding modes that leave the precision exception
   // alone.
@@ -14,7 +14,7 @@ std::span<const FunctionCompiler::VectorRow> FunctionCompiler::vector_float_rows
   static constexpr uint8_t kNearest = 8, kFloor = 9, kCeil = 10, kTrunc = 11;
   static constexpr uint8_t kSign32 = 32, kRest32 = 33, kSign64 = 64, kRest64 = 65;
   static constexpr uint8_t kMin = 0, kMax = 1;
-  static constexpr VectorRow kRows[] = {
+  static constexpr Row kRows[] = {
       {Op::f32x4_add, &F::vec_binary, Inst::kIdVaddps},
       {Op::f64x2_add, &F::vec_binary, Inst::kIdVaddpd},
       {Op::f32x4_sub, &F::vec_binary, Inst::kIdVsubps},
@@ -86,7 +86,7 @@ std::span<const FunctionCompiler::VectorRow> FunctionCompiler::vector_float_rows
 
 /// Both orders of the operands are tried, for they differ in zeros: `or` of these is the lesser, `and` the greater.
 /// Where an operand is NaN, all bits are set and then those of the payload cleared.
-void FunctionCompiler::vec_min_max(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_min_max(D& d, const Row& row, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   const bool max = row.imm != 0;
   const bool f64 = row.id2 == Inst::kIdVcmppd;
@@ -108,7 +108,7 @@ void FunctionCompiler::vec_min_max(D& d, const VectorRow& row, const Imm&, const
 }
 
 /// Rounded twice: the choice that is the same on every processor.
-void FunctionCompiler::vec_madd(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_madd(D& d, const Row& row, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t a = fetch_vec(args[0]);
   asmjit::Operand b = source_vec(args[1]), c = source_vec(args[2]);
@@ -118,7 +118,7 @@ void FunctionCompiler::vec_madd(D& d, const VectorRow& row, const Imm&, const V*
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_nmadd(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_nmadd(D& d, const Row& row, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t a = fetch_vec(args[0]);
   asmjit::Operand b = source_vec(args[1]);
@@ -130,7 +130,7 @@ void FunctionCompiler::vec_nmadd(D& d, const VectorRow& row, const Imm&, const V
 }
 
 /// NaNs become 0 first; what is too great comes out as the least integer, all whose bits are then inverted.
-void FunctionCompiler::vec_trunc_s(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_trunc_s(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t from = fetch_vec(args[0]);
   const Xmm t = x(take_vec());
@@ -144,7 +144,7 @@ void FunctionCompiler::vec_trunc_s(D& d, const VectorRow&, const Imm&, const V* 
 }
 
 /// The part below 2^31, or 2^31, and the rest: each is converted as signed.
-void FunctionCompiler::vec_trunc_u(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_trunc_u(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   Mem half = pool_lanes(0x4f000000, 32);  // 2^31
   uint8_t from = fetch_vec(args[0]);
@@ -163,7 +163,7 @@ void FunctionCompiler::vec_trunc_u(D& d, const VectorRow&, const Imm&, const V* 
 }
 
 /// The least integer is what the processor gives for anything too small.
-void FunctionCompiler::vec_trunc_f64_s(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_trunc_f64_s(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t from = fetch_vec(args[0]);
   uint8_t to = target(d, true, 1, &args[0], nullptr);
@@ -175,7 +175,7 @@ void FunctionCompiler::vec_trunc_f64_s(D& d, const VectorRow&, const Imm&, const
 }
 
 /// As the low bits of the significand of 2^52 and more.
-void FunctionCompiler::vec_trunc_f64_u(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_trunc_f64_u(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t from = fetch_vec(args[0]);
   const Xmm zero = x(take_vec());
@@ -190,7 +190,7 @@ void FunctionCompiler::vec_trunc_f64_u(D& d, const VectorRow&, const Imm&, const
 }
 
 /// The halves of each lane as significands of 2^23 and of 2^39, whose sum, less these, is rounded once.
-void FunctionCompiler::vec_convert_u(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_convert_u(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t from = fetch_vec(args[0]);
   const Xmm high = x(take_vec());
@@ -204,7 +204,7 @@ void FunctionCompiler::vec_convert_u(D& d, const VectorRow&, const Imm&, const V
 }
 
 /// As the low half of 2^52 and more.
-void FunctionCompiler::vec_convert_f64_u(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_convert_f64_u(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t from = fetch_vec(args[0]);
   uint8_t to = target(d, true, 1, &args[0], nullptr);

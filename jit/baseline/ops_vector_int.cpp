@@ -5,10 +5,10 @@ namespace vmrun::jit::baseline {
 
 namespace Inst = asmjit::x86::Inst;
 
-std::span<const FunctionCompiler::VectorRow> FunctionCompiler::vector_int_rows() {
+std::span<const FunctionCompiler::Row> FunctionCompiler::vector_int_rows() {
   using F = FunctionCompiler;
   static constexpr uint8_t kLow = 0, kHigh = 1;
-  static constexpr VectorRow kRows[] = {
+  static constexpr Row kRows[] = {
       {Op::i8x16_add, &F::vec_binary, Inst::kIdVpaddb},
       {Op::i16x8_add, &F::vec_binary, Inst::kIdVpaddw},
       {Op::i32x4_add, &F::vec_binary, Inst::kIdVpaddd},
@@ -139,7 +139,7 @@ std::span<const FunctionCompiler::VectorRow> FunctionCompiler::vector_int_rows()
   return kRows;
 }
 
-void FunctionCompiler::vec_negate(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_negate(D& d, const Row& row, const Imm&, const V* args, V* result) {
   asmjit::Operand from = source_vec(args[0]);
   uint8_t to = target(d, true, 1, &args[0], nullptr);
   a_.vpxor(x(kVectorScratch), x(kVectorScratch), x(kVectorScratch));
@@ -147,7 +147,7 @@ void FunctionCompiler::vec_negate(D& d, const VectorRow& row, const Imm&, const 
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_abs_quad(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_abs_quad(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t from = fetch_vec(args[0]);
   uint8_t to = target(d, true, 1, &args[0], nullptr);
@@ -158,7 +158,7 @@ void FunctionCompiler::vec_abs_quad(D& d, const VectorRow&, const Imm&, const V*
 }
 
 /// By a table of the sixteen half-bytes.
-void FunctionCompiler::vec_popcnt(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_popcnt(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   Mem mask = pool_lanes(0x0f, 8), counts = pool({0x0302020102010100, 0x0403030203020201});
   uint8_t from = fetch_vec(args[0]);
@@ -174,7 +174,7 @@ void FunctionCompiler::vec_popcnt(D& d, const VectorRow&, const Imm&, const V* a
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_all_true(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_all_true(D& d, const Row& row, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   asmjit::Operand from = source_vec(args[0]);
   a_.vpxor(s, s, s);
@@ -183,14 +183,14 @@ void FunctionCompiler::vec_all_true(D& d, const VectorRow& row, const Imm&, cons
   set_flags(d, Cond::kE, 1, result);
 }
 
-void FunctionCompiler::vec_mask(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_mask(D& d, const Row& row, const Imm&, const V* args, V* result) {
   uint8_t from = fetch_vec(args[0]);
   uint8_t to = target(d, false, 1, nullptr, nullptr);
   a_.emit(row.id, w(to), x(from));
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_mask_words(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_mask_words(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t from = fetch_vec(args[0]);
   uint8_t to = target(d, false, 1, nullptr, nullptr);
@@ -201,7 +201,7 @@ void FunctionCompiler::vec_mask_words(D& d, const VectorRow&, const Imm&, const 
 }
 
 /// From products of halves; what the high halves make of each other is beyond 64 bits.
-void FunctionCompiler::vec_mul_quad(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_mul_quad(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t a = fetch_vec(args[0]), b = fetch_vec(args[1]);
   const Xmm t = x(take_vec());
@@ -217,7 +217,7 @@ void FunctionCompiler::vec_mul_quad(D& d, const VectorRow&, const Imm&, const V*
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_extend_high(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_extend_high(D& d, const Row& row, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   asmjit::Operand from = source_vec(args[0]);
   uint8_t to = target(d, true, 1, &args[0], nullptr);
@@ -226,7 +226,7 @@ void FunctionCompiler::vec_extend_high(D& d, const VectorRow& row, const Imm&, c
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_extend_high_u(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_extend_high_u(D& d, const Row& row, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t from = fetch_vec(args[0]);
   uint8_t to = target(d, true, 1, &args[0], nullptr);
@@ -235,7 +235,7 @@ void FunctionCompiler::vec_extend_high_u(D& d, const VectorRow& row, const Imm&,
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_extmul_bytes(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_extmul_bytes(D& d, const Row& row, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   const bool high = row.imm != 0;
   asmjit::Operand a = source_vec(args[0]), b = source_vec(args[1]);
@@ -253,7 +253,7 @@ void FunctionCompiler::vec_extmul_bytes(D& d, const VectorRow& row, const Imm&, 
 }
 
 /// The low and the high halves of the products, interleaved.
-void FunctionCompiler::vec_extmul_words(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_extmul_words(D& d, const Row& row, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t a = fetch_vec(args[0]), b = fetch_vec(args[1]);
   const Xmm t = x(take_vec());
@@ -265,7 +265,7 @@ void FunctionCompiler::vec_extmul_words(D& d, const VectorRow& row, const Imm&, 
 }
 
 /// The immediate brings the two lanes in question to even places.
-void FunctionCompiler::vec_extmul_dwords(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_extmul_dwords(D& d, const Row& row, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   asmjit::Operand a = source_vec(args[0]), b = source_vec(args[1]);
   const Xmm t = x(take_vec());
@@ -277,7 +277,7 @@ void FunctionCompiler::vec_extmul_dwords(D& d, const VectorRow& row, const Imm&,
 }
 
 /// Sums of pairs as sums of products with 1, in lanes of `imm` bits.
-void FunctionCompiler::vec_times_one(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_times_one(D& d, const Row& row, const Imm&, const V* args, V* result) {
   uint8_t from = fetch_vec(args[0]);
   uint8_t to = target(d, true, 1, &args[0], nullptr);
   a_.emit(row.id, x(to), x(from), pool_lanes(1, row.imm));
@@ -285,7 +285,7 @@ void FunctionCompiler::vec_times_one(D& d, const VectorRow& row, const Imm&, con
 }
 
 /// The same for signed bytes, which have to be the second factor.
-void FunctionCompiler::vec_pairs_bytes_s(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_pairs_bytes_s(D& d, const Row&, const Imm&, const V* args, V* result) {
   asmjit::Operand from = source_vec(args[0]);
   uint8_t to = target(d, true, 1, &args[0], nullptr);
   a_.vmovaps(x(kVectorScratch), pool_lanes(1, 8));
@@ -294,7 +294,7 @@ void FunctionCompiler::vec_pairs_bytes_s(D& d, const VectorRow&, const Imm&, con
 }
 
 /// The same for unsigned words: lowered by 2^15 to be signed, which the sum of two then makes up for.
-void FunctionCompiler::vec_pairs_words_u(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_pairs_words_u(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t from = fetch_vec(args[0]);
   uint8_t to = target(d, true, 1, &args[0], nullptr);
@@ -305,7 +305,7 @@ void FunctionCompiler::vec_pairs_words_u(D& d, const VectorRow&, const Imm&, con
 }
 
 /// The one product that does not fit comes out as the least number, and becomes the greatest.
-void FunctionCompiler::vec_q15mulr(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_q15mulr(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t a = fetch_vec(args[0]);
   asmjit::Operand b = source_vec(args[1]);
@@ -332,13 +332,13 @@ void FunctionCompiler::dot_of_bytes(Xmm to, const V* args) {
   a_.vpaddw(to, s, t);
 }
 
-void FunctionCompiler::vec_dot_bytes(D&, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_dot_bytes(D&, const Row&, const Imm&, const V* args, V* result) {
   uint8_t to = take_vec();
   dot_of_bytes(x(to), args);
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_dot_bytes_add(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_dot_bytes_add(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm t = x(take_vec());
   dot_of_bytes(t, args);
   asmjit::Operand c = source_vec(args[2]);

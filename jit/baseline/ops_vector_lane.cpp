@@ -7,9 +7,9 @@ namespace vmrun::jit::baseline {
 
 namespace Inst = asmjit::x86::Inst;
 
-std::span<const FunctionCompiler::VectorRow> FunctionCompiler::vector_lane_rows() {
+std::span<const FunctionCompiler::Row> FunctionCompiler::vector_lane_rows() {
   using F = FunctionCompiler;
-  static constexpr VectorRow kRows[] = {
+  static constexpr Row kRows[] = {
       {Op::v128_const, &F::vec_constant},
       {Op::v128_and, &F::vec_binary, Inst::kIdVandps},
       {Op::v128_or, &F::vec_binary, Inst::kIdVorps},
@@ -60,18 +60,18 @@ void FunctionCompiler::load_vector(uint8_t to, const vm::V128& value) {
   }
 }
 
-void FunctionCompiler::vec_constant(D&, const VectorRow&, const Imm& imm, const V*, V* result) {
+void FunctionCompiler::vec_constant(D&, const Row&, const Imm& imm, const V*, V* result) {
   set_vector(*result, imm.v128);
 }
 
-void FunctionCompiler::vec_not_(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_not_(D& d, const Row&, const Imm&, const V* args, V* result) {
   uint8_t from = fetch_vec(args[0]);
   uint8_t to = target(d, true, 1, &args[0], nullptr);
   a_.vxorps(x(to), x(from), pool_lanes(~uint64_t{0}, 64));
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_bitselect(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_bitselect(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   asmjit::Operand a = source_vec(args[0]), b = source_vec(args[1]);
   uint8_t mask = fetch_vec(args[2]);
@@ -83,7 +83,7 @@ void FunctionCompiler::vec_bitselect(D& d, const VectorRow&, const Imm&, const V
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_any_true(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_any_true(D& d, const Row&, const Imm&, const V* args, V* result) {
   uint8_t from = fetch_vec(args[0]);
   a_.vptest(x(from), x(from));
   set_flags(d, Cond::kNE, 1, result);
@@ -91,7 +91,7 @@ void FunctionCompiler::vec_any_true(D& d, const VectorRow&, const Imm&, const V*
 
 // ---- lanes ----------------------------------------------------------------------------------------------------------
 
-void FunctionCompiler::vec_splat(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_splat(D& d, const Row& row, const Imm&, const V* args, V* result) {
   if (args[0].kind == Kind::constant) {
     const unsigned bits = row.imm;
     uint64_t word = bits == 64 ? args[0].bits : args[0].bits & ((uint64_t{1} << bits) - 1);
@@ -109,14 +109,14 @@ void FunctionCompiler::vec_splat(D& d, const VectorRow& row, const Imm&, const V
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_splat_float(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_splat_float(D& d, const Row& row, const Imm&, const V* args, V* result) {
   uint8_t from = fetch_vec(args[0]);
   uint8_t to = target(d, true, 1, &args[0], nullptr);
   a_.emit(row.id, x(to), x(from));
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_extract(D& d, const VectorRow& row, const Imm& imm, const V* args, V* result) {
+void FunctionCompiler::vec_extract(D& d, const Row& row, const Imm& imm, const V* args, V* result) {
   uint8_t from = fetch_vec(args[0]);
   uint8_t to = target(d, false, 1, nullptr, nullptr);
   if (imm.lane == 0 && row.imm == 64) {
@@ -132,7 +132,7 @@ void FunctionCompiler::vec_extract(D& d, const VectorRow& row, const Imm& imm, c
 }
 
 /// The lowest lane stays where it is: what lies above a float does not matter.
-void FunctionCompiler::vec_extract_float(D& d, const VectorRow& row, const Imm& imm, const V* args, V* result) {
+void FunctionCompiler::vec_extract_float(D& d, const Row& row, const Imm& imm, const V* args, V* result) {
   uint8_t from = fetch_vec(args[0]);
   uint8_t to = target(d, true, 1, &args[0], nullptr);
   if (imm.lane == 0) {
@@ -143,7 +143,7 @@ void FunctionCompiler::vec_extract_float(D& d, const VectorRow& row, const Imm& 
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_replace(D& d, const VectorRow& row, const Imm& imm, const V* args, V* result) {
+void FunctionCompiler::vec_replace(D& d, const Row& row, const Imm& imm, const V* args, V* result) {
   uint8_t from = fetch_vec(args[0]);
   uint8_t value = fetch_int(args[1]);
   uint8_t to = target(d, true, 2, &args[0], nullptr);
@@ -151,14 +151,14 @@ void FunctionCompiler::vec_replace(D& d, const VectorRow& row, const Imm& imm, c
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_replace_f32(D& d, const VectorRow&, const Imm& imm, const V* args, V* result) {
+void FunctionCompiler::vec_replace_f32(D& d, const Row&, const Imm& imm, const V* args, V* result) {
   uint8_t from = fetch_vec(args[0]), value = fetch_vec(args[1]);
   uint8_t to = target(d, true, 2, &args[0], &args[1]);
   a_.vinsertps(x(to), x(from), x(value), imm.lane << 4);
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_replace_f64(D& d, const VectorRow&, const Imm& imm, const V* args, V* result) {
+void FunctionCompiler::vec_replace_f64(D& d, const Row&, const Imm& imm, const V* args, V* result) {
   uint8_t from = fetch_vec(args[0]), value = fetch_vec(args[1]);
   uint8_t to = target(d, true, 2, &args[0], &args[1]);
   if (imm.lane == 0) {
@@ -172,7 +172,7 @@ void FunctionCompiler::vec_replace_f64(D& d, const VectorRow&, const Imm& imm, c
 // ---- shuffles -------------------------------------------------------------------------------------------------------
 
 /// Saturation gives the top bit, for which the processor's shuffle makes 0, to all lane numbers above 15.
-void FunctionCompiler::vec_swizzle(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_swizzle(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t from = fetch_vec(args[0]), lanes = fetch_vec(args[1]);
   uint8_t to = target(d, true, 2, &args[0], &args[1]);
@@ -273,7 +273,7 @@ bool FunctionCompiler::shuffle_two(Xmm to, Xmm a, Xmm b, const Lanes& lanes) {
   return false;
 }
 
-void FunctionCompiler::vec_shuffle(D& d, const VectorRow&, const Imm& imm, const V* args, V* result) {
+void FunctionCompiler::vec_shuffle(D& d, const Row&, const Imm& imm, const V* args, V* result) {
   Lanes lanes = imm.lanes;
   bool first = false, second = false;
   for (uint8_t lane : lanes) (lane < 16 ? first : second) = true;

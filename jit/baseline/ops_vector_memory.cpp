@@ -5,9 +5,9 @@ namespace vmrun::jit::baseline {
 
 namespace Inst = asmjit::x86::Inst;
 
-std::span<const FunctionCompiler::VectorRow> FunctionCompiler::vector_memory_rows() {
+std::span<const FunctionCompiler::Row> FunctionCompiler::vector_memory_rows() {
   using F = FunctionCompiler;
-  static constexpr VectorRow kRows[] = {
+  static constexpr Row kRows[] = {
       {Op::v128_load8x8_s, &F::vec_load, Inst::kIdVpmovsxbw},
       {Op::v128_load8x8_u, &F::vec_load, Inst::kIdVpmovzxbw},
       {Op::v128_load16x4_s, &F::vec_load, Inst::kIdVpmovsxwd},
@@ -33,22 +33,22 @@ std::span<const FunctionCompiler::VectorRow> FunctionCompiler::vector_memory_row
 }
 
 /// The accessed bytes of memory as an operand. To be followed by the access.
-asmjit::x86::Mem FunctionCompiler::vector_access(D& d, const VectorRow& row, const Imm& imm, const V& index) {
-  const unsigned size = 1u << vm::op_info(row.op).access_log2;
+asmjit::x86::Mem FunctionCompiler::vector_access(D& d, const Row& row, const Imm& imm, const V& index) {
+  const unsigned size = access_size(row);
   Mem mem = address(d, imm.mem, index, size);
   mem.setSize(size);
   mark(d);
   return mem;
 }
 
-void FunctionCompiler::vec_load(D& d, const VectorRow& row, const Imm& imm, const V* args, V* result) {
+void FunctionCompiler::vec_load(D& d, const Row& row, const Imm& imm, const V* args, V* result) {
   uint8_t to = target(d, true, 1, nullptr, nullptr);
   Mem mem = vector_access(d, row, imm, args[0]);
   a_.emit(row.id, x(to), mem);
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_load_lane(D& d, const VectorRow& row, const Imm& imm, const V* args, V* result) {
+void FunctionCompiler::vec_load_lane(D& d, const Row& row, const Imm& imm, const V* args, V* result) {
   uint8_t from = fetch_vec(args[1]);
   uint8_t to = target(d, true, 2, &args[1], nullptr);
   Mem mem = vector_access(d, row, imm, args[0]);
@@ -56,7 +56,7 @@ void FunctionCompiler::vec_load_lane(D& d, const VectorRow& row, const Imm& imm,
   result_reg(*result, to);
 }
 
-void FunctionCompiler::vec_store_lane(D& d, const VectorRow& row, const Imm& imm, const V* args, V*) {
+void FunctionCompiler::vec_store_lane(D& d, const Row& row, const Imm& imm, const V* args, V*) {
   uint8_t from = fetch_vec(args[1]);
   Mem mem = vector_access(d, row, imm, args[0]);
   // The halves and the lowest quarter have stores of their own, which are faster.

@@ -5,9 +5,9 @@ namespace vmrun::jit::baseline {
 
 namespace Inst = asmjit::x86::Inst;
 
-std::span<const FunctionCompiler::VectorRow> FunctionCompiler::vector_shift_rows() {
+std::span<const FunctionCompiler::Row> FunctionCompiler::vector_shift_rows() {
   using F = FunctionCompiler;
-  static constexpr VectorRow kRows[] = {
+  static constexpr Row kRows[] = {
       {Op::i8x16_shl, &F::vec_shift_left_bytes},
       {Op::i8x16_shr_s, &F::vec_shift_right_bytes, Inst::kIdVpsraw, Inst::kIdVpacksswb},
       {Op::i8x16_shr_u, &F::vec_shift_right_bytes, Inst::kIdVpsrlw, Inst::kIdVpackuswb},
@@ -32,7 +32,7 @@ void FunctionCompiler::shift_count(const V& count, unsigned bits, unsigned more)
   a_.vmovd(x(kVectorScratch), w(kScratch));
 }
 
-void FunctionCompiler::vec_shift(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_shift(D& d, const Row& row, const Imm&, const V* args, V* result) {
   uint8_t from = fetch_vec(args[0]);
   uint8_t to = target(d, true, 2, &args[0], nullptr);
   if (args[1].kind == Kind::constant) {
@@ -45,7 +45,7 @@ void FunctionCompiler::vec_shift(D& d, const VectorRow& row, const Imm&, const V
 }
 
 /// As words, without the bits that come from the neighbour.
-void FunctionCompiler::vec_shift_left_bytes(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_shift_left_bytes(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t from = fetch_vec(args[0]);
   if (args[1].kind == Kind::constant) {
@@ -67,7 +67,7 @@ void FunctionCompiler::vec_shift_left_bytes(D& d, const VectorRow&, const Imm&, 
 }
 
 /// In words that hold each byte twice, so that it comes down from the upper half.
-void FunctionCompiler::vec_shift_right_bytes(D& d, const VectorRow& row, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_shift_right_bytes(D& d, const Row& row, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   uint8_t from = fetch_vec(args[0]);
   if (args[1].kind == Kind::constant) {
@@ -97,7 +97,7 @@ void FunctionCompiler::vec_shift_right_bytes(D& d, const VectorRow& row, const I
 }
 
 /// As an unsigned shift, with the sign extended from where it is then.
-void FunctionCompiler::vec_shift_right_quad(D& d, const VectorRow&, const Imm&, const V* args, V* result) {
+void FunctionCompiler::vec_shift_right_quad(D& d, const Row&, const Imm&, const V* args, V* result) {
   const Xmm s = x(kVectorScratch);
   const uint64_t sign = uint64_t{1} << 63;
   uint8_t from = fetch_vec(args[0]);

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "jit/baseline/reciprocal.h"
-#include "vm/opcode.h"
+#include "vm/wasm/opcode.h"
 
 namespace vmrun::jit::baseline {
 

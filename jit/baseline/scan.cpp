@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "vm/func_decoder.h"
+#include "vm/wasm/func_decoder.h"
 
 namespace vmrun::jit::baseline {
 namespace {

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "vm/module.h"
+#include "vm/wasm/module.h"
 
 namespace vmrun::jit::baseline {
 

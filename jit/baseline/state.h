@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "jit/abi.h"
 #include "jit/baseline/labels.h"
+#include "jit/crossing/abi.h"
 
 namespace vmrun::jit::baseline {
 
@@ -18,7 +18,7 @@ inline constexpr uint32_t kNone = 0xffffffff;
 
 /// Machine registers by number.
 enum Reg : uint8_t { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 };
-/// Where parameters of integer class arrive (jit/abi.h).
+/// Where parameters of integer class arrive (jit/crossing/abi.h).
 inline constexpr uint8_t kIntArgs[kIntParams] = {r15, rdi, rsi, rdx, rcx, r8};
 inline constexpr uint8_t kScratch = r11;
 inline constexpr uint8_t kVectorScratch = 7;

@@ -3,7 +3,7 @@
 #include <bit>
 
 #include "jit/baseline/compiler.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::baseline {
 
@@ -37,7 +37,7 @@ int32_t FunctionCompiler::too_far(uint64_t index) {
 
 void FunctionCompiler::preempt_off() {
   if (preempt_begin_ == kNone) return;
-  if (here() > preempt_begin_) object_->preempt.push_back({preempt_begin_, here()});
+  if (here() > preempt_begin_) made_.preempt.push_back({preempt_begin_, here()});
   preempt_begin_ = kNone;
 }
 void FunctionCompiler::preempt_on() {

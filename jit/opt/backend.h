@@ -1,4 +1,4 @@
-// What happens to a unit's IR: optimisation, code, tables, code memory. One header for the parts; each is one .cpp with
+// What happens to a unit's IR: optimisation, code, tables, linking. One header for the parts; each is one .cpp with
 // its own LLVM headers.
 #pragma once
 
@@ -62,14 +62,18 @@ struct Tables {
 /// An error's text, or "".
 std::string read_tables(const Object& object, Tables& tables);
 
+/// How an object refers to a type by the number that the engine has given it: the address of a symbol that is called
+/// so. (Were it a constant, the optimiser would leave nobody a place where it stands.)
+std::string type_symbol(vm::TypeId type, TypeUse::As as);
+
 struct Linked {
-  CodeSpace::Block block;
-  uint32_t size = 0;       // bytes in use of the block
-  bool no_memory = false;  // the one error that is nobody's fault
-  std::string error;       // what went wrong, or ""
+  std::vector<std::byte> bytes;
+  std::vector<TypeUse> types;
+  std::string error;  // what went wrong, or ""
 };
-/// Puts text and constants into code memory of `arena`, text first.
-Linked link(const Object& object, const PluginHost& host, CodeArena* arena);
+/// Lays out text and constants, text first, and makes references between them: they may lie at any multiple of
+/// kCodeAlignment.
+Linked link(const Object& object);
 
 /// One line per instruction of `code`, which runs at `address`: offset, instruction.
 std::string disassemble(const std::byte* code, size_t size, uint64_t address);

@@ -18,13 +18,11 @@
 #include "jit/opt/backend.h"
 #include "jit/opt/limits.h"
 #include "jit/opt/lower.h"
-#include "vm/assert.h"
-#include "vm/memory.h"
+#include "vm/base/assert.h"
+#include "vm/runtime/memory.h"
 
 namespace vmrun::jit::opt {
 namespace {
-
-const PluginHost* host = nullptr;
 
 /// LLVM's complaints about a unit. Without a handler it would print them and end the process.
 struct Complaints {
@@ -100,7 +98,18 @@ EmitOptions emit_options(const CompileRequest& request) {
   return {.cancelled = request.cancelled, .polls = request.polls, .guarded = guarded};
 }
 
-CompileResult refused(std::string reason) { return {CompileResult::Status::unsupported, nullptr, std::move(reason)}; }
+/// Bytes of a compiled unit.
+class OwnBytes final : public CodeStorage {
+ public:
+  explicit OwnBytes(std::vector<std::byte> bytes) : bytes_(std::move(bytes)) {}
+  std::span<const std::byte> bytes() const { return bytes_; }
+  void release() noexcept override { delete this; }
+
+ private:
+  const std::vector<std::byte> bytes_;
+};
+
+CompileResult refused(std::string reason) { return {CompileResult::Status::unsupported, std::move(reason)}; }
 
 CompileResult OptCompiler::compile(const CompileRequest& request) {
   // LLVM's frames clean up nothing when an exception passes them, and leave references to what was in them. So the unit
@@ -113,7 +122,7 @@ CompileResult OptCompiler::compile(const CompileRequest& request) {
     delete unit;
     return result;
   } catch (const std::bad_alloc&) {
-    return {CompileResult::Status::no_memory, nullptr, "memory is exhausted"};
+    return {CompileResult::Status::no_memory, "memory is exhausted"};
   }
 }
 
@@ -129,30 +138,33 @@ CompileResult OptCompiler::compile(Unit& unit, const CompileRequest& request) {
   std::unique_ptr<llvm::TargetMachine> machine = make_target_machine();
   Object object;
   if (!emit(*unit.function, *machine, emit_options(request), object)) {
-    return {CompileResult::Status::cancelled, nullptr, ""};
+    return {CompileResult::Status::cancelled};
   }
   if (!unit.complaints.error.empty()) return bug_in_compile("LLVM: " + unit.complaints.error);
   if (!unit.complaints.frame.empty()) return refused(unit.complaints.frame);
   Tables tables;
   std::string error = read_tables(object, tables);
   if (!error.empty()) return bug_in_compile(error);
-  const Linked linked = link(object, *host, request.arena);
-  if (linked.no_memory) return {CompileResult::Status::no_memory, nullptr, linked.error};
+  Linked linked = link(object);
   if (!linked.error.empty()) return bug_in_compile(linked.error);
 
-  auto code = std::make_unique<CodeObject>();
-  code->begin = linked.block.rx;
-  code->size = linked.size;
-  code->text = tables.text;
-  code->tier = vm::Tier::opt;
-  code->func = &request.module->code(request.func_index);
-  code->unit = request.unit;
-  code->entry = tables.entry;
-  if (request.unit != kWholeFunction) code->osr.push_back({request.unit, tables.entry});
-  code->marks = std::move(tables.marks);
-  code->pads = std::move(tables.pads);
-  code->preempt = std::move(tables.preempt);
-  return {CompileResult::Status::done, host->publish(std::move(code), linked.block), ""};
+  CompileResult result{CompileResult::Status::done};
+  CompiledCode& code = result.code;
+  auto* storage = new OwnBytes(std::move(linked.bytes));
+  code.storage.reset(storage);
+  code.bytes = storage->bytes();
+  code.text = tables.text;
+  code.tier = vm::Tier::opt;
+  code.func_index = request.func_index;
+  code.unit = request.unit;
+  code.entry = tables.entry;
+  if (request.unit != kWholeFunction) code.osr.push_back({request.unit, tables.entry});
+  code.marks = std::move(tables.marks);
+  code.pads = std::move(tables.pads);
+  code.preempt = std::move(tables.preempt);
+  code.types = std::move(linked.types);
+  code.counts_runs = request.count_runs;
+  return result;
 }
 
 std::string print_ir(const CompileRequest& request) {
@@ -173,13 +185,11 @@ std::string print_ir(const CompileRequest& request) {
 }  // namespace
 }  // namespace vmrun::jit::opt
 
-extern "C" __attribute__((visibility("default"))) const vmrun::jit::Plugin* vmrun_opt_plugin(
-    const vmrun::jit::PluginHost* process) {
+extern "C" __attribute__((visibility("default"))) const vmrun::jit::Plugin* vmrun_opt_plugin(uint64_t version) {
   using namespace vmrun::jit;
-  if (process->version != kPluginVersion) return nullptr;
+  if (version != kPluginVersion) return nullptr;
   opt::initialise_target();
   opt::handle_failures();
-  opt::host = process;
   static opt::OptCompiler compiler;
   static const Plugin plugin = {.compiler = &compiler,
                                 .disassemble = &opt::disassemble,

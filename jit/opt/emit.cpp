@@ -25,12 +25,13 @@
 
 #include <mutex>
 
-#include "jit/abi.h"
+#include "jit/crossing/abi.h"
 #include "jit/opt/backend.h"
 #include "jit/opt/loops.h"
 #include "jit/opt/places.h"
 #include "jit/opt/quiet_nans.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
+#include "vm/runtime/layout.h"
 
 namespace vmrun::jit::opt {
 
@@ -120,14 +121,14 @@ void insert_stack_check(llvm::Function& unit) {
       b.CreateIntrinsic(llvm::Intrinsic::read_register, {b.getInt64Ty()}, {llvm::MetadataAsValue::get(context, name)});
   llvm::Value* cx = unit.getArg(0);
   auto field = [&](uint64_t offset) { return b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), cx, offset); };
-  llvm::LoadInst* limit = b.CreateLoad(b.getInt64Ty(), field(offsetof(vm::Vcpu, native_limit)));
+  llvm::LoadInst* limit = b.CreateLoad(b.getInt64Ty(), field(vm::layout::vcpu::native_limit));
   limit->setVolatile(true);  // others set it
   llvm::Value* below = b.CreateICmpULT(sp, limit);
   llvm::Instruction* asked = llvm::SplitBlockAndInsertIfThen(below, first->getIterator(), false,
                                                              llvm::MDBuilder(context).createBranchWeights(1, 1 << 20));
   b.SetInsertPoint(asked);
   b.SetCurrentDebugLocation(place);
-  llvm::Value* table = b.CreateLoad(b.getPtrTy(), field(offsetof(vm::Vcpu, helpers)));
+  llvm::Value* table = b.CreateLoad(b.getPtrTy(), field(vm::layout::vcpu::helpers));
   llvm::Value* helper = b.CreateLoad(
       b.getPtrTy(), b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), table, 8 * static_cast<uint64_t>(Helper::stack_poll)));
   b.CreateCall(llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy()}, false), helper, {cx});

@@ -20,7 +20,7 @@
 #include <string>
 
 #include "jit/opt/backend.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::opt {
 namespace {

@@ -1,9 +1,14 @@
-// Linking: JITLink puts an object's text and constants into one block of code memory. The object calls nothing by name
-// and refers to its own constants only, so no symbol is ever looked up. What the linker would register elsewhere
-// (unwind information, call-site tables, lines) has been read into tables before and stays out.
+// Linking: JITLink lays an object's text and constants out in a buffer, as if its first byte were at address 0. Nothing in
+// the buffer depends on that: each reference is looked at, and all are distances between places in it, except for the
+// numbers of types, which are listed. What the linker would register elsewhere (unwind information, call-site tables,
+// lines) has been read into tables before and stays out.
 #include <llvm/ExecutionEngine/JITLink/JITLink.h>
 #include <llvm/ExecutionEngine/JITLink/JITLinkMemoryManager.h>
+#include <llvm/ExecutionEngine/JITLink/x86_64.h>
 #include <llvm/ExecutionEngine/Orc/SymbolStringPool.h>
+
+#include <algorithm>
+#include <optional>
 
 #include "jit/opt/backend.h"
 
@@ -12,16 +17,77 @@ namespace {
 
 namespace jl = llvm::jitlink;
 
-/// Places a graph's segments one behind the other in a block of code memory: executable ones first. They are written
-/// through the writable mapping and fixed up for the executable one.
-class BlockManager : public jl::JITLinkMemoryManager {
+constexpr std::byte kBreakpoint{0xcc};  // between segments, as code memory has it
+constexpr llvm::StringLiteral kTypePrefix = "type.", kHeapPrefix = "heap.";
+
+/// The type that a symbol of type_symbol() stands for.
+struct NamedType {
+  vm::TypeId type;
+  TypeUse::As as;
+};
+std::optional<NamedType> named_type(llvm::StringRef name) {
+  NamedType out{{}, TypeUse::As::id};
+  if (name.consume_front(kHeapPrefix)) {
+    out.as = TypeUse::As::heap;
+  } else if (!name.consume_front(kTypePrefix)) {
+    return std::nullopt;
+  }
+  uint32_t number;
+  if (name.getAsInteger(10, number)) return std::nullopt;
+  out.type = vm::TypeId{number};
+  return out;
+}
+
+/// Whether the reference is the distance between two places of the graph: the same wherever it lies.
+bool is_distance(const jl::Edge& edge) {
+  switch (edge.getKind()) {
+    case jl::x86_64::Delta64:
+    case jl::x86_64::Delta32:
+    case jl::x86_64::Delta16:
+    case jl::x86_64::Delta8:
+    case jl::x86_64::NegDelta64:
+    case jl::x86_64::NegDelta32:
+    case jl::x86_64::PCRel32:
+    case jl::x86_64::BranchPCRel32: return edge.getTarget().isDefined();
+    default: return false;
+  }
+}
+
+/// The number of a type in four or eight bytes, by itself; nothing else is a use of one.
+std::optional<NamedType> type_in(const jl::Edge& edge) {
+  const bool whole = edge.getKind() == jl::x86_64::Pointer32 || edge.getKind() == jl::x86_64::Pointer32Signed ||
+                     edge.getKind() == jl::x86_64::Pointer64;
+  if (!whole || edge.getAddend() != 0 || !edge.getTarget().isExternal() || !edge.getTarget().hasName()) {
+    return std::nullopt;
+  }
+  return named_type(*edge.getTarget().getName());
+}
+
+/// Looks at every reference, right before they are written.
+llvm::Error check_references(jl::LinkGraph& graph, std::vector<TypeUse>& types) {
+  for (const jl::Block* block : graph.blocks()) {
+    for (const jl::Edge& edge : block->edges()) {
+      if (!edge.isRelocation() || is_distance(edge)) continue;
+      const std::optional<NamedType> named = type_in(edge);
+      if (!named) {
+        const std::string name = edge.getTarget().hasName() ? (*edge.getTarget().getName()).str() : "a place";
+        return llvm::make_error<jl::JITLinkError>(std::string("code that depends on its place: ") +
+                                                  graph.getEdgeKindName(edge.getKind()) + " to " + name);
+      }
+      types.push_back({static_cast<uint32_t>(block->getFixupAddress(edge).getValue()), named->type, named->as});
+    }
+  }
+  std::ranges::sort(types, {}, &TypeUse::at);
+  return llvm::Error::success();
+}
+
+/// Places a graph's segments one behind the other in a buffer: executable ones first.
+class BufferManager : public jl::JITLinkMemoryManager {
  public:
-  BlockManager(const PluginHost& host, CodeArena* arena, Linked& linked)
-      : host_(host), arena_(arena), linked_(linked) {}
+  explicit BufferManager(std::vector<std::byte>& bytes) : bytes_(bytes) {}
 
   void allocate(const jl::JITLinkDylib*, jl::LinkGraph& graph, OnAllocatedFunction done) override {
     jl::BasicLayout layout(graph);
-    size_t size = 0;
     auto each = [&](auto found) {
       for (const bool executable : {true, false}) {
         for (auto& [group, segment] : layout.segments()) {
@@ -31,22 +97,20 @@ class BlockManager : public jl::JITLinkMemoryManager {
         }
       }
     };
+    size_t size = 0, alignment = 1;
     each([&](jl::BasicLayout::Segment& segment) {
-      size = llvm::alignTo(size, segment.Alignment) + segment.ContentSize + segment.ZeroFillSize;
+      size = llvm::alignTo(size, segment.Alignment);
+      segment.Addr = llvm::orc::ExecutorAddr(size);
+      size += segment.ContentSize + segment.ZeroFillSize;
+      alignment = std::max<size_t>(alignment, segment.Alignment.value());
     });
-    const CodeSpace::Block block = host_.allocate(size, arena_);
-    linked_.block = block;
-    linked_.size = static_cast<uint32_t>(size);
-    if (!block) {
-      linked_.no_memory = true;
-      return done(llvm::make_error<jl::JITLinkError>("code memory is exhausted"));
+    if (alignment > kCodeAlignment) {
+      return done(llvm::make_error<jl::JITLinkError>("constants that want to lie at a multiple of " +
+                                                     std::to_string(alignment)));
     }
-    size_t at = 0;
+    bytes_.assign(size, kBreakpoint);
     each([&](jl::BasicLayout::Segment& segment) {
-      at = llvm::alignTo(at, segment.Alignment);
-      segment.Addr = llvm::orc::ExecutorAddr::fromPtr(block.rx + at);
-      segment.WorkingMem = reinterpret_cast<char*>(block.rw + at);
-      at += segment.ContentSize + segment.ZeroFillSize;
+      segment.WorkingMem = reinterpret_cast<char*>(bytes_.data() + segment.Addr.getValue());
     });
     if (llvm::Error error = layout.apply()) return done(std::move(error));
     done(std::make_unique<InFlight>());
@@ -62,22 +126,28 @@ class BlockManager : public jl::JITLinkMemoryManager {
     void abandon(OnAbandonedFunction done) override { done(llvm::Error::success()); }
     void finalize(OnFinalizedFunction done) override { done(FinalizedAlloc(llvm::orc::ExecutorAddr(1))); }
   };
-  const PluginHost& host_;
-  CodeArena* const arena_;
-  Linked& linked_;
+  std::vector<std::byte>& bytes_;
 };
 
 class Context : public jl::JITLinkContext {
  public:
-  Context(BlockManager& memory, std::string& error) : JITLinkContext(nullptr), memory_(memory), error_(error) {}
+  Context(BufferManager& memory, Linked& linked) : JITLinkContext(nullptr), memory_(memory), linked_(linked) {}
 
   jl::JITLinkMemoryManager& getMemoryManager() override { return memory_; }
-  void notifyFailed(llvm::Error error) override { error_ = llvm::toString(std::move(error)); }
+  void notifyFailed(llvm::Error error) override { linked_.error = llvm::toString(std::move(error)); }
   void lookup(const LookupMap& symbols, std::unique_ptr<jl::JITLinkAsyncLookupContinuation> on) override {
-    // The code generator wants a function of the C library.
-    std::string names;
-    for (const auto& symbol : symbols) names += " " + (*symbol.first).str();
-    on->run(llvm::make_error<jl::JITLinkError>("calls of" + names));
+    jl::AsyncLookupResult found;
+    std::string names;  // functions of the C library that the code generator wants
+    for (const auto& symbol : symbols) {
+      if (const std::optional<NamedType> named = named_type(*symbol.first)) {
+        const TypeUse use{0, named->type, named->as};
+        found[symbol.first] = {llvm::orc::ExecutorAddr(use.value(named->type)), llvm::JITSymbolFlags::Exported};
+      } else {
+        names += " " + (*symbol.first).str();
+      }
+    }
+    if (!names.empty()) return on->run(llvm::make_error<jl::JITLinkError>("calls of" + names));
+    on->run(std::move(found));
   }
   llvm::Error notifyResolved(jl::LinkGraph&) override { return llvm::Error::success(); }
   void notifyFinalized(jl::JITLinkMemoryManager::FinalizedAlloc allocation) override { allocation.release(); }
@@ -93,17 +163,24 @@ class Context : public jl::JITLinkContext {
       for (jl::Symbol* symbol : graph.defined_symbols()) symbol->setLive(true);
       return llvm::Error::success();
     });
+    passes.PreFixupPasses.push_back(
+        [&linked = linked_](jl::LinkGraph& graph) { return check_references(graph, linked.types); });
     return llvm::Error::success();
   }
 
  private:
-  BlockManager& memory_;
-  std::string& error_;
+  BufferManager& memory_;
+  Linked& linked_;
 };
 
 }  // namespace
 
-Linked link(const Object& object, const PluginHost& host, CodeArena* arena) {
+std::string type_symbol(vm::TypeId type, TypeUse::As as) {
+  const llvm::StringLiteral prefix = as == TypeUse::As::heap ? kHeapPrefix : kTypePrefix;
+  return prefix.str() + std::to_string(static_cast<uint32_t>(type));
+}
+
+Linked link(const Object& object) {
   Linked linked;
   auto graph =
       jl::createLinkGraphFromObject(llvm::MemoryBufferRef(llvm::StringRef(object.data(), object.size()), "unit"),
@@ -112,12 +189,8 @@ Linked link(const Object& object, const PluginHost& host, CodeArena* arena) {
     linked.error = llvm::toString(graph.takeError());
     return linked;
   }
-  BlockManager memory(host, arena, linked);
-  jl::link(std::move(*graph), std::make_unique<Context>(memory, linked.error));
-  if (!linked.error.empty() && linked.block) {
-    host.free(linked.block);
-    linked.block = {};
-  }
+  BufferManager memory(linked.bytes);
+  jl::link(std::move(*graph), std::make_unique<Context>(memory, linked));
   return linked;
 }
 

@@ -219,7 +219,7 @@ bool Observer::find_exit() {
   if (stay == CmpInst::ICMP_NE) return true;
   if (!CmpInst::isRelational(stay)) return false;
   const bool less = ICmpInst::isLT(stay) || ICmpInst::isLE(stay);
-  return less == shape_.exit.step > 0;
+  return less == (shape_.exit.step > 0);
 }
 
 /// Whether iterations may be made independent by a check of where the groups lie.

@@ -41,7 +41,8 @@
 #include "jit/opt/places.h"
 #include "jit/opt/quiet_nans.h"
 #include "jit/opt/rules.h"
-#include "vm/instance.h"
+#include "vm/runtime/instance.h"
+#include "vm/runtime/layout.h"
 
 namespace vmrun::jit::opt {
 namespace {
@@ -149,9 +150,9 @@ Value* Versioner::check(Instruction* before) {
   Value* good = b.getTrue();
   counted_ = count(expander, b, good);
   auto field = [&](Value* from, uint64_t at) { return b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), from, at); };
-  Value* memories = b.CreateLoad(ptr, field(unit_.getArg(1), offsetof(vm::Instance, memories)));
+  Value* memories = b.CreateLoad(ptr, field(unit_.getArg(1), vm::layout::instance::memories));
   Value* memory = b.CreateLoad(ptr, memories);
-  Value* size = b.CreateLoad(i64, field(memory, offsetof(vm::MemoryInst, bytes)));
+  Value* size = b.CreateLoad(i64, field(memory, vm::layout::memory::bytes));
   Value* base = b.CreatePtrToInt(unit_.getArg(2), i64);
   for (auto [group, pointed] : zip(shape_.groups, pointed_)) {
     const Access& first = group.first();

@@ -8,7 +8,7 @@
 
 #include "jit/opt/limits.h"
 #include "jit/opt/places.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::opt {
 
@@ -166,15 +166,14 @@ void Lowering::count_run() {
   if (!request_.count_runs) return;
   const bool whole = request_.unit == kWholeFunction;
   llvm::Value* code = whole ? function_->getArg(9) : direct(request_.func_index).code;
-  llvm::Value* counts = load_field(b_.getPtrTy(), code, offsetof(vm::FuncCode, counts));
-  const size_t count = whole ? offsetof(vm::TierCounts, runs) : offsetof(vm::TierCounts, osr_entries);
+  llvm::Value* counts = load_field(b_.getPtrTy(), code, layout::func_code::counts);
+  const int32_t count = whole ? layout::counts::runs(vm::Tier::opt) : layout::counts::osr_entries(vm::Tier::opt);
   BasicBlock* counted = new_block("counted");
   BasicBlock* go = new_block("go");
   b_.CreateCondBr(b_.CreateIsNotNull(counts), counted, go);
   b_.SetInsertPoint(counted);
-  b_.CreateAtomicRMW(llvm::AtomicRMWInst::Add,
-                     offset(counts, static_cast<size_t>(vm::Tier::opt) * sizeof(vm::TierCounts) + count), i64(1),
-                     llvm::Align(8), llvm::AtomicOrdering::Monotonic);
+  b_.CreateAtomicRMW(llvm::AtomicRMWInst::Add, offset(counts, count), i64(1), llvm::Align(8),
+                     llvm::AtomicOrdering::Monotonic);
   b_.CreateBr(go);
   b_.SetInsertPoint(go);
 }
@@ -194,17 +193,40 @@ void Lowering::local_tee(D&, uint32_t index, const V& value, V* result) {
 
 void Lowering::drop(D&, const V&) {}
 
-void Lowering::op(D& d, Op op, const vm::Immediate& imm, Operands operands, Results outputs) {
-  const V* const args = operands.data();
-  V* const results = outputs.data();
-  at(d);
-  if (numeric_op(op, imm, args, results) || memory_op(d, op, imm, args, results) ||
-      reference_op(d, op, imm, args, results) || simd_op(op, imm, args, results) ||
-      simd_memory_op(op, imm, args, results) || atomic_op(op, imm, args, results) ||
-      relaxed_op(op, imm, args, results)) {
-    return;
+bool Lowering::lower(D& d, Op op, const vm::Immediate& imm, const V* args, V* results) {
+  switch (vm::family(op)) {
+    using enum vm::Family;
+    case parametric:
+    case constant:
+    case int_test:
+    case int_unary:
+    case int_binary:
+    case int_divide:
+    case int_compare:
+    case int_wide:
+    case float_unary:
+    case float_binary:
+    case float_compare:
+    case convert: return numeric_op(op, imm, args, results);
+    case load:
+    case store:
+    case memory: return memory_op(d, op, imm, args, results);
+    case global:
+    case table:
+    case reference: return reference_op(d, op, imm, args, results);
+    case vector:
+    case vector_memory: return vector_op(op, imm, args, results);
+    case atomic: return atomic_op(op, imm, args, results);
+    case control:
+    case local:
+    case object: return false;
   }
-  unsupported(d, std::string(vm::mnemonic(op)));
+  return false;
+}
+
+void Lowering::op(D& d, Op op, const vm::Immediate& imm, Operands operands, Results outputs) {
+  at(d);
+  if (!lower(d, op, imm, operands.data(), outputs.data())) unsupported(d, std::string(vm::mnemonic(op)));
 }
 
 // ---- values ---------------------------------------------------------------------------------------------------------
@@ -273,12 +295,12 @@ llvm::StoreInst* Lowering::store_slot(llvm::Value* at, llvm::Value* v, ValType t
   return b_.CreateAlignedStore(v, at, llvm::Align(t == vm::kF32 ? 4 : 8));
 }
 
-llvm::Value* Lowering::area() { return load_fixed_ptr(cx_, offsetof(vm::Vcpu, area)); }
+llvm::Value* Lowering::area() { return load_fixed_ptr(cx_, layout::vcpu::area); }
 
 // ---- helpers and traps ----------------------------------------------------------------------------------------------
 
 llvm::CallBase* Lowering::helper(Helper helper, Type* result, llvm::ArrayRef<llvm::Value*> args, bool may_throw) {
-  llvm::Value* table = load_fixed_ptr(cx_, offsetof(vm::Vcpu, helpers));
+  llvm::Value* table = load_fixed_ptr(cx_, layout::vcpu::helpers);
   llvm::Value* target = load_fixed_ptr(table, 8 * static_cast<uint64_t>(helper));
   BasicBlock* pad = may_throw ? landing_pad() : nullptr;
   llvm::SmallVector<llvm::Value*, 10> all;
@@ -340,7 +362,7 @@ void Lowering::poll() {
   llvm::MDNode* name = llvm::MDNode::get(context_, {llvm::MDString::get(context_, "rsp")});
   llvm::Value* sp = b_.CreateIntrinsic(llvm::Intrinsic::read_register, {b_.getInt64Ty()},
                                        {llvm::MetadataAsValue::get(context_, name)});
-  llvm::LoadInst* limit = b_.CreateLoad(b_.getInt64Ty(), offset(cx_, offsetof(vm::Vcpu, native_limit)));
+  llvm::LoadInst* limit = b_.CreateLoad(b_.getInt64Ty(), offset(cx_, layout::vcpu::native_limit));
   mark_ordered(*limit);  // others set it
   BasicBlock* asked = new_block("poll");
   BasicBlock* go = new_block("go");

@@ -1,6 +1,6 @@
 // From a function body to LLVM IR: a consumer of the decoder's events. Parts by kind of instruction: lower.cpp (frame,
 // locals, entry), lower_control.cpp, lower_exceptions.cpp, lower_call.cpp, lower_memory.cpp, lower_atomic.cpp,
-// lower_numeric.cpp, lower_simd.cpp, lower_relaxed.cpp.
+// lower_numeric.cpp, lower_simd*.cpp, lower_relaxed.cpp.
 //
 // VALUES. i32, i64, float and double stand for themselves, references are i64, v128 is <16 x i8>. Locals are allocas
 // that the optimiser promotes; operands are SSA values, with phis at labels.
@@ -38,9 +38,10 @@
 #include <string>
 #include <vector>
 
-#include "jit/abi.h"
 #include "jit/compiler.h"
-#include "vm/func_decoder.h"
+#include "jit/crossing/abi.h"
+#include "vm/runtime/layout.h"
+#include "vm/wasm/func_decoder.h"
 
 namespace llvm {
 class DIBuilder;
@@ -49,6 +50,8 @@ class Module;
 }  // namespace llvm
 
 namespace vmrun::jit::opt {
+
+namespace layout = vm::layout;
 
 class Lowering;
 
@@ -75,7 +78,7 @@ struct LowerConsumer {
   using Control = LowerControl;
   Lowering* to;
 #define VMRUN_EVENT(name, parameters) void name(auto& d, auto&&... arguments);
-#include "vm/func_events.def"
+#include "vm/wasm/func_events.def"
 };
 
 /// Lowers one unit into a function of an LLVM module. Used once.
@@ -98,9 +101,11 @@ class Lowering {
 
   // --- events ---
 #define VMRUN_EVENT(name, parameters) void name parameters;
-#include "vm/func_events.def"
+#include "vm/wasm/func_events.def"
 
   // --- common (lower.cpp) ---
+  /// Lowers an instruction by the part that its family belongs to. False: no part has it.
+  bool lower(D& d, Op op, const vm::Immediate& imm, const V* args, V* results);
   /// The unit cannot be compiled: `what` says by which instruction or limit. Decoding ends.
   void unsupported(D& d, std::string what);
   /// So many values more travel to a label.
@@ -193,6 +198,8 @@ class Lowering {
   Callee direct(uint32_t func_index);
   Callee through(llvm::Value* record);
   Callee callee_of(uint32_t func_index);
+  /// The number that the engine has given a type, of 32 bits.
+  llvm::Constant* number_of(vm::TypeId type, TypeUse::As as);
   /// Checks and finds the record for an indirect call.
   llvm::Value* indirect_record(D& d, vm::TypeId type_id, uint32_t table, llvm::Value* index);
   llvm::CallBase* emit_call(D& d, const vm::FuncType& type, const Callee& callee, Operands args, bool tail);
@@ -228,12 +235,57 @@ class Lowering {
   llvm::Value* truncate(llvm::Value* a, llvm::Type* to, bool is_signed);
   llvm::Value* float_min(llvm::Value* a, llvm::Value* b, bool max);
 
-  // --- vectors (lower_simd.cpp) ---
-  bool simd_op(Op op, const vm::Immediate& imm, const V* args, V* results);
-  bool relaxed_op(Op op, const vm::Immediate& imm, const V* args, V* results);  // lower_relaxed.cpp
-  bool simd_memory_op(Op op, const vm::Immediate& imm, const V* args, V* results);
-  llvm::Type* lanes(llvm::Type* lane);
+  // --- vectors (lower_simd*.cpp, lower_relaxed.cpp) ---
+  /// The type of a vector's lanes.
+  enum class Lane : uint8_t { i8, i16, i32, i64, f32, f64 };
+  /// How a vector instruction is lowered: by which of the emitters below, on lanes of which type, by which instruction,
+  /// predicate or intrinsic of LLVM; what is said of signed numbers and of high lanes is for emitters that ask.
+  struct VectorRow {
+    Op op;
+    /// Returns the result, a vector in whatever lanes; null where there is none.
+    llvm::Value* (Lowering::*emit)(const VectorRow& row, const vm::Immediate& imm, const V* args);
+    Lane lane = Lane::i8;
+    unsigned what = 0;
+    bool is_signed = false, high = false;
+  };
+  static constexpr bool kSigned = true, kUnsigned = false, kHigh = true, kLow = false;
+  static constexpr unsigned kMin = 0, kMax = 1;  // what of the extremes
+  struct VectorTable;
+  static std::span<const VectorRow> whole_rows();      // lower_simd.cpp
+  static std::span<const VectorRow> integer_rows();    // lower_simd_int.cpp
+  static std::span<const VectorRow> float_rows();      // lower_simd_float.cpp
+  static std::span<const VectorRow> relaxed_rows();    // lower_relaxed.cpp
+  static std::span<const VectorRow> in_memory_rows();  // lower_simd_memory.cpp
+  // clang-format off
+#define VMRUN_VECTOR_EMITTERS(X)                                                                                       \
+  /* whole */ X(constant) X(shuffle) X(swizzle) X(splat) X(extract) X(replace) X(not_) X(andnot) X(bitselect)          \
+  X(any_true)                                                                                                          \
+  /* any lanes */ X(compare) X(binary) X(intrinsic1) X(intrinsic2)                                                     \
+  /* int */ X(abs) X(neg) X(all_true) X(bitmask) X(shift) X(extend) X(extmul) X(pairwise) X(narrow) X(avgr)            \
+  X(q15mulr) X(dot)                                                                                                    \
+  /* float */ X(float_neg) X(min_max) X(pseudo) X(demote) X(promote) X(trunc_sat) X(convert) X(convert_low)            \
+  /* relaxed */ X(madd) X(nmadd) X(dot_bytes) X(dot_bytes_add)                                                         \
+  /* memory */ X(load) X(store) X(load_widened) X(load_splat) X(load_zero) X(load_lane) X(store_lane)
+  // clang-format on
+#define VMRUN_DECLARE(name) llvm::Value* vec_##name(const VectorRow& row, const vm::Immediate& imm, const V* args);
+  VMRUN_VECTOR_EMITTERS(VMRUN_DECLARE)
+#undef VMRUN_DECLARE
+#undef VMRUN_VECTOR_EMITTERS
+  bool vector_op(Op op, const vm::Immediate& imm, const V* args, V* results);
+  llvm::Type* lane_type(Lane lane);
+  llvm::FixedVectorType* lanes(llvm::Type* lane);
+  /// A v128 as the row's lanes.
+  llvm::Value* in_lanes(const VectorRow& row, const V& v) { return b_.CreateBitCast(v.v, lanes(lane_type(row.lane))); }
   llvm::Value* bytes(llvm::Value* v);
+  /// Half a vector of integers, as integers of twice the width.
+  llvm::Value* widened(llvm::Value* v, bool is_signed);
+  /// The row's half of a vector, widened.
+  llvm::Value* half(const VectorRow& row, const V& v);
+  /// The first two lanes; two lanes and two zeros.
+  llvm::Value* low_pair(const VectorRow& row, const V& v);
+  llvm::Value* with_zeros(llvm::Value* pair);
+  /// The first `count` lanes of even, and of odd numbers.
+  std::pair<llvm::Value*, llvm::Value*> even_and_odd(llvm::Value* v, unsigned count);
 
   struct Try {
     llvm::BasicBlock* pad = nullptr;       // made at the first call inside
@@ -270,6 +322,6 @@ class Lowering {
   void LowerConsumer::name(auto& d, auto&&... arguments) { \
     if (!to->failed_) to->name(d, arguments...);           \
   }
-#include "vm/func_events.def"
+#include "vm/wasm/func_events.def"
 
 }  // namespace vmrun::jit::opt

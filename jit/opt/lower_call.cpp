@@ -1,4 +1,10 @@
-// Lowering: calls of all kinds. Which registers and slots: jit/abi.h.
+// Lowering: calls of all kinds. Which registers and slots: jit/crossing/abi.h.
+#include <llvm/IR/Constants.h>
+#include <llvm/IR/GlobalVariable.h>
+#include <llvm/IR/Metadata.h>
+#include <llvm/IR/Module.h>
+
+#include "jit/opt/backend.h"
 #include "jit/opt/lower.h"
 
 namespace vmrun::jit::opt {
@@ -14,36 +20,50 @@ Lowering::Callee Lowering::direct(uint32_t func_index) {
     return {nullptr, inst_, mem_, llvm::PoisonValue::get(b_.getPtrTy())};
   }
   // Not as a fixed value: that would be kept in the frame from call to call, and reloaded from there instead.
-  llvm::Value* codes = load_field(b_.getPtrTy(), inst_, offsetof(vm::Instance, codes));
+  llvm::Value* codes = load_field(b_.getPtrTy(), inst_, layout::instance::codes);
   const uint64_t at = uint64_t{func_index - image_.imported_funcs} * sizeof(vm::FuncCode);
   return {offset(codes, at), inst_, mem_, llvm::PoisonValue::get(b_.getPtrTy())};
 }
 
 Lowering::Callee Lowering::through(llvm::Value* record) {
-  llvm::Value* inst = load_fixed_ptr(record, offsetof(vm::FuncRecord, instance));
+  llvm::Value* inst = load_fixed_ptr(record, layout::func_record::instance);
   // A host function has no instance: its trampoline ignores what is passed.
   llvm::Value* readable = b_.CreateSelect(b_.CreateIsNull(inst), inst_, inst);
-  return {load_fixed_ptr(record, offsetof(vm::FuncRecord, code)), inst,
-          load_fixed_ptr(readable, offsetof(vm::Instance, memory0_base)), inst_};
+  return {load_fixed_ptr(record, layout::func_record::code), inst,
+          load_fixed_ptr(readable, layout::instance::memory0_base), inst_};
 }
 
 Lowering::Callee Lowering::callee_of(uint32_t func_index) {
   if (func_index >= image_.imported_funcs) return direct(func_index);
-  llvm::Value* funcs = load_fixed_ptr(inst_, offsetof(vm::Instance, funcs));
+  llvm::Value* funcs = load_fixed_ptr(inst_, layout::instance::funcs);
   return through(load_fixed_ptr(funcs, 8 * uint64_t{func_index}));
 }
 
+llvm::Constant* Lowering::number_of(vm::TypeId type, TypeUse::As as) {
+  const std::string name = type_symbol(type, as);
+  llvm::GlobalVariable* symbol = module_.getNamedGlobal(name);
+  if (symbol == nullptr) {
+    symbol = new llvm::GlobalVariable(module_, b_.getInt8Ty(), true, llvm::GlobalValue::ExternalLinkage, nullptr, name);
+    // Its address is a number that fits in an instruction.
+    llvm::Metadata* range[] = {llvm::ConstantAsMetadata::get(b_.getInt64(0)),
+                               llvm::ConstantAsMetadata::get(b_.getInt64(uint64_t{1} << 31))};
+    symbol->setMetadata(llvm::LLVMContext::MD_absolute_symbol, llvm::MDNode::get(context_, range));
+  }
+  return llvm::ConstantExpr::getPtrToInt(symbol, b_.getInt32Ty());
+}
+
 llvm::Value* Lowering::indirect_record(D&, vm::TypeId type_id, uint32_t table, llvm::Value* index) {
-  llvm::Value* tables = load_fixed_ptr(inst_, offsetof(vm::Instance, tables));
+  llvm::Value* tables = load_fixed_ptr(inst_, layout::instance::tables);
   llvm::Value* t = load_fixed_ptr(tables, 8 * uint64_t{table});
   llvm::Value* wide = b_.CreateZExt(index, b_.getInt64Ty());
-  llvm::Value* size = load_field(b_.getInt64Ty(), t, offsetof(vm::TableInst, size));
+  llvm::Value* size = load_field(b_.getInt64Ty(), t, layout::table::size);
   wide = checked_index(wide, size, vm::TrapCode::UndefinedElement);
-  llvm::Value* elems = load_field(b_.getPtrTy(), t, offsetof(vm::TableInst, elems));
+  llvm::Value* elems = load_field(b_.getPtrTy(), t, layout::table::elems);
   llvm::Value* record = b_.CreateLoad(b_.getPtrTy(), element(elems, wide, 8));
   trap_if(b_.CreateIsNull(record), vm::TrapCode::UninitializedElement);
-  llvm::Value* type = load_field(b_.getInt32Ty(), record, offsetof(vm::FuncRecord, type), true);
-  llvm::Value* differs = b_.CreateICmpNE(type, i32(static_cast<uint32_t>(type_id)));
+  llvm::Value* type = load_field(b_.getInt32Ty(), record, layout::func_record::type, true);
+  llvm::Constant* expected = number_of(type_id, TypeUse::As::id);
+  llvm::Value* differs = b_.CreateICmpNE(type, expected);
   if (image_.type_def(type_id).final_) {
     trap_if(differs, vm::TrapCode::IndirectCallTypeMismatch);
   } else {
@@ -51,7 +71,7 @@ llvm::Value* Lowering::indirect_record(D&, vm::TypeId type_id, uint32_t table, l
     BasicBlock* good = new_block("checked");
     b_.CreateCondBr(differs, check, good, unlikely());
     b_.SetInsertPoint(check);
-    helper(Helper::check_callee, b_.getVoidTy(), {inst_, record, i32(static_cast<uint32_t>(type_id))});
+    helper(Helper::check_callee, b_.getVoidTy(), {inst_, record, expected});
     b_.CreateBr(good);
     b_.SetInsertPoint(good);
   }
@@ -79,7 +99,7 @@ llvm::CallBase* Lowering::emit_call(D& d, const vm::FuncType& type, const Callee
   }
   llvm::Value* target = function_;
   if (callee.code != nullptr) {
-    llvm::LoadInst* machine = b_.CreateLoad(b_.getPtrTy(), offset(callee.code, offsetof(vm::FuncCode, machine)));
+    llvm::LoadInst* machine = b_.CreateLoad(b_.getPtrTy(), offset(callee.code, layout::func_code::machine));
     machine->setAtomic(llvm::AtomicOrdering::Unordered);  // published by others; what it leads to depends on it
     machine->setAlignment(llvm::Align(8));
     target = machine;

@@ -1,7 +1,7 @@
 // Lowering: blocks, branches, returns, loops and OSR entries.
 #include "jit/opt/limits.h"
 #include "jit/opt/lower.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::opt {
 

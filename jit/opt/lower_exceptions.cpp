@@ -4,7 +4,7 @@
 // leads to: a frame keeps the block in which the next clause is tried. Whether a rethrow wants the exception's
 // reference is known only when it comes: it changes the argument of the call that took the exception.
 #include "jit/opt/lower.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::opt {
 
@@ -34,9 +34,9 @@ void Lowering::pass_on(uint32_t outer) {
 
 BasicBlock* Lowering::match_tag(uint32_t tag) {
   // The tag of the exception, whose address names it in all modules.
-  llvm::Value* cell = b_.CreateIntToPtr(load_field(b_.getInt64Ty(), cx_, offsetof(vm::Vcpu, exception)), b_.getPtrTy());
-  llvm::Value* thrown = load_field(b_.getPtrTy(), cell, offsetof(vm::ExnCell, tag));
-  llvm::Value* tags = load_fixed_ptr(inst_, offsetof(vm::Instance, tags));
+  llvm::Value* cell = b_.CreateIntToPtr(load_field(b_.getInt64Ty(), cx_, layout::vcpu::exception), b_.getPtrTy());
+  llvm::Value* thrown = load_field(b_.getPtrTy(), cell, layout::exn::tag);
+  llvm::Value* tags = load_fixed_ptr(inst_, layout::instance::tags);
   BasicBlock* match = new_block("match");
   BasicBlock* next = new_block("next");
   b_.CreateCondBr(b_.CreateICmpEQ(thrown, load_fixed_ptr(tags, 8 * size_t{tag})), match, next);

@@ -3,7 +3,7 @@
 
 #include "jit/opt/lower.h"
 #include "jit/opt/places.h"
-#include "vm/memory.h"
+#include "vm/runtime/memory.h"
 
 namespace vmrun::jit::opt {
 
@@ -12,7 +12,7 @@ using vm::ValType;
 // ---- addresses ------------------------------------------------------------------------------------------------------
 
 llvm::Value* Lowering::memory(uint32_t index) {
-  llvm::Value* memories = load_fixed_ptr(inst_, offsetof(vm::Instance, memories));
+  llvm::Value* memories = load_fixed_ptr(inst_, layout::instance::memories);
   return load_fixed_ptr(memories, 8 * uint64_t{index});
 }
 
@@ -35,14 +35,14 @@ void Lowering::seen_by_others(llvm::StoreInst& store) {
 llvm::Value* Lowering::address(const vm::MemArg& arg, llvm::Value* index, unsigned bytes) {
   const vm::MemoryType& type = image_.memories[arg.memory];
   llvm::Value* base = mem_;
-  if (arg.memory != 0) base = load_fixed_ptr(memory(arg.memory), offsetof(vm::MemoryInst, base));
+  if (arg.memory != 0) base = load_fixed_ptr(memory(arg.memory), layout::memory::base);
   llvm::Value* wide = b_.CreateZExt(index, b_.getInt64Ty());
   if (is_guarded(arg.memory)) {
     // index + offset + bytes stays below 8 GiB and the guard, all of which is reserved.
     llvm::Value* sum = arg.offset == 0 ? wide : b_.CreateNUWAdd(wide, i64(arg.offset));
     return b_.CreateGEP(b_.getInt8Ty(), base, sum);
   }
-  llvm::LoadInst* size = b_.CreateLoad(b_.getInt64Ty(), offset(memory(arg.memory), offsetof(vm::MemoryInst, bytes)));
+  llvm::LoadInst* size = b_.CreateLoad(b_.getInt64Ty(), offset(memory(arg.memory), layout::memory::bytes));
   if (type.shared) {
     size->setAtomic(llvm::AtomicOrdering::Acquire);
     size->setAlignment(llvm::Align(8));
@@ -93,8 +93,10 @@ llvm::Value* Lowering::checked_index(llvm::Value* index, llvm::Value* size, vm::
 }
 
 llvm::Value* Lowering::is_of(llvm::Value* ref, vm::ValType type, bool nullable) {
-  const uint64_t heap = type.heap().bits() | static_cast<uint64_t>(nullable) << 32;
-  return b_.CreateIsNotNull(helper(Helper::ref_test, b_.getInt64Ty(), {inst_, i64(heap), ref}));
+  const vm::HeapType heap = type.heap();
+  llvm::Value* bits = heap.is_concrete() ? number_of(heap.concrete(), TypeUse::As::heap) : i32(heap.bits());
+  llvm::Value* wanted = b_.CreateOr(b_.CreateZExt(bits, b_.getInt64Ty()), i64(uint64_t{nullable} << 32));
+  return b_.CreateIsNotNull(helper(Helper::ref_test, b_.getInt64Ty(), {inst_, wanted, ref}));
 }
 
 // ---- instructions ---------------------------------------------------------------------------------------------------
@@ -135,7 +137,7 @@ bool Lowering::memory_op(D& d, Op op, const vm::Immediate& imm, const V* args, V
     case Op::i64_store32: narrow(32); return true;
     case Op::memory_size: {
       llvm::LoadInst* bytes =
-          b_.CreateLoad(i64_type, offset(memory(imm.mem.memory), offsetof(vm::MemoryInst, bytes)));
+          b_.CreateLoad(i64_type, offset(memory(imm.mem.memory), layout::memory::bytes));
       bytes->setAtomic(llvm::AtomicOrdering::Acquire);
       bytes->setAlignment(llvm::Align(8));
       llvm::Value* pages = b_.CreateLShr(bytes, i64(image_.memories[imm.mem.memory].page_log2));
@@ -168,21 +170,21 @@ bool Lowering::memory_op(D& d, Op op, const vm::Immediate& imm, const V* args, V
 bool Lowering::reference_op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results) {
   llvm::Type* const i64_type = b_.getInt64Ty();
   auto table = [&](uint32_t index) {
-    return load_fixed_ptr(load_fixed_ptr(inst_, offsetof(vm::Instance, tables)), 8 * uint64_t{index});
+    return load_fixed_ptr(load_fixed_ptr(inst_, layout::instance::tables), 8 * uint64_t{index});
   };
   auto table_element = [&](uint32_t index, llvm::Value* at) {
     llvm::Value* t = table(index);
-    llvm::Value* size = load_field(i64_type, t, offsetof(vm::TableInst, size));
+    llvm::Value* size = load_field(i64_type, t, layout::table::size);
     llvm::Value* in = checked_index(b_.CreateZExt(at, i64_type), size, vm::TrapCode::TableOutOfBounds);
-    return element(load_field(b_.getPtrTy(), t, offsetof(vm::TableInst, elems)), in, 8);
+    return element(load_field(b_.getPtrTy(), t, layout::table::elems), in, 8);
   };
   auto wide = [&](unsigned i) { return b_.CreateZExt(args[i].v, i64_type); };
   auto global = [&](uint32_t index) -> llvm::Value* {
     if (index >= image_.imported_globals) {
-      llvm::Value* own = load_fixed_ptr(inst_, offsetof(vm::Instance, own_globals));
+      llvm::Value* own = load_fixed_ptr(inst_, layout::instance::own_globals);
       return offset(own, uint64_t{index - image_.imported_globals} * sizeof(vm::GlobalInst));
     }
-    llvm::Value* globals = load_fixed_ptr(inst_, offsetof(vm::Instance, globals));
+    llvm::Value* globals = load_fixed_ptr(inst_, layout::instance::globals);
     return load_fixed_ptr(globals, 8 * uint64_t{index});
   };
   // clang-format off: a row per instruction
@@ -196,7 +198,7 @@ bool Lowering::reference_op(D& d, Op op, const vm::Immediate& imm, const V* args
       seen_by_others(*b_.CreateStore(args[1].v, table_element(imm.index, args[0].v)));
       return true;
     case Op::table_size:
-      results[0].v = b_.CreateTrunc(load_field(i64_type, table(imm.index), offsetof(vm::TableInst, size)),
+      results[0].v = b_.CreateTrunc(load_field(i64_type, table(imm.index), layout::table::size),
                                     type(d.table_address(imm.index)));
       return true;
     case Op::table_grow: {
@@ -222,7 +224,7 @@ bool Lowering::reference_op(D& d, Op op, const vm::Immediate& imm, const V* args
       return true;
     case Op::ref_eq: results[0].v = b_.CreateZExt(b_.CreateICmpEQ(args[0].v, args[1].v), b_.getInt32Ty()); return true;
     case Op::ref_func: {
-      llvm::Value* funcs = load_fixed_ptr(inst_, offsetof(vm::Instance, funcs));
+      llvm::Value* funcs = load_fixed_ptr(inst_, layout::instance::funcs);
       results[0].v = load_field(i64_type, funcs, 8 * uint64_t{imm.index}, true);
       return true;
     }

@@ -26,7 +26,7 @@
 #include <string>
 
 #include "jit/compiler.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 namespace vmrun::jit::opt {
 namespace {

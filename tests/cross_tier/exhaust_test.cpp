@@ -1,6 +1,6 @@
 // Guests that use up what is not linear memory: exceptions live in the host's, so a store bounds them.
 #include "tests/support/tiers_world.h"
-#include "vm/store.h"
+#include "vm/runtime/store.h"
 
 namespace vmrun::spine {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "tests/support/module_builder.h"
-#include "vm/block.h"
+#include "vm/blocks/block.h"
 
 namespace vmrun::spine {
 

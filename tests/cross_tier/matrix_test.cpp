@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "engine/guest_task.h"
-#include "jit/preempt.h"
+#include "jit/stop/preempt.h"
 #include "sched/scheduler.h"
 #include "tests/cross_tier/cases.h"
 #include "tests/support/tiers_world.h"

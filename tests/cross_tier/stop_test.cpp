@@ -5,7 +5,7 @@
 #include <chrono>
 #include <thread>
 
-#include "jit/preempt.h"
+#include "jit/stop/preempt.h"
 #include "tests/support/tiers_world.h"
 
 namespace vmrun::spine {

@@ -17,12 +17,12 @@
 
 #include "engine/engine_impl.h"
 #include "engine/guest_task.h"
-#include "jit/code.h"
-#include "jit/preempt.h"
-#include "jit/reclaim.h"
+#include "jit/code/code.h"
+#include "jit/code/reclaim.h"
+#include "jit/stop/preempt.h"
 #include "tiering/manager.h"
-#include "vm/loops.h"
-#include "vm/vcpus.h"
+#include "vm/runtime/vcpus.h"
+#include "vm/wasm/loops.h"
 #include "vmrun/vmrun.h"
 
 namespace vmrun::stress {

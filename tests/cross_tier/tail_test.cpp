@@ -1,7 +1,7 @@
 // Tail calls between the tiers take constant stack, and both stacks have one limit.
 #include "tests/cross_tier/cases.h"
 #include "tests/support/tiers_world.h"
-#include "vm/store.h"
+#include "vm/runtime/store.h"
 
 namespace vmrun::spine {
 namespace {

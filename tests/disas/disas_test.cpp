@@ -15,12 +15,11 @@
 #include <string_view>
 #include <vector>
 
-#include "jit/code.h"
 #include "jit/compiler.h"
 #include "jit/plugin.h"
 #include "tests/support/ok.h"
-#include "vm/disasm.h"
-#include "vm/module.h"
+#include "vm/wasm/disasm.h"
+#include "vm/wasm/module.h"
 #include "vmrun/vmrun.h"
 
 namespace vmrun::test {
@@ -100,7 +99,7 @@ bool does_nothing(const Line& line) { return line.text.find("nop") != line.text.
 /// The places that something leads to, named in their order.
 class Labels {
  public:
-  Labels(const jit::CodeObject& code, const std::vector<Line>& lines) {
+  Labels(const jit::CompiledCode& code, const std::vector<Line>& lines) {
     for (const Line& line : lines) {
       if (line.jumps) names_[line.target];
     }
@@ -120,7 +119,7 @@ class Labels {
   std::map<uint32_t, std::string> names_;
 };
 
-std::string render(const vm::Module& module, uint32_t func, const jit::CodeObject& code, const std::string& listing) {
+std::string render(const vm::Module& module, uint32_t func, const jit::CompiledCode& code, const std::string& listing) {
   std::map<uint32_t, std::string> instructions;  // by their offset in the image
   for (vm::DisasmLine& line : vm::disassemble(module, func)) instructions[line.offset] = std::move(line.text);
   const std::vector<Line> lines = lines_of(listing);
@@ -132,7 +131,7 @@ std::string render(const vm::Module& module, uint32_t func, const jit::CodeObjec
     if (does_nothing(line)) continue;
     std::string text = ";;   " + line.text + (line.jumps ? labels.at(line.target) : "");
     std::string note;
-    const uint32_t offset = code.source_offset(code.begin + line.pc, false);
+    const uint32_t offset = code.source_at(line.pc, false);
     if (offset != last && instructions.contains(offset)) note = " " + instructions[offset];
     last = offset;
     for (const jit::PadMark& pad : code.pads) {
@@ -156,11 +155,8 @@ std::string code_of(jit::Compiler& compiler, const jit::Plugin& plugin, const vm
   request.check_merges = false;  // in all builds alike
   const jit::CompileResult result = compiler.compile(request);
   if (result.status != jit::CompileResult::Status::done) return ";; none: " + result.reason + '\n';
-  const jit::CodeObject& code = *result.code;
-  const std::string listing = plugin.disassemble(code.begin, code.text != 0 ? code.text : code.size, 0);
-  std::string out = render(module, func, code, listing);
-  jit::CodeSpace::get().retire(&code);  // nobody was ever in it
-  return out;
+  const std::string listing = plugin.disassemble(result.code.bytes.data(), result.code.text, 0);
+  return render(module, func, result.code, listing);
 }
 
 std::string code_of(jit::Compiler& compiler, const jit::Plugin& plugin, const Expected& expected) {

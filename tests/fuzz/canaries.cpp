@@ -7,8 +7,8 @@
 
 #include "engine/engine_impl.h"
 #include "generate_writer.h"
-#include "vm/fault.h"
-#include "vm/memory.h"
+#include "vm/runtime/fault.h"
+#include "vm/runtime/memory.h"
 
 namespace vmrun::test {
 namespace {

@@ -4,8 +4,8 @@
 #include <doctest/doctest.h>
 
 #include "generate_writer.h"
-#include "vm/instance.h"
-#include "vm/store.h"
+#include "vm/runtime/instance.h"
+#include "vm/runtime/store.h"
 
 using namespace vmrun;
 using namespace vmrun::test;

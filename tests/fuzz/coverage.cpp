@@ -5,7 +5,7 @@
 #include <string>
 
 #include "generate.h"
-#include "vm/func_decoder_base.h"
+#include "vm/wasm/func_decoder_base.h"
 
 namespace vmrun::test {
 namespace {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "exercise.h"
-#include "vm/module.h"
-#include "vm/opcode.h"
+#include "vm/wasm/module.h"
+#include "vm/wasm/opcode.h"
 
 namespace vmrun::test {
 

@@ -19,7 +19,7 @@
 #include <thread>
 
 #include "canaries.h"
-#include "vm/module.h"
+#include "vm/wasm/module.h"
 
 namespace vmrun::test {
 namespace {

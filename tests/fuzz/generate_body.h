@@ -6,7 +6,7 @@
 #pragma once
 
 #include "generate.h"
-#include "vm/opcode.h"
+#include "vm/wasm/opcode.h"
 
 namespace vmrun::test::generate {
 

@@ -2,11 +2,22 @@
 #pragma once
 
 #include "generate.h"
-#include "vm/opcode.h"
+#include "vm/wasm/opcode.h"
 
 namespace vmrun::test::generate {
 
 using vm::Op;
+
+/// The instructions of a family, in the order of the opcode table; with `operand`, those whose first operand has this
+/// letter.
+inline std::vector<Op> ops_of(vm::Family family, char operand = 0) {
+  std::vector<Op> ops;
+  for (size_t i = 0; i < vm::kOpCount; ++i) {
+    const vm::OpInfo& info = vm::kOpInfo[i];
+    if (info.family == family && (operand == 0 || info.signature[0] == operand)) ops.push_back(static_cast<Op>(i));
+  }
+  return ops;
+}
 
 /// What a block takes and leaves: nothing, one value, or a function type of the module.
 struct BlockType {

@@ -4,11 +4,9 @@
 namespace vmrun::test::generate {
 
 Op compare_op(unsigned row, bool wide) {
-  static constexpr Op kNarrow[] = {Op::i32_eq,   Op::i32_ne,   Op::i32_lt_s, Op::i32_lt_u, Op::i32_gt_s,
-                                   Op::i32_gt_u, Op::i32_le_s, Op::i32_le_u, Op::i32_ge_s, Op::i32_ge_u};
-  static constexpr Op kWide[] = {Op::i64_eq,   Op::i64_ne,   Op::i64_lt_s, Op::i64_lt_u, Op::i64_gt_s,
-                                 Op::i64_gt_u, Op::i64_le_s, Op::i64_le_u, Op::i64_ge_s, Op::i64_ge_u};
-  return wide ? kWide[row] : kNarrow[row];
+  static const std::vector<Op> narrow_ops = ops_of(vm::Family::int_compare, 'i');
+  static const std::vector<Op> wide_ops = ops_of(vm::Family::int_compare, 'l');
+  return wide ? wide_ops[row] : narrow_ops[row];
 }
 
 uint64_t Counter::moved(uint64_t value) const {

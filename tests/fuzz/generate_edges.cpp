@@ -20,11 +20,20 @@ constexpr const char* kWhens[] = {"always",           "in one iteration", "in th
 constexpr const char* kShapes[] = {"test at the end", "test at the begin", "leaves in the middle", "without end",
                                    "nested"};
 
-constexpr Op kLoads[] = {Op::i32_load,     Op::i32_load8_u,  Op::i32_load8_s, Op::i32_load16_u, Op::i32_load16_s,
-                         Op::i64_load,     Op::i64_load8_u,  Op::i64_load8_s, Op::i64_load16_u, Op::i64_load16_s,
-                         Op::i64_load32_u, Op::i64_load32_s, Op::f32_load,    Op::f64_load,     Op::v128_load};
-constexpr Op kStores[] = {Op::i32_store,   Op::i32_store8,  Op::i32_store16, Op::i64_store, Op::i64_store8,
-                          Op::i64_store16, Op::i64_store32, Op::f32_store,   Op::f64_store, Op::v128_store};
+/// Of scalars and of whole vectors.
+std::vector<Op> accesses(vm::Family family, Op of_vector) {
+  std::vector<Op> ops = ops_of(family);
+  ops.push_back(of_vector);
+  return ops;
+}
+const std::vector<Op>& loads() {
+  static const std::vector<Op> ops = accesses(vm::Family::load, Op::v128_load);
+  return ops;
+}
+const std::vector<Op>& stores() {
+  static const std::vector<Op> ops = accesses(vm::Family::store, Op::v128_store);
+  return ops;
+}
 
 class Loops {
  public:
@@ -329,8 +338,7 @@ class Loops {
       endless(accesses);
     } else {
       for (uint32_t n = 1 + r_.below(3); n > 0; --n) {
-        Access access =
-            any_access(r_.one_in(2) ? kLoads[r_.below(std::size(kLoads))] : kStores[r_.below(std::size(kStores))]);
+        Access access = any_access(r_.of(r_.one_in(2) ? loads() : stores()));
         if (access.index == nullptr && accesses.empty()) pointer_starts_[access.pointer - x] = access.base;
         accesses.push_back(access);
       }
@@ -400,7 +408,7 @@ class Loops {
     counter_.bound = r_.one_in(2) ? 0 : 0xffffffff;
     counter_.compare = counter_.bound == 0 ? 1 : r_.one_in(2) ? 3 : 1;
     Access access;
-    access.op = r_.one_in(2) ? kLoads[r_.below(std::size(kLoads))] : kStores[r_.below(std::size(kStores))];
+    access.op = r_.of(r_.one_in(2) ? loads() : stores());
     if (r_.one_in(4)) access.index = &all_indices()[0];
     access.at = r_.below(8);
     access.when = 1;

@@ -14,7 +14,7 @@ struct Counter {
   unsigned narrow = 0;  // 8 or 16: it is cut to so many bits whenever it moves
   bool sign = false;    // and extended by its sign then
   uint64_t first = 0, step = 1, bound = 0;
-  unsigned compare = 1;          // row of kCompares
+  unsigned compare = 1;          // row of compare_op
   std::vector<uint64_t> values;  // in each iteration
 
   /// The next value.
@@ -24,7 +24,7 @@ struct Counter {
   bool run(size_t most);
 };
 
-/// Comparisons by row: eq, ne, then by pairs of signed and unsigned lt, gt, le, ge.
+/// Comparisons by row, in the order of the opcode table: eq, ne, then by pairs of signed and unsigned lt, gt, le, ge.
 Op compare_op(unsigned row, bool wide);
 
 /// A counter at the edges of its type with at most 300 iterations.

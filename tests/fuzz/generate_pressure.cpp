@@ -52,8 +52,8 @@ struct Rows {
   void add(Op op) {
     const vm::OpInfo& info = vm::op_info(op);
     const std::string_view signature = info.signature, mnemonic = info.mnemonic;
-    if (signature == "*" || info.is_gc_object() || has(mnemonic, "wait") || has(mnemonic, "const")) return;
-    if (info.imm == vm::Imm::memory) return;
+    if (signature == "*" || info.is_gc_object() || has(mnemonic, "wait")) return;
+    if (info.family == vm::Family::constant || info.imm == vm::Imm::v128 || info.imm == vm::Imm::memory) return;
     const size_t colon = signature.find(':');
     if (signature.size() == 1) return;
     // No arithmetic that may make a NaN.
@@ -61,7 +61,7 @@ struct Rows {
     const bool safe = has(mnemonic, "convert") || has(mnemonic, "reinterpret") || has(mnemonic, "load");
     if ((result_floats && !safe) || has(mnemonic, "f32x4") || has(mnemonic, "f64x2") || has(mnemonic, "relaxed"))
       return;
-    if (has(mnemonic, ".trunc_f") && !has(mnemonic, "sat")) return;
+    if (info.family == vm::Family::convert && info.can_trap()) return;
     Row row{mnemonic.data(), op, {}, {}};
     for (char letter : signature.substr(0, colon)) row.params.push_back(type_of(letter));
     for (char letter : signature.substr(colon + 1)) row.results.push_back(type_of(letter));

@@ -117,9 +117,7 @@ void add_bulk(std::vector<Use>& uses, const char* name, std::vector<uint32_t> op
 
 /// A select between two values by a comparison of the i32 with another wrapped one: what a minimum looks like.
 void add_selects(std::vector<Use>& uses) {
-  static constexpr Op kCompares[] = {Op::i32_eq,   Op::i32_ne,   Op::i32_lt_s, Op::i32_lt_u, Op::i32_gt_s,
-                                     Op::i32_gt_u, Op::i32_le_s, Op::i32_le_u, Op::i32_ge_s, Op::i32_ge_u};
-  for (Op compare : kCompares) {
+  for (Op compare : ops_of(vm::Family::int_compare, 'i')) {
     const std::string name = vm::op_info(compare).mnemonic;
     uses.push_back({"select by " + name, [](M& m) { m.c.get(M::a).get(M::b); },
                     [=](M& m) { m.c.get(M::b).op(Op::i32_wrap_i64).op(compare).op(Op::select); }});

@@ -6,9 +6,9 @@
 #include <memory>
 
 #include "engine/engine_impl.h"
-#include "jit/reclaim.h"
+#include "jit/code/reclaim.h"
 #include "tiering/manager.h"
-#include "vm/loops.h"
+#include "vm/wasm/loops.h"
 
 namespace vmrun::test {
 namespace {

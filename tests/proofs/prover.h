@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <string>
 
-#include "vm/opcode.h"
+#include "vm/wasm/opcode.h"
 
 namespace vmrun::proofs {
 
@@ -41,7 +41,7 @@ class Prover {
 
 /// The result of a wasm integer instruction, as the specification says it; comparisons give an i32. Division by zero is
 /// the caller's to exclude. Fails the test for an instruction that it does not know.
-/// semantics_test.cpp compares these with vm/numeric.h.
+/// semantics_test.cpp compares these with vm/numeric/numeric.h.
 Bits compute(vm::Op op, const Bits& a, const Bits& b);
 Bits compute(vm::Op op, const Bits& a);
 

@@ -1,9 +1,9 @@
-// The solver's meaning of each integer instruction is the one in vm/numeric.h, on values at the edges and random ones.
+// The solver's meaning of each integer instruction is the one in vm/numeric/numeric.h, on values at the edges and random ones.
 #include <random>
 #include <vector>
 
 #include "tests/proofs/prover.h"
-#include "vm/numeric.h"
+#include "vm/numeric/numeric.h"
 
 namespace vmrun::proofs {
 namespace {

@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "vm/image.h"
-#include "vm/module.h"
+#include "vm/wasm/image.h"
+#include "vm/wasm/module.h"
 
 namespace vmrun::test {
 

@@ -8,10 +8,11 @@
 #include <vector>
 
 #include "jit/compiler.h"
-#include "jit/publish.h"
-#include "jit/trampoline.h"
+#include "jit/crossing/publish.h"
+#include "jit/crossing/trampoline.h"
+#include "tests/support/installed.h"
 #include "tests/support/numeric_probe.h"
-#include "vm/store.h"
+#include "vm/runtime/store.h"
 #include "vmrun/vmrun.h"
 
 namespace vmrun::test {
@@ -63,10 +64,9 @@ class Comparison {
       jit::CompileRequest request;
       request.module = &module;
       request.func_index = i;
-      const jit::CompileResult result = compiler.compile(request);
-      INFO(describe(probes_[i], {}) << ' ' << result.reason);
-      REQUIRE(result.status == jit::CompileResult::Status::done);
-      REQUIRE(jit::publish_function(module.code(i), result.code->begin + result.code->entry, compiler.tier()));
+      INFO(describe(probes_[i], {}));
+      const jit::CodeObject& code = installed(compiler.compile(request), module);
+      REQUIRE(jit::publish_function(module.code(i), entry_of(code), compiler.tier()));
     }
   }
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "tests/support/module_bytes.h"
-#include "vm/opcode.h"
+#include "vm/wasm/opcode.h"
 
 namespace vmrun::test {
 
@@ -116,7 +116,7 @@ inline std::vector<double> edge_doubles() {
           -0.9999999999999999};
 }
 
-/// Values of each operand letter of vm/opcodes.def.
+/// Values of each operand letter of vm/wasm/opcodes.def.
 inline const std::vector<Cell>& values_of(char letter) {
   static const std::vector<Cell> ints = [] {
     std::vector<Cell> out;

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "vmrun/result.h"
+#include "vmrun/base/result.h"
 
 namespace vmrun::test {
 

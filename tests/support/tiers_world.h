@@ -12,7 +12,7 @@
 #include "engine/engine_impl.h"
 #include "tests/support/module_builder.h"
 #include "tests/support/ok.h"
-#include "vm/module.h"
+#include "vm/wasm/module.h"
 #include "vmrun/vmrun.h"
 
 namespace vmrun::spine {

@@ -176,6 +176,11 @@ TEST_CASE("baseline encodings: by the operands' kinds") {
       place.setSize(4);
       a.inc(place);
       a.cmp(place, 1000);
+      if constexpr (requires { a.cmp_long(place, 5); }) {
+        a.cmp_long(place, 5);
+      } else {
+        a.cmp(place, 5);
+      }
       a.mov(place, Imm(-1));
     }
     for (uint32_t r = 0; r < 16; ++r) {

@@ -22,7 +22,7 @@ TEST_CASE("checks where paths meet") {
         request.check_merges = check;
         const jit::CompileResult result = compiler->compile(request);
         REQUIRE(result.status == jit::CompileResult::Status::done);
-        (check ? checked : plain) += result.code->text;
+        (check ? checked : plain) += result.code.text;
       }
     }
   }

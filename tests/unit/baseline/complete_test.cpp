@@ -8,7 +8,7 @@
 #include "jit/compiler.h"
 #include "tests/fuzz/generate.h"
 #include "tests/support/module_bytes.h"
-#include "vm/func_decoder.h"
+#include "vm/wasm/func_decoder.h"
 
 using namespace vmrun;
 

@@ -1,6 +1,6 @@
 // Instructions for which the processor wants operands or results in certain registers, and those that take many, with any
 // number of other operands in the registers beneath them and their own operands in every kind of place. Results are those
-// of vm/numeric.h; what lies beneath must come out unharmed.
+// of vm/numeric/numeric.h; what lies beneath must come out unharmed.
 #include <doctest/doctest.h>
 
 #include <functional>
@@ -9,7 +9,7 @@
 
 #include "jit/compiler.h"
 #include "tests/support/numeric_probe.h"
-#include "vm/numeric.h"
+#include "vm/numeric/numeric.h"
 #include "vmrun/vmrun.h"
 
 using namespace vmrun;

@@ -1,6 +1,6 @@
 // What a function asks for is bounded: its frame, its machine code, the memory that a compile takes. Beyond a bound the
 // compiler refuses the function, and never makes wrong code or ends the process.
-#include "vm/limits.h"
+#include "vm/wasm/limits.h"
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>
@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "jit/code.h"
+#include "jit/code/code.h"
 #include "jit/compiler.h"
 #include "tests/support/module_bytes.h"
 #include "vmrun/vmrun.h"
@@ -178,7 +178,7 @@ TEST_CASE("tries inside one another take code in proportion") {
   const Bytes bytes = module_with({0, 0, 4}, {kNothing, thrower, body});
   const jit::CompileResult result = compile(bytes, 2);
   REQUIRE(result.status == jit::CompileResult::Status::done);
-  CHECK(result.code->text < 300 * kDepth);
+  CHECK(result.code.text < 300 * kDepth);
   CHECK(run(bytes, 35) == 42);
 }
 

@@ -1,5 +1,5 @@
 // What baseline code counts, read back after runs whose counts are known.
-#include "vm/profile.h"
+#include "vm/blocks/profile.h"
 
 #include <doctest/doctest.h>
 
@@ -8,7 +8,7 @@
 
 #include "tests/support/module_builder.h"
 #include "tests/support/ok.h"
-#include "vm/block.h"
+#include "vm/blocks/block.h"
 #include "vmrun/vmrun.h"
 
 using namespace vmrun;

@@ -4,13 +4,14 @@
 
 #include <string>
 
-#include "jit/code.h"
+#include "jit/code/code.h"
 #include "jit/compiler.h"
-#include "jit/publish.h"
-#include "jit/shape.h"
-#include "jit/trampoline.h"
+#include "jit/crossing/publish.h"
+#include "jit/crossing/shape.h"
+#include "jit/crossing/trampoline.h"
+#include "tests/support/installed.h"
 #include "tests/support/ok.h"
-#include "vm/store.h"
+#include "vm/runtime/store.h"
 #include "vmrun/vmrun.h"
 
 using namespace vmrun;
@@ -52,9 +53,8 @@ struct World {
       jit::CompileRequest request;
       request.module = &module();
       request.func_index = i;
-      const jit::CompileResult result = compiler->compile(request);
-      REQUIRE(result.status == jit::CompileResult::Status::done);
-      REQUIRE(jit::publish_function(module().code(i), result.code->begin + result.code->entry, vm::Tier::baseline));
+      const jit::CodeObject& code = test::installed(compiler->compile(request), module());
+      REQUIRE(jit::publish_function(module().code(i), test::entry_of(code), vm::Tier::baseline));
     }
   }
 };

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "tests/support/ok.h"
-#include "vm/loops.h"
-#include "vm/module.h"
-#include "vm/store.h"
+#include "vm/runtime/store.h"
+#include "vm/wasm/loops.h"
+#include "vm/wasm/module.h"
 #include "vmrun/vmrun.h"
 
 using namespace vmrun;

@@ -2,7 +2,7 @@
 #include <thread>
 
 #include "tests/unit/engine/fixture.h"
-#include "vm/store.h"
+#include "vm/runtime/store.h"
 
 using namespace vmrun;
 using namespace vmrun::test;

@@ -12,7 +12,7 @@
 #include <string>
 #include <thread>
 
-#include "jit/preempt.h"
+#include "jit/stop/preempt.h"
 #include "tests/support/child.h"
 #include "tests/unit/engine/fixture.h"
 

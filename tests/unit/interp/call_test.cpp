@@ -6,7 +6,7 @@
 
 #include "tests/support/interp_fixture.h"
 #include "tests/support/module_builder.h"
-#include "vm/stop.h"
+#include "vm/runtime/stop.h"
 
 using namespace vmrun;
 using namespace vmrun::test;

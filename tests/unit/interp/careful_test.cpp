@@ -8,7 +8,7 @@
 
 #include "tests/support/interp_fixture.h"
 #include "tests/support/module_bytes.h"
-#include "vm/opcode.h"
+#include "vm/wasm/opcode.h"
 
 using namespace vmrun;
 using vmrun::vm::Op;

@@ -1,14 +1,14 @@
 // Generic handlers: every instruction that should have one does, its cells fit, and what the header promises about
 // operands and registers holds when they run.
-#include "interp/generic.h"
+#include "interp/handlers/generic.h"
 
 #include <doctest/doctest.h>
 
 #include <cstdint>
 #include <vector>
 
-#include "interp/handler.h"
-#include "vm/module.h"
+#include "interp/handlers/handler.h"
+#include "vm/wasm/module.h"
 
 using namespace vmrun;
 using namespace vmrun::interp;

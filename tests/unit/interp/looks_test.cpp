@@ -2,7 +2,7 @@
 // however deep the stack is; and bytes of code.
 #include <cstdint>
 
-#include "interp/careful_build.h"
+#include "interp/careful/build.h"
 #include "interp/code_store.h"
 #include "tests/support/interp_fixture.h"
 #include "tests/support/module_bytes.h"

@@ -3,10 +3,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "interp/careful.h"
-#include "interp/careful_build.h"
-#include "interp/limits.h"
-#include "interp/quick.h"
+#include "interp/careful/build.h"
+#include "interp/careful/careful.h"
+#include "interp/careful/limits.h"
+#include "interp/quick/quick.h"
 #include "tests/support/interp_fixture.h"
 #include "tests/support/module_bytes.h"
 

@@ -3,8 +3,8 @@
 
 #include "tests/support/interp_fixture.h"
 #include "tests/support/module_builder.h"
-#include "vm/limits.h"
-#include "vm/module.h"
+#include "vm/wasm/limits.h"
+#include "vm/wasm/module.h"
 
 using namespace vmrun;
 using namespace vmrun::test;

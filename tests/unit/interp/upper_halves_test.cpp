@@ -3,10 +3,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "interp/careful_build.h"
+#include "interp/careful/build.h"
 #include "tests/support/interp_fixture.h"
 #include "tests/support/module_bytes.h"
-#include "vm/numeric.h"
+#include "vm/numeric/numeric.h"
 
 using namespace vmrun;
 using namespace vmrun::test;

@@ -1,5 +1,5 @@
 // What tools outside of the process are told about its machine code, read back from their files and from GDB's list.
-#include "jit/announce.h"
+#include "jit/code/announce.h"
 
 #include <doctest/doctest.h>
 #include <elf.h>
@@ -14,10 +14,10 @@
 #include <sstream>
 #include <string>
 
-#include "jit/code.h"
+#include "jit/code/code.h"
 #include "tests/support/module_builder.h"
 #include "tests/support/ok.h"
-#include "vm/module.h"
+#include "vm/wasm/module.h"
 #include "vmrun/vmrun.h"
 
 using namespace vmrun;

@@ -1,4 +1,4 @@
-// Machine functions made by hand, by the rules of jit/abi.h, to stand in for what a compiler makes.
+// Machine functions made by hand, by the rules of jit/crossing/abi.h, to stand in for what a compiler makes.
 #pragma once
 
 #include <asmjit/x86.h>
@@ -7,9 +7,9 @@
 #include <memory>
 #include <vector>
 
-#include "jit/abi.h"
-#include "jit/code.h"
-#include "jit/publish.h"
+#include "jit/code/code.h"
+#include "jit/crossing/abi.h"
+#include "jit/crossing/publish.h"
 #include "tests/unit/jit/published.h"
 
 namespace vmrun::jit::test {

@@ -1,5 +1,5 @@
 // Code memory: allocation, lookup by pc, tables of a code object, retirement.
-#include "jit/code.h"
+#include "jit/code/code.h"
 
 #include <doctest/doctest.h>
 #include <sys/mman.h>

@@ -5,7 +5,7 @@
 
 #include "tests/support/child.h"
 #include "tests/unit/jit/guest.h"
-#include "vm/assert.h"
+#include "vm/base/assert.h"
 
 #if defined(__x86_64__)
 

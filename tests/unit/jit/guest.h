@@ -10,13 +10,13 @@
 #include <string>
 
 #include "interp/interp.h"
-#include "jit/abi.h"
-#include "jit/code.h"
-#include "jit/publish.h"
-#include "jit/trampoline.h"
+#include "jit/code/code.h"
+#include "jit/crossing/abi.h"
+#include "jit/crossing/publish.h"
+#include "jit/crossing/trampoline.h"
 #include "tests/support/ok.h"
 #include "tests/unit/jit/published.h"
-#include "vm/store.h"
+#include "vm/runtime/store.h"
 #include "vmrun/vmrun.h"
 
 namespace vmrun::test {

@@ -1,7 +1,7 @@
 // Preemption by signal: loops made by hand that keep a value in every register, stopped some thousand times.
 #include <doctest/doctest.h>
 
-#include "vm/stop.h"
+#include "vm/runtime/stop.h"
 
 #if defined(__x86_64__)
 #include <asmjit/x86.h>
@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "interp/entry.h"
-#include "jit/code.h"
-#include "jit/preempt.h"
-#include "jit/unwind.h"
-#include "vm/activation.h"
-#include "vm/fault.h"
+#include "jit/code/code.h"
+#include "jit/crossing/unwind.h"
+#include "jit/stop/preempt.h"
+#include "vm/runtime/activation.h"
+#include "vm/runtime/fault.h"
 
 namespace vmrun::jit {
 namespace {

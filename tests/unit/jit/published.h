@@ -1,7 +1,7 @@
 // Code made by hand has no tier manager to give it up: it is noted here, and discarded when the test case is over.
 #pragma once
 
-#include "jit/code.h"
+#include "jit/code/code.h"
 
 namespace vmrun::jit::test {
 

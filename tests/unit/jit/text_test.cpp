@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -19,32 +20,35 @@ namespace {
 
 struct Line {
   uint32_t pc;
-  std::string text;     // mnemonic and operands
-  uint64_t target = 0;  // of a direct jump or call
+  std::string text;                // mnemonic and operands
+  std::optional<uint64_t> target;  // of a direct jump or call
 };
 
 bool begins(const std::string& text, const char* with) { return text.rfind(with, 0) == 0; }
 
-std::vector<Line> text_of(const jit::CodeObject& code) {
+/// The lines of code whose first byte is at address 0.
+std::vector<Line> text_of(const std::byte* code, size_t size) {
   std::string why;
   const jit::Plugin* plugin = jit::load_plugin(&why);
   if (plugin == nullptr) FAIL(why);
-  const size_t size = code.text != 0 ? code.text : code.size;
-  std::istringstream in(plugin->disassemble(code.begin, size, reinterpret_cast<uint64_t>(code.begin)));
+  std::istringstream in(plugin->disassemble(code, size, 0));
   std::vector<Line> lines;
   for (std::string line; std::getline(in, line);) {
     const size_t colon = line.find(':');
     const size_t from = line.find_first_not_of(" \t", colon + 1);
-    Line out{static_cast<uint32_t>(std::strtoul(line.c_str(), nullptr, 16)), line.substr(from), 0};
+    Line out{static_cast<uint32_t>(std::strtoul(line.c_str(), nullptr, 16)), line.substr(from), {}};
     for (char& c : out.text) c = c == '\t' ? ' ' : c;
-    if ((out.text[0] == 'j' || begins(out.text, "call")) && out.text.find('[') == std::string::npos) {
-      out.target = std::strtoull(out.text.c_str() + out.text.find(' '), nullptr, 0);
+    const size_t operand = out.text.find(' ') + 1;
+    if ((out.text[0] == 'j' || begins(out.text, "call")) && out.text.compare(operand, 2, "0x") == 0) {
+      out.target = std::strtoull(out.text.c_str() + operand, nullptr, 16);
     }
     lines.push_back(std::move(out));
   }
   REQUIRE_FALSE(lines.empty());
   return lines;
 }
+
+std::vector<Line> text_of(const jit::CompiledCode& code) { return text_of(code.bytes.data(), code.text); }
 
 /// The addresses that mean something to this process.
 class Mappings {
@@ -92,18 +96,16 @@ std::vector<uint64_t> numbers(const std::string& text) {
   return out;
 }
 
-/// Nothing in the code means something at this address or in this process alone; no argument lies on the stack.
-void check_common(const jit::CodeObject& code, const std::vector<Line>& lines, const Mappings& mappings) {
-  const auto begin = reinterpret_cast<uint64_t>(code.begin);
+/// Nothing in the code means something in this process alone, or leads out of it; no argument lies on the stack.
+void check_common(const jit::CompiledCode& code, const std::vector<Line>& lines, const Mappings& mappings) {
   for (const Line& line : lines) {
     INFO(line.pc << ": " << line.text);
     const std::string memory = operand(line.text);
     if (begins(line.text, "movabs")) {
       for (uint64_t n : numbers(line.text)) CHECK_FALSE(mappings.contain(n));
     }
-    if (line.target != 0) {
-      CHECK(line.target >= begin);
-      CHECK(line.target < begin + code.size);
+    if (line.target) {
+      CHECK(*line.target < code.text);
     } else if (!memory.empty() && !begins(line.text, "lea")) {
       // A base register, not an address alone or with an index.
       CHECK(std::isalpha(static_cast<unsigned char>(memory[0])) != 0);
@@ -113,19 +115,19 @@ void check_common(const jit::CodeObject& code, const std::vector<Line>& lines, c
     if (begins(line.text, "push")) CHECK(line.text == "push rbp");
   }
   // Behind the instructions: constants and jump tables, which must not hold addresses either.
-  for (size_t at = code.text != 0 ? code.text : code.size; at + 8 <= code.size; ++at) {
+  for (size_t at = code.text; at + 8 <= code.bytes.size(); ++at) {
     uint64_t word;
-    std::memcpy(&word, code.begin + at, sizeof word);
+    std::memcpy(&word, code.bytes.data() + at, sizeof word);
     CHECK_FALSE(mappings.contain(word));
   }
 }
 
 /// The innermost loops: [first, last] lines from a jump's target to the jump, with no other such jump inside.
-std::vector<std::pair<size_t, size_t>> loops(const jit::CodeObject& code, const std::vector<Line>& lines) {
+std::vector<std::pair<size_t, size_t>> loops(const std::vector<Line>& lines) {
   std::vector<std::pair<size_t, size_t>> out;
   for (size_t i = 0; i < lines.size(); ++i) {
-    if (lines[i].target == 0 || lines[i].text[0] != 'j') continue;
-    const uint64_t pc = lines[i].target - reinterpret_cast<uint64_t>(code.begin);
+    if (!lines[i].target || lines[i].text[0] != 'j') continue;
+    const uint64_t pc = *lines[i].target;
     if (pc > lines[i].pc) continue;
     size_t first = i;
     while (first > 0 && lines[first].pc > pc) --first;
@@ -135,7 +137,7 @@ std::vector<std::pair<size_t, size_t>> loops(const jit::CodeObject& code, const 
 }
 
 struct Compiled {
-  const jit::CodeObject* code;
+  jit::CompiledCode code;
   std::string name;
 };
 
@@ -150,10 +152,10 @@ struct Subject {
       jit::CompileRequest request;
       request.module = &image;
       request.func_index = i;
-      const jit::CompileResult result = compiler.compile(request);
+      jit::CompileResult result = compiler.compile(request);
       INFO(image.func_label(i) << ": " << result.reason);
       REQUIRE(result.status == jit::CompileResult::Status::done);
-      out.push_back({result.code, image.func_label(i)});
+      out.push_back({std::move(result.code), image.func_label(i)});
     }
     return out;
   }
@@ -167,7 +169,7 @@ TEST_CASE("baseline code: no absolute address, no pushed argument") {
   const auto compiler = jit::make_baseline_compiler();
   for (const Compiled& c : subject.compile(*compiler)) {
     CAPTURE(c.name);
-    check_common(*c.code, text_of(*c.code), mappings);
+    check_common(c.code, text_of(c.code), mappings);
   }
 }
 
@@ -181,9 +183,9 @@ TEST_CASE("optimised code: no absolute address, no pushed argument, no poll and 
   size_t found = 0;
   for (const Compiled& c : all) {
     CAPTURE(c.name);
-    const std::vector<Line> lines = text_of(*c.code);
-    check_common(*c.code, lines, mappings);
-    for (const auto& [first, last] : loops(*c.code, lines)) {
+    const std::vector<Line> lines = text_of(c.code);
+    check_common(c.code, lines, mappings);
+    for (const auto& [first, last] : loops(lines)) {
       bool calls = false;
       for (size_t i = first; i <= last; ++i) calls |= begins(lines[i].text, "call");
       ++found;
@@ -211,7 +213,8 @@ TEST_CASE("trampolines: no argument on the stack") {
     const jit::Trampolines* made = jit::trampolines(subject.image.func_type(i));
     REQUIRE(made != nullptr);
     CAPTURE(subject.image.func_label(i));
-    for (const Line& line : text_of(*made->object)) {
+    for (const Line& line :
+         text_of(made->object->begin, made->object->text != 0 ? made->object->text : made->object->size)) {
       INFO(line.pc << ": " << line.text);
       const std::string memory = operand(line.text);
       if (begins(memory, "rbp + ") && !begins(line.text, "lea")) {

@@ -7,7 +7,7 @@
 
 #include "interp/abi.h"
 #include "tests/unit/jit/guest.h"
-#include "vm/loops.h"
+#include "vm/wasm/loops.h"
 
 namespace vmrun::test {
 namespace {

@@ -1,13 +1,13 @@
 // Exceptions, traps and backtraces through every mixture of interpreter frames and machine frames.
-#include "jit/unwind.h"
+#include "jit/crossing/unwind.h"
 
-#include "jit/trampoline.h"
+#include "jit/crossing/trampoline.h"
 #include "tests/support/interp_fixture.h"
 #include "tests/unit/jit/by_hand.h"
-#include "vm/activation.h"
-#include "vm/func_decoder_base.h"
-#include "vm/opcode.h"
-#include "vm/store.h"
+#include "vm/runtime/activation.h"
+#include "vm/runtime/store.h"
+#include "vm/wasm/func_decoder_base.h"
+#include "vm/wasm/opcode.h"
 
 #if defined(__x86_64__)
 

@@ -8,7 +8,7 @@
 
 #include "tests/support/module_bytes.h"
 #include "tests/unit/opt/fixture.h"
-#include "vm/func_decoder_base.h"
+#include "vm/wasm/func_decoder_base.h"
 
 using namespace vmrun;
 using namespace vmrun::test;
@@ -212,9 +212,7 @@ TEST_CASE("code polls at back-edges where that was asked for") {
   Bench bench("opt_basic");
   jit::CompileRequest request = bench.request(bench.index("fill"));
   request.polls = true;
-  const jit::CompileResult result = plugin().compiler->compile(request);
-  REQUIRE(result.status == jit::CompileResult::Status::done);
-  const std::string text = text_of(result.code);
+  const std::string text = text_of(&installed(plugin().compiler->compile(request), *bench.module));
   INFO(text);
   // Once in the prologue, once in the loop.
   const std::string limit = "[r12 + " + std::to_string(offsetof(vm::Vcpu, native_limit)) + "]";
@@ -230,10 +228,9 @@ TEST_CASE("entries and OSR entries are counted where that was asked for") {
   bench.module->code(index).counts = counts;
   jit::CompileRequest request = bench.request(index);
   request.count_runs = true;
-  const jit::CompileResult result = plugin().compiler->compile(request);
-  REQUIRE(result.status == jit::CompileResult::Status::done);
+  const jit::CodeObject& code = installed(plugin().compiler->compile(request), *bench.module);
   for (int i = 0; i < 3; ++i) {
-    CHECK(bench.call<uint64_t>(result.code->begin + result.code->entry, {10}, {}, &bench.module->code(index)) == 45);
+    CHECK(bench.call<uint64_t>(entry_of(code), {10}, {}, &bench.module->code(index)) == 45);
   }
   CHECK(counts[static_cast<int>(vm::Tier::opt)].runs == 3);
   CHECK(counts[static_cast<int>(vm::Tier::opt)].osr_entries == 0);
@@ -244,7 +241,7 @@ TEST_CASE("what the tier does not take it names; what nobody wants any more it g
   Bench bench(std::span<const uint8_t>(test::func_module({0x60, 0, 0}, {0, 0xd0, 0x6a, 0xfb, 0x0f, 0x1a, 0x0b})));
   jit::CompileResult result = plugin().compiler->compile(bench.request(0));
   CHECK(result.status == jit::CompileResult::Status::unsupported);
-  CHECK(result.code == nullptr);
+  CHECK(result.code.bytes.empty());
   CHECK(result.reason == "array.len at offset " + std::to_string(bench.module->funcs[0].body.begin + 3));
 
   // 200 loops with a thousand parameters and results each.

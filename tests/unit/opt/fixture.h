@@ -11,10 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "jit/abi.h"
+#include "jit/crossing/abi.h"
 #include "jit/plugin.h"
-#include "vm/image.h"
-#include "vm/module.h"
+#include "tests/support/installed.h"
+#include "vm/wasm/image.h"
+#include "vm/wasm/module.h"
 
 namespace vmrun::test {
 
@@ -115,13 +116,11 @@ struct Bench {
 
   /// Compiles and makes calls go there.
   const jit::CodeObject* compile(uint32_t func_index, uint32_t unit = jit::kWholeFunction) {
-    jit::CompileResult result = plugin().compiler->compile(request(func_index, unit));
-    INFO(result.reason);
-    REQUIRE(result.status == jit::CompileResult::Status::done);
+    const jit::CodeObject& code = installed(plugin().compiler->compile(request(func_index, unit)), *module);
     if (unit == jit::kWholeFunction) {
-      module->code(func_index).machine.store(result.code->begin + result.code->entry, std::memory_order_release);
+      module->code(func_index).machine.store(entry_of(code), std::memory_order_release);
     }
-    return result.code;
+    return &code;
   }
   const jit::CodeObject* compile(const std::string& name) { return compile(index(name)); }
 

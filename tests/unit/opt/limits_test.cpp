@@ -11,7 +11,7 @@
 
 #include "tests/support/module_bytes.h"
 #include "tests/unit/opt/fixture.h"
-#include "vm/policy.h"
+#include "vm/blocks/policy.h"
 
 using namespace vmrun;
 using namespace vmrun::test;

@@ -6,7 +6,7 @@
 #include "tests/support/tiers_world.h"
 #include "tests/unit/opt/random.h"
 #include "tests/unit/opt/seeds.h"
-#include "vm/func_decoder_base.h"
+#include "vm/wasm/func_decoder_base.h"
 
 using namespace vmrun;
 

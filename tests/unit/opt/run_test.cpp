@@ -7,13 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "jit/crossing/publish.h"
+#include "jit/crossing/trampoline.h"
 #include "jit/plugin.h"
-#include "jit/publish.h"
-#include "jit/trampoline.h"
+#include "tests/support/installed.h"
 #include "tests/support/module_builder.h"
 #include "tests/support/module_bytes.h"
 #include "tests/support/ok.h"
-#include "vm/store.h"
+#include "vm/runtime/store.h"
 #include "vmrun/vmrun.h"
 
 using namespace vmrun;
@@ -33,11 +34,12 @@ unsigned compile_all(Instance instance, const char* some_export) {
     jit::CompileRequest request;
     request.module = &module;
     request.func_index = i;
-    const jit::CompileResult result = compiler->compile(request);
+    jit::CompileResult result = compiler->compile(request);
     INFO(module.func_label(i) << ": " << result.reason);
     CHECK(result.status == jit::CompileResult::Status::done);
     if (result.status != jit::CompileResult::Status::done) continue;
-    REQUIRE(jit::publish_function(module.code(i), result.code->begin + result.code->entry, vm::Tier::opt));
+    const jit::CodeObject& code = test::installed(std::move(result), module);
+    REQUIRE(jit::publish_function(module.code(i), test::entry_of(code), vm::Tier::opt));
     ++done;
   }
   return done;

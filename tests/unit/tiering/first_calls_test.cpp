@@ -7,7 +7,7 @@
 
 #include "tests/support/module_builder.h"
 #include "tests/unit/tiering/fixture.h"
-#include "vm/policy.h"
+#include "vm/blocks/policy.h"
 
 namespace vmrun::tiering {
 namespace {

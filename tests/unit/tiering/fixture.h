@@ -12,7 +12,7 @@
 #include "jit/compiler.h"
 #include "tests/support/ok.h"
 #include "tiering/manager.h"
-#include "vm/module.h"
+#include "vm/wasm/module.h"
 #include "vmrun/vmrun.h"
 
 namespace vmrun::tiering {

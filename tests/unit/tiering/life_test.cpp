@@ -12,13 +12,13 @@
 #include <vector>
 
 #include "engine/engine_impl.h"
-#include "jit/code.h"
+#include "jit/code/code.h"
+#include "jit/code/reclaim.h"
 #include "jit/compiler.h"
-#include "jit/publish.h"
-#include "jit/reclaim.h"
+#include "jit/crossing/publish.h"
 #include "tests/support/module_builder.h"
 #include "tests/unit/tiering/fixture.h"
-#include "vm/loops.h"
+#include "vm/wasm/loops.h"
 
 namespace vmrun::tiering {
 namespace {
@@ -79,7 +79,7 @@ class Stuck : public jit::Compiler {
     ++begun;
     while (!request.cancelled->load()) std::this_thread::sleep_for(1ms);
     ++given_up;
-    return {jit::CompileResult::Status::cancelled, nullptr, {}};
+    return {jit::CompileResult::Status::cancelled};
   }
 };
 
@@ -92,7 +92,7 @@ class Hungry : public jit::Compiler {
   jit::CompileResult compile(const jit::CompileRequest& request) override {
     if (fed.load()) return real_->compile(request);
     ++refused;
-    return {jit::CompileResult::Status::no_memory, nullptr, "no memory for code"};
+    return {jit::CompileResult::Status::no_memory, "no memory for code"};
   }
 
  private:
@@ -253,7 +253,7 @@ class Wrong : public jit::Compiler {
   Tier tier() const override { return Tier::baseline; }
   jit::CompileResult compile(const jit::CompileRequest&) override {
     ++asked;
-    return {jit::CompileResult::Status::bug, nullptr, "a test's"};
+    return {jit::CompileResult::Status::bug, "a test's"};
   }
 };
 
@@ -327,7 +327,7 @@ TEST_CASE("a loop's code that is dropped just when a frame is about to move ther
   jit::unlink_function(code);  // calls begin in the interpreter
 
   // The window is a few nanoseconds wide: the code is in force most of the time, but dropped often, by the stores of
-  // jit/publish.cpp without the lookups around them.
+  // jit/crossing/publish.cpp without the lookups around them.
   std::atomic<bool> over{false};
   std::thread other([&] {
     while (!over) {

@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "jit/compiler.h"
-#include "jit/preempt.h"
-#include "jit/sample.h"
+#include "jit/stop/preempt.h"
+#include "jit/stop/sample.h"
 #include "tests/support/module_builder.h"
 #include "tests/unit/tiering/fixture.h"
-#include "vm/policy.h"
+#include "vm/blocks/policy.h"
 
 namespace vmrun::tiering {
 namespace {
@@ -133,7 +133,7 @@ class Refusing : public jit::Compiler {
   jit::CompileResult compile(const jit::CompileRequest& request) override {
     std::lock_guard lock(mutex);
     asked.emplace_back(request.func_index, request.unit);
-    return {jit::CompileResult::Status::unsupported, nullptr, "anything"};
+    return {jit::CompileResult::Status::unsupported, "anything"};
   }
   bool was_asked(uint32_t func, bool whole) {
     std::lock_guard lock(mutex);

@@ -6,8 +6,8 @@
 
 #include "tests/support/module_builder.h"
 #include "tests/unit/tiering/fixture.h"
-#include "vm/plugin.h"
-#include "vm/policy.h"
+#include "vm/base/plugin.h"
+#include "vm/blocks/policy.h"
 
 namespace vmrun::tiering {
 namespace {
@@ -26,7 +26,7 @@ class Asked : public jit::Compiler {
     pthread_attr_getstacksize(&attributes, &size);
     pthread_attr_destroy(&attributes);
     stack = size;
-    return {jit::CompileResult::Status::unsupported, nullptr, "a test at 0"};
+    return {jit::CompileResult::Status::unsupported, "a test at 0"};
   }
 };
 

@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "tests/support/module_bytes.h"
-#include "vm/disasm.h"
-#include "vm/image.h"
-#include "vm/module.h"
-#include "vm/opcode.h"
-#include "vm/reader.h"
+#include "vm/wasm/disasm.h"
+#include "vm/wasm/image.h"
+#include "vm/wasm/module.h"
+#include "vm/wasm/opcode.h"
+#include "vm/wasm/reader.h"
 
 namespace {
 

@@ -1,4 +1,4 @@
-// The columns of vm/opcodes.def that several folders work with: families, what commutes, and vm/op_relations.h.
+// The columns of vm/wasm/opcodes.def that several folders work with: families, what commutes, and vm/wasm/op_relations.h.
 #include <doctest/doctest.h>
 
 #include <bit>
@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "vm/meaning.h"
-#include "vm/op_relations.h"
+#include "vm/numeric/meaning.h"
+#include "vm/wasm/op_relations.h"
 
 namespace vmrun::vm {
 namespace {

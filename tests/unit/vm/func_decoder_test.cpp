@@ -1,5 +1,5 @@
 // The events of the function decoder: their order, their operands, and that dead code is silent.
-#include "vm/func_decoder.h"
+#include "vm/wasm/func_decoder.h"
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
-// The limits of what an image may decide (vm/limits.h): what is within is accepted, one more is refused with ErrorKind
+// The limits of what an image may decide (vm/wasm/limits.h): what is within is accepted, one more is refused with ErrorKind
 // Limit and the offset of the place. Images whose validation would take time or memory beyond all proportion are here at
 // their full size, so that a walk that is not linear shows as a test that does not end.
-#include "vm/limits.h"
+#include "vm/wasm/limits.h"
 
 #include <doctest/doctest.h>
 
@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "tests/support/module_bytes.h"
-#include "vm/module.h"
-#include "vm/module_decoder.h"
-#include "vm/types.h"
+#include "vm/wasm/module.h"
+#include "vm/wasm/module_decoder.h"
+#include "vm/wasm/types.h"
 
 namespace {
 

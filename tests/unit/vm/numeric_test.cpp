@@ -1,5 +1,5 @@
 // Scalar instructions against independent formulations: wide arithmetic, bit loops and the C library.
-#include "vm/numeric.h"
+#include "vm/numeric/numeric.h"
 
 #include <doctest/doctest.h>
 

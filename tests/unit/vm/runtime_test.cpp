@@ -7,12 +7,12 @@
 #include <thread>
 #include <vector>
 
-#include "vm/exn.h"
-#include "vm/fault.h"
-#include "vm/memory.h"
-#include "vm/store.h"
-#include "vm/table.h"
-#include "vm/wait.h"
+#include "vm/runtime/exn.h"
+#include "vm/runtime/fault.h"
+#include "vm/runtime/memory.h"
+#include "vm/runtime/store.h"
+#include "vm/runtime/table.h"
+#include "vm/runtime/wait.h"
 
 using namespace vmrun;
 using namespace vmrun::vm;

@@ -1,5 +1,5 @@
 // Vector instructions against scalar formulations, lane by lane.
-#include "vm/simd.h"
+#include "vm/numeric/simd.h"
 
 #include <doctest/doctest.h>
 
@@ -12,7 +12,7 @@
 #include <random>
 #include <vector>
 
-#include "vm/numeric.h"
+#include "vm/numeric/numeric.h"
 
 using namespace vmrun::vm;
 using ops::Vec;

@@ -1,6 +1,6 @@
 // Instructions that have much to do look between slices what is wanted from the guest: how often, and what is done by
 // then. Nothing runs; somebody asks before it begins, or while a request is served.
-#include "vm/slices.h"
+#include "vm/runtime/slices.h"
 
 #include <doctest/doctest.h>
 
@@ -9,9 +9,9 @@
 #include <numeric>
 #include <vector>
 
-#include "vm/memory.h"
-#include "vm/store.h"
-#include "vm/table.h"
+#include "vm/runtime/memory.h"
+#include "vm/runtime/store.h"
+#include "vm/runtime/table.h"
 
 using namespace vmrun;
 using namespace vmrun::vm;

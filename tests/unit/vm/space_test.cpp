@@ -10,9 +10,9 @@
 #include <memory>
 #include <optional>
 
-#include "vm/memory.h"
-#include "vm/store.h"
-#include "vm/table.h"
+#include "vm/runtime/memory.h"
+#include "vm/runtime/store.h"
+#include "vm/runtime/table.h"
 
 using namespace vmrun;
 using namespace vmrun::vm;

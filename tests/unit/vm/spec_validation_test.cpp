@@ -11,8 +11,8 @@
 #include <set>
 #include <string>
 
-#include "vm/image.h"
-#include "vm/module.h"
+#include "vm/wasm/image.h"
+#include "vm/wasm/module.h"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include <sstream>
 #include <string>
 
-#include "vm/opcode.h"
+#include "vm/wasm/opcode.h"
 
 namespace {
 
@@ -46,7 +46,7 @@ std::string signature_text(const OpInfo& info) {
 std::string support_table() {
   std::ostringstream out;
   out << "# What is supported\n\n"
-         "Written from the opcode table (vm/opcodes.def) by tests/unit/vm/support_table_test.cpp; do not edit.\n\n"
+         "Written from the opcode table (vm/wasm/opcodes.def) by tests/unit/vm/support_table_test.cpp; do not edit.\n\n"
          "Every instruction below is decoded, validated and disassembled. The interpreter executes all but those of\n"
          "garbage-collected objects: an image that contains one of these is refused when it is loaded for execution,\n"
          "by the instruction's name.\n\n"

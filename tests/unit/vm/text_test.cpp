@@ -1,10 +1,10 @@
 // Escapes in names.
-#include "vmrun/text.h"
+#include "vmrun/base/text.h"
 
 #include <doctest/doctest.h>
 
-#include "vmrun/error.h"
-#include "vmrun/log.h"
+#include "vmrun/base/error.h"
+#include "vmrun/base/log.h"
 
 using vmrun::printable;
 

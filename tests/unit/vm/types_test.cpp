@@ -1,5 +1,5 @@
 // Interning of recursive groups and subtyping.
-#include "vm/types.h"
+#include "vm/wasm/types.h"
 
 #include <doctest/doctest.h>
 

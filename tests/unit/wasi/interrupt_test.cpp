@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "doctest/doctest.h"
-#include "jit/preempt.h"
+#include "jit/stop/preempt.h"
 #include "tests/support/ok.h"
 #include "vmrun/vmrun.h"
 #include "vmrun/wasi.h"

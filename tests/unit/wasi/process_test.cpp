@@ -5,7 +5,7 @@
 #include <sys/un.h>
 
 #include "tests/unit/wasi/host.h"
-#include "vm/activation.h"
+#include "vm/runtime/activation.h"
 #include "wasi/bind.h"
 
 using namespace vmrun;

@@ -1,0 +1,65 @@
+// What can go wrong, as a value. Every operation that can fail returns a Result (vmrun/base/result.h) that holds its value
+// or one of these. vmrun throws nothing of its own; what a host function of the embedder's threw comes out again
+// (vmrun/func.h).
+//
+// What is neither: a bug of vmrun, such as guest code that reaches outside of its own memories, ends the process with
+// two lines on stderr, that say what to report, and exit status 70, which no trap and no error has.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "vmrun/base/trap.h"
+
+namespace vmrun {
+
+/// What sort of failure an Error is. The first eight concern the image or the guest, the rest the caller or the host.
+enum class ErrorKind : uint8_t {
+  Malformed,    // the bytes are not a WebAssembly module (spec chapter 5)
+  Invalid,      // decoded, but against a validation rule (spec chapter 3)
+  Unsupported,  // valid, but uses what this build or configuration does not execute
+  Link,         // an import is missing or has an incompatible type
+  Limit,        // a resource limit of the engine or the store was reached
+  Trap,         // the guest trapped: `trap` says why, `backtrace` where
+  Exception,    // the guest threw an exception nobody caught: `exception`, `backtrace`
+  Exit,         // the guest asked to end with `exit_status`; not a failure in itself
+  Io,           // a file or a system call failed
+  Usage,        // the caller used the API wrongly: wrong argument types, an unknown export, a bad option
+  Host,         // a host function failed with a message of its own
+};
+
+/// The kind's name in lower case, such as "malformed".
+std::string_view to_string(ErrorKind kind);
+
+/// One guest frame of a backtrace.
+struct FrameInfo {
+  std::string module;       // the module's name: from its name section, else its file's base name, else "<module>"
+  std::string function;     // from the name section, else what it is exported as, else "func[N]"; see vmrun/base/text.h
+  uint32_t func_index = 0;  // in the module's function index space
+  uint64_t offset = 0;      // byte offset of the instruction in the image
+};
+
+/// A failure. Cheap to move; compares nothing; owns all that it mentions, so it may outlive store and engine.
+struct Error {
+  ErrorKind kind = ErrorKind::Usage;
+  std::string message;                 // one line without the kind, no full stop
+  std::optional<uint64_t> offset;      // Malformed, Invalid: byte offset in the image
+  std::optional<uint32_t> func_index;  // Malformed, Invalid, Unsupported: the function it is in
+  TrapCode trap = TrapCode::None;      // Trap
+  int exit_status = 0;                 // Exit
+  uint64_t exception = 0;  // Exception: the exnref's bits; until the next call into the store, or while pinned
+  std::vector<FrameInfo> backtrace;  // Trap, Exception, Host: innermost frame first
+
+  Error() = default;
+  Error(ErrorKind kind, std::string message, std::optional<uint64_t> offset = std::nullopt)
+      : kind(kind), message(std::move(message)), offset(offset) {}
+
+  /// The message with its place, and the backtrace one frame a line: what a tool prints.
+  std::string to_string() const;
+};
+
+}  // namespace vmrun

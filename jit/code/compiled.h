@@ -1,0 +1,95 @@
+// What a compiler makes of a unit: code that may lie anywhere, and what is known about it. Nothing here is in force, or
+// even executable; install.h does that.
+//
+// Code of functions refers to nothing by its address: to the vCPU and the instance by registers, to helpers and other
+// functions through these two, to its own constants by distance. It depends on the build (layouts, helpers), on what the
+// request and the module said, and on the numbers that the engine has given types (TypeUse).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "vm/blocks/block.h"
+#include "vm/blocks/profile.h"
+#include "vm/wasm/types.h"
+
+namespace vmrun::jit {
+
+/// The instruction that a pc belongs to. For returns: pc is the return address; for faults: the faulting instruction.
+/// Where a call is followed at once by a faulting instruction, the call's mark comes first.
+struct SourceMark {
+  uint32_t pc;      // from the code's first byte
+  uint32_t offset;  // byte offset in the image
+};
+/// A call inside a try: where an exception that comes out of it lands.
+struct PadMark {
+  uint32_t return_pc, pad;
+};
+/// Code in which the body's frame stands and a signal may stop the guest: not the prologue, the epilogue, a call
+/// sequence whose area is in use, or a pad before it has its registers.
+struct PreemptRange {
+  uint32_t begin, end;
+};
+struct OsrEntry {
+  uint32_t loop_offset;  // of the `loop` opcode in the image
+  uint32_t pc;
+};
+inline constexpr uint32_t kWholeFunction = 0xffffffff;
+
+/// What is known about code, wherever it lies: places are distances from its first byte. Each table is sorted by its
+/// first member.
+struct CodeTables {
+  uint32_t text = 0;  // bytes of instructions at the beginning; constants may follow
+  vm::Tier tier = vm::Tier::baseline;
+  uint32_t unit = kWholeFunction;  // or the offset of the loop this is the OSR unit of
+  uint32_t entry = 0;              // of the function (unit == kWholeFunction)
+  std::vector<OsrEntry> osr;       // all OSR entries in this code
+  std::vector<SourceMark> marks;
+  std::vector<PadMark> pads;
+  std::vector<PreemptRange> preempt;
+
+  /// Byte offset in the image for a return address (`is_return`) or an instruction (then of the last mark at or before
+  /// it); 0 when unknown.
+  uint32_t source_at(uint32_t pc, bool is_return) const;
+};
+
+/// Four bytes in which code holds a type by the number that the engine of the request's module has given it. Another
+/// engine gives the same type another number: code that is to run there needs that one written over it.
+struct TypeUse {
+  enum class As : uint8_t { id, heap };  // vm::TypeId, or the bits of the vm::HeapType
+  uint32_t at;                           // distance from the code's first byte
+  vm::TypeId type;
+  As as;
+  /// What stands there where `type` has the number `id`.
+  uint32_t value(vm::TypeId id) const { return as == As::id ? static_cast<uint32_t>(id) : vm::HeapType(id).bits(); }
+};
+
+/// Memory that a compiler lends with what it made.
+class CodeStorage {
+ public:
+  /// Takes the memory back. Any thread.
+  virtual void release() noexcept = 0;
+
+ protected:
+  ~CodeStorage() = default;
+};
+struct ReleaseStorage {
+  void operator()(CodeStorage* storage) const noexcept { storage->release(); }
+};
+
+/// A compiled unit. It may be installed in any code space and any number of times in the process that compiled it.
+struct CompiledCode : CodeTables {
+  std::span<const std::byte> bytes;                      // text, then constants; to lie at a multiple of kCodeAlignment
+  std::unique_ptr<CodeStorage, ReleaseStorage> storage;  // keeps `bytes`
+  uint32_t func_index = 0;
+  std::vector<TypeUse> types;
+  std::vector<vm::ProfileSite> profile;  // counters that the code wants behind the function's record
+  uint32_t profile_words = 0;            // one more than the last of them
+  bool counts_runs = false;              // FuncCode::counts has to be there before the code is entered
+};
+inline constexpr size_t kCodeAlignment = 64;
+
+}  // namespace vmrun::jit

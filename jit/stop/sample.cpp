@@ -1,0 +1,118 @@
+// The timers behind sample.h.
+#include "jit/stop/sample.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "jit/code/code.h"
+#include "jit/stop/preempt.h"
+#include "vm/blocks/policy.h"
+#include "vm/runtime/guest_thread.h"
+#include "vm/runtime/instance.h"
+#include "vm/runtime/stop.h"
+
+namespace vmrun::jit {
+namespace {
+
+constinit SampleServer server;
+constinit char tick_marker = 0;  // tells the timers' signals from others, by its address
+
+/// Whether a tick was charged that nobody has decided about yet.
+constinit thread_local bool charged __attribute__((tls_model("initial-exec"))) = false;
+
+/// The thread's timer, as its signal handler finds it.
+struct Timer {
+  enum class State : uint8_t { none, refused, ticking, suspended } state = State::none;
+  uint32_t idle = 0;  // ticks since the last one that met a guest
+  int id = 0;
+
+  /// The bare system calls, as for the other timer of this signal: handlers may make them.
+  bool make() {
+    sigevent event = {};
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = kStopSignal;
+    event.sigev_value.sival_ptr = &tick_marker;
+    event._sigev_un._tid = static_cast<pid_t>(syscall(SYS_gettid));
+    return syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &event, &id) == 0;
+  }
+  void tick_every(int64_t nanoseconds) {
+    itimerspec every = {};
+    every.it_value.tv_nsec = every.it_interval.tv_nsec = nanoseconds;
+    syscall(SYS_timer_settime, id, 0, &every, nullptr);
+  }
+};
+constinit thread_local Timer timer __attribute__((tls_model("initial-exec")));
+
+struct TimerEnd {
+  bool wanted = false;
+  ~TimerEnd() {
+    if (wanted) syscall(SYS_timer_delete, timer.id);
+  }
+};
+thread_local TimerEnd timer_end;
+
+}  // namespace
+
+void set_sample_server(const SampleServer& given) {
+  server = given;
+  vm::guest_thread_begins.store(&sample_this_thread, std::memory_order_release);
+}
+
+bool can_sample() {
+  if (!kStopsBySignal) return false;
+  static const bool works = [] {
+    int id = 0;
+    sigevent event = {};
+    event.sigev_notify = SIGEV_NONE;
+    if (syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &event, &id) != 0) return false;
+    syscall(SYS_timer_delete, id);
+    return true;
+  }();
+  return works;
+}
+
+void sample_this_thread() {
+  if (CodeSpace::existing() == nullptr) return;
+  if (timer.state == Timer::State::none) {
+    timer_end.wanted = timer.make();
+    timer.state = timer_end.wanted ? Timer::State::suspended : Timer::State::refused;
+  }
+  if (timer.state != Timer::State::suspended) return;
+  timer.idle = 0;
+  timer.state = Timer::State::ticking;
+  timer.tick_every(policy::kSampleNanoseconds);
+}
+
+bool is_tick(const void* value) { return value == &tick_marker; }
+
+void sample_no_guest(uint32_t ticks) {
+  timer.idle += ticks;
+  if (timer.idle < kIdleTicks || timer.state != Timer::State::ticking) return;
+  timer.tick_every(0);
+  timer.state = Timer::State::suspended;
+  vm::guest_thread_paused();
+}
+
+void sample(vm::Vcpu& cx, const void* pc, uint32_t ticks) {
+  timer.idle = 0;
+  const CodeSpace* space = CodeSpace::existing();
+  const CodeObject* object = space != nullptr ? space->find(pc) : nullptr;
+  if (object == nullptr || object->func == nullptr || object->tier != vm::Tier::baseline) return;
+  if (!server.charge(*object->func, ticks)) return;
+  charged = true;
+  cx.budget = -policy::kOuterPolls;
+  std::atomic_ref<std::byte*>(cx.native_limit)
+      .store(reinterpret_cast<std::byte*>(UINTPTR_MAX), std::memory_order_relaxed);
+}
+
+bool decide_if_sampled(vm::FuncCode& code, bool at_entry) {
+  if (!charged) return false;
+  charged = false;
+  return server.decide(code, at_entry);
+}
+
+}  // namespace vmrun::jit

@@ -1,0 +1,136 @@
+// The policy of tiers in numbers: when guests poll, what counts as heat, what a compile must promise, and what compile
+// threads are given. Every constant of it stands here, the interpreter's and the sampler's too, each with its reason;
+// tiering/policy.h says what follows from them.
+//
+// The rule is the ski rental's: what has run for so long will run for as long again, so a compile pays when the time
+// that the block has used so far, times what the better tier would save of it, exceeds what the compile costs; and the
+// more compiles wait already, the more it must exceed it.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "vm/blocks/block.h"
+
+namespace vmrun::policy {
+
+// ---- heat -----------------------------------------------------------------------------------------------------------
+
+/// Back-edges between two polls of a vCPU. At 1 to 10 ns an iteration an interrupt is seen within 0.1 ms, and the slow
+/// path (some 50 ns: a lookup by pc) costs well under one percent.
+inline constexpr int64_t kBudgetSlice = 4096;
+
+/// What an expired slice adds to the entries of the function whose loop was running: four slices, some 0.1 ms, make it
+/// hot.
+inline constexpr uint32_t kSliceHeat = 250;
+
+/// Entries of quick code, slices counted in, before the interpreter reports a function: then it is translated
+/// carefully, or compiled. A careful translation costs some 60 ns per byte of wasm (quick: 13) and saves a part of each
+/// run that lies between nothing (large, flat code) and three quarters (numeric kernels). The start of CPython took
+/// 0.36 s with 1000 or 4000, 0.39 s with 100, 0.33 s without careful code (2026-11-21).
+inline constexpr uint32_t kHotEntries = 1000;
+
+/// The count of entries after a promotion has been refused: far away, so that entries do not ask again.
+inline constexpr uint32_t kNeverHot = 0x80000000;
+
+/// What a unit of heat stands for. The interpreter charges kSliceHeat for a slice of kBudgetSlice back-edges, which
+/// take some 10 us, and 1 for an entry, which takes about as long with what follows it.
+inline constexpr double kHeatNanoseconds = 40;
+
+/// A tick of the timers that sample baseline code (jit/stop/sample.h): the kernel's own, on most machines, below which it
+/// would only be late.
+inline constexpr int64_t kSampleNanoseconds = 4'000'000;
+
+/// What a tick stands for.
+inline constexpr uint32_t kTickHeat = static_cast<uint32_t>(kSampleNanoseconds / kHeatNanoseconds);
+
+/// After a tick, loops that contain loops poll at so many of their back-edges, so that an outer one, whose optimised
+/// entry is the better one, is reached although the first poll is nearly always the innermost's. A few microseconds a
+/// tick.
+inline constexpr int64_t kOuterPolls = 64;
+
+/// What machine code that counts charges when the budget runs out in it: kBudgetSlice back-edges take it some 4 us, and
+/// entries, which use the same budget, some 20 us with what the functions do.
+inline constexpr uint32_t kMachineSliceHeat = 100;
+inline constexpr uint32_t kMachineEntriesHeat = 500;
+
+/// A function with loops that was not seen to be entered must be so many times hotter to be compiled as a whole: it may
+/// be the program's only call of it, for which its loops' entries are what helps.
+inline constexpr uint32_t kLoopingFactor = 4;
+
+/// Slices (ticks) in an inner loop before its own OSR entry is compiled although an outer loop has one that is never
+/// reached.
+inline constexpr uint32_t kInnerAfterSlices = 64, kInnerAfterTicks = 3;
+
+// ---- what a compile gains and costs ---------------------------------------------------------------------------------
+
+/// Time of a block in each tier, as a multiple of native code's, over the guests of bench/ (2026-11-21). Only their
+/// ratios matter here. Optimised code takes 0.85 of baseline code's processor time, compiling left out: 0.47 at best
+/// (memory_loops), and a little more than baseline code in six guests of 28, whose time is in calls or a large switch.
+inline constexpr double kSlowness[vm::kTiers] = {4.0, 1.35, 1.12};
+
+/// Compile time: a fixed part (tables, publication; opt: waking a thread and LLVM's passes over nothing too) and a part
+/// per byte of the body. Baseline: 50 MB/s. Opt: units of 438 to 3509 bytes took 9 to 83 ms on an idle machine, and
+/// whole guests, 25 KB, 0.73 to 0.99 s of processor time on a busy one (2026-11-21). While one runs, a guest beside it
+/// was seen at 0.7 of its speed, although it waits for nothing.
+inline constexpr double kFixedNanoseconds[vm::kTiers] = {0, 2e3, 8e6};
+inline constexpr double kByteNanoseconds[vm::kTiers] = {0, 20, 30e3};
+
+/// What the first code of a tier costs beyond that. Baseline: code memory and its tables, 0.4 ms of an empty image's
+/// start (1.45 to 1.9 ms, 2026-11-21). Opt: loading LLVM, 20 ms idle, 40 busy, and 60 MiB.
+inline constexpr double kFirstNanoseconds[vm::kTiers] = {0, 400e3, 40e6};
+
+/// Below this size calls and returns are most of a function without loops, and a better compiler gains about a quarter
+/// of what it would: fibonacci (54 bytes) takes 1.16 times the time in optimised code, queens 0.86.
+inline constexpr uint32_t kTinyBody = 128;
+inline constexpr double kTinyGain = 0.25;
+
+/// So many waiting compiles double what a further one has to promise.
+inline constexpr double kQueueSlack = 64;
+
+/// A compile that found no code memory is worth another try after this many more times the heat.
+inline constexpr uint32_t kRetryFactor = 4;
+
+// ---- who compiles, and when -----------------------------------------------------------------------------------------
+
+/// So many functions of a module are left to the interpreter at their first call; all others have baseline code made
+/// then, on the caller's thread. For the interpreter they would have to be translated, which takes two thirds of the
+/// compiler's time, and run three times slower: the start of CPython (1928 functions of 1.2 MB) takes 0.36 s of
+/// processor time in the interpreter, 0.22 with baseline code for what turns out to be hot, 0.11 with baseline code at
+/// once (2026-11-21). The exception keeps kFirstNanoseconds from images that hardly run, such as an empty one with its
+/// handful of functions.
+inline constexpr uint32_t kQuietCalls = 16;
+
+/// Hot functions that were interpreted until now are compiled on the spot up to this many bytes, which take 0.3 ms;
+/// larger ones in the background while the interpreter goes on. For less it is not worth waking a thread and running
+/// interpreted until it comes back.
+inline constexpr uint32_t kCompileHere = 16 << 10;
+
+/// Baseline code: a compile thread takes so many bytes of functions at a time, hot ones of one module or, compiling a
+/// whole module ahead, the next ones. A millisecond of work, so that threads rarely meet, none is left with much when
+/// the others are done, and more urgent jobs do not wait for long. Each function is published when it is ready.
+inline constexpr uint32_t kTaskBytes = 64 << 10;
+
+/// Modules with so many bytes of functions at most, which become two or three pages of machine code, share their code
+/// memory with others of that size; larger ones have chunks of their own (jit/code/arena.h).
+inline constexpr uint32_t kSmallModule = 2 << 10;
+
+/// What code may take of the budget of code memory: beyond `code_full` the oldest is dropped until no more than
+/// `code_after_drop` is left. What is still hot comes back by its heat.
+inline constexpr size_t code_full(size_t budget) { return budget / 8 * 7; }
+inline constexpr size_t code_after_drop(size_t budget) { return budget / 4 * 3; }
+
+/// Compile threads when nobody says: one processor stays with the guests, and beyond four compilers rather fight for
+/// memory bandwidth.
+inline constexpr unsigned default_threads(unsigned processors) { return std::clamp(processors, 2u, 5u) - 1; }
+
+/// A compile thread's stack. LLVM recurs along chains of instructions: what jit/opt/limits.h lets through takes 2 MiB at
+/// most (tests/unit/opt/limits_test.cpp measures it). Only what is used is ever in memory.
+inline constexpr size_t kCompileStack = size_t{32} << 20;
+
+/// How much lower compile threads' priority is, so that guests win where processors are few. Not more: at +19 a busy
+/// machine would never promote anything.
+inline constexpr int kCompileNice = 5;
+
+}  // namespace vmrun::policy

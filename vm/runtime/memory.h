@@ -1,0 +1,110 @@
+// Linear memories: where their address space comes from, growth, and the bulk operations.
+//
+// Three kinds, and which one a memory is follows from its type and its engine's mode alone, because translated code is
+// shared by all instances of a module:
+//   guarded  32-bit memories of 64 KiB pages. 4 GiB + 4 GiB + a guard are reserved, so every 32-bit address plus 32-bit
+//            offset lands inside; what is beyond the size faults (vm/runtime/fault.h).
+//   dense    the same memories in dense mode: a slot of a shared mapping, wholly mapped, accesses checked.
+//   checked  64-bit memories and 1-byte pages: a reservation as large as the memory may become, accesses checked. Where
+//            the process may not have the address space for guards, 32-bit memories of 64 KiB pages are checked too.
+// The base never moves. Address space of the first two kinds is recycled through the engine's MemoryPool.
+//
+// Threads: a MemoryPool may be used from any thread. A MemoryInst belongs to its store's thread, but a shared memory's
+// size may be read and grown by several at once: growth takes the memory's own lock and publishes the size last.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "vm/base/trap.h"
+#include "vm/runtime/instance.h"
+#include "vm/wasm/types.h"
+#include "vmrun/base/result.h"
+
+namespace vmrun::vm {
+
+class Store;
+
+inline constexpr uint64_t kGrowFailed = UINT64_MAX;
+
+/// Makes pages of private anonymous memory zero and gives them back. False when the kernel does not: locked ones stay.
+bool drop_pages(void* base, size_t bytes);
+
+/// Whether faults guard the accesses to memories of this type, in an engine that checks all accesses or not.
+constexpr bool memory_is_guarded(const MemoryType& type, bool checks) {
+  return !checks && !type.limits.is64 && type.page_log2 == 16;
+}
+
+/// A range of address space for a linear memory. Zeroed where it is accessible.
+struct MemoryMapping {
+  std::byte* base = nullptr;
+  uint64_t reserved = 0;    // bytes the memory may grow to
+  uint64_t accessible = 0;  // bytes from base that are mapped read-write; may exceed the memory's size in dense mode
+  bool guarded = false;
+  bool pooled = false;
+};
+
+/// The address space that an engine's memories come from.
+class MemoryPool {
+ public:
+  struct Options {
+    bool dense = false;
+    uint64_t dense_bytes = 64u << 20;  // size of a dense slot: at least a page of the host, at most 4 GiB
+    size_t cached = 64;                // guarded reservations and stacks kept for reuse
+    /// Makes pages zero and gives them back, or returns false and leaves them. Tests let it fail.
+    bool (*drop_pages)(void* base, size_t bytes) = &vm::drop_pages;
+  };
+  /// Reserves room for one guarded memory, unless `dense`. If there is none, the pool does without guards.
+  explicit MemoryPool(const Options& options);
+  ~MemoryPool();
+  MemoryPool(const MemoryPool&) = delete;
+  MemoryPool& operator=(const MemoryPool&) = delete;
+
+  /// Whether faults guard 32-bit memories of 64 KiB pages; else accesses to all memories must be checked. Code that
+  /// leaves the checks to guards may run on this pool's memories only if so. Never changes.
+  bool guards() const;
+  /// Address space for a memory of `type` with `bytes` accessible at once and at most `max_bytes`. Error: Limit.
+  Result<MemoryMapping> acquire(const MemoryType& type, uint64_t bytes, uint64_t max_bytes);
+  /// Takes the mapping back; its contents are gone.
+  void release(MemoryMapping mapping);
+
+  /// A VM stack of `bytes` usable bytes with kStackRedZone mapped beyond them, and the area of a vCPU. Contents
+  /// unspecified. Error: Limit.
+  Result<std::byte*> acquire_stack(size_t bytes);
+  /// The area (kAreaBytes) behind a stack of `bytes` usable bytes.
+  static Slot* area_of(std::byte* stack, size_t bytes);
+  void release_stack(std::byte* base, size_t bytes);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// memory.size: the current size in pages.
+inline uint64_t memory_pages(const MemoryInst& memory) {
+  return memory.bytes.load(std::memory_order_acquire) >> memory.type.page_log2;
+}
+
+/// memory.grow: returns the previous size in pages, or kGrowFailed when the maximum, a limit or the host stands against
+/// it.
+uint64_t memory_grow(MemoryInst& memory, uint64_t delta_pages);
+
+/// Whether [address, address + size) lies inside.
+inline bool memory_holds(const MemoryInst& memory, uint64_t address, uint64_t size) {
+  uint64_t bytes = memory.bytes.load(std::memory_order_acquire);
+  return address <= bytes && size <= bytes - address;
+}
+
+// The bulk instructions. All check first and write nothing when they trap (MemoryOutOfBounds), but for Interrupted: long
+// ones look what is wanted from the guest `cx`, whose position is in its activation, as vm/runtime/slices.h says. Null: no guest
+// executes them.
+TrapCode memory_copy(Vcpu* cx, MemoryInst& to, MemoryInst& from, uint64_t to_address, uint64_t from_address,
+                     uint64_t size);
+TrapCode memory_fill(Vcpu* cx, MemoryInst& memory, uint64_t address, uint8_t value, uint64_t size);
+/// memory.init: `size` bytes from offset `from` of data segment `segment` (empty once dropped).
+TrapCode memory_init(Vcpu* cx, Instance& instance, uint32_t segment, MemoryInst& memory, uint64_t to, uint64_t from,
+                     uint64_t size);
+void data_drop(Instance& instance, uint32_t segment);
+
+}  // namespace vmrun::vm

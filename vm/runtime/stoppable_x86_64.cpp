@@ -1,0 +1,77 @@
+// Stoppable system calls on x86-64 Linux.
+#include "vm/runtime/stoppable.h"
+
+#if defined(__x86_64__)
+
+#include <signal.h>
+#include <ucontext.h>
+
+#include <atomic>
+#include <cerrno>
+
+#include "vm/runtime/activation.h"
+#include "vm/runtime/instance.h"
+
+extern "C" {
+extern const char vmrun_stoppable_begin[] __attribute__((visibility("hidden")));
+extern const char vmrun_stoppable_end[] __attribute__((visibility("hidden")));
+extern const char vmrun_stoppable_stopped[] __attribute__((visibility("hidden")));
+}
+
+namespace vmrun::vm {
+namespace {
+
+static_assert(sizeof(std::atomic<bool>) == 1);
+
+// r11 and rcx are the system call's to change, but one that is begun again does not come by the look at the flag.
+__attribute__((naked)) int64_t call_unless(const std::atomic<bool>*, long, long, long, long, long, long, long) {
+  asm(R"(
+    movq %%rdi, %%r11
+    movq %%rsi, %%rax
+    movq %%rdx, %%rdi
+    movq %%rcx, %%rsi
+    movq %%r8, %%rdx
+    movq %%r9, %%r10
+    movq 8(%%rsp), %%r8
+    movq 16(%%rsp), %%r9
+    .globl vmrun_stoppable_begin, vmrun_stoppable_end, vmrun_stoppable_stopped
+    .hidden vmrun_stoppable_begin, vmrun_stoppable_end, vmrun_stoppable_stopped
+  vmrun_stoppable_begin:
+    cmpb $0, (%%r11)
+    jne vmrun_stoppable_stopped
+    syscall
+  vmrun_stoppable_end:
+    retq
+  vmrun_stoppable_stopped:
+    movq $%c0, %%rax
+    retq
+  )"
+      :
+      : "i"(-EINTR));
+}
+
+constinit const std::atomic<bool> never{false};
+
+}  // namespace
+
+int64_t stoppable_call(long number, long a, long b, long c, long d, long e, long f) {
+  const Vcpu* guest = running_vcpu;
+  return call_unless(guest != nullptr ? &guest->interrupt : &never, number, a, b, c, d, e, f);
+}
+
+bool guest_interrupted() {
+  const Vcpu* guest = running_vcpu;
+  return guest != nullptr && guest->interrupt.load(std::memory_order_relaxed);
+}
+
+void end_stoppable_call(void* ucontext) {
+  greg_t& pc = static_cast<ucontext_t*>(ucontext)->uc_mcontext.gregs[REG_RIP];
+  // Behind the system call its result stands.
+  if (pc >= reinterpret_cast<greg_t>(vmrun_stoppable_begin) && pc < reinterpret_cast<greg_t>(vmrun_stoppable_end)) {
+    pc = reinterpret_cast<greg_t>(vmrun_stoppable_stopped);
+  }
+}
+
+}  // namespace vmrun::vm
+
+#endif

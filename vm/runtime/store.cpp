@@ -1,0 +1,310 @@
+// Making and destroying what a store owns.
+#include "vm/runtime/store.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string>
+
+#include "vm/base/assert.h"
+#include "vm/runtime/fault.h"
+#include "vm/runtime/machine_entry.h"
+#include "vm/runtime/table.h"
+
+namespace vmrun::vm {
+namespace {
+
+Error limit(const std::string& what) { return Error(ErrorKind::Limit, what); }
+
+/// Pages << log2, or the largest number when that is too large.
+uint64_t pages_to_bytes(uint64_t pages, unsigned log2) {
+  return pages > UINT64_MAX >> log2 ? UINT64_MAX : pages << log2;
+}
+
+/// Hands out consecutive parts of one allocation, or only adds up their sizes while there is none.
+class Carver {
+ public:
+  explicit Carver(std::byte* base) : base_(base) {}
+  template <class T>
+  T* take(size_t count) {
+    used_ = (used_ + alignof(T) - 1) & ~(alignof(T) - 1);
+    T* result = base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + used_);
+    used_ += count * sizeof(T);
+    return result;
+  }
+  size_t used() const { return used_; }
+
+ private:
+  std::byte* base_;
+  size_t used_ = 0;
+};
+
+/// The instance and its arrays, in the order of what a call touches most. Their sizes cannot overflow: vm/wasm/limits.h bounds
+/// the counts.
+Instance* carve(Carver& carver, const Module& module) {
+  Instance* instance = carver.take<Instance>(1);
+  Instance parts;
+  parts.own_globals = carver.take<GlobalInst>(module.globals.size() - module.imported_globals);
+  parts.globals = carver.take<GlobalInst*>(module.globals.size());
+  parts.memories = carver.take<MemoryInst*>(module.memories.size());
+  parts.tables = carver.take<TableInst*>(module.tables.size());
+  parts.tags = carver.take<TagInst*>(module.tags.size());
+  parts.own_tags = carver.take<TagInst>(module.tags.size() - module.imported_tags);
+  parts.dropped_elems = carver.take<uint8_t>(module.elems.size());
+  parts.dropped_datas = carver.take<uint8_t>(module.datas.size());
+  parts.funcs = carver.take<FuncRecord*>(module.funcs.size());
+  parts.own_funcs = carver.take<FuncRecord>(module.funcs.size() - module.imported_funcs);
+  if (instance != nullptr) new (instance) Instance(parts);
+  return instance;
+}
+
+}  // namespace
+
+Store::Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry, const Limits& limits)
+    : pool_(std::move(pool)), registry_(std::move(registry)), limits_(limits), exns_(*this) {
+  vcpu_.store = this;
+  vcpu_.helpers = machine_helpers.load(std::memory_order_acquire);
+  Result<std::byte*> stack = pool_->acquire_stack(limits_.stack_bytes);
+  if (!stack) {
+    stack_error_ = std::move(stack).error();
+    return;
+  }
+  vcpu_.stack_base = *stack;
+  vcpu_.stack_end = *stack + limits_.stack_bytes;
+  std::atomic_ref(vcpu_.stack_limit).store(vcpu_.stack_end, std::memory_order_relaxed);  // it is in the list already
+  vcpu_.area = MemoryPool::area_of(*stack, limits_.stack_bytes);
+}
+
+Store::~Store() {
+  if (vcpu_.activation != nullptr) {
+    misuse(
+        "a store is destroyed while a guest of it has frames: it was destroyed by a host function, or a host "
+        "function was left by longjmp");
+  }
+  undo({0, 0, 0, 0, funcs_.size(), host_envs_.size()});  // host functions may own what their instances use
+  if (vcpu_.stack_base != nullptr) pool_->release_stack(vcpu_.stack_base, limits_.stack_bytes);
+}
+
+void Store::destroy(MemoryOwner& memory) {
+  MemoryMapping mapping = memory.mapping;
+  if (mapping.base == nullptr) return;
+  if (mapping.guarded) fault_lend_reservation(mapping.base, nullptr);
+  const uint64_t bytes = memory.inst.bytes.load(std::memory_order_relaxed);
+  // What a dense memory never grew to was never touched.
+  if (mapping.pooled && !mapping.guarded) mapping.accessible = bytes;
+  credit_memory(bytes);
+  pool_->release(mapping);
+}
+
+void Store::destroy(TableInst& table) {
+  credit_table(table.size);
+  std::free(table.elems);
+}
+
+void Store::undo(const Mark& mark) {
+  for (; tables_.size() > mark.tables; tables_.pop_back()) destroy(*tables_.back());
+  for (; memories_.size() > mark.memories; memories_.pop_back()) destroy(*memories_.back());
+  instances_.erase(instances_.begin() + static_cast<ptrdiff_t>(mark.instances), instances_.end());
+  modules_.erase(modules_.begin() + static_cast<ptrdiff_t>(mark.modules), modules_.end());
+  funcs_.resize(mark.funcs);
+  host_codes_.resize(mark.funcs);
+  host_envs_.resize(mark.host_envs);
+}
+
+bool Store::charge_memory(uint64_t bytes) {
+  if (bytes > limits_.memory_bytes || memory_bytes_ > limits_.memory_bytes - bytes) return false;
+  memory_bytes_ += bytes;
+  peak_memory_bytes_ = std::max(peak_memory_bytes_, memory_bytes_);
+  return true;
+}
+
+bool Store::charge_table(uint64_t elements) {
+  if (elements > limits_.table_elements || table_elements_ > limits_.table_elements - elements) return false;
+  table_elements_ += elements;
+  return true;
+}
+
+Result<MemoryInst*> Store::new_memory(const MemoryType& type) {
+  const unsigned log2 = type.page_log2;
+  const uint64_t bytes = pages_to_bytes(type.limits.min, log2);
+  const uint64_t spec_max = most_pages(type.limits.is64, log2);
+  const uint64_t max_pages = std::min(type.limits.max.value_or(spec_max), spec_max);
+  // The record first: once there is a mapping, nothing may throw.
+  MemoryOwner* owner = memories_.emplace_back(std::make_unique<MemoryOwner>()).get();
+  if (!charge_memory(bytes)) {
+    memories_.pop_back();
+    return limit("a memory of " + std::to_string(bytes) + " bytes exceeds the limit of " +
+                 std::to_string(limits_.memory_bytes));
+  }
+  const uint64_t max_bytes = std::min(pages_to_bytes(max_pages, log2), std::max(bytes, limits_.memory_bytes));
+  Result<MemoryMapping> mapping = pool_->acquire(type, bytes, max_bytes);
+  if (!mapping) {
+    memories_.pop_back();
+    credit_memory(bytes);
+    return std::move(mapping).error();
+  }
+  owner->mapping = *mapping;
+  MemoryInst& memory = owner->inst;
+  memory.base = mapping->base;
+  memory.bytes.store(bytes, std::memory_order_relaxed);
+  memory.type = type;
+  memory.max_pages = std::min(max_pages, mapping->reserved >> log2);
+  memory.guarded = mapping->guarded;
+  memory.reserved = mapping->reserved;
+  memory.store = this;
+  memory.impl = owner;
+  if (memory.guarded) fault_lend_reservation(memory.base, &memory);
+  return &memory;
+}
+
+Result<TableInst*> Store::new_table(const TableType& type, Ref init) {
+  const uint64_t size = type.limits.min;
+  TableInst* table = tables_.emplace_back(std::make_unique<TableInst>()).get();
+  if (size > kMostTableElements || !charge_table(size)) {
+    tables_.pop_back();
+    return limit("a table of " + std::to_string(size) + " elements exceeds the limit of " +
+                 std::to_string(limits_.table_elements));
+  }
+  Ref* elems = nullptr;
+  if (size != 0) {
+    // Null is all zeros, and calloc has those for nothing.
+    elems = static_cast<Ref*>(init.is_null() ? std::calloc(size, sizeof(Ref)) : std::malloc(size * sizeof(Ref)));
+    if (elems == nullptr) {
+      tables_.pop_back();
+      credit_table(size);
+      return limit("out of memory for a table of " + std::to_string(size) + " elements");
+    }
+    if (!init.is_null()) std::fill_n(elems, size, init);
+  }
+  table->elems = elems;
+  table->size = size;
+  table->capacity = size;
+  table->type = type;
+  table->max = std::min(type.limits.max.value_or(most_elements(type.limits.is64)), kMostTableElements);
+  table->store = this;
+  return table;
+}
+
+GlobalInst* Store::new_global(const GlobalType& type, const Slot value[2]) {
+  auto global = std::make_unique<GlobalInst>();
+  global->type = type;
+  global->value[0] = value[0];
+  if (type.type.slots() == 2) global->value[1] = value[1];
+  globals_.push_back(std::move(global));
+  return globals_.back().get();
+}
+
+TagInst* Store::new_tag(TypeId type) {
+  tags_.push_back(std::make_unique<TagInst>());
+  tags_.back()->type = type;
+  tags_.back()->payload_slots = registry_->get(type).func.param_slots;
+  return tags_.back().get();
+}
+
+FuncRecord* Store::new_host_func(TypeId type, HostFn fn, std::shared_ptr<void> env) {
+  if (env.use_count() != 0) host_envs_.push_back(env);
+  auto record = std::make_unique<FuncRecord>();
+  record->type = type;
+  record->host = fn;
+  record->host_env = env.get();
+  record->code = host_codes_.emplace_back(std::make_unique<FuncCode>()).get();
+  record->code->host = record.get();
+  record->code->machine.store(lazy_machine_entry(), std::memory_order_relaxed);
+  funcs_.push_back(std::move(record));
+  return funcs_.back().get();
+}
+
+Ref Store::new_extern(void* value) {
+  std::unique_ptr<ExternCell>& cell = externs_[value];
+  if (cell == nullptr) {
+    cell = std::make_unique<ExternCell>();
+    cell->value = value;
+  }
+  return Ref::of(cell.get());
+}
+
+void Store::set_native_stack(void* lowest, size_t bytes) {
+  VMRUN_ASSERT(vcpu_.activation == nullptr, "the stack of a guest that has frames");
+  const NativeStack stack = lowest != nullptr ? NativeStack::of(lowest, bytes) : NativeStack{};
+  vcpu_.fiber_floor = stack.floor;
+  named_stack_room_ = stack.room;
+}
+
+bool Store::owns(const FuncRecord* record) {
+  for (; instances_in_ranges_ < instances_.size(); ++instances_in_ranges_) {
+    const Instance& instance = *instances_[instances_in_ranges_];
+    const size_t own = instance.module->funcs.size() - instance.module->imported_funcs;
+    if (own != 0) func_ranges_.emplace(instance.own_funcs, instance.own_funcs + own);
+  }
+  for (; funcs_in_ranges_ < funcs_.size(); ++funcs_in_ranges_) {
+    const FuncRecord* host = funcs_[funcs_in_ranges_].get();
+    func_ranges_.emplace(host, host + 1);
+  }
+  const auto after = func_ranges_.upper_bound(record);
+  if (after == func_ranges_.begin()) return false;
+  const auto [begin, end] = *std::prev(after);
+  const uint64_t offset = reinterpret_cast<uintptr_t>(record) - reinterpret_cast<uintptr_t>(begin);
+  return record < end && offset % sizeof(FuncRecord) == 0;
+}
+
+bool Store::owns(const ExternCell* cell) const {
+  const auto found = externs_.find(cell->value);
+  return found != externs_.end() && found->second.get() == cell;
+}
+
+void Store::InstanceFree::operator()(Instance* instance) const {
+  instance->~Instance();
+  std::free(instance);
+}
+
+Result<Instance*> Store::new_instance(std::shared_ptr<const Module> module_ptr) {
+  if (instances_.size() >= limits_.instances) {
+    return limit("more than " + std::to_string(limits_.instances) + " instances");
+  }
+  if (stack_error_) return *stack_error_;
+  const Module& module = *module_ptr;
+  if (instances_.size() == instances_.capacity()) instances_.reserve(std::max<size_t>(16, 2 * instances_.size()));
+  if (modules_.empty() || modules_.back() != module_ptr) modules_.push_back(std::move(module_ptr));
+  Carver sizes(nullptr);
+  carve(sizes, module);
+  void* block = std::calloc(1, sizes.used());
+  if (block == nullptr) return limit("out of memory for an instance of " + std::to_string(sizes.used()) + " bytes");
+  Carver parts(static_cast<std::byte*>(block));
+  Instance* instance = carve(parts, module);
+  instances_.emplace_back(instance);
+
+  instance->module = &module;
+  instance->store = this;
+  instance->vcpu = &vcpu_;
+  for (size_t i = module.imported_globals; i < module.globals.size(); ++i) {
+    GlobalInst* own = new (instance->own_globals + (i - module.imported_globals)) GlobalInst;
+    own->type = module.globals[i].type;
+    instance->globals[i] = own;
+  }
+  for (size_t i = module.imported_tags; i < module.tags.size(); ++i) {
+    TagInst* own = new (instance->own_tags + (i - module.imported_tags)) TagInst;
+    own->type = module.tags[i].type;
+    own->payload_slots = registry_->get(own->type).func.param_slots;
+    instance->tags[i] = own;
+  }
+  for (size_t i = module.imported_funcs; i < module.funcs.size(); ++i) {
+    const uint32_t index = static_cast<uint32_t>(i);
+    FuncRecord* own = new (instance->own_funcs + (i - module.imported_funcs)) FuncRecord;
+    own->type = module.funcs[i].type;
+    own->func_index = index;
+    own->instance = instance;
+    own->code = &module.code(index);
+    instance->funcs[i] = own;
+  }
+  return instance;
+}
+
+std::shared_ptr<const Module> Store::module_of(const Instance& instance) const {
+  const auto it = std::find_if(modules_.begin(), modules_.end(),
+                               [&](const auto& module) { return module.get() == instance.module; });
+  VMRUN_ASSERT(it != modules_.end(), "an instance of another store");
+  return *it;
+}
+
+}  // namespace vmrun::vm

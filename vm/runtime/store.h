@@ -1,0 +1,154 @@
+// Store: owns the vCPU and everything that guests are made of. All of it lives until the store dies; pointers into it
+// are handed out freely. One thread at a time uses a store (only Vcpu::interrupt may be set from another).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "vm/runtime/exn.h"
+#include "vm/runtime/instance.h"
+#include "vm/runtime/memory.h"
+#include "vm/runtime/native_stack.h"
+#include "vm/runtime/stop.h"
+#include "vm/runtime/unwound.h"
+#include "vm/runtime/vcpus.h"
+#include "vm/wasm/module.h"
+#include "vmrun/base/result.h"
+
+namespace vmrun::vm {
+
+/// A linear memory with what its allocator keeps; MemoryInst::impl points back to it.
+struct MemoryOwner {
+  MemoryInst inst;
+  MemoryMapping mapping;
+  std::mutex growth;  // taken by growth of a shared memory
+};
+
+class Store {
+ public:
+  struct Limits {
+    uint64_t memory_bytes = UINT64_MAX;
+    uint64_t table_elements = 10'000'000;
+    uint64_t exception_bytes = 64u << 20;
+    uint64_t instances = 100'000;
+    uint64_t stack_bytes = 8u << 20;
+    uint32_t host_depth = 200;
+    bool trap_on_grow_failure = false;
+  };
+
+  /// When there is no address space for the stack, `new_instance` reports it.
+  Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry, const Limits& limits);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  Vcpu& vcpu() { return vcpu_; }
+  const Vcpu& vcpu() const { return vcpu_; }
+  VcpuEntry& vcpu_entry() { return vcpu_entry_; }
+  const Limits& limits() const { return limits_; }
+  const std::shared_ptr<TypeRegistry>& registry() const { return registry_; }
+  MemoryPool& pool() { return *pool_; }
+  ExnHeap& exns() { return exns_; }
+  Unwound& unwound() { return unwound_; }
+
+  /// Makes the guest stop at its next poll. Any thread, async-signal-safe.
+  void interrupt() { ask_interrupt(vcpu_); }
+
+  // Makers. What they return is owned by the store. Errors: Limit.
+  Result<MemoryInst*> new_memory(const MemoryType& type);
+  Result<TableInst*> new_table(const TableType& type, Ref init);
+  GlobalInst* new_global(const GlobalType& type, const Slot value[2]);
+  TagInst* new_tag(TypeId type);
+  /// `env` is kept alive by the store.
+  FuncRecord* new_host_func(TypeId type, HostFn fn, std::shared_ptr<void> env);
+  /// The cell of an externref that holds `value`: one cell per value, so equal values give equal references.
+  Ref new_extern(void* value);
+  /// An instance of `module` with its arrays: import entries null, own functions and tags made, own globals zero, own
+  /// tables and memories null.
+  Result<Instance*> new_instance(std::shared_ptr<const Module> module);
+
+  /// How much there is of what instantiation makes.
+  struct Mark {
+    size_t memories, tables, instances, modules, funcs, host_envs;
+  };
+  Mark mark() const {
+    return {memories_.size(), tables_.size(), instances_.size(), modules_.size(), funcs_.size(), host_envs_.size()};
+  }
+  /// Destroys what was made since. Only while nothing but that refers to it: before a guest could run.
+  void undo(const Mark& mark);
+
+  /// The shared handle to the module of an instance of this store.
+  std::shared_ptr<const Module> module_of(const Instance& instance) const;
+
+  // Accounting, used by growth.
+  bool charge_memory(uint64_t bytes);
+  void credit_memory(uint64_t bytes) { memory_bytes_ -= bytes; }
+  bool charge_table(uint64_t elements);
+  void credit_table(uint64_t elements) { table_elements_ -= elements; }
+  uint64_t memory_bytes() const { return memory_bytes_; }
+  uint64_t peak_memory_bytes() const { return peak_memory_bytes_; }
+
+  /// Says that calls into this store are made on the stack [lowest, lowest + bytes) from now on; null: on the calling
+  /// thread's own. While no guest of the store has frames.
+  void set_native_stack(void* lowest, size_t bytes);
+  /// The stack that was named; only when Vcpu::fiber_floor says so.
+  NativeStack named_stack() const { return {vcpu_.fiber_floor, named_stack_room_}; }
+
+  // What may enter the store from outside.
+  /// Whether `record` is one of this store's functions. Looks at no memory of other stores.
+  bool owns(const FuncRecord* record);
+  bool owns(const ExternCell* cell) const;
+  bool owns(const ExnCell* cell) const { return exns_.holds(cell); }
+
+  /// What a host function failed with, from Caller::fail until the embedder's call returns it.
+  std::optional<Error> host_failure;
+  /// What a host function threw, from there until the embedder's call throws it again.
+  std::exception_ptr host_exception;
+  /// The embedder's Store, for host functions.
+  void* owner = nullptr;
+  /// Host functions made real in this store, by the definition they come from (kept alive by it).
+  std::unordered_map<const void*, FuncRecord*> host_funcs;
+
+ private:
+  friend class ExnHeap;
+  struct InstanceFree {
+    void operator()(Instance* instance) const;
+  };
+
+  void destroy(MemoryOwner& memory);
+  void destroy(TableInst& table);
+
+  std::shared_ptr<MemoryPool> pool_;
+  std::shared_ptr<TypeRegistry> registry_;
+  Limits limits_;
+  Vcpu vcpu_;
+  VcpuEntry vcpu_entry_{vcpu_};
+  ExnHeap exns_;
+  Unwound unwound_;  // by the exception in flight
+  std::vector<std::unique_ptr<MemoryOwner>> memories_;
+  std::vector<std::unique_ptr<TableInst>> tables_;
+  std::vector<std::unique_ptr<GlobalInst>> globals_;  // made by the host; an instance's own lie in the instance
+  std::vector<std::unique_ptr<TagInst>> tags_;
+  std::vector<std::unique_ptr<FuncRecord>> funcs_;
+  std::vector<std::shared_ptr<void>> host_envs_;
+  std::vector<std::unique_ptr<FuncCode>> host_codes_;  // of host functions
+  std::unordered_map<void*, std::unique_ptr<ExternCell>> externs_;
+  std::vector<std::unique_ptr<Instance, InstanceFree>> instances_;
+  std::vector<std::shared_ptr<const Module>> modules_;
+  std::optional<Error> stack_error_;
+  size_t named_stack_room_ = 0;
+  // Where function records lie, by their beginnings: filled in at questions, as far as has been asked.
+  std::map<const FuncRecord*, const FuncRecord*> func_ranges_;
+  size_t instances_in_ranges_ = 0, funcs_in_ranges_ = 0;
+  uint64_t memory_bytes_ = 0, peak_memory_bytes_ = 0, table_elements_ = 0;
+};
+
+}  // namespace vmrun::vm
