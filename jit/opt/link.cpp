@@ -182,9 +182,10 @@ std::string type_symbol(vm::TypeId type, TypeUse::As as) {
 
 Linked link(const Object& object) {
   Linked linked;
-  auto graph =
-      jl::createLinkGraphFromObject(llvm::MemoryBufferRef(llvm::StringRef(object.data(), object.size()), "unit"),
-                                    std::make_shared<llvm::orc::SymbolStringPool>());
+  // The graph ends while the linker, and lookup() above, still have names of its pool.
+  const auto names = std::make_shared<llvm::orc::SymbolStringPool>();
+  auto graph = jl::createLinkGraphFromObject(
+      llvm::MemoryBufferRef(llvm::StringRef(object.data(), object.size()), "unit"), names);
   if (!graph) {
     linked.error = llvm::toString(graph.takeError());
     return linked;
