@@ -97,13 +97,16 @@ class BufferManager : public jl::JITLinkMemoryManager {
         }
       }
     };
-    size_t size = 0, alignment = 1;
+    size_t size = 0, alignment = 1, zeroed = 0;
     each([&](jl::BasicLayout::Segment& segment) {
       size = llvm::alignTo(size, segment.Alignment);
       segment.Addr = llvm::orc::ExecutorAddr(size);
-      size += segment.ContentSize + segment.ZeroFillSize;
+      size += segment.ContentSize;
+      zeroed += segment.ZeroFillSize;
       alignment = std::max<size_t>(alignment, segment.Alignment.value());
     });
+    if (zeroed != 0)
+      return done(llvm::make_error<jl::JITLinkError>("data that begins as zero, which code has none of"));
     if (alignment > kCodeAlignment) {
       return done(llvm::make_error<jl::JITLinkError>("constants that want to lie at a multiple of " +
                                                      std::to_string(alignment)));

@@ -18,7 +18,7 @@
 namespace vmrun::test {
 namespace {
 
-constexpr std::string_view kWarning = "the system refuses executable memory";
+constexpr std::string_view kWarning = "no executable memory: the system refuses it";
 
 size_t count(std::string_view text, std::string_view what) {
   size_t n = 0;
