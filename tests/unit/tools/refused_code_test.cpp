@@ -73,7 +73,7 @@ TEST_CASE("what needs no machine code does not miss it") {
 TEST_CASE("--stats says why there is no machine code") {
   const auto r = run_without_code({"-O", "tier=baseline", "--stats", fixture("cli_guest"), "a", "b"});
   CHECK(count(r.err, kWarning) == 1);
-  CHECK(count(r.err, "there is no executable memory") == 1);  // the log's and the statistics'
+  CHECK(count(r.err, "there is no executable memory") == 1);  // in the statistics
 }
 
 }  // namespace
