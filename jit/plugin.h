@@ -44,7 +44,7 @@ struct Plugin {
 
 /// The library's one exported function, by this name: takes the process's kPluginVersion. Null when the versions differ.
 using PluginEntry = const Plugin* (*)(uint64_t version);
-inline constexpr const char* kPluginEntry = "vmrun_opt_plugin";
+inline constexpr const char* kPluginEntry = "vmrun_opt_compiler";
 
 /// Loads the library at the first call, on the calling thread; null, with the reason in `*why`, when that fails.
 const Plugin* load_plugin(std::string* why);

@@ -107,14 +107,16 @@ bool Manager::may_make_code() {
   static std::once_flag said;
   std::call_once(said, [] {
     static const vm::Log log("tiering");
-    VMRUN_LOG_AT(log, warn, "the system refuses executable memory: all functions are interpreted");
+    VMRUN_LOG_AT(
+        log, warn,
+        "no executable memory: the system refuses it, or address space is short; all functions are interpreted");
   });
   return false;
 }
 
 jit::Compiler* Manager::compiler(vm::Tier tier, std::string* why) {
   if (!may_make_code()) {
-    *why = "the system refuses executable memory";
+    *why = "there is no executable memory";
     return nullptr;
   }
   if (tier == vm::Tier::baseline) {

@@ -1,7 +1,7 @@
 // From instructions to their emitters: the table, and the emitters of constants and select.
 //
-// Each ops_*.cpp has the rows of its instructions and the emitters that these name. An instruction without a row is
-// unsupported, by name; a build with assertions says at once which row is missing.
+// Each ops_*.cpp has the rows of its instructions and the emitters that these name. Instructions on the
+// object heap have no row and are unsupported, by name. Where any other is missing, an assertion says so at once.
 #include "jit/baseline/compiler.h"
 #include "vm/base/assert.h"
 

@@ -30,9 +30,18 @@ void FunctionCompiler::ask(D& d, const Row& row, const Imm& imm, const V* args, 
 
 std::span<const FunctionCompiler::Row> FunctionCompiler::other_rows() {
   using F = FunctionCompiler;
+  constexpr auto kRefIsNull = [](F& c, D& d, const Row&, const Imm&, const V* args, V* result) {
+    Cond cond = c.test(args[0]);
+    c.set_flags(d, asmjit::x86::negateCond(cond), 1, result);
+  };
+  constexpr auto kRefAsNonNull = [](F& c, D& d, const Row& row, const Imm& imm, const V* args, V* result) {
+    Cond cond = c.test(args[0]);
+    c.trap_if(d, asmjit::x86::negateCond(cond), TrapCode::NullReference);
+    c.ref_same(d, row, imm, args, result);
+  };
   static constexpr Row kRows[] = {
-      {Op::ref_is_null, &F::ref_is_null},
-      {Op::ref_as_non_null, &F::ref_as_non_null},
+      {Op::ref_is_null, &F::alone<kRefIsNull>},
+      {Op::ref_as_non_null, &F::alone<kRefAsNonNull>},
       {Op::ref_eq, &F::ref_eq},
       {Op::ref_func, &F::ref_func},
       {Op::ref_test, &F::ref_test},
@@ -110,17 +119,6 @@ void FunctionCompiler::ref_cast(D& d, const Row&, const Imm& imm, const V* args,
   trap_if(d, Cond::kZ, TrapCode::CastFailure);
   free_int_ |= 1u << rax;
   set_slot(*result, slot);
-}
-
-void FunctionCompiler::ref_is_null(D& d, const Row&, const Imm&, const V* args, V* result) {
-  Cond cond = test(args[0]);
-  set_flags(d, asmjit::x86::negateCond(cond), 1, result);
-}
-
-void FunctionCompiler::ref_as_non_null(D& d, const Row& row, const Imm& imm, const V* args, V* result) {
-  Cond cond = test(args[0]);
-  trap_if(d, asmjit::x86::negateCond(cond), TrapCode::NullReference);
-  ref_same(d, row, imm, args, result);
 }
 
 void FunctionCompiler::ref_same(D& d, const Row&, const Imm&, const V* args, V* result) {

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <mutex>
+#include <new>
 #include <string_view>
 #include <vector>
 
@@ -53,10 +54,13 @@ std::string code_name(const CodeObject& code) {
 }
 
 void announce_added(const CodeObject& code) {
-  const std::string name = code_name(code);
-  Announcers& a = announcers();
-  std::lock_guard hold(a.lock);
-  for (const auto& announcer : a.all) announcer->added(code, name);
+  try {
+    const std::string name = code_name(code);
+    Announcers& a = announcers();
+    std::lock_guard hold(a.lock);
+    for (const auto& announcer : a.all) announcer->added(code, name);
+  } catch (const std::bad_alloc&) {  // the code is in force already; tools do without its name
+  }
 }
 
 void announce_removed(const CodeObject& code) {

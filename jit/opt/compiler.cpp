@@ -185,7 +185,7 @@ std::string print_ir(const CompileRequest& request) {
 }  // namespace
 }  // namespace vmrun::jit::opt
 
-extern "C" __attribute__((visibility("default"))) const vmrun::jit::Plugin* vmrun_opt_plugin(uint64_t version) {
+extern "C" __attribute__((visibility("default"))) const vmrun::jit::Plugin* vmrun_opt_compiler(uint64_t version) {
   using namespace vmrun::jit;
   if (version != kPluginVersion) return nullptr;
   opt::initialise_target();

@@ -97,13 +97,16 @@ class BufferManager : public jl::JITLinkMemoryManager {
         }
       }
     };
-    size_t size = 0, alignment = 1;
+    size_t size = 0, alignment = 1, zeroed = 0;
     each([&](jl::BasicLayout::Segment& segment) {
       size = llvm::alignTo(size, segment.Alignment);
       segment.Addr = llvm::orc::ExecutorAddr(size);
-      size += segment.ContentSize + segment.ZeroFillSize;
+      size += segment.ContentSize;
+      zeroed += segment.ZeroFillSize;
       alignment = std::max<size_t>(alignment, segment.Alignment.value());
     });
+    if (zeroed != 0)
+      return done(llvm::make_error<jl::JITLinkError>("data that begins as zero, which code has none of"));
     if (alignment > kCodeAlignment) {
       return done(llvm::make_error<jl::JITLinkError>("constants that want to lie at a multiple of " +
                                                      std::to_string(alignment)));
@@ -182,9 +185,10 @@ std::string type_symbol(vm::TypeId type, TypeUse::As as) {
 
 Linked link(const Object& object) {
   Linked linked;
-  auto graph =
-      jl::createLinkGraphFromObject(llvm::MemoryBufferRef(llvm::StringRef(object.data(), object.size()), "unit"),
-                                    std::make_shared<llvm::orc::SymbolStringPool>());
+  // The graph ends while the linker, and lookup() above, still have names of its pool.
+  const auto names = std::make_shared<llvm::orc::SymbolStringPool>();
+  auto graph = jl::createLinkGraphFromObject(
+      llvm::MemoryBufferRef(llvm::StringRef(object.data(), object.size()), "unit"), names);
   if (!graph) {
     linked.error = llvm::toString(graph.takeError());
     return linked;

@@ -11,6 +11,13 @@ using llvm::Value;
 
 std::span<const Lowering::VectorRow> Lowering::float_rows() {
   using L = Lowering;
+  constexpr auto kDemote = [](L& l, const VectorRow& row, const vm::Immediate&, const V* args) -> Value* {
+    Type* const pair = llvm::FixedVectorType::get(l.b_.getFloatTy(), 2);
+    return l.with_zeros(l.b_.CreateFPTrunc(l.in_lanes(row, args[0]), pair));
+  };
+  constexpr auto kPromote = [](L& l, const VectorRow& row, const vm::Immediate&, const V* args) -> Value* {
+    return l.b_.CreateFPExt(l.low_pair(row, args[0]), l.lanes(l.b_.getDoubleTy()));
+  };
   static constexpr VectorRow kRows[] = {
       {Op::f32x4_eq, &L::vec_compare, Lane::f32, CmpInst::FCMP_OEQ},
       {Op::f32x4_ne, &L::vec_compare, Lane::f32, CmpInst::FCMP_UNE},
@@ -57,8 +64,8 @@ std::span<const Lowering::VectorRow> Lowering::float_rows() {
       {Op::f64x2_pmax, &L::vec_pseudo, Lane::f64, kMax},
 
       // The lanes are those of the operand.
-      {Op::f32x4_demote_f64x2_zero, &L::vec_demote, Lane::f64},
-      {Op::f64x2_promote_low_f32x4, &L::vec_promote, Lane::f32},
+      {Op::f32x4_demote_f64x2_zero, &L::alone<kDemote>, Lane::f64},
+      {Op::f64x2_promote_low_f32x4, &L::alone<kPromote>, Lane::f32},
       {Op::i32x4_trunc_sat_f32x4_s, &L::vec_trunc_sat, Lane::f32, Id::fptosi_sat},
       {Op::i32x4_trunc_sat_f32x4_u, &L::vec_trunc_sat, Lane::f32, Id::fptoui_sat},
       {Op::i32x4_trunc_sat_f64x2_s_zero, &L::vec_trunc_sat, Lane::f64, Id::fptosi_sat},
@@ -90,14 +97,6 @@ Value* Lowering::low_pair(const VectorRow& row, const V& v) { return b_.CreateSh
 
 Value* Lowering::with_zeros(Value* pair) {
   return b_.CreateShuffleVector(pair, llvm::Constant::getNullValue(pair->getType()), {0, 1, 2, 3});
-}
-
-Value* Lowering::vec_demote(const VectorRow& row, const vm::Immediate&, const V* args) {
-  return with_zeros(b_.CreateFPTrunc(in_lanes(row, args[0]), llvm::FixedVectorType::get(b_.getFloatTy(), 2)));
-}
-
-Value* Lowering::vec_promote(const VectorRow& row, const vm::Immediate&, const V* args) {
-  return b_.CreateFPExt(low_pair(row, args[0]), lanes(b_.getDoubleTy()));
 }
 
 Value* Lowering::vec_trunc_sat(const VectorRow& row, const vm::Immediate&, const V* args) {

@@ -81,13 +81,4 @@ void* operator new(size_t size, std::align_val_t a, const std::nothrow_t&) noexc
 void* operator new[](size_t size, std::align_val_t a, const std::nothrow_t&) noexcept {
   return allocate(size, static_cast<size_t>(a));
 }
-void operator delete(void* p) noexcept { give(p); }
-void operator delete[](void* p) noexcept { give(p); }
-void operator delete(void* p, size_t) noexcept { give(p); }
-void operator delete[](void* p, size_t) noexcept { give(p); }
-void operator delete(void* p, std::align_val_t) noexcept { give(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { give(p); }
-void operator delete(void* p, size_t, std::align_val_t) noexcept { give(p); }
-void operator delete[](void* p, size_t, std::align_val_t) noexcept { give(p); }
-void operator delete(void* p, const std::nothrow_t&) noexcept { give(p); }
-void operator delete[](void* p, const std::nothrow_t&) noexcept { give(p); }
+#include "tests/support/replace_delete.h"
