@@ -67,6 +67,15 @@ int Reactor::wake(Cell& cell, Direction direction, bool all, bool closed) noexce
   return woken;
 }
 
+void Reactor::pass_on_what_is_left(Cell& cell, Direction direction) noexcept {
+  pollfd one{cell.fd, static_cast<short>(direction == Direction::Read ? POLLIN | POLLRDHUP : POLLOUT), 0};
+  int64_t r;
+  do {
+    r = sys::poll(&one, 1, 0);
+  } while (r == -EINTR);
+  if (r != 0) wake(cell, direction, false);
+}
+
 int64_t Reactor::watch_locked(Cell& cell) noexcept {
   if (cell.watched.load(std::memory_order_relaxed) || cell.always.load(std::memory_order_relaxed)) return 0;
   Op watch;

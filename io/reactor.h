@@ -138,9 +138,12 @@ class Reactor final : public sched::Poller, private Sink {
   int finished(Op& op) noexcept override;
   /// Takes nodes out of a side's list and wakes them: all, or those that look and one that takes.
   int wake(Cell& cell, Direction direction, bool all, bool closed = false) noexcept;
+  /// By one that may have left something: wakes the next, if there is something.
   void pass_on(Cell& cell, Direction direction) noexcept {
-    if (cell.side(direction).waits.load(std::memory_order_acquire)) wake(cell, direction, false);
+    if (cell.side(direction).waits.load(std::memory_order_acquire)) [[unlikely]]
+      pass_on_what_is_left(cell, direction);
   }
+  void pass_on_what_is_left(Cell& cell, Direction direction) noexcept;
   int64_t watch_locked(Cell& cell) noexcept;
   static int64_t look(std::span<Place> places, pollfd* fds) noexcept;
   int64_t wait_in(std::span<Place> places, pollfd* fds, const Until& until) noexcept;

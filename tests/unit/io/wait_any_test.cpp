@@ -117,9 +117,9 @@ TEST_CASE("nothing but a deadline; cancellation; a closed one; threads") {
     thread.join();
     Descriptor closed = in;
     CHECK(r.close(closed) == 0);
-    Interest late{&closed};
-    CHECK(r.wait_any({&late, 1}) == 1);
-    CHECK(late.happened == POLLNVAL);
+    Interest gone{&closed};
+    CHECK(r.wait_any({&gone, 1}) == 1);
+    CHECK(gone.happened == POLLNVAL);
   });
 }
 
