@@ -55,6 +55,7 @@ Descriptor Reactor::make(int fd, bool owned, bool raises, int64_t& error) noexce
   cell->quiet = !raises;
   cell->reactor = this;
   for (auto& slow : cell->slow) slow.store(0, std::memory_order_relaxed);
+  cell->calls.store(0, std::memory_order_relaxed);
   for (Side& side : cell->sides) {
     side.tick.store(1, std::memory_order_relaxed);
     side.drained.store(0, std::memory_order_relaxed);

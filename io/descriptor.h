@@ -57,6 +57,7 @@ struct Cell {
   bool owned = false;                          // closed with the cell; non-blocking, unless a file
   bool quiet = true;                           // raises no signals
   std::array<std::atomic<uint8_t>, 3> slow{};  // how slow reads, writes and syncs have proved
+  std::atomic<uint8_t> calls{0};               // of a file
   std::array<Side, 2> sides;
   Reactor* reactor = nullptr;
   Cell* next_free = nullptr;
