@@ -120,7 +120,7 @@ int64_t Reactor::plain_call(const Cell& cell, const Op& op, const Until& until) 
 
 int64_t Reactor::file_call(Cell& cell, Op& op, const Until& until) noexcept {
   std::atomic<uint8_t>& slow = cell.slow[index_of(op.kind)];
-  if (slow.load(std::memory_order_relaxed) >= slow_from && sched::on_task()) {
+  if (slow.load(std::memory_order_relaxed) >= slow_from && until.deadline != 0 && sched::on_task()) {
     if (op.kind == Op::Kind::Read) {
       const int64_t r = op.offset < 0 ? sys::readv_now(cell.fd, op.iov, op.count)
                                       : sys::preadv_now(cell.fd, op.iov, op.count, op.offset);

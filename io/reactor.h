@@ -69,7 +69,8 @@ class Reactor final : public sched::Poller, private Sink {
   /// A signalfd: take_signal() gives those of `signals` that come to the process. Every thread has to block them.
   Descriptor open_signals(const sigset_t& signals, int64_t& error) noexcept;
   int64_t take_signal(const Descriptor& signals, const Until& until = {}) noexcept;
-  /// Ends every wait and every later call for it with -EBADF. The number is closed when the last call has left.
+  /// Ends every wait and every later call for it with -EBADF. A file's call that has begun goes on. The number is closed
+  /// when the last call has left.
   int64_t close(const Descriptor& d) noexcept;
 
   // Transfers.
@@ -80,7 +81,7 @@ class Reactor final : public sched::Poller, private Sink {
   /// What write(2) does with a descriptor that blocks: everything, unless an error, the deadline or a cancellation ends it.
   int64_t write(const Descriptor& d, const void* data, size_t size, const Until& until = {}) noexcept;
   int64_t writev(const Descriptor& d, const iovec* iov, int count, const Until& until = {}) noexcept;
-  /// Of files, at a position.
+  /// Of files, at a position. A deadline of 0 makes the plain call, which may take as long as the device.
   int64_t readv_at(const Descriptor& d, const iovec* iov, int count, int64_t offset, const Until& until = {}) noexcept;
   int64_t writev_at(const Descriptor& d, const iovec* iov, int count, int64_t offset, const Until& until = {}) noexcept;
   int64_t sync(const Descriptor& d, bool data_only, const Until& until = {}) noexcept;
