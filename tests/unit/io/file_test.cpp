@@ -316,9 +316,10 @@ TEST_CASE("a slow read that a thread has begun ends when it is done, whoever can
        for (int i = 0; i < 2; ++i) CHECK(r.read(file, &byte, 1) == -EIO);
      }).join();
   }
+  Faults faults;
+  faults.shorten(Call::Read, 100, 1);  // no fault: it tells when the thread makes the call
   auto reader = w.spawn([&] { CHECK(r.read(file, &byte, 1) == 1); });
-  while (r.counts().transfers != 1) std::this_thread::sleep_for(100us);
-  std::this_thread::sleep_for(2ms);
+  while (Faults::left(Call::Read) != 0) std::this_thread::sleep_for(100us);
   reader.cancel();
   std::this_thread::sleep_for(2ms);
   CHECK_FALSE(reader.done());
