@@ -1,0 +1,251 @@
+// Reading and writing what may have to be waited for, and the calls for sockets.
+#include <poll.h>
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+
+#include "io/iov.h"
+#include "io/reactor.h"
+#include "io/region.h"
+#include "io/retry.h"
+#include "io/use.h"
+
+namespace vmrun::io {
+
+using sys::Kind;
+
+namespace {
+
+/// Waits of connect for a local listener whose queue is full: no event tells when it has room.
+constexpr Nanos connect_again = 1'000'000;
+
+bool is_ready(int fd, short events) noexcept {
+  pollfd one{fd, events, 0};
+  int64_t r;
+  do {
+    r = sys::poll(&one, 1, 0);
+  } while (r == -EINTR);
+  return r > 0;
+}
+
+msghdr message_of(const iovec* iov, int count) noexcept {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(iov);
+  message.msg_iovlen = static_cast<size_t>(count);
+  return message;
+}
+
+/// What says that the process or the system has no room for a further descriptor.
+bool is_shortage(int64_t r) noexcept { return r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM; }
+
+/// Errors of a connection that died in the listener's queue: the next one is taken instead.
+bool is_of_connection(int64_t r) noexcept {
+  for (const int error : {ECONNABORTED, EPROTO, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, ENETUNREACH}) {
+    if (r == -error) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+// Never waits, except where a descriptor that is ready is emptied by somebody else in between.
+int64_t Reactor::try_read(Cell& cell, const iovec* iov, int count) noexcept {
+  if (cell.kind == Kind::Stream || cell.kind == Kind::Socket) {
+    msghdr message = message_of(iov, count);
+    return sys::receive(cell.fd, message, 0);
+  }
+  if (cell.owned) return sys::readv(cell.fd, iov, count);
+  if (!cell.no_now.load(std::memory_order_relaxed)) {
+    const int64_t r = sys::readv_now(cell.fd, iov, count);
+    if (r != -EOPNOTSUPP) return r;
+    cell.no_now.store(true, std::memory_order_relaxed);
+  }
+  if (!is_ready(cell.fd, POLLIN)) return -EAGAIN;
+  Region region;
+  return sys::readv(cell.fd, iov, count);
+}
+
+int64_t Reactor::try_write(Cell& cell, const iovec* iov, int count) noexcept {
+  if (cell.kind == Kind::Stream || cell.kind == Kind::Socket) return sys::send(cell.fd, message_of(iov, count), 0);
+  if (cell.owned) return sys::writev(cell.fd, iov, count, cell.quiet);
+  if (!cell.no_now.load(std::memory_order_relaxed)) {
+    const int64_t r = sys::writev_now(cell.fd, iov, count, cell.quiet);
+    if (r != -EOPNOTSUPP) return r;
+    cell.no_now.store(true, std::memory_order_relaxed);
+  }
+  if (!is_ready(cell.fd, POLLOUT)) return -EAGAIN;
+  // What is ready takes so many bytes without waiting.
+  Iov few(iov, count);
+  few.shorten(PIPE_BUF);
+  Region region;
+  return sys::writev(cell.fd, few.data(), few.count(), cell.quiet);
+}
+
+int64_t Reactor::readv(const Descriptor& d, const iovec* iov, int count, const Until& until) noexcept {
+  Use use(d);
+  if (!use) return -EBADF;
+  Cell& cell = use.cell();
+  if (cell.kind == Kind::File) {
+    Op op;
+    op.kind = Op::Kind::Read;
+    op.iov = iov;
+    op.count = count;
+    return file_call(cell, op, until);
+  }
+  return retry(cell, Direction::Read, size_of(iov, count), until, [&] { return try_read(cell, iov, count); });
+}
+
+int64_t Reactor::writev(const Descriptor& d, const iovec* iov, int count, const Until& until) noexcept {
+  Use use(d);
+  if (!use) return -EBADF;
+  Cell& cell = use.cell();
+  if (cell.kind == Kind::File) return write_file(cell, iov, count, -1, until);
+  Iov left(iov, count);
+  if (!left) return -ENOMEM;
+  int64_t done = 0;
+  do {
+    const int64_t r =
+        retry(cell, Direction::Write, 0, until, [&] { return try_write(cell, left.data(), left.count()); });
+    if (r < 0) return done != 0 ? done : r;
+    done += r;
+    left.advance(static_cast<size_t>(r));
+    if (r == 0) break;
+  } while (left.size() != 0);
+  return done;
+}
+
+int64_t Reactor::read(const Descriptor& d, void* buffer, size_t size, const Until& until) noexcept {
+  const iovec one{buffer, size};
+  return readv(d, &one, 1, until);
+}
+
+int64_t Reactor::write(const Descriptor& d, const void* data, size_t size, const Until& until) noexcept {
+  const iovec one{const_cast<void*>(data), size};
+  return writev(d, &one, 1, until);
+}
+
+int64_t Reactor::receive(const Descriptor& d, msghdr& message, int flags, const Until& until) noexcept {
+  Use use(d);
+  if (!use) return -EBADF;
+  Cell& cell = use.cell();
+  const bool all = (flags & MSG_WAITALL) != 0 && cell.kind == Kind::Stream && (flags & MSG_PEEK) == 0;
+  const auto count = static_cast<int>(message.msg_iovlen);
+  const size_t wanted = (flags & (MSG_PEEK | MSG_OOB)) != 0 ? 0 : size_of(message.msg_iov, count);
+  if (!all) return retry(cell, Direction::Read, wanted, until, [&] { return sys::receive(cell.fd, message, flags); });
+  Iov left(message.msg_iov, count);
+  if (!left) return -ENOMEM;
+  int64_t done = 0;
+  do {
+    msghdr part = message;
+    part.msg_iov = left.data();
+    part.msg_iovlen = static_cast<size_t>(left.count());
+    const int64_t r = retry(cell, Direction::Read, size_of(left.data(), left.count()), until,
+                            [&] { return sys::receive(cell.fd, part, flags & ~MSG_WAITALL); });
+    if (r < 0) return done != 0 ? done : r;
+    message.msg_flags = part.msg_flags;
+    done += r;
+    left.advance(static_cast<size_t>(r));
+    if (r == 0) break;
+  } while (left.size() != 0);
+  return done;
+}
+
+int64_t Reactor::send(const Descriptor& d, const msghdr& message, int flags, const Until& until) noexcept {
+  Use use(d);
+  if (!use) return -EBADF;
+  Cell& cell = use.cell();
+  const auto count = static_cast<int>(message.msg_iovlen);
+  if (cell.kind != Kind::Stream || message.msg_control != nullptr) {
+    // A message goes as a whole, or not at all.
+    return retry(cell, Direction::Write, 0, until, [&] { return sys::send(cell.fd, message, flags); });
+  }
+  Iov left(message.msg_iov, count);
+  if (!left) return -ENOMEM;
+  int64_t done = 0;
+  do {
+    msghdr part = message;
+    part.msg_iov = left.data();
+    part.msg_iovlen = static_cast<size_t>(left.count());
+    const int64_t r = retry(cell, Direction::Write, 0, until, [&] { return sys::send(cell.fd, part, flags); });
+    if (r < 0) return done != 0 ? done : r;
+    done += r;
+    left.advance(static_cast<size_t>(r));
+    if (r == 0) break;
+  } while (left.size() != 0);
+  return done;
+}
+
+int64_t Reactor::accept(const Descriptor& d, int flags, const Until& until, sockaddr* address,
+                        socklen_t* length) noexcept {
+  Use use(d);
+  if (!use) return -EBADF;
+  Cell& cell = use.cell();
+  const int64_t r = retry(cell, Direction::Read, 0, until, [&]() -> int64_t {
+    for (;;) {
+      int64_t taken;
+      if (cell.owned) {
+        taken = sys::accept(cell.fd, address, length, flags | SOCK_CLOEXEC);
+      } else if (is_ready(cell.fd, POLLIN)) {
+        Region region;
+        taken = sys::accept(cell.fd, address, length, flags | SOCK_CLOEXEC);
+      } else {
+        return -EAGAIN;
+      }
+      if (!is_of_connection(taken)) return taken;
+    }
+  });
+  if (is_shortage(r) && until.deadline != 0) {
+    // The connection stays in the queue, so the next call meets it again at once.
+    const Nanos soon = sched::now() + options_.accept_pause;
+    const int64_t slept = sleep({std::min(soon, until.deadline), until.cancellable, until.stop});
+    if (slept < 0) return slept;
+  }
+  return r;
+}
+
+int64_t Reactor::connect(const Descriptor& d, const sockaddr* address, socklen_t length, const Until& until) noexcept {
+  Use use(d);
+  if (!use) return -EBADF;
+  Cell& cell = use.cell();
+  if (!cell.owned) {
+    Region region;
+    return sys::connect(cell.fd, address, length);
+  }
+  const uint64_t tick = cell.side(Direction::Write).tick.load(std::memory_order_acquire);
+  int64_t r;
+  while ((r = sys::connect(cell.fd, address, length)) == -EAGAIN) {
+    const Nanos soon = sched::now() + connect_again;
+    if (until.deadline < soon) return until.deadline == 0 ? -EAGAIN : -ETIMEDOUT;
+    if (const int64_t slept = sleep({soon, until.cancellable, until.stop}); slept < 0) return slept;
+  }
+  // Interrupted, the attempt goes on as if it had not been waited for.
+  if (r != -EINPROGRESS && r != -EINTR) return r;
+  if (until.deadline == 0) return -EINPROGRESS;
+  for (uint64_t seen = tick; !is_ready(cell.fd, POLLOUT);) {
+    if (const int64_t waited = wait_for_event(cell, Direction::Write, seen, false, until); waited < 0) return waited;
+    seen = cell.side(Direction::Write).tick.load(std::memory_order_acquire);
+  }
+  return sys::socket_error(cell.fd);
+}
+
+int64_t Reactor::post(const Descriptor& event) noexcept {
+  Use use(event);
+  if (!use) return -EBADF;
+  int64_t r;
+  do {
+    r = sys::event_signal(use.cell().fd);
+  } while (r == -EINTR);
+  return r < 0 && r != -EAGAIN ? r : 0;  // -EAGAIN: it has been posted 2^64 - 2 times, and is readable
+}
+
+int64_t Reactor::take_signal(const Descriptor& signals, const Until& until) noexcept {
+  signalfd_siginfo info;
+  const int64_t r = read(signals, &info, sizeof info, until);
+  if (r < 0) return r;
+  return r == static_cast<int64_t>(sizeof info) ? static_cast<int64_t>(info.ssi_signo) : -EIO;
+}
+
+}  // namespace vmrun::io

@@ -1,0 +1,25 @@
+// A call's use of a descriptor: while it lasts, the number stays open.
+#pragma once
+
+#include "io/reactor.h"
+
+namespace vmrun::io {
+
+class Reactor::Use {
+ public:
+  /// Tests false when the descriptor is closed.
+  explicit Use(const Descriptor& d) noexcept : cell_(*d.cell_), open_(cell_.reactor->begin_use(cell_)) {}
+  ~Use() {
+    if (open_) cell_.reactor->end_use(cell_);
+  }
+  Use(const Use&) = delete;
+  Use& operator=(const Use&) = delete;
+  explicit operator bool() const { return open_; }
+  Cell& cell() { return cell_; }
+
+ private:
+  Cell& cell_;
+  bool open_;
+};
+
+}  // namespace vmrun::io
