@@ -8,7 +8,7 @@
 
 #include "io/epoll_linux.h"
 #include "io/ring_linux.h"
-#include "vm/log.h"
+#include "vm/base/log.h"
 
 namespace vmrun::io {
 
