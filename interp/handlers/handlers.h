@@ -19,24 +19,17 @@ namespace vmrun::interp {
 template <class T>
 concept FloatType = std::is_floating_point_v<T>;
 
-/// Reads an operand of type T at location L; `slot` is its index when L is the frame.
-template <class T, int L>
-[[gnu::always_inline]] inline T get_at(const std::byte* fp, uint16_t slot, uint64_t r0, uint64_t r1, uint64_t r2,
-                                       uint64_t r3, double f0, double f1, double f2, double f3) {
-  if constexpr (L == kSlot) {
-    T value;
-    std::memcpy(&value, fp + size_t{slot} * 8, sizeof value);
-    return value;
-  } else if constexpr (FloatType<T>) {
-    double d = L == 1 ? f0 : L == 2 ? f1 : L == 3 ? f2 : f3;
-    if constexpr (sizeof(T) == 8) {
-      return d;
-    } else {
-      using Pair = float __attribute__((vector_size(8)));
-      return __builtin_bit_cast(Pair, d)[0];
-    }
+/// A T in a slot, which was perhaps written as another type.
+template <class T>
+using InSlot [[gnu::may_alias, gnu::aligned(4)]] = T;
+
+/// The low half of a float register as a float, or all of it.
+template <class T>
+[[gnu::always_inline]] inline T narrow(double reg) {
+  if constexpr (std::is_same_v<T, float>) {
+    return low_float(reg);
   } else {
-    return static_cast<T>(L == 1 ? r0 : L == 2 ? r1 : L == 3 ? r2 : r3);
+    return reg;
   }
 }
 
@@ -54,42 +47,44 @@ template <class T>
   }
 }
 
-#define VMRUN_GET(T, L, field) get_at<T, L>(fp, pc->field, r0, r1, r2, r3, f0, f1, f2, f3)
-#define VMRUN_GET_OF(T, L, cell, field) get_at<T, L>(fp, (cell).field, r0, r1, r2, r3, f0, f1, f2, f3)
+// There are thousands of handlers, so what reads and writes operands is what takes few declarations, statements and
+// calls of each: that is most of the time of compiling these files.
 
-/// Writes `value` (of any numeric type, which chooses the register file) to location L.
+/// Reads an operand of type T at location L; the cell's `field` is its slot when L is the frame.
+#define VMRUN_GET(T, L, field) VMRUN_GET_OF(T, L, *pc, field)
+#define VMRUN_GET_OF(T, L, cell, field)                                               \
+  ({                                                                                  \
+    T get_value;                                                                      \
+    if constexpr ((L) == kSlot) {                                                     \
+      get_value = *reinterpret_cast<const InSlot<T>*>(fp + size_t{(cell).field} * 8); \
+    } else if constexpr (FloatType<T>) {                                              \
+      get_value = narrow<T>(VMRUN_OF_FILE(L, f));                                     \
+    } else {                                                                          \
+      get_value = static_cast<T>(VMRUN_OF_FILE(L, r));                                \
+    }                                                                                 \
+    get_value;                                                                        \
+  })
+
+/// Writes a value of any numeric type, which chooses the register file, to location L.
 #define VMRUN_SET(L, field, ...) VMRUN_SET_OF(L, *pc, field, __VA_ARGS__)
-#define VMRUN_SET_OF(L, cell, field, ...)                         \
-  do {                                                            \
-    auto set_value = __VA_ARGS__;                                 \
-    if constexpr (FloatType<decltype(set_value)>) {               \
-      double set_wide = widen(set_value);                         \
-      if constexpr ((L) == kSlot) {                               \
-        std::memcpy(fp + size_t{(cell).field} * 8, &set_wide, 8); \
-      } else if constexpr ((L) == 1) {                            \
-        f0 = set_wide;                                            \
-      } else if constexpr ((L) == 2) {                            \
-        f1 = set_wide;                                            \
-      } else if constexpr ((L) == 3) {                            \
-        f2 = set_wide;                                            \
-      } else {                                                    \
-        f3 = set_wide;                                            \
-      }                                                           \
-    } else {                                                      \
-      uint64_t set_wide = set_value;                              \
-      if constexpr ((L) == kSlot) {                               \
-        std::memcpy(fp + size_t{(cell).field} * 8, &set_wide, 8); \
-      } else if constexpr ((L) == 1) {                            \
-        r0 = set_wide;                                            \
-      } else if constexpr ((L) == 2) {                            \
-        r1 = set_wide;                                            \
-      } else if constexpr ((L) == 3) {                            \
-        r2 = set_wide;                                            \
-      } else {                                                    \
-        r3 = set_wide;                                            \
-      }                                                           \
-    }                                                             \
+#define VMRUN_SET_OF(L, cell, field, ...)                                              \
+  do {                                                                                 \
+    auto set_value = __VA_ARGS__;                                                      \
+    if constexpr (FloatType<decltype(set_value)>) {                                    \
+      double set_wide = widen(set_value);                                              \
+      if constexpr ((L) == kSlot) {                                                    \
+        *reinterpret_cast<InSlot<double>*>(fp + size_t{(cell).field} * 8) = set_wide;  \
+      } else {                                                                         \
+        VMRUN_OF_FILE(L, f) = set_wide;                                                \
+      }                                                                                \
+    } else if constexpr ((L) == kSlot) {                                               \
+      *reinterpret_cast<InSlot<uint64_t>*>(fp + size_t{(cell).field} * 8) = set_value; \
+    } else {                                                                           \
+      VMRUN_OF_FILE(L, r) = set_value;                                                 \
+    }                                                                                  \
   } while (0)
+/// The register of file r or f at location L.
+#define VMRUN_OF_FILE(L, file) ((L) == 1 ? file##0 : (L) == 2 ? file##1 : (L) == 3 ? file##2 : file##3)
 
 /// Keeps `pc` on this cell until `value` has been read from guest memory (the fault handler finds the cell there).
 template <class T>
@@ -107,23 +102,27 @@ template <class T>
 // Maker is the table that it makes (it derives from it) and gives `template <int I> static constexpr Handler get()`, the
 // handler of entry I or null.
 
-template <class Maker, int I>
-[[gnu::always_inline]] inline void table_entry() {
-  constexpr Handler kHandler = Maker::template get<I>();
-  if constexpr (kHandler == nullptr) {
-    asm volatile(".long 0");
-  } else {
-    asm volatile(".long %c0 - ." : : "i"(kHandler));
-  }
-}
-// Halving keeps the instantiation depth, and the length of symbol names, small.
+#define VMRUN_ENTRY(handler, there) ".if %c" #there "\n.long %c" #handler " - .\n.else\n.long 0\n.endif\n"
+
+/// Entries `Lo` to `Hi`, several in a statement. Halving keeps the instantiation depth, and the length of symbol names,
+/// small.
 template <class Maker, int Lo, int Hi>
 [[gnu::always_inline]] inline void table_entries() {
-  if constexpr (Hi - Lo == 1) {
-    table_entry<Maker, Lo>();
+  if constexpr (Hi - Lo == 5) {
+    constexpr Handler a = Maker::template get<Lo>(), b = Maker::template get<Lo + 1>(),
+                      c = Maker::template get<Lo + 2>(), d = Maker::template get<Lo + 3>(),
+                      e = Maker::template get<Lo + 4>();
+    asm volatile(VMRUN_ENTRY(0, 5) VMRUN_ENTRY(1, 6) VMRUN_ENTRY(2, 7) VMRUN_ENTRY(3, 8) VMRUN_ENTRY(4, 9)
+                 :
+                 : "i"(a), "i"(b), "i"(c), "i"(d), "i"(e), "i"(a != nullptr), "i"(b != nullptr), "i"(c != nullptr),
+                   "i"(d != nullptr), "i"(e != nullptr));
+  } else if constexpr (Hi - Lo == 1) {
+    constexpr Handler a = Maker::template get<Lo>();
+    asm volatile(VMRUN_ENTRY(0, 1) : : "i"(a), "i"(a != nullptr));
   } else if constexpr (Hi > Lo) {
-    table_entries<Maker, Lo, (Lo + Hi) / 2>();
-    table_entries<Maker, (Lo + Hi) / 2, Hi>();
+    constexpr int kMiddle = Hi - Lo < 10 ? Lo + 1 : Lo + (Hi - Lo) / 10 * 5;
+    table_entries<Maker, Lo, kMiddle>();
+    table_entries<Maker, kMiddle, Hi>();
   }
 }
 

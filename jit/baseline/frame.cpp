@@ -27,9 +27,9 @@ constexpr uint32_t bits_of(std::span<const uint8_t> registers) {
 /// The heaviest few, in falling order.
 template <size_t N>
 struct Heaviest {
-  std::array<std::pair<uint32_t, uint32_t>, N> entries;  // weight, local
+  std::array<std::pair<uint64_t, uint32_t>, N> entries;  // weight, local
   size_t count = 0;
-  void add(uint32_t weight, uint32_t local) {
+  void add(uint64_t weight, uint32_t local) {
     if (count == N && weight <= entries[N - 1].first) return;
     size_t i = count < N ? count++ : N - 1;
     for (; i > 0 && entries[i - 1].first < weight; --i) entries[i] = entries[i - 1];
@@ -45,7 +45,7 @@ void FunctionCompiler::choose_homes(D& d) {
   Heaviest<std::size(kIntHomes)> ints;
   Heaviest<std::size(kVectorHomes)> vectors;
   for (uint32_t i = 0; i < types.size(); ++i) {
-    uint32_t weight = scan_.weight(i);
+    const uint64_t weight = scan_.weight(i);
     if (weight == 0) continue;
     if (is_vec(types[i])) {
       vectors.add(weight, i);

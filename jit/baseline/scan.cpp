@@ -4,6 +4,7 @@
 #include <array>
 
 #include "vm/wasm/func_decoder.h"
+#include "vm/wasm/limits.h"
 
 namespace vmrun::jit::baseline {
 namespace {
@@ -11,6 +12,11 @@ namespace {
 using vm::Op;
 
 constexpr uint32_t kPlain = 0xffffffff;
+
+/// Only so many loops around an access make it heavier, each by this factor.
+constexpr uint32_t kWeighedLoops = 4, kLoopFactor = 8;
+/// No weight wraps: what has the weight 0 is never initialised.
+static_assert(uint64_t{vm::kMaxBodyBytes} <= UINT64_MAX >> (3 * kWeighedLoops) && kLoopFactor == 1 << 3);
 
 /// How to pass over an instruction by its first byte.
 enum class Step : uint8_t { none, leb, memarg, bytes4, bytes8, local, open, loop, close, call, slow };
@@ -76,7 +82,8 @@ void BodyScan::run(const vm::Module& module, uint32_t func_index, size_t locals)
   const uint8_t* image = module.bytes();
   const uint8_t* p = vm::skip_locals(image + decl.body.begin);
   const uint8_t* end = image + decl.body.end;
-  uint32_t unit = 1, depth = 0, calls = 0;  // until its end, LoopScan::last holds the calls before it
+  uint64_t unit = 1;
+  uint32_t depth = 0, calls = 0;  // until its end, LoopScan::last holds the calls before it
   std::vector<uint32_t>& frames = frames_;
   while (p < end) {
     const uint8_t* at = p;
@@ -102,7 +109,7 @@ void BodyScan::run(const vm::Module& module, uint32_t func_index, size_t locals)
       case Step::loop:
         frames.push_back(static_cast<uint32_t>(loops_.size()));
         loops_.push_back({static_cast<uint32_t>(at - image), static_cast<uint32_t>(touched_.size()), calls, false});
-        if (++depth <= 4) unit *= 8;
+        if (++depth <= kWeighedLoops) unit *= kLoopFactor;
         p = vm::skip_immediates(vm::Imm::block, p + 1);
         break;
       case Step::open:
@@ -119,7 +126,7 @@ void BodyScan::run(const vm::Module& module, uint32_t func_index, size_t locals)
           LoopScan& loop = loops_[frames.back()];
           loop.calls = calls != loop.last;
           loop.last = static_cast<uint32_t>(touched_.size());
-          if (depth-- <= 4) unit /= 8;
+          if (depth-- <= kWeighedLoops) unit /= kLoopFactor;
         }
         frames.pop_back();
         break;

@@ -21,8 +21,8 @@ class BodyScan {
   /// Reads the body of own function `func_index`, which has `locals` locals and is valid.
   void run(const vm::Module& module, uint32_t func_index, size_t locals);
 
-  /// Accesses of local `i`, each counted 8 times more for every loop around it.
-  uint32_t weight(size_t i) const { return weights_[i]; }
+  /// Accesses of local `i`, each counted 8 times more for every loop around it, up to four. 0: the body never names it.
+  uint64_t weight(size_t i) const { return weights_[i]; }
   /// Loops in the order of their opcodes.
   std::span<const LoopScan> loops() const { return loops_; }
   /// Accesses inside loops: local << 1 | is_write.
@@ -30,7 +30,7 @@ class BodyScan {
   bool calls() const { return calls_; }
 
  private:
-  std::vector<uint32_t> weights_;
+  std::vector<uint64_t> weights_;
   std::vector<LoopScan> loops_;
   std::vector<uint32_t> touched_;
   std::vector<uint32_t> frames_;  // per open block: index of the loop, or kPlain

@@ -24,9 +24,10 @@
 // with Vcpu::native_limit (unsigned; below it: Helper::stack_poll); the 64 KiB beneath the limit are always there.
 //
 // OSR ENTRY. An ordinary function of this ABI, but parameter 0 (r15) points at the loop header's state: locals, then the
-// operand stack, in the canonical slots of interp/abi.h (8 bytes each, v128 two). Read completely before the function
-// makes any call; it is the interpreter's frame or Vcpu::area. The function runs the rest of the body and returns the
-// function's results.
+// operand stack, in the canonical slots of interp/abi.h (8 bytes each, v128 two). Of a local that is an i32 only the lower
+// half counts, and a local that the body never names may hold anything: baseline code writes neither. Read completely
+// before the function makes any call; it is the interpreter's frame or Vcpu::area. The function runs the rest of the body
+// and returns the function's results.
 //
 // LANDING PADS. A pad is entered with rbp of its frame, rsp as after the call that threw, rax = vCPU; all else is
 // garbage. The exception is in Vcpu::exception; the pad matches tags and takes it (Helper::take_exception), or goes on

@@ -130,7 +130,6 @@ void Lowering::begin(D& d) {
     llvm::Value* slots = b_.CreateIntToPtr(function_->getArg(3), b_.getPtrTy());
     uint32_t slot = 0;
     for (size_t i = 0; i < locals.size(); ++i) {
-      if (locals[i] == vm::kI32) assert_clean(load_field(b_.getInt64Ty(), slots, 8 * size_t{slot}));
       b_.CreateStore(load_slot(offset(slots, 8 * size_t{slot}), locals[i]), locals_[i]);
       slot += locals[i].slots();
     }

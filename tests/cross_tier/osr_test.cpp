@@ -366,5 +366,31 @@ TEST_CASE("spine: osr: constants beneath a loop, whichever way led there") {
   }
 }
 
+TEST_CASE("spine: osr: locals that the body never names") {
+  // Baseline code leaves whatever was on the stack in their slots.
+  ModuleBuilder m;
+  const uint32_t fill = m.func("fill", m.type({i64}, {})), subject = m.func("subject", m.type({i32}, {i32}));
+  const uint32_t both = m.func("both", m.type({}, {i32}));
+  Code all;
+  for (uint32_t i = 1; i <= 40; ++i) all.get(0).set(i);
+  for (uint32_t i = 1; i <= 40; ++i) all.get(i).drop();
+  m.define(fill, all, Types(40, i64));
+  Code c;
+  c.mark("loop").loop().get(0).i32_const(1).i32_sub().tee(0).br_if(0).end().get(0);
+  m.define(subject, c, {i32, i32, f32, i64, i32, i32, f64, i32});
+  m.define(both, Code().i64_const(-1).call(fill).i32_const(9).call(subject));
+  const Bytes image = m.build();
+  World world;
+  const uint32_t offset = world.compile(image).impl()->funcs[subject].body.begin + m.offset(subject, "loop");
+  world.engine.impl()->tiers->set_schedule({{.func_index = fill, .tier = Tier::baseline},
+                                            {.func_index = subject, .tier = Tier::baseline},
+                                            {.func_index = both, .tier = Tier::baseline},
+                                            {.func_index = subject, .unit = offset, .at = 2, .tier = Tier::opt}});
+  const Module module = world.compile(image);
+  Instance instance = ok(world.linker.instantiate(world.store, module));
+  CHECK(ok(ok(instance.func("both")).call({}))[0].as_i32() == 0);
+  CHECK(World::osr_entries(module, subject, Tier::opt) == 1);
+}
+
 }  // namespace
 }  // namespace vmrun::spine

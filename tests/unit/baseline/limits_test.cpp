@@ -182,6 +182,25 @@ TEST_CASE("tries inside one another take code in proportion") {
   CHECK(run(bytes, 35) == 42);
 }
 
+TEST_CASE("a local that is named a million times is initialised") {
+  // Loops make an access weigh more: of these, in four loops, 2^20 weigh 2^32.
+  constexpr uint32_t kParam = 0, kLocal = 3, kAccesses = 1u << 20;
+  Bytes fill = {1, 40, i64};  // leaves its argument all over the stack
+  for (uint32_t i = 1; i <= 40; ++i) get(fill, 0), set(fill, i);
+  for (uint32_t i = 1; i <= 40; ++i) get(fill, i), append(fill, {0x1a});
+  append(fill, {0x42, 0, 0x0b});
+  for (const uint32_t local : {kParam, kLocal}) {
+    CAPTURE(local);
+    Bytes body = {1, 3, i64};
+    for (int i = 0; i < 4; ++i) append(body, {0x03, 0x40});
+    for (uint32_t i = 1; i < kAccesses; ++i) append(body, {0x20, static_cast<uint8_t>(local), 0x1a});
+    get(body, local), append(body, {0x0f, 0x0b, 0x0b, 0x0b, 0x0b, 0x42, 1, 0x0b});
+    // (drop (call 0 (i64.const -1))) (call 1 (local.get 0))
+    const Bytes both = {0, 0x42, 0x7f, 0x10, 0, 0x1a, 0x20, 0, 0x10, 1, 0x0b};
+    CHECK(run(module_with({4, 4, 4}, {fill, body, both}), 77) == (local == kParam ? 77 : 0));
+  }
+}
+
 TEST_CASE("globals at the far end") {
   constexpr uint32_t kGlobals = vm::kMaxGlobals;
   Bytes body = {0, 0x20, 0, 0x24};

@@ -1,4 +1,5 @@
-// docs/support.md is what the opcode table says. To write it anew: VMRUN_UPDATE_DOCS=1 test_vm -tc="docs/support.md*"
+// docs/support.md and docs/support_vector.md are what the opcode table says. To write them anew:
+// VMRUN_UPDATE_DOCS=1 test_vm -tc="docs/support.md*"
 #include <doctest/doctest.h>
 
 #include <cstdio>
@@ -43,11 +44,29 @@ std::string signature_text(const OpInfo& info) {
   return out;
 }
 
+constexpr uint8_t kVectorPrefix = 0xfd;
+constexpr std::string_view kOrigin =
+    "Written from the opcode table (vm/wasm/opcodes.def) by tests/unit/vm/support_table_test.cpp; do not edit.\n\n";
+
+/// A row for each vector instruction, or for each of the others.
+std::string rows(bool vectors) {
+  std::ostringstream out;
+  out << "| code | instruction | operands and results | proposal | can trap | executed |\n|---|---|---|---|---|---|\n";
+  for (const OpInfo& info : kOpInfo) {
+    if ((info.prefix == kVectorPrefix) != vectors) continue;
+    out << "| " << code_text(info) << " | " << info.mnemonic << " | " << signature_text(info) << " | "
+        << feature_name(info.feature) << " | " << (info.can_trap() ? "yes" : "") << " | "
+        << (info.is_gc_object() ? "no" : "yes") << " |\n";
+  }
+  return out.str();
+}
+
 std::string support_table() {
   std::ostringstream out;
   out << "# What is supported\n\n"
-         "Written from the opcode table (vm/wasm/opcodes.def) by tests/unit/vm/support_table_test.cpp; do not edit.\n\n"
-         "Every instruction below is decoded, validated and disassembled. The interpreter executes all but those of\n"
+      << kOrigin
+      << "Every instruction below and every [vector instruction](support_vector.md) is decoded, validated and\n"
+         "disassembled. The interpreter executes all but those of\n"
          "garbage-collected objects: an image that contains one of these is refused when it is loaded for execution,\n"
          "by the instruction's name.\n\n"
          "| proposal | instructions | executed |\n|---|---|---|\n";
@@ -65,24 +84,28 @@ std::string support_table() {
       out << "(no instructions of its own) | yes |\n";
     }
   }
-  out << "\n| code | instruction | operands and results | proposal | can trap | executed "
-         "|\n|---|---|---|---|---|---|\n";
-  for (const OpInfo& info : kOpInfo) {
-    out << "| " << code_text(info) << " | " << info.mnemonic << " | " << signature_text(info) << " | "
-        << feature_name(info.feature) << " | " << (info.can_trap() ? "yes" : "") << " | "
-        << (info.is_gc_object() ? "no" : "yes") << " |\n";
-  }
+  out << "\n" << rows(false);
   return out.str();
 }
 
-TEST_CASE("docs/support.md says what the opcode table says") {
-  const std::filesystem::path path = VMRUN_SOURCE "/docs/support.md";
-  if (std::getenv("VMRUN_UPDATE_DOCS")) std::ofstream(path) << support_table();
+std::string vector_table() {
+  return "# Vector instructions\n\n" + std::string(kOrigin) +
+         "Those of [all proposals](support.md) that begin with fd.\n\n" + rows(true);
+}
+
+void check_file(const char* name, const std::string& expected) {
+  const std::filesystem::path path = std::filesystem::path(VMRUN_SOURCE "/docs") / name;
+  if (std::getenv("VMRUN_UPDATE_DOCS")) std::ofstream(path) << expected;
   std::ifstream in(path);
   REQUIRE(in);
   std::stringstream text;
   text << in.rdbuf();
-  CHECK(text.str() == support_table());
+  CHECK(text.str() == expected);
+}
+
+TEST_CASE("docs/support.md and docs/support_vector.md say what the opcode table says") {
+  check_file("support.md", support_table());
+  check_file("support_vector.md", vector_table());
 }
 
 }  // namespace
