@@ -6,6 +6,7 @@
 #include "vm/runtime/native_stack.h"
 #include "vm/runtime/stop.h"
 #include "vm/runtime/store.h"
+#include "vm/runtime/wait.h"
 
 namespace vmrun {
 namespace {
@@ -17,6 +18,14 @@ void give_way(vm::Vcpu& cx) {
   if (!sched::on_task()) return;
   if (sched::preempted() != sched::CancelReason::None) cx.interrupt.store(true, std::memory_order_relaxed);
 }
+
+// memory.atomic.wait on fibers.
+void* waiting_fiber() { return GuestTask::current(); }
+bool park_fiber(std::chrono::steady_clock::time_point deadline) {
+  return sched::park_until(deadline) != sched::Wake::Cancelled;
+}
+void unpark_fiber(void* fiber) { static_cast<GuestTask*>(fiber)->task().unpark(); }
+constexpr vm::WaitFibers kWaitFibers{waiting_fiber, park_fiber, unpark_fiber};
 
 void stop_guest(void*, pthread_t worker, uint64_t) noexcept { jit::preempt_thread(worker); }
 
@@ -30,12 +39,18 @@ sched::Config guest_scheduler_config(sched::Config config) {
 void let_scheduler_stop_guests(sched::Scheduler& scheduler) {
   jit::preempt_install();
   vm::set_request_server(vm::Request::yield, give_way);
+  vm::set_wait_fibers(&kWaitFibers);
   scheduler.set_preempt(stop_guest, nullptr);
 }
 
 const sched::SwitchHooks GuestTask::kHooks{resume, suspend};
 
-GuestTask::GuestTask(Store& store) : store_(store.impl()) {
+GuestTask* GuestTask::current() { return sched::on_task() ? static_cast<GuestTask*>(sched::switch_user()) : nullptr; }
+
+void GuestTask::interrupt_guest() { vm::ask_interrupt(store_.vcpu()); }
+
+GuestTask::GuestTask(Store& store, std::shared_ptr<io::Reactor> reactor)
+    : store_(store.impl()), reactor_(std::move(reactor)) {
   const sched::StackBounds stack = sched::stack_bounds();
   store_.set_native_stack(stack.low, stack.size());
   sched::set_switch_hooks(&kHooks, this);

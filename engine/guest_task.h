@@ -5,6 +5,9 @@
 // task's own code then asks sched::take_cancel() why.
 #pragma once
 
+#include <memory>
+
+#include "io/reactor.h"
 #include "sched/scheduler.h"
 #include "vmrun/store.h"
 
@@ -12,17 +15,25 @@ namespace vmrun {
 
 /// `config` with what worker threads need to run guests.
 sched::Config guest_scheduler_config(sched::Config config = {});
-/// Lets `scheduler` stop guests. Before its first spawn.
+/// Lets `scheduler` stop guests, and guests on fibers suspend in memory.atomic.wait. Before its first spawn.
 void let_scheduler_stop_guests(sched::Scheduler& scheduler);
 
 /// Inside a task, around its calls into `store`. The store is the task's until then. Guests use what the task's stack has
 /// left beyond the host's reserve (vm/runtime/native_stack.h).
 class GuestTask {
  public:
-  explicit GuestTask(Store& store);
+  /// `reactor` is what the guest's system calls wait with; null: they hold their thread.
+  explicit GuestTask(Store& store, std::shared_ptr<io::Reactor> reactor = nullptr);
   ~GuestTask();
   GuestTask(const GuestTask&) = delete;
   GuestTask& operator=(const GuestTask&) = delete;
+
+  /// That of the running task, or null.
+  static GuestTask* current();
+  const std::shared_ptr<io::Reactor>& reactor() const { return reactor_; }
+  const sched::Task& task() const { return task_; }
+  /// Makes the guest trap with TrapCode::Interrupted when it goes on: its task was cancelled while it waited.
+  void interrupt_guest();
 
  private:
   static void resume(void* self) noexcept;
@@ -30,6 +41,8 @@ class GuestTask {
   static const sched::SwitchHooks kHooks;
 
   vm::Store& store_;
+  const std::shared_ptr<io::Reactor> reactor_;
+  sched::Task task_ = sched::self();
   vm::Vcpu* suspended_ = nullptr;  // what ran when the task was left
 };
 

@@ -1,4 +1,6 @@
-// Calls that may block, as system calls that hold their thread and end when the guest is interrupted.
+// Calls that may block. A guest that is no task's makes system calls that hold its thread and end when it is interrupted. A
+// task's waits by the executor's reactor, and cancelling the task ends the wait. System calls that cannot be waited for
+// (opening, allocating, listing) hold the thread of either; a task's processor goes on with others meanwhile.
 #include "wasi/blocking.h"
 
 #include <fcntl.h>
@@ -8,6 +10,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <vector>
+
+#include "engine/guest_task.h"
+#include "io/region.h"
 #include "vm/runtime/stoppable.h"
 #include "wasi/sys.h"
 
@@ -20,61 +27,209 @@ void HostFd::reset() {
 
 namespace blocking {
 
-using vm::stoppable_call;
+using io::Interest;
+using io::Until;
+
+bool suspends() {
+  GuestTask* task = GuestTask::current();
+  return task != nullptr && task->reactor() != nullptr;
+}
 
 namespace {
 
 /// A pointer as a system call takes it.
 long address(const void* pointer) { return reinterpret_cast<long>(pointer); }
 
+/// Which holds its thread; an executor goes on with other tasks meanwhile.
+template <class... Args>
+int64_t held_call(long number, Args... args) {
+  io::Region region(suspends());
+  return vm::stoppable_call(number, static_cast<long>(args)...);
+}
+
+/// Makes what the task waits with for `d`: 0, or a negated errno value.
+int64_t prepare(const Descriptor& d) {
+  const std::shared_ptr<io::Reactor>& reactor = GuestTask::current()->reactor();
+  Waits& waits = d.waits;
+  if (waits.reactor == reactor && waits.handle) [[likely]]
+    return 0;
+  waits.handle = {};  // before its reactor goes
+  waits.reactor = reactor;
+  int64_t error = 0;
+  waits.handle = reactor->borrow(d.host, error, d.raises);
+  return error;
+}
+
+/// How long a call waits: not at all where the guest or the host has said so of the descriptor.
+Until until_of(const Descriptor& d) {
+  if (d.nonblocking) return Until::now();
+  if (d.type == FileType::RegularFile || d.type == FileType::BlockDevice) return {};
+  const int64_t flags = raw([&] { return ::fcntl(d.host, F_GETFL); });
+  return flags >= 0 && (flags & O_NONBLOCK) != 0 ? Until::now() : Until{};
+}
+
+/// The result of a wait; where the task was cancelled, the guest traps when it goes on.
+int64_t result_of(int64_t r) {
+  if (r != -ECANCELED) return r;
+  if (GuestTask* task = GuestTask::current()) task->interrupt_guest();
+  return -EINTR;
+}
+
+/// For a guest that is suspended where it waits `wait`s by the reactor; else makes the system call.
+template <class Wait, class Held>
+int64_t wait_or_hold(const Descriptor& d, Wait wait, Held held) {
+  if (!suspends()) return held();
+  if (const int64_t error = prepare(d); error != 0) return error;
+  return result_of(wait(*d.waits.reactor, d.waits.handle));
+}
+
+sched::Clock::time_point deadline_of(const timespec& time) {
+  const auto most = sched::Clock::time_point::max().time_since_epoch();
+  const auto seconds = std::chrono::seconds(time.tv_sec);
+  if (seconds >= most - std::chrono::seconds(1)) return sched::Clock::time_point::max();
+  return sched::Clock::time_point(seconds + std::chrono::nanoseconds(time.tv_nsec));
+}
+
+int64_t suspended_poll(std::span<pollfd> fds, std::span<const io::Descriptor* const> handles, const Until& until) {
+  std::vector<Interest> interests;
+  interests.reserve(2 * fds.size());
+  for (size_t i = 0; i < fds.size(); ++i) {
+    if (fds[i].events & POLLIN) interests.push_back({handles[i], io::Direction::Read});
+    if (fds[i].events & POLLOUT) interests.push_back({handles[i], io::Direction::Write});
+  }
+  io::Reactor& reactor = *GuestTask::current()->reactor();
+  const int64_t r = interests.empty() ? reactor.sleep(until) : reactor.wait_any(interests, until);
+  if (r < 0 && r != -ETIMEDOUT && r != -EAGAIN) return result_of(r);
+  int64_t ready = 0;
+  const Interest* interest = interests.data();
+  for (pollfd& fd : fds) {
+    fd.revents = 0;
+    if (fd.events & POLLIN) fd.revents = static_cast<short>(fd.revents | interest++->happened);
+    if (fd.events & POLLOUT) fd.revents = static_cast<short>(fd.revents | interest++->happened);
+    ready += fd.revents != 0;
+  }
+  return ready;
+}
+
 }  // namespace
 
-int64_t readv(int fd, const iovec* iov, int count) { return stoppable_call(SYS_readv, fd, address(iov), count); }
-int64_t writev(int fd, const iovec* iov, int count) { return stoppable_call(SYS_writev, fd, address(iov), count); }
-int64_t writev2(int fd, const iovec* iov, int count, int flags) {
+int64_t readv(const Descriptor& d, const iovec* iov, int count) {
+  return wait_or_hold(
+      d, [&](io::Reactor& r, const io::Descriptor& h) { return r.readv(h, iov, count, until_of(d)); },
+      [&] { return held_call(SYS_readv, d.host, address(iov), count); });
+}
+int64_t writev(const Descriptor& d, const iovec* iov, int count) {
+  return wait_or_hold(
+      d, [&](io::Reactor& r, const io::Descriptor& h) { return r.writev(h, iov, count, until_of(d)); },
+      [&] { return held_call(SYS_writev, d.host, address(iov), count); });
+}
+int64_t writev2(const Descriptor& d, const iovec* iov, int count, int flags) {
   constexpr long kOwnPosition = -1;  // where the descriptor stands
-  return stoppable_call(SYS_pwritev2, fd, address(iov), count, kOwnPosition, 0, flags);
+  return held_call(SYS_pwritev2, d.host, address(iov), count, kOwnPosition, 0, flags);
 }
 // The offset's upper half is an argument of its own, which 64-bit systems ignore.
-int64_t preadv(int fd, const iovec* iov, int count, int64_t offset) {
-  return stoppable_call(SYS_preadv, fd, address(iov), count, offset);
+int64_t preadv(const Descriptor& d, const iovec* iov, int count, int64_t offset) {
+  return wait_or_hold(
+      d, [&](io::Reactor& r, const io::Descriptor& h) { return r.readv_at(h, iov, count, offset); },
+      [&] { return held_call(SYS_preadv, d.host, address(iov), count, offset); });
 }
-int64_t pwritev(int fd, const iovec* iov, int count, int64_t offset) {
-  return stoppable_call(SYS_pwritev, fd, address(iov), count, offset);
+int64_t pwritev(const Descriptor& d, const iovec* iov, int count, int64_t offset) {
+  return wait_or_hold(
+      d, [&](io::Reactor& r, const io::Descriptor& h) { return r.writev_at(h, iov, count, offset); },
+      [&] { return held_call(SYS_pwritev, d.host, address(iov), count, offset); });
 }
-int64_t fsync(int fd) { return stoppable_call(SYS_fsync, fd); }
-int64_t fdatasync(int fd) { return stoppable_call(SYS_fdatasync, fd); }
+int64_t fsync(const Descriptor& d) {
+  return wait_or_hold(
+      d, [](io::Reactor& r, const io::Descriptor& h) { return r.sync(h, false); },
+      [&] { return held_call(SYS_fsync, d.host); });
+}
+int64_t fdatasync(const Descriptor& d) {
+  return wait_or_hold(
+      d, [](io::Reactor& r, const io::Descriptor& h) { return r.sync(h, true); },
+      [&] { return held_call(SYS_fdatasync, d.host); });
+}
 int64_t fallocate(int fd, int64_t offset, int64_t length) {
-  return stoppable_call(SYS_fallocate, fd, 0, offset, length);
+  return vm::stoppable_call(SYS_fallocate, fd, 0, offset, length);  // within `growing`, so on this thread
 }
 int64_t openat(int dir, const char* path, int flags, unsigned mode) {
-  return stoppable_call(SYS_openat, dir, address(path), flags, mode);
+  return held_call(SYS_openat, dir, address(path), flags, mode);
 }
 int64_t openat2(int dir, const char* path, const open_how& how) {
-  return stoppable_call(SYS_openat2, dir, address(path), address(&how), sizeof(how));
+  return held_call(SYS_openat2, dir, address(path), address(&how), sizeof(how));
 }
-int64_t accept(int fd, int flags) { return stoppable_call(SYS_accept4, fd, 0, 0, flags); }
-int64_t recvmsg(int fd, msghdr& message, int flags) {
-  return stoppable_call(SYS_recvmsg, fd, address(&message), flags);
+int64_t accept(const Descriptor& d, int flags) {
+  return wait_or_hold(
+      d, [&](io::Reactor& r, const io::Descriptor& h) { return r.accept(h, flags, until_of(d)); },
+      [&] { return held_call(SYS_accept4, d.host, 0, 0, flags); });
 }
-int64_t sendmsg(int fd, const msghdr& message, int flags) {
-  return stoppable_call(SYS_sendmsg, fd, address(&message), flags);
+int64_t recvmsg(const Descriptor& d, msghdr& message, int flags) {
+  return wait_or_hold(
+      d,
+      [&](io::Reactor& r, const io::Descriptor& h) {
+        const Until until = (flags & MSG_DONTWAIT) != 0 ? Until::now() : until_of(d);
+        return r.receive(h, message, flags & ~MSG_DONTWAIT, until);
+      },
+      [&] { return held_call(SYS_recvmsg, d.host, address(&message), flags); });
 }
-int64_t poll(pollfd* fds, size_t count, const timespec* timeout) {
+int64_t sendmsg(const Descriptor& d, const msghdr& message, int flags) {
+  return wait_or_hold(
+      d,
+      [&](io::Reactor& r, const io::Descriptor& h) {
+        const Until until = (flags & MSG_DONTWAIT) != 0 ? Until::now() : until_of(d);
+        return r.send(h, message, flags & ~MSG_DONTWAIT, until);
+      },
+      [&] { return held_call(SYS_sendmsg, d.host, address(&message), flags); });
+}
+int64_t poll(std::span<pollfd> fds, std::span<const Descriptor* const> descriptors, const timespec* timeout) {
+  if (suspends()) {
+    std::vector<const io::Descriptor*> handles;
+    handles.reserve(fds.size());
+    for (const Descriptor* d : descriptors) {
+      if (const int64_t error = prepare(*d); error != 0) return error;
+      handles.push_back(&d->waits.handle);
+    }
+    Until until;
+    if (timeout != nullptr) {
+      const auto now = sched::Clock::now();
+      const auto rest = sched::Clock::time_point::max() - now;
+      const auto time = deadline_of(*timeout).time_since_epoch();
+      until = time.count() == 0 ? Until::now() : Until::at(time < rest ? now + time : sched::Clock::time_point::max());
+    }
+    return suspended_poll(fds, handles, until);
+  }
   timespec left = timeout != nullptr ? *timeout : timespec{};  // the system changes it
-  return stoppable_call(SYS_ppoll, address(fds), static_cast<long>(count), timeout != nullptr ? address(&left) : 0, 0,
-                        0);
+  return held_call(SYS_ppoll, address(fds.data()), fds.size(), timeout != nullptr ? address(&left) : 0, 0, 0);
 }
 int64_t sleep_until(clockid_t clock, const timespec& when) {
-  return stoppable_call(SYS_clock_nanosleep, clock, TIMER_ABSTIME, address(&when), 0);
+  if (!sched::on_task()) return held_call(SYS_clock_nanosleep, clock, TIMER_ABSTIME, address(&when));
+  const auto end = deadline_of(when);
+  for (;;) {
+    timespec time;
+    ::clock_gettime(clock, &time);
+    const auto now = deadline_of(time);
+    if (now >= end) return 0;
+    // The realtime clock may be set meanwhile, so it is looked at now and then.
+    auto rest = end - now;
+    if (clock == CLOCK_REALTIME) rest = std::min<decltype(rest)>(rest, std::chrono::seconds(1));
+    const auto start = sched::Clock::now();
+    const auto deadline =
+        rest < sched::Clock::time_point::max() - start ? start + rest : sched::Clock::time_point::max();
+    if (sched::sleep_until(deadline) == sched::Wake::Cancelled) return result_of(-ECANCELED);
+  }
 }
 int64_t getrandom(void* buffer, size_t length) {
-  return stoppable_call(SYS_getrandom, address(buffer), static_cast<long>(length), 0);
+  return held_call(SYS_getrandom, address(buffer), static_cast<long>(length), 0);
 }
 int64_t getdents64(int fd, void* buffer, size_t length) {
-  return stoppable_call(SYS_getdents64, fd, address(buffer), static_cast<long>(length));
+  return held_call(SYS_getdents64, fd, address(buffer), static_cast<long>(length));
 }
-void yield() { ::sched_yield(); }
+void yield() {
+  if (!sched::on_task()) {
+    ::sched_yield();
+  } else if (sched::yield() != sched::CancelReason::None) {
+    result_of(-ECANCELED);
+  }
+}
 
 }  // namespace blocking
 }  // namespace vmrun::wasi

@@ -43,13 +43,13 @@ Errno fd_datasync(Context& cx, Mem, Fd fd) {
   Descriptor* d = cx.fds.get(fd.value);
   Rights needed = d != nullptr && (d->base & rights::kFdSync) ? rights::kFdSync : rights::kFdDatasync;
   if (Errno e = need(cx, fd, needed, d); e != Errno::success) return e;
-  return errno_of(blocking::fdatasync(d->host));
+  return errno_of(blocking::fdatasync(*d));
 }
 
 Errno fd_sync(Context& cx, Mem, Fd fd) {
   Descriptor* d;
   if (Errno e = need(cx, fd, rights::kFdSync, d); e != Errno::success) return e;
-  return errno_of(blocking::fsync(d->host));
+  return errno_of(blocking::fsync(*d));
 }
 
 Errno fd_fdstat_get(Context& cx, Mem memory, Fd fd, Out<GuestFdstat> stat) {

@@ -33,7 +33,8 @@ struct Subscription {
   uint64_t deadline = kNever;  // on `host_clock`
   clockid_t host_clock = CLOCK_MONOTONIC;
   int host_fd = -1;
-  size_t polled = 0;  // host_fd >= 0: where PollSet has it
+  const Descriptor* descriptor = nullptr;  // host_fd >= 0
+  size_t polled = 0;                       // host_fd >= 0: where PollSet has it
 
   short events() const { return static_cast<short>(type == kEventRead ? POLLIN | POLLRDHUP : POLLOUT); }
 };
@@ -83,6 +84,7 @@ void prepare(Context& cx, Subscription& s) {
     s.error = Errno::notcapable;
   } else {
     s.host_fd = d->host;
+    s.descriptor = d;
   }
 }
 
@@ -122,12 +124,15 @@ class PollSet {
     }
     std::sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->host_fd < b->host_fd; });
     for (Subscription* s : sorted) {
-      if (fds_.empty() || fds_.back().fd != s->host_fd) fds_.push_back({s->host_fd, 0, 0});
+      if (fds_.empty() || fds_.back().fd != s->host_fd) {
+        fds_.push_back({s->host_fd, 0, 0});
+        descriptors_.push_back(s->descriptor);
+      }
       s->polled = fds_.size() - 1;
       fds_.back().events = static_cast<short>(fds_.back().events | s->events());
     }
   }
-  std::vector<pollfd>& fds() { return fds_; }
+  int64_t wait(const timespec* timeout) { return blocking::poll(fds_, descriptors_, timeout); }
   /// What has happened that `s` asked for, errors included.
   short happened(const Subscription& s) const {
     const short other = static_cast<short>((POLLIN | POLLRDHUP | POLLOUT) & ~s.events());
@@ -136,6 +141,7 @@ class PollSet {
 
  private:
   std::vector<pollfd> fds_;
+  std::vector<const Descriptor*> descriptors_;
 };
 
 class EventWriter {
@@ -207,7 +213,7 @@ Errno poll(Context& cx, Mem memory, Ptr in, Ptr out, Count count, Out<uint32_t> 
   for (;;) {
     uint64_t wait = failed ? 0 : until_first_deadline(subscriptions);
     timespec timeout = timespec_of(wait);
-    int64_t r = blocking::poll(set.fds().data(), set.fds().size(), wait == kNever ? nullptr : &timeout);
+    int64_t r = set.wait(wait == kNever ? nullptr : &timeout);
     if (r < 0) return errno_of(r);
 
     EventWriter events(target);

@@ -25,7 +25,7 @@ Errno sock_accept(Context& cx, Mem memory, Fd fd, FdFlags flags, Out<uint32_t> o
   if (Errno e = need_socket(cx, fd, rights::kSockAccept, d); e != Errno::success) return e;
   Rights inheriting = d->inheriting;
   if (d->nonblocking && !is_ready(d->host, POLLIN)) return Errno::again;
-  int64_t r = blocking::accept(d->host, SOCK_CLOEXEC | (flags.value & kFdNonblock ? SOCK_NONBLOCK : 0));
+  int64_t r = blocking::accept(*d, SOCK_CLOEXEC | (flags.value & kFdNonblock ? SOCK_NONBLOCK : 0));
   if (r < 0) return errno_of(r);
   uint32_t number;
   if (!cx.fds.insert(describe(HostFd(static_cast<int>(r)), inheriting), number)) return Errno::mfile;
@@ -44,7 +44,7 @@ Errno sock_recv(Context& cx, Mem memory, Fd fd, Iovecs data, MessageFlags flags,
   message.msg_iovlen = static_cast<size_t>(iov.count());
   const int host_flags = (flags.value & kRecvPeek ? MSG_PEEK : 0) | (flags.value & kRecvWaitall ? MSG_WAITALL : 0) |
                          (d->nonblocking ? MSG_DONTWAIT : 0);
-  int64_t r = blocking::recvmsg(d->host, message, host_flags);
+  int64_t r = blocking::recvmsg(*d, message, host_flags);
   if (r < 0) return errno_of(r);
   Errno e = out_flags.store(memory, message.msg_flags & MSG_TRUNC ? kRecvTruncated : 0);
   return e == Errno::success ? finish_transfer(memory, r, bytes) : e;

@@ -7,11 +7,18 @@
 #include <string>
 #include <vector>
 
+#include "io/reactor.h"
 #include "wasi/abi.h"
 #include "wasi/dir_positions.h"
 #include "wasi/sys.h"
 
 namespace vmrun::wasi {
+
+/// What tasks wait with for a descriptor (wasi/blocking.cpp). Goes before the descriptor is closed.
+struct Waits {
+  std::shared_ptr<io::Reactor> reactor;
+  io::Descriptor handle;  // empty: its last reactor had no room
+};
 
 /// An open descriptor of the guest. Host-side offsets, append mode and the like live in the host's descriptor.
 ///
@@ -32,6 +39,7 @@ struct Descriptor {
   uint64_t dir_at = 0;  // directories: how many entries the host's position is behind, kUnknownPosition: unknown
   DirPositions dir_positions;
   std::string preopen_name;  // preopens: the guest's name for it
+  mutable Waits waits;       // made when a task first may have to wait
 
   bool is_socket() const { return type == FileType::SocketStream || type == FileType::SocketDgram; }
 };

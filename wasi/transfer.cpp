@@ -64,13 +64,13 @@ int shorten(iovec* iov, int count, size_t most) {
 }
 
 /// Writes to what may be a pipe whose reader is gone.
-int64_t write_quietly(int fd, const iovec* iov, int count) {
+int64_t write_quietly(const Descriptor& d, const iovec* iov, int count) {
   if (kernel_has_no_signal()) {
-    int64_t r = blocking::writev2(fd, iov, count, kNoSignal);
+    int64_t r = blocking::writev2(d, iov, count, kNoSignal);
     if (r != -EOPNOTSUPP) return r;
   }
   SignalShield shield;
-  int64_t r = blocking::writev(fd, iov, count);
+  int64_t r = blocking::writev(d, iov, count);
   shield.settle();  // in any case: what was written before the reader went away is the result, and the signal comes too
   return r;
 }
@@ -85,13 +85,13 @@ int64_t write_without_waiting(const Descriptor& d, iovec* iov, int count) {
   // What the kernel cannot do at once is asked for first. A pipe that is ready takes so many bytes without waiting.
   if (!is_ready(d.host, POLLOUT)) return -EAGAIN;
   count = shorten(iov, count, PIPE_BUF);
-  return quietly ? write_quietly(d.host, iov, count) : blocking::writev(d.host, iov, count);
+  return quietly ? write_quietly(d, iov, count) : blocking::writev(d, iov, count);
 }
 
 int64_t read_without_waiting(const Descriptor& d, const iovec* iov, int count) {
   int64_t r = raw([&] { return ::preadv2(d.host, iov, count, -1, kNoWait); });
   if (r != -EOPNOTSUPP) return r;
-  return is_ready(d.host, POLLIN) ? blocking::readv(d.host, iov, count) : -EAGAIN;
+  return is_ready(d.host, POLLIN) ? blocking::readv(d, iov, count) : -EAGAIN;
 }
 
 /// Bytes of a file that are asked for at once: a millisecond or two.
@@ -148,36 +148,38 @@ bool is_ready(int fd, short events) {
 
 int64_t read_from(const Descriptor& d, iovec* iov, int count) {
   if (is_file(d)) [[likely]]
-    return in_pieces(iov, count, [&](iovec* v, int n, int64_t) { return blocking::readv(d.host, v, n); });
-  if (!d.nonblocking) return blocking::readv(d.host, iov, count);
+    return in_pieces(iov, count, [&](iovec* v, int n, int64_t) { return blocking::readv(d, v, n); });
+  if (!d.nonblocking || blocking::suspends()) return blocking::readv(d, iov, count);
   if (!d.is_socket()) return read_without_waiting(d, iov, count);
   msghdr message = message_of(iov, count);
-  return blocking::recvmsg(d.host, message, MSG_DONTWAIT);
+  return blocking::recvmsg(d, message, MSG_DONTWAIT);
 }
 
 int64_t write_to(const Context& cx, const Descriptor& d, iovec* iov, int count) {
   if (d.is_socket()) {
-    return blocking::sendmsg(d.host, message_of(iov, count),
+    return blocking::sendmsg(d, message_of(iov, count),
                              (d.raises ? 0 : MSG_NOSIGNAL) | (d.nonblocking ? MSG_DONTWAIT : 0));
   }
   if (is_file(d)) {
     return in_pieces(iov, count, [&](iovec* v, int n, int64_t) {
-      return growing(cx, d, [&] { return blocking::writev(d.host, v, n); });
+      if (blocking::suspends()) return blocking::writev(d, v, n);
+      return growing(cx, d, [&] { return blocking::writev(d, v, n); });
     });
   }
+  if (blocking::suspends()) return blocking::writev(d, iov, count);
   if (d.nonblocking) return write_without_waiting(d, iov, count);
-  if (may_be_pipe(d) && !d.raises) return write_quietly(d.host, iov, count);
-  return blocking::writev(d.host, iov, count);
+  if (may_be_pipe(d) && !d.raises) return write_quietly(d, iov, count);
+  return blocking::writev(d, iov, count);
 }
 
 int64_t read_from_at(const Descriptor& d, iovec* iov, int count, int64_t offset) {
-  return in_pieces(iov, count,
-                   [&](iovec* v, int n, int64_t done) { return blocking::preadv(d.host, v, n, offset + done); });
+  return in_pieces(iov, count, [&](iovec* v, int n, int64_t done) { return blocking::preadv(d, v, n, offset + done); });
 }
 
 int64_t write_to_at(const Context& cx, const Descriptor& d, iovec* iov, int count, int64_t offset) {
   return in_pieces(iov, count, [&](iovec* v, int n, int64_t done) {
-    return growing(cx, d, [&] { return blocking::pwritev(d.host, v, n, offset + done); });
+    if (blocking::suspends()) return blocking::pwritev(d, v, n, offset + done);
+    return growing(cx, d, [&] { return blocking::pwritev(d, v, n, offset + done); });
   });
 }
 

@@ -36,7 +36,8 @@ int64_t write_to(const Context& cx, const Descriptor& d, iovec* iov, int count);
 int64_t read_from_at(const Descriptor& d, iovec* iov, int count, int64_t offset);
 int64_t write_to_at(const Context& cx, const Descriptor& d, iovec* iov, int count, int64_t offset);
 
-/// Makes `call`, which may make the file `d` grow, with -EFBIG and no signal where it grows too large.
+/// Makes `call`, which may make the file `d` grow, with -EFBIG and no signal where it grows too large. It ends on the
+/// thread that it began on.
 template <class F>
 int64_t growing(const Context& cx, const Descriptor& d, F call) {
   if (!cx.files_limited || d.raises) [[likely]]

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -16,8 +17,9 @@ using Clock = std::chrono::steady_clock;
 
 struct Waiter {
   const void* address;
-  std::condition_variable wake;
-  bool woken = false;  // under the bucket's lock
+  std::condition_variable wake;  // of a thread
+  void* fiber = nullptr;         // or what waits
+  bool woken = false;            // under the bucket's lock
   Waiter* next = nullptr;
   Waiter* previous = nullptr;
 };
@@ -38,6 +40,8 @@ struct Bucket {
   }
 };
 
+std::atomic<const WaitFibers*> wait_fibers{nullptr};
+
 constexpr size_t kBuckets = 256;
 // How often a parked thread looks whether its vCPU was interrupted: an interrupt may come from a signal handler, which
 // cannot signal a condition variable.
@@ -55,6 +59,13 @@ void park(Vcpu& vcpu, Waiter& waiter, std::unique_lock<std::mutex>& lock, Clock:
   while (!waiter.woken && !vcpu.interrupt.load(std::memory_order_relaxed)) {
     const Clock::time_point now = Clock::now();
     if (now >= deadline) return;
+    if (waiter.fiber != nullptr) {
+      lock.unlock();
+      const bool goes_on = wait_fibers.load(std::memory_order_acquire)->park_until(deadline);
+      lock.lock();
+      if (!goes_on) vcpu.interrupt.store(true, std::memory_order_relaxed);
+      continue;
+    }
     waiter.wake.wait_until(lock, std::min(deadline, now + kInterruptPoll));
   }
 }
@@ -85,6 +96,7 @@ TrapCode wait(Vcpu& vcpu, MemoryInst& memory, uint64_t address, T expected, int6
   }
   Waiter waiter;
   waiter.address = cell;
+  if (const WaitFibers* fibers = wait_fibers.load(std::memory_order_acquire)) waiter.fiber = fibers->self();
   bucket.append(waiter);
   park(vcpu, waiter, lock, deadline);
   if (waiter.woken) {
@@ -98,6 +110,8 @@ TrapCode wait(Vcpu& vcpu, MemoryInst& memory, uint64_t address, T expected, int6
 }
 
 }  // namespace
+
+void set_wait_fibers(const WaitFibers* fibers) { wait_fibers.store(fibers, std::memory_order_release); }
 
 TrapCode memory_wait32(Vcpu& vcpu, MemoryInst& memory, uint64_t address, uint32_t expected, int64_t timeout,
                        WaitResult* result) {
@@ -120,7 +134,11 @@ TrapCode memory_notify(MemoryInst& memory, uint64_t address, uint32_t count, uin
     if (waiter->address == cell) {
       bucket.remove(*waiter);
       waiter->woken = true;
-      waiter->wake.notify_one();
+      if (waiter->fiber != nullptr) {
+        wait_fibers.load(std::memory_order_acquire)->unpark(waiter->fiber);
+      } else {
+        waiter->wake.notify_one();
+      }
       ++*woken;
     }
     waiter = next;

@@ -1,0 +1,214 @@
+// The public face of sched/ and io/ for guests: see vmrun/executor.h.
+#include "vmrun/executor.h"
+
+#include <poll.h>
+
+#include <cstring>
+#include <system_error>
+#include <thread>
+
+#include "engine/guest_task.h"
+#include "io/reactor.h"
+#include "sched/scheduler.h"
+#include "vm/runtime/native_stack.h"
+
+namespace vmrun {
+
+struct Task::Impl {
+  sched::Task task;
+};
+
+struct Executor::Impl {
+  Impl(std::shared_ptr<io::Reactor> r, const sched::Config& config) : reactor(std::move(r)), scheduler(config) {
+    let_scheduler_stop_guests(scheduler);
+    scheduler.set_poller(reactor.get());
+  }
+
+  const std::shared_ptr<io::Reactor> reactor;  // outlives the scheduler, which polls it
+  sched::Scheduler scheduler;
+};
+
+namespace {
+
+Result<io::Options> io_options(const std::string& name) {
+  if (name == "auto") return io::Options{};
+  if (name == "epoll") return io::Options{.backend = io::BackendKind::Epoll, .environment = false};
+  if (name == "uring") return io::Options{.backend = io::BackendKind::Ring, .environment = false};
+  if (name == "uring-sockets") {
+    return io::Options{.backend = io::BackendKind::Ring, .ring_sockets = true, .environment = false};
+  }
+  return Error(ErrorKind::Usage,
+               "there is no way of waiting called '" + name + "'; there are auto, epoll, uring, uring-sockets");
+}
+
+sched::Priority priority_of(TaskPriority priority) {
+  switch (priority) {
+    case TaskPriority::High: return sched::Priority::High;
+    case TaskPriority::Normal: return sched::Priority::Normal;
+    case TaskPriority::Low: return sched::Priority::Low;
+  }
+  return sched::Priority::Normal;
+}
+
+StopReason reason_of(sched::CancelReason reason) {
+  switch (reason) {
+    case sched::CancelReason::None: return StopReason::None;
+    case sched::CancelReason::Deadline: return StopReason::Timeout;
+    default: return StopReason::Cancelled;
+  }
+}
+
+/// `time` from now; times that no clock can hold are the last one.
+sched::Clock::time_point deadline_after(std::chrono::nanoseconds time) {
+  const auto now = sched::Clock::now();
+  return time < sched::Clock::time_point::max() - now ? now + time : sched::Clock::time_point::max();
+}
+
+}  // namespace
+
+// ---- Task --------------------------------------------------------------------------------------------------------------
+
+Task::Task() = default;
+Task::~Task() = default;
+Task::Task(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Task::Task(const Task& other) : impl_(other.impl_ != nullptr ? std::make_unique<Impl>(*other.impl_) : nullptr) {}
+Task& Task::operator=(const Task& other) {
+  if (this != &other) impl_ = other.impl_ != nullptr ? std::make_unique<Impl>(*other.impl_) : nullptr;
+  return *this;
+}
+Task::Task(Task&& other) noexcept = default;
+Task& Task::operator=(Task&& other) noexcept = default;
+
+bool Task::done() const { return impl_->task.done(); }
+bool Task::failed() const { return impl_->task.failed(); }
+bool Task::join() const { return impl_->task.join() != sched::Wake::Cancelled; }
+bool Task::join_for(std::chrono::nanoseconds time) const {
+  impl_->task.join_until(deadline_after(time));
+  return impl_->task.done();
+}
+void Task::cancel() const { impl_->task.cancel(); }
+
+// ---- Executor ----------------------------------------------------------------------------------------------------------
+
+Executor::Executor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Executor::~Executor() = default;
+Executor::Executor(Executor&&) noexcept = default;
+Executor& Executor::operator=(Executor&&) noexcept = default;
+
+Result<Executor> Executor::create(const ExecutorConfig& config) {
+  if (config.stack_bytes < Store::kMinNativeStack) {
+    return Error(ErrorKind::Usage, "a task's stack has at least " + std::to_string(Store::kMinNativeStack) +
+                                       " bytes, not " + std::to_string(config.stack_bytes));
+  }
+  auto options = io_options(config.io);
+  if (!options) return options.error();
+  int64_t error = 0;
+  std::shared_ptr<io::Reactor> reactor = io::Reactor::create(*options, error);
+  if (reactor == nullptr) {
+    return Error(ErrorKind::Io, std::string("cannot wait for descriptors: ") + std::strerror(static_cast<int>(-error)));
+  }
+  sched::Config c = guest_scheduler_config();
+  c.workers = config.workers;
+  c.max_threads = config.max_threads;
+  c.pin = config.pin;
+  c.slice = config.slice;
+  c.stack_size = config.stack_bytes;
+  return Executor(std::make_unique<Impl>(std::move(reactor), c));
+}
+
+Result<Task> Executor::start(Store* store, std::function<void()> f, const TaskOptions& options) {
+  sched::SpawnOptions spawn{.priority = priority_of(options.priority), .name = options.name};
+  if (options.timeout) spawn.deadline = deadline_after(*options.timeout);
+  try {
+    if (store == nullptr) return Task(std::make_unique<Task::Impl>(impl_->scheduler.spawn(std::move(f), spawn)));
+    return Task(std::make_unique<Task::Impl>(impl_->scheduler.spawn(
+        [store, reactor = impl_->reactor, f = std::move(f)] {
+          GuestTask here(*store, reactor);
+          f();
+        },
+        spawn)));
+  } catch (const std::bad_alloc&) {
+    return Error(ErrorKind::Limit, "no memory for another task");
+  } catch (const std::system_error& e) {
+    return Error(ErrorKind::Limit, std::string("no thread for a task: ") + e.what());
+  }
+}
+
+void Executor::wait_idle() { impl_->scheduler.wait_idle(); }
+size_t Executor::live() const { return impl_->scheduler.live(); }
+std::string Executor::report() const { return impl_->scheduler.report(); }
+const char* Executor::io() const { return impl_->reactor->backend(); }
+
+ExecutorStats Executor::stats() const {
+  const sched::Statistics now = impl_->scheduler.statistics();
+  const sched::Counters sums = impl_->scheduler.counters();
+  return {.tasks = now.live,
+          .ready = now.ready,
+          .threads = now.threads,
+          .blocked_threads = now.blocked_threads,
+          .workers = now.processors,
+          .stacks = now.fibers,
+          .spawned = sums.spawns,
+          .switches = sums.switches,
+          .preemptions = sums.preemptions,
+          .steals = sums.steals};
+}
+
+// ---- this_task ---------------------------------------------------------------------------------------------------------
+
+namespace this_task {
+
+bool is_one() { return sched::on_task(); }
+
+void yield() {
+  if (sched::on_task()) {
+    sched::yield();
+  } else {
+    std::this_thread::yield();
+  }
+}
+
+bool sleep_for(std::chrono::nanoseconds time) {
+  if (sched::on_task()) return sched::sleep_until(deadline_after(time)) != sched::Wake::Cancelled;
+  std::this_thread::sleep_for(time);
+  return true;
+}
+
+Result<void> wait_fd(int fd, Ready direction, std::optional<std::chrono::nanoseconds> time) {
+  auto failure = [](int64_t error) {
+    if (error == -ETIMEDOUT) return Error(ErrorKind::Limit, "the descriptor was not ready in time");
+    if (error == -ECANCELED) return Error(ErrorKind::Usage, "the task was cancelled");
+    return Error(ErrorKind::Io,
+                 std::string("cannot wait for a descriptor: ") + std::strerror(static_cast<int>(-error)));
+  };
+  const auto deadline = time ? deadline_after(*time) : sched::Clock::time_point::max();
+  if (GuestTask* task = GuestTask::current(); task != nullptr && task->reactor() != nullptr) {
+    int64_t error = 0;
+    const io::Descriptor d = task->reactor()->borrow(fd, error);
+    if (!d) return failure(error);
+    const int64_t r = task->reactor()->wait(d, direction == Ready::Read ? io::Direction::Read : io::Direction::Write,
+                                            time ? io::Until::at(deadline) : io::Until{});
+    if (r < 0) return failure(r);
+    return {};
+  }
+  pollfd one{fd, static_cast<short>(direction == Ready::Read ? POLLIN : POLLOUT), 0};
+  for (;;) {
+    timespec left{};
+    if (time) {
+      const auto ns = std::max<int64_t>(0, (deadline - sched::Clock::now()).count());
+      left = {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
+    }
+    const int r = ::ppoll(&one, 1, time ? &left : nullptr, nullptr);
+    if (r > 0 && (one.revents & POLLNVAL) != 0) return failure(-EBADF);
+    if (r > 0) return {};
+    if (r == 0) return failure(-ETIMEDOUT);
+    if (errno != EINTR) return failure(-int64_t{errno});
+  }
+}
+
+StopReason stop_reason() { return sched::on_task() ? reason_of(sched::cancel_reason()) : StopReason::None; }
+StopReason take_stop() { return sched::on_task() ? reason_of(sched::take_cancel()) : StopReason::None; }
+
+}  // namespace this_task
+
+}  // namespace vmrun

@@ -1,0 +1,174 @@
+// Executor: many guests on a few threads. A task is a piece of the program with a stack of its own; when the guest that it
+// runs waits (for a descriptor, a clock, a peer, another task) the task is suspended and its thread runs another one.
+//
+//   auto executor = Executor::create();
+//   for (...) {
+//     auto task = executor->spawn(*store, [&] { result = instance.func("_start")->call(); });
+//     ...
+//   }
+//   executor->wait_idle();
+//
+// A task that computes is made to give way after a slice of time, also out of a loop in compiled code, and can be
+// cancelled at any time or by a deadline. Tasks may go on on another thread after each of these, so a host function that
+// may suspend keeps no address of a thread-local variable (errno is one), holds no lock of the operating system, and is
+// in no catch block.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "vmrun/base/result.h"
+#include "vmrun/fwd.h"
+
+namespace vmrun {
+
+struct ExecutorConfig {
+  /// Tasks that run at the same time, each on its thread; 0: one for each processor of the machine.
+  unsigned workers = 0;
+  /// Threads at most, those included that hold a call of the system which cannot be waited for otherwise.
+  unsigned max_threads = 1024;
+  /// Binds each worker to a processor, of those that the calling thread may run on.
+  bool pin = false;
+  /// How long a task runs while others wait.
+  std::chrono::nanoseconds slice = std::chrono::milliseconds(10);
+  /// Bytes of a task's stack: address space, which takes memory as it is used. At least Store::kMinNativeStack.
+  size_t stack_bytes = size_t{1} << 20;
+  /// How waiting is done: "auto", "epoll", "uring" (io_uring for files) or "uring-sockets" (for all).
+  std::string io = "auto";
+};
+
+enum class TaskPriority : uint8_t { High, Normal, Low };
+
+struct TaskOptions {
+  TaskPriority priority = TaskPriority::Normal;
+  /// Cancels the task so long after its spawn.
+  std::optional<std::chrono::nanoseconds> timeout{};
+  /// For Executor::report. Outlives the task.
+  const char* name = nullptr;
+};
+
+/// Why a task is to end.
+enum class StopReason : uint8_t { None, Cancelled, Timeout };
+
+/// A handle to a task, which runs whether or not a handle exists. Copies mean the same task. Any thread. No handle
+/// outlives the executor.
+class Task {
+ public:
+  Task();
+  ~Task();
+  Task(const Task& other);
+  Task& operator=(const Task& other);
+  Task(Task&& other) noexcept;
+  Task& operator=(Task&& other) noexcept;
+
+  explicit operator bool() const { return impl_ != nullptr; }
+  bool done() const;
+  /// Whether it has ended without having run, because there was no memory for its stack.
+  bool failed() const;
+  /// Waits for its end: suspends a task, holds any other thread. False when the caller's own task was cancelled.
+  bool join() const;
+  /// The same, for so long at most: whether the task has ended.
+  bool join_for(std::chrono::nanoseconds time) const;
+  /// Every wait that it is in or comes to ends at once, and a guest that it runs traps with TrapCode::Interrupted, until
+  /// take_stop() in the task. A call of the system that holds its thread (opening a file, say) runs to its end first.
+  void cancel() const;
+
+  struct Impl;
+
+ private:
+  friend class Executor;
+  explicit Task(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// What there is at one moment; approximate while tasks run.
+struct ExecutorStats {
+  size_t tasks = 0;                                                 ///< that have not ended
+  size_t ready = 0;                                                 ///< that could run
+  size_t threads = 0;                                               ///< worker threads
+  size_t blocked_threads = 0;                                       ///< those that a call of the system holds
+  unsigned workers = 0;                                             ///< tasks that may run at the same time
+  size_t stacks = 0;                                                ///< in use or kept
+  uint64_t spawned = 0, switches = 0, preemptions = 0, steals = 0;  ///< since the beginning
+};
+
+/// Runs tasks. Its functions may be called from any thread; those that wait not from its own tasks.
+class Executor {
+ public:
+  /// Errors: Usage (an unknown `io`, a stack that is too small), Io (the system has nothing to wait with).
+  static Result<Executor> create(const ExecutorConfig& config = {});
+  /// Waits until all tasks have ended.
+  ~Executor();
+  Executor(Executor&&) noexcept;
+  Executor& operator=(Executor&&) noexcept;
+
+  /// Starts a task that calls `f()`, which must not throw. From tasks and from any thread. Errors: Limit (no memory for
+  /// the task, no thread).
+  template <class F>
+  Result<Task> spawn(F&& f, const TaskOptions& options = {}) {
+    return start(nullptr, shared(std::forward<F>(f)), options);
+  }
+  /// Starts a task that calls `f()`, which may call guests of `store`. The store is the task's alone until it has ended:
+  /// nobody else calls into it, and it outlives the task. Store::interrupt takes effect when the guest runs; what ends a
+  /// guest that waits is Task::cancel.
+  template <class F>
+  Result<Task> spawn(Store& store, F&& f, const TaskOptions& options = {}) {
+    return start(&store, shared(std::forward<F>(f)), options);
+  }
+
+  /// Holds the thread until no task is left.
+  void wait_idle();
+  /// Tasks that have not ended.
+  size_t live() const;
+  ExecutorStats stats() const;
+  /// A line for each task that has not ended: its name, whether it runs or is ready, or for what it waits.
+  std::string report() const;
+  /// How waiting is done: "epoll", "uring" or "uring-sockets".
+  const char* io() const;
+
+  struct Impl;
+
+ private:
+  explicit Executor(std::unique_ptr<Impl> impl);
+  /// `f` as something that can be copied, though it can perhaps only be moved.
+  template <class F>
+  static std::function<void()> shared(F&& f) {
+    if constexpr (std::is_copy_constructible_v<std::decay_t<F>>) {
+      return std::function<void()>(std::forward<F>(f));
+    } else {
+      return [kept = std::make_shared<std::decay_t<F>>(std::forward<F>(f))] { (*kept)(); };
+    }
+  }
+  Result<Task> start(Store* store, std::function<void()> f, const TaskOptions& options);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// What a task does about itself.
+namespace this_task {
+
+/// Whether the caller is a task.
+bool is_one();
+/// Lets others run.
+void yield();
+/// Suspends the task; holds any other thread. False when the task was cancelled meanwhile.
+bool sleep_for(std::chrono::nanoseconds time);
+/// Until `fd` can be read (or written) without waiting, or has ended, or so much time has passed (nothing: for ever).
+/// Suspends a task that a store was spawned with, holds any other thread. Errors: Io (of the system; Limit when the time
+/// has passed; Usage when the task was cancelled).
+enum class Ready : uint8_t { Read, Write };
+Result<void> wait_fd(int fd, Ready direction, std::optional<std::chrono::nanoseconds> time = std::nullopt);
+/// Why the task is to end, if it is.
+StopReason stop_reason();
+/// The same, and ends the cancellation: waits work again, for cleaning up.
+StopReason take_stop();
+
+}  // namespace this_task
+
+}  // namespace vmrun
