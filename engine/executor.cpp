@@ -7,25 +7,14 @@
 #include <system_error>
 #include <thread>
 
+#include "engine/executor_impl.h"
 #include "engine/guest_task.h"
-#include "io/reactor.h"
-#include "sched/scheduler.h"
 #include "vm/runtime/native_stack.h"
 
 namespace vmrun {
 
 struct Task::Impl {
   sched::Task task;
-};
-
-struct Executor::Impl {
-  Impl(std::shared_ptr<io::Reactor> r, const sched::Config& config) : reactor(std::move(r)), scheduler(config) {
-    let_scheduler_stop_guests(scheduler);
-    scheduler.set_poller(reactor.get());
-  }
-
-  const std::shared_ptr<io::Reactor> reactor;  // outlives the scheduler, which polls it
-  sched::Scheduler scheduler;
 };
 
 namespace {

@@ -61,6 +61,21 @@ WasiConfig& WasiConfig::stderr_fd(int fd) {
   return *this;
 }
 
+WasiConfig& WasiConfig::stdin_bytes(std::string bytes) {
+  stdin_bytes_ = std::make_shared<const std::string>(std::move(bytes));
+  return *this;
+}
+
+WasiConfig& WasiConfig::stdout_to(Sink sink) {
+  sinks_[1] = std::move(sink);
+  return *this;
+}
+
+WasiConfig& WasiConfig::stderr_to(Sink sink) {
+  sinks_[2] = std::move(sink);
+  return *this;
+}
+
 WasiConfig& WasiConfig::stdio_raises(bool raises) {
   stdio_raises_ = raises;
   return *this;
@@ -144,13 +159,34 @@ Rights stream_rights(const Descriptor& d, bool input) {
   return d.base & allowed;
 }
 
-Result<void> add_stream(int host, bool input, bool raises, size_t given, Context& cx) {
+/// The null device, one for the process: open for both directions, and never closed.
+int null_device() {
+  static const int fd = [] {
+    int64_t r = blocking::openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
+    // Not where a standard stream would be: what the process prints is not to vanish.
+    if (r >= 0 && r <= STDERR_FILENO) {
+      const HostFd low(static_cast<int>(r));
+      r = raw([&] { return ::fcntl(low.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1); });
+    }
+    return static_cast<int>(r);
+  }();
+  return fd;
+}
+
+Result<Descriptor> null_stream() {
+  const int fd = null_device();
+  if (fd < 0) return Error(ErrorKind::Io, std::string("cannot open /dev/null: ") + std::strerror(-fd));
+  return describe(fd, rights::kAll);
+}
+
+Result<void> add_stream(int host, bool input, bool raises, std::unique_ptr<Stream> stream, size_t given, Context& cx) {
   Descriptor d;
-  if (host == WasiConfig::kNull) {
-    int64_t r = blocking::openat(AT_FDCWD, "/dev/null", (input ? O_RDONLY : O_WRONLY) | O_CLOEXEC, 0);
-    if (r < 0)
-      return Error(ErrorKind::Io, std::string("cannot open /dev/null: ") + std::strerror(static_cast<int>(-r)));
-    d = describe(HostFd(static_cast<int>(r)), rights::kAll);
+  if (stream != nullptr || host == WasiConfig::kNull) {
+    auto null = null_stream();
+    if (!null) return null.error();
+    d = std::move(*null);
+    if (stream != nullptr) d.type = FileType::Unknown, d.base = applicable_rights(d, rights::kAll);
+    d.stream = std::move(stream);
   } else if (is_usable(host)) {
     d = describe(host, rights::kAll);
   } else {
@@ -170,7 +206,11 @@ Result<WasiContext> WasiContext::create(const WasiConfig& config) {
   if (auto r = add_strings(config.args_, config.env_, *cx); !r) return r.error();
   const size_t given = std::size(config.stdio_) + config.dirs_.size() + config.sockets_.size();
   for (int i = 0; i < 3; ++i) {
-    if (auto r = add_stream(config.stdio_[i], i == 0, config.stdio_raises_, given, *cx); !r) return r.error();
+    std::unique_ptr<Stream> stream;
+    if (i == 0 && config.stdin_bytes_ != nullptr) stream.reset(new Stream{.bytes = config.stdin_bytes_});
+    if (config.sinks_[i]) stream.reset(new Stream{.sink = config.sinks_[i]});
+    auto r = add_stream(config.stdio_[i], i == 0, config.stdio_raises_, std::move(stream), given, *cx);
+    if (!r) return r.error();
   }
   for (const auto& dir : config.dirs_) {
     if (dir.guest.empty()) return Error(ErrorKind::Usage, "directory '" + dir.host + "' has no name for the guest");

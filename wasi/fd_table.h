@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "io/reactor.h"
@@ -13,6 +15,13 @@
 #include "wasi/sys.h"
 
 namespace vmrun::wasi {
+
+/// A stream that is no descriptor of the host: bytes to read, or a sink for what is written. Never waits.
+struct Stream {
+  std::shared_ptr<const std::string> bytes{};
+  std::function<bool(std::string_view)> sink{};
+  size_t read = 0;  // bytes that were read
+};
 
 /// What tasks wait with for a descriptor (wasi/blocking.cpp). Goes before the descriptor is closed.
 struct Waits {
@@ -38,8 +47,9 @@ struct Descriptor {
   static constexpr uint64_t kUnknownPosition = ~uint64_t{0};
   uint64_t dir_at = 0;  // directories: how many entries the host's position is behind, kUnknownPosition: unknown
   DirPositions dir_positions;
-  std::string preopen_name;  // preopens: the guest's name for it
-  mutable Waits waits;       // made when a task first may have to wait
+  std::string preopen_name;        // preopens: the guest's name for it
+  std::unique_ptr<Stream> stream;  // its transfers are the stream's; `host` is the null device
+  mutable Waits waits;             // made when a task first may have to wait
 
   bool is_socket() const { return type == FileType::SocketStream || type == FileType::SocketDgram; }
 };

@@ -121,6 +121,27 @@ int64_t in_pieces(iovec* iov, int count, Call call) {
   }
 }
 
+int64_t read_stream(Stream& stream, const iovec* iov, int count) {
+  if (stream.bytes == nullptr) return 0;
+  const size_t before = stream.read;
+  for (int i = 0; i < count; ++i) {
+    stream.read += stream.bytes->copy(static_cast<char*>(iov[i].iov_base), iov[i].iov_len, stream.read);
+  }
+  return static_cast<int64_t>(stream.read - before);
+}
+
+int64_t write_stream(const Stream& stream, const iovec* iov, int count) {
+  int64_t written = 0;
+  for (int i = 0; i < count; ++i) {
+    if (iov[i].iov_len == 0) continue;
+    if (stream.sink && !stream.sink({static_cast<const char*>(iov[i].iov_base), iov[i].iov_len})) {
+      return written != 0 ? written : -EPIPE;
+    }
+    written += static_cast<int64_t>(iov[i].iov_len);
+  }
+  return written;
+}
+
 }  // namespace
 
 SignalShield::SignalShield() : ours_(signals_of_writes()) {
@@ -147,6 +168,7 @@ bool is_ready(int fd, short events) {
 }
 
 int64_t read_from(const Descriptor& d, iovec* iov, int count) {
+  if (d.stream != nullptr) return read_stream(*d.stream, iov, shorten(iov, count, kMostBytes));
   if (is_file(d)) [[likely]]
     return in_pieces(iov, count, [&](iovec* v, int n, int64_t) { return blocking::readv(d, v, n); });
   if (!d.nonblocking || blocking::suspends()) return blocking::readv(d, iov, count);
@@ -156,6 +178,7 @@ int64_t read_from(const Descriptor& d, iovec* iov, int count) {
 }
 
 int64_t write_to(const Context& cx, const Descriptor& d, iovec* iov, int count) {
+  if (d.stream != nullptr) return write_stream(*d.stream, iov, shorten(iov, count, kMostBytes));
   if (d.is_socket()) {
     return blocking::sendmsg(d, message_of(iov, count),
                              (d.raises ? 0 : MSG_NOSIGNAL) | (d.nonblocking ? MSG_DONTWAIT : 0));

@@ -134,6 +134,7 @@ class Executor {
   const char* io() const;
 
   struct Impl;
+  Impl& impl() const { return *impl_; }
 
  private:
   explicit Executor(std::unique_ptr<Impl> impl);

@@ -62,6 +62,15 @@ class WasiConfig {
   WasiConfig& stdout_fd(int fd);
   WasiConfig& stderr_fd(int fd);
 
+  /// Standard input is these bytes, and then the end. Contexts of the same configuration share them, and each reads all.
+  WasiConfig& stdin_bytes(std::string bytes);
+  /// Takes what a guest writes to a stream, in the order of its writes. False: nobody reads any more, and the guest sees
+  /// errno `pipe`. Called on the guest's thread or in its task, which it may suspend; must not throw. Contexts of the same
+  /// configuration share it.
+  using Sink = std::function<bool(std::string_view bytes)>;
+  WasiConfig& stdout_to(Sink sink);
+  WasiConfig& stderr_to(Sink sink);
+
   /// Lets writes to the standard streams raise SIGPIPE and SIGXFSZ in this process, as the writes of a program of its
   /// own do. Off by default.
   WasiConfig& stdio_raises(bool raises = true);
@@ -91,6 +100,8 @@ class WasiConfig {
   std::vector<std::string> args_;
   std::vector<std::pair<std::string, std::string>> env_;
   int stdio_[3] = {kNull, kNull, kNull};
+  std::shared_ptr<const std::string> stdin_bytes_;  // these go before stdio_
+  Sink sinks_[3];
   bool stdio_raises_ = false;
   std::optional<uint32_t> max_descriptors_;
   std::vector<Dir> dirs_;
