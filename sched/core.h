@@ -16,8 +16,9 @@
 //
 // Events from outside (poller.h): one idle worker (the poll worker, as a rule also the keeper) sleeps in poll() instead
 // of on its futex and is woken by interrupt(). `poll_lock_` is held by whoever is inside poll(); everybody else but the
-// next poll worker only tries it. Tasks that a poll or a timer makes ready start no searcher one by one: whoever looked
-// runs the first itself and then sees whether there are more.
+// next poll worker only tries it. Nobody calls the poller but under this lock or `idle_lock_`: so it can be taken away.
+// Tasks that a poll or a timer makes ready start no searcher one by one: whoever looked runs the first itself and then
+// sees whether there are more.
 //
 // Tried and dropped: one timer thread only (two thread wake-ups for each sleep); clock reads at every pick (20 ns).
 #pragma once
@@ -150,6 +151,8 @@ class Core {
   void poke_monitor();
   /// Looks after one processor; true when its worker lost it. Lowers `until` to when it should be looked at again.
   bool watch(Processor& p, Nanos at, Nanos& until);
+  /// Whether there is a poller and something that it waits for.
+  bool events_awaited_locked() const;
   /// Waits in poll() as the poll worker; returns how many tasks it made ready.
   int wait_in_poll(Worker& worker, Nanos deadline);
 

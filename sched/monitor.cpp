@@ -96,8 +96,11 @@ void Core::monitor_main() {
     }
     run_timers();
     const Nanos at = now();
-    const Poller* poller = poller_.load(std::memory_order_acquire);
-    const bool events_awaited = poller != nullptr && poller->waited_for();
+    bool events_awaited = false;
+    if (poller_.load(std::memory_order_relaxed) != nullptr) {
+      std::lock_guard lock(idle_lock_);
+      events_awaited = events_awaited_locked();
+    }
     bool neglected = false;
     if (const uint64_t n = polls_.load(std::memory_order_relaxed); n != polls || !events_awaited) {
       polls = n;

@@ -20,6 +20,8 @@ constexpr uint32_t urgent_streak_max = 16;
 // round, for its owner is about to run it.
 constexpr int steal_rounds = 64;
 constexpr int pauses_a_round = 4;
+// Of so many wake-ups one is measured; odd, for tasks that take turns.
+constexpr uint32_t measured_every = 31;
 
 }  // namespace
 
@@ -69,7 +71,7 @@ void Worker::make_ready(TaskCell* task, bool next) {
   }
   if (task != nullptr) {
     push_local(task);
-  } else if (woken && wakes_quietly()) {
+  } else if (woken && current() != nullptr && wakes_quietly(*current())) {
     return;
   }
   core_.maybe_wake();
@@ -77,19 +79,16 @@ void Worker::make_ready(TaskCell* task, bool next) {
 
 // A task that wakes another and then suspends needs no other worker: the one that it woke runs here next. To wake a
 // worker for that costs more than the switch, and its search finds nothing. So a task whose last wake-ups were soon
-// followed by its suspension starts no searcher; one in 32 is measured, and the monitor mends what was guessed wrong.
-bool Worker::wakes_quietly() {
-  TaskCell* task = current();
-  if (task == nullptr || core_.idle_count_.load(std::memory_order_relaxed) == 0) {
+// followed by its suspension starts no searcher; some are measured, and the monitor mends what was guessed wrong.
+bool Worker::wakes_quietly(TaskCell& waker) {
+  // Those that would wake a thread are no measure: the machine may take the core for it from this one.
+  if (ready_count_ % measured_every == 0) {
+    waker.woke_at = now();
+  }
+  if (waker.quiet_wakes == 0 || core_.idle_count_.load(std::memory_order_relaxed) == 0) {
     return false;
   }
-  if (task->quiet_wakes == 0) {
-    task->woke_at = now();
-    return false;
-  }
-  if ((--task->quiet_wakes & 31) == 0) {
-    task->woke_at = now();
-  }
+  --waker.quiet_wakes;
   count(counters.quiet_wakes);
   return true;
 }

@@ -20,22 +20,28 @@ void Core::set_poller(Poller* poller) {
     }
   }
   if (before != nullptr) {
-    // Nobody is inside once the lock was free: whoever comes next finds no poller.
+    // Nobody is inside once both locks were free: whoever comes next finds no poller.
     poll_lock_.lock();
     poll_lock_.unlock();
   }
 }
 
+bool Core::events_awaited_locked() const {
+  const Poller* poller = poller_.load(std::memory_order_relaxed);
+  return poller != nullptr && poller->waited_for();
+}
+
 bool Core::poll_now() {
-  const Poller* seen = poller_.load(std::memory_order_acquire);
-  if (seen == nullptr || !seen->waited_for() || !poll_lock_.try_lock()) {
+  if (poller_.load(std::memory_order_relaxed) == nullptr || !poll_lock_.try_lock()) {
     return false;
   }
   int events = 0;
-  if (Poller* poller = poller_.load(std::memory_order_acquire)) {
+  // Looked at again under the lock: before, it may have been taken away.
+  Poller* poller = poller_.load(std::memory_order_acquire);
+  if (poller != nullptr && poller->waited_for()) {
     events = poller->poll(0);
+    count(polls_);
   }
-  count(polls_);
   poll_lock_.unlock();
   return events > 0;
 }

@@ -26,7 +26,8 @@ class Poller {
   virtual void interrupt() noexcept = 0;
 
   /// Whether anything is waited for. Any thread; approximate, but true whenever a task was parked for an event before
-  /// the call. A worker asks before it polls without waiting; an idle worker waits in poll() in either case.
+  /// the call. Must not block: locks may be held. A worker asks before it polls without waiting; an idle worker waits in
+  /// poll() in either case.
   virtual bool waited_for() const noexcept = 0;
 
  protected:

@@ -65,10 +65,9 @@ std::string Core::report() {
 }
 
 bool Core::stuck() {
-  const Poller* poller = poller_.load(std::memory_order_acquire);
   std::lock_guard lock(idle_lock_);
   if (live.load(std::memory_order_acquire) == 0 || idle_processors_.size() != processors.size() || work_anywhere() ||
-      timers.earliest() != never || (poller != nullptr && poller->waited_for())) {
+      timers.earliest() != never || events_awaited_locked()) {
     return false;
   }
   for (const auto& worker : workers_) {

@@ -103,7 +103,7 @@ class Worker {
   TaskCell* steal(int rounds, bool take_next);
   void stop_spinning();
   void push_local(TaskCell* task);
-  bool wakes_quietly();
+  bool wakes_quietly(TaskCell& waker);
   TaskCell* pick_urgent();
   /// Calls `look`, which may make tasks ready; then starts a searcher if they are more than this worker runs next.
   template <class Look>

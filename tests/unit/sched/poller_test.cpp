@@ -246,6 +246,7 @@ TEST_CASE("a task that computes alone does not keep events from an idle worker")
     task.join();
   }
   stop = true;
+  s.wait_idle();
 }
 
 TEST_CASE("the end comes while tasks wait for events; nobody is in the poller afterwards") {
@@ -302,6 +303,7 @@ TEST_CASE("a poller is taken away and another put in its place, while workers ar
       CHECK(poller.overlaps == 0);
     }
     stop = true;
+    s.wait_idle();
   }
 }
 
