@@ -178,7 +178,8 @@ class Core {
 
   static constexpr size_t cells_a_chunk = 64;
   void one_less();
-  void begin_stop(bool unless_live);
+  /// Tells all threads to end.
+  void stop_locked();
   bool stopped_ = false;
 
   std::mutex cells_lock_;
