@@ -165,26 +165,28 @@ void Core::discard(TaskCell* cell) {
 }
 
 void Core::one_less() {
-  if (live.fetch_sub(1, std::memory_order_acq_rel) != 1) {
-    return;
+  size_t n = live.load(std::memory_order_relaxed);
+  do {
+    if (n == 1 && config.auto_shutdown) {
+      std::lock_guard lock(idle_lock_);  // under which others than tasks spawn
+      n = live.load(std::memory_order_acquire);
+      if (n == 1) {
+        stop_locked();  // before anybody sees that no task is left
+        live.store(0, std::memory_order_release);
+        break;
+      }
+    }
+  } while (!live.compare_exchange_weak(n, n - 1, std::memory_order_acq_rel));
+  if (n == 1) {
+    std::lock_guard lock(done_lock_);
+    done_.notify_all();
   }
-  if (config.auto_shutdown) {
-    begin_stop(true);
-  }
-  std::lock_guard lock(done_lock_);
-  done_.notify_all();
 }
 
-void Core::begin_stop(bool unless_live) {
-  {
-    std::lock_guard lock(idle_lock_);
-    if (unless_live && live.load(std::memory_order_acquire) != 0) {
-      return;
-    }
-    stopping.store(true, std::memory_order_seq_cst);
-    while (!idle_workers_.empty()) {
-      wake_worker_locked(*idle_workers_.back(), nullptr, false);
-    }
+void Core::stop_locked() {
+  stopping.store(true, std::memory_order_seq_cst);
+  while (!idle_workers_.empty()) {
+    wake_worker_locked(*idle_workers_.back(), nullptr, false);
   }
   poke_monitor();
 }
@@ -201,7 +203,10 @@ void Core::stop() {
     return;
   }
   wait_idle();
-  begin_stop(false);
+  {
+    std::lock_guard lock(idle_lock_);
+    stop_locked();
+  }
   monitor_.join();
   {
     std::lock_guard lock(ended_lock_);  // from here on nobody else joins

@@ -145,7 +145,8 @@ class Core {
   void start_worker_locked(Processor* p, bool spinning);
   /// Makes a worker thread. Throws std::system_error or std::bad_alloc; then nothing has changed.
   void add_worker_locked(Processor* p, bool spinning);
-  /// A worker has slept for Config::idle_keep: it ends if there are more threads than needed, else frees what it keeps.
+  /// A worker has slept for Config::idle_keep: it frees the kept fibers, and ends if there are more threads than
+  /// needed.
   void idle_long_locked(Worker& worker);
   void wake_worker_locked(Worker& worker, Processor* p, bool spinning);
   void poke_monitor();
@@ -177,7 +178,8 @@ class Core {
 
   static constexpr size_t cells_a_chunk = 64;
   void one_less();
-  void begin_stop(bool unless_live);
+  /// Tells all threads to end.
+  void stop_locked();
   bool stopped_ = false;
 
   std::mutex cells_lock_;

@@ -150,11 +150,11 @@ void Core::thread_failed(Worker& worker) {
 
 void Core::idle_long_locked(Worker& w) {
   w.keep_until_ = never;
+  // Also one that ends: the others may have freed what is kept and be asleep for good by the time it could hand its own on.
+  w.trimming_ = true;
   if (&w != poll_worker_ && threads_.load(std::memory_order_relaxed) > config.workers) {
     threads_.fetch_sub(1, std::memory_order_release);
     w.retiring_ = true;
-  } else {
-    w.trimming_ = true;
   }
   std::erase(idle_workers_, &w);
   if (keeper_ == &w) {

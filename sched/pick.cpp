@@ -265,12 +265,6 @@ boost::fibers::context* Worker::pick_next() {
     }
     return main_;
   }
-  if (retiring_) {
-    while (idle_fiber_count_ != 0) {
-      core_.keep_fiber(take_fiber());
-    }
-    return main_;
-  }
   if (trimming_) {
     if (Fiber* fiber = idle_fiber_count_ != 0 ? take_fiber() : core_.take_fiber()) {
       fiber->end = true;
@@ -279,6 +273,9 @@ boost::fibers::context* Worker::pick_next() {
       return fiber->context;
     }
     trimming_ = false;
+  }
+  if (retiring_) {
+    return main_;
   }
   TaskCell* task = p_ != nullptr ? find_work() : nullptr;
   while (task != nullptr && !startable(task)) {
