@@ -1,0 +1,211 @@
+// Listening and accepting: one task accepts, and starts one for each connection while there are fewer than may be.
+#include "vmrun/server.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <mutex>
+#include <system_error>
+
+#include "engine/executor_impl.h"
+#include "serve/address.h"
+#include "serve/server_impl.h"
+#include "vm/base/log.h"
+
+namespace vmrun {
+namespace {
+
+using serve::Address;
+
+const vm::Log& serve_log() {
+  static const vm::Log log("serve");
+  return log;
+}
+
+/// Connections that the system keeps until they are accepted; it lowers the number to its own limit.
+constexpr int kBacklog = 4096;
+
+std::string text_of_errno(int64_t error) { return std::strerror(static_cast<int>(-error)); }
+
+/// As many descriptors as the process may have: each connection takes one.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// A listening socket, or a negated errno value.
+int listening_socket(const Address& address) {
+  const int fd = ::socket(address.bytes.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  const int on = 1, off = 0;
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (address.bytes.ss_family == AF_INET6) ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address.bytes), address.length) != 0 ||
+      ::listen(fd, kBacklog) != 0) {
+    const int error = errno;
+    ::close(fd);
+    return -error;
+  }
+  return fd;
+}
+
+}  // namespace
+
+std::string serve::time_text(std::chrono::nanoseconds time) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f ms", static_cast<double>(time.count()) / 1e6);
+  return text;
+}
+
+Server::Impl::Impl(Executor& executor, const Engine& engine, const Module& module, const ServerConfig& config)
+    : executor(executor),
+      reactor(executor.impl().reactor),
+      scheduler(executor.impl().scheduler),
+      engine(engine),
+      module(module),
+      config(config) {}
+
+Result<void> Server::Impl::begin() {
+  const auto starts = [this] {
+    for (const ExportType& item : module.exports()) {
+      if (item.name == "_start" && item.type.kind() == ExternKind::Func) return true;
+    }
+    return false;
+  };
+  if (!starts()) return Error(ErrorKind::Usage, "the module exports no _start: it is no program that could be served");
+  if (config.instances == 0) return Error(ErrorKind::Usage, "a server runs one guest at a time or more");
+  const auto wanted = serve::parse_address(config.address);
+  if (!wanted) return wanted.error();
+  raise_descriptor_limit();
+  const int fd = listening_socket(*wanted);
+  if (fd < 0) return Error(ErrorKind::Io, "cannot listen on " + config.address + ": " + text_of_errno(fd));
+  Address bound;
+  bound.length = sizeof bound.bytes;
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&bound.bytes), &bound.length);
+  address = serve::to_string(bound);
+  port = serve::port_of(bound);
+  int64_t error = 0;
+  listener = reactor->adopt(fd, error);
+  if (!listener) return Error(ErrorKind::Io, "cannot wait for connections: " + text_of_errno(error));
+  return {};
+}
+
+void Server::Impl::accept_all() {
+  const io::Until until{.stop = &stopping};
+  for (;;) {
+    {
+      std::unique_lock lock(mutex);
+      while (open >= config.instances && !stopping.stopped()) changed.wait(mutex);
+      if (stopping.stopped()) return;
+    }
+    Address peer;
+    peer.length = sizeof peer.bytes;
+    const int64_t fd =
+        reactor->accept(listener, SOCK_NONBLOCK, until, reinterpret_cast<sockaddr*>(&peer.bytes), &peer.length);
+    if (fd == -ECANCELED || fd == -EBADF) return;
+    if (fd < 0) {
+      // No descriptor is free, say. accept has paused; what waits in the queue is served later.
+      VMRUN_LOG_AT(serve_log(), warn, "cannot accept a connection: {}", text_of_errno(fd));
+      continue;
+    }
+    const int on = 1;
+    ::setsockopt(static_cast<int>(fd), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    int64_t error = 0;
+    io::Descriptor connection = reactor->adopt(static_cast<int>(fd), error);
+    if (!connection) continue;
+    connections.fetch_add(1, std::memory_order_relaxed);
+    {
+      std::lock_guard lock(mutex);
+      ++open;
+    }
+    const auto left = [this] {
+      std::lock_guard lock(mutex);
+      --open;
+      changed.notify_all();
+    };
+    try {
+      scheduler.spawn(
+          [this, connection = std::move(connection), name = serve::host_of(peer), left]() mutable {
+            serve(connection, name);
+            reactor->close(connection);
+            connection = {};
+            left();
+          },
+          {.token = ending, .name = "connection"});
+    } catch (const std::exception& e) {
+      VMRUN_LOG_AT(serve_log(), warn, "a connection was dropped: {}", e.what());
+      left();
+    }
+  }
+}
+
+void Server::Impl::serve(const io::Descriptor& connection, const std::string& peer) {
+  if (config.protocol == ServerConfig::Protocol::Tcp) {
+    serve::serve_tcp(*this, connection, peer);
+  } else {
+    serve::serve_http(*this, connection, peer);
+  }
+}
+
+Server::Server(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::Server(Server&&) noexcept = default;
+Server& Server::operator=(Server&& other) noexcept {
+  if (this != &other) {
+    Server old(std::move(*this));
+    impl_ = std::move(other.impl_);
+  }
+  return *this;
+}
+Server::~Server() {
+  if (impl_ == nullptr) return;
+  stop();
+  wait();
+}
+
+Result<Server> Server::listen(Executor& executor, const Engine& engine, const Module& module,
+                              const ServerConfig& config) {
+  auto impl = std::make_shared<Impl>(executor, engine, module, config);
+  if (auto r = impl->begin(); !r) return r.error();
+  try {
+    impl->accepting = impl->scheduler.spawn([server = impl.get()] { server->accept_all(); }, {.name = "accept"});
+  } catch (const std::exception& e) {
+    return Error(ErrorKind::Limit, std::string("no task to accept connections: ") + e.what());
+  }
+  return Server(std::move(impl));
+}
+
+const std::string& Server::address() const { return impl_->address; }
+
+void Server::stop() {
+  impl_->stopping.stop();
+  impl_->changed.notify_all();
+}
+
+void Server::wait() {
+  Impl& server = *impl_;
+  server.accepting.join();
+  const auto end = sched::Clock::now() + server.config.grace;
+  std::unique_lock lock(server.mutex);
+  while (server.open != 0) {
+    if (server.changed.wait(server.mutex, sched::Cancellable::No, sched::nanos(end)) == sched::Wake::TimedOut) break;
+  }
+  if (server.open == 0) return;
+  lock.unlock();
+  server.ending.cancel();
+  lock.lock();
+  while (server.open != 0) server.changed.wait(server.mutex, sched::Cancellable::No);
+}
+
+ServerStats Server::stats() const {
+  ServerStats stats{.connections = impl_->connections, .requests = impl_->requests, .failures = impl_->failures};
+  std::lock_guard lock(impl_->mutex);
+  stats.open = impl_->open;
+  return stats;
+}
+
+}  // namespace vmrun

@@ -1,0 +1,58 @@
+// What is behind Server's handle, and what serves one connection.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "io/reactor.h"
+#include "sched/scheduler.h"
+#include "sched/sync.h"
+#include "vmrun/server.h"
+
+namespace vmrun {
+
+struct Server::Impl {
+  Impl(Executor& executor, const Engine& engine, const Module& module, const ServerConfig& config);
+
+  /// Listens; then the accepting task runs.
+  Result<void> begin();
+  void accept_all();
+  /// In a task: serves the connection until it ends.
+  void serve(const io::Descriptor& connection, const std::string& peer);
+  void log_line(const std::string& line) const {
+    if (config.log) config.log(line);
+  }
+
+  Executor& executor;
+  const std::shared_ptr<io::Reactor> reactor;
+  sched::Scheduler& scheduler;
+  const Engine engine;
+  const Module module;
+  const ServerConfig config;
+  std::string address;
+  uint16_t port = 0;
+  io::Descriptor listener;
+
+  io::Stop stopping;                                         // ends accepting, and waits for further requests
+  sched::CancelToken ending = sched::CancelToken::create();  // ends guests
+  sched::Mutex mutex;
+  sched::Condition changed;  // `open` went down, or the server was stopped
+  size_t open = 0;           // connections, under the mutex
+  sched::Task accepting;
+
+  std::atomic<uint64_t> connections{0}, requests{0}, failures{0};
+};
+
+namespace serve {
+
+/// Serves one connection by the protocol's rules: in a task, which the guest's calls suspend.
+void serve_tcp(Server::Impl& server, const io::Descriptor& connection, const std::string& peer);
+void serve_http(Server::Impl& server, const io::Descriptor& connection, const std::string& peer);
+
+/// "12.3 ms".
+std::string time_text(std::chrono::nanoseconds time);
+
+}  // namespace serve
+}  // namespace vmrun

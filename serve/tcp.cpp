@@ -1,0 +1,21 @@
+// The contract of inetd: the connection is the guest's standard input and output.
+#include "serve/guest.h"
+#include "serve/server_impl.h"
+
+namespace vmrun::serve {
+
+void serve_tcp(Server::Impl& server, const io::Descriptor& connection, const std::string& peer) {
+  const auto start = sched::Clock::now();
+  WasiConfig wasi = server.config.wasi;
+  wasi.env("REMOTE_HOST", peer).stdin_fd(connection.fd()).stdout_fd(connection.fd());
+  const GuestEnd end = run_guest(server.engine, server.module, wasi, server.config.limits, server.reactor);
+  server.requests.fetch_add(1, std::memory_order_relaxed);
+  if (!end.ended) server.failures.fetch_add(1, std::memory_order_relaxed);
+  server.log_line(peer + " " +
+                  (end.ended     ? "status " + std::to_string(end.status)
+                   : end.stopped ? "stopped"
+                                 : end.error) +
+                  " " + time_text(sched::Clock::now() - start));
+}
+
+}  // namespace vmrun::serve
