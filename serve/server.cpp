@@ -78,7 +78,9 @@ Result<void> Server::Impl::begin() {
     return false;
   };
   if (!starts()) return Error(ErrorKind::Usage, "the module exports no _start: it is no program that could be served");
-  if (config.instances == 0) return Error(ErrorKind::Usage, "a server runs one guest at a time or more");
+  if (config.instances == 0 || config.connections == 0) {
+    return Error(ErrorKind::Usage, "a server takes one connection and runs one guest at a time, or more");
+  }
   const auto wanted = serve::parse_address(config.address);
   if (!wanted) return wanted.error();
   raise_descriptor_limit();
@@ -97,10 +99,12 @@ Result<void> Server::Impl::begin() {
 
 void Server::Impl::accept_all() {
   const io::Until until{.stop = &stopping};
+  const bool tcp = config.protocol == ServerConfig::Protocol::Tcp;
+  const size_t most = tcp ? config.instances : config.connections;
   for (;;) {
     {
       std::unique_lock lock(mutex);
-      while (open >= config.instances && !stopping.stopped()) changed.wait(mutex);
+      while (open >= most && !stopping.stopped()) changed.wait(mutex);
       if (stopping.stopped()) return;
     }
     Address peer;
@@ -128,6 +132,8 @@ void Server::Impl::accept_all() {
       --open;
       changed.notify_all();
     };
+    sched::SpawnOptions options{.token = ending, .name = "connection"};
+    if (tcp && config.timeout) options.deadline = sched::Clock::now() + *config.timeout;
     try {
       scheduler.spawn(
           [this, connection = std::move(connection), name = serve::host_of(peer), left]() mutable {
@@ -136,12 +142,42 @@ void Server::Impl::accept_all() {
             connection = {};
             left();
           },
-          {.token = ending, .name = "connection"});
+          options);
     } catch (const std::exception& e) {
       VMRUN_LOG_AT(serve_log(), warn, "a connection was dropped: {}", e.what());
       left();
     }
   }
+}
+
+serve::GuestEnd Server::Impl::run_in_task(const WasiConfig& wasi) {
+  serve::GuestEnd end;
+  {
+    std::unique_lock lock(mutex);
+    while (guests >= config.instances) {
+      if (room.wait(mutex) == sched::Wake::Cancelled) {
+        end.stopped = true;
+        return end;
+      }
+    }
+    ++guests;
+  }
+  requests.fetch_add(1, std::memory_order_relaxed);
+  sched::SpawnOptions options{.token = ending, .name = "guest"};
+  if (config.timeout) options.deadline = sched::Clock::now() + *config.timeout;
+  try {
+    const sched::Task task =
+        scheduler.spawn([&] { end = serve::run_guest(engine, module, wasi, config.limits, reactor); }, options);
+    // Also when this task is cancelled: the guest's writes to what is in this frame.
+    while (task.join() == sched::Wake::Cancelled) sched::take_cancel();
+    if (task.failed()) end.error = "limit: no memory for a stack";
+  } catch (const std::exception& e) {
+    end.error = std::string("limit: ") + e.what();
+  }
+  std::lock_guard lock(mutex);
+  --guests;
+  room.notify_one();
+  return end;
 }
 
 void Server::Impl::serve(const io::Descriptor& connection, const std::string& peer) {

@@ -9,6 +9,7 @@
 #include "io/reactor.h"
 #include "sched/scheduler.h"
 #include "sched/sync.h"
+#include "serve/guest.h"
 #include "vmrun/server.h"
 
 namespace vmrun {
@@ -21,6 +22,9 @@ struct Server::Impl {
   void accept_all();
   /// In a task: serves the connection until it ends.
   void serve(const io::Descriptor& connection, const std::string& peer);
+  /// Runs a guest in a task of its own, which has ended when this returns; before, it waits until there are fewer guests
+  /// than may be. `config.timeout` counts from the guest's start.
+  serve::GuestEnd run_in_task(const WasiConfig& wasi);
   void log_line(const std::string& line) const {
     if (config.log) config.log(line);
   }
@@ -39,7 +43,9 @@ struct Server::Impl {
   sched::CancelToken ending = sched::CancelToken::create();  // ends guests
   sched::Mutex mutex;
   sched::Condition changed;  // `open` went down, or the server was stopped
+  sched::Condition room;     // `guests` went down
   size_t open = 0;           // connections, under the mutex
+  size_t guests = 0;         // those in tasks of their own, under the mutex
   sched::Task accepting;
 
   std::atomic<uint64_t> connections{0}, requests{0}, failures{0};

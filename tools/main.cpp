@@ -23,6 +23,9 @@ std::string no_options_help(bool) { return {}; }
 constexpr CommandInfo kCommands[] = {
     {"run", "[options] IMAGE [ARGS...]", "run an image; what follows it is the guest's. 'run' itself may be left out.",
      run_command, run_options_help},
+    {"serve", "--http ADDRESS|--tcp ADDRESS [options] IMAGE [ARGS...]",
+     "run a fresh instance of a WASI program for each HTTP request or TCP connection", serve_command,
+     serve_options_help},
     {"inspect", "[--json] IMAGE", "print an image's sections, types, imports, exports and proposals", inspect_command,
      inspect_options_help},
     {"objdump", "[options] IMAGE", "disassemble an image", objdump_command, objdump_options_help},

@@ -237,11 +237,8 @@ int load_and_run(const RunOptions& options, const Parsed& parsed, Args args, Dea
 
 }  // namespace
 
-WasiConfig make_wasi_config(const RunOptions& options, std::vector<std::string> argv,
-                            const std::vector<int>& listeners) {
-  WasiConfig config;
-  // A program dies by SIGPIPE when the reader of its output is gone; so does the command that runs it.
-  config.args(std::move(argv)).inherit_stdio().stdio_raises();
+void grant(WasiConfig& config, const RunOptions& options, std::vector<std::string> argv) {
+  config.args(std::move(argv));
   if (options.inherit_env) config.inherit_env();
   for (const auto& variable : options.env) {
     if (variable.value) {
@@ -254,9 +251,17 @@ WasiConfig make_wasi_config(const RunOptions& options, std::vector<std::string> 
     if (dir.absolute) config.preopen_dir(dir.host, *dir.absolute, dir.read_only);
     config.preopen_dir(dir.host, dir.guest, dir.read_only);
   }
-  for (int fd : listeners) config.preopen_socket(fd);
   if (options.max_descriptors) config.max_descriptors(*options.max_descriptors);
   if (options.random_seed) config.random_seed(*options.random_seed);
+}
+
+WasiConfig make_wasi_config(const RunOptions& options, std::vector<std::string> argv,
+                            const std::vector<int>& listeners) {
+  WasiConfig config;
+  grant(config, options, std::move(argv));
+  // A program dies by SIGPIPE when the reader of its output is gone; so does the command that runs it.
+  config.inherit_stdio().stdio_raises();
+  for (int fd : listeners) config.preopen_socket(fd);
   return config;
 }
 

@@ -32,6 +32,9 @@ Result<std::vector<int>> open_listeners(const RunOptions& options);
 WasiConfig make_wasi_config(const RunOptions& options, std::vector<std::string> argv,
                             const std::vector<int>& listeners);
 
+/// Adds what the options grant: arguments, variables, directories, limits. Not the streams.
+void grant(WasiConfig& config, const RunOptions& options, std::vector<std::string> argv);
+
 /// Times and figures of one run for --stats and --repeat.
 struct RunTimes {
   std::chrono::nanoseconds instantiate{}, run{};

@@ -53,9 +53,23 @@ struct RunOptions {
   std::optional<uint32_t> max_descriptors;
   // -D
   bool gdb = false;
+
+  // `vmrun serve` alone.
+  struct Serve {
+    std::optional<std::string> tcp, http;
+    unsigned workers = 0;
+    bool pin = false;
+    std::string io = "auto";
+    std::optional<uint32_t> instances, connections;
+    std::optional<uint64_t> max_body, max_response;
+    std::optional<std::chrono::nanoseconds> idle, grace;
+    bool quiet = false;
+  } serve;
 };
 
 std::span<const OptionRow<RunOptions>> run_rows();
+/// Those of `vmrun serve`: its own, and those of run that mean something for guests that are started for each request.
+std::span<const OptionRow<RunOptions>> serve_rows();
 
 /// Refuses options that do nothing beside others, two directories of one name and a standard input that is read twice.
 /// `image` as on the command line. Errors: Usage.

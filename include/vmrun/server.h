@@ -4,7 +4,7 @@
 //   http   the guest gets the request by the contract of CGI (RFC 3875): variables in its environment, the body on its
 //          standard input; it writes the response to its standard output. So any WASI program is a web service.
 //
-// Beyond ServerConfig::instances nobody is refused: connections wait in the system's queue.
+// Beyond ServerConfig::instances and ServerConfig::connections nobody is refused: who comes then waits.
 #pragma once
 
 #include <chrono>
@@ -31,8 +31,10 @@ struct ServerConfig {
   /// What every guest is given beside its connection: arguments, variables, directories. Its standard error too.
   WasiConfig wasi{};
   StoreLimits limits{};
-  /// Guests at a time.
+  /// Guests at a time. Further requests, and connections by tcp, wait for one to end.
   uint32_t instances = 1000;
+  /// Connections at a time, by http; further ones wait in the system's queue.
+  uint32_t connections = 20'000;
   /// How long a guest may take (tcp: a connection, http: a request); nothing: as long as it wants.
   std::optional<std::chrono::nanoseconds> timeout{};
   /// How long stop() lets guests go on before it cancels them.

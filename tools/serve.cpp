@@ -1,0 +1,134 @@
+// vmrun serve: an image as a server. The main thread waits for signals; everything else happens in tasks.
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+
+#include "tools/commands.h"
+#include "tools/image.h"
+#include "tools/report.h"
+#include "tools/run.h"
+#include "vmrun/executor.h"
+#include "vmrun/server.h"
+
+namespace vmrun::tools {
+namespace {
+
+/// A guest's stack, unless -W max-wasm-stack says more; and what the host's functions have beneath it.
+constexpr uint64_t kGuestStack = uint64_t{1} << 20, kHostStack = uint64_t{256} << 10;
+
+Result<void> check_serve(RunOptions& options, std::string_view image) {
+  const auto& s = options.serve;
+  if (s.http && s.tcp) return usage_error("a server speaks either --http or --tcp");
+  if (!s.http && !s.tcp)
+    return usage_error("what is to be served? --http ADDRESS or --tcp ADDRESS, such as --http :8080");
+  if (options.listenfd || !options.tcplisten.empty()) {
+    return usage_error(
+        "guests that are served get a connection, not a listener: -S tcplisten and listenfd are for run");
+  }
+  if (!options.wasi) return usage_error("what is served is a WASI program: -S wasi=n is for run");
+  if (options.unknown_imports_trap) return usage_error("-W unknown-imports-trap is for run");
+  if (s.tcp && (s.connections || s.max_body || s.max_response || s.idle)) {
+    return usage_error("--connections, --max-body, --max-response and --idle are for --http");
+  }
+  return check_together(options, image);
+}
+
+ServerConfig server_config(const RunOptions& options, std::vector<std::string> argv) {
+  const auto& s = options.serve;
+  ServerConfig config;
+  config.protocol = s.http ? ServerConfig::Protocol::Http : ServerConfig::Protocol::Tcp;
+  config.address = s.http ? *s.http : *s.tcp;
+  grant(config.wasi, options, std::move(argv));
+  config.wasi.stderr_fd(STDERR_FILENO);
+  config.limits = options.limits;
+  config.timeout = options.timeout;
+  if (s.instances) config.instances = *s.instances;
+  if (s.connections) config.connections = *s.connections;
+  if (s.max_body) config.max_body_bytes = *s.max_body;
+  if (s.max_response) config.max_response_bytes = *s.max_response;
+  if (s.idle) config.idle_timeout = *s.idle;
+  if (s.grace) config.grace = *s.grace;
+  if (!s.quiet) {
+    config.log = [](std::string_view line) {
+      std::string text = "vmrun: " + std::string(line) + "\n";
+      [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+    };
+  }
+  return config;
+}
+
+int serve(const RunOptions& options, const std::string& image, Args args) {
+  // Before there is a second thread: all of them block what this one waits for.
+  sigset_t ends;
+  sigemptyset(&ends);
+  for (int signal : {SIGINT, SIGTERM}) sigaddset(&ends, signal);
+  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  if (options.profile) {
+    if (auto told = announce_code(*options.profile); !told) return fail(told.error());
+  }
+  if (options.gdb) {
+    if (auto told = announce_code(CodeTool::Gdb); !told) return fail(told.error());
+  }
+  Engine engine(options.config);
+  auto module = load_image(engine, image);
+  if (!module) return fail(module.error());
+  std::vector<std::string> argv{options.argv0.value_or(image_name(image))};
+  argv.insert(argv.end(), args.begin(), args.end());
+
+  ExecutorConfig tasks;
+  tasks.workers = options.serve.workers;
+  tasks.pin = options.serve.pin;
+  tasks.io = options.serve.io;
+  tasks.stack_bytes = (options.stack_asked_for ? options.limits.stack_bytes : kGuestStack) + kHostStack;
+  auto executor = Executor::create(tasks);
+  if (!executor) return fail(executor.error());
+  auto server = Server::listen(*executor, engine, *module, server_config(options, std::move(argv)));
+  if (!server) return fail(server.error());
+  const unsigned workers = executor->stats().workers;
+  std::fprintf(stderr, "vmrun: serving %s on %s with %u worker%s, %s; Ctrl-C ends it\n",
+               options.serve.http ? "http" : "tcp", server->address().c_str(), workers, workers == 1 ? "" : "s",
+               executor->io());
+
+  int signal = 0;
+  sigwait(&ends, &signal);
+  std::fprintf(stderr, "vmrun: %s: no further %s; guests may go on for %s; again ends them at once\n",
+               signal == SIGINT ? "interrupted" : "terminated", options.serve.http ? "requests" : "connections",
+               duration_text(options.serve.grace.value_or(ServerConfig().grace)).c_str());
+  struct sigaction at_once = {};
+  at_once.sa_handler = [](int number) { _exit(128 + number); };
+  for (int number : {SIGINT, SIGTERM}) sigaction(number, &at_once, nullptr);
+  pthread_sigmask(SIG_UNBLOCK, &ends, nullptr);
+  server->stop();
+  server->wait();
+  const ServerStats stats = server->stats();
+  std::fprintf(stderr, "vmrun: served %llu connections, %llu guests, %llu of which failed\n",
+               static_cast<unsigned long long>(stats.connections), static_cast<unsigned long long>(stats.requests),
+               static_cast<unsigned long long>(stats.failures));
+  return kExitOk;
+}
+
+}  // namespace
+
+std::string serve_options_help(bool markdown) {
+  return markdown ? options_markdown(serve_rows()) : options_help(serve_rows());
+}
+
+int serve_command(Args args) {
+  RunOptions options;
+  auto parsed = parse(serve_rows(), options, args, true);
+  if (!parsed) return fail_usage(parsed.error().message, "serve");
+  if (parsed->help) return print_help("serve");
+  if (!parsed->group_help.empty()) {
+    std::fputs(parsed->group_help.c_str(), stdout);
+    return kExitOk;
+  }
+  if (parsed->positional.empty()) return fail_usage("no image given", "serve");
+  if (auto fit = check_serve(options, parsed->positional[0]); !fit) return fail_usage(fit.error().message, "serve");
+  return serve(options, std::string(parsed->positional[0]), args.subspan(parsed->rest));
+}
+
+}  // namespace vmrun::tools
