@@ -109,19 +109,17 @@ void Server::Impl::accept_all() {
     }
     Address peer;
     peer.length = sizeof peer.bytes;
-    const int64_t fd =
-        reactor->accept(listener, SOCK_NONBLOCK, until, reinterpret_cast<sockaddr*>(&peer.bytes), &peer.length);
-    if (fd == -ECANCELED || fd == -EBADF) return;
-    if (fd < 0) {
+    const int64_t accepted =
+        reactor->accept(listener, 0, until, reinterpret_cast<sockaddr*>(&peer.bytes), &peer.length);
+    if (accepted == -ECANCELED || accepted == -EBADF) return;
+    if (accepted < 0) {
       // No descriptor is free, say. accept has paused; what waits in the queue is served later.
-      VMRUN_LOG_AT(serve_log(), warn, "cannot accept a connection: {}", text_of_errno(fd));
+      VMRUN_LOG_AT(serve_log(), warn, "cannot accept a connection: {}", text_of_errno(accepted));
       continue;
     }
+    serve::Socket connection(static_cast<int>(accepted));
     const int on = 1;
-    ::setsockopt(static_cast<int>(fd), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    int64_t error = 0;
-    io::Descriptor connection = reactor->adopt(static_cast<int>(fd), error);
-    if (!connection) continue;
+    ::setsockopt(connection.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     connections.fetch_add(1, std::memory_order_relaxed);
     {
       std::lock_guard lock(mutex);
@@ -136,10 +134,9 @@ void Server::Impl::accept_all() {
     if (tcp && config.timeout) options.deadline = sched::Clock::now() + *config.timeout;
     try {
       scheduler.spawn(
-          [this, connection = std::move(connection), name = serve::host_of(peer), left]() mutable {
-            serve(connection, name);
-            reactor->close(connection);
-            connection = {};
+          [this, self = shared_from_this(), connection = std::move(connection), name = serve::host_of(peer),
+           left]() mutable {
+            serve(std::move(connection), name);
             left();
           },
           options);
@@ -180,12 +177,14 @@ serve::GuestEnd Server::Impl::run_in_task(const WasiConfig& wasi) {
   return end;
 }
 
-void Server::Impl::serve(const io::Descriptor& connection, const std::string& peer) {
+void Server::Impl::serve(serve::Socket connection, const std::string& peer) {
   if (config.protocol == ServerConfig::Protocol::Tcp) {
     serve::serve_tcp(*this, connection, peer);
-  } else {
-    serve::serve_http(*this, connection, peer);
+    return;
   }
+  int64_t error = 0;
+  const io::Descriptor d = reactor->adopt(connection.release(), error);
+  if (d) serve::serve_http(*this, d, peer);
 }
 
 Server::Server(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -208,7 +207,7 @@ Result<Server> Server::listen(Executor& executor, const Engine& engine, const Mo
   auto impl = std::make_shared<Impl>(executor, engine, module, config);
   if (auto r = impl->begin(); !r) return r.error();
   try {
-    impl->accepting = impl->scheduler.spawn([server = impl.get()] { server->accept_all(); }, {.name = "accept"});
+    impl->accepting = impl->scheduler.spawn([server = impl] { server->accept_all(); }, {.name = "accept"});
   } catch (const std::exception& e) {
     return Error(ErrorKind::Limit, std::string("no task to accept connections: ") + e.what());
   }

@@ -10,18 +10,20 @@
 #include "sched/scheduler.h"
 #include "sched/sync.h"
 #include "serve/guest.h"
+#include "serve/socket.h"
 #include "vmrun/server.h"
 
 namespace vmrun {
 
-struct Server::Impl {
+/// Lives until the server and its last task are gone.
+struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   Impl(Executor& executor, const Engine& engine, const Module& module, const ServerConfig& config);
 
   /// Listens; then the accepting task runs.
   Result<void> begin();
   void accept_all();
   /// In a task: serves the connection until it ends.
-  void serve(const io::Descriptor& connection, const std::string& peer);
+  void serve(serve::Socket connection, const std::string& peer);
   /// Runs a guest in a task of its own, which has ended when this returns; before, it waits until there are fewer guests
   /// than may be. `config.timeout` counts from the guest's start.
   serve::GuestEnd run_in_task(const WasiConfig& wasi);
@@ -53,8 +55,8 @@ struct Server::Impl {
 
 namespace serve {
 
-/// Serves one connection by the protocol's rules: in a task, which the guest's calls suspend.
-void serve_tcp(Server::Impl& server, const io::Descriptor& connection, const std::string& peer);
+/// Serve one connection by the protocol's rules: in a task, which the guest's calls suspend.
+void serve_tcp(Server::Impl& server, const Socket& connection, const std::string& peer);
 void serve_http(Server::Impl& server, const io::Descriptor& connection, const std::string& peer);
 
 /// "12.3 ms".

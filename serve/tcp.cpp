@@ -4,7 +4,7 @@
 
 namespace vmrun::serve {
 
-void serve_tcp(Server::Impl& server, const io::Descriptor& connection, const std::string& peer) {
+void serve_tcp(Server::Impl& server, const Socket& connection, const std::string& peer) {
   const auto start = sched::Clock::now();
   WasiConfig wasi = server.config.wasi;
   wasi.env("REMOTE_HOST", peer).stdin_fd(connection.fd()).stdout_fd(connection.fd());
