@@ -24,9 +24,7 @@ GuestEnd run_guest(const Engine& engine, const Module& module, const WasiConfig&
   if (!context) return failure(context.error());
   Store store(engine, limits);
   GuestTask here(store, reactor);
-  Linker linker(engine);
-  if (auto r = add_wasi(linker, *context); !r) return failure(r.error());
-  const Result<Instance> instance = linker.instantiate(store, module);
+  const Result<Instance> instance = instantiate_wasi(store, module, *context);
   if (!instance) return failure(instance.error());
   const Result<Func> start = instance->func("_start");
   if (!start) return failure(start.error());

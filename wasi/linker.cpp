@@ -2,7 +2,13 @@
 #include "vmrun/linker.h"
 
 #include <algorithm>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
 
+#include "vmrun/instance.h"
+#include "vmrun/module.h"
+#include "vmrun/store.h"
 #include "vmrun/wasi.h"
 #include "wasi/bind.h"
 #include "wasi/errno.h"
@@ -109,6 +115,27 @@ constexpr Definition kDefinitions[] = {{Both, "proc_exit", &proc_exit_type, &pro
 #undef VMRUN_WASI_X
 };
 
+/// The definition of a name in one of the two modules, or null.
+const Definition* find_definition(std::string_view module, std::string_view name) {
+  static const auto* const by_name = [] {
+    auto* all = new std::unordered_map<std::string_view, const Definition*>;
+    for (const Definition& d : kDefinitions) {
+      if ((d.where & Preview1) != 0) all->emplace(d.name, &d);
+    }
+    return all;
+  }();
+  const uint8_t where = module == "wasi_snapshot_preview1" ? Preview1 : module == "wasi_unstable" ? Unstable : 0;
+  if (where == 0) return nullptr;
+  if (where == Preview1) {
+    const auto found = by_name->find(name);
+    return found != by_name->end() ? found->second : nullptr;
+  }
+  for (const Definition& d : kDefinitions) {
+    if ((d.where & where) != 0 && name == d.name) return &d;
+  }
+  return nullptr;
+}
+
 }  // namespace
 }  // namespace wasi
 
@@ -123,6 +150,24 @@ Result<void> add_wasi(Linker& linker, const WasiContext& context) {
     }
   }
   return {};
+}
+
+Result<Instance> instantiate_wasi(Store& store, const Module& module, const WasiContext& context) {
+  const std::vector<ImportType> wanted = module.imports();
+  std::vector<Extern> imports;
+  imports.reserve(wanted.size());
+  for (const ImportType& import : wanted) {
+    const wasi::Definition* d =
+        import.type.kind() == ExternKind::Func ? wasi::find_definition(import.module, import.name) : nullptr;
+    if (d == nullptr) break;
+    imports.push_back(
+        Func::from_host(store, std::make_shared<const HostFunc>(HostFunc{d->type(), d->call, context.impl()})));
+  }
+  if (imports.size() == wanted.size()) return Instance::instantiate(store, module, imports);
+  // The linker finds the words for what is missing.
+  Linker linker(store.engine());
+  if (auto r = add_wasi(linker, context); !r) return r.error();
+  return linker.instantiate(store, module);
 }
 
 }  // namespace vmrun
