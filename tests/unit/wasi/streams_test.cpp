@@ -402,3 +402,31 @@ TEST_CASE("a guest has so many descriptors and no more") {
   }
   CHECK(FdTable::default_limit() <= 4096);
 }
+
+TEST_CASE("streams from bytes and into sinks") {
+  std::string out, err;
+  int left = 2;  // writes that the sink of errors takes
+  const WasiConfig config = WasiConfig()
+                                .stdin_bytes("some input")
+                                .stdout_to([&](std::string_view bytes) { return out += bytes, true; })
+                                .stderr_to([&](std::string_view bytes) { return err += bytes, --left >= 0; });
+  for (int round = 0; round < 2; ++round) {  // each context reads all
+    FakeGuest g(config);
+    CHECK(g.read({0}, 4) == "some");
+    CHECK(g.read({0}) == " input");
+    CHECK(g.read({0}).empty());
+    CHECK(g.write({0}, "x") == Errno::notcapable);
+    uint32_t done = 0;
+    CHECK(transfer(g, true, 1, 4) == Errno::notcapable);
+    CHECK(g.write({1}, "a") == Errno::success);
+    CHECK(transfer(g, false, 1, 0, &done) == Errno::success);
+    CHECK(done == 0);
+    CHECK(g.write({2}, "e") == Errno::success);
+    CHECK(fd_seek(g.cx(), g.memory, {1}, {0}, {0}, g.out<uint64_t>()) != Errno::success);
+    CHECK(fd_close(g.cx(), g.memory, {0}) == Errno::success);
+  }
+  CHECK(out == "aa");
+  FakeGuest g(config);
+  CHECK(transfer(g, false, 2, 3) == Errno::pipe);  // nobody reads any more
+  CHECK(err.starts_with("ee"));
+}
