@@ -22,6 +22,39 @@ TEST_CASE("a failed instantiation gives back what it made") {
   CHECK(Table::create(store, {.min = 20}, Val::null(HeapKind::Func)).ok());
 }
 
+TEST_CASE("an engine that holds too many types makes no host functions and no tags") {
+  Engine engine;
+  Store store(engine);
+  // Types of ever fewer parameters, until there is no room for one of a few.
+  vm::TypeRegistry& registry = *store.impl().registry();
+  for (size_t count : {10'000u, 500u, 20u}) {
+    std::vector<vm::ValType> params(count, vm::kI32);
+    for (size_t made = 0;; ++made) {
+      for (size_t bit = 0; bit < 14; ++bit) params[bit] = made >> bit & 1 ? vm::kI64 : vm::kI32;
+      if (!registry.intern_func(params, {})) break;
+    }
+  }
+  const FuncType type{std::vector<ValType>(40, ValType(ValKind::F64)), {}};
+  const auto refused = [](const auto& made) {
+    REQUIRE_FALSE(made);
+    CHECK(made.error().kind == ErrorKind::Limit);
+    CHECK(made.error().message == "too many types in this engine");
+  };
+  const auto callback = [](Caller&, auto, auto) { return Result<void>(); };
+  refused(Func::create(store, type, callback));
+  refused(Func::from_host(store, HostFunc::dynamic(type, callback)));
+  refused(Tag::create(store, TagType{type.params}));
+  refused(Linker(engine).func("env", "f", type, callback));
+}
+
+TEST_CASE("a host function without code is refused") {
+  Engine engine;
+  Store store(engine);
+  const auto made = Func::from_host(store, std::make_shared<HostFunc>());
+  REQUIRE_FALSE(made);
+  CHECK(made.error().kind == ErrorKind::Usage);
+}
+
 TEST_CASE("a guest stack beyond any address space is refused") {
   Engine engine;
   const Module module = ok(Module::compile(engine, std::vector<uint8_t>{0, 'a', 's', 'm', 1, 0, 0, 0}));
