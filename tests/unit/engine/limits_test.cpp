@@ -18,8 +18,34 @@ TEST_CASE("a failed instantiation gives back what it made") {
     CHECK(instance.error().trap == TrapCode::MemoryOutOfBounds);
     CHECK(store.memory_bytes() == 0);
   }
+  CHECK(store.peak_memory_bytes() == 655'360);
   CHECK(Memory::create(store, {16}).ok());
   CHECK(Table::create(store, {.min = 20}, Val::null(HeapKind::Func)).ok());
+}
+
+TEST_CASE("a memory that could not be made is no part of the peak") {
+  Engine engine;
+  Store store(engine);
+  CHECK(Memory::create(store, {.min = 2}).ok());
+  MemoryType huge;
+  huge.min = uint64_t{1} << 47;
+  huge.is64 = true;
+  CHECK_FALSE(Memory::create(store, huge).ok());
+  CHECK(store.memory_bytes() == 2 * 65'536);
+  CHECK(store.peak_memory_bytes() == 2 * 65'536);
+}
+
+TEST_CASE("a table that is too large names the limit that it exceeds") {
+  Engine engine;
+  const auto message = [&](uint64_t limit) {
+    Store store(engine, {.table_elements = limit});
+    const Result<Table> made =
+        Table::create(store, {.min = uint64_t{1} << 60, .is64 = true}, Val::null(HeapKind::Func));
+    REQUIRE_FALSE(made);
+    return made.error().message;
+  };
+  CHECK(message(UINT64_MAX) == "a table of 1152921504606846976 elements exceeds the limit of 1152921504606846975");
+  CHECK(message(100) == "a table of 1152921504606846976 elements exceeds the limit of 100");
 }
 
 TEST_CASE("an engine that holds too many types makes no host functions and no tags") {
