@@ -98,14 +98,14 @@ std::byte* CodeStore::allocate(size_t size) {
 }
 
 CodeStore::Published CodeStore::publish(vm::FuncCode& code, const Draft& draft, Effort effort) {
-  size_t cells = draft.cells.size() * sizeof(Cell), regions = draft.regions.size() * sizeof(TryRegion),
-         catches = draft.catches.size() * sizeof(Catch), loops = draft.loops.size() * sizeof(LoopMark),
-         map = map_size(draft.marks);
+  size_t cells = draft.cells.size() * sizeof(Cell), spans = draft.spans.size() * sizeof(TrySpan),
+         regions = draft.regions.size() * sizeof(TryRegion), catches = draft.catches.size() * sizeof(Catch),
+         loops = draft.loops.size() * sizeof(LoopMark), map = map_size(draft.marks);
   std::lock_guard lock(mutex_);
   auto* current = static_cast<Translation*>(code.interp.load(std::memory_order_acquire));
   if (current != nullptr && current->effort >= effort) return {current, false};
 
-  std::byte* at = allocate(aligned(sizeof(Translation)) + cells + aligned(regions + catches + loops + map));
+  std::byte* at = allocate(aligned(sizeof(Translation)) + cells + aligned(spans + regions + catches + loops + map));
   if (at == nullptr) return {nullptr, false};
   auto* translation = new (at) Translation;
   at += aligned(sizeof(Translation));
@@ -122,9 +122,10 @@ CodeStore::Published CodeStore::publish(vm::FuncCode& code, const Draft& draft, 
   translation->cells = code_cells;
   translation->cell_count = static_cast<uint32_t>(draft.cells.size());
   translation->func_index = code.func_index;
-  translation->try_count = static_cast<uint32_t>(draft.regions.size());
+  translation->span_count = static_cast<uint32_t>(draft.spans.size());
   translation->loop_count = static_cast<uint32_t>(draft.loops.size());
   translation->effort = effort;
+  translation->spans = reinterpret_cast<TrySpan*>(put(draft.spans.data(), spans));
   translation->regions = reinterpret_cast<TryRegion*>(put(draft.regions.data(), regions));
   translation->catches = reinterpret_cast<Catch*>(put(draft.catches.data(), catches));
   translation->loops = reinterpret_cast<LoopMark*>(put(draft.loops.data(), loops));

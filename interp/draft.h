@@ -18,7 +18,8 @@ struct SourceMark {
 /// Interpreter code of one function in the making. Buffers are reused from one function to the next.
 struct Draft {
   CodeVector<Cell> cells;
-  CodeVector<TryRegion> regions;  // sorted by begin
+  CodeVector<TrySpan> spans;  // sorted by cell
+  CodeVector<TryRegion> regions;
   CodeVector<Catch> catches;
   CodeVector<LoopMark> loops;       // sorted by offset
   CodeVector<SourceMark> marks;     // sorted by cell; one for each cell that can trap, call or throw
@@ -26,6 +27,7 @@ struct Draft {
 
   void clear() {
     cells.clear();
+    spans.clear();
     regions.clear();
     catches.clear();
     loops.clear();

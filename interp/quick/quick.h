@@ -149,7 +149,9 @@ class QuickTranslator {
   Emitter::Site branch_on(D& d, const V& condition, bool nonzero, bool back);
   template <class Test>
   void branch_if(D& d, uint32_t depth, Test test);
-  uint32_t open_region(C& c);
+  /// Code from here on is in `region`.
+  void enter_region(uint32_t region);
+  TryRegion& open_region(C& c);
   void end_try_part(D& d, C& c);
   void begin_catch(D& d, C& c, uint32_t tag);
   void finish(D& d, C& c, Results results);
