@@ -1,5 +1,6 @@
 // What failed leaves nothing behind, and what belongs to others is not read.
 #include "tests/unit/engine/fixture.h"
+#include "vm/runtime/store.h"
 
 using namespace vmrun;
 using namespace vmrun::test;
@@ -30,7 +31,9 @@ TEST_CASE("a memory that could not be made is no part of the peak") {
   MemoryType huge;
   huge.min = uint64_t{1} << 47;
   huge.is64 = true;
-  CHECK_FALSE(Memory::create(store, huge).ok());
+  const Result<Memory> made = Memory::create(store, huge);
+  REQUIRE_FALSE(made);
+  CHECK(made.error().message == "a memory of 9223372036854775808 bytes exceeds the address space of 140737488355328");
   CHECK(store.memory_bytes() == 2 * 65'536);
   CHECK(store.peak_memory_bytes() == 2 * 65'536);
 }
