@@ -24,13 +24,14 @@ MemoryType to_public(const vm::MemoryType& type) {
 
 GlobalType to_public(const vm::GlobalType& type) { return {to_public(type.type), type.mutable_}; }
 
-vm::TypeId intern(vm::TypeRegistry& registry, const FuncType& type) {
+Result<vm::TypeId> intern(vm::TypeRegistry& registry, const FuncType& type) {
   std::vector<vm::ValType> params, results;
   params.reserve(type.params.size());
   results.reserve(type.results.size());
   for (ValType t : type.params) params.push_back(to_vm(t));
   for (ValType t : type.results) results.push_back(to_vm(t));
-  return registry.intern_func(params, results);
+  if (const std::optional<vm::TypeId> id = registry.intern_func(params, results)) return *id;
+  return Error(ErrorKind::Limit, "too many types in this engine");
 }
 
 bool is_of(vm::Store& store, Ref ref, vm::HeapType top) {

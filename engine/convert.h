@@ -9,6 +9,7 @@
 #include "vm/wasm/module.h"
 #include "vm/wasm/types.h"
 #include "vmrun/base/error.h"
+#include "vmrun/base/result.h"
 #include "vmrun/types.h"
 #include "vmrun/value.h"
 
@@ -24,7 +25,8 @@ TableType to_public(const vm::TableType& type);
 MemoryType to_public(const vm::MemoryType& type);
 GlobalType to_public(const vm::GlobalType& type);
 
-vm::TypeId intern(vm::TypeRegistry& registry, const FuncType& type);
+/// The id of `type` in `registry`. Error: Limit, when the registry is full.
+Result<vm::TypeId> intern(vm::TypeRegistry& registry, const FuncType& type);
 
 /// Whether a value may enter a store.
 enum class Fit : uint8_t { yes, wrong_type, foreign };

@@ -6,7 +6,6 @@
 #include "engine/exceptions.h"
 #include "engine/outcome.h"
 #include "interp/interp.h"
-#include "vm/base/assert.h"
 #include "vm/runtime/store.h"
 #include "vmrun/store.h"
 
@@ -70,6 +69,12 @@ struct DynamicFunc {
   }
 };
 
+Result<Func> make_real(vm::Store& store, const HostFunc& func) {
+  Result<vm::TypeId> type = engine::intern(*store.registry(), func.type);
+  if (!type) return std::move(type).error();
+  return Func(&store, store.new_host_func(*type, func.fn, func.env));
+}
+
 }  // namespace
 
 std::shared_ptr<const HostFunc> HostFunc::dynamic(FuncType type, HostCallback callback) {
@@ -77,15 +82,16 @@ std::shared_ptr<const HostFunc> HostFunc::dynamic(FuncType type, HostCallback ca
   return std::make_shared<HostFunc>(HostFunc{std::move(type), &DynamicFunc::call, std::move(env)});
 }
 
-Func Func::create(Store& store, FuncType type, HostCallback callback) {
-  return from_host(store, HostFunc::dynamic(std::move(type), std::move(callback)));
+Result<Func> Func::create(Store& store, FuncType type, HostCallback callback) try {
+  return make_real(store.impl(), *HostFunc::dynamic(std::move(type), std::move(callback)));
 }
+VMRUN_CATCH_OUR_EXCEPTIONS
 
-Func Func::from_host(Store& store, std::shared_ptr<const HostFunc> func) {
-  if (func->fn == nullptr) vm::misuse("Func::from_host: the host function has no code");
-  vm::Store& impl = store.impl();
-  return Func(&impl, impl.new_host_func(engine::intern(*impl.registry(), func->type), func->fn, func->env));
+Result<Func> Func::from_host(Store& store, std::shared_ptr<const HostFunc> func) try {
+  if (func->fn == nullptr) return Error(ErrorKind::Usage, "the host function has no code");
+  return make_real(store.impl(), *func);
 }
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 FuncType Func::type() const { return engine::to_public(signature(*store_, *impl_)); }
 

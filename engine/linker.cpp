@@ -149,9 +149,9 @@ VMRUN_CATCH_OUR_EXCEPTIONS
 Result<void> Linker::host_func(std::string_view module, std::string_view name,
                                std::shared_ptr<const HostFunc> func) try {
   if (func->fn == nullptr) return Error(ErrorKind::Usage, dotted(module, name) + " has no code");
-  const vm::TypeId type = engine::intern(*impl_->engine.impl()->registry, func->type);
-  if (type == vm::TypeId::none) return Error(ErrorKind::Limit, "too many types in this engine");
-  return impl_->add(module, name, HostDefinition{std::move(func), type});
+  Result<vm::TypeId> type = engine::intern(*impl_->engine.impl()->registry, func->type);
+  if (!type) return std::move(type).error();
+  return impl_->add(module, name, HostDefinition{std::move(func), *type});
 }
 VMRUN_CATCH_OUR_EXCEPTIONS
 

@@ -135,9 +135,9 @@ Result<void> Global::set(const Val& value) {
 // ---- tags ----
 
 Result<Tag> Tag::create(Store& store, const TagType& type) try {
-  const vm::TypeId id = engine::intern(*store.impl().registry(), FuncType{type.params, {}});
-  if (id == vm::TypeId::none) return Error(ErrorKind::Limit, "too many types in this engine");
-  return Tag(&store.impl(), store.impl().new_tag(id));
+  Result<vm::TypeId> id = engine::intern(*store.impl().registry(), FuncType{type.params, {}});
+  if (!id) return std::move(id).error();
+  return Tag(&store.impl(), store.impl().new_tag(*id));
 }
 VMRUN_CATCH_OUR_EXCEPTIONS
 

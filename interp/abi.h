@@ -35,8 +35,8 @@
 // with the byte offset of the `loop` opcode. Quick code's LoopMarks say where its headers are. A frame entered through
 // OSR keeps fp and link. br_table and unfused branches to the header are back-edges too.
 //
-// EXCEPTIONS. A TryRegion covers cells [begin, end): a throw at a call or throw cell in it tries its catches in order,
-// then goes on with region `next`. A catch that matches has the payload copied to the slots from `slot` on and the exnref
+// EXCEPTIONS. The TrySpans say which TryRegion each cell is in: a throw at a call or throw cell tries that region's
+// catches in order, then goes on with region `next`. A catch that matches has the payload copied to the slots from `slot` on and the exnref
 // to `exn_slot`, and execution goes on at `target` with no register live; so values that are live at a landing must be
 // in slots at every call and throw inside the region. Tail calls leave their frame before the callee can throw.
 //   throw cells:      [0] handler, a = first slot of the payload (canonical order), imm = bytes from fp to the end of the
@@ -121,12 +121,16 @@ struct Catch {
   uint16_t exn_slot;  // where the exnref goes, or kNoSlot
 };
 inline constexpr uint16_t kNoSlot = 0xffff;
-/// The cells [begin, end) of a try body. Sorted by begin; `outer` is the lexically enclosing region, `next` the one where
-/// the search goes on (differs for delegate); kNone: the caller.
+/// A try body. `next` is the region where the search goes on: the lexically enclosing one, but for delegate; kNone: the
+/// caller.
 struct TryRegion {
-  uint32_t begin, end;
-  uint32_t outer, next;
+  uint32_t next;
   uint32_t first_catch, catches;
+};
+/// From `cell` to the next span, code is in `region` (kNone: in none). Sorted by cell.
+struct TrySpan {
+  uint32_t cell;
+  uint32_t region;
 };
 /// A loop header (quick code) or OSR entry (careful code).
 struct LoopMark {
@@ -141,10 +145,11 @@ struct Translation {
   const Cell* cells = nullptr;
   uint32_t cell_count = 0;
   uint32_t func_index = 0;
-  uint32_t try_count = 0;
+  uint32_t span_count = 0;
   uint32_t loop_count = 0;
   uint32_t map_bytes = 0;
   Effort effort = Effort::Quick;  // which translator made it: Quick or Careful
+  const TrySpan* spans = nullptr;
   const TryRegion* regions = nullptr;
   const Catch* catches = nullptr;
   const LoopMark* loops = nullptr;

@@ -6,7 +6,6 @@
 #include <cstring>
 #include <memory>
 #include <new>
-#include <vector>
 
 #include "interp/bridge.h"
 #include "interp/published.h"
@@ -16,20 +15,6 @@ namespace {
 
 // A small module takes one chunk of 16 KiB; a large one doubles up to 1 MiB, so that little is left unused at the end.
 constexpr size_t kFirstChunk = size_t{16} << 10, kLargestChunk = size_t{1} << 20;
-
-/// Bytes of all chunks of the process.
-constinit std::atomic<size_t> code_bytes{0};
-
-/// Counts `size` more bytes, if there may be so many.
-bool charge(size_t size) {
-  size_t bytes = code_bytes.load(std::memory_order_relaxed);
-  do {
-    const size_t most = most_code_bytes.load(std::memory_order_relaxed);
-    if (bytes > most || size > most - bytes) return false;
-  } while (!code_bytes.compare_exchange_weak(bytes, bytes + size, std::memory_order_relaxed));
-  return true;
-}
-void credit(size_t size) { code_bytes.fetch_sub(size, std::memory_order_relaxed); }
 
 size_t aligned(size_t n) { return (n + 15) & ~size_t{15}; }
 
@@ -52,7 +37,7 @@ uint32_t zigzag(int32_t value) { return static_cast<uint32_t>(value) << 1 ^ stat
 int32_t unzigzag(uint32_t value) { return static_cast<int32_t>(value >> 1) ^ -static_cast<int32_t>(value & 1); }
 
 /// The encoded size: room for the longest encoding would be mostly waste.
-size_t map_size(const std::vector<SourceMark>& marks) {
+size_t map_size(const CodeVector<SourceMark>& marks) {
   uint8_t scratch[5];
   size_t size = 0;
   SourceMark last{0, 0};
@@ -84,7 +69,7 @@ CodeStore::~CodeStore() {
   for (Chunk* chunk = chunks_.load(std::memory_order_relaxed); chunk != nullptr;) {
     Chunk* next = chunk->next;
     delete[] chunk->bytes;
-    credit(chunk->size);
+    credit_code(chunk->size);
     delete chunk;
     chunk = next;
   }
@@ -97,11 +82,11 @@ std::byte* CodeStore::allocate(size_t size) {
   if (chunk == nullptr || chunk->room() < needed) {
     size_t wanted = chunk == nullptr ? kFirstChunk : std::min(chunk->size * 2, kLargestChunk);
     wanted = aligned(std::max(wanted, needed));
-    if (!charge(wanted)) return nullptr;
+    if (!charge_code(wanted)) return nullptr;
     std::unique_ptr<std::byte[]> bytes(new (std::nothrow) std::byte[wanted]);
     if (bytes != nullptr) chunk = new (std::nothrow) Chunk{chunk, bytes.get(), wanted, 0, {}};
     if (bytes == nullptr || chunk == nullptr) {
-      credit(wanted);
+      credit_code(wanted);
       return nullptr;
     }
     bytes.release();
@@ -113,14 +98,14 @@ std::byte* CodeStore::allocate(size_t size) {
 }
 
 CodeStore::Published CodeStore::publish(vm::FuncCode& code, const Draft& draft, Effort effort) {
-  size_t cells = draft.cells.size() * sizeof(Cell), regions = draft.regions.size() * sizeof(TryRegion),
-         catches = draft.catches.size() * sizeof(Catch), loops = draft.loops.size() * sizeof(LoopMark),
-         map = map_size(draft.marks);
+  size_t cells = draft.cells.size() * sizeof(Cell), spans = draft.spans.size() * sizeof(TrySpan),
+         regions = draft.regions.size() * sizeof(TryRegion), catches = draft.catches.size() * sizeof(Catch),
+         loops = draft.loops.size() * sizeof(LoopMark), map = map_size(draft.marks);
   std::lock_guard lock(mutex_);
   auto* current = static_cast<Translation*>(code.interp.load(std::memory_order_acquire));
   if (current != nullptr && current->effort >= effort) return {current, false};
 
-  std::byte* at = allocate(aligned(sizeof(Translation)) + cells + aligned(regions + catches + loops + map));
+  std::byte* at = allocate(aligned(sizeof(Translation)) + cells + aligned(spans + regions + catches + loops + map));
   if (at == nullptr) return {nullptr, false};
   auto* translation = new (at) Translation;
   at += aligned(sizeof(Translation));
@@ -137,9 +122,10 @@ CodeStore::Published CodeStore::publish(vm::FuncCode& code, const Draft& draft, 
   translation->cells = code_cells;
   translation->cell_count = static_cast<uint32_t>(draft.cells.size());
   translation->func_index = code.func_index;
-  translation->try_count = static_cast<uint32_t>(draft.regions.size());
+  translation->span_count = static_cast<uint32_t>(draft.spans.size());
   translation->loop_count = static_cast<uint32_t>(draft.loops.size());
   translation->effort = effort;
+  translation->spans = reinterpret_cast<TrySpan*>(put(draft.spans.data(), spans));
   translation->regions = reinterpret_cast<TryRegion*>(put(draft.regions.data(), regions));
   translation->catches = reinterpret_cast<Catch*>(put(draft.catches.data(), catches));
   translation->loops = reinterpret_cast<LoopMark*>(put(draft.loops.data(), loops));

@@ -12,14 +12,11 @@
 #include <mutex>
 
 #include "interp/abi.h"
+#include "interp/code_room.h"
 #include "interp/draft.h"
 #include "vm/wasm/module.h"
 
 namespace vmrun::interp {
-
-/// Bytes of translations that a process holds at most. A function that finds no room traps as one for which there is no
-/// memory. It may be changed at any time; tests lower it.
-inline constinit std::atomic<size_t> most_code_bytes{size_t{1} << 30};
 
 class CodeStore {
  public:

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "interp/abi.h"
 #include "interp/cell.h"
+#include "interp/code_room.h"
 
 namespace vmrun::interp {
 
@@ -17,15 +17,17 @@ struct SourceMark {
 
 /// Interpreter code of one function in the making. Buffers are reused from one function to the next.
 struct Draft {
-  std::vector<Cell> cells;
-  std::vector<TryRegion> regions;  // sorted by begin
-  std::vector<Catch> catches;
-  std::vector<LoopMark> loops;       // sorted by offset
-  std::vector<SourceMark> marks;     // sorted by cell; one for each cell that can trap, call or throw
-  std::vector<uint32_t> call_cells;  // data cells whose `q` is to become the address of the Translation
+  CodeVector<Cell> cells;
+  CodeVector<TrySpan> spans;  // sorted by cell
+  CodeVector<TryRegion> regions;
+  CodeVector<Catch> catches;
+  CodeVector<LoopMark> loops;       // sorted by offset
+  CodeVector<SourceMark> marks;     // sorted by cell; one for each cell that can trap, call or throw
+  CodeVector<uint32_t> call_cells;  // data cells whose `q` is to become the address of the Translation
 
   void clear() {
     cells.clear();
+    spans.clear();
     regions.clear();
     catches.clear();
     loops.clear();

@@ -4,10 +4,10 @@
 
 #include <bit>
 #include <cstdint>
-#include <vector>
 
 #include "interp/cell.h"
 #include "interp/check.h"
+#include "interp/code_room.h"
 #include "interp/select.h"
 
 namespace vmrun::interp {
@@ -29,11 +29,11 @@ struct Operand {
 class Emitter {
  public:
   /// `scratch` is the first of three frame slots that the emitter may overwrite while legalising an instruction.
-  Emitter(std::vector<Cell>& code, uint32_t scratch) : code_(code), scratch_(scratch) {}
+  Emitter(CodeVector<Cell>& code, uint32_t scratch) : code_(code), scratch_(scratch) {}
   void set_scratch(uint32_t scratch) { scratch_ = scratch; }
 
   size_t here() const { return code_.size(); }
-  std::vector<Cell>& code() { return code_; }
+  CodeVector<Cell>& code() { return code_; }
 
   /// Two-operand numerics of all four types, comparisons included. Constants may be on either side.
   void binary(vm::Op op, Operand d, Operand a, Operand b);
@@ -95,7 +95,7 @@ class Emitter {
  private:
   Operand in_slot(bool is_float, Operand a, int which);
 
-  std::vector<Cell>& code_;
+  CodeVector<Cell>& code_;
   uint32_t scratch_;
 };
 

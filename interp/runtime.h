@@ -65,8 +65,9 @@ const Cell* exit_cell(ExitKind kind);
 /// Tells vm/runtime/activation.h what interpreter frames are. Once per process.
 void register_frames();
 
-/// Looks for the landing of cx.exception in the frames of `segment`, from where it stands. If there is one, moves the
-/// payload into place, clears cx.exception, makes pc, fp and instance of `segment` those to go on with and returns true.
+/// Looks for the landing of cx.exception in the frames of `segment`, from where it stands, and polls meanwhile. If there
+/// is one, moves the payload into place, clears cx.exception, makes pc, fp and instance of `segment` those to go on with
+/// and returns true. If the guest has to end, does so without the moving and the clearing.
 bool land_exception(vm::Vcpu& cx, vm::Activation& segment);
 /// Makes the exception of a throw cell and puts it in cx.exception. False when there is no memory for it.
 bool make_exception(vm::Vcpu& cx, const Cell* pc, std::byte* fp, vm::Instance* inst);

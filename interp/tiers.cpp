@@ -41,7 +41,7 @@ MemoryMode memory0_mode(const Module& module) {
   return guarded ? MemoryMode::guarded : MemoryMode::checked;
 }
 
-/// Null: the effort is too much for this function. Throws std::bad_alloc.
+/// Null: the effort is too much for this function, or publishing it found no room. Throws std::bad_alloc.
 const Translation* try_translate(const Module& module, FuncCode& code, Effort effort) {
   if (this_threads_buffers == nullptr) this_threads_buffers = std::make_unique<Buffers>();
   Buffers& b = *this_threads_buffers;
@@ -64,14 +64,17 @@ const Translation* try_translate(const Module& module, FuncCode& code, Effort ef
   return translation;
 }
 
-/// Null also when there is no memory. Handlers call this: nothing is thrown through them.
+/// Null also when there is no memory or no room. Handlers call this: nothing is thrown through them.
 const Translation* translate(const Module& module, FuncCode& code, Effort effort) noexcept {
+  const Translation* translation = nullptr;
+  bool keep = false;
   try {
-    return try_translate(module, code, effort);
-  } catch (const std::bad_alloc&) {
-    this_threads_buffers.reset();  // half of a translation is in them, and memory is short
-    return nullptr;
+    translation = try_translate(module, code, effort);
+    keep = buffer_bytes() <= kFreeBufferBytes;
+  } catch (const std::bad_alloc&) {  // half of a translation is in the buffers
   }
+  if (!keep) this_threads_buffers.reset();
+  return translation;
 }
 
 FuncCode* code_of_stub(const Cell* stub) {

@@ -6,6 +6,7 @@
 #include "interp/published.h"
 #include "interp/runtime.h"
 #include "vm/runtime/activation.h"
+#include "vm/runtime/stop.h"
 #include "vm/runtime/store.h"
 
 namespace vmrun::interp {
@@ -79,19 +80,15 @@ constexpr vm::SegmentOps kFrames{begin, up, describe, land};
 
 // ---- exceptions -----------------------------------------------------------------------------------------------------
 
-/// The region from which the search starts: the innermost that contains `cell`.
-uint32_t innermost_region(const Translation& t, uint32_t cell) {
-  const TryRegion* end = t.regions + t.try_count;
-  const TryRegion* after =
-      std::upper_bound(t.regions, end, cell, [](uint32_t c, const TryRegion& region) { return c < region.begin; });
-  if (after == t.regions) return kNone;
-  auto region = static_cast<uint32_t>(after - t.regions - 1);
-  while (region != kNone && cell >= t.regions[region].end) region = t.regions[region].outer;
-  return region;
+/// The region from which the search starts.
+uint32_t region_of(const Translation& t, uint32_t cell) {
+  const TrySpan* after = std::upper_bound(t.spans, t.spans + t.span_count, cell,
+                                          [](uint32_t c, const TrySpan& span) { return c < span.cell; });
+  return after == t.spans ? kNone : after[-1].region;
 }
 
 const Catch* find_catch(const Translation& t, uint32_t cell, const vm::Instance& inst, const vm::TagInst* tag) {
-  for (uint32_t i = innermost_region(t, cell); i != kNone; i = t.regions[i].next) {
+  for (uint32_t i = region_of(t, cell); i != kNone; i = t.regions[i].next) {
     const TryRegion& region = t.regions[i];
     for (uint32_t k = region.first_catch; k < region.first_catch + region.catches; ++k) {
       const Catch& clause = t.catches[k];
@@ -141,11 +138,19 @@ bool land_exception(vm::Vcpu& cx, Activation& segment) {
   acquire_cells();
   const Translation* t = pc == nullptr ? to_caller(pc, fp, inst) : translation_of_call(pc);
   for (; t != nullptr; t = to_caller(pc, fp, inst)) {
-    if (t->try_count == 0) continue;
-    const Catch* clause = find_catch(*t, static_cast<uint32_t>(pc - t->cells), *inst, tag);
-    if (clause == nullptr) continue;
-    deliver(cx, *clause, fp);
-    segment.pc = t->cells + clause->target;
+    // A guest decides how many frames there are, how much each has to search and how often it throws.
+    const Cell* to = nullptr;
+    if (vm::stop_wanted(cx) && vm::poll(cx) != vm::TrapCode::None) [[unlikely]] {
+      to = pc;
+    } else if (t->span_count != 0) {
+      const Catch* clause = find_catch(*t, static_cast<uint32_t>(pc - t->cells), *inst, tag);
+      if (clause != nullptr) {
+        deliver(cx, *clause, fp);
+        to = t->cells + clause->target;
+      }
+    }
+    if (to == nullptr) continue;
+    segment.pc = to;
     segment.fp = fp;
     segment.instance = inst;
     return true;

@@ -69,12 +69,14 @@ class TypedFunc;
 /// Handle to a function in a store, wasm or host. Valid while the store lives; used by the thread that uses the store.
 class Func {
  public:
-  static Func create(Store& store, FuncType type, HostCallback callback);
+  // A host function in `store`, which owns it. Errors: Limit (the engine holds too many types, or there is no memory),
+  // Usage (the host function has no code).
+  static Result<Func> create(Store& store, FuncType type, HostCallback callback);
   template <class F>
-  static Func wrap(Store& store, F&& callable) {
+  static Result<Func> wrap(Store& store, F&& callable) {
     return from_host(store, HostFunc::typed(std::forward<F>(callable)));
   }
-  static Func from_host(Store& store, std::shared_ptr<const HostFunc> func);
+  static Result<Func> from_host(Store& store, std::shared_ptr<const HostFunc> func);
 
   FuncType type() const;
   uint32_t param_count() const;

@@ -183,8 +183,8 @@ class Builder {
   int32_t last_effect_ = -1;  // last store, call or other effect that loads must not be moved across
   int32_t last_call_ = -1;
   uint64_t looks_ = 0;
-  uint32_t settled_ = 0;        // no operand below this index is a lazy local read
-  std::vector<uint32_t> lazy_;  // per local: upper bound of lazy reads on the operand stack
+  uint32_t settled_ = 0;       // no operand below this index is a lazy local read
+  CodeVector<uint32_t> lazy_;  // per local: upper bound of lazy reads on the operand stack
   const vm::FuncType* type_ = nullptr;
 };
 

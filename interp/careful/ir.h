@@ -7,9 +7,9 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "interp/abi.h"
+#include "interp/code_room.h"
 #include "interp/fused.h"
 #include "interp/handlers/calls.h"
 #include "interp/select.h"
@@ -121,14 +121,14 @@ struct CanonicalOperand {
 };
 
 struct Function {
-  std::vector<Inst> code;
-  std::vector<Reg> regs;
-  std::vector<uint32_t> extra;
-  std::vector<vm::Immediate> immediates;
-  std::vector<Block> blocks;
-  std::vector<uint32_t> label_block;  // per label: its block
-  std::vector<Header> headers;
-  std::vector<CanonicalOperand> canonical;
+  CodeVector<Inst> code;
+  CodeVector<Reg> regs;
+  CodeVector<uint32_t> extra;
+  CodeVector<vm::Immediate> immediates;
+  CodeVector<Block> blocks;
+  CodeVector<uint32_t> label_block;  // per label: its block
+  CodeVector<Header> headers;
+  CodeVector<CanonicalOperand> canonical;
   uint32_t locals = 0;  // registers 0 .. locals - 1
   uint32_t local_slots = 0;
   uint32_t first_temp = 0;  // slots from here on are free of canonical values

@@ -5,9 +5,9 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "interp/careful/ir.h"
+#include "interp/code_room.h"
 #include "interp/emitter.h"
 
 namespace vmrun::interp::ir {
@@ -91,18 +91,18 @@ class Allocator {
   }
 
   Function* f_ = nullptr;
-  std::vector<uint8_t> reachable_;
-  std::vector<uint32_t> worklist_;
-  std::vector<uint32_t> seen_in_;  // per register: block + 1 it was met in
-  std::vector<uint32_t> global_;   // per register: its number among those live across blocks, or kNone
-  std::vector<uint32_t> globals_;  // the other way round
+  CodeVector<uint8_t> reachable_;
+  CodeVector<uint32_t> worklist_;
+  CodeVector<uint32_t> seen_in_;  // per register: block + 1 it was met in
+  CodeVector<uint32_t> global_;   // per register: its number among those live across blocks, or kNone
+  CodeVector<uint32_t> globals_;  // the other way round
   uint32_t words_ = 0;
-  std::vector<uint64_t> use_, def_, in_, out_;
-  std::vector<Segment> segments_;
-  std::vector<uint32_t> current_;  // per register: its open segment
-  std::vector<Live> live_in_, live_out_;
-  std::vector<uint32_t> live_in_begin_, live_out_begin_;
-  std::vector<uint32_t> touched_;
+  CodeVector<uint64_t> use_, def_, in_, out_;
+  CodeVector<Segment> segments_;
+  CodeVector<uint32_t> current_;  // per register: its open segment
+  CodeVector<Live> live_in_, live_out_;
+  CodeVector<uint32_t> live_in_begin_, live_out_begin_;
+  CodeVector<uint32_t> touched_;
   // Webs.
   struct Web {
     float priority;
@@ -124,14 +124,14 @@ class Allocator {
   uint32_t home_of(uint32_t reg);
   bool share_slots();
   void list_crossings();
-  std::vector<uint32_t> short_lived_;  // webs in slots, each of one block and one definition
+  CodeVector<uint32_t> short_lived_;  // webs in slots, each of one block and one definition
   struct Tenant {
     int32_t end;
     uint32_t slot;
     bool operator>(const Tenant& other) const { return end > other.end; }
   };
-  std::vector<Tenant> tenants_;       // values in shared slots: a heap, the one that ends first on top
-  std::vector<uint32_t> free_slots_;  // a heap, the lowest on top
+  CodeVector<Tenant> tenants_;       // values in shared slots: a heap, the one that ends first on top
+  CodeVector<uint32_t> free_slots_;  // a heap, the lowest on top
   bool fits(const Web& web, int file, int reg) const;
   void take(uint32_t web, int file, int reg);
   void release(uint32_t web);
@@ -140,23 +140,23 @@ class Allocator {
     int32_t begin, end;
     uint32_t web;
   };
-  std::vector<Held> held_[2][4];     // per register: who holds it when, by position
-  std::vector<uint64_t> won_[2][4];  // positions that eviction has given away for good
-  std::vector<uint32_t> candidates_, losers_, best_losers_;
-  std::vector<Call> calls_;
+  CodeVector<Held> held_[2][4];     // per register: who holds it when, by position
+  CodeVector<uint64_t> won_[2][4];  // positions that eviction has given away for good
+  CodeVector<uint32_t> candidates_, losers_, best_losers_;
+  CodeVector<Call> calls_;
   float calls_weight_ = 0;
-  std::vector<Crossing> crossings_;
-  std::vector<uint32_t> crossing_begin_;
-  std::vector<Web> webs_;
-  std::vector<uint32_t> members_;
-  std::vector<Operand> places_;  // per web
-  std::vector<uint32_t> order_;
-  std::vector<uint64_t> busy_[2][4];  // per register file and register: bit per position
+  CodeVector<Crossing> crossings_;
+  CodeVector<uint32_t> crossing_begin_;
+  CodeVector<Web> webs_;
+  CodeVector<uint32_t> members_;
+  CodeVector<Operand> places_;  // per web
+  CodeVector<uint32_t> order_;
+  CodeVector<uint64_t> busy_[2][4];  // per register file and register: bit per position
   struct Friend {
     uint32_t web, other;
   };
-  std::vector<Friend> friends_;  // webs that a move joins, by web
-  std::vector<uint32_t> home_;   // per register: its slot, or kNone
+  CodeVector<Friend> friends_;  // webs that a move joins, by web
+  CodeVector<uint32_t> home_;   // per register: its slot, or kNone
   uint32_t next_slot_ = 0, scratch_ = 0, frame_slots_ = 0;
 };
 

@@ -10,7 +10,7 @@ namespace {
 /// What a move costs against these: a dispatch of its own.
 constexpr float kMoveWeight = 3;
 
-bool range_free(const std::vector<uint64_t>& bits, int32_t begin, int32_t end) {
+bool range_free(const CodeVector<uint64_t>& bits, int32_t begin, int32_t end) {
   size_t w = static_cast<size_t>(begin) / 64, last = static_cast<size_t>(end - 1) / 64;
   uint64_t mask = ~uint64_t{0} << (begin % 64);
   for (; w < last; w++, mask = ~uint64_t{0}) {
@@ -19,13 +19,13 @@ bool range_free(const std::vector<uint64_t>& bits, int32_t begin, int32_t end) {
   mask &= ~uint64_t{0} >> (63 - (end - 1) % 64);
   return (bits[w] & mask) == 0;
 }
-void clear_range(std::vector<uint64_t>& bits, int32_t begin, int32_t end) {
+void clear_range(CodeVector<uint64_t>& bits, int32_t begin, int32_t end) {
   size_t w = static_cast<size_t>(begin) / 64, last = static_cast<size_t>(end - 1) / 64;
   uint64_t mask = ~uint64_t{0} << (begin % 64);
   for (; w < last; w++, mask = ~uint64_t{0}) bits[w] &= ~mask;
   bits[w] &= ~(mask & (~uint64_t{0} >> (63 - (end - 1) % 64)));
 }
-void set_range(std::vector<uint64_t>& bits, int32_t begin, int32_t end) {
+void set_range(CodeVector<uint64_t>& bits, int32_t begin, int32_t end) {
   size_t w = static_cast<size_t>(begin) / 64, last = static_cast<size_t>(end - 1) / 64;
   uint64_t mask = ~uint64_t{0} << (begin % 64);
   for (; w < last; w++, mask = ~uint64_t{0}) bits[w] |= mask;
@@ -126,7 +126,7 @@ void Allocator::evict_for_gain() {
       losers_.clear();
       float loss = 0;
       bool possible = true;
-      const std::vector<Held>& held = held_[file][reg];
+      const CodeVector<Held>& held = held_[file][reg];
       for (uint32_t i = 0; i < web.count && possible; i++) {
         const Segment& s = segments_[members_[web.first + i]];
         possible = range_free(won_[file][reg], s.begin, s.end);

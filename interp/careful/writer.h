@@ -77,8 +77,8 @@ class Writer {
   Draft& draft_;
   Emitter out_;
   uint32_t block_ = 0;
-  std::vector<uint32_t> block_cell_;
-  std::vector<Fixup> fixups_;
+  CodeVector<uint32_t> block_cell_;
+  CodeVector<Fixup> fixups_;
 };
 
 }  // namespace vmrun::interp::ir

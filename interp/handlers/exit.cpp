@@ -96,6 +96,10 @@ VMRUN_COLD_HANDLER landed(VMRUN_PARAMS) {
   mem = inst->memory0_base;
   r0 = r1 = r2 = r3 = 0;
   f0 = f1 = f2 = f3 = 0;
+  if (VMRUN_UNLIKELY(!cx->exception.is_null())) {  // the search was interrupted
+    cx->exception = {};
+    VMRUN_TRAP(Interrupted);
+  }
   VMRUN_DISPATCH(pc);
 }
 

@@ -201,8 +201,7 @@ void QuickTranslator::end(D& d, C& c, Results results) {
       return;
     case ControlKind::try_table:
     case ControlKind::try_:
-      draft_->regions[c.own_region].end = here();
-      region_ = draft_->regions[c.own_region].outer;
+      enter_region(draft_->regions[c.own_region].next);
       // The moves of the results throw nothing.
       return finish(d, c, results);
     case ControlKind::catch_:
@@ -433,18 +432,27 @@ void QuickTranslator::br_on_cast(D& d, Op, const vm::Immediate&, const V& ref, u
 // --- exceptions
 // --------------------------------------------------------------------------------------------------------
 
-uint32_t QuickTranslator::open_region(C& c) {
-  c.own_region = static_cast<uint32_t>(draft_->regions.size());
-  draft_->regions.push_back({here(), 0, region_, region_, static_cast<uint32_t>(draft_->catches.size()), 0});
-  region_ = c.region = c.own_region;
-  return c.own_region;
+void QuickTranslator::enter_region(uint32_t region) {
+  region_ = region;
+  CodeVector<TrySpan>& spans = draft_->spans;
+  if (spans.empty() || spans.back().cell != here()) {
+    spans.push_back({here(), region});
+  } else {
+    spans.back().region = region;
+  }
+}
+
+TryRegion& QuickTranslator::open_region(C& c) {
+  c.region = c.own_region = static_cast<uint32_t>(draft_->regions.size());
+  draft_->regions.push_back({region_, static_cast<uint32_t>(draft_->catches.size()), 0});
+  enter_region(c.own_region);
+  return draft_->regions.back();
 }
 
 void QuickTranslator::try_table(D& d, C& c, std::span<const vm::CatchClause> clauses) {
   enter_frame(d, c);
   flush_outer(d);
-  open_region(c);
-  TryRegion& region = draft_->regions[c.own_region];
+  TryRegion& region = open_region(c);
   for (const vm::CatchClause& clause : clauses) {
     C& target = d.control(clause.depth + 1);
     auto index = static_cast<uint32_t>(draft_->catches.size());
@@ -485,9 +493,8 @@ void QuickTranslator::end_try_part(D& d, C& c) {
     emit_.branch(false);
   }
   if (c.kind == ControlKind::try_) {
-    TryRegion& region = draft_->regions[c.own_region];
-    region.end = here();
-    region_ = c.region = region.outer;
+    c.region = draft_->regions[c.own_region].next;
+    enter_region(c.region);
   }
   reset_registers();
   pending_.what = Pending::What::none;
@@ -520,9 +527,8 @@ void QuickTranslator::catch_all(D& d, C& c) {
 
 void QuickTranslator::delegate(D& d, C& c, uint32_t depth, Results results) {
   TryRegion& region = draft_->regions[c.own_region];
-  region.end = here();
+  enter_region(region.next);
   region.next = d.control(depth + 1).region;
-  region_ = region.outer;
   finish(d, c, results);
 }
 

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <vector>
 
 #include "interp/draft.h"
 #include "interp/emitter.h"
@@ -150,7 +149,9 @@ class QuickTranslator {
   Emitter::Site branch_on(D& d, const V& condition, bool nonzero, bool back);
   template <class Test>
   void branch_if(D& d, uint32_t depth, Test test);
-  uint32_t open_region(C& c);
+  /// Code from here on is in `region`.
+  void enter_region(uint32_t region);
+  TryRegion& open_region(C& c);
   void end_try_part(D& d, C& c);
   void begin_catch(D& d, C& c, uint32_t tag);
   void finish(D& d, C& c, Results results);
@@ -197,7 +198,7 @@ class QuickTranslator {
   const vm::Module* module_ = nullptr;
   const vm::FuncType* type_ = nullptr;
   Draft* draft_ = nullptr;
-  std::vector<Cell> no_cells_;
+  CodeVector<Cell> no_cells_;
   Emitter emit_{no_cells_, 0};
   MemoryMode memory0_ = MemoryMode::guarded;
   Pending pending_;
@@ -212,10 +213,10 @@ class QuickTranslator {
   uint32_t region_ = kNone;
   uint32_t table_count_ = 0;
   bool failed_ = false;
-  std::vector<uint32_t> local_slot_;  // by local index
-  std::vector<Fixup> fixups_;
-  std::vector<PendingCatch> pending_catches_;
-  std::vector<Landing> landings_;
+  CodeVector<uint32_t> local_slot_;  // by local index
+  CodeVector<Fixup> fixups_;
+  CodeVector<PendingCatch> pending_catches_;
+  CodeVector<Landing> landings_;
 };
 
 }  // namespace vmrun::interp

@@ -112,7 +112,7 @@ Guest all_types_live() {
   g.loop = m.offset(g.subject, "loop");
   static int cell = 0;
   g.args = [](Store& store) {
-    Func func = Func::wrap(store, [] {});
+    Func func = ok(Func::wrap(store, [] {}));
     return std::vector<Val>{
         Val::i32(9),     Val::i64(123456789012345),   Val::f32(1.5f), Val::f64(0.1), Val::v128({3, ~0ull}),
         Val::func(func), Val::externref(store, &cell)};

@@ -52,6 +52,24 @@ Bytes calls_runtime(unsigned what) {
   return m.build();
 }
 
+/// `spin` calls `import`, which throws what `thrower` does, and comes to its end: in a try that catches that (0), in one
+/// that does not (1), or in none (2).
+Bytes calls_thrower(const char* import, unsigned what) {
+  ModuleBuilder m;
+  const uint32_t host = m.import(import, m.type({}, {}));
+  const uint32_t tag = m.tag(m.type({}, {})), other = m.tag(m.type({}, {}));
+  const uint32_t spin = m.func("spin", m.type({}, {})), thrower = m.func("thrower", m.type({}, {}));
+  Code c;
+  if (what == 2) {
+    c.call(host);
+  } else {
+    c.block().try_table(-64, 0, what == 0 ? tag : other, 0).call(host).end().end();
+  }
+  m.define(spin, c);
+  m.define(thrower, Code().throw_(tag));
+  return m.build();
+}
+
 struct Spinner {
   World world;
   std::optional<Module> module;
@@ -96,6 +114,28 @@ TEST_CASE("spine: stop: a host function that asks its guest to end is its last")
     }));
     s.check(s.run(calls_host("ask"), tier), tier);
     CHECK(calls == 100);
+  }
+}
+
+TEST_CASE("spine: stop: an exception that is on its way when its guest is to end does not land") {
+  for (vm::Tier tier : kAll) {
+    for (unsigned what = 0; what < 3; ++what) {
+      CAPTURE(std::string(vm::to_string(tier)));
+      CAPTURE(what);
+      Spinner s;
+      ok(s.world.linker.func_wrap("env", "fail", [&]() -> Result<void> {
+        const auto thrown = ok(s.instance->func("thrower")).call();
+        REQUIRE_FALSE(thrown);
+        CHECK(thrown.error().kind == ErrorKind::Exception);
+        s.world.store.interrupt();
+        return thrown.error();
+      }));
+      s.check(s.run(calls_thrower("fail", what), tier), tier);
+      // The store is as good as before.
+      const auto after = ok(s.instance->func("thrower")).call();
+      REQUIRE_FALSE(after);
+      CHECK(after.error().kind == ErrorKind::Exception);
+    }
   }
 }
 

@@ -205,7 +205,7 @@ class Run {
   Result<Extern> make_import(Store& store, const ImportType& import) {
     if (const FuncType* type = import.type.func()) {
       if (std::optional<Extern> same = function_before(*type)) return *same;
-      return Extern(Func::create(
+      return wrap(Func::create(
           store, *type,
           [this, name = import.name, type = *type](Caller& caller, std::span<const Val> args, std::span<Val> results) {
             return imported(caller, name, type, args, results);

@@ -6,6 +6,7 @@
 
 #include "vm/base/assert.h"
 #include "vm/runtime/native_stack.h"
+#include "vm/runtime/stop.h"
 #include "vm/runtime/store.h"
 #include "vm/wasm/loops.h"
 #include "vm/wasm/module.h"
@@ -158,6 +159,13 @@ void pass(Unwound& unwound, const Activation& segment) {
 Transfer search(Vcpu& cx, bool newest_searched) {
   Unwound& unwound = cx.store->unwound();
   for (Activation* a = cx.activation;; a = a->previous) {
+    // What throws, in whatever tier, may throw again at once.
+    if (stop_wanted(cx)) [[unlikely]] {
+      if (const TrapCode code = poll(cx); code != TrapCode::None) {
+        cx.exception = {};
+        return leave_by_trap(cx, code);
+      }
+    }
     if (!newest_searched) {
       Transfer landing = ops_of(*a).land(cx, *a);
       if (landing.to != nullptr) {

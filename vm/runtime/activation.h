@@ -108,7 +108,8 @@ Transfer leave_to_host(Vcpu& cx, Outcome outcome);
 [[gnu::visibility("hidden")]] Transfer leave_by_trap(Vcpu& cx, TrapCode code);
 /// Ends the process when there is no exception in flight: a host function ended as if it had thrown one.
 void check_thrown(const Vcpu& cx);
-/// Takes cx.exception to its landing, or out to the host. `newest_searched`: it does not land in the newest activation.
+/// Takes cx.exception to its landing, or out to the host, unless the guest is interrupted first: the search polls.
+/// `newest_searched`: it does not land in the newest activation.
 Transfer raise_exception(Vcpu& cx, bool newest_searched = false);
 /// The same from the pad where it landed, which has no use for it.
 Transfer resume_exception(Vcpu& cx);

@@ -29,7 +29,7 @@ uint64_t memory_grow(MemoryInst& memory, uint64_t delta_pages) {
     const uint64_t host_page = 4096;
     const uint64_t wanted = (new_bytes + host_page - 1) & ~(host_page - 1);
     if (mprotect(memory.base + mapping.accessible, wanted - mapping.accessible, PROT_READ | PROT_WRITE) != 0) {
-      memory.store->credit_memory(new_bytes - old_bytes);
+      memory.store->uncharge_memory(new_bytes - old_bytes);
       return kGrowFailed;
     }
     mapping.accessible = wanted;

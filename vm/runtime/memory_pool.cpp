@@ -235,7 +235,10 @@ bool MemoryPool::guards() const { return impl_->guards; }
 Result<MemoryMapping> MemoryPool::acquire(const MemoryType& type, uint64_t bytes, uint64_t max_bytes) {
   if (memory_is_guarded(type, !guards())) return impl_->acquire_guarded(bytes);
   if (impl_->options.dense && memory_is_guarded(type, false)) return impl_->acquire_dense(bytes);
-  if (bytes > kMostMapped) return Error(ErrorKind::Limit, "memory of " + std::to_string(bytes) + " bytes");
+  if (bytes > kMostMapped) {
+    return Error(ErrorKind::Limit, "a memory of " + std::to_string(bytes) + " bytes exceeds the address space of " +
+                                       std::to_string(kMostMapped));
+  }
   const uint64_t least = std::max(round_up(bytes), kHostPage);
   const uint64_t wanted = std::clamp(round_up(max_bytes), least, std::max(least, kUnboundedReservation));
   MemoryMapping mapping;

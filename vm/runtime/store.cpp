@@ -93,7 +93,8 @@ void Store::destroy(MemoryOwner& memory) {
   const uint64_t bytes = memory.inst.bytes.load(std::memory_order_relaxed);
   // What a dense memory never grew to was never touched.
   if (mapping.pooled && !mapping.guarded) mapping.accessible = bytes;
-  credit_memory(bytes);
+  peak_memory_bytes_ = peak_memory_bytes();
+  memory_bytes_ -= bytes;
   pool_->release(mapping);
 }
 
@@ -115,7 +116,6 @@ void Store::undo(const Mark& mark) {
 bool Store::charge_memory(uint64_t bytes) {
   if (bytes > limits_.memory_bytes || memory_bytes_ > limits_.memory_bytes - bytes) return false;
   memory_bytes_ += bytes;
-  peak_memory_bytes_ = std::max(peak_memory_bytes_, memory_bytes_);
   return true;
 }
 
@@ -141,7 +141,7 @@ Result<MemoryInst*> Store::new_memory(const MemoryType& type) {
   Result<MemoryMapping> mapping = pool_->acquire(type, bytes, max_bytes);
   if (!mapping) {
     memories_.pop_back();
-    credit_memory(bytes);
+    uncharge_memory(bytes);
     return std::move(mapping).error();
   }
   owner->mapping = *mapping;
@@ -164,7 +164,7 @@ Result<TableInst*> Store::new_table(const TableType& type, Ref init) {
   if (size > kMostTableElements || !charge_table(size)) {
     tables_.pop_back();
     return limit("a table of " + std::to_string(size) + " elements exceeds the limit of " +
-                 std::to_string(limits_.table_elements));
+                 std::to_string(std::min(limits_.table_elements, kMostTableElements)));
   }
   Ref* elems = nullptr;
   if (size != 0) {

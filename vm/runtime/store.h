@@ -2,6 +2,7 @@
 // are handed out freely. One thread at a time uses a store (only Vcpu::interrupt may be set from another).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -90,11 +91,12 @@ class Store {
 
   // Accounting, used by growth.
   bool charge_memory(uint64_t bytes);
-  void credit_memory(uint64_t bytes) { memory_bytes_ -= bytes; }
+  /// What was charged for has not been made: it counts for no peak.
+  void uncharge_memory(uint64_t bytes) { memory_bytes_ -= bytes; }
   bool charge_table(uint64_t elements);
   void credit_table(uint64_t elements) { table_elements_ -= elements; }
   uint64_t memory_bytes() const { return memory_bytes_; }
-  uint64_t peak_memory_bytes() const { return peak_memory_bytes_; }
+  uint64_t peak_memory_bytes() const { return std::max(peak_memory_bytes_, memory_bytes_); }
 
   /// Says that calls into this store are made on the stack [lowest, lowest + bytes) from now on; null: on the calling
   /// thread's own. While no guest of the store has frames.
@@ -148,7 +150,8 @@ class Store {
   // Where function records lie, by their beginnings: filled in at questions, as far as has been asked.
   std::map<const FuncRecord*, const FuncRecord*> func_ranges_;
   size_t instances_in_ranges_ = 0, funcs_in_ranges_ = 0;
-  uint64_t memory_bytes_ = 0, peak_memory_bytes_ = 0, table_elements_ = 0;
+  uint64_t memory_bytes_ = 0, table_elements_ = 0;
+  uint64_t peak_memory_bytes_ = 0;  // before memories were last destroyed
 };
 
 }  // namespace vmrun::vm

@@ -89,11 +89,11 @@ std::optional<TypeId> TypeRegistry::intern(std::vector<TypeDef> group) {
   return static_cast<TypeId>(base);
 }
 
-TypeId TypeRegistry::intern_func(std::span<const ValType> params, std::span<const ValType> results) {
+std::optional<TypeId> TypeRegistry::intern_func(std::span<const ValType> params, std::span<const ValType> results) {
   std::vector<TypeDef> group(1);
   group[0].func.params.assign(params.begin(), params.end());
   group[0].func.results.assign(results.begin(), results.end());
-  return intern(std::move(group)).value_or(TypeId::none);
+  return intern(std::move(group));
 }
 
 bool TypeRegistry::matches(TypeId sub, TypeId super) const {

@@ -161,8 +161,8 @@ class TypeRegistry {
   /// ids. Supertypes must come before their subtypes. Fails (nullopt) when the registry is full.
   std::optional<TypeId> intern(std::vector<TypeDef> group);
 
-  /// Interns a function type on its own: a final type without a supertype. TypeId::none when the registry is full.
-  TypeId intern_func(std::span<const ValType> params, std::span<const ValType> results);
+  /// Interns a function type on its own: a final type without a supertype. Fails (nullopt) when the registry is full.
+  std::optional<TypeId> intern_func(std::span<const ValType> params, std::span<const ValType> results);
 
   /// The definition with this id, which must come from this registry.
   const TypeDef& get(TypeId id) const {

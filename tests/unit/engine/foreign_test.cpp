@@ -11,7 +11,7 @@ struct Two : Basic {
   Two() { there = ok(linker.instantiate(other, instance.module())); }
   Func wasm() { return ok(there.func("add")); }
   Func host() {
-    return Func::wrap(other, [](int32_t n) { return n; });
+    return ok(Func::wrap(other, [](int32_t n) { return n; }));
   }
 };
 
@@ -39,7 +39,7 @@ TEST_CASE("references of another store enter nowhere") {
   };
   const std::vector<std::pair<ValType, Val>> own{
       {kFuncref, Val::func(ok(t.instance.func("add")))},
-      {kFuncref, Val::func(Func::wrap(t.store, [](int32_t n) { return n; }))},
+      {kFuncref, Val::func(ok(Func::wrap(t.store, [](int32_t n) { return n; })))},
       {kExternref, Val::externref(t.store, &t)},
       {kExnref, exception_here},
   };
@@ -49,8 +49,9 @@ TEST_CASE("references of another store enter nowhere") {
     ok(table.set(1, value));
     CHECK(ok(table.grow(1, value)) == 2);
     ok(ok(Global::create(t.store, GlobalType{type, true}, value)).set(value));
-    (void)ok(
-        Func::create(t.store, FuncType{{type}, {}}, [](Caller&, auto, auto) { return Result<void>(); }).call({value}));
+    (void)ok(ok(Func::create(t.store, FuncType{{type}, {}}, [](Caller&, auto, auto) {
+               return Result<void>();
+             })).call({value}));
     (void)ok(ok(Tag::create(t.store, TagType{{type}})).exception(std::vector{value}));
   }
   for (const auto& [type, value] : foreign) {
@@ -69,18 +70,18 @@ TEST_CASE("references of another store enter nowhere") {
     CHECK(global.get().is_null());
 
     bool called = false;
-    Func takes = Func::create(t.store, FuncType{{type}, {}}, [&](Caller&, auto, auto) {
+    Func takes = ok(Func::create(t.store, FuncType{{type}, {}}, [&](Caller&, auto, auto) {
       called = true;
       return Result<void>();
-    });
+    }));
     check_foreign(takes.call({value}));
     CHECK(!called);
 
     const Val& given = value;
-    Func gives = Func::create(t.store, FuncType{{}, {type}}, [&](Caller&, auto, std::span<Val> results) {
+    Func gives = ok(Func::create(t.store, FuncType{{}, {type}}, [&](Caller&, auto, std::span<Val> results) {
       results[0] = given;
       return Result<void>();
-    });
+    }));
     check_foreign(gives.call());
 
     check_foreign(ok(Tag::create(t.store, TagType{{type}})).exception(std::vector{value}));
@@ -97,12 +98,12 @@ TEST_CASE("an exception of another store is neither thrown nor looked into") {
   CHECK(!here.names(foreign));
   CHECK(here.values(foreign).empty());
   Func raises =
-      Func::from_host(t.store, std::make_shared<HostFunc>(HostFunc{
-                                   FuncType{},
-                                   [](void* env, vm::Vcpu& vcpu, vm::Instance* instance, const Slot*, Slot*) {
-                                     return Caller(vcpu, instance).throw_exception(*static_cast<const Ref*>(env));
-                                   },
-                                   std::make_shared<Ref>(foreign)}));
+      ok(Func::from_host(t.store, std::make_shared<HostFunc>(HostFunc{
+                                      FuncType{},
+                                      [](void* env, vm::Vcpu& vcpu, vm::Instance* instance, const Slot*, Slot*) {
+                                        return Caller(vcpu, instance).throw_exception(*static_cast<const Ref*>(env));
+                                      },
+                                      std::make_shared<Ref>(foreign)})));
   const Result<std::vector<Val>> raised = raises.call();
   REQUIRE(!raised);
   CHECK(raised.error().kind == ErrorKind::Usage);

@@ -1,5 +1,6 @@
 // What failed leaves nothing behind, and what belongs to others is not read.
 #include "tests/unit/engine/fixture.h"
+#include "vm/runtime/store.h"
 
 using namespace vmrun;
 using namespace vmrun::test;
@@ -18,8 +19,69 @@ TEST_CASE("a failed instantiation gives back what it made") {
     CHECK(instance.error().trap == TrapCode::MemoryOutOfBounds);
     CHECK(store.memory_bytes() == 0);
   }
+  CHECK(store.peak_memory_bytes() == 655'360);
   CHECK(Memory::create(store, {16}).ok());
   CHECK(Table::create(store, {.min = 20}, Val::null(HeapKind::Func)).ok());
+}
+
+TEST_CASE("a memory that could not be made is no part of the peak") {
+  Engine engine;
+  Store store(engine);
+  CHECK(Memory::create(store, {.min = 2}).ok());
+  MemoryType huge;
+  huge.min = uint64_t{1} << 47;
+  huge.is64 = true;
+  const Result<Memory> made = Memory::create(store, huge);
+  REQUIRE_FALSE(made);
+  CHECK(made.error().message == "a memory of 9223372036854775808 bytes exceeds the address space of 140737488355328");
+  CHECK(store.memory_bytes() == 2 * 65'536);
+  CHECK(store.peak_memory_bytes() == 2 * 65'536);
+}
+
+TEST_CASE("a table that is too large names the limit that it exceeds") {
+  Engine engine;
+  const auto message = [&](uint64_t limit) {
+    Store store(engine, {.table_elements = limit});
+    const Result<Table> made =
+        Table::create(store, {.min = uint64_t{1} << 60, .is64 = true}, Val::null(HeapKind::Func));
+    REQUIRE_FALSE(made);
+    return made.error().message;
+  };
+  CHECK(message(UINT64_MAX) == "a table of 1152921504606846976 elements exceeds the limit of 1152921504606846975");
+  CHECK(message(100) == "a table of 1152921504606846976 elements exceeds the limit of 100");
+}
+
+TEST_CASE("an engine that holds too many types makes no host functions and no tags") {
+  Engine engine;
+  Store store(engine);
+  // Types of ever fewer parameters, until there is no room for one of a few.
+  vm::TypeRegistry& registry = *store.impl().registry();
+  for (size_t count : {10'000u, 500u, 20u}) {
+    std::vector<vm::ValType> params(count, vm::kI32);
+    for (size_t made = 0;; ++made) {
+      for (size_t bit = 0; bit < 14; ++bit) params[bit] = made >> bit & 1 ? vm::kI64 : vm::kI32;
+      if (!registry.intern_func(params, {})) break;
+    }
+  }
+  const FuncType type{std::vector<ValType>(40, ValType(ValKind::F64)), {}};
+  const auto refused = [](const auto& made) {
+    REQUIRE_FALSE(made);
+    CHECK(made.error().kind == ErrorKind::Limit);
+    CHECK(made.error().message == "too many types in this engine");
+  };
+  const auto callback = [](Caller&, auto, auto) { return Result<void>(); };
+  refused(Func::create(store, type, callback));
+  refused(Func::from_host(store, HostFunc::dynamic(type, callback)));
+  refused(Tag::create(store, TagType{type.params}));
+  refused(Linker(engine).func("env", "f", type, callback));
+}
+
+TEST_CASE("a host function without code is refused") {
+  Engine engine;
+  Store store(engine);
+  const auto made = Func::from_host(store, std::make_shared<HostFunc>());
+  REQUIRE_FALSE(made);
+  CHECK(made.error().kind == ErrorKind::Usage);
 }
 
 TEST_CASE("a guest stack beyond any address space is refused") {

@@ -1,6 +1,8 @@
 // What the interpreter's translators may take: operands that the careful one looks at, in proportion to the function
 // however deep the stack is; and bytes of code.
+#include <algorithm>
 #include <cstdint>
+#include <new>
 
 #include "interp/careful/build.h"
 #include "interp/code_store.h"
@@ -70,6 +72,50 @@ TEST_CASE("translations have a limit of bytes in a process, and are counted unti
       CHECK(call(1));
     }
   }
+}
+
+TEST_CASE("translations in the making count, and what they took is given back") {
+  constexpr size_t kMiB = size_t{1} << 20;
+  const size_t limit = interp::most_code_bytes.load();
+  // A million assignments: 16 MiB of cells, for which a vector takes 16 and 32 MiB at once.
+  const Bytes image = module_with(kConst, 1, {0x41, 7, 0x21, 1}, 1 << 20);
+  for (Effort effort : {Effort::Quick, Effort::Careful}) {
+    vmrun::test::World world(effort);
+    const Module module = vmrun::test::ok(Module::compile(world.engine, image));
+    const Instance instance = vmrun::test::ok(world.linker.instantiate(world.store, module));
+    const auto call = [&](size_t most) {
+      interp::most_code_bytes = most;
+      const auto result = vmrun::test::ok(instance.func("f")).call({Val::i32(1)});
+      interp::most_code_bytes = limit;
+      CHECK(interp::buffer_bytes() <= interp::kFreeBufferBytes);
+      return result;
+    };
+    const auto refused = call(24 * kMiB);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().trap == TrapCode::OutOfMemory);
+    CHECK(call(80 * kMiB));
+  }
+}
+
+TEST_CASE("a buffer of a translator grows as far as there is room") {
+  const size_t limit = interp::most_code_bytes.load();
+  constexpr size_t kRoom = size_t{1} << 20;
+  interp::most_code_bytes = kRoom;
+  const size_t others = interp::buffer_bytes();
+  {
+    interp::CodeVector<uint64_t> buffer;
+    size_t most = 0;
+    const auto fill = [&] {
+      for (;; buffer.push_back(0)) most = std::max(most, interp::buffer_bytes());
+    };
+    CHECK_THROWS_AS(fill(), std::bad_alloc);
+    CHECK(most > kRoom);
+    CHECK(most <= kRoom + interp::kFreeBufferBytes);
+  }
+  CHECK(interp::buffer_bytes() == others);
+  CHECK(interp::charge_code(kRoom));  // all of it is free again
+  interp::credit_code(kRoom);
+  interp::most_code_bytes = limit;
 }
 
 TEST_CASE("an assignment looks at few operands, and mostly at none twice") {

@@ -1,5 +1,8 @@
 // Exceptions: where they land and what is left of the frames they land in.
+#include "interp/abi.h"
 #include "tests/support/interp_fixture.h"
+#include "tests/support/module_bytes.h"
+#include "vm/wasm/module.h"
 
 using namespace vmrun;
 using namespace vmrun::test;
@@ -52,6 +55,37 @@ TEST_CASE("an exception that nobody catches leaves for the host with a backtrace
     REQUIRE(result.error().backtrace.size() == 1);
     CHECK(result.error().backtrace[0].function == "throw_a");
   }
+}
+
+// The place of a throw is looked up, however many tries have ended before it.
+TEST_CASE("exceptions that are thrown on from catch part to catch part land in the tries around them") {
+  constexpr uint32_t kTries = 5000;
+  Bytes body = {1, 1, 0x7e};  // one local of type i64
+  const auto all = [&](const Bytes& part, uint32_t times) {
+    for (uint32_t i = 0; i < times; ++i) append(body, part);
+  };
+  all({0x06, 0x40}, kTries);                                                // try
+  all({0x08, 0}, 1);                                                        // throw 0
+  all({0x19, 0x20, 0, 0x42, 1, 0x7c, 0x21, 0, 0x09, 0, 0x0b}, kTries - 1);  // catch_all: count, rethrow
+  all({0x19, 0x0b, 0x20, 0, 0x0b}, 1);
+  Bytes image = kHeader, code = {1};
+  append_u32(code, static_cast<uint32_t>(body.size()));
+  append(code, body);
+  append_section(image, 1, {2, 0x60, 0, 1, 0x7e, 0x60, 0, 0});
+  append_section(image, 3, {1, 0});
+  append_section(image, 13, {1, 0, 1});
+  append_section(image, 7, {1, 1, 'f', 0, 0});
+  append_section(image, 10, code);
+  World world(Effort::Quick);
+  const Module module = ok(Module::compile(world.engine, image));
+  const Instance instance = ok(world.linker.instantiate(world.store, module));
+  CHECK(ok(func<int64_t()>(instance, "f").call()) == kTries - 1);
+  const auto& made = *static_cast<const interp::Translation*>(module.impl()->code(0).interp.load());
+  CHECK(made.span_count <= 2 * kTries);
+  // All tries are open at the first throw; each catch part is in one fewer.
+  REQUIRE(made.span_count >= kTries);
+  CHECK(made.spans[made.span_count - 1].region == interp::kNone);
+  for (uint32_t i = 1; i < made.span_count; ++i) CHECK(made.spans[i - 1].cell < made.spans[i].cell);
 }
 
 TEST_CASE("an exception goes through a host function") {

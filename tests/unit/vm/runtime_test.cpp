@@ -129,7 +129,7 @@ TEST_CASE("tables grow, fill and copy within their limits") {
 
 TEST_CASE("exception cells nobody can reach are collected, the others are not") {
   World w;
-  TagInst* tag = w.store.new_tag(w.registry->intern_func({}, {}));
+  TagInst* tag = w.store.new_tag(*w.registry->intern_func({}, {}));
   ExnHeap& heap = w.store.exns();
   Vcpu& vcpu = w.store.vcpu();
   Slot* stack = reinterpret_cast<Slot*>(vcpu.stack_base);

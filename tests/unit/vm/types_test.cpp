@@ -30,12 +30,12 @@ TypeDef structure(std::vector<FieldType> fields, bool final_ = true, TypeId supe
 
 TEST_CASE("equal function types have one id") {
   TypeRegistry registry;
-  TypeId a = registry.intern_func(std::vector{kI32, kI64}, std::vector{kF32});
+  TypeId a = *registry.intern_func(std::vector{kI32, kI64}, std::vector{kF32});
   CHECK(registry.intern_func(std::vector{kI32, kI64}, std::vector{kF32}) == a);
   CHECK(registry.intern_func(std::vector{kI32}, std::vector{kI64, kF32}) != a);
   CHECK(registry.intern_func(std::vector{kI32, kI64, kF32}, {}) != a);
   CHECK(registry.get(a).func.params == std::vector{kI32, kI64});
-  CHECK(registry.get(registry.intern_func(std::vector{kV128, kI32}, {})).func.param_slots == 3);
+  CHECK(registry.get(*registry.intern_func(std::vector{kV128, kI32}, {})).func.param_slots == 3);
 }
 
 TEST_CASE("recursive groups are equal by structure, not by place") {
@@ -74,7 +74,7 @@ TEST_CASE("declared subtyping") {
 
 TEST_CASE("the lattice of heap types") {
   TypeRegistry registry;
-  TypeId fn = registry.intern_func({}, {});
+  TypeId fn = *registry.intern_func({}, {});
   TypeId st = *registry.intern({structure({})});
   auto ref = [](HeapType h, bool nullable) { return ValType::ref(h, nullable); };
   auto le = [&](ValType a, ValType b) { return registry.matches(a, b); };
@@ -106,7 +106,7 @@ TEST_CASE("threads may intern and read at the same time") {
         for (uint32_t n = 0; n < 3000; ++n) {
           std::vector<ValType> params(n % 7, kI32);
           for (uint32_t bits = n; bits != 0; bits >>= 1) params.push_back(bits & 1 ? kI64 : kF32);
-          mine.push_back(registry.intern_func(params, {}));
+          mine.push_back(*registry.intern_func(params, {}));
           CHECK(registry.get(mine.back()).func.params == params);
         }
       });
