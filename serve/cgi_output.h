@@ -36,8 +36,8 @@ struct Reply {
 /// each line. Not to be moved: the reply points into it. One thread at a time.
 ///
 /// What is no such answer is refused with 502: a line that is no field; a control character; neither Content-Type nor
-/// Status nor Location; one of these, or Content-Length, twice; a Status that is not 200 to 599; an empty Location or
-/// one with a space in it; an end before the empty line. Dropped are the fields of the connection (is_hop_by_hop):
+/// Status nor Location; one of these, or Content-Length, twice; a Status that is not 200 to 599; a Location that is empty
+/// or holds anything but visible ASCII; an end before the empty line. Dropped are the fields of the connection (is_hop_by_hop):
 /// the server frames the answer.
 class CgiOutput {
  public:

@@ -9,7 +9,7 @@ namespace vmrun::serve {
 namespace {
 
 /// What the fields say about the message, gathered in one pass over them.
-struct Framing {
+struct FramingFields {
   unsigned hosts = 0;
   std::string_view host;
   bool has_length = false, has_coding = false, coding_known = true;
@@ -19,7 +19,7 @@ struct Framing {
   bool expect_continue = false;
 };
 
-Refusal add_length(std::string_view value, Framing& framing) {
+Refusal add_length(std::string_view value, FramingFields& framing) {
   std::optional<std::string_view> list = value;
   while (auto member = next_member(list)) {
     const Decimal number = parse_decimal(*member);
@@ -32,7 +32,7 @@ Refusal add_length(std::string_view value, Framing& framing) {
 }
 
 /// Only `chunked`, once and last, tells where a request ends (RFC 9112, 6.3).
-Refusal add_coding(std::string_view value, Framing& framing) {
+Refusal add_coding(std::string_view value, FramingFields& framing) {
   framing.has_coding = true;
   std::optional<std::string_view> list = value;
   while (auto member = next_member(list)) {
@@ -48,7 +48,7 @@ Refusal add_coding(std::string_view value, Framing& framing) {
   return {};
 }
 
-Refusal add_expectation(std::string_view value, Framing& framing) {
+Refusal add_expectation(std::string_view value, FramingFields& framing) {
   std::optional<std::string_view> list = value;
   while (auto member = next_member(list)) {
     if (member->empty()) continue;
@@ -58,7 +58,7 @@ Refusal add_expectation(std::string_view value, Framing& framing) {
   return {};
 }
 
-void add_connection(std::string_view value, Framing& framing) {
+void add_connection(std::string_view value, FramingFields& framing) {
   std::optional<std::string_view> list = value;
   while (auto member = next_member(list)) {
     if (same_word(*member, "close")) framing.close = true;
@@ -66,7 +66,7 @@ void add_connection(std::string_view value, Framing& framing) {
   }
 }
 
-Refusal add_framing(const Field& field, Framing& framing) {
+Refusal add_framing(const Field& field, FramingFields& framing) {
   if (same_word(field.name, "content-length")) return add_length(field.value, framing);
   if (same_word(field.name, "transfer-encoding")) return add_coding(field.value, framing);
   if (same_word(field.name, "expect")) return add_expectation(field.value, framing);
@@ -147,7 +147,7 @@ Refusal RequestParser::take_line(Head::Got got) {
 }
 
 Refusal RequestParser::finish() {
-  Framing framing;
+  FramingFields framing;
   request_.fields = head_.fields();
   for (const Field& field : request_.fields) {
     if (Refusal refusal = add_framing(field, framing)) return refusal;
