@@ -64,7 +64,7 @@ TEST_CASE("what is no answer is refused with 502") {
            "Content-Type: a/b\nContent-Length: 1, 1\n\n",
            "Content-Type: a/b\nContent-Length: 1\nContent-Length: 1\n\n",
        }) {
-    CAPTURE(bad);
+    CAPTURE(std::string(bad));
     const std::string got = output(bad);
     CAPTURE(got);
     CHECK(got.find(": 502 ") != std::string::npos);

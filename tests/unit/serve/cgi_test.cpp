@@ -89,7 +89,7 @@ TEST_CASE("fields become variables") {
   }
   for (const char* name : {"HTTP_PROXY", "HTTP_CONNECTION", "HTTP_KEEP_ALIVE", "HTTP_PROXY_CONNECTION", "HTTP_TE",
                            "HTTP_TRAILER", "HTTP_UPGRADE", "HTTP_EXPECT"}) {
-    CAPTURE(name);
+    CAPTURE(std::string(name));
     CHECK(e[name] == "(none)");
   }
 }
@@ -98,7 +98,7 @@ TEST_CASE("a path is decoded once, or refused") {
   CHECK(*decode_path("/%41%2f%2F%25%34%31+") == "/A//%41+");
   CHECK(*decode_path("/%ff%C3%A4") == "/\xff\xc3\xa4");
   for (const char* bad : {"/%", "/%4", "/%4g", "/%g4", "/%%41", "/%00", "/a%00b", "/%-1", "/%u0041"}) {
-    CAPTURE(bad);
+    CAPTURE(std::string(bad));
     CHECK_FALSE(decode_path(bad));
     const Environment e = environment("GET " + std::string(bad) + " HTTP/1.1\r\nHost: h\r\n\r\n");
     CHECK(e.refusal.status == 400);

@@ -70,7 +70,7 @@ TEST_CASE("refused chunks") {
       {400, "0\r\na: \x7f\r\n"},
   };
   for (const Row& row : rows) {
-    CAPTURE(row.body);
+    CAPTURE(std::string(row.body));
     const std::string got = chunked(row.body);
     CAPTURE(got);
     CHECK(got.find("> " + std::to_string(row.status) + " ") != std::string::npos);

@@ -42,7 +42,7 @@ TEST_CASE("targets: origin form, absolute form, asterisk") {
                           "/{",          "/^",        "/`",           "/\t",         "/\xc3\xa4",
                           "/?#",         "/?a<",      "http://[::1/", "http://[g]/", "http://[]/",
                           "http://h%4/"}) {
-    CAPTURE(bad);
+    CAPTURE(std::string(bad));
     CHECK(target("GET", bad) == "400");
   }
   CHECK(target("CONNECT", "h:80") == "501");
@@ -195,7 +195,7 @@ TEST_CASE("refused heads, each with its status") {
       {417, "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue, x\r\n\r\n"},
   };
   for (const Row& row : rows) {
-    CAPTURE(row.bytes);
+    CAPTURE(std::string(row.bytes));
     const std::string got = request(row.bytes);
     CAPTURE(got);
     CHECK(status_of(got) == row.status);
