@@ -24,8 +24,9 @@ static_assert(uint64_t{vm::kMaxGlobals} * layout::global::bytes <= INT32_MAX &&
               uint64_t{vm::kMaxFunctions} * layout::func_code::bytes <= INT32_MAX &&
               uint64_t{vm::kMaxImports} * 8 + uint64_t{vm::kMaxFunctions} * 8 <= INT32_MAX);
 
-/// The checks of the check mode may make code so many times as large.
+/// The checks of the check mode may make code so many times as large, up to what the assembler makes at all.
 constexpr size_t kCheckedCode = 4;
+static_assert(most_code(vm::kMaxBodyBytes) <= FastAssembler::kMost);
 
 /// A larger buffer is not kept for the next function.
 constexpr size_t kKeptBuffer = size_t{256} << 10;
