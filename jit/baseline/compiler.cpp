@@ -111,6 +111,8 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
     need(code_.attach(&a_));
   }
   const size_t body = module_->funcs[request.func_index].body.size();
+  carried_ = 0;
+  most_carried_ = most_carried(body);
   a_.begin(most_code(body) * (request.check_merges ? kCheckedCode : 1));
   need(code_.reserveBuffer(&code_.textSection()->buffer(), kCodePerByte * body + 512));
 
@@ -118,8 +120,8 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   if (type_->params.size() > kMaxAreaSlots || type_->results.size() > kMaxAreaSlots) {
     return {CompileResult::Status::unsupported, "more parameters or results than the area holds"};
   }
-  bool decoded = decoder_for(*module_).decode(request.func_index);
-  VMRUN_ASSERT(decoded, "a validated body decodes");
+  const bool decoded = decoder_for(*module_).decode(request.func_index);
+  VMRUN_ASSERT(decoded || failed_, "a validated body decodes");
   if (failed_) return {CompileResult::Status::unsupported, std::move(reason_)};
   if (request.cancelled != nullptr && request.cancelled->load(std::memory_order_relaxed)) {
     return {CompileResult::Status::cancelled};
@@ -230,6 +232,7 @@ class BaselineCompiler final : public Compiler {
         pooled->lend(pool_);
         result.code.storage.reset(pooled.release());
       } else {
+        pooled->compiler.drop_code();
         pool_->give(std::move(pooled));
       }
       return result;
