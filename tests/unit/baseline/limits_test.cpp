@@ -170,7 +170,7 @@ TEST_CASE("machine code is in proportion to the body") {
 
 TEST_CASE("values at blocks and branches are in proportion to the body, although no code comes of them") {
   struct Part {
-    const char* name;
+    std::string name;
     Bytes before, each, after;
   };
   const Part parts[] = {
