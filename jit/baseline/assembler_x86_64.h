@@ -24,7 +24,8 @@ class FastAssembler final : public asmjit::x86::Assembler {
   using Operand = asmjit::Operand_;
   using Cond = asmjit::x86::CondCode;
 
-  /// A function's bytes, at most. The buffer has less than twice as many when it last grows, which labels can name.
+  /// A function's bytes, at most. The buffer grows when it is full of no more than that, and at most doubles: all of it
+  /// is within what labels can name.
   static constexpr size_t kMost = Labels::kMostCode / 2;
 
   /// Begins another function of at most `most` bytes, or kMost if that is less, in the buffer that is attached. An

@@ -62,7 +62,7 @@ class Labels {
   static void put(uint8_t* to, uint32_t value) { std::memcpy(to, &value, sizeof value); }
 
   // Bound: its place << 1 | 1. Else the latest reference, as field << 2 | after << 1; 0: none. The first byte of code is
-  // no reference, and no offset is kMostCode or more, which who makes the code takes care of.
+  // no reference, and no offset is kMostCode or more: FastAssembler makes no longer code.
   std::vector<uint32_t> entries_;
 };
 
