@@ -42,6 +42,8 @@ const Cell* translate_at_first_call(const Cell* stub);
 Handler translate_handler();
 /// Code that traps because there was no memory for a translation.
 const Cell* out_of_memory_cell();
+/// Code that traps because the guest was interrupted in a translation.
+const Cell* interrupted_cell();
 
 /// Puts careful code behind `code`'s entry, if there is to be any.
 void promote_entered(vm::FuncCode* code);

@@ -15,6 +15,7 @@
 #include "interp/quick/quick.h"
 #include "interp/runtime.h"
 #include "vm/base/assert.h"
+#include "vm/runtime/activation.h"
 #include "vm/runtime/fault.h"
 #include "vm/runtime/machine_entry.h"
 #include "vm/wasm/loops.h"
@@ -41,14 +42,18 @@ MemoryMode memory0_mode(const Module& module) {
   return guarded ? MemoryMode::guarded : MemoryMode::checked;
 }
 
-/// Null: the effort is too much for this function, or publishing it found no room. Throws std::bad_alloc.
+/// Null: the effort is too much for this function, publishing it found no room, or this thread's guest shall end. Throws
+/// std::bad_alloc.
 const Translation* try_translate(const Module& module, FuncCode& code, Effort effort) {
   if (this_threads_buffers == nullptr) this_threads_buffers = std::make_unique<Buffers>();
   Buffers& b = *this_threads_buffers;
-  bool done = effort == Effort::Careful ? b.careful.translate(module, code.func_index, memory0_mode(module), b.draft)
-                                        : b.quick.translate(module, code.func_index, memory0_mode(module), b.draft);
+  // Careful translations are short, whatever they are made of.
+  const std::atomic<bool>* interrupt = vm::running_vcpu != nullptr ? &vm::running_vcpu->interrupt : nullptr;
+  bool done = effort == Effort::Careful
+                  ? b.careful.translate(module, code.func_index, memory0_mode(module), b.draft)
+                  : b.quick.translate(module, code.func_index, memory0_mode(module), b.draft, interrupt);
   if (!done) {
-    if (effort == Effort::Careful) return nullptr;
+    if (effort == Effort::Careful || b.quick.interrupted()) return nullptr;
     // A frame beyond the reach of 16-bit slots, half a megabyte: no compiler makes one.
     b.draft.clear();
     Cell cell{};
@@ -121,7 +126,11 @@ const Cell* translate_at_first_call(const Cell* stub) {
   const Translation* translation = nullptr;
   if (module.effort == Effort::Careful) translation = translate(module, *code, Effort::Careful);
   if (translation == nullptr) translation = translate(module, *code, Effort::Quick);
-  if (translation == nullptr) return out_of_memory_cell();
+  if (translation == nullptr) {
+    vm::Vcpu* cx = vm::running_vcpu;
+    const bool interrupted = cx != nullptr && cx->interrupt.exchange(false, std::memory_order_acq_rel);
+    return interrupted ? interrupted_cell() : out_of_memory_cell();
+  }
   return translation->cells;
 }
 

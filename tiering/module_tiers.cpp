@@ -307,6 +307,7 @@ void ModuleTiers::publish(const Key& key, const jit::CodeObject* object) {
     table = vm::loops_of(code);
   }
   if (table != nullptr) {
+    const bool may_enter = jit::prepare_loops(code);
     for (const jit::OsrEntry& entry : object->osr) {
       LoopCode* loop = table->find(entry.loop_offset);
       VMRUN_ASSERT(loop != nullptr, "an OSR entry belongs to a loop of the function");
@@ -315,8 +316,9 @@ void ModuleTiers::publish(const Key& key, const jit::CodeObject* object) {
       }
       const bool better = loop->entry.load(std::memory_order_relaxed) == nullptr ||
                           loop->entry_tier.load(std::memory_order_relaxed) <= key.tier;
-      if (!better) continue;
-      entered |= jit::publish_loop(code, *loop, object->begin + entry.pc, key.tier);
+      if (!better || !may_enter) continue;
+      jit::publish_loop(*loop, object->begin + entry.pc, key.tier);
+      entered = true;
     }
     // How long inner loops go on without anybody's getting to this entry is counted from now.
     for (uint32_t i = 0; i < table->count; ++i) table->loops[i].heat.store(0, std::memory_order_relaxed);

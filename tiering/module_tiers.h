@@ -18,11 +18,11 @@
 #include <mutex>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "jit/code/arena.h"
 #include "jit/compiler.h"
 #include "tiering/heat.h"
+#include "tiering/loop_nest.h"
 #include "tiering/mode.h"
 #include "tiering/queue.h"
 #include "tiering/schedule.h"
@@ -118,8 +118,8 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   void consider_sampled(vm::FuncCode& code, bool entered);
   /// Makes or asks for code when it pays. `heat` is what the unit pays with.
   void request(vm::FuncCode& code, uint32_t unit, vm::Tier from, vm::Tier to, Heat heat);
-  /// loop_nest() of a loop, which is walked once.
-  const std::vector<uint32_t>& nest_of(uint32_t func_index, uint32_t offset);
+  /// The loops around one of a function's table. The function's body is walked over once.
+  LoopNest::Around around(const vm::FuncCode& code, const vm::LoopCode& loop);
 
   void count_task(vm::Tier tier, uint32_t units);
   /// Takes functions from all_next_ and compiles them until there are no more.
@@ -155,8 +155,8 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   HeatTable heat_;
 
   std::mutex mutex_;
-  std::condition_variable changed_;                  // a compile ended
-  std::map<uint32_t, std::vector<uint32_t>> nests_;  // by the loop's offset; never erased
+  std::condition_variable changed_;     // a compile ended
+  std::map<uint32_t, LoopNest> nests_;  // by function, of those with a loop that was hot
   std::atomic<bool> dying_{false};
   uint32_t running_ = 0;
   std::deque<Code> codes_;  // in order of publication

@@ -2,14 +2,14 @@
 // costs (policy.h).
 //
 // Which unit of a hot loop: baseline code has an entry at every loop. Optimised code is compiled for the entry at the
-// outermost loop around the hot one, because there all of the nest is in reach of the optimiser; when that entry is
-// there and the inner loop still runs on, the next one inward gets its turn.
+// outermost loop around the hot one (of LoopNest::kMost), because there all of the nest is in reach of the optimiser;
+// when that entry is there and the inner loop still runs on, the next one inward gets its turn.
 #include "tiering/policy.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "interp/interp.h"
-#include "tiering/loop_nest.h"
 #include "tiering/manager.h"
 #include "tiering/module_tiers.h"
 #include "vm/wasm/loops.h"
@@ -19,12 +19,13 @@ namespace vmrun::tiering {
 using vm::BlockState;
 using vm::FuncCode;
 using vm::LoopCode;
+using vm::LoopTable;
 using vm::Tier;
 
 namespace {
 
 bool has_loops(FuncCode& code) {
-  const vm::LoopTable* loops = vm::loops_of(code);
+  const LoopTable* loops = vm::loops_of(code);
   return loops != nullptr && loops->count != 0;
 }
 
@@ -68,21 +69,28 @@ Heat ModuleTiers::charge_loop(const FuncCode& code, LoopCode& loop, Tier tier) {
   loop.heat.fetch_add(slice, std::memory_order_relaxed);
   if (sampled) {
     // An entry at a loop helps for as long as the loop, with those in it, goes on: it pays with the time of its own.
-    for (uint32_t offset : nest_of(code.func_index, loop.offset)) {
-      if (offset == loop.offset) continue;
-      LoopCode* outer = code.loops.load(std::memory_order_acquire)->find(offset);
-      outer->heat.fetch_add(slice, std::memory_order_relaxed);
+    const LoopTable& table = *code.loops.load(std::memory_order_acquire);
+    for (uint32_t index : around(code, loop)) {
+      LoopCode& outer = table.loops[index];
+      if (&outer != &loop) outer.heat.fetch_add(slice, std::memory_order_relaxed);
     }
   }
   // The interpreter counts its slices among the function's entries, and ticks have been charged.
   return heat_.charge(own(code), tier == Tier::interp || sampled ? 0 : slice);
 }
 
-const std::vector<uint32_t>& ModuleTiers::nest_of(uint32_t func_index, uint32_t offset) {
+LoopNest::Around ModuleTiers::around(const FuncCode& code, const LoopCode& loop) {
+  const LoopTable& table = *code.loops.load(std::memory_order_acquire);
+  const auto index = static_cast<uint32_t>(&loop - table.loops);
+  {
+    std::lock_guard lock(mutex_);
+    if (auto nest = nests_.find(code.func_index); nest != nests_.end()) return nest->second.around(index);
+  }
+  LoopNest fresh(module_, code.func_index, table);  // without the lock: bodies may be megabytes
+  const LoopNest::Around result = fresh.around(index);
   std::lock_guard lock(mutex_);
-  auto [nest, fresh] = nests_.try_emplace(offset);
-  if (fresh) nest->second = loop_nest(module_, func_index, offset);
-  return nest->second;
+  nests_.try_emplace(code.func_index, std::move(fresh));
+  return result;
 }
 
 // ---- considering ----------------------------------------------------------------------------------------------------
@@ -131,15 +139,16 @@ void ModuleTiers::consider_loop(FuncCode& code, LoopCode& loop, Tier from, Heat 
   const uint32_t patience = from == Tier::interp ? policy::kInnerAfterSlices * policy::kSliceHeat
                             : sampled            ? policy::kInnerAfterTicks * policy::kTickHeat
                                                  : policy::kInnerAfterSlices * policy::kMachineSliceHeat;
-  for (uint32_t offset : nest_of(code.func_index, loop.offset)) {
-    LoopCode* candidate = code.loops.load(std::memory_order_acquire)->find(offset);
-    const BlockState state = candidate->state[static_cast<unsigned>(Tier::opt)].load(std::memory_order_acquire);
+  const LoopTable& table = *code.loops.load(std::memory_order_acquire);
+  for (uint32_t index : around(code, loop)) {
+    const LoopCode& candidate = table.loops[index];
+    const BlockState state = candidate.state[static_cast<unsigned>(Tier::opt)].load(std::memory_order_acquire);
     if (state == BlockState::failed) continue;
     if (state == BlockState::ready && loop.heat.load(std::memory_order_relaxed) >= patience) continue;
     if (state != BlockState::cold && state != BlockState::queued) return;
-    if (sampled) heat = with_tick(candidate->heat.load(std::memory_order_relaxed));
+    if (sampled) heat = with_tick(candidate.heat.load(std::memory_order_relaxed));
     // From the interpreter there is baseline code to go to first: what the optimiser adds is what it gains over that.
-    return request(code, offset, Tier::baseline, Tier::opt, heat);
+    return request(code, candidate.offset, Tier::baseline, Tier::opt, heat);
   }
 }
 

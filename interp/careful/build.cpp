@@ -305,9 +305,9 @@ void Builder::end(D& d, C& c, Results results) {
     // Nothing but the fallthrough gets here, so that the results are the operands themselves.
     std::span<V> stack = d.stack();
     if (d.reachable()) {
-      size_t base = stack.size() - c.results.size();
+      const std::span<V> operands = look_at(stack.last(c.results.size()));
       for (size_t i = 0; i < c.results.size(); i++) {
-        V v = stack[base + i];
+        V v = operands[i];
         ValType type = results[i].type;
         results[i] = v;
         results[i].type = type;

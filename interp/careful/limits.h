@@ -13,8 +13,8 @@ inline constexpr size_t kCarefulRegs = size_t{1} << 19;           // an empty bl
 inline constexpr size_t kCarefulLivenessWords = size_t{1} << 20;  // of 64 values, at each block and edge
 inline constexpr size_t kCarefulSegments = size_t{1} << 20;
 inline constexpr int kCarefulPasses = 100;  // over all blocks, until liveness is known
-/// Operands that loops find and branches carry, all together: for a loop or a branch of a few bytes they may be
-/// thousands.
+/// Operands that loops find, and that branches and ends of loops carry, all together: for a loop or a branch of a few
+/// bytes they may be thousands.
 inline constexpr uint64_t kCarefulLooks = uint64_t{1} << 20;
 
 }  // namespace vmrun::interp

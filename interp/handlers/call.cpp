@@ -313,6 +313,8 @@ constexpr Cell call_like() { return {{.handler = &impossible}, {.u = 0}}; }
 constexpr Cell no_translation() { return {{.w = 0}, {.u = 0}}; }
 VMRUN_HANDLER out_of_memory(VMRUN_PARAMS) { VMRUN_TRAP(OutOfMemory); }
 const Cell kOutOfMemory[] = {{{.handler = &out_of_memory}, {.u = 0}}};
+VMRUN_HANDLER interrupted(VMRUN_PARAMS) { VMRUN_TRAP(Interrupted); }
+const Cell kInterrupted[] = {{{.handler = &interrupted}, {.u = 0}}};
 
 const Cell kBoundary[] = {call_like(), no_translation(), {{.handler = &return_boundary}, {.u = 0}}};
 const Cell kExits[3][3] = {
@@ -330,6 +332,7 @@ VMRUN_HANDLER translate_stub(VMRUN_PARAMS) {
 
 const Cell* boundary_cell() { return kBoundary; }
 const Cell* out_of_memory_cell() { return kOutOfMemory; }
+const Cell* interrupted_cell() { return kInterrupted; }
 void make_exit_cells(Cell cells[3], Handler handler) {
   cells[0] = call_like();
   cells[1] = no_translation();

@@ -9,7 +9,8 @@ namespace vmrun::interp {
 using vm::FuncType;
 using vm::ValType;
 
-bool QuickTranslator::translate(const vm::Module& module, uint32_t func_index, MemoryMode memory0, Draft& draft) {
+bool QuickTranslator::translate(const vm::Module& module, uint32_t func_index, MemoryMode memory0, Draft& draft,
+                                const std::atomic<bool>* interrupt) {
   draft.clear();
   module_ = &module;
   type_ = &module.func_type(func_index);
@@ -22,16 +23,17 @@ bool QuickTranslator::translate(const vm::Module& module, uint32_t func_index, M
   in_slots_ = no_registers_ = 0;
   region_ = kNone;
   table_count_ = 0;
-  failed_ = false;
+  failed_ = interrupted_ = false;
+  interrupt_ = interrupt;
   fixups_.clear();
   pending_catches_.clear();
   landings_.clear();
   QuickConsumer consumer{this};
   D decoder(module, consumer);
-  bool decoded = decoder.decode(func_index);
-  VMRUN_ASSERT(decoded, "a validated body decodes");
+  const bool decoded = decoder.decode(func_index);
+  VMRUN_ASSERT(decoded || interrupted_, "a validated body decodes");
   std::swap(draft.cells, emit_.code());
-  return !failed_;
+  return !failed_ && !interrupted_;
 }
 
 QuickTranslator::Callee QuickTranslator::callee_of(D&, uint32_t func_index) {
@@ -41,6 +43,7 @@ QuickTranslator::Callee QuickTranslator::callee_of(D&, uint32_t func_index) {
 
 void QuickTranslator::emit_call(D& d, Callee callee, const FuncType& type, Operands args, Results results,
                                 const V* target) {
+  look(d);
   std::span<V> stack = d.stack();
   size_t count = args.size(), first = stack.size() - count;
   uint32_t base = args.empty() ? top(d) : args[0].slot;

@@ -44,6 +44,7 @@ void QuickTranslator::begin(D& d) {
 }
 
 void QuickTranslator::enter_frame(D& d, C& c) {
+  look(d);
   if (!c.params.empty()) {
     c.base = d.stack()[c.height].slot;
   } else {
@@ -179,6 +180,7 @@ void QuickTranslator::finish(D& d, C& c, Results results) {
 }
 
 void QuickTranslator::end(D& d, C& c, Results results) {
+  look(d);
   switch (c.kind) {
     case ControlKind::func:
       if (d.reachable()) emit_return(d);
@@ -266,6 +268,7 @@ Emitter::Site QuickTranslator::branch_on(D& d, const V& condition, bool nonzero,
 /// `test(taken, back)` emits the branch that is taken if the condition holds, or (taken false) if it does not.
 template <class Test>
 void QuickTranslator::branch_if(D& d, uint32_t depth, Test test) {
+  look(d);
   C& target = d.control(depth);
   if (target.kind != ControlKind::func && in_place(d, target, target.br_types().size())) {
     bool back = target.kind == ControlKind::loop;
@@ -307,6 +310,8 @@ void QuickTranslator::br_table(D& d, const V& index, std::span<const uint32_t> d
     C& target = d.control(depths[i]);
     if (target.table_id != table_count_) {
       // Looked at once, however many of the labels are this one.
+      look(d);
+      if (interrupted_) return;
       target.table_id = table_count_;
       bool forward = target.kind != ControlKind::loop && target.kind != ControlKind::func;
       bool straight = forward && in_place(d, target, target.br_types().size());
@@ -501,7 +506,8 @@ void QuickTranslator::end_try_part(D& d, C& c) {
   lazy_from_ = last_generic_ = kNone;
 }
 
-void QuickTranslator::begin_catch(D&, C& c, uint32_t tag) {
+void QuickTranslator::begin_catch(D& d, C& c, uint32_t tag) {
+  look(d);
   // The first slot of the part is for the exnref, should a rethrow ask for it.
   c.body_base = c.base + 1;
   auto index = static_cast<uint32_t>(pending_catches_.size());

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 
 #include "interp/draft.h"
@@ -56,8 +57,12 @@ using QuickConsumer = EventsTo<QuickTranslator>;
 /// Translates one function after another and keeps its buffers between them. One per thread.
 class QuickTranslator {
  public:
-  /// Translates own function `func_index` of `module` (validated) into `draft`. False: its frame would be too large.
-  bool translate(const vm::Module& module, uint32_t func_index, MemoryMode memory0, Draft& draft);
+  /// Translates own function `func_index` of `module` (validated) into `draft`. False: its frame would be too large, or
+  /// somebody has set `interrupt` meanwhile; then `draft` is unspecified.
+  bool translate(const vm::Module& module, uint32_t func_index, MemoryMode memory0, Draft& draft,
+                 const std::atomic<bool>* interrupt = nullptr);
+  /// Whether the last translation was given up because of `interrupt`.
+  bool interrupted() const { return interrupted_; }
 
  private:
   friend QuickConsumer;
@@ -133,6 +138,14 @@ class QuickTranslator {
     uint32_t clause;  // index of a Catch
     uint32_t header;  // loop header, or kNone: return from the function
   };
+  /// Gives the translation up when somebody wants the guest to end. At what a few bytes of body may make long: a block, a
+  /// branch or a call with a thousand values. All others together take no longer than the body is.
+  void look(D& d) {
+    if (interrupt_ == nullptr || !interrupt_->load(std::memory_order_relaxed)) [[likely]]
+      return;
+    interrupted_ = true;
+    d.stop();
+  }
   void enter_frame(D& d, C& c);
   void flush_outer(D& d);
   void flush_many(D& d, const V& condition, const C& target);
@@ -212,7 +225,8 @@ class QuickTranslator {
   uint32_t last_generic_end_ = 0;
   uint32_t region_ = kNone;
   uint32_t table_count_ = 0;
-  bool failed_ = false;
+  bool failed_ = false, interrupted_ = false;
+  const std::atomic<bool>* interrupt_ = nullptr;
   CodeVector<uint32_t> local_slot_;  // by local index
   CodeVector<Fixup> fixups_;
   CodeVector<PendingCatch> pending_catches_;

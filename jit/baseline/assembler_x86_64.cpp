@@ -285,6 +285,7 @@ asmjit::Error FastAssembler::by_asmjit(asmjit::InstId id, const Operand& o0, con
     static constexpr asmjit::Operand kNone[3];
     more = kNone;
   }
+  room();  // asmjit would make some itself, however much code there is
   update_size();
   const asmjit::Error error = Assembler::_emit(id, o0, o1, o2, more);
   // asmjit has written the label's number where the distance belongs.

@@ -5,6 +5,7 @@
 
 #include <asmjit/x86.h>
 
+#include <algorithm>
 #include <type_traits>
 
 #include "jit/baseline/encoding_x86_64.h"
@@ -23,10 +24,15 @@ class FastAssembler final : public asmjit::x86::Assembler {
   using Operand = asmjit::Operand_;
   using Cond = asmjit::x86::CondCode;
 
-  /// Begins another function of at most `most` bytes, in the buffer that is attached. An instruction beyond them may
-  /// throw CodeTooLarge; so may any, when there is no memory, std::bad_alloc.
+  /// A function's bytes, at most. The buffer grows when it is full of no more than that, and at most doubles: all of it
+  /// is within what labels can name.
+  static constexpr size_t kMost = Labels::kMostCode / 2;
+
+  /// Begins another function of at most `most` bytes, or kMost if that is less, in the buffer that is attached. An
+  /// instruction beyond them may throw CodeTooLarge, and does before the buffer grows; any may, when there is no memory,
+  /// throw std::bad_alloc.
   void begin(size_t most) {
-    most_ = most;
+    most_ = std::min(most, kMost);
     labels_.clear();
     _bufferPtr = _bufferData;
     _section->_buffer._size = 0;
@@ -175,7 +181,7 @@ class FastAssembler final : public asmjit::x86::Assembler {
   static uint8_t* encode(uint8_t* p, asmjit::InstId id, const Operand& o0, const Operand& o1);
 
   Labels labels_;
-  size_t most_ = SIZE_MAX;  // until begin() says less
+  size_t most_ = kMost;  // until begin() says less
 };
 
 }  // namespace vmrun::jit::baseline

@@ -24,8 +24,9 @@ static_assert(uint64_t{vm::kMaxGlobals} * layout::global::bytes <= INT32_MAX &&
               uint64_t{vm::kMaxFunctions} * layout::func_code::bytes <= INT32_MAX &&
               uint64_t{vm::kMaxImports} * 8 + uint64_t{vm::kMaxFunctions} * 8 <= INT32_MAX);
 
-/// The checks of the check mode may make code so many times as large.
+/// The checks of the check mode may make code so many times as large, up to what the assembler makes at all.
 constexpr size_t kCheckedCode = 4;
+static_assert(most_code(vm::kMaxBodyBytes) <= FastAssembler::kMost);
 
 /// A larger buffer is not kept for the next function.
 constexpr size_t kKeptBuffer = size_t{256} << 10;
@@ -110,6 +111,8 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
     need(code_.attach(&a_));
   }
   const size_t body = module_->funcs[request.func_index].body.size();
+  carried_ = 0;
+  most_carried_ = most_carried(body);
   a_.begin(most_code(body) * (request.check_merges ? kCheckedCode : 1));
   need(code_.reserveBuffer(&code_.textSection()->buffer(), kCodePerByte * body + 512));
 
@@ -117,8 +120,8 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   if (type_->params.size() > kMaxAreaSlots || type_->results.size() > kMaxAreaSlots) {
     return {CompileResult::Status::unsupported, "more parameters or results than the area holds"};
   }
-  bool decoded = decoder_for(*module_).decode(request.func_index);
-  VMRUN_ASSERT(decoded, "a validated body decodes");
+  const bool decoded = decoder_for(*module_).decode(request.func_index);
+  VMRUN_ASSERT(decoded || failed_, "a validated body decodes");
   if (failed_) return {CompileResult::Status::unsupported, std::move(reason_)};
   if (request.cancelled != nullptr && request.cancelled->load(std::memory_order_relaxed)) {
     return {CompileResult::Status::cancelled};
@@ -229,6 +232,7 @@ class BaselineCompiler final : public Compiler {
         pooled->lend(pool_);
         result.code.storage.reset(pooled.release());
       } else {
+        pooled->compiler.drop_code();
         pool_->give(std::move(pooled));
       }
       return result;

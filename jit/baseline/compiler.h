@@ -65,6 +65,11 @@ static_assert(slot_offset(kMaxFrameSlots) == static_cast<int32_t>(slot_offset(kM
 /// Machine code of a function with a body of so many bytes, at most: functions that need more stay in the interpreter.
 /// Most need 3 bytes for one; a call with a thousand values takes some 40,000, of which small functions may have a few.
 constexpr size_t most_code(size_t body) { return (size_t{512} << 10) + 64 * body; }
+/// Values at blocks and branches of a function with a body of so many bytes, at most: operands that a block or a label
+/// takes, counted at each. Most functions have less than one a byte; but two bytes make a block with a thousand, each of
+/// which takes some 7 ns although no code may come of it. A small function may have a few such blocks. A body of the
+/// largest size may take a quarter of a second for it, and that is what an interrupt may have to wait for.
+constexpr uint64_t most_carried(size_t body) { return (uint64_t{1} << 20) + 4 * uint64_t{body}; }
 /// The prologue of a larger frame compares before it makes the frame: only 64 KiB below the limit are always there.
 inline constexpr uint32_t kSmallFrameBytes = 32 << 10;
 
@@ -283,6 +288,12 @@ class FunctionCompiler {
 
   // --- control (control.cpp) ---
   void enter_frame(D& d, C& c);
+  /// Counts values that a block or a label takes: the function is unsupported when there are too many (most_carried).
+  void carry(size_t values) {
+    carried_ += values;
+    if (carried_ > most_carried_) [[unlikely]]
+      unsupported("more values at blocks than are worth carrying");
+  }
   void branch_state(Target& target);
   bool in_register(const C& c) const { return c.kind != vm::ControlKind::loop && c.br_types().size() == 1; }
   bool is_plain_edge(D& d, C& c);
@@ -375,7 +386,11 @@ class FunctionCompiler {
 
   // --- instructions ---
   void unsupported(D& d, Op op);
-  void unsupported(std::string reason) { failed_ = true, reason_ = std::move(reason); }
+  /// The rest of the body is not looked at.
+  void unsupported(std::string reason) {
+    failed_ = true, reason_ = std::move(reason);
+    decoder_->stop();
+  }
   /// How one instruction is compiled: by which of the emitters below, from which machine instructions, with which
   /// immediate (kNoImm: without) or number that the emitter wants. How wide operands are is told by their types.
   struct Row {
@@ -516,7 +531,8 @@ class FunctionCompiler {
   std::vector<TypeUse> types_;
   std::string reason_;
   bool failed_ = false;
-  bool began_ = false;  // the first instruction is there
+  uint64_t carried_ = 0, most_carried_ = 0;  // see most_carried()
+  bool began_ = false;                       // the first instruction is there
   bool memory0_guarded_ = false;
   bool large_frame_ = false;
 

@@ -17,6 +17,7 @@ void FunctionCompiler::enter_frame(D& d, C& c) {
   // Many constants are put into their slots here, once for all loops inside.
   flush_frame(d, stack.size() - std::min(filled_, stack.size()) > kUnsettled);
   c.filled = filled_;
+  carry(stack.size() - c.height);
   for (size_t i = c.height; i < stack.size(); ++i) to_slot(stack[i]);  // parameters, constants too
   if (stack.size() > c.height) {
     c.base = stack[c.height].slot;
@@ -113,6 +114,7 @@ void FunctionCompiler::if_(D& d, C& c, const V& condition) {
 void FunctionCompiler::move_results(D& d, const C& target) {
   std::span<const ValType> types = target.br_types();
   if (types.empty()) return;
+  carry(types.size());
   std::span<V> stack = d.stack();
   if (in_register(target)) {
     move_to(rax, stack.back());  // rax or xmm0
@@ -235,6 +237,7 @@ void FunctionCompiler::br_table(D& d, const V& index, std::span<const uint32_t> 
     for (; i < edges.size() && edges[i].first == depth; ++i) table.targets[edges[i].second] = label;
     a_.bind(label);
     take_edge(d, depth);
+    if (failed_) return;
   }
   tables_.push_back(std::move(table));
 }
@@ -322,6 +325,7 @@ void FunctionCompiler::begin_results(const C& c, Results results) {
 }
 
 void FunctionCompiler::else_(D& d, C& c, Results params) {
+  carry(params.size());
   pushes(c.height);
   forget_filled(c);
   if (d.reachable()) {
@@ -395,6 +399,7 @@ void FunctionCompiler::finish_block(D& d, C& c, Results results) {
 }
 
 void FunctionCompiler::end(D& d, C& c, Results results) {
+  carry(results.size());
   pushes(c.height);
   switch (c.kind) {
     case ControlKind::func:

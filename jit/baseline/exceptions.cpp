@@ -56,6 +56,7 @@ void FunctionCompiler::end_try_part(D& d, C& c) {
 }
 
 void FunctionCompiler::begin_catch(D&, C& c, uint32_t tag, Results params) {
+  carry(params.size());
   pushes(c.height);
   forget_filled(c);
   c.body_base = c.base + 1;
@@ -91,6 +92,7 @@ void FunctionCompiler::delegate(D& d, C& c, uint32_t depth, Results results) {
   Region& region = regions_[c.own_region];
   region.next = d.control(depth + 1).region;
   region_ = region.outer;
+  carry(results.size());
   pushes(c.height);
   finish_block(d, c, results);
 }

@@ -25,6 +25,9 @@ class Label {
 
 class Labels {
  public:
+  /// Code that labels are in is shorter than this: an offset and two bits more are a word.
+  static constexpr uint32_t kMostCode = uint32_t{1} << 30;
+
   void clear() { entries_.clear(); }
   Label add() {
     entries_.push_back(0);
@@ -59,7 +62,7 @@ class Labels {
   static void put(uint8_t* to, uint32_t value) { std::memcpy(to, &value, sizeof value); }
 
   // Bound: its place << 1 | 1. Else the latest reference, as field << 2 | after << 1; 0: none. The first byte of code is
-  // no reference, and a gigabyte of code is more than there can be.
+  // no reference, and no offset is kMostCode or more: FastAssembler makes no longer code.
   std::vector<uint32_t> entries_;
 };
 

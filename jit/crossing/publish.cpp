@@ -30,13 +30,16 @@ void unlink_function(vm::FuncCode& code) {
   code.tier.store(vm::Tier::interp, std::memory_order_relaxed);
 }
 
-bool publish_loop(vm::FuncCode& code, vm::LoopCode& loop, const void* entry, vm::Tier tier) {
+bool prepare_loops(vm::FuncCode& code) {
   const Trampolines* made = trampolines_of(code);
   if (made == nullptr) return false;
   interp::prepare_bridge(code, made->entries);
+  return true;
+}
+
+void publish_loop(vm::LoopCode& loop, const void* entry, vm::Tier tier) {
   loop.entry_tier.store(tier, std::memory_order_relaxed);
   loop.entry.store(entry, std::memory_order_release);
-  return true;
 }
 
 void unlink_loop(vm::LoopCode& loop) {

@@ -18,9 +18,12 @@ bool publish_function(vm::FuncCode& code, const void* entry, vm::Tier tier);
 /// Calls run in the interpreter again.
 void unlink_function(vm::FuncCode& code);
 
-/// Interpreter frames of `code` that use up a slice at `loop`, and those of baseline code, may go on at `entry`. False
-/// as above.
-bool publish_loop(vm::FuncCode& code, vm::LoopCode& loop, const void* entry, vm::Tier tier);
+/// Makes what entries at all loops of `code` need. Once for any number of them, because it takes time in proportion to
+/// the signature. False as above: then no loop of it may be published.
+bool prepare_loops(vm::FuncCode& code);
+/// Interpreter frames that use up a slice at `loop`, and those of baseline code, may go on at `entry`. The loop's function
+/// has been prepared.
+void publish_loop(vm::LoopCode& loop, const void* entry, vm::Tier tier);
 void unlink_loop(vm::LoopCode& loop);
 
 }  // namespace vmrun::jit

@@ -31,14 +31,15 @@ void repeat(Bytes& out, uint32_t count, uint8_t byte) {
   out.insert(out.end(), count, byte);
 }
 
-/// Type 0: () -> (); 1: () -> 1,000 i64; 2: () -> 1,000 v128; 3: 1,000 v128 -> 1,000 v128; 4: i64 -> i64. Function i has
-/// types[i] and bodies[i]; the last is exported as "f". Tags 0 and 1 carry nothing; a global of i64 is there per `globals`.
+/// Type 0: () -> (); 1: () -> 1,000 i64; 2: () -> 1,000 v128; 3: 1,000 v128 -> 1,000 v128; 4: i64 -> i64; 5: 1,000 i64
+/// -> 1,000 i64. Function i has types[i] and bodies[i]; the last is exported as "f". Tags 0 and 1 carry nothing; a global of i64 is there per `globals`.
 Bytes module_with(const Bytes& types, const std::vector<Bytes>& bodies, uint32_t globals = 0) {
-  Bytes out = test::kHeader, all = {5, 0x60, 0, 0}, funcs, code, exports = {1, 1, 'f', 0};
+  Bytes out = test::kHeader, all = {6, 0x60, 0, 0}, funcs, code, exports = {1, 1, 'f', 0};
   append(all, {0x60, 0}), repeat(all, 1000, i64);
   append(all, {0x60, 0}), repeat(all, 1000, v128);
   append(all, {0x60}), repeat(all, 1000, v128), repeat(all, 1000, v128);
   append(all, {0x60, 1, i64, 1, i64});
+  append(all, {0x60}), repeat(all, 1000, i64), repeat(all, 1000, i64);
   test::append_section(out, 1, all);
   append_u32(funcs, static_cast<uint32_t>(types.size()));
   append(funcs, types);
@@ -165,6 +166,45 @@ TEST_CASE("machine code is in proportion to the body") {
   }
   // The compiler goes on with the next function.
   CHECK(compile(module_with({1, 0}, {thousand, calls(1)}), 1).status == jit::CompileResult::Status::done);
+}
+
+TEST_CASE("values at blocks and branches are in proportion to the body, although no code comes of them") {
+  struct Part {
+    std::string name;
+    Bytes before, each, after;
+  };
+  const Part parts[] = {
+      {"block", {}, {0x02, 5, 0x0b}, {}},
+      {"loop", {}, {0x03, 5, 0x0b}, {}},
+      {"if", {}, {0x41, 1, 0x04, 5, 0x0b}, {}},
+      {"if else", {}, {0x41, 1, 0x04, 5, 0x05, 0x0b}, {}},
+      {"try_table", {}, {0x1f, 5, 0, 0x0b}, {}},
+      {"try catch_all", {}, {0x06, 5, 0x19, 0x00, 0x0b}, {}},
+      {"try delegate", {}, {0x06, 5, 0x18, 0}, {}},
+      {"br", {}, {0x02, 5, 0x0c, 0, 0x0b}, {}},
+      {"br_if", {0x02, 5}, {0x41, 0, 0x0d, 0}, {0x0b}},
+      {"br_table", {}, {0x02, 5, 0x02, 5, 0x41, 0, 0x0e, 1, 0, 1, 0x0b, 0x0b}, {}},
+      {"br_on_null", {0x02, 5}, {0xd0, 0x70, 0xd5, 0, 0x1a}, {0x0b}},
+  };
+  Bytes thousand = {0};
+  for (uint32_t i = 0; i < 1000; ++i) append(thousand, {0x42, 1});
+  thousand.push_back(0x0b);
+  for (const Part& part : parts) {
+    CAPTURE(part.name);
+    auto compiled = [&](uint32_t count) {
+      Bytes body = {0, 0x10, 0};
+      append(body, part.before);
+      for (uint32_t i = 0; i < count; ++i) append(body, part.each);
+      append(body, part.after);
+      body.insert(body.end(), 1000, 0x1a);
+      body.push_back(0x0b);
+      return compile(module_with({1, 0}, {thousand, body}), 1);
+    };
+    CHECK(compiled(100).status == jit::CompileResult::Status::done);
+    const jit::CompileResult result = compiled(5000);
+    CHECK(result.status == jit::CompileResult::Status::unsupported);
+    CHECK(result.reason == "more values at blocks than are worth carrying");
+  }
 }
 
 TEST_CASE("tries inside one another take code in proportion") {

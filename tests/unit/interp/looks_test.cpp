@@ -169,3 +169,27 @@ TEST_CASE("a function whose branches carry too much is declined") {
     CHECK(built.looks <= interp::kCarefulLooks + 1000);
   }
 }
+
+TEST_CASE("a function whose loops end with too much is declined") {
+  // Loops inside one another, each of which has the 1000 results of a call for its own.
+  for (uint32_t depth : {500u, 2000u}) {
+    Bytes body = {0};
+    for (uint32_t i = 0; i < depth; ++i) test::append(body, {0x03, 1});
+    test::append(body, {0x10, 1});
+    body.insert(body.end(), depth, 0x0b);
+    body.insert(body.end(), 1000, 0x1a);
+    body.push_back(0x0b);
+    Bytes out = test::kHeader, code = {2}, types = {2, 0x60, 0, 0, 0x60, 0};
+    test::append_u32(types, 1000);
+    types.insert(types.end(), 1000, 0x7f);
+    test::append_u32(code, static_cast<uint32_t>(body.size()));
+    test::append(code, body);
+    test::append(code, {3, 0, 0x00, 0x0b});
+    test::append_section(out, 1, types);
+    test::append_section(out, 3, {2, 0, 1});
+    test::append_section(out, 10, code);
+    const Built built = build(out);
+    CHECK(built.done == (depth == 500));
+    CHECK(built.looks <= interp::kCarefulLooks + 1000);
+  }
+}

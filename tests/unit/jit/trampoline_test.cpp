@@ -395,7 +395,8 @@ TEST_CASE("a loop goes on in machine code") {
     auto& p = *static_cast<Promoter*>(self);
     CHECK(tier == vm::Tier::interp);
     if (++p.calls < 3) return;
-    REQUIRE(jit::publish_loop(code, loop, p.code->begin, vm::Tier::opt));
+    REQUIRE(jit::prepare_loops(code));
+    jit::publish_loop(loop, p.code->begin, vm::Tier::opt);
   };
   promoter.slice = 1000;
   // Locals: n, the vector in two slots, the sum so far. What is left adds up to n(n+1)/2.
