@@ -160,8 +160,9 @@ Result<Instance> instantiate_wasi(Store& store, const Module& module, const Wasi
     const wasi::Definition* d =
         import.type.kind() == ExternKind::Func ? wasi::find_definition(import.module, import.name) : nullptr;
     if (d == nullptr) break;
-    imports.push_back(
-        Func::from_host(store, std::make_shared<const HostFunc>(HostFunc{d->type(), d->call, context.impl()})));
+    auto func = Func::from_host(store, std::make_shared<const HostFunc>(HostFunc{d->type(), d->call, context.impl()}));
+    if (!func) return func.error();
+    imports.emplace_back(*func);
   }
   if (imports.size() == wanted.size()) return Instance::instantiate(store, module, imports);
   // The linker finds the words for what is missing.

@@ -168,15 +168,15 @@ TEST_CASE("a host function of the embedder's suspends its guest") {
   const Pipe pipe;
   std::string order;
   Store first(engine), second(engine);
-  Func waits = Func::wrap(first, [&] {
+  const Func waits = ok(Func::wrap(first, [&] {
     CHECK(this_task::is_one());
     CHECK(this_task::wait_fd(pipe.reading(), this_task::Ready::Read));
     order += "2";
-  });
-  Func writes = Func::wrap(second, [&] {
+  }));
+  const Func writes = ok(Func::wrap(second, [&] {
     order += "1";
     CHECK(::write(pipe.writing(), "x", 1) == 1);
-  });
+  }));
   const Task a = ok(executor.spawn(first, [&] { ok(waits.call()); }));
   const Task b = ok(executor.spawn(second, [&] { ok(writes.call()); }));
   CHECK(a.join());
