@@ -1,11 +1,13 @@
 // HTTP/1.1 with the contract of CGI: a connection carries requests one after the other, and each runs a fresh guest. A
-// request's body is read before its guest starts. What the guest writes is kept until it is more than a block: then the
-// head goes out, and the rest in chunks.
+// request's body is read before its guest starts. What the guest writes is kept until it is a block: then the head goes out,
+// and the rest in chunks, a block each.
 #include <ctime>
+#include <new>
 #include <optional>
 
 #include "serve/cgi.h"
 #include "serve/cgi_output.h"
+#include "serve/connection.h"
 #include "serve/guest.h"
 #include "serve/http_body.h"
 #include "serve/http_reply.h"
@@ -29,8 +31,7 @@ std::string http_date() {
 /// Takes what a guest writes, and sends it as an answer.
 class Response {
  public:
-  Response(io::Reactor& reactor, const io::Descriptor& connection, const Request& request, uint64_t most)
-      : reactor_(reactor), connection_(connection), most_(most) {
+  Response(Connection& connection, const Request& request, uint64_t most) : connection_(connection), most_(most) {
     context_.minor = request.minor;
     context_.head = request.method == "HEAD";
     context_.keep_alive = request.keep_alive;
@@ -38,9 +39,9 @@ class Response {
     context_.date = date_;
   }
 
-  /// The guest has written `bytes`. False: nobody wants them.
+  /// The guest has written `bytes`. False: nobody wants them. Throws std::bad_alloc.
   bool write(std::string_view bytes) {
-    if (broken_) return false;
+    if (connection_.broken()) return false;
     if (output_.state() == CgiOutput::State::Reading) bytes.remove_prefix(output_.feed(bytes));
     if (output_.state() == CgiOutput::State::Refused) return false;
     if (bytes.size() > most_ - body_) {
@@ -48,8 +49,13 @@ class Response {
       return false;
     }
     body_ += bytes.size();
-    kept_ += bytes;
-    return kept_.size() < kBlock || flush();
+    while (!bytes.empty()) {
+      const std::string_view part = bytes.substr(0, kBlock - kept_.size());
+      kept_ += part;
+      bytes.remove_prefix(part.size());
+      if (kept_.size() == kBlock && !flush()) return false;
+    }
+    return true;
   }
 
   /// The guest has ended; `failure` if it did not as it should. Whether another request can follow.
@@ -73,14 +79,14 @@ class Response {
         if (plan.framing == Framing::Chunked) add_chunk(bytes), bytes += kLastChunk;
         if (plan.framing == Framing::UntilClose) bytes += kept_;
       }
-      return send(bytes) && context_.keep_alive;
+      return connection_.write(bytes) && context_.keep_alive;
     }
     // What has been sent cannot be taken back: only the end of the connection tells the client that something is missing.
-    if (broken_ || failure || too_much_) return false;
+    if (connection_.broken() || failure || too_much_) return false;
     std::string bytes;
     if (plan_.framing == Framing::Chunked) add_chunk(bytes), bytes += kLastChunk;
     if (plan_.framing == Framing::UntilClose) bytes += kept_;
-    return send(bytes) && plan_.keep_alive;
+    return connection_.write(bytes) && plan_.keep_alive;
   }
 
   uint16_t status() const { return status_; }
@@ -89,12 +95,6 @@ class Response {
   bool failed() const { return too_much_ || output_.state() != CgiOutput::State::Done; }
 
  private:
-  bool send(std::string_view bytes) {
-    if (bytes.empty()) return !broken_;
-    const int64_t r = reactor_.write(connection_, bytes.data(), bytes.size());
-    broken_ |= r != static_cast<int64_t>(bytes.size());
-    return !broken_;
-  }
   void add_chunk(std::string& bytes) const {
     if (kept_.empty()) return;
     char digits[18];
@@ -113,11 +113,10 @@ class Response {
     if (plan_.framing == Framing::Chunked) add_chunk(bytes);
     if (plan_.framing == Framing::UntilClose) bytes += kept_;
     kept_.clear();
-    return send(bytes);
+    return connection_.write(bytes);
   }
 
-  io::Reactor& reactor_;
-  const io::Descriptor& connection_;
+  Connection& connection_;
   const uint64_t most_;
   std::string date_;
   ReplyContext context_;
@@ -127,14 +126,13 @@ class Response {
   uint64_t body_ = 0;      // bytes of it that the guest has written
   uint16_t status_ = 200;  // that was answered
   bool begun_ = false;     // the head has been sent
-  bool broken_ = false;    // the client is gone
   bool too_much_ = false;
 };
 
 /// One connection.
 class Http {
  public:
-  Http(Server::Impl& server, const io::Descriptor& connection, const std::string& peer)
+  Http(Server::Impl& server, Connection& connection, const std::string& peer)
       : server_(server),
         connection_(connection),
         peer_(peer),
@@ -145,22 +143,13 @@ class Http {
   }
 
  private:
-  enum class Got : uint8_t { Bytes, End };
-
   /// Reads more of the connection into `input_`. False: it has ended, or has been idle for too long.
-  bool read(io::Stop* stop) {
-    const size_t before = input_.size();
-    input_.resize(before + kBlock / 4);
-    io::Until until{.deadline = sched::nanos(until_), .stop = stop};
-    const int64_t n = server_.reactor->read(connection_, input_.data() + before, input_.size() - before, until);
-    input_.resize(before + static_cast<size_t>(std::max<int64_t>(n, 0)));
-    return n > 0;
-  }
+  bool read(io::Stop* stop) { return connection_.read(input_, kBlock / 4, until_, stop); }
   void refuse(const Refusal& refusal) {
     std::string bytes;
     const std::string date = http_date();
     write_refusal(refusal, {.date = date, .body_bytes = {}}, bytes);
-    server_.reactor->write(connection_, bytes.data(), bytes.size(), io::Until::after(server_.config.idle_timeout));
+    connection_.write(bytes);
     server_.log_line(peer_ + " refused " + std::to_string(refusal.status) + " " + std::string(refusal.reason));
   }
 
@@ -186,8 +175,18 @@ class Http {
     body_.clear();
     const Request& request = parser_.request();
     BodyDecoder decoder(request, {.body_bytes = server_.config.max_body_bytes});
+    if (!decoder.done()) {
+      // Of a chunked body nobody knows the length yet.
+      const uint64_t most = request.body == BodyKind::Length ? request.content_length : server_.config.max_body_bytes;
+      room_ = server_.take_body_room(most, until_);
+      if (!room_) {
+        refuse({503, "too many requests have large bodies"});
+        return false;
+      }
+      if (request.body == BodyKind::Length) body_.reserve(request.content_length);
+    }
     if (request.expect_continue && !decoder.done()) {
-      if (server_.reactor->write(connection_, kContinue.data(), kContinue.size()) < 0) return false;
+      if (!connection_.write(kContinue)) return false;
     }
     for (;;) {
       size_t taken = 0;
@@ -223,9 +222,15 @@ class Http {
     }
     WasiConfig wasi = server_.config.wasi;
     for (Variable& v : variables) wasi.env(std::move(v.name), std::move(v.value));
-    Response response(*server_.reactor, connection_, request, server_.config.max_response_bytes);
+    Response response(connection_, request, server_.config.max_response_bytes);
     wasi.stdin_bytes(std::move(body_));
-    wasi.stdout_to([&response](std::string_view bytes) { return response.write(bytes); });
+    wasi.stdout_to([&response](std::string_view bytes) {
+      try {
+        return response.write(bytes);
+      } catch (const std::bad_alloc&) {
+        return false;
+      }
+    });
     const GuestEnd end = server_.run_in_task(wasi);
     Refusal failure;
     if (end.stopped) {
@@ -234,6 +239,7 @@ class Http {
     } else if (!end.ended) {
       failure = {500, "the program failed"};
     }
+    room_ = {};
     const bool keep = response.finish(failure) && !server_.stopping.stopped();
     if (!end.ended || response.failed()) server_.failures.fetch_add(1, std::memory_order_relaxed);
     if (server_.config.log) {
@@ -247,17 +253,18 @@ class Http {
   }
 
   Server::Impl& server_;
-  const io::Descriptor& connection_;
+  Connection& connection_;
   const std::string& peer_;
   RequestParser parser_;
   std::string input_;  // bytes that have come and are not used up
   std::string body_;
+  BodyRoom room_;                     // what the body takes of the room for all of them
   sched::Clock::time_point until_{};  // for the whole request
 };
 
 }  // namespace
 
-void serve_http(Server::Impl& server, const io::Descriptor& connection, const std::string& peer) {
+void serve_http(Server::Impl& server, Connection& connection, const std::string& peer) {
   Http(server, connection, peer).serve();
 }
 

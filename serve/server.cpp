@@ -78,6 +78,10 @@ Result<void> Server::Impl::begin() {
     return false;
   };
   if (!starts()) return Error(ErrorKind::Usage, "the module exports no _start: it is no program that could be served");
+  if (config.max_bodies_bytes < config.max_body_bytes) {
+    return Error(ErrorKind::Usage, "all bodies together have room for " + std::to_string(config.max_bodies_bytes) +
+                                       " bytes, but one may have " + std::to_string(config.max_body_bytes));
+  }
   if (config.instances == 0 || config.connections == 0) {
     return Error(ErrorKind::Usage, "a server takes one connection and runs one guest at a time, or more");
   }
@@ -177,14 +181,38 @@ serve::GuestEnd Server::Impl::run_in_task(const WasiConfig& wasi) {
   return end;
 }
 
+serve::BodyRoom Server::Impl::take_body_room(uint64_t bytes, sched::Clock::time_point deadline) {
+  std::unique_lock lock(mutex);
+  while (bytes > config.max_bodies_bytes - bodies) {
+    const sched::Wake how = shrunk.wait(mutex, sched::Cancellable::Yes, sched::nanos(deadline));
+    if (how != sched::Wake::Unparked && bytes > config.max_bodies_bytes - bodies) return {};
+  }
+  bodies += bytes;
+  return {*this, bytes};
+}
+
+void serve::BodyRoom::give_back() {
+  if (server_ == nullptr) return;
+  std::lock_guard lock(server_->mutex);
+  server_->bodies -= bytes_;
+  server_->shrunk.notify_all();
+}
+
 void Server::Impl::serve(serve::Socket connection, const std::string& peer) {
   if (config.protocol == ServerConfig::Protocol::Tcp) {
     serve::serve_tcp(*this, connection, peer);
     return;
   }
   int64_t error = 0;
-  const io::Descriptor d = reactor->adopt(connection.release(), error);
-  if (d) serve::serve_http(*this, d, peer);
+  io::Descriptor d = reactor->adopt(connection.release(), error);
+  if (!d) return;
+  serve::Connection client(*reactor, std::move(d), config.idle_timeout, leaving);
+  try {
+    serve::serve_http(*this, client, peer);
+  } catch (const std::bad_alloc&) {
+    log_line(peer + " dropped: no memory");
+  }
+  client.end();
 }
 
 Server::Server(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -232,6 +260,7 @@ void Server::wait() {
   if (server.open == 0) return;
   lock.unlock();
   server.ending.cancel();
+  server.leaving.stop();
   lock.lock();
   while (server.open != 0) server.changed.wait(server.mutex, sched::Cancellable::No);
 }

@@ -5,15 +5,42 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "io/reactor.h"
 #include "sched/scheduler.h"
 #include "sched/sync.h"
+#include "serve/connection.h"
 #include "serve/guest.h"
 #include "serve/socket.h"
 #include "vmrun/server.h"
 
 namespace vmrun {
+
+namespace serve {
+
+/// A part of the room for requests' bodies, given back at the end of its life.
+class BodyRoom {
+ public:
+  BodyRoom() = default;
+  BodyRoom(Server::Impl& server, uint64_t bytes) : server_(&server), bytes_(bytes) {}
+  BodyRoom(BodyRoom&& other) noexcept : server_(std::exchange(other.server_, nullptr)), bytes_(other.bytes_) {}
+  BodyRoom& operator=(BodyRoom&& other) noexcept {
+    give_back();
+    server_ = std::exchange(other.server_, nullptr);
+    bytes_ = other.bytes_;
+    return *this;
+  }
+  ~BodyRoom() { give_back(); }
+  explicit operator bool() const { return server_ != nullptr; }
+
+ private:
+  void give_back();
+  Server::Impl* server_ = nullptr;
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace serve
 
 /// Lives until the server and its last task are gone.
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
@@ -27,6 +54,8 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   /// Runs a guest in a task of its own, which has ended when this returns; before, it waits until there are fewer guests
   /// than may be. `config.timeout` counts from the guest's start.
   serve::GuestEnd run_in_task(const WasiConfig& wasi);
+  /// Room for a request's body. Waits for it until `deadline`; empty when it has not come by then.
+  serve::BodyRoom take_body_room(uint64_t bytes, sched::Clock::time_point deadline);
   void log_line(const std::string& line) const {
     if (config.log) config.log(line);
   }
@@ -41,12 +70,15 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   uint16_t port = 0;
   io::Descriptor listener;
 
-  io::Stop stopping;                                         // ends accepting, and waits for further requests
+  io::Stop leaving;   // ends all waits for clients: the time for stopping is over
+  io::Stop stopping;  // ends accepting, and waits for further requests
   sched::CancelToken ending = sched::CancelToken::create();  // ends guests
   sched::Mutex mutex;
   sched::Condition changed;  // `open` went down, or the server was stopped
   sched::Condition room;     // `guests` went down
   size_t open = 0;           // connections, under the mutex
+  uint64_t bodies = 0;       // bytes that requests' bodies may take, under the mutex
+  sched::Condition shrunk;   // `bodies` went down
   size_t guests = 0;         // those in tasks of their own, under the mutex
   sched::Task accepting;
 
@@ -57,7 +89,7 @@ namespace serve {
 
 /// Serve one connection by the protocol's rules: in a task, which the guest's calls suspend.
 void serve_tcp(Server::Impl& server, const Socket& connection, const std::string& peer);
-void serve_http(Server::Impl& server, const io::Descriptor& connection, const std::string& peer);
+void serve_http(Server::Impl& server, Connection& connection, const std::string& peer);
 
 /// "12.3 ms".
 std::string time_text(std::chrono::nanoseconds time);

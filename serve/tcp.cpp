@@ -1,4 +1,6 @@
 // The contract of inetd: the connection is the guest's standard input and output.
+#include <new>
+
 #include "serve/guest.h"
 #include "serve/server_impl.h"
 
@@ -8,7 +10,12 @@ void serve_tcp(Server::Impl& server, const Socket& connection, const std::string
   const auto start = sched::Clock::now();
   WasiConfig wasi = server.config.wasi;
   wasi.env("REMOTE_HOST", peer).stdin_fd(connection.fd()).stdout_fd(connection.fd());
-  const GuestEnd end = run_guest(server.engine, server.module, wasi, server.config.limits, server.reactor);
+  GuestEnd end;
+  try {
+    end = run_guest(server.engine, server.module, wasi, server.config.limits, server.reactor);
+  } catch (const std::bad_alloc&) {
+    end.error = "limit: no memory";
+  }
   server.requests.fetch_add(1, std::memory_order_relaxed);
   if (!end.ended) server.failures.fetch_add(1, std::memory_order_relaxed);
   server.log_line(peer + " " +

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 
@@ -29,6 +30,10 @@ Result<void> check_serve(RunOptions& options, std::string_view image) {
   }
   if (!options.wasi) return usage_error("what is served is a WASI program: -S wasi=n is for run");
   if (options.unknown_imports_trap) return usage_error("-W unknown-imports-trap is for run");
+  if (options.config.tiers == Tiers::Opt) {
+    return usage_error(
+        "-O tier=opt compiles in the time of the guest that calls: leave it out, auto optimises beside it");
+  }
   if (s.tcp && (s.connections || s.max_body || s.max_response || s.idle)) {
     return usage_error("--connections, --max-body, --max-response and --idle are for --http");
   }
@@ -47,6 +52,7 @@ ServerConfig server_config(const RunOptions& options, std::vector<std::string> a
   if (s.instances) config.instances = *s.instances;
   if (s.connections) config.connections = *s.connections;
   if (s.max_body) config.max_body_bytes = *s.max_body;
+  config.max_bodies_bytes = std::max(config.max_bodies_bytes, config.max_body_bytes);
   if (s.max_response) config.max_response_bytes = *s.max_response;
   if (s.idle) config.idle_timeout = *s.idle;
   if (s.grace) config.grace = *s.grace;
@@ -119,7 +125,9 @@ std::string serve_options_help(bool markdown) {
 
 int serve_command(Args args) {
   RunOptions options;
+  options.config.eager_baseline = true;  // guests are to start at once
   auto parsed = parse(serve_rows(), options, args, true);
+  if (options.config.tiers == Tiers::Interp) options.config.eager_baseline = false;
   if (!parsed) return fail_usage(parsed.error().message, "serve");
   if (parsed->help) return print_help("serve");
   if (!parsed->group_help.empty()) {

@@ -43,8 +43,9 @@ struct ServerConfig {
   // http alone.
   uint32_t max_head_bytes = 16 * 1024;        // of a request
   uint64_t max_body_bytes = 16u << 20;        // of a request; it is kept in memory until its guest has ended
+  uint64_t max_bodies_bytes = 1ull << 30;     // of all requests; further ones wait, at most idle_timeout: 503
   uint64_t max_response_bytes = 64ull << 20;  // a guest that writes more sees errno `pipe`
-  /// How long a connection may be idle, or take to send a request.
+  /// How long a connection may be idle, or take to send a request, or take nothing of an answer.
   std::chrono::nanoseconds idle_timeout = std::chrono::seconds(60);
 
   /// Takes a line for each connection or request that has ended, without its end of line. From tasks, several at a time.

@@ -224,6 +224,60 @@ TEST_CASE("http: requests that are none, or too much, are refused") {
   CHECK(s.server.stats().requests == 0);
 }
 
+TEST_CASE("http: a client that does not read holds nothing for ever") {
+  ServerConfig config = http();
+  config.idle_timeout = 200ms;
+  Serving s("serve_cgi", config, 1);
+  Client deaf(s.server), other(s.server);
+  for (int i = 0; i < 40; ++i) deaf.send(get("/long"));  // 16 MB
+  other.send(get("/fine"));
+  CHECK(begins(other.answer(), "HTTP/1.1 200"));
+  while (s.server.stats().open != 0) std::this_thread::sleep_for(1ms);
+}
+
+TEST_CASE("http: the end of the grace is the end for clients that do not read") {
+  ServerConfig config = http();
+  config.grace = 100ms;
+  Serving s("serve_cgi", config, 1);
+  Client deaf(s.server);
+  for (int i = 0; i < 40; ++i) deaf.send(get("/long"));
+  while (s.server.stats().requests == 0) std::this_thread::sleep_for(1ms);
+  s.server.stop();
+  s.server.wait();
+  CHECK(s.server.stats().open == 0);
+}
+
+TEST_CASE("http: an answer arrives although the request was not read to its end") {
+  Serving s("serve_cgi", http());
+  for (int i = 0; i < 10; ++i) {
+    Client client(s.server);
+    client.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 99999999\r\n\r\n" + std::string(500'000, 'x'));
+    CHECK(begins(client.answer(), "HTTP/1.1 413 "));
+  }
+}
+
+TEST_CASE("http: the bodies of all requests have a limit") {
+  ServerConfig config = http();
+  config.max_body_bytes = 1000;
+  config.max_bodies_bytes = 1500;
+  config.idle_timeout = 500ms;
+  Serving s("serve_cgi", config);
+  const std::string head = "POST /p HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\n";
+  Client first(s.server), second(s.server);
+  first.send(head);
+  second.send(head + std::string(1000, 'y'));
+  CHECK(begins(first.answer(), "HTTP/1.1 408 "));
+  // The second had its room when the first had given it up, or its own time was over.
+  const std::string answer = second.answer();
+  CHECK((begins(answer, "HTTP/1.1 200 ") || begins(answer, "HTTP/1.1 503 ")));
+  Client third(s.server);
+  third.send(head + std::string(1000, 'z'));
+  CHECK(begins(third.answer(), "HTTP/1.1 200 "));
+  config.max_bodies_bytes = 999;
+  CHECK(!Server::listen(s.executor, s.engine, ok(Module::compile_file(s.engine, VMRUN_FIXTURES "/serve_cgi.wasm")),
+                        Serving::here(config)));
+}
+
 TEST_CASE("tcp: connections at the same time on one worker, each its own guest") {
   ServerConfig config;
   Serving s("serve_echo", config, 1);
