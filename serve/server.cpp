@@ -14,6 +14,8 @@
 #include "serve/address.h"
 #include "serve/server_impl.h"
 #include "vm/base/log.h"
+#include "vmrun/instance.h"
+#include "wasi/context.h"
 
 namespace vmrun {
 namespace {
@@ -30,12 +32,29 @@ constexpr int kBacklog = 4096;
 
 std::string text_of_errno(int64_t error) { return std::strerror(static_cast<int>(-error)); }
 
-/// As many descriptors as the process may have: each connection takes one.
-void raise_descriptor_limit() {
+/// Descriptors that this process may have open for connections and guests, after it has taken all that it may have.
+uint64_t descriptor_room() {
+  constexpr uint64_t kOthers = 96;  // ours, and files that guests open
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return UINT64_MAX;
+  if (limit.rlim_cur != limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  if (limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
+  return limit.rlim_cur > kOthers ? limit.rlim_cur - kOthers : limit.rlim_cur / 2;
+}
+
+/// Whether a request gives the variable `name` a value, so that nobody else may.
+bool is_of_request(std::string_view name) {
+  for (std::string_view known :
+       {"AUTH_TYPE", "CONTENT_LENGTH", "CONTENT_TYPE", "GATEWAY_INTERFACE", "PATH_INFO", "PATH_TRANSLATED",
+        "QUERY_STRING", "REMOTE_ADDR", "REMOTE_HOST", "REMOTE_IDENT", "REMOTE_USER", "REQUEST_METHOD", "SCRIPT_NAME",
+        "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "SERVER_SOFTWARE"}) {
+    if (name == known) return true;
+  }
+  return name.starts_with("HTTP_");
 }
 
 /// A listening socket, or a negated errno value.
@@ -70,14 +89,47 @@ Server::Impl::Impl(Executor& executor, const Engine& engine, const Module& modul
       module(module),
       config(config) {}
 
-Result<void> Server::Impl::begin() {
-  const auto starts = [this] {
-    for (const ExportType& item : module.exports()) {
-      if (item.name == "_start" && item.type.kind() == ExternKind::Func) return true;
+/// What would fail for each guest alike: the program, its imports, what it is granted. And how many there can be.
+Result<void> Server::Impl::check_guests() {
+  const Result<WasiContext> context = WasiContext::create(config.wasi);
+  if (!context) return context.error();
+  const wasi::Context& granted = *context->impl();
+  const bool tcp = config.protocol == ServerConfig::Protocol::Tcp;
+  for (const uint32_t at : granted.environ.offsets()) {
+    const std::string_view variable = granted.environ.bytes().c_str() + at;
+    const std::string_view name = variable.substr(0, variable.find('='));
+    if (!tcp && is_of_request(name)) {
+      return Error(ErrorKind::Usage,
+                   "the variable " + std::string(name) + " is the request's: no other can be granted");
     }
-    return false;
-  };
-  if (!starts()) return Error(ErrorKind::Usage, "the module exports no _start: it is no program that could be served");
+  }
+  bool starts = false;
+  for (const ExportType& item : module.exports()) {
+    starts |= item.name == "_start" && item.type == ExternType(FuncType{});
+  }
+  if (!starts) {
+    return Error(ErrorKind::Usage,
+                 "the module exports no function _start without parameters and results: it is no program");
+  }
+  if (!module.has_start()) {
+    Store store(engine, config.limits);
+    if (auto instance = instantiate_wasi(store, module, *context); !instance) return instance.error();
+  }
+  // Each connection takes a descriptor; that of a guest perhaps a second one, where both of its directions wait.
+  const uint64_t room = descriptor_room(), of_guest = granted.fds.owned() + (tcp ? 2 : 0), of_connection = tcp ? 0 : 1;
+  most_guests = std::min<uint64_t>(config.instances, of_guest != 0 ? room / (of_guest + of_connection) : room);
+  most_connections = tcp ? most_guests : std::min<uint64_t>(config.connections, room - most_guests * of_guest);
+  if (most_guests == 0 || most_connections == 0) {
+    return Error(ErrorKind::Limit, "this process may have too few descriptors open for a single guest (RLIMIT_NOFILE)");
+  }
+  if (most_guests < config.instances || (!tcp && most_connections < config.connections)) {
+    VMRUN_LOG_AT(serve_log(), info, "descriptors (RLIMIT_NOFILE) suffice for {} connections and {} guests at a time",
+                 most_connections, most_guests);
+  }
+  return {};
+}
+
+Result<void> Server::Impl::begin() {
   if (config.max_bodies_bytes < config.max_body_bytes) {
     return Error(ErrorKind::Usage, "all bodies together have room for " + std::to_string(config.max_bodies_bytes) +
                                        " bytes, but one may have " + std::to_string(config.max_body_bytes));
@@ -85,9 +137,9 @@ Result<void> Server::Impl::begin() {
   if (config.instances == 0 || config.connections == 0) {
     return Error(ErrorKind::Usage, "a server takes one connection and runs one guest at a time, or more");
   }
+  if (auto r = check_guests(); !r) return r;
   const auto wanted = serve::parse_address(config.address);
   if (!wanted) return wanted.error();
-  raise_descriptor_limit();
   const int fd = listening_socket(*wanted);
   if (fd < 0) return Error(ErrorKind::Io, "cannot listen on " + config.address + ": " + text_of_errno(fd));
   Address bound;
@@ -104,11 +156,10 @@ Result<void> Server::Impl::begin() {
 void Server::Impl::accept_all() {
   const io::Until until{.stop = &stopping};
   const bool tcp = config.protocol == ServerConfig::Protocol::Tcp;
-  const size_t most = tcp ? config.instances : config.connections;
   for (;;) {
     {
       std::unique_lock lock(mutex);
-      while (open >= most && !stopping.stopped()) changed.wait(mutex);
+      while (open >= most_connections && !stopping.stopped()) changed.wait(mutex);
       if (stopping.stopped()) return;
     }
     Address peer;
@@ -155,7 +206,7 @@ serve::GuestEnd Server::Impl::run_in_task(const WasiConfig& wasi) {
   serve::GuestEnd end;
   {
     std::unique_lock lock(mutex);
-    while (guests >= config.instances) {
+    while (guests >= most_guests) {
       if (room.wait(mutex) == sched::Wake::Cancelled) {
         end.stopped = true;
         return end;

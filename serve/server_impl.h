@@ -46,6 +46,7 @@ class BodyRoom {
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   Impl(Executor& executor, const Engine& engine, const Module& module, const ServerConfig& config);
 
+  Result<void> check_guests();
   /// Listens; then the accepting task runs.
   Result<void> begin();
   void accept_all();
@@ -70,8 +71,9 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   uint16_t port = 0;
   io::Descriptor listener;
 
-  io::Stop leaving;   // ends all waits for clients: the time for stopping is over
-  io::Stop stopping;  // ends accepting, and waits for further requests
+  size_t most_guests = 0, most_connections = 0;  // at a time
+  io::Stop leaving;                              // ends all waits for clients: the time for stopping is over
+  io::Stop stopping;                             // ends accepting, and waits for further requests
   sched::CancelToken ending = sched::CancelToken::create();  // ends guests
   sched::Mutex mutex;
   sched::Condition changed;  // `open` went down, or the server was stopped

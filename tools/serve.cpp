@@ -8,6 +8,7 @@
 
 #include "tools/commands.h"
 #include "tools/image.h"
+#include "tools/line_log.h"
 #include "tools/report.h"
 #include "tools/run.h"
 #include "vmrun/executor.h"
@@ -40,7 +41,7 @@ Result<void> check_serve(RunOptions& options, std::string_view image) {
   return check_together(options, image);
 }
 
-ServerConfig server_config(const RunOptions& options, std::vector<std::string> argv) {
+ServerConfig server_config(const RunOptions& options, std::vector<std::string> argv, LineLog& log) {
   const auto& s = options.serve;
   ServerConfig config;
   config.protocol = s.http ? ServerConfig::Protocol::Http : ServerConfig::Protocol::Tcp;
@@ -57,10 +58,7 @@ ServerConfig server_config(const RunOptions& options, std::vector<std::string> a
   if (s.idle) config.idle_timeout = *s.idle;
   if (s.grace) config.grace = *s.grace;
   if (!s.quiet) {
-    config.log = [](std::string_view line) {
-      std::string text = "vmrun: " + std::string(line) + "\n";
-      [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
-    };
+    config.log = [&log](std::string_view line) { log.add(line); };
   }
   return config;
 }
@@ -90,30 +88,30 @@ int serve(const RunOptions& options, const std::string& image, Args args) {
   tasks.pin = options.serve.pin;
   tasks.io = options.serve.io;
   tasks.stack_bytes = (options.stack_asked_for ? options.limits.stack_bytes : kGuestStack) + kHostStack;
+  LineLog log;  // outlives the tasks that write to it
   auto executor = Executor::create(tasks);
   if (!executor) return fail(executor.error());
-  auto server = Server::listen(*executor, engine, *module, server_config(options, std::move(argv)));
+  auto server = Server::listen(*executor, engine, *module, server_config(options, std::move(argv), log));
   if (!server) return fail(server.error());
   const unsigned workers = executor->stats().workers;
-  std::fprintf(stderr, "vmrun: serving %s on %s with %u worker%s, %s; Ctrl-C ends it\n",
-               options.serve.http ? "http" : "tcp", server->address().c_str(), workers, workers == 1 ? "" : "s",
-               executor->io());
+  log.add(strf("serving %s on %s with %u worker%s, %s; Ctrl-C ends it", options.serve.http ? "http" : "tcp",
+               server->address().c_str(), workers, workers == 1 ? "" : "s", executor->io()));
 
   int signal = 0;
   sigwait(&ends, &signal);
-  std::fprintf(stderr, "vmrun: %s: no further %s; guests may go on for %s; again ends them at once\n",
-               signal == SIGINT ? "interrupted" : "terminated", options.serve.http ? "requests" : "connections",
-               duration_text(options.serve.grace.value_or(ServerConfig().grace)).c_str());
   struct sigaction at_once = {};
   at_once.sa_handler = [](int number) { _exit(128 + number); };
   for (int number : {SIGINT, SIGTERM}) sigaction(number, &at_once, nullptr);
   pthread_sigmask(SIG_UNBLOCK, &ends, nullptr);
   server->stop();
+  log.add(strf("%s: no further %s; guests may go on for %s; again ends them at once",
+               signal == SIGINT ? "interrupted" : "terminated", options.serve.http ? "requests" : "connections",
+               duration_text(options.serve.grace.value_or(ServerConfig().grace)).c_str()));
   server->wait();
   const ServerStats stats = server->stats();
-  std::fprintf(stderr, "vmrun: served %llu connections, %llu guests, %llu of which failed\n",
+  log.add(strf("served %llu connections, %llu guests, %llu of which failed",
                static_cast<unsigned long long>(stats.connections), static_cast<unsigned long long>(stats.requests),
-               static_cast<unsigned long long>(stats.failures));
+               static_cast<unsigned long long>(stats.failures)));
   return kExitOk;
 }
 

@@ -34,6 +34,10 @@ uint32_t FdTable::default_limit() {
   return static_cast<uint32_t>(std::min<uint64_t>(kMostByDefault, limit.rlim_cur / 2));
 }
 
+size_t FdTable::owned() const {
+  return static_cast<size_t>(std::ranges::count_if(slots_, [](const auto& d) { return d != nullptr && d->owner; }));
+}
+
 bool FdTable::insert(Descriptor d, uint32_t& fd) {
   if (full()) return false;
   if (d.owner && !move_above_streams(d)) return false;

@@ -64,6 +64,8 @@ class FdTable {
   /// From now on at most `n` descriptors are open at a time.
   void limit(uint32_t n) { limit_ = n; }
   uint32_t limit() const { return limit_; }
+  /// How many of the host's descriptors the table owns.
+  size_t owned() const;
   bool full() const { return open_ >= limit_; }
   /// The limit for a guest whose embedder states none: half of what the process may open, at most 4,096.
   static uint32_t default_limit();

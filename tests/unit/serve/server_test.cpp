@@ -348,6 +348,21 @@ TEST_CASE("a server that cannot be made says why") {
   CHECK(says(program, "192.0.2.1:80").find("cannot listen on") != std::string::npos);
   const Module library = ok(Module::compile_file(engine, VMRUN_FIXTURES "/engine_memory64.wasm"));
   CHECK(says(library, "127.0.0.1:0").find("_start") != std::string::npos);
+  ServerConfig config = http();
+  config.address = "127.0.0.1:0";
+  const auto refuses = [&](const ServerConfig& wrong) {
+    const auto server = Server::listen(executor, engine, program, wrong);
+    return server ? std::string() : server.error().to_string();
+  };
+  ServerConfig wrong = config;
+  wrong.wasi.preopen_dir("/nonexistent", "/");
+  CHECK(refuses(wrong).find("/nonexistent") != std::string::npos);
+  for (const char* name : {"HTTP_TOKEN", "CONTENT_LENGTH"}) {
+    wrong = config;
+    wrong.wasi.env(name, "1");
+    CHECK(refuses(wrong).find(name) != std::string::npos);
+  }
+  CHECK(refuses(config).empty());
 }
 
 }  // namespace
