@@ -138,9 +138,10 @@ bool land_exception(vm::Vcpu& cx, Activation& segment) {
   acquire_cells();
   const Translation* t = pc == nullptr ? to_caller(pc, fp, inst) : translation_of_call(pc);
   for (; t != nullptr; t = to_caller(pc, fp, inst)) {
-    // A guest decides how many frames there are, how much each has to search and how often it throws.
+    // A guest decides how many frames there are, how much each has to search and how often it throws. Requests wait until
+    // it lands: what they do may free code that positions of the backtrace lie in.
     const Cell* to = nullptr;
-    if (vm::stop_wanted(cx) && vm::poll(cx) != vm::TrapCode::None) [[unlikely]] {
+    if (cx.interrupt.load(std::memory_order_relaxed) && vm::poll(cx) != vm::TrapCode::None) [[unlikely]] {
       to = pc;
     } else if (t->span_count != 0) {
       const Catch* clause = find_catch(*t, static_cast<uint32_t>(pc - t->cells), *inst, tag);

@@ -2,6 +2,4 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int main(void) {
-  printf("Content-Type: text/plain\n\nHello %s %s\n", getenv("REQUEST_METHOD"), getenv("PATH_INFO"));
-}
+int main(void) { printf("Content-Type: text/plain\n\nHello %s %s\n", getenv("REQUEST_METHOD"), getenv("PATH_INFO")); }
