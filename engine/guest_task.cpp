@@ -27,7 +27,7 @@ bool park_fiber(std::chrono::steady_clock::time_point deadline) {
 void unpark_fiber(void* fiber) { static_cast<GuestTask*>(fiber)->task().unpark(); }
 constexpr vm::WaitFibers kWaitFibers{waiting_fiber, park_fiber, unpark_fiber};
 
-void stop_guest(void*, pthread_t worker, uint64_t) noexcept { jit::preempt_thread(worker); }
+void stop_guest(void*, const sched::Preemption& what) noexcept { jit::preempt_thread(what.worker); }
 
 }  // namespace
 
