@@ -27,7 +27,10 @@ bool park_fiber(std::chrono::steady_clock::time_point deadline) {
 void unpark_fiber(void* fiber) { static_cast<GuestTask*>(fiber)->task().unpark(); }
 constexpr vm::WaitFibers kWaitFibers{waiting_fiber, park_fiber, unpark_fiber};
 
-void stop_guest(void*, const sched::Preemption& what) noexcept { jit::preempt_thread(what.worker); }
+void stop_guest(void*, const sched::Preemption& what) noexcept {
+  if (what.reason != sched::CancelReason::None && what.user != nullptr) static_cast<GuestTask*>(what.user)->end_calls();
+  jit::preempt_thread(what.worker);
+}
 
 }  // namespace
 
@@ -48,6 +51,10 @@ const sched::SwitchHooks GuestTask::kHooks{resume, suspend};
 GuestTask* GuestTask::current() { return sched::on_task() ? static_cast<GuestTask*>(sched::switch_user()) : nullptr; }
 
 void GuestTask::interrupt_guest() { vm::ask_interrupt(store_.vcpu()); }
+
+void GuestTask::end_calls() noexcept {
+  store_.vcpu().requests.fetch_or(static_cast<uint8_t>(vm::Request::yield) | vm::kEndCalls, std::memory_order_seq_cst);
+}
 
 GuestTask::GuestTask(Store& store, std::shared_ptr<io::Reactor> reactor)
     : store_(store.impl()), reactor_(std::move(reactor)) {

@@ -2,7 +2,8 @@
 //
 // The vCPU follows its task from thread to thread. The scheduler's monitor stops guests by signal (jit/stop/preempt.h), in
 // compiled code at any instruction; a cancelled task's guest traps with TrapCode::Interrupted instead of going on, and the
-// task's own code then asks sched::take_cancel() why.
+// task's own code then asks sched::take_cancel() why. The same signal ends a system call that holds the thread of a
+// cancelled task (vm/runtime/stoppable.h).
 #pragma once
 
 #include <memory>
@@ -34,6 +35,9 @@ class GuestTask {
   const sched::Task& task() const { return task_; }
   /// Makes the guest trap with TrapCode::Interrupted when it goes on: its task was cancelled while it waited.
   void interrupt_guest();
+  /// Ends a system call of the guest that holds its thread, and has it look why its task is to end. On any thread, while
+  /// the scheduler keeps the task from ending. The stop signal to its thread comes afterwards.
+  void end_calls() noexcept;
 
  private:
   static void resume(void* self) noexcept;

@@ -77,7 +77,8 @@ class Task {
   /// The same, for so long at most: whether the task has ended.
   bool join_for(std::chrono::nanoseconds time) const;
   /// Every wait that it is in or comes to ends at once, and a guest that it runs traps with TrapCode::Interrupted, until
-  /// take_stop() in the task. A call of the system that holds its thread (opening a file, say) runs to its end first.
+  /// take_stop() in the task. That is so of the guest's WASI calls that hold its thread, too (opening a FIFO, say); a
+  /// call of the system that a host function of the embedder's makes runs to its end first.
   void cancel() const;
 
   struct Impl;

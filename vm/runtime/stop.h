@@ -23,6 +23,11 @@ enum class Request : uint8_t {
   report = 2,  // say which code it stands in
 };
 
+/// A bit of Vcpu::requests beside those: the guest's task is cancelled, so its system calls that wait end
+/// (vm/runtime/stoppable.h). Set together with `yield`, whose server says whether the guest is to end. A guest that is
+/// entered polls before it calls anything, so a bit that is left from an earlier entry ends no call.
+inline constexpr uint8_t kEndCalls = 4;
+
 /// Makes the guest trap with TrapCode::Interrupted.
 void ask_interrupt(Vcpu& cx);
 /// Makes the guest serve `request`.
@@ -31,6 +36,11 @@ void ask(Vcpu& cx, Request request);
 /// Whether poll() has anything to do.
 inline bool stop_wanted(const Vcpu& cx) {
   return cx.interrupt.load(std::memory_order_relaxed) || cx.requests.load(std::memory_order_relaxed) != 0;
+}
+
+/// Whether a system call of the guest that waits is to end.
+inline bool ends_calls(const Vcpu& cx) {
+  return cx.interrupt.load(std::memory_order_relaxed) || (cx.requests.load(std::memory_order_relaxed) & kEndCalls) != 0;
 }
 
 /// Serves what was asked for. The guest's position is in its activation. Returns Interrupted when it has to end, None
