@@ -50,20 +50,26 @@ const sched::SwitchHooks GuestTask::kHooks{resume, suspend};
 
 GuestTask* GuestTask::current() { return sched::on_task() ? static_cast<GuestTask*>(sched::switch_user()) : nullptr; }
 
+const std::atomic<bool>& GuestTask::interrupted() const { return store_.vcpu().interrupt; }
+
 void GuestTask::interrupt_guest() { vm::ask_interrupt(store_.vcpu()); }
 
 void GuestTask::end_calls() noexcept {
   store_.vcpu().requests.fetch_or(static_cast<uint8_t>(vm::Request::yield) | vm::kEndCalls, std::memory_order_seq_cst);
 }
 
+void GuestTask::wake(void* self) { static_cast<GuestTask*>(self)->task_.unpark_soon(); }
+
 GuestTask::GuestTask(Store& store, std::shared_ptr<io::Reactor> reactor)
     : store_(store.impl()), reactor_(std::move(reactor)) {
   const sched::StackBounds stack = sched::stack_bounds();
   store_.set_native_stack(stack.low, stack.size());
   sched::set_switch_hooks(&kHooks, this);
+  store_.waker().set(wake, this);
 }
 
 GuestTask::~GuestTask() {
+  store_.waker().clear();
   sched::set_switch_hooks(nullptr, nullptr);
   store_.set_native_stack(nullptr, 0);
 }

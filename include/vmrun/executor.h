@@ -117,8 +117,8 @@ class Executor {
     return start(nullptr, shared(std::forward<F>(f)), options);
   }
   /// Starts a task that calls `f()`, which may call guests of `store`. The store is the task's alone until it has ended:
-  /// nobody else calls into it, and it outlives the task. Store::interrupt takes effect when the guest runs; what ends a
-  /// guest that waits is Task::cancel.
+  /// nobody else calls into it, and it outlives the task. Store::interrupt ends what the guest does or waits for, as it
+  /// does elsewhere, and leaves the task alone, which may call its guest again; Task::cancel is for the task as a whole.
   template <class F>
   Result<Task> spawn(Store& store, F&& f, const TaskOptions& options = {}) {
     return start(&store, shared(std::forward<F>(f)), options);
