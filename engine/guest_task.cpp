@@ -52,7 +52,7 @@ GuestTask* GuestTask::current() { return sched::on_task() ? static_cast<GuestTas
 
 const std::atomic<bool>& GuestTask::interrupted() const { return store_.vcpu().interrupt; }
 
-void GuestTask::interrupt_guest() { vm::ask_interrupt(store_.vcpu()); }
+void GuestTask::interrupt_guest() { store_.vcpu().interrupt.store(true, std::memory_order_relaxed); }
 
 void GuestTask::end_calls() noexcept {
   store_.vcpu().requests.fetch_or(static_cast<uint8_t>(vm::Request::yield) | vm::kEndCalls, std::memory_order_seq_cst);

@@ -39,7 +39,8 @@ class GuestTask {
   const sched::Task& task() const { return task_; }
   /// Whether the guest is to end: a wait of its ends when this is set, too. The task is unparked afterwards.
   const std::atomic<bool>& interrupted() const;
-  /// Makes the guest trap with TrapCode::Interrupted when it goes on: its task was cancelled while it waited.
+  /// In a host function: makes the guest trap with TrapCode::Interrupted when it goes on, because its task was cancelled
+  /// while it waited.
   void interrupt_guest();
   /// Ends a system call of the guest that holds its thread, and has it look why its task is to end. On any thread, while
   /// the scheduler keeps the task from ending. The stop signal to its thread comes afterwards.

@@ -102,7 +102,6 @@ class Waiter {
   /// Under a lock that the waiter takes before it goes. A thread is woken at once, a task when `unparks` are flushed.
   void signal(Unparks& unparks) noexcept;
   bool signalled() const noexcept { return signalled_.load(std::memory_order_acquire); }
-  const Until& until() const noexcept { return until_; }
 
   /// Suspends the task until it is signalled (also by the Stop) or interrupted.
   sched::Wake wait() noexcept;
