@@ -27,7 +27,10 @@ bool park_fiber(std::chrono::steady_clock::time_point deadline) {
 void unpark_fiber(void* fiber) { static_cast<GuestTask*>(fiber)->task().unpark(); }
 constexpr vm::WaitFibers kWaitFibers{waiting_fiber, park_fiber, unpark_fiber};
 
-void stop_guest(void*, pthread_t worker, uint64_t) noexcept { jit::preempt_thread(worker); }
+void stop_guest(void*, const sched::Preemption& what) noexcept {
+  if (what.reason != sched::CancelReason::None && what.user != nullptr) static_cast<GuestTask*>(what.user)->end_calls();
+  jit::preempt_thread(what.worker);
+}
 
 }  // namespace
 
@@ -47,16 +50,26 @@ const sched::SwitchHooks GuestTask::kHooks{resume, suspend};
 
 GuestTask* GuestTask::current() { return sched::on_task() ? static_cast<GuestTask*>(sched::switch_user()) : nullptr; }
 
-void GuestTask::interrupt_guest() { vm::ask_interrupt(store_.vcpu()); }
+const std::atomic<bool>& GuestTask::interrupted() const { return store_.vcpu().interrupt; }
+
+void GuestTask::interrupt_guest() { store_.vcpu().interrupt.store(true, std::memory_order_relaxed); }
+
+void GuestTask::end_calls() noexcept {
+  store_.vcpu().requests.fetch_or(static_cast<uint8_t>(vm::Request::yield) | vm::kEndCalls, std::memory_order_seq_cst);
+}
+
+void GuestTask::wake(void* self) { static_cast<GuestTask*>(self)->task_.unpark_soon(); }
 
 GuestTask::GuestTask(Store& store, std::shared_ptr<io::Reactor> reactor)
     : store_(store.impl()), reactor_(std::move(reactor)) {
   const sched::StackBounds stack = sched::stack_bounds();
   store_.set_native_stack(stack.low, stack.size());
   sched::set_switch_hooks(&kHooks, this);
+  store_.waker().set(wake, this);
 }
 
 GuestTask::~GuestTask() {
+  store_.waker().clear();
   sched::set_switch_hooks(nullptr, nullptr);
   store_.set_native_stack(nullptr, 0);
 }

@@ -2,9 +2,14 @@
 //
 // The vCPU follows its task from thread to thread. The scheduler's monitor stops guests by signal (jit/stop/preempt.h), in
 // compiled code at any instruction; a cancelled task's guest traps with TrapCode::Interrupted instead of going on, and the
-// task's own code then asks sched::take_cancel() why.
+// task's own code then asks sched::take_cancel() why. The same signal ends a system call that holds the thread of a
+// cancelled task (vm/runtime/stoppable.h).
+//
+// An interrupt of the store (vm::ask_interrupt) unparks the task, and whoever waits for the guest then looks at
+// `interrupted`.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "io/reactor.h"
@@ -32,13 +37,21 @@ class GuestTask {
   static GuestTask* current();
   const std::shared_ptr<io::Reactor>& reactor() const { return reactor_; }
   const sched::Task& task() const { return task_; }
-  /// Makes the guest trap with TrapCode::Interrupted when it goes on: its task was cancelled while it waited.
+  /// Whether the guest is to end: a wait of its ends when this is set, too. The task is unparked afterwards.
+  const std::atomic<bool>& interrupted() const;
+  /// In a host function: makes the guest trap with TrapCode::Interrupted when it goes on, because its task was cancelled
+  /// while it waited.
   void interrupt_guest();
+  /// Ends a system call of the guest that holds its thread, and has it look why its task is to end. On any thread, while
+  /// the scheduler keeps the task from ending. The stop signal to its thread comes afterwards.
+  void end_calls() noexcept;
 
  private:
   static void resume(void* self) noexcept;
   static void suspend(void* self) noexcept;
   static const sched::SwitchHooks kHooks;
+
+  static void wake(void* self);
 
   vm::Store& store_;
   const std::shared_ptr<io::Reactor> reactor_;

@@ -137,7 +137,7 @@ int64_t Reactor::wait_for_event(Cell& cell, Direction direction, uint64_t tick, 
     // A device that cannot be waited for and yet says so: it is asked again after a while.
     const Nanos soon = sched::now() + ask_again;
     if (until.deadline < soon) return -ETIMEDOUT;
-    return sleep({soon, until.cancellable, until.stop});
+    return sleep(until.by(soon));
   }
   sched::Wake how;
   int64_t ready = 0;

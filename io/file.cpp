@@ -86,7 +86,7 @@ int64_t Reactor::hand_over(Cell& cell, Op& op, const Until& until) noexcept {
               : sched::park_until(sched::Clock::time_point(std::chrono::nanoseconds(patient.deadline)),
                                   patient.cancellable);
       if (transfer.over.load(std::memory_order_acquire)) break;
-      const bool stopped = transfer.waiter.signalled();
+      const bool stopped = until.is_over();
       if (woken == sched::Wake::Unparked && !stopped) {
         stray = true;
         continue;
@@ -95,7 +95,7 @@ int64_t Reactor::hand_over(Cell& cell, Op& op, const Until& until) noexcept {
         how = stopped ? sched::Wake::Cancelled : woken;
         backend_->cancel(transfer);
       }
-      patient = {never, sched::Cancellable::No, nullptr};
+      patient = {.cancellable = sched::Cancellable::No};
     }
     if (stray) transfer.waiter.task().unpark();  // meant for another wait, perhaps
     r = transfer.result;

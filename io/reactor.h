@@ -7,8 +7,8 @@
 //   scheduler.spawn([&] { int64_t n = reactor->read(in, buffer, sizeof buffer); ... });
 //
 // Results are in raw form: >= 0, or a negated errno value. -EAGAIN: the call was not to wait. -ETIMEDOUT: its deadline has
-// passed. -ECANCELED: its task or its Stop was cancelled. -EBADF: the descriptor is closed, perhaps by somebody else
-// while the call waited. A call that has transferred something gives that number instead. -EINTR never comes.
+// passed. -ECANCELED: its task was cancelled, or its Stop or flag set. -EBADF: the descriptor is closed, perhaps by
+// somebody else while the call waited. A call that has transferred something gives that number instead. -EINTR never comes.
 //
 // Thread rules. Every call may come from any thread, and several at a time for one descriptor: those that wait for the
 // same direction are served in their order. A call from a task suspends the task; it may go on on another thread. A call

@@ -7,9 +7,9 @@
 
 namespace vmrun::io {
 
-/// Whether the calling task is cancelled, or its Stop is set.
+/// Whether the calling task is cancelled, or its Stop or flag is set.
 inline bool is_cancelled(const Until& until) noexcept {
-  if (until.stop != nullptr && until.stop->stopped()) return true;
+  if (until.is_over()) return true;
   return until.cancellable == sched::Cancellable::Yes && sched::on_task() &&
          sched::cancel_reason() != sched::CancelReason::None;
 }

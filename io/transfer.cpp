@@ -200,7 +200,7 @@ int64_t Reactor::accept(const Descriptor& d, int flags, const Until& until, sock
   if (is_shortage(r) && until.deadline != 0) {
     // The connection stays in the queue, so the next call meets it again at once.
     const Nanos soon = sched::now() + options_.accept_pause;
-    const int64_t slept = sleep({std::min(soon, until.deadline), until.cancellable, until.stop});
+    const int64_t slept = sleep(until.by(std::min(soon, until.deadline)));
     if (slept < 0) return slept;
   }
   return r;
@@ -219,7 +219,7 @@ int64_t Reactor::connect(const Descriptor& d, const sockaddr* address, socklen_t
   while ((r = sys::connect(cell.fd, address, length)) == -EAGAIN) {
     const Nanos soon = sched::now() + connect_again;
     if (until.deadline < soon) return until.deadline == 0 ? -EAGAIN : -ETIMEDOUT;
-    if (const int64_t slept = sleep({soon, until.cancellable, until.stop}); slept < 0) return slept;
+    if (const int64_t slept = sleep(until.by(soon)); slept < 0) return slept;
   }
   // Interrupted, the attempt goes on as if it had not been waited for.
   if (r != -EINPROGRESS && r != -EINTR) return r;

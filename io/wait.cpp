@@ -93,6 +93,10 @@ Wake Waiter::wait() noexcept {
   Wake how = Wake::Unparked;
   bool stray = false;
   while (!signalled()) {
+    if (until_.is_over()) {
+      how = Wake::Cancelled;
+      break;
+    }
     how = until_.deadline == never
               ? sched::park(until_.cancellable)
               : sched::park_until(sched::Clock::time_point(std::chrono::nanoseconds(until_.deadline)),

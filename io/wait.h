@@ -49,7 +49,20 @@ struct Until {
   /// Whether cancelling the task ends it, with -ECANCELED.
   sched::Cancellable cancellable = sched::Cancellable::Yes;
   Stop* stop = nullptr;
+  /// A flag beside it, of a task's call: whoever sets it unparks the task, and the call then gives -ECANCELED.
+  const std::atomic<bool>* interrupted = nullptr;
 
+  /// Whether the Stop or the flag is set.
+  bool is_over() const noexcept {
+    return (stop != nullptr && stop->stopped()) ||
+           (interrupted != nullptr && interrupted->load(std::memory_order_acquire));
+  }
+  /// The same with another deadline.
+  Until by(Nanos other) const noexcept {
+    Until until = *this;
+    until.deadline = other;
+    return until;
+  }
   static Until at(sched::Clock::time_point t) { return {.deadline = sched::nanos(t)}; }
   static Until after(sched::Clock::duration d) { return at(sched::Clock::now() + d); }
   static Until now() { return {.deadline = 0}; }
@@ -90,7 +103,7 @@ class Waiter {
   void signal(Unparks& unparks) noexcept;
   bool signalled() const noexcept { return signalled_.load(std::memory_order_acquire); }
 
-  /// Suspends the task until it is signalled (also by the Stop).
+  /// Suspends the task until it is signalled (also by the Stop) or interrupted.
   sched::Wake wait() noexcept;
   /// Holds the thread until it is signalled or one of `fds` is ready; `fds` has room for one more behind `count`. In
   /// `ready` how many are, or a negated errno value.

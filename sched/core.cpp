@@ -105,7 +105,9 @@ TaskCell* Core::prepare(const SpawnOptions& options) {
   cell->worker.store(nullptr, std::memory_order_relaxed);
   cell->ready_at = 0;
   cell->hooks = options.hooks;
-  cell->user = options.user;
+  if (options.user != nullptr) {
+    cell->set_user(options.user);
+  }
   cell->id.store(inside ? w->take_id() : next_id.fetch_add(1, std::memory_order_relaxed), std::memory_order_relaxed);
   return cell;
 }
@@ -134,6 +136,9 @@ Task Core::launch(TaskCell* cell, const SpawnOptions& options) {
 }
 
 void Core::finish(TaskCell* task) {
+  if (task->user != nullptr) {
+    task->set_user(nullptr);
+  }
   if (TokenState* token = std::exchange(task->token, nullptr)) {
     token->unlink(task);
     token->drop_ref();
@@ -159,6 +164,7 @@ void Core::finish(TaskCell* task) {
 }
 
 void Core::discard(TaskCell* cell) {
+  cell->set_user(nullptr);
   cell->done.store(true, std::memory_order_relaxed);
   free_cell(cell);
   one_less();
@@ -314,9 +320,13 @@ void Core::request_preempt(TaskCell* task) {
   }
   bump(&ThreadCounters::preempt_requests);
   if (PreemptHook hook = preempt_hook_.load(std::memory_order_acquire)) {
+    std::lock_guard user(task->user_lock);
     std::lock_guard lock(w->signal_lock_);
     if (w->has_thread_ && w->current() == task) {
-      hook(preempt_context_, w->pthread(), task->id.load(std::memory_order_relaxed));
+      hook(preempt_context_, {.worker = w->pthread(),
+                              .task_id = task->id.load(std::memory_order_relaxed),
+                              .user = task->user,
+                              .reason = task->cancel.load(std::memory_order_acquire)});
     }
   }
 }

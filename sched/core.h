@@ -1,7 +1,8 @@
 // What the workers of one scheduler share: processors, the global queue, idle lists, timers, cells and fibers.
 //
 // Rules. Locks are OS mutexes, held for a few dozen instructions and never across a suspension; none is taken while
-// another is held, except that `idle_lock_` may be held while reading the timers' earliest (no lock).
+// another is held, except that `idle_lock_` may be held while reading the timers' earliest (no lock), and a task's
+// user_lock while its worker's signal lock is taken.
 //
 // Sleeping and waking, after Go's scheduler:
 //   Whoever makes a task runnable first queues it, then looks (after a full fence): is a processor idle and nobody
@@ -70,6 +71,8 @@ class Core {
   void set_preempt(PreemptHook hook, void* context);
   /// Asks the worker that runs `task` to stop it.
   void request_preempt(TaskCell* task);
+  /// Has the monitor unpark `task`, to which the caller has a reference. Async-signal-safe.
+  void unpark_soon(TaskCell* task);
   Counters counters();
   /// Adds to a counter of the calling thread.
   void bump(std::atomic<uint64_t> ThreadCounters::* which, uint64_t n = 1);
@@ -149,7 +152,10 @@ class Core {
   /// needed.
   void idle_long_locked(Worker& worker);
   void wake_worker_locked(Worker& worker, Processor* p, bool spinning);
+  /// Async-signal-safe.
   void poke_monitor();
+  /// Unparks those that unpark_soon was called for.
+  void unpark_those_soon();
   /// Looks after one processor; true when its worker lost it. Lowers `until` to when it should be looked at again.
   bool watch(Processor& p, Nanos at, Nanos& until);
   /// Whether there is a poller and something that it waits for.
@@ -175,6 +181,7 @@ class Core {
   std::atomic<uint64_t> polls_{0};  // written under poll_lock_
   Worker* poll_worker_ = nullptr;   // under idle_lock_
   std::atomic<uint32_t> monitor_word_{0};
+  std::atomic<TaskCell*> soon_{nullptr};  // linked by soon_next, each with a reference
 
   static constexpr size_t cells_a_chunk = 64;
   void one_less();

@@ -1,5 +1,6 @@
-// The monitor thread: ends slices, takes processors from blocked workers, repeats requests to stop cancelled tasks, and
-// fires timers and polls while every worker is busy. It sleeps for good when all processors are idle and nothing is due.
+// The monitor thread: ends slices, takes processors from blocked workers, repeats requests to stop cancelled tasks, unparks
+// tasks for signal handlers, and fires timers and polls while every worker is busy. It sleeps for good when all processors
+// are idle and nothing is due.
 #include <algorithm>
 
 #include "sched/core.h"
@@ -29,6 +30,31 @@ constexpr unsigned idle_looks = 16;
 void Core::poke_monitor() {
   monitor_word_.fetch_add(1, std::memory_order_release);
   futex_wake(monitor_word_);
+}
+
+void Core::unpark_soon(TaskCell* task) {
+  if (task->soon.exchange(true, std::memory_order_acq_rel)) {
+    return;  // it is in the list, or about to be: the monitor has it unparked after this
+  }
+  task->add_ref();
+  TaskCell* first = soon_.load(std::memory_order_relaxed);
+  do {
+    task->soon_next = first;
+  } while (!soon_.compare_exchange_weak(first, task, std::memory_order_release, std::memory_order_relaxed));
+  poke_monitor();
+}
+
+void Core::unpark_those_soon() {
+  TaskCell* task =
+      soon_.load(std::memory_order_relaxed) != nullptr ? soon_.exchange(nullptr, std::memory_order_acquire) : nullptr;
+  while (task != nullptr) {
+    TaskCell* next = task->soon_next;
+    // From here on it may be put in again. Exchanged, not stored: what the last caller wrote before must be seen.
+    task->soon.exchange(false, std::memory_order_acq_rel);
+    task->unpark();
+    task->drop_ref();
+    task = next;
+  }
 }
 
 bool Core::watch(Processor& p, Nanos at, Nanos& until) {
@@ -94,6 +120,7 @@ void Core::monitor_main() {
     if (stopping.load(std::memory_order_acquire)) {
       return;
     }
+    unpark_those_soon();
     run_timers();
     const Nanos at = now();
     bool events_awaited = false;

@@ -36,6 +36,7 @@ bool Task::failed() const { return cell_->failed.load(std::memory_order_acquire)
 bool Task::done() const { return cell_->done.load(std::memory_order_acquire); }
 void Task::cancel() const { cell_->request_cancel(CancelReason::Requested); }
 void Task::unpark() const { cell_->unpark(); }
+void Task::unpark_soon() const { cell_->core->unpark_soon(cell_); }
 
 namespace {
 
@@ -99,6 +100,7 @@ CancelReason cancel_reason() {
 
 CancelReason take_cancel() {
   TaskCell* task = worker_of_task("take_cancel outside a task").current();
+  std::lock_guard lock(task->user_lock);
   return task->cancel.exchange(CancelReason::None, std::memory_order_acq_rel);
 }
 
@@ -162,7 +164,7 @@ StackBounds stack_bounds() {
 void set_switch_hooks(const SwitchHooks* hooks, void* user) {
   TaskCell* task = worker_of_task("set_switch_hooks outside a task").current();
   task->hooks = hooks;
-  task->user = user;
+  task->set_user(user);
 }
 
 void* switch_user() { return worker_of_task("switch_user outside a task").current()->user; }

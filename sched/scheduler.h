@@ -49,10 +49,18 @@ struct SpawnOptions {
   void* user = nullptr;
 };
 
-/// Asks for the task `task_id` (Task::id) to be stopped, which runs on `worker` or did so a moment ago: the code it
-/// runs shall call preempted() soon. May be called by any thread, also repeatedly, and when the task is in a blocking
-/// region.
-using PreemptHook = void (*)(void* context, pthread_t worker, uint64_t task_id) noexcept;
+/// A task that is to be stopped.
+struct Preemption {
+  pthread_t worker;     ///< the thread that runs it, or did so a moment ago; it lives
+  uint64_t task_id;     ///< Task::id
+  void* user;           ///< what was given with its SwitchHooks
+  CancelReason reason;  ///< why it is to end, if it is: not None until the task takes the cancellation
+};
+
+/// Asks for a task to be stopped: the code it runs shall call preempted() soon. May be called by any thread, also
+/// repeatedly, and when the task is in a blocking region. While it runs, the task is kept from changing its user, from
+/// taking its cancellation, and from ending. It must be quick and wait for nobody.
+using PreemptHook = void (*)(void* context, const Preemption& what) noexcept;
 
 /// Called when no task can go on by itself: all wait, for no deadline, no event from outside and no blocking call. Only
 /// another thread could wake one. `report` is Scheduler::report(). On the monitor's thread, some 50 ms after the last task
@@ -134,6 +142,8 @@ class Task {
   void cancel() const;
   /// Ends the park() it is in, or its next one.
   void unpark() const;
+  /// The same, a moment later. Async-signal-safe.
+  void unpark_soon() const;
 
  private:
   friend class Core;

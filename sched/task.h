@@ -6,13 +6,18 @@
 //           Running <-> Permit by unparkers and by the task itself. An unpark that comes early leaves a permit.
 //   refs    one for the running task, one for each handle, timer or waker that is about to touch it.
 //   cancel  set by anybody, cleared by the task. Whoever sets it unparks the task and asks its worker to stop it.
+//   user    changed by the task alone, null in a cell that is free. It and `cancel`'s way back to None are changed under
+//           user_lock, which is held around the preempt hook.
+//   soon    whether the cell is in Core's list of tasks that are to be unparked soon.
 // Cells are never given back to the system before the scheduler ends: the monitor may read one that has been reused.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 
 #include "sched/scheduler.h"
+#include "sched/spin_lock.h"
 #include "sched/timer.h"
 
 namespace vmrun::sched {
@@ -34,7 +39,10 @@ struct TaskCell {
   std::atomic<Worker*> worker{nullptr};  // that runs it or ran it last
   Nanos ready_at = 0;                    // when it was queued, in samples; else 0
   const SwitchHooks* hooks = nullptr;
+  SpinLock user_lock;
   void* user = nullptr;
+  std::atomic<bool> soon{false};
+  TaskCell* soon_next = nullptr;
   std::atomic<uint64_t> id{0};
   Core* core = nullptr;
 
@@ -62,6 +70,10 @@ struct TaskCell {
   void wait_for(WaitsFor w) {
     waits_which.store(w.which, std::memory_order_relaxed);
     waits_for.store(w.what, std::memory_order_relaxed);
+  }
+  void set_user(void* to) {
+    std::lock_guard lock(user_lock);
+    user = to;
   }
   void add_ref() { refs.fetch_add(1, std::memory_order_relaxed); }
   void drop_ref();

@@ -1,6 +1,7 @@
 // Calls that may block. A guest that is no task's makes system calls that hold its thread and end when it is interrupted. A
-// task's waits by the executor's reactor, and cancelling the task ends the wait. System calls that cannot be waited for
-// (opening, allocating, listing) hold the thread of either; a task's processor goes on with others meanwhile.
+// task's waits by the executor's reactor, and cancelling the task or interrupting the guest ends the wait. System calls
+// that cannot be waited for (opening, allocating, listing) hold the thread of either, and end in the same cases; a task's
+// processor goes on with others meanwhile.
 #include "wasi/blocking.h"
 
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 
 #include "engine/guest_task.h"
 #include "io/region.h"
+#include "io/wait.h"
 #include "vm/runtime/stoppable.h"
 #include "wasi/sys.h"
 
@@ -60,15 +62,21 @@ int64_t prepare(const Descriptor& d) {
   return error;
 }
 
+/// How the running task's guest waits: until `deadline`, or until it is to end.
+Until patience(sched::Nanos deadline = sched::never) {
+  const GuestTask* task = GuestTask::current();
+  return {.deadline = deadline, .interrupted = task != nullptr ? &task->interrupted() : nullptr};
+}
+
 /// How long a call waits: not at all where the guest or the host has said so of the descriptor.
 Until until_of(const Descriptor& d) {
   if (d.nonblocking) return Until::now();
-  if (d.type == FileType::RegularFile || d.type == FileType::BlockDevice) return {};
+  if (d.type == FileType::RegularFile || d.type == FileType::BlockDevice) return patience();
   const int64_t flags = raw([&] { return ::fcntl(d.host, F_GETFL); });
-  return flags >= 0 && (flags & O_NONBLOCK) != 0 ? Until::now() : Until{};
+  return flags >= 0 && (flags & O_NONBLOCK) != 0 ? Until::now() : patience();
 }
 
-/// The result of a wait; where the task was cancelled, the guest traps when it goes on.
+/// The result of a wait; where the task was cancelled or the guest interrupted, the guest traps when it goes on.
 int64_t result_of(int64_t r) {
   if (r != -ECANCELED) return r;
   if (GuestTask* task = GuestTask::current()) task->interrupt_guest();
@@ -130,22 +138,22 @@ int64_t writev2(const Descriptor& d, const iovec* iov, int count, int flags) {
 // The offset's upper half is an argument of its own, which 64-bit systems ignore.
 int64_t preadv(const Descriptor& d, const iovec* iov, int count, int64_t offset) {
   return wait_or_hold(
-      d, [&](io::Reactor& r, const io::Descriptor& h) { return r.readv_at(h, iov, count, offset); },
+      d, [&](io::Reactor& r, const io::Descriptor& h) { return r.readv_at(h, iov, count, offset, patience()); },
       [&] { return held_call(SYS_preadv, d.host, address(iov), count, offset); });
 }
 int64_t pwritev(const Descriptor& d, const iovec* iov, int count, int64_t offset) {
   return wait_or_hold(
-      d, [&](io::Reactor& r, const io::Descriptor& h) { return r.writev_at(h, iov, count, offset); },
+      d, [&](io::Reactor& r, const io::Descriptor& h) { return r.writev_at(h, iov, count, offset, patience()); },
       [&] { return held_call(SYS_pwritev, d.host, address(iov), count, offset); });
 }
 int64_t fsync(const Descriptor& d) {
   return wait_or_hold(
-      d, [](io::Reactor& r, const io::Descriptor& h) { return r.sync(h, false); },
+      d, [](io::Reactor& r, const io::Descriptor& h) { return r.sync(h, false, patience()); },
       [&] { return held_call(SYS_fsync, d.host); });
 }
 int64_t fdatasync(const Descriptor& d) {
   return wait_or_hold(
-      d, [](io::Reactor& r, const io::Descriptor& h) { return r.sync(h, true); },
+      d, [](io::Reactor& r, const io::Descriptor& h) { return r.sync(h, true, patience()); },
       [&] { return held_call(SYS_fdatasync, d.host); });
 }
 int64_t fallocate(int fd, int64_t offset, int64_t length) {
@@ -188,12 +196,13 @@ int64_t poll(std::span<pollfd> fds, std::span<const Descriptor* const> descripto
       if (const int64_t error = prepare(*d); error != 0) return error;
       handles.push_back(&d->waits.handle);
     }
-    Until until;
+    Until until = patience();
     if (timeout != nullptr) {
       const auto now = sched::Clock::now();
       const auto rest = sched::Clock::time_point::max() - now;
       const auto time = deadline_of(*timeout).time_since_epoch();
-      until = time.count() == 0 ? Until::now() : Until::at(time < rest ? now + time : sched::Clock::time_point::max());
+      const auto end = time < rest ? now + time : sched::Clock::time_point::max();
+      until = until.by(time.count() == 0 ? 0 : sched::nanos(end));
     }
     return suspended_poll(fds, handles, until);
   }
@@ -214,7 +223,7 @@ int64_t sleep_until(clockid_t clock, const timespec& when) {
     const auto start = sched::Clock::now();
     const auto deadline =
         rest < sched::Clock::time_point::max() - start ? start + rest : sched::Clock::time_point::max();
-    if (sched::sleep_until(deadline) == sched::Wake::Cancelled) return result_of(-ECANCELED);
+    if (io::Waiter(patience(sched::nanos(deadline))).wait() != sched::Wake::TimedOut) return result_of(-ECANCELED);
   }
 }
 int64_t getrandom(void* buffer, size_t length) {

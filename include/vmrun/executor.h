@@ -77,7 +77,8 @@ class Task {
   /// The same, for so long at most: whether the task has ended.
   bool join_for(std::chrono::nanoseconds time) const;
   /// Every wait that it is in or comes to ends at once, and a guest that it runs traps with TrapCode::Interrupted, until
-  /// take_stop() in the task. A call of the system that holds its thread (opening a file, say) runs to its end first.
+  /// take_stop() in the task. That is so of the guest's WASI calls that hold its thread, too (opening a FIFO, say); a
+  /// call of the system that a host function of the embedder's makes runs to its end first.
   void cancel() const;
 
   struct Impl;
@@ -116,8 +117,8 @@ class Executor {
     return start(nullptr, shared(std::forward<F>(f)), options);
   }
   /// Starts a task that calls `f()`, which may call guests of `store`. The store is the task's alone until it has ended:
-  /// nobody else calls into it, and it outlives the task. Store::interrupt takes effect when the guest runs; what ends a
-  /// guest that waits is Task::cancel.
+  /// nobody else calls into it, and it outlives the task. Store::interrupt ends what the guest does or waits for, as it
+  /// does elsewhere, and leaves the task alone, which may call its guest again; Task::cancel is for the task as a whole.
   template <class F>
   Result<Task> spawn(Store& store, F&& f, const TaskOptions& options = {}) {
     return start(&store, shared(std::forward<F>(f)), options);

@@ -46,8 +46,9 @@ class Store {
   const Engine& engine() const { return engine_; }
 
   /// Makes the guest that runs in this store, or the next one that is called, trap with TrapCode::Interrupted soon. A
-  /// WASI call that waits (for a descriptor, a clock, a peer) is ended; a host function of the embedder's own runs to
-  /// its end first, and its waits are not cut short. Any thread; async-signal-safe.
+  /// WASI call that waits (for a descriptor, a clock, a peer) and memory.atomic.wait are ended, also where they suspend
+  /// the task of an executor; a host function of the embedder's own runs to its end first, and its waits are not cut
+  /// short. Any thread; async-signal-safe.
   void interrupt();
   /// Forgets an interrupt that nobody has taken yet.
   void clear_interrupt();

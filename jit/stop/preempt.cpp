@@ -82,7 +82,7 @@ void stop_guest(vm::Vcpu& cx, void* ucontext, bool timer_fired) {
   }
   // The runtime looks on the way back to machine code, the interpreter at its next call or back-edge; the rest is over
   // in nanoseconds. So it is only for what takes long that the signal has to come again, and ever more rarely.
-  if (cx.interrupt.load(std::memory_order_relaxed)) vm::end_stoppable_call(ucontext);
+  if (vm::ends_calls(cx)) vm::end_stoppable_call(ucontext);
   cx.budget = 0;
   vm::make_poll(cx);
   ask_again(timer_fired);

@@ -101,6 +101,8 @@ void make_poll(Vcpu& cx) {
 void ask_interrupt(Vcpu& cx) {
   cx.interrupt.store(true, std::memory_order_seq_cst);
   after_flag(cx);
+  // A guest that is entered later sees the flag before it waits.
+  if (cx.store != nullptr && cx.thread.load(std::memory_order_relaxed) != 0) cx.store->waker().wake();
 }
 
 void ask(Vcpu& cx, Request request) {

@@ -3,7 +3,8 @@
 //
 // Who asks sets the flag, then makes all guest code that polls do so (the limits of both stacks), then sends the thread
 // a signal, whose handler (jit/stop/preempt.h) stops machine code, which does not poll, and cuts the interpreter's slice
-// short. The guest serves requests in poll(), where its position is recorded and its registers are safe.
+// short. The guest serves requests in poll(), where its position is recorded and its registers are safe. A guest that is
+// suspended where it waits gets no signal: an interrupt wakes it (vm/runtime/waker.h).
 //
 // Threads. Asking: any thread, and signal handlers; the vCPU must live. What a guest's thread does unfenced is ordered
 // by membarrier(2) on the asking side, between the flag and the rest: a guest that stores its limits or Vcpu::thread
@@ -23,7 +24,12 @@ enum class Request : uint8_t {
   report = 2,  // say which code it stands in
 };
 
-/// Makes the guest trap with TrapCode::Interrupted.
+/// A bit of Vcpu::requests beside those: the guest's task is cancelled, so its system calls that wait end
+/// (vm/runtime/stoppable.h). Set together with `yield`, whose server says whether the guest is to end. A guest that is
+/// entered polls before it calls anything, so a bit that is left from an earlier entry ends no call.
+inline constexpr uint8_t kEndCalls = 4;
+
+/// Makes the guest trap with TrapCode::Interrupted. One that is suspended is woken.
 void ask_interrupt(Vcpu& cx);
 /// Makes the guest serve `request`.
 void ask(Vcpu& cx, Request request);
@@ -31,6 +37,11 @@ void ask(Vcpu& cx, Request request);
 /// Whether poll() has anything to do.
 inline bool stop_wanted(const Vcpu& cx) {
   return cx.interrupt.load(std::memory_order_relaxed) || cx.requests.load(std::memory_order_relaxed) != 0;
+}
+
+/// Whether a system call of the guest that waits is to end.
+inline bool ends_calls(const Vcpu& cx) {
+  return cx.interrupt.load(std::memory_order_relaxed) || (cx.requests.load(std::memory_order_relaxed) & kEndCalls) != 0;
 }
 
 /// Serves what was asked for. The guest's position is in its activation. Returns Interrupted when it has to end, None

@@ -10,7 +10,8 @@
 #include <cerrno>
 
 #include "vm/runtime/activation.h"
-#include "vm/runtime/instance.h"
+#include "vm/runtime/layout.h"
+#include "vm/runtime/stop.h"
 
 extern "C" {
 extern const char vmrun_stoppable_begin[] __attribute__((visibility("hidden")));
@@ -21,10 +22,15 @@ extern const char vmrun_stoppable_stopped[] __attribute__((visibility("hidden"))
 namespace vmrun::vm {
 namespace {
 
-static_assert(sizeof(std::atomic<bool>) == 1);
+/// As they lie in a Vcpu (vm/runtime/layout.h).
+struct Flags {
+  std::atomic<bool> interrupt;
+  std::atomic<uint8_t> requests;
+};
+static_assert(sizeof(Flags) == 2);
 
-// r11 and rcx are the system call's to change, but one that is begun again does not come by the look at the flag.
-__attribute__((naked)) int64_t call_unless(const std::atomic<bool>*, long, long, long, long, long, long, long) {
+// r11 and rcx are the system call's to change, but one that is begun again does not come by the look at the flags.
+__attribute__((naked)) int64_t call_unless(const void* flags, long, long, long, long, long, long, long) {
   asm(R"(
     movq %%rdi, %%r11
     movq %%rsi, %%rax
@@ -39,6 +45,8 @@ __attribute__((naked)) int64_t call_unless(const std::atomic<bool>*, long, long,
   vmrun_stoppable_begin:
     cmpb $0, (%%r11)
     jne vmrun_stoppable_stopped
+    testb $%c1, 1(%%r11)
+    jne vmrun_stoppable_stopped
     syscall
   vmrun_stoppable_end:
     retq
@@ -47,21 +55,21 @@ __attribute__((naked)) int64_t call_unless(const std::atomic<bool>*, long, long,
     retq
   )"
       :
-      : "i"(-EINTR));
+      : "i"(-EINTR), "i"(kEndCalls));
 }
 
-constinit const std::atomic<bool> never{false};
+constinit const Flags never{};
 
 }  // namespace
 
 int64_t stoppable_call(long number, long a, long b, long c, long d, long e, long f) {
   const Vcpu* guest = running_vcpu;
-  return call_unless(guest != nullptr ? &guest->interrupt : &never, number, a, b, c, d, e, f);
+  return call_unless(guest != nullptr ? static_cast<const void*>(&guest->interrupt) : &never, number, a, b, c, d, e, f);
 }
 
 bool guest_interrupted() {
   const Vcpu* guest = running_vcpu;
-  return guest != nullptr && guest->interrupt.load(std::memory_order_relaxed);
+  return guest != nullptr && ends_calls(*guest);
 }
 
 void end_stoppable_call(void* ucontext) {

@@ -21,6 +21,7 @@
 #include "vm/runtime/stop.h"
 #include "vm/runtime/unwound.h"
 #include "vm/runtime/vcpus.h"
+#include "vm/runtime/waker.h"
 #include "vm/wasm/module.h"
 #include "vmrun/base/result.h"
 
@@ -59,8 +60,9 @@ class Store {
   MemoryPool& pool() { return *pool_; }
   ExnHeap& exns() { return exns_; }
   Unwound& unwound() { return unwound_; }
+  Waker& waker() { return waker_; }
 
-  /// Makes the guest stop at its next poll. Any thread, async-signal-safe.
+  /// Makes the guest stop at its next poll, and wakes it. Any thread, async-signal-safe.
   void interrupt() { ask_interrupt(vcpu_); }
 
   // Makers. What they return is owned by the store. Errors: Limit.
@@ -133,6 +135,7 @@ class Store {
   Limits limits_;
   Vcpu vcpu_;
   VcpuEntry vcpu_entry_{vcpu_};
+  Waker waker_;
   ExnHeap exns_;
   Unwound unwound_;  // by the exception in flight
   std::vector<std::unique_ptr<MemoryOwner>> memories_;

@@ -147,9 +147,9 @@ struct Signals {
     action.sa_sigaction = on_signal;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
     sigaction(SIGURG, &action, &before);
-    s.set_preempt([](void*, pthread_t worker, uint64_t) noexcept { pthread_kill(worker, SIGURG); }, nullptr);
+    s.set_preempt([](void*, const Preemption& what) noexcept { pthread_kill(what.worker, SIGURG); }, nullptr);
 #else
-    s.set_preempt([](void*, pthread_t, uint64_t) noexcept { stops.fetch_add(1); }, nullptr);
+    s.set_preempt([](void*, const Preemption&) noexcept { stops.fetch_add(1); }, nullptr);
 #endif
   }
   ~Signals() {

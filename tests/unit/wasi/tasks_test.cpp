@@ -1,4 +1,6 @@
 // Guests in tasks of an executor: where they wait, their thread goes on with others.
+#include "tests/unit/wasi/tasks.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -11,62 +13,8 @@
 #include <thread>
 #include <vector>
 
-#include "doctest/doctest.h"
-#include "tests/support/ok.h"
-#include "vmrun/executor.h"
-#include "vmrun/vmrun.h"
-#include "vmrun/wasi.h"
-
 namespace vmrun {
 namespace {
-
-using namespace std::chrono_literals;
-using test::ok;
-
-constexpr const char* kIo[] = {"epoll", "auto", "uring-sockets"};
-
-Executor executor_with(unsigned workers, const char* io) {
-  ExecutorConfig config;
-  config.workers = workers;
-  config.io = io;
-  config.slice = 1ms;
-  return ok(Executor::create(config));
-}
-
-/// A pipe whose ends are closed with it.
-struct Pipe {
-  int ends[2];
-  Pipe() { REQUIRE(::pipe2(ends, O_CLOEXEC) == 0); }
-  ~Pipe() {
-    for (int fd : ends) ::close(fd);
-  }
-  Pipe(const Pipe&) = delete;
-  int reading() const { return ends[0]; }
-  int writing() const { return ends[1]; }
-};
-
-/// An instance of wasi_wait in a store of its own.
-struct Guest {
-  Store store;
-  WasiContext wasi;
-  Linker linker;
-  Instance instance{nullptr};
-
-  Guest(const Engine& engine, const Module& module, const WasiConfig& config)
-      : store(engine), wasi(ok(WasiContext::create(config))), linker(engine) {
-    ok(add_wasi(linker, wasi));
-    instance = ok(linker.instantiate(store, module));
-  }
-  Result<std::vector<Val>> call(const char* name) { return ok(instance.func(name)).call(); }
-};
-
-Module waiting_module(const Engine& engine) {
-  return ok(Module::compile_file(engine, VMRUN_FIXTURES "/wasi_wait.wasm"));
-}
-
-bool was_interrupted(const Result<std::vector<Val>>& result) {
-  return !result && result.error().kind == ErrorKind::Trap && result.error().trap == TrapCode::Interrupted;
-}
 
 TEST_CASE("a reader and a writer over a pipe share one worker") {
   Engine engine;
