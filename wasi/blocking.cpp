@@ -227,7 +227,14 @@ int64_t sleep_until(clockid_t clock, const timespec& when) {
   }
 }
 int64_t getrandom(void* buffer, size_t length) {
-  return held_call(SYS_getrandom, address(buffer), static_cast<long>(length), 0);
+  // Waits for nothing but the first seed after the machine's start.
+  return vm::stoppable_call(SYS_getrandom, address(buffer), static_cast<long>(length), 0);
+}
+bool between_pieces() {
+  if (sched::on_task() && sched::preempt_requested() && sched::preempted() != sched::CancelReason::None) {
+    result_of(-ECANCELED);
+  }
+  return vm::guest_interrupted();
 }
 int64_t getdents64(int fd, void* buffer, size_t length) {
   return held_call(SYS_getdents64, fd, address(buffer), static_cast<long>(length));

@@ -53,6 +53,9 @@ int64_t poll(std::span<pollfd> fds, std::span<const Descriptor* const> descripto
 int64_t sleep_until(clockid_t clock, const timespec& when);
 int64_t getrandom(void* buffer, size_t length);
 int64_t getdents64(int fd, void* buffer, size_t length);
+/// Between two pieces of a long call that does not wait: lets others run where it is their turn. Whether the guest is to
+/// end.
+bool between_pieces();
 /// Lets others run.
 void yield();
 

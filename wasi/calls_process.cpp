@@ -84,8 +84,8 @@ Errno random_get(Context& cx, Mem memory, Buffer buffer) {
   if (p == nullptr) return Errno::fault;
   for (size_t left = buffer.length; left != 0;) {
     size_t n = std::min(left, kMost);
+    if (blocking::between_pieces()) return Errno::intr;
     if (cx.seeded) {
-      if (vm::guest_interrupted()) return Errno::intr;
       fill_seeded(p, n, cx.random_state);
     } else {
       int64_t r = blocking::getrandom(p, n);
