@@ -23,11 +23,7 @@ Result<io::Options> io_options(const std::string& name) {
   if (name == "auto") return io::Options{};
   if (name == "epoll") return io::Options{.backend = io::BackendKind::Epoll, .environment = false};
   if (name == "uring") return io::Options{.backend = io::BackendKind::Ring, .environment = false};
-  if (name == "uring-sockets") {
-    return io::Options{.backend = io::BackendKind::Ring, .ring_sockets = true, .environment = false};
-  }
-  return Error(ErrorKind::Usage,
-               "there is no way of waiting called '" + name + "'; there are auto, epoll, uring, uring-sockets");
+  return Error(ErrorKind::Usage, "there is no way of waiting called '" + name + "'; there are auto, epoll, uring");
 }
 
 sched::Priority priority_of(TaskPriority priority) {

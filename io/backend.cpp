@@ -22,13 +22,11 @@ vm::Log& log() {
 struct Choice {
   std::string_view name;
   BackendKind kind;
-  bool ring_sockets;
 };
 constexpr Choice choices[] = {
-    {"auto", BackendKind::Auto, false},
-    {"epoll", BackendKind::Epoll, false},
-    {"uring", BackendKind::Ring, false},
-    {"uring-sockets", BackendKind::Ring, true},
+    {"auto", BackendKind::Auto},
+    {"epoll", BackendKind::Epoll},
+    {"uring", BackendKind::Ring},
 };
 
 Options with_environment(Options options) {
@@ -37,10 +35,9 @@ Options with_environment(Options options) {
   for (const Choice& choice : choices) {
     if (setting != choice.name) continue;
     options.backend = choice.kind;
-    options.ring_sockets = choice.ring_sockets;
     return options;
   }
-  VMRUN_LOG_AT(log(), warn, "VMRUN_IO: there is no '{}'; there are auto, epoll, uring, uring-sockets", setting);
+  VMRUN_LOG_AT(log(), warn, "VMRUN_IO: there is no '{}'; there are auto, epoll, uring", setting);
   return options;
 }
 
@@ -54,8 +51,7 @@ std::unique_ptr<Backend> make_backend(const Options& given, Sink& sink, int64_t&
     bool refused = false;
     error = ring->open(refused);
     if (error == 0) {
-      VMRUN_LOG_AT(log(), info, "sockets wait in {}; files that prove slow go to io_uring",
-                   options.ring_sockets ? "io_uring" : "epoll");
+      VMRUN_LOG_AT(log(), info, "sockets wait in epoll; files that prove slow go to io_uring");
       return ring;
     }
     if (!refused) return nullptr;

@@ -18,10 +18,9 @@ namespace vmrun::io {
 
 /// What a watched descriptor reports: bits.
 enum Ready : uint32_t {
-  ready_read = 1,       ///< something to read or to accept, or the end
-  ready_write = 2,      ///< room to write, or connected
-  ready_ended = 4,      ///< the other end is gone, or an error is pending: no further change may follow
-  ready_unwatched = 8,  ///< the watch is over: a new one is to be started
+  ready_read = 1,   ///< something to read or to accept, or the end
+  ready_write = 2,  ///< room to write, or connected
+  ready_ended = 4,  ///< the other end is gone, or an error is pending: no further change may follow
 };
 
 /// What a backend is asked to do. A transfer's lives, with its buffers, until finished() is called.
@@ -67,7 +66,7 @@ class Backend {
   /// Ends a reap() that waits, or else the next one.
   virtual void interrupt() noexcept = 0;
   /// Ends the watch of a descriptor that is about to be closed. A report on its way may still come.
-  virtual void forget(int fd, uint64_t token) noexcept = 0;
+  virtual void forget(int fd) noexcept = 0;
   virtual const char* name() const noexcept = 0;
 };
 
@@ -79,9 +78,7 @@ enum class BackendKind : uint8_t {
 
 struct Options {
   BackendKind backend = BackendKind::Auto;
-  /// Watches sockets and pipes by io_uring too, where that is used. Nothing was gained by it so far.
-  bool ring_sockets = false;
-  /// The environment variable VMRUN_IO (auto, epoll, uring, uring-sockets) goes before the two above.
+  /// The environment variable VMRUN_IO (auto, epoll, uring) goes before this.
   bool environment = true;
   /// Threads at most for files that prove slow. They are started as they are needed and end when idle.
   unsigned file_threads = 8;

@@ -93,7 +93,7 @@ int64_t Reactor::shut(Cell& cell) noexcept {
 }
 
 void Reactor::finish(Cell& cell) noexcept {
-  if (cell.watched.load(std::memory_order_relaxed)) backend_->forget(cell.watched_fd, cell.token());
+  if (cell.watched.load(std::memory_order_relaxed)) backend_->forget(cell.watched_fd);
   if (cell.watched_fd != cell.fd) sys::close(cell.watched_fd);
   if (cell.owned) {
     // The last close of a file may write, or free, much.

@@ -62,7 +62,7 @@ class EpollBackend final : public Backend {
   void cancel(Op& op) noexcept override { files_.cancel(op); }
   int reap(sched::Nanos deadline) noexcept override;
   void interrupt() noexcept override { set_.interrupt(); }
-  void forget(int fd, uint64_t) noexcept override { set_.remove(fd); }
+  void forget(int fd) noexcept override { set_.remove(fd); }
   const char* name() const noexcept override { return "epoll"; }
 
  private:

@@ -21,7 +21,6 @@ int Reactor::ready(uint64_t token, uint32_t ready) noexcept {
   {
     std::lock_guard lock(cell->lock);
     if (cell->token() != token || cell->closed) return 0;  // of a descriptor that is gone
-    if ((ready & ready_unwatched) != 0) cell->watched.store(false, std::memory_order_relaxed);
     for (const Direction direction : {Direction::Read, Direction::Write}) {
       Side& side = cell->side(direction);
       if (ended) side.ended.store(true, std::memory_order_relaxed);
@@ -32,9 +31,8 @@ int Reactor::ready(uint64_t token, uint32_t ready) noexcept {
   }
   // By now the cell may be another descriptor's: its waiters are woken without need and wait again.
   int woken = 0;
-  const bool all = ended || (ready & ready_unwatched) != 0;
-  if ((ready & ready_read) != 0) woken += wake(*cell, Direction::Read, all);
-  if ((ready & ready_write) != 0) woken += wake(*cell, Direction::Write, all);
+  if ((ready & ready_read) != 0) woken += wake(*cell, Direction::Read, ended);
+  if ((ready & ready_write) != 0) woken += wake(*cell, Direction::Write, ended);
   return woken;
 }
 

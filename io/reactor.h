@@ -114,7 +114,7 @@ class Reactor final : public sched::Poller, private Sink {
   bool waited_for() const noexcept override { return waiting_.load(std::memory_order_relaxed) != 0; }
 
   Counts counts() const noexcept;
-  /// "epoll", "uring" or "uring-sockets".
+  /// "epoll" or "uring".
   const char* backend() const noexcept { return backend_->name(); }
 
  private:

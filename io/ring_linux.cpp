@@ -10,10 +10,9 @@ namespace vmrun::io {
 
 namespace {
 
-// What a completion is about, in its 64 bits: an operation's address (even), a watched token above bit 0, or nothing.
+// What a completion is about: an operation's address, or nothing.
 constexpr uint64_t no_data = 0;
 uint64_t data_of(const Op& op) { return reinterpret_cast<uint64_t>(&op); }
-uint64_t data_of(uint64_t token) { return token << 1 | 1; }
 
 // Threads of the kernel that may work for the ring at a time; without a limit, hundreds were seen.
 constexpr unsigned kernel_threads = 16;
@@ -77,30 +76,8 @@ int64_t RingBackend::start_locked(Op& op) noexcept {
   return 0;
 }
 
-int64_t RingBackend::watch_locked(int fd, uint64_t token) noexcept {
-  io_uring_sqe* sqe = slot_locked();
-  if (sqe == nullptr) return -EAGAIN;
-  ::io_uring_prep_poll_multishot(sqe, fd, watched_events);
-  ::io_uring_sqe_set_data64(sqe, data_of(token));
-  return submit_locked(sqe) ? 0 : -EAGAIN;
-}
-
-bool RingBackend::unwatch_locked(uint64_t token) noexcept {
-  io_uring_sqe* sqe = slot_locked();
-  if (sqe == nullptr) return false;
-  ::io_uring_prep_poll_remove(sqe, data_of(token));
-  ::io_uring_sqe_set_data64(sqe, no_data);
-  return submit_locked(sqe);
-}
-
 int64_t RingBackend::start(Op& op) noexcept {
-  if (op.kind == Op::Kind::Watch) {
-    if (options_.ring_sockets) {
-      std::lock_guard lock(mutex_);
-      if (watch_locked(op.fd, op.token) == 0) return 0;
-    }
-    return set_.add(op.fd, op.token);
-  }
+  if (op.kind == Op::Kind::Watch) return set_.add(op.fd, op.token);
   const bool at_position = op.kind == Op::Kind::Sync || op.kind == Op::Kind::SyncData || op.offset >= 0;
   if (at_position) {
     std::lock_guard lock(mutex_);
@@ -124,46 +101,21 @@ void RingBackend::cancel(Op& op) noexcept {
   files_.cancel(op);
 }
 
-void RingBackend::forget(int fd, uint64_t token) noexcept {
-  set_.remove(fd);
-  if (!options_.ring_sockets) return;
-  // Until the watch is gone, the kernel keeps the file open.
-  std::lock_guard lock(mutex_);
-  if (unwatch_locked(token)) return;
-  try {
-    to_unwatch_.push_back(token);
-    unwatch_late_.store(true, std::memory_order_relaxed);
-  } catch (const std::bad_alloc&) {
-    // It stays until the ring goes.
-  }
-}
-
 int RingBackend::take(Done* done, int max) noexcept {
   std::lock_guard lock(mutex_);
-  if (unwatch_late_.load(std::memory_order_relaxed)) {
-    while (!to_unwatch_.empty() && unwatch_locked(to_unwatch_.back())) to_unwatch_.pop_back();
-    unwatch_late_.store(!to_unwatch_.empty(), std::memory_order_relaxed);
-  }
   int n = 0;
   io_uring_cqe* cqe = nullptr;
   while (n < max && ::io_uring_peek_cqe(&ring_, &cqe) == 0 && cqe != nullptr) {
     const Done one{::io_uring_cqe_get_data64(cqe), cqe->res, cqe->flags};
     ::io_uring_cqe_seen(&ring_, cqe);
     if (one.data == no_data) continue;
-    if ((one.data & 1) == 0) --in_flight_;
+    --in_flight_;
     done[n++] = one;
   }
   return n;
 }
 
 int RingBackend::deliver(const Done& done) noexcept {
-  if ((done.data & 1) != 0) {
-    const bool over = (done.flags & IORING_CQE_F_MORE) == 0;
-    uint32_t ready = done.result >= 0 ? ready_of(static_cast<uint32_t>(done.result)) : 0;
-    // However it ended, whoever waits tries again and starts a new watch. A descriptor that was closed has a new token.
-    if (over) ready |= ready_unwatched | ready_read | ready_write;
-    return sink_.ready(done.data >> 1, ready);
-  }
   Op& op = *reinterpret_cast<Op*>(done.data);
   op.result = done.result;
   if (done.result == -ECANCELED || done.result == -EINTR || done.result == -EAGAIN) {
@@ -200,7 +152,7 @@ int RingBackend::reap(sched::Nanos deadline) noexcept {
   epoll_event events[reap_batch];
   const int n = set_.wait(deadline, events, reap_batch);
   int woken = 0;
-  bool ring = unwatch_late_.load(std::memory_order_relaxed);
+  bool ring = false;
   for (int i = 0; i < n; ++i) {
     if (events[i].data.u64 == EpollSet::ring_data) {
       ring = true;

@@ -35,8 +35,8 @@ class RingBackend final : public Backend {
   void cancel(Op& op) noexcept override;
   int reap(sched::Nanos deadline) noexcept override;
   void interrupt() noexcept override { set_.interrupt(); }
-  void forget(int fd, uint64_t token) noexcept override;
-  const char* name() const noexcept override { return options_.ring_sockets ? "uring-sockets" : "uring"; }
+  void forget(int fd) noexcept override { set_.remove(fd); }
+  const char* name() const noexcept override { return "uring"; }
 
  private:
   struct Done {
@@ -48,8 +48,6 @@ class RingBackend final : public Backend {
   io_uring_sqe* slot_locked() noexcept;
   bool submit_locked(io_uring_sqe* sqe) noexcept;
   int64_t start_locked(Op& op) noexcept;
-  int64_t watch_locked(int fd, uint64_t token) noexcept;
-  bool unwatch_locked(uint64_t token) noexcept;
   /// Takes completions out; how many.
   int take(Done* done, int max) noexcept;
   int deliver(const Done& done) noexcept;
@@ -62,10 +60,8 @@ class RingBackend final : public Backend {
   std::mutex mutex_;
   io_uring ring_{};
   bool open_ = false;
-  unsigned room_ = 0;                      // completions that there is room for
-  unsigned in_flight_ = 0;                 // transfers
-  std::vector<uint64_t> to_unwatch_;       // that the ring had no room for
-  std::atomic<bool> unwatch_late_{false};  // the list is not empty
+  unsigned room_ = 0;       // completions that there is room for
+  unsigned in_flight_ = 0;  // transfers
 };
 
 }  // namespace vmrun::io

@@ -55,7 +55,7 @@ constexpr Row kServeOptions[] = {
      set_text<&Serve::tcp>},
     {0, "workers", "N", "threads that run guests (one per processor)", set_number<&Serve::workers, 4096>},
     {0, "pin", nullptr, "bind each worker to a processor", set_on<&Serve::pin>},
-    {0, "io", "HOW", "how to wait: auto (default), epoll, uring (io_uring for files), uring-sockets (for all)",
+    {0, "io", "HOW", "how to wait: auto (default), epoll, uring (io_uring for files that prove slow)",
      set_text<&Serve::io>},
     {0, "instances", "N", "guests at a time (1000); whoever comes then waits",
      set_number<&Serve::instances, 1'000'000>},

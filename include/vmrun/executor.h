@@ -40,7 +40,7 @@ struct ExecutorConfig {
   std::chrono::nanoseconds slice = std::chrono::milliseconds(10);
   /// Bytes of a task's stack: address space, which takes memory as it is used. At least Store::kMinNativeStack.
   size_t stack_bytes = size_t{1} << 20;
-  /// How waiting is done: "auto", "epoll", "uring" (io_uring for files) or "uring-sockets" (for all).
+  /// How waiting is done: "auto", "epoll" or "uring" (io_uring for files that prove slow).
   std::string io = "auto";
 };
 
@@ -131,7 +131,7 @@ class Executor {
   ExecutorStats stats() const;
   /// A line for each task that has not ended: its name, whether it runs or is ready, or for what it waits.
   std::string report() const;
-  /// How waiting is done: "epoll", "uring" or "uring-sockets".
+  /// How waiting is done: "epoll" or "uring".
   const char* io() const;
 
   struct Impl;

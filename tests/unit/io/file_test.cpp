@@ -178,7 +178,6 @@ TEST_CASE("the environment chooses the backend") {
   };
   CHECK(named("epoll") == "epoll");
   CHECK(named("uring") == "uring");
-  CHECK(named("uring-sockets") == "uring-sockets");
   CHECK(named("auto") == "uring");
 }
 

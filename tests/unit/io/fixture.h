@@ -35,11 +35,10 @@ constexpr int scale = 10;
 constexpr int scale = 1;
 #endif
 
-/// One for each backend, and for sockets in io_uring.
+/// One for each backend.
 inline std::vector<io::Options> all_backends() {
   return {{.backend = io::BackendKind::Epoll, .environment = false},
-          {.backend = io::BackendKind::Ring, .environment = false},
-          {.backend = io::BackendKind::Ring, .ring_sockets = true, .environment = false}};
+          {.backend = io::BackendKind::Ring, .environment = false}};
 }
 
 inline size_t open_descriptors() {

@@ -18,7 +18,7 @@ namespace vmrun {
 using namespace std::chrono_literals;
 using test::ok;
 
-inline constexpr const char* kIo[] = {"epoll", "auto", "uring-sockets"};
+inline constexpr const char* kIo[] = {"epoll", "auto", "uring"};
 
 inline Executor executor_with(unsigned workers, const char* io) {
   ExecutorConfig config;
