@@ -9,6 +9,7 @@
 
 #include "engine/executor_impl.h"
 #include "engine/guest_task.h"
+#include "io/region.h"
 #include "vm/runtime/native_stack.h"
 
 namespace vmrun {
@@ -43,12 +44,6 @@ StopReason reason_of(sched::CancelReason reason) {
   }
 }
 
-/// `time` from now; times that no clock can hold are the last one.
-sched::Clock::time_point deadline_after(std::chrono::nanoseconds time) {
-  const auto now = sched::Clock::now();
-  return time < sched::Clock::time_point::max() - now ? now + time : sched::Clock::time_point::max();
-}
-
 }  // namespace
 
 // ---- Task --------------------------------------------------------------------------------------------------------------
@@ -64,14 +59,17 @@ Task& Task::operator=(const Task& other) {
 Task::Task(Task&& other) noexcept = default;
 Task& Task::operator=(Task&& other) noexcept = default;
 
-bool Task::done() const { return impl_->task.done(); }
-bool Task::failed() const { return impl_->task.failed(); }
-bool Task::join() const { return impl_->task.join() != sched::Wake::Cancelled; }
+bool Task::done() const { return impl_ == nullptr || impl_->task.done(); }
+bool Task::failed() const { return impl_ != nullptr && impl_->task.failed(); }
+bool Task::join() const { return impl_ == nullptr || impl_->task.join() != sched::Wake::Cancelled; }
 bool Task::join_for(std::chrono::nanoseconds time) const {
+  if (impl_ == nullptr) return true;
   impl_->task.join_until(deadline_after(time));
   return impl_->task.done();
 }
-void Task::cancel() const { impl_->task.cancel(); }
+void Task::cancel() const {
+  if (impl_ != nullptr) impl_->task.cancel();
+}
 
 // ---- Executor ----------------------------------------------------------------------------------------------------------
 
@@ -84,6 +82,11 @@ Result<Executor> Executor::create(const ExecutorConfig& config) {
   if (config.stack_bytes < Store::kMinNativeStack) {
     return Error(ErrorKind::Usage, "a task's stack has at least " + std::to_string(Store::kMinNativeStack) +
                                        " bytes, not " + std::to_string(config.stack_bytes));
+  }
+  constexpr unsigned kMostThreads = 1 << 14;
+  constexpr size_t kMostStack = size_t{16} << 30;
+  if (config.workers > kMostThreads || config.max_threads > kMostThreads || config.stack_bytes > kMostStack) {
+    return Error(ErrorKind::Usage, "an executor has at most 16384 workers, 16384 threads and stacks of 16 GiB");
   }
   auto options = io_options(config.io);
   if (!options) return options.error();
@@ -176,14 +179,23 @@ Result<void> wait_fd(int fd, Ready direction, std::optional<std::chrono::nanosec
     if (r < 0) return failure(r);
     return {};
   }
+  // A task without a store has nothing to wait with: it holds a thread, and looks now and then whether it is cancelled.
+  const bool is_task = sched::on_task();
+  constexpr auto kLook = std::chrono::milliseconds(10);
   pollfd one{fd, static_cast<short>(direction == Ready::Read ? POLLIN : POLLOUT), 0};
   for (;;) {
-    timespec left{};
-    if (time) {
-      const auto ns = std::max<int64_t>(0, (deadline - sched::Clock::now()).count());
-      left = {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
-    }
-    const int r = ::ppoll(&one, 1, time ? &left : nullptr, nullptr);
+    if (is_task && sched::cancel_reason() != sched::CancelReason::None) return failure(-ECANCELED);
+    auto rest = deadline - sched::Clock::now();
+    if (rest.count() < 0) rest = rest.zero();
+    const bool looks = is_task && kLook < rest;
+    if (looks) rest = kLook;
+    const int64_t ns = rest.count();
+    const timespec left = {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
+    const int r = [&] {
+      const io::Region region;
+      return ::ppoll(&one, 1, time || looks ? &left : nullptr, nullptr);
+    }();
+    if (r == 0 && looks) continue;
     if (r > 0 && (one.revents & POLLNVAL) != 0) return failure(-EBADF);
     if (r > 0) return {};
     if (r == 0) return failure(-ETIMEDOUT);

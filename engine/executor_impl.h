@@ -1,6 +1,7 @@
 // What is behind Executor's handle.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -10,6 +11,13 @@
 #include "vmrun/executor.h"
 
 namespace vmrun {
+
+/// `time` from now on; times that no clock can hold are its last one, negative ones are now.
+inline sched::Clock::time_point deadline_after(std::chrono::nanoseconds time) {
+  const auto now = sched::Clock::now();
+  if (time <= std::chrono::nanoseconds(0)) return now;
+  return time < sched::Clock::time_point::max() - now ? now + time : sched::Clock::time_point::max();
+}
 
 struct Executor::Impl {
   Impl(std::shared_ptr<io::Reactor> r, const sched::Config& config) : reactor(std::move(r)), scheduler(config) {

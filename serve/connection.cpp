@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "engine/executor_impl.h"
+
 namespace vmrun::serve {
 namespace {
 
@@ -26,11 +28,14 @@ bool Connection::read(std::string& to, size_t most, sched::Clock::time_point dea
 bool Connection::write(std::string_view bytes) {
   while (!bytes.empty() && !broken_) {
     const size_t piece = std::min(bytes.size(), kPiece);
-    io::Until until = leaving_.stopped() ? io::Until::now() : io::Until::after(patience_);
-    until.cancellable = sched::Cancellable::No;  // a guest's task that is cancelled ends in its guest
-    if (!leaving_.stopped()) until.stop = &leaving_;
+    const bool waits = !leaving_.stopped();
+    io::Until until = io::Until::now();
+    if (waits) until = {.deadline = sched::nanos(deadline_after(patience_)), .stop = &leaving_};
     const int64_t n = reactor_.write(descriptor_, bytes.data(), piece, until);
-    if (n == -ECANCELED && leaving_.stopped()) continue;  // once more, without waiting
+    if (n == -ECANCELED) {
+      if (waits && leaving_.stopped()) continue;  // once more, without waiting
+      return false;                               // the task is to end
+    }
     broken_ = n <= 0;
     if (n > 0) bytes.remove_prefix(static_cast<size_t>(n));
   }

@@ -23,7 +23,8 @@ class Connection {
   /// Appends what comes next to `to`, at most `most` bytes. False: the connection has ended, or `deadline` has passed, or
   /// `stop` (null: leaving) was stopped.
   bool read(std::string& to, size_t most, sched::Clock::time_point deadline, io::Stop* stop = nullptr);
-  /// All of it. False: the client is gone, or has taken nothing for too long; it will take nothing any more.
+  /// All of it. False: the client is gone, or has taken nothing for too long, and will take nothing any more; or the task
+  /// was cancelled.
   bool write(std::string_view bytes);
   bool broken() const { return broken_; }
   /// Ends the connection so that what was written arrives: a socket that is closed with unread bytes would take it back.

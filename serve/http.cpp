@@ -1,10 +1,12 @@
 // HTTP/1.1 with the contract of CGI: a connection carries requests one after the other, and each runs a fresh guest. A
 // request's body is read before its guest starts. What the guest writes is kept until it is a block: then the head goes out,
 // and the rest in chunks, a block each.
+#include <algorithm>
 #include <ctime>
 #include <new>
 #include <optional>
 
+#include "engine/executor_impl.h"
 #include "serve/cgi.h"
 #include "serve/cgi_output.h"
 #include "serve/connection.h"
@@ -91,6 +93,8 @@ class Response {
 
   uint16_t status() const { return status_; }
   uint64_t body() const { return body_; }
+  /// Whether the client got less than the guest wrote.
+  bool is_cut() const { return too_much_ || connection_.broken(); }
   /// Whether the guest wrote no sensible answer.
   bool failed() const { return too_much_ || output_.state() != CgiOutput::State::Done; }
 
@@ -154,7 +158,7 @@ class Http {
   }
 
   bool read_head() {
-    until_ = sched::Clock::now() + server_.config.idle_timeout;
+    until_ = deadline_after(server_.config.idle_timeout);
     for (;;) {
       input_.erase(0, parser_.feed(input_));
       if (parser_.state() == RequestParser::State::Done) return true;
@@ -175,16 +179,6 @@ class Http {
     body_.clear();
     const Request& request = parser_.request();
     BodyDecoder decoder(request, {.body_bytes = server_.config.max_body_bytes});
-    if (!decoder.done()) {
-      // Of a chunked body nobody knows the length yet.
-      const uint64_t most = request.body == BodyKind::Length ? request.content_length : server_.config.max_body_bytes;
-      room_ = server_.take_body_room(most, until_);
-      if (!room_) {
-        refuse({503, "too many requests have large bodies"});
-        return false;
-      }
-      if (request.body == BodyKind::Length) body_.reserve(request.content_length);
-    }
     if (request.expect_continue && !decoder.done()) {
       if (!connection_.write(kContinue)) return false;
     }
@@ -193,6 +187,13 @@ class Http {
       while (taken < input_.size() && !decoder.done() && !decoder.refusal()) {
         const BodyDecoder::Step step = decoder.decode(std::string_view(input_).substr(taken));
         taken += step.taken;
+        // In blocks, and what a string takes that grows by doubling.
+        const uint64_t size = body_.size() + step.data.size();
+        if (!room_.reach(server_, std::min((2 * size / kBlock + 1) * kBlock, server_.config.max_bodies_bytes),
+                         until_)) {
+          refuse({503, "too many requests have large bodies"});
+          return false;
+        }
         body_ += step.data;
       }
       input_.erase(0, taken);
@@ -239,7 +240,7 @@ class Http {
     } else if (!end.ended) {
       failure = {500, "the program failed"};
     }
-    room_ = {};
+    room_.give_back();
     const bool keep = response.finish(failure) && !server_.stopping.stopped();
     if (!end.ended || response.failed()) server_.failures.fetch_add(1, std::memory_order_relaxed);
     if (server_.config.log) {
@@ -247,6 +248,7 @@ class Http {
                          std::to_string(response.status()) + " " + std::to_string(response.body()) + " bytes " +
                          time_text(sched::Clock::now() - start);
       if (!end.ended) line += ": " + end.error;
+      if (response.is_cut()) line += ": cut off";
       server_.log_line(line);
     }
     return keep;

@@ -186,7 +186,7 @@ void Server::Impl::accept_all() {
       changed.notify_all();
     };
     sched::SpawnOptions options{.token = ending, .name = "connection"};
-    if (tcp && config.timeout) options.deadline = sched::Clock::now() + *config.timeout;
+    if (tcp && config.timeout) options.deadline = deadline_after(*config.timeout);
     try {
       scheduler.spawn(
           [this, self = shared_from_this(), connection = std::move(connection), name = serve::host_of(peer),
@@ -216,7 +216,7 @@ serve::GuestEnd Server::Impl::run_in_task(const WasiConfig& wasi) {
   }
   requests.fetch_add(1, std::memory_order_relaxed);
   sched::SpawnOptions options{.token = ending, .name = "guest"};
-  if (config.timeout) options.deadline = sched::Clock::now() + *config.timeout;
+  if (config.timeout) options.deadline = deadline_after(*config.timeout);
   try {
     const sched::Task task =
         scheduler.spawn([&] { end = serve::run_guest(engine, module, wasi, config.limits, reactor); }, options);
@@ -232,21 +232,26 @@ serve::GuestEnd Server::Impl::run_in_task(const WasiConfig& wasi) {
   return end;
 }
 
-serve::BodyRoom Server::Impl::take_body_room(uint64_t bytes, sched::Clock::time_point deadline) {
-  std::unique_lock lock(mutex);
-  while (bytes > config.max_bodies_bytes - bodies) {
-    const sched::Wake how = shrunk.wait(mutex, sched::Cancellable::Yes, sched::nanos(deadline));
-    if (how != sched::Wake::Unparked && bytes > config.max_bodies_bytes - bodies) return {};
+bool serve::BodyRoom::reach(Server::Impl& server, uint64_t bytes, sched::Clock::time_point deadline) {
+  if (bytes <= bytes_) return true;
+  std::unique_lock lock(server.mutex);
+  const uint64_t more = bytes - bytes_;
+  while (more > server.config.max_bodies_bytes - server.bodies) {
+    const sched::Wake how = server.shrunk.wait(server.mutex, sched::Cancellable::Yes, sched::nanos(deadline));
+    if (how != sched::Wake::Unparked && more > server.config.max_bodies_bytes - server.bodies) return false;
   }
-  bodies += bytes;
-  return {*this, bytes};
+  server.bodies += more;
+  server_ = &server;
+  bytes_ = bytes;
+  return true;
 }
 
 void serve::BodyRoom::give_back() {
   if (server_ == nullptr) return;
   std::lock_guard lock(server_->mutex);
-  server_->bodies -= bytes_;
+  server_->bodies -= std::exchange(bytes_, 0);
   server_->shrunk.notify_all();
+  server_ = nullptr;
 }
 
 void Server::Impl::serve(serve::Socket connection, const std::string& peer) {
@@ -303,7 +308,7 @@ void Server::stop() {
 void Server::wait() {
   Impl& server = *impl_;
   server.accepting.join();
-  const auto end = sched::Clock::now() + server.config.grace;
+  const auto end = deadline_after(server.config.grace);
   std::unique_lock lock(server.mutex);
   while (server.open != 0) {
     if (server.changed.wait(server.mutex, sched::Cancellable::No, sched::nanos(end)) == sched::Wake::TimedOut) break;

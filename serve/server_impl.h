@@ -19,23 +19,18 @@ namespace vmrun {
 
 namespace serve {
 
-/// A part of the room for requests' bodies, given back at the end of its life.
+/// What a request's body takes of the room that there is for all of them, given back at the end of its life.
 class BodyRoom {
  public:
   BodyRoom() = default;
-  BodyRoom(Server::Impl& server, uint64_t bytes) : server_(&server), bytes_(bytes) {}
-  BodyRoom(BodyRoom&& other) noexcept : server_(std::exchange(other.server_, nullptr)), bytes_(other.bytes_) {}
-  BodyRoom& operator=(BodyRoom&& other) noexcept {
-    give_back();
-    server_ = std::exchange(other.server_, nullptr);
-    bytes_ = other.bytes_;
-    return *this;
-  }
+  BodyRoom(const BodyRoom&) = delete;
+  BodyRoom& operator=(const BodyRoom&) = delete;
   ~BodyRoom() { give_back(); }
-  explicit operator bool() const { return server_ != nullptr; }
+  /// Makes it `bytes` at least. Waits for others to give theirs back until `deadline`; false when they have not by then.
+  bool reach(Server::Impl& server, uint64_t bytes, sched::Clock::time_point deadline);
+  void give_back();
 
  private:
-  void give_back();
   Server::Impl* server_ = nullptr;
   uint64_t bytes_ = 0;
 };
@@ -55,8 +50,6 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   /// Runs a guest in a task of its own, which has ended when this returns; before, it waits until there are fewer guests
   /// than may be. `config.timeout` counts from the guest's start.
   serve::GuestEnd run_in_task(const WasiConfig& wasi);
-  /// Room for a request's body. Waits for it until `deadline`; empty when it has not come by then.
-  serve::BodyRoom take_body_room(uint64_t bytes, sched::Clock::time_point deadline);
   void log_line(const std::string& line) const {
     if (config.log) config.log(line);
   }

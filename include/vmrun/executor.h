@@ -58,7 +58,7 @@ struct TaskOptions {
 enum class StopReason : uint8_t { None, Cancelled, Timeout };
 
 /// A handle to a task, which runs whether or not a handle exists. Copies mean the same task. Any thread. No handle
-/// outlives the executor.
+/// outlives the executor. An empty one is done.
 class Task {
  public:
   Task();
@@ -162,7 +162,7 @@ void yield();
 /// Suspends the task; holds any other thread. False when the task was cancelled meanwhile.
 bool sleep_for(std::chrono::nanoseconds time);
 /// Until `fd` can be read (or written) without waiting, or has ended, or so much time has passed (nothing: for ever).
-/// Suspends a task that a store was spawned with, holds any other thread. Errors: Io (of the system; Limit when the time
+/// Suspends a task that a store was spawned with, holds the thread of any other caller. Errors: Io (of the system; Limit when the time
 /// has passed; Usage when the task was cancelled).
 enum class Ready : uint8_t { Read, Write };
 Result<void> wait_fd(int fd, Ready direction, std::optional<std::chrono::nanoseconds> time = std::nullopt);

@@ -235,6 +235,37 @@ TEST_CASE("http: a client that does not read holds nothing for ever") {
   while (s.server.stats().open != 0) std::this_thread::sleep_for(1ms);
 }
 
+TEST_CASE("http: a guest's time counts while its client does not read") {
+  ServerConfig config = http();
+  config.timeout = 200ms;
+  config.idle_timeout = 60s;
+  config.instances = 1;
+  std::mutex mutex;
+  std::string log;
+  config.log = [&](std::string_view line) {
+    std::lock_guard lock(mutex);
+    log += std::string(line) + "\n";
+  };
+  Serving s("serve_cgi", config, 1);
+  Client deaf(s.server), other(s.server);
+  for (int i = 0; i < 40; ++i) deaf.send(get("/long"));
+  other.send(get("/fine"));
+  CHECK(begins(other.answer(), "HTTP/1.1 200"));
+  while (s.server.stats().open != 1) std::this_thread::sleep_for(1ms);
+  std::lock_guard lock(mutex);
+  CHECK(log.find("interrupted") != log.npos);
+}
+
+TEST_CASE("times that no clock can hold") {
+  ServerConfig config = http();
+  config.timeout = std::chrono::nanoseconds::max();
+  config.idle_timeout = std::chrono::nanoseconds::max();
+  Serving s("serve_cgi", config, 1);
+  Client client(s.server);
+  client.send(get("/fine"));
+  CHECK(begins(client.answer(), "HTTP/1.1 200"));
+}
+
 TEST_CASE("http: the end of the grace is the end for clients that do not read") {
   ServerConfig config = http();
   config.grace = 100ms;
@@ -259,12 +290,14 @@ TEST_CASE("http: an answer arrives although the request was not read to its end"
 TEST_CASE("http: the bodies of all requests have a limit") {
   ServerConfig config = http();
   config.max_body_bytes = 1000;
-  config.max_bodies_bytes = 1500;
+  config.max_bodies_bytes = 100'000;  // one block
   config.idle_timeout = 500ms;
   Serving s("serve_cgi", config);
   const std::string head = "POST /p HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\n";
   Client first(s.server), second(s.server);
-  first.send(head);
+  first.send(head + "y");
+  while (s.server.stats().open != 2) std::this_thread::sleep_for(1ms);
+  std::this_thread::sleep_for(50ms);
   second.send(head + std::string(1000, 'y'));
   CHECK(begins(first.answer(), "HTTP/1.1 408 "));
   // The second had its room when the first had given it up, or its own time was over.
