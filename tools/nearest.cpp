@@ -127,7 +127,6 @@ constexpr const char* kUseObjdump = "'vmrun objdump' does that";
 constexpr Foreign kForeignCommands[] = {
     {"compile", "vmrun compiles while it runs; -O eager=baseline compiles before the first instruction"},
     {"precompile", "vmrun compiles while it runs; -O eager=baseline compiles before the first instruction"},
-    {"serve", "vmrun has no server; a program may be handed a socket: -S tcplisten=ADDRESS:PORT"},
     {"validate", "'vmrun inspect' validates an image, and prints what is in it"},
     {"version", "'vmrun --version' prints it"},
     {"invoke", "an export is called by 'vmrun --invoke NAME IMAGE ARGS...'"},

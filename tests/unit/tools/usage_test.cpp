@@ -74,7 +74,6 @@ TEST_CASE("what is neither a command nor an image") {
     says("there is no command '" + text + "', and no image of that name" + message + kHelp, {text, "x.wasm"});
   };
   word("compile", "; vmrun compiles while it runs; -O eager=baseline compiles before the first instruction");
-  word("serve", "; vmrun has no server; a program may be handed a socket: -S tcplisten=ADDRESS:PORT");
   word("validate", "; 'vmrun inspect' validates an image, and prints what is in it");
   word("version", "; 'vmrun --version' prints it");
   word("runn", "; the nearest is 'run'");
