@@ -48,7 +48,8 @@ struct ServerConfig {
   /// How long a connection may be idle, or take to send a request, or take nothing of an answer.
   std::chrono::nanoseconds idle_timeout = std::chrono::seconds(60);
 
-  /// Takes a line for each connection or request that has ended, without its end of line. From tasks, several at a time.
+  /// Takes a line for each connection or request that has ended, without its end of line. From tasks, several at a time; it
+  /// must not throw, and not wait for long.
   std::function<void(std::string_view line)> log{};
 };
 
