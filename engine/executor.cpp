@@ -192,14 +192,15 @@ Result<void> wait_fd(int fd, Ready direction, std::optional<std::chrono::nanosec
     const int64_t ns = rest.count();
     const timespec left = {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
     const int r = [&] {
-      const io::Region region;
-      return ::ppoll(&one, 1, time || looks ? &left : nullptr, nullptr);
+      const io::Region region;  // may end on another thread, which has another errno
+      const int ready = ::ppoll(&one, 1, time || looks ? &left : nullptr, nullptr);
+      return ready < 0 ? -errno : ready;
     }();
     if (r == 0 && looks) continue;
     if (r > 0 && (one.revents & POLLNVAL) != 0) return failure(-EBADF);
     if (r > 0) return {};
     if (r == 0) return failure(-ETIMEDOUT);
-    if (errno != EINTR) return failure(-int64_t{errno});
+    if (r != -EINTR) return failure(r);
   }
 }
 

@@ -43,7 +43,8 @@ class Response {
 
   /// The guest has written `bytes`. False: nobody wants them. Throws std::bad_alloc.
   bool write(std::string_view bytes) {
-    if (connection_.broken()) return false;
+    if (lost_) return false;
+    lost_ = true;  // unless all of it is kept or sent
     if (output_.state() == CgiOutput::State::Reading) bytes.remove_prefix(output_.feed(bytes));
     if (output_.state() == CgiOutput::State::Refused) return false;
     if (bytes.size() > most_ - body_) {
@@ -57,6 +58,7 @@ class Response {
       bytes.remove_prefix(part.size());
       if (kept_.size() == kBlock && !flush()) return false;
     }
+    lost_ = false;
     return true;
   }
 
@@ -67,7 +69,8 @@ class Response {
       const Refusal refusal = failure     ? failure
                               : too_much_ ? Refusal{502, "the program's answer is longer than it may be"}
                               : output_.state() == CgiOutput::State::Refused ? output_.refusal()
-                                                                             : Refusal{};
+                              : lost_ ? Refusal{500, "there was no memory for the program's answer"}
+                                      : Refusal{};
       std::string bytes;
       if (refusal) {
         status_ = refusal.status;
@@ -84,7 +87,7 @@ class Response {
       return connection_.write(bytes) && context_.keep_alive;
     }
     // What has been sent cannot be taken back: only the end of the connection tells the client that something is missing.
-    if (connection_.broken() || failure || too_much_) return false;
+    if (lost_ || failure) return false;
     std::string bytes;
     if (plan_.framing == Framing::Chunked) add_chunk(bytes), bytes += kLastChunk;
     if (plan_.framing == Framing::UntilClose) bytes += kept_;
@@ -94,9 +97,9 @@ class Response {
   uint16_t status() const { return status_; }
   uint64_t body() const { return body_; }
   /// Whether the client got less than the guest wrote.
-  bool is_cut() const { return too_much_ || connection_.broken(); }
+  bool is_cut() const { return lost_ || connection_.broken(); }
   /// Whether the guest wrote no sensible answer.
-  bool failed() const { return too_much_ || output_.state() != CgiOutput::State::Done; }
+  bool failed() const { return lost_ || output_.state() != CgiOutput::State::Done; }
 
  private:
   void add_chunk(std::string& bytes) const {
@@ -130,7 +133,8 @@ class Response {
   uint64_t body_ = 0;      // bytes of it that the guest has written
   uint16_t status_ = 200;  // that was answered
   bool begun_ = false;     // the head has been sent
-  bool too_much_ = false;
+  bool too_much_ = false;  // the guest wrote more than it may
+  bool lost_ = false;  // some of what the guest wrote: it is told so, and the answer is never ended as if it were whole
 };
 
 /// One connection.

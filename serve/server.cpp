@@ -172,9 +172,9 @@ void Server::Impl::accept_all() {
       VMRUN_LOG_AT(serve_log(), warn, "cannot accept a connection: {}", text_of_errno(accepted));
       continue;
     }
-    serve::Socket connection(static_cast<int>(accepted));
+    wasi::HostFd connection(static_cast<int>(accepted));
     const int on = 1;
-    ::setsockopt(connection.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    ::setsockopt(connection.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     connections.fetch_add(1, std::memory_order_relaxed);
     {
       std::lock_guard lock(mutex);
@@ -254,7 +254,7 @@ void serve::BodyRoom::give_back() {
   server_ = nullptr;
 }
 
-void Server::Impl::serve(serve::Socket connection, const std::string& peer) {
+void Server::Impl::serve(wasi::HostFd connection, const std::string& peer) {
   if (config.protocol == ServerConfig::Protocol::Tcp) {
     serve::serve_tcp(*this, connection, peer);
     return;
@@ -302,6 +302,8 @@ const std::string& Server::address() const { return impl_->address; }
 
 void Server::stop() {
   impl_->stopping.stop();
+  // Under the mutex: the accepting task is either before its look at the switch, or waits.
+  std::lock_guard lock(impl_->mutex);
   impl_->changed.notify_all();
 }
 

@@ -12,8 +12,8 @@
 #include "sched/sync.h"
 #include "serve/connection.h"
 #include "serve/guest.h"
-#include "serve/socket.h"
 #include "vmrun/server.h"
+#include "wasi/sys.h"
 
 namespace vmrun {
 
@@ -46,7 +46,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   Result<void> begin();
   void accept_all();
   /// In a task: serves the connection until it ends.
-  void serve(serve::Socket connection, const std::string& peer);
+  void serve(wasi::HostFd connection, const std::string& peer);
   /// Runs a guest in a task of its own, which has ended when this returns; before, it waits until there are fewer guests
   /// than may be. `config.timeout` counts from the guest's start.
   serve::GuestEnd run_in_task(const WasiConfig& wasi);
@@ -83,7 +83,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
 namespace serve {
 
 /// Serve one connection by the protocol's rules: in a task, which the guest's calls suspend.
-void serve_tcp(Server::Impl& server, const Socket& connection, const std::string& peer);
+void serve_tcp(Server::Impl& server, const wasi::HostFd& connection, const std::string& peer);
 void serve_http(Server::Impl& server, Connection& connection, const std::string& peer);
 
 /// "12.3 ms".

@@ -6,10 +6,10 @@
 
 namespace vmrun::serve {
 
-void serve_tcp(Server::Impl& server, const Socket& connection, const std::string& peer) {
+void serve_tcp(Server::Impl& server, const wasi::HostFd& connection, const std::string& peer) {
   const auto start = sched::Clock::now();
   WasiConfig wasi = server.config.wasi;
-  wasi.env("REMOTE_HOST", peer).stdin_fd(connection.fd()).stdout_fd(connection.fd());
+  wasi.env("REMOTE_HOST", peer).stdin_fd(connection.get()).stdout_fd(connection.get());
   GuestEnd end;
   try {
     end = run_guest(server.engine, server.module, wasi, server.config.limits, server.reactor);
