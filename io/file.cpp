@@ -152,20 +152,14 @@ int64_t Reactor::file_call(Cell& cell, Op& op, const Until& until) noexcept {
 int64_t Reactor::write_file(Cell& cell, const iovec* iov, int count, int64_t offset, const Until& until) noexcept {
   Iov left(iov, count);
   if (!left) return -ENOMEM;
-  int64_t done = 0;
-  do {
+  return in_parts(left, [&](int64_t done) {
     Op op;
     op.kind = Op::Kind::Write;
     op.iov = left.data();
     op.count = left.count();
     op.offset = offset < 0 ? -1 : offset + done;
-    const int64_t r = file_call(cell, op, until);
-    if (r < 0) return done != 0 ? done : r;
-    done += r;
-    left.advance(static_cast<size_t>(r));
-    if (r == 0) break;
-  } while (left.size() != 0);
-  return done;
+    return file_call(cell, op, until);
+  });
 }
 
 int64_t Reactor::readv_at(const Descriptor& d, const iovec* iov, int count, int64_t offset,

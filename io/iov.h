@@ -72,4 +72,19 @@ class Iov {
   size_t size_ = 0;
 };
 
+/// Calls `step(bytes done before)` until nothing of `left` is left, or it gives an error or 0. The bytes that were done, or
+/// the first step's error.
+template <class Step>
+int64_t in_parts(Iov& left, Step step) noexcept {
+  int64_t done = 0;
+  do {
+    const int64_t r = step(done);
+    if (r < 0) return done != 0 ? done : r;
+    done += r;
+    left.advance(static_cast<size_t>(r));
+    if (r == 0) break;
+  } while (left.size() != 0);
+  return done;
+}
+
 }  // namespace vmrun::io

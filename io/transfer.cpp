@@ -38,6 +38,14 @@ msghdr message_of(const iovec* iov, int count) noexcept {
   return message;
 }
 
+/// `message` with what is left of its buffers.
+msghdr part_of(const msghdr& message, Iov& left) noexcept {
+  msghdr part = message;
+  part.msg_iov = left.data();
+  part.msg_iovlen = static_cast<size_t>(left.count());
+  return part;
+}
+
 /// What says that the process or the system has no room for a further descriptor.
 bool is_shortage(int64_t r) noexcept { return r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM; }
 
@@ -105,16 +113,9 @@ int64_t Reactor::writev(const Descriptor& d, const iovec* iov, int count, const 
   if (cell.kind == Kind::File) return write_file(cell, iov, count, -1, until);
   Iov left(iov, count);
   if (!left) return -ENOMEM;
-  int64_t done = 0;
-  do {
-    const int64_t r =
-        retry(cell, Direction::Write, 0, until, [&] { return try_write(cell, left.data(), left.count()); });
-    if (r < 0) return done != 0 ? done : r;
-    done += r;
-    left.advance(static_cast<size_t>(r));
-    if (r == 0) break;
-  } while (left.size() != 0);
-  return done;
+  return in_parts(left, [&](int64_t) {
+    return retry(cell, Direction::Write, 0, until, [&] { return try_write(cell, left.data(), left.count()); });
+  });
 }
 
 int64_t Reactor::read(const Descriptor& d, void* buffer, size_t size, const Until& until) noexcept {
@@ -137,20 +138,13 @@ int64_t Reactor::receive(const Descriptor& d, msghdr& message, int flags, const 
   if (!all) return retry(cell, Direction::Read, wanted, until, [&] { return sys::receive(cell.fd, message, flags); });
   Iov left(message.msg_iov, count);
   if (!left) return -ENOMEM;
-  int64_t done = 0;
-  do {
-    msghdr part = message;
-    part.msg_iov = left.data();
-    part.msg_iovlen = static_cast<size_t>(left.count());
+  return in_parts(left, [&](int64_t) {
+    msghdr part = part_of(message, left);
     const int64_t r = retry(cell, Direction::Read, size_of(left.data(), left.count()), until,
                             [&] { return sys::receive(cell.fd, part, flags & ~MSG_WAITALL); });
-    if (r < 0) return done != 0 ? done : r;
-    message.msg_flags = part.msg_flags;
-    done += r;
-    left.advance(static_cast<size_t>(r));
-    if (r == 0) break;
-  } while (left.size() != 0);
-  return done;
+    if (r >= 0) message.msg_flags = part.msg_flags;
+    return r;
+  });
 }
 
 int64_t Reactor::send(const Descriptor& d, const msghdr& message, int flags, const Until& until) noexcept {
@@ -164,18 +158,10 @@ int64_t Reactor::send(const Descriptor& d, const msghdr& message, int flags, con
   }
   Iov left(message.msg_iov, count);
   if (!left) return -ENOMEM;
-  int64_t done = 0;
-  do {
-    msghdr part = message;
-    part.msg_iov = left.data();
-    part.msg_iovlen = static_cast<size_t>(left.count());
-    const int64_t r = retry(cell, Direction::Write, 0, until, [&] { return sys::send(cell.fd, part, flags); });
-    if (r < 0) return done != 0 ? done : r;
-    done += r;
-    left.advance(static_cast<size_t>(r));
-    if (r == 0) break;
-  } while (left.size() != 0);
-  return done;
+  return in_parts(left, [&](int64_t) {
+    const msghdr part = part_of(message, left);
+    return retry(cell, Direction::Write, 0, until, [&] { return sys::send(cell.fd, part, flags); });
+  });
 }
 
 int64_t Reactor::accept(const Descriptor& d, int flags, const Until& until, sockaddr* address,
