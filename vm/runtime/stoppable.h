@@ -18,12 +18,12 @@ namespace vmrun::vm {
 /// that fills memory before it waits.
 int64_t stoppable_call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0);
 
-/// Whether the guest that runs on this thread was interrupted or its task cancelled: for host functions that do without the system what takes
-/// long. What they return then is of no interest, because the guest traps on the way back to it.
+/// Whether the guest that runs on this thread was interrupted or its task cancelled: for host functions that do without
+/// the system what takes long. What they return then is of no interest, because the guest traps on the way back to it.
 bool guest_interrupted();
 
-/// In the stop signal's handler, when vm::ends_calls says so of the guest of this thread: ends the stoppable call that `ucontext`
-/// stands in, if it does.
+/// In the stop signal's handler, when vm::ends_calls says so of the guest of this thread: ends the stoppable call that
+/// `ucontext` stands in, if it does.
 void end_stoppable_call(void* ucontext);
 
 }  // namespace vmrun::vm

@@ -22,18 +22,11 @@
 #include "io/reactor.h"
 #include "io/sys.h"
 #include "sched/scheduler.h"
+#include "tests/unit/sched/fixture.h"
 
 namespace vmrun::test {
 
 using namespace std::chrono_literals;
-
-constexpr unsigned worker_counts[] = {1, 2, 8};
-
-#if defined(__has_feature) && (__has_feature(thread_sanitizer) || __has_feature(address_sanitizer))
-constexpr int scale = 10;
-#else
-constexpr int scale = 1;
-#endif
 
 /// One for each backend.
 inline std::vector<io::Options> all_backends() {

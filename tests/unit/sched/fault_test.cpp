@@ -22,8 +22,10 @@
 #include "sched/cpus.h"
 #include "sched/scheduler.h"
 #include "sched/sync.h"
+#include "tests/unit/sched/fixture.h"
 
 using namespace vmrun::sched;
+using namespace vmrun::test;
 using namespace std::chrono_literals;
 
 #if defined(__has_feature) && (__has_feature(thread_sanitizer) || __has_feature(address_sanitizer))
@@ -33,8 +35,6 @@ using namespace std::chrono_literals;
 #endif
 
 namespace {
-
-constexpr unsigned worker_counts[] = {1, 2, 8};
 
 /// Waits, for a long time on a busy machine, until `condition` holds.
 template <class Condition>

@@ -9,13 +9,13 @@
 #include <vector>
 
 #include "sched/scheduler.h"
+#include "tests/unit/sched/fixture.h"
 
 using namespace vmrun::sched;
+using namespace vmrun::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr unsigned worker_counts[] = {1, 2, 8};
 
 /// What a task has as its user while `alive`, and is cancelled until `taken`.
 struct Owner {

@@ -12,19 +12,13 @@
 
 #include "sched/channel.h"
 #include "sched/scheduler.h"
+#include "tests/unit/sched/fixture.h"
 
 using namespace vmrun::sched;
+using namespace vmrun::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr unsigned worker_counts[] = {1, 2, 8};
-
-#if defined(__has_feature) && (__has_feature(thread_sanitizer) || __has_feature(address_sanitizer))
-constexpr int scale = 10;
-#else
-constexpr int scale = 1;
-#endif
 
 Nanos in(Clock::duration time) { return nanos(Clock::now() + time); }
 

@@ -9,12 +9,12 @@
 
 #include "sched/run_queue.h"
 #include "sched/scheduler.h"
+#include "tests/unit/sched/fixture.h"
 
 using namespace vmrun::sched;
+using namespace vmrun::test;
 
 namespace {
-
-constexpr unsigned worker_counts[] = {1, 2, 8};
 
 #if defined(__has_feature) && __has_feature(thread_sanitizer)
 constexpr bool under_tsan = true;  // keeps 8,128 stacks at most, and takes its time

@@ -21,6 +21,7 @@ void* allocate(size_t size) noexcept {
   allocated_bytes += size;
   return std::malloc(size != 0 ? size : 1);
 }
+void give(void* p) noexcept { std::free(p); }
 }  // namespace
 
 void* operator new(size_t size) {
@@ -30,10 +31,7 @@ void* operator new(size_t size) {
 void* operator new(size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
 void* operator new[](size_t size) { return operator new(size); }
 void* operator new[](size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete[](void* p, size_t) noexcept { std::free(p); }
+#include "tests/support/replace_delete.h"
 
 namespace vmrun::tiering {
 namespace {
