@@ -7,6 +7,7 @@
 
 #include "interp/handlers/fused_tables.h"
 #include "vm/wasm/op_relations.h"
+#include "vm/wasm/signature.h"
 
 namespace vmrun::interp::ir {
 
@@ -71,7 +72,6 @@ Handler select_min_max(int index, int d, int a, int b) {
 }
 
 namespace {
-bool is_double(Op op) { return vm::op_info(op).signature[0] == 'd'; }
 Op as_double(Op op) {
   switch (op) {
     case Op::f32_add: return Op::f64_add;
@@ -104,7 +104,7 @@ int fused_float(Op inner, Op outer, bool crossed) {
   const std::optional<FloatForm> form = float_form(inner, outer, crossed);
   if (!form) return -1;
   const FloatPair* pair = std::ranges::find_if(
-      kFloatPairs, [&](const FloatPair& p) { return p.form == *form && p.is_double == is_double(outer); });
+      kFloatPairs, [&](const FloatPair& p) { return p.form == *form && p.is_double == vm::takes(outer, vm::kF64); });
   return pair == std::end(kFloatPairs) ? -1 : static_cast<int>(pair - kFloatPairs);
 }
 

@@ -7,6 +7,7 @@
 #include "interp/rules.h"
 #include "vm/numeric/numeric.h"
 #include "vm/wasm/op_relations.h"
+#include "vm/wasm/signature.h"
 
 namespace vmrun::interp::ir {
 
@@ -19,9 +20,7 @@ namespace {
 /// Definitions further away than this stay where they are: moving them would lengthen their operands' lives.
 constexpr int32_t kSinkDistance = 40;
 
-constexpr bool is_wide(Op op) {  // 64-bit integer operands
-  return vm::kOpInfo[static_cast<size_t>(op)].signature[0] == 'l';
-}
+constexpr bool is_wide(Op op) { return vm::takes(op, vm::kI64); }
 
 }  // namespace
 
@@ -160,12 +159,8 @@ Arity arity(Op op) {
     case Op::ref_cast_null: return {1, 1};
     default: break;
   }
-  const char* s = vm::op_info(op).signature;
-  if (*s == '*') return {255, 0};
-  Arity n{};
-  while (*s != ':') n.operands++, s++;
-  while (*++s != 0) n.results++;
-  return n;
+  if (vm::has_own_rule(op)) return {255, 0};
+  return {vm::signature(op).params, vm::signature(op).results};
 }
 }  // namespace
 
@@ -259,8 +254,7 @@ void Builder::float_binary(Op op, const V& a, const V& b, V* result) {
 }
 
 void Builder::binary(Op op, const V* args, V* result) {
-  char kind = vm::op_info(op).signature[0];
-  if (kind == 'f' || kind == 'd') return float_binary(op, args[0], args[1], result);
+  if (vm::takes(op, vm::kF32) || vm::takes(op, vm::kF64)) return float_binary(op, args[0], args[1], result);
 
   bool wide = is_wide(op);
   uint64_t folded;

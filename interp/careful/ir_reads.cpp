@@ -18,21 +18,15 @@ void read(Inst& x, OperandField to, const Use& use) {
 
 namespace {
 
-char result_letter(vm::Op op) {
-  const std::string_view signature = vm::op_info(op).signature;
-  const size_t colon = signature.find(':');
-  return colon + 1 < signature.size() ? signature[colon + 1] : '*';
-}
-
 /// Whether what `x` computes is an i32, where the operation says so.
 bool gives_i32(const Function& f, const Inst& x) {
   auto i32 = [&](uint32_t reg) { return f.regs[reg].i32; };
   switch (x.kind) {
     case Kind::binary:
     case Kind::unary:
-    case Kind::load: return result_letter(x.op) == 'i';
+    case Kind::load: return vm::gives(x.op, vm::kI32);
     case Kind::binary2:
-    case Kind::load_op: return result_letter(x.op2) == 'i';
+    case Kind::load_op: return vm::gives(x.op2, vm::kI32);
     case Kind::move: return (x.flags & kConstA) != 0 ? x.imm <= UINT32_MAX : i32(x.a);
     case Kind::select: return i32(x.a) && i32(x.b);
     case Kind::min_max: return reads_i32(x.op) || (i32(x.a) && i32(x.b));
@@ -52,7 +46,7 @@ bool reads_what_there_is(const vm::Module& module, const Function& f, const Inst
 }  // namespace
 
 bool generic_takes_i32(const vm::Module& module, const Function& f, const Inst& x, uint32_t i) {
-  const char letter = vm::op_info(x.op).signature[0] == '*' ? '*' : vm::op_info(x.op).signature[i];
+  const char letter = vm::has_own_rule(x.op) ? '*' : vm::signature(x.op).param[i];
   return letter == 'i' || (letter == 'p' && !module.memories[f.immediates[x.imm].mem.memory].limits.is64);
 }
 

@@ -6,11 +6,12 @@
 #include "interp/careful/ir.h"
 #include "vm/wasm/module.h"
 #include "vm/wasm/opcode.h"
+#include "vm/wasm/signature.h"
 
 namespace vmrun::interp::ir {
 
 /// Whether the operands of `op` (the first one, for a store) are of type i32.
-constexpr bool reads_i32(vm::Op op) { return vm::kOpInfo[static_cast<size_t>(op)].signature[0] == 'i'; }
+constexpr bool reads_i32(vm::Op op) { return vm::takes(op, vm::kI32); }
 
 /// Whether a store writes no more than the lower 32 bits of an integer.
 constexpr bool stores_low_half(vm::Op op) {

@@ -3,6 +3,7 @@
 #include "interp/fused.h"
 #include "interp/rules.h"
 #include "vm/base/assert.h"
+#include "vm/wasm/signature.h"
 
 namespace vmrun::interp::ir {
 
@@ -106,7 +107,7 @@ bool Writer::write_pair(const Inst& x, const Inst& y, const Inst* after) {
   if (x.kind == Kind::binary && y.kind == Kind::branch_if && (x.op == Op::i32_add || x.op == Op::i64_add) &&
       (x.flags & kConstB) != 0 && y.a == x.d && at(x.a) == at(x.d) && goes_back(y.target)) {
     bool wide = x.op == Op::i64_add;
-    if (rules::fits(x.imm, 16, wide) && wide == (vm::op_info(y.op).signature[0] == 'l')) {  // Rule::count
+    if (rules::fits(x.imm, 16, wide) && wide == vm::takes(y.op, vm::kI64)) {  // Rule::count
       Operand i = at(x.d), n = b_of(y);
       Handler handler = select_count_branch(y.op, i.loc, n.loc);
       if (handler != nullptr) {
@@ -128,7 +129,7 @@ bool Writer::write_pair(const Inst& x, const Inst& y, const Inst* after) {
   if (x.kind == Kind::binary && y.kind == Kind::ret && y.a == x.d && y.a != kNoReg &&
       (x.flags & (kConstA | kNegate)) == 0) {
     Operand b = b_of(x);
-    if (b.is_imm() && !rules::fits(b.imm, 32, vm::op_info(x.op).signature[0] == 'l')) return false;
+    if (b.is_imm() && !rules::fits(b.imm, 32, vm::takes(x.op, vm::kI64))) return false;
     if (Handler handler = select_binary_return(x.op, at(x.a).loc, b.loc)) {
       Cell& c = out_.cell(handler);
       c.b = at(x.a).slot;

@@ -6,6 +6,7 @@
 #include "interp/handlers/generic_ops.h"
 #include "interp/handlers/handlers.h"
 #include "vm/base/assert.h"
+#include "vm/wasm/signature.h"
 
 namespace vmrun::interp {
 
@@ -108,17 +109,6 @@ Handler find_handler(Op op, bool other) {
 
 bool is_v128(vm::ValType type) { return type.kind() == vm::ValType::Kind::v128; }
 
-/// The letters before and after the ':' of a signature.
-struct Arity {
-  unsigned operands = 0, results = 0;
-};
-Arity arity(const char* signature) {
-  Arity n;
-  while (*signature != ':') ++n.operands, ++signature;
-  while (*++signature != 0) ++n.results;
-  return n;
-}
-
 /// Writes cells one after the other.
 struct Writer {
   Cell* out;
@@ -146,7 +136,7 @@ void place(Cell& cell, const uint16_t* dst, unsigned results, const uint16_t* sr
 void emit_access(Writer& w, const GenericEnv& env, Op op, const vm::Immediate& imm, const uint16_t* dst,
                  const uint16_t* src) {
   const vm::OpInfo& info = vm::op_info(op);
-  auto [operands, results] = arity(info.signature);
+  const unsigned operands = vm::signature(op).params, results = vm::signature(op).results;
   bool checked = imm.mem.memory != 0 || env.memory0 == MemoryMode::checked;
   Cell& cell = w.first(find_handler(op, checked));
   // Plain loads and stores of guarded memory are one cell: the offset is less than 2^32 there.
@@ -235,7 +225,7 @@ uint32_t emit_generic(Cell* out, const GenericEnv& env, Op op, const vm::Immedia
     emit_access(w, env, op, imm, dst, src);
     return w.count;
   }
-  auto [operands, results] = arity(info.signature);
+  const unsigned operands = vm::signature(op).params, results = vm::signature(op).results;
   Cell& cell = w.first(find_handler(op, false));
   place(cell, dst, results, src, operands);
   if (results == 2) cell.d = dst[1];

@@ -2,9 +2,8 @@
 #pragma once
 
 #include <array>
-#include <string_view>
 
-#include "vm/wasm/opcode.h"
+#include "vm/wasm/signature.h"
 
 namespace vmrun::interp {
 
@@ -17,12 +16,10 @@ struct OpTypes {
 namespace detail {
 
 constexpr OpTypes types_of(const vm::OpInfo& info) {
-  const std::string_view signature = info.signature;
-  if (signature == "*") return {};
+  const vm::Sig signature(info.signature);
   auto is_float = [](char letter) { return letter == 'f' || letter == 'd'; };
-  const char operand = signature[info.family == vm::Family::store ? 1 : 0];
-  const char result = signature.ends_with(':') ? ':' : signature[signature.find(':') + 1];
-  return {is_float(operand), is_float(result), operand == 'l' || operand == 'd'};
+  const char operand = signature.param[info.family == vm::Family::store ? 1 : 0];
+  return {is_float(operand), is_float(signature.result[0]), operand == 'l' || operand == 'd'};
 }
 
 inline constexpr auto kOpTypes = [] {

@@ -6,6 +6,7 @@
 #include "interp/quick/quick.h"
 #include "interp/rules.h"
 #include "vm/base/assert.h"
+#include "vm/wasm/signature.h"
 
 namespace vmrun::interp {
 
@@ -46,7 +47,7 @@ void QuickTranslator::check_pending() {
   switch (p.what) {
     case Pending::What::binary:
     case Pending::What::unary:
-      if (vm::op_info(p.op).signature[0] != 'i') return;
+      if (!vm::takes(p.op, vm::kI32)) return;
       emit_.check_i32(p.a);
       if (p.what == Pending::What::binary) emit_.check_i32(p.b);
       return;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tests/proofs/baseline_machine.h"
+#include "vm/wasm/signature.h"
 
 namespace vmrun::proofs::baseline {
 namespace {
@@ -15,7 +16,7 @@ const std::vector<Op> kComparisons = [] {
   }
   return all;
 }();
-bool is_wide(Op op) { return std::string(vm::op_info(op).mnemonic).starts_with("i64"); }
+bool is_wide(Op op) { return vm::takes(op, vm::kI64); }
 
 }  // namespace
 

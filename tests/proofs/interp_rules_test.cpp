@@ -8,6 +8,7 @@
 #include "interp/select.h"
 #include "tests/proofs/prover.h"
 #include "vm/wasm/op_relations.h"
+#include "vm/wasm/signature.h"
 
 namespace vmrun::proofs::interp_rules {
 
@@ -44,8 +45,7 @@ auto meaning(Op op) {
 // ---- the instructions that rules speak of ------------------------------------------------------------------------------
 
 std::string name(Op op) { return std::string(vm::op_info(op).mnemonic); }
-std::string_view signature(Op op) { return vm::op_info(op).signature; }
-bool is_wide(Op op) { return signature(op)[0] == 'l'; }
+bool is_wide(Op op) { return vm::takes(op, vm::kI64); }
 unsigned width(Op op) { return is_wide(op) ? 64 : 32; }
 
 /// All scalar integer instructions with two operands that cannot trap.
@@ -100,7 +100,7 @@ void prove<Rule::results_are_clean>(Prover& p) {
   // Handlers compute an i32 from what they read and write it zero-extended (VMRUN_SET, put).
   const Registers r(p);
   for (Op op : operations()) {
-    if (signature(op).back() != 'i') continue;
+    if (!vm::gives(op, vm::kI32)) continue;
     const bool wide = is_wide(op);
     const Bits result = compute(op, wide ? r.a : low(r.a), wide ? r.b : low(r.b));
     p.holds(name(op), upper_half_is_zero(Symbolic::zero_extended(result)));

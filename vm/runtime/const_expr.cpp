@@ -55,7 +55,7 @@ TrapCode run(const Instance& instance, Bytes in, Slot* stack, Slot out[2]) {
   const auto pop = [&] { return *--top; };
   for (;;) {
     const uint8_t first = in.byte();
-    const uint16_t number = first >= 0xfb ? prefixed_op(first, in.u32()) : kOpByByte[first];
+    const uint16_t number = is_prefix(first) ? prefixed_op(first, in.u32()) : kOpByByte[first];
     VMRUN_ASSERT(number != kNoOp, "constant expression");
     switch (static_cast<Op>(number)) {
       case Op::end:

@@ -95,7 +95,7 @@ bool ModuleDecoder::const_expr(Reader& r, ValType type, ConstExpr& out) {
     uint8_t code;
     if (!r.u8(code)) return false;
     uint16_t number = kOpByByte[code];
-    if (code >= 0xfb && code <= 0xfe) {
+    if (is_prefix(code)) {
       uint32_t sub;
       if (!r.u32(sub)) return false;
       number = prefixed_op(code, sub);

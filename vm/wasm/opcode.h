@@ -194,7 +194,10 @@ inline constexpr auto kOpByFc = detail::make_op_table<32>(0xfc);
 inline constexpr auto kOpByFd = detail::make_op_table<0x120>(0xfd);
 inline constexpr auto kOpByFe = detail::make_op_table<0x50>(0xfe);
 
-/// The Op with this prefix byte (0xfb to 0xfe) and number, as a number, or kNoOp.
+/// Whether an opcode that begins with this byte goes on with a number.
+constexpr bool is_prefix(uint8_t byte) { return byte >= 0xfb && byte <= 0xfe; }
+
+/// The Op with this prefix byte and number, as a number, or kNoOp.
 constexpr uint16_t prefixed_op(uint8_t prefix, uint32_t code) {
   switch (prefix) {
     case 0xfb: return code < kOpByFb.size() ? kOpByFb[code] : kNoOp;

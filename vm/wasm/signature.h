@@ -14,6 +14,7 @@ struct Sig {
   uint8_t params = 0, results = 0;
   char param[4] = {}, result[2] = {};
 
+  constexpr Sig() = default;
   constexpr explicit Sig(std::string_view text) {
     bool after = false;
     for (char c : text) {
@@ -39,6 +40,20 @@ constexpr ValType letter_type(char letter, ValType address = kI32) {
     default: return address;
   }
 }
+
+/// Each instruction's signature; one operand of letter '*' where the instruction has a rule of its own.
+inline constexpr auto kSignatures = [] {
+  std::array<Sig, kOpCount> signatures{};
+  for (size_t i = 0; i < kOpCount; ++i) signatures[i] = Sig(kOpInfo[i].signature);
+  return signatures;
+}();
+constexpr const Sig& signature(Op op) { return kSignatures[static_cast<size_t>(op)]; }
+constexpr bool has_own_rule(Op op) { return signature(op).param[0] == '*'; }
+
+/// Whether the first operand, or the first result, of an instruction is of a type: of a numeric type, and by the opcode
+/// table alone. An address has no such type.
+constexpr bool takes(Op op, ValType type) { return letter_type(signature(op).param[0], kBottom) == type; }
+constexpr bool gives(Op op, ValType type) { return letter_type(signature(op).result[0], kBottom) == type; }
 
 // clang-format off
 #define VMRUN_SHAPES(X)                                                                                              \
