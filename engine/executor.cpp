@@ -7,6 +7,7 @@
 #include <system_error>
 #include <thread>
 
+#include "engine/completions.h"
 #include "engine/executor_impl.h"
 #include "engine/guest_task.h"
 #include "io/region.h"
@@ -35,6 +36,19 @@ sched::Priority priority_of(TaskPriority priority) {
   }
   return sched::Priority::Normal;
 }
+
+/// What is called at a task's end.
+struct AtEnd {
+  std::function<void()> call;
+  Completions::Impl* completions;
+  uint64_t token;
+
+  static void ended(void* self) noexcept {
+    const std::unique_ptr<AtEnd> end(static_cast<AtEnd*>(self));
+    if (end->call) end->call();
+    if (end->completions != nullptr) end->completions->push(end->token);
+  }
+};
 
 StopReason reason_of(sched::CancelReason reason) {
   switch (reason) {
@@ -107,17 +121,38 @@ Result<Executor> Executor::create(const ExecutorConfig& config) {
 Result<Task> Executor::start(Store* store, std::function<void()> f, const TaskOptions& options) {
   sched::SpawnOptions spawn{.priority = priority_of(options.priority), .name = options.name};
   if (options.timeout) spawn.deadline = deadline_after(*options.timeout);
+  static_assert(sizeof(sched::CancelToken) == sizeof options.cancel.storage_);
+  spawn.token = *std::launder(reinterpret_cast<const sched::CancelToken*>(options.cancel.storage_));
+  Completions::Impl* completions = options.completions != nullptr ? options.completions->impl_.get() : nullptr;
+  bool expects = false;
   try {
-    if (store == nullptr) return Task(std::make_unique<Task::Impl>(impl_->scheduler.spawn(std::move(f), spawn)));
-    return Task(std::make_unique<Task::Impl>(impl_->scheduler.spawn(
-        [store, reactor = impl_->reactor, f = std::move(f)] {
-          GuestTask here(*store, reactor);
-          f();
-        },
-        spawn)));
+    auto handle = std::make_unique<Task::Impl>();
+    std::unique_ptr<AtEnd> end;
+    if (options.on_end || completions != nullptr) {
+      end = std::make_unique<AtEnd>(AtEnd{options.on_end, completions, options.token});
+      spawn.end = {AtEnd::ended, end.get()};
+    }
+    if (completions != nullptr) {
+      completions->expect();
+      expects = true;
+    }
+    if (store == nullptr) {
+      handle->task = impl_->scheduler.spawn(std::move(f), spawn);
+    } else {
+      handle->task = impl_->scheduler.spawn(
+          [store, reactor = impl_->reactor, f = std::move(f)] {
+            GuestTask here(*store, reactor);
+            f();
+          },
+          spawn);
+    }
+    (void)end.release();  // AtEnd::ended has it
+    return Task(std::move(handle));
   } catch (const std::bad_alloc&) {
+    if (expects) completions->give_up();
     return Error(ErrorKind::Limit, "no memory for another task");
   } catch (const std::system_error& e) {
+    if (expects) completions->give_up();
     return Error(ErrorKind::Limit, std::string("no thread for a task: ") + e.what());
   }
 }

@@ -105,6 +105,7 @@ TaskCell* Core::prepare(const SpawnOptions& options) {
   cell->worker.store(nullptr, std::memory_order_relaxed);
   cell->ready_at = 0;
   cell->hooks = options.hooks;
+  cell->end = options.end;
   if (options.user != nullptr) {
     cell->set_user(options.user);
   }
@@ -159,6 +160,9 @@ void Core::finish(TaskCell* task) {
     node = next;
   }
   bump(&ThreadCounters::finished);
+  if (const EndHook end = task->end; end.ended != nullptr) {
+    end.ended(end.context);
+  }
   task->drop_ref();
   one_less();
 }

@@ -37,6 +37,13 @@ struct SwitchHooks {
   void (*suspend)(void* user) noexcept = nullptr;
 };
 
+/// Called once when a task has ended: Task::done() is true, and what it was spawned with is destroyed. Also of a task that
+/// failed. On a worker's thread, in no task. It must be quick and wait for nobody.
+struct EndHook {
+  void (*ended)(void* context) noexcept = nullptr;
+  void* context = nullptr;
+};
+
 struct SpawnOptions {
   Priority priority = Priority::Normal;
   CancelToken token{};
@@ -47,6 +54,7 @@ struct SpawnOptions {
   /// Outlives the task (usually static).
   const SwitchHooks* hooks = nullptr;
   void* user = nullptr;
+  EndHook end{};
 };
 
 /// A task that is to be stopped.

@@ -65,6 +65,7 @@ struct TaskCell {
   Nanos woke_at = 0;
 
   std::atomic<bool> failed{false};  // ended without having run
+  EndHook end;
   TaskBody body;
 
   void wait_for(WaitsFor w) {

@@ -25,7 +25,9 @@
 #include <utility>
 
 #include "vmrun/base/result.h"
+#include "vmrun/completions.h"
 #include "vmrun/fwd.h"
+#include "vmrun/sync.h"
 
 namespace vmrun {
 
@@ -52,6 +54,14 @@ struct TaskOptions {
   std::optional<std::chrono::nanoseconds> timeout{};
   /// For Executor::report. Outlives the task.
   const char* name = nullptr;
+  /// Cancels the task together with all others that have the token.
+  CancelToken cancel{};
+  /// Called once when the task has ended, whether it ran or not, on a thread of the executor and in no task. Task::done()
+  /// is true then, and the store is the caller's again. It must be quick, must not wait and must not throw.
+  std::function<void()> on_end{};
+  /// Gets `token` when the task has ended, for an event loop; outlives the task. After on_end.
+  Completions* completions = nullptr;
+  uint64_t token = 0;
 };
 
 /// Why a task is to end.
