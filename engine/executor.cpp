@@ -95,13 +95,13 @@ Result<Executor> Executor::create(const ExecutorConfig& config) {
   if (reactor == nullptr) {
     return Error(ErrorKind::Io, std::string("cannot wait for descriptors: ") + std::strerror(static_cast<int>(-error)));
   }
-  sched::Config c = guest_scheduler_config();
+  sched::Config c;
   c.workers = config.workers;
   c.max_threads = config.max_threads;
   c.pin = config.pin;
   c.slice = config.slice;
   c.stack_size = config.stack_bytes;
-  return Executor(std::make_unique<Impl>(std::move(reactor), c));
+  return Executor(std::make_unique<Impl>(std::move(reactor), guest_scheduler_config(c)));
 }
 
 Result<Task> Executor::start(Store* store, std::function<void()> f, const TaskOptions& options) {

@@ -10,7 +10,7 @@
 
 namespace vmrun::sched {
 
-Core::Core(const Config& given) : config(given), stacks(given.stack_size) {
+Core::Core(const Config& given) : config(given), stacks(std::make_shared<StackPool>(given.stack_size, 64, 8192, given.annex)) {
   if (config.workers == 0) {
     config.workers = std::max(1u, std::thread::hardware_concurrency());
   }
@@ -299,7 +299,7 @@ void Core::keep_fiber(Fiber* fiber) {
 
 void Core::need_stack(bool worker_has_one) {
   if (!worker_has_one && idle_fiber_count_.load(std::memory_order_relaxed) == 0) {
-    stacks.reserve_one();
+    stacks->reserve_one();
   }
 }
 
