@@ -4,7 +4,6 @@
 //   many_guests FILE ends GUESTS WORKERS STACK     FILE ends at once: what it costs to instantiate, run and drop it
 //
 // It prints lines `name value`: bytes and counts beyond what the process had before the first guest.
-#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -202,7 +201,6 @@ void measure_idle(const std::string& kind, size_t count, const Setting& setting,
   guests.shrink_to_fit();
   std::this_thread::sleep_for(std::chrono::milliseconds(2500));  // idle threads give back what they keep
   print("left_", usage_now(), before);
-  if (std::getenv("TRIM")) { malloc_trim(0); print("trimmed_", usage_now(), before); }
   if (failures != 0) fail(std::to_string(failures) + " guests failed");
 }
 
