@@ -10,7 +10,8 @@
 
 namespace vmrun::sched {
 
-Core::Core(const Config& given) : config(given), stacks(std::make_shared<StackPool>(given.stack_size, 64, 8192, given.annex)) {
+Core::Core(const Config& given)
+    : config(given), stacks(std::make_shared<StackPool>(given.stack_size, 64, StackPool::kMostGuarded, given.annex)) {
   if (config.workers == 0) {
     config.workers = std::max(1u, std::thread::hardware_concurrency());
   }

@@ -42,9 +42,12 @@ bool has_light_guards();
 
 class StackPool {
  public:
+  /// Of the some 32,000 guards that a process has mappings for.
+  static constexpr size_t kMostGuarded = 8192;
+
   /// Stacks of at least `stack_size` usable bytes, in slabs of `slab_stacks`; at most `max_guarded` guards that split
   /// mappings.
-  explicit StackPool(size_t stack_size, size_t slab_stacks = 64, size_t max_guarded = 8192,
+  explicit StackPool(size_t stack_size, size_t slab_stacks = 64, size_t max_guarded = kMostGuarded,
                      const AnnexShape& annex = {});
   ~StackPool();
   StackPool(const StackPool&) = delete;

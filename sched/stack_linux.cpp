@@ -24,10 +24,19 @@ constexpr size_t table_reach = size_t{2} << 20;
 size_t page_size() { return static_cast<size_t>(::sysconf(_SC_PAGESIZE)); }
 size_t rounded(size_t bytes, size_t to) { return (bytes + to - 1) & ~(to - 1); }
 
+/// Address space that is committed as it is used, also where the process locks all that it maps (mlockall), which would
+/// commit the whole of it at once: so it is mapped inaccessible, and then not locked any more.
 void* map(size_t bytes) {
-  void* memory =
-      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-  return memory == MAP_FAILED ? nullptr : memory;
+  void* memory = ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+  if (memory == MAP_FAILED) {
+    return nullptr;
+  }
+  ::munlock(memory, bytes);
+  if (::mprotect(memory, bytes, PROT_READ | PROT_WRITE) != 0) {
+    ::munmap(memory, bytes);
+    return nullptr;
+  }
+  return memory;
 }
 
 bool install_guard(void* page, size_t bytes) { return ::madvise(page, bytes, MADV_GUARD_INSTALL) == 0; }

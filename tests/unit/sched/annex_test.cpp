@@ -1,10 +1,12 @@
 // The annexes of stacks: who has one, for how long, and what is guarded.
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <thread>
@@ -173,6 +175,30 @@ TEST_CASE("where address space is short, slabs are small, and stacks do without 
   REQUIRE(waitpid(child, &status, 0) == child);
   CHECK(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 0);
+}
+
+TEST_CASE("where all memory is locked, stacks are committed as they are used all the same") {
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    if (mlockall(MCL_FUTURE) != 0) _exit(77);
+    StackPool pool(64 * 1024, 64, 8192, kShape);
+    const StackBounds stack = pool.take();
+    stack.low[0] = stack.high[-1] = std::byte{1};
+    unsigned long all = 0, resident = 0;
+    FILE* statm = std::fopen("/proc/self/statm", "r");
+    if (statm == nullptr || std::fscanf(statm, "%lu %lu", &all, &resident) != 2) _exit(2);
+    pool.give(stack);
+    _exit(resident * 4096 < (64ul << 20) ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77) {
+    std::printf("skipped: locked memory: this process may not lock it\n");
+  } else {
+    CHECK(WEXITSTATUS(status) == 0);
+  }
 }
 
 #endif

@@ -129,4 +129,42 @@ TEST_CASE("instances of one store have their contexts, though guests share the f
   CHECK(reads(again) == 0);  // the context's stream is at its end
 }
 
+TEST_CASE("a shared function is called through a reference in every tier, with the context of the store that calls") {
+  for (Tiers tiers : {Tiers::Interp, Tiers::Baseline, Tiers::Opt}) {
+    CAPTURE(static_cast<int>(tiers));
+    Engine engine = engine_of(tiers);
+    const Module module = ok(Module::compile_file(engine, VMRUN_FIXTURES "/wasi_reexport.wasm"));
+    const auto context = [](int args) {
+      WasiConfig config;
+      for (int i = 0; i < args; ++i) config.arg("x");
+      return ok(WasiContext::create(config));
+    };
+    const auto count = [](const Instance& in, const Instance& of) {
+      return ok(in.func("count")).call({Val::func(ok(of.func("sizes")))});
+    };
+    const auto number = [](const Result<std::vector<Val>>& result) { return ok(result)[0].as_i32(); };
+    Store one(engine), two(engine), apart(engine);
+    const Instance a = ok(instantiate_wasi(one, module, context(1)));
+    const Instance b = ok(instantiate_wasi(two, module, context(2)));
+    const Instance c = ok(instantiate_wasi(one, module, context(3)));  // the store's second context
+    Linker linker(engine);
+    ok(add_wasi(linker, context(4)));
+    const Instance d = ok(linker.instantiate(apart, module));
+    for (int i = 0; i < 30; ++i) {  // also when it has become hot
+      CHECK(number(count(a, a)) == 1);
+      CHECK(number(count(b, b)) == 2);
+      CHECK(number(count(a, c)) == 3);
+      CHECK(number(count(c, a)) == 1);
+      CHECK(number(count(d, d)) == 4);
+    }
+    // By way of the embedder a reference reaches nothing of another store.
+    CHECK(number(count(b, a)) == 2);
+    const auto refused = count(d, a);
+    REQUIRE(!refused);
+    CHECK(refused.error().kind == ErrorKind::Usage);
+    CHECK(!count(a, d).ok());
+    CHECK(!count(b, c).ok());
+  }
+}
+
 }  // namespace vmrun
