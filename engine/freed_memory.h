@@ -1,15 +1,13 @@
-// Memory that ended guests leave in the C library's heap.
+// Memory that dead stores leave in the C library's heap.
 #pragma once
-
-#include <cstddef>
 
 namespace vmrun {
 
-/// A guest of a task has ended. Any thread.
-void note_ended_guest() noexcept;
-
-/// Gives what guests have freed back to the system, if many have ended since the last time: the C library keeps it, for
-/// itself, and other threads that allocate may wait a few milliseconds. For a thread that has nothing better to do.
-void give_back_freed_memory() noexcept;
+/// A store is born.
+void note_new_store() noexcept;
+/// A store has died. When half of them all have, and they were many, what they have freed goes back to the system: the C
+/// library keeps it, in pages between those in use. That takes a few milliseconds for each thousand, in which other
+/// threads that allocate may wait. Any thread.
+void note_dead_store() noexcept;
 
 }  // namespace vmrun

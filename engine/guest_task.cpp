@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/freed_memory.h"
 #include "jit/stop/preempt.h"
 #include "vm/runtime/fault.h"
 #include "vm/runtime/native_stack.h"
@@ -52,7 +51,6 @@ void stop_guest(void*, const sched::Preemption& what) noexcept {
 
 sched::Config guest_scheduler_config(sched::Config config) {
   config.thread_started = prepare_thread;
-  config.idle_long = [](void*) noexcept { give_back_freed_memory(); };
   const vm::RoomShape room = vm::RoomShape::beside(config.stack_size);
   config.annex = {.shared = room.shared, .size = room.size, .guard = room.guard};
   return config;
@@ -94,7 +92,6 @@ GuestTask::~GuestTask() {
   store_.waker().clear();
   sched::set_switch_hooks(nullptr, nullptr);
   store_.set_native_stack(nullptr, 0);
-  note_ended_guest();
 }
 
 void GuestTask::resume(void* self) noexcept {

@@ -273,9 +273,6 @@ boost::fibers::context* Worker::pick_next() {
       return fiber->context;
     }
     trimming_ = false;
-    if (core_.config.idle_long != nullptr) {
-      core_.config.idle_long(core_.config.thread_context);
-    }
   }
   if (retiring_) {
     return main_;

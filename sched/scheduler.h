@@ -99,9 +99,6 @@ struct Config {
   void (*thread_started)(void* context) = nullptr;
   void (*thread_stopped)(void* context) = nullptr;
   void* thread_context = nullptr;
-  /// Called by a worker thread that has been without work for idle_keep and has given back the kept fibers, to give back
-  /// what else is kept. It has no processor meanwhile, and neither spawns nor waits.
-  void (*idle_long)(void* context) noexcept = nullptr;
 };
 
 /// What there is at one moment; parts are approximate while tasks run.
