@@ -36,6 +36,7 @@ Engine::Engine(const Config& config) : impl_(std::make_shared<Impl>()) {
   pool.dense_bytes = config.dense_memory_max_bytes;
   pool.cached = config.cached_memories;
   impl_->pool = std::make_shared<vm::MemoryPool>(pool);
+  impl_->shared_funcs = std::make_shared<vm::SharedFuncs>();
   vm::fault_install();
   jit::preempt_install();
   jit::initialize();

@@ -5,6 +5,7 @@
 
 #include "tiering/manager.h"
 #include "vm/runtime/memory.h"
+#include "vm/runtime/shared_funcs.h"
 #include "vm/wasm/types.h"
 #include "vmrun/engine.h"
 
@@ -14,6 +15,7 @@ struct Engine::Impl {
   Config config;
   std::shared_ptr<vm::TypeRegistry> registry;
   std::shared_ptr<vm::MemoryPool> pool;
+  std::shared_ptr<vm::SharedFuncs> shared_funcs;
   std::shared_ptr<tiering::Manager> tiers;  // null: interpreter only
 };
 

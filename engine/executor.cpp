@@ -11,6 +11,8 @@
 #include "engine/executor_impl.h"
 #include "engine/guest_task.h"
 #include "io/region.h"
+#include "sched/stack.h"
+#include "vm/base/log.h"
 #include "vm/runtime/native_stack.h"
 
 namespace vmrun {
@@ -56,6 +58,22 @@ StopReason reason_of(sched::CancelReason reason) {
     case sched::CancelReason::Deadline: return StopReason::Timeout;
     default: return StopReason::Cancelled;
   }
+}
+
+/// Says once what a kernel without light guards means for the number of tasks.
+void tell_of_guards() {
+  static const bool told = [] {
+    const vm::Log log("memory");
+    if (!sched::has_light_guards()) {
+      VMRUN_LOG_AT(
+          log, info,
+          "the kernel installs no guards in mappings (Linux 6.13 does): each takes two of vm.max_map_count, and only "
+          "the first {} of an executor are made",
+          sched::StackPool::kMostGuarded);
+    }
+    return true;
+  }();
+  (void)told;
 }
 
 }  // namespace
@@ -109,13 +127,14 @@ Result<Executor> Executor::create(const ExecutorConfig& config) {
   if (reactor == nullptr) {
     return Error(ErrorKind::Io, std::string("cannot wait for descriptors: ") + std::strerror(static_cast<int>(-error)));
   }
-  sched::Config c = guest_scheduler_config();
+  tell_of_guards();
+  sched::Config c;
   c.workers = config.workers;
   c.max_threads = config.max_threads;
   c.pin = config.pin;
   c.slice = config.slice;
   c.stack_size = config.stack_bytes;
-  return Executor(std::make_unique<Impl>(std::move(reactor), c));
+  return Executor(std::make_unique<Impl>(std::move(reactor), guest_scheduler_config(c)));
 }
 
 Result<Task> Executor::start(Store* store, std::function<void()> f, const TaskOptions& options) {

@@ -1,9 +1,13 @@
 // Guests on fibers: see guest_task.h.
 #include "engine/guest_task.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "jit/stop/preempt.h"
 #include "vm/runtime/fault.h"
 #include "vm/runtime/native_stack.h"
+#include "vm/runtime/room.h"
 #include "vm/runtime/stop.h"
 #include "vm/runtime/store.h"
 #include "vm/runtime/wait.h"
@@ -27,6 +31,17 @@ bool park_fiber(std::chrono::steady_clock::time_point deadline) {
 void unpark_fiber(void* fiber) { static_cast<GuestTask*>(fiber)->task().unpark(); }
 constexpr vm::WaitFibers kWaitFibers{waiting_fiber, park_fiber, unpark_fiber};
 
+/// The room beside the running task's stack, if nobody has it and the store may use no more VM stack than there is in it.
+vm::Room room_of_task(const vm::Store& store, size_t native_bytes) {
+  const sched::Annex annex = sched::lend_annex();
+  if (annex.base == nullptr) return {};
+  vm::Room room(annex.base, {annex.shape.shared, annex.shape.guard, annex.shape.size}, &sched::return_annex,
+                annex.handle);
+  const uint64_t left = native_bytes - std::min(native_bytes, vm::kHostReserve);
+  if (std::min(store.limits().stack_bytes, left) > room.shape().stack_bytes()) return {};
+  return room;
+}
+
 void stop_guest(void*, const sched::Preemption& what) noexcept {
   if (what.reason != sched::CancelReason::None && what.user != nullptr) static_cast<GuestTask*>(what.user)->end_calls();
   jit::preempt_thread(what.worker);
@@ -36,6 +51,8 @@ void stop_guest(void*, const sched::Preemption& what) noexcept {
 
 sched::Config guest_scheduler_config(sched::Config config) {
   config.thread_started = prepare_thread;
+  const vm::RoomShape room = vm::RoomShape::beside(config.stack_size);
+  config.annex = {.shared = room.shared, .size = room.size, .guard = room.guard};
   return config;
 }
 
@@ -64,6 +81,9 @@ GuestTask::GuestTask(Store& store, std::shared_ptr<io::Reactor> reactor)
     : store_(store.impl()), reactor_(std::move(reactor)) {
   const sched::StackBounds stack = sched::stack_bounds();
   store_.set_native_stack(stack.low, stack.size());
+  if (!store_.has_stack()) {
+    if (vm::Room room = room_of_task(store_, stack.size())) store_.take_room(std::move(room));
+  }
   sched::set_switch_hooks(&kHooks, this);
   store_.waker().set(wake, this);
 }

@@ -18,13 +18,15 @@
 
 namespace vmrun {
 
-/// `config` with what worker threads need to run guests.
+/// `config` with what worker threads need to run guests, and room for a guest beside each stack of config.stack_size
+/// bytes.
 sched::Config guest_scheduler_config(sched::Config config = {});
 /// Lets `scheduler` stop guests, and guests on fibers suspend in memory.atomic.wait. Before its first spawn.
 void let_scheduler_stop_guests(sched::Scheduler& scheduler);
 
 /// Inside a task, around its calls into `store`. The store is the task's until then. Guests use what the task's stack has
-/// left beyond the host's reserve (vm/runtime/native_stack.h).
+/// left beyond the host's reserve (vm/runtime/native_stack.h). A store without an instance yet takes its VM stack and its
+/// first small memory from the room beside the task's stack (vm/runtime/room.h), for as long as it lives.
 class GuestTask {
  public:
   /// `reactor` is what the guest's system calls wait with; null: they hold their thread.

@@ -2,6 +2,7 @@
 #include "vmrun/store.h"
 
 #include "engine/engine_impl.h"
+#include "engine/freed_memory.h"
 #include "vm/runtime/native_stack.h"
 #include "vm/runtime/stop.h"
 #include "vm/runtime/store.h"
@@ -18,9 +19,13 @@ Store::Store(const Engine& engine, const StoreLimits& limits)
           vm::Store::Limits{limits.memory_bytes, limits.table_elements, limits.exception_bytes, limits.instances,
                             limits.stack_bytes, limits.host_depth, limits.trap_on_grow_failure})) {
   impl_->owner = this;
+  note_new_store();
 }
 
-Store::~Store() = default;
+Store::~Store() {
+  impl_.reset();
+  note_dead_store();
+}
 
 void Store::interrupt() { impl_->interrupt(); }
 void Store::clear_interrupt() { impl_->vcpu().interrupt.store(false, std::memory_order_relaxed); }

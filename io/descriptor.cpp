@@ -2,6 +2,8 @@
 #include "io/descriptor.h"
 
 #include <cerrno>
+#include <mutex>
+#include <new>
 
 #include "io/reactor.h"
 #include "io/region.h"
@@ -35,24 +37,30 @@ Descriptor Reactor::make(int fd, bool owned, bool raises, int64_t& error) noexce
   const int64_t kind = sys::describe(fd);
   error = kind < 0 ? kind : 0;
   if (error == 0 && owned && static_cast<sys::Kind>(kind) != sys::Kind::File) error = sys::set_nonblocking(fd);
-  Cell* cell = error == 0 ? store_.take() : nullptr;
-  if (cell == nullptr) {
+  Descriptor made = error == 0 ? make(fd, static_cast<sys::Kind>(kind), owned, raises) : Descriptor();
+  if (!made) {
     if (error == 0) error = -ENOMEM;
     if (owned) sys::close(fd);
-    return {};
   }
+  return made;
+}
+
+Descriptor Reactor::make(int fd, sys::Kind kind, bool owned, bool raises) noexcept {
+  Cell* cell = store_.take();
+  if (cell == nullptr) return {};
   std::lock_guard lock(cell->lock);  // an old event may be looking at the generation
   cell->handles.store(1, std::memory_order_relaxed);
   cell->generation = (cell->generation + 1) & 0x7fffffff;
   cell->uses = 1;
   cell->closing = cell->closed = cell->orphan = false;
   cell->watched.store(false, std::memory_order_relaxed);
-  cell->always.store(static_cast<sys::Kind>(kind) == sys::Kind::File, std::memory_order_relaxed);
+  cell->always.store(kind == sys::Kind::File, std::memory_order_relaxed);
   cell->no_now.store(false, std::memory_order_relaxed);
   cell->fd = cell->watched_fd = fd;
-  cell->kind = static_cast<sys::Kind>(kind);
+  cell->kind = kind;
   cell->owned = owned;
   cell->quiet = !raises;
+  cell->shared = false;
   cell->reactor = this;
   for (auto& slow : cell->slow) slow.store(0, std::memory_order_relaxed);
   cell->calls.store(0, std::memory_order_relaxed);
@@ -65,7 +73,50 @@ Descriptor Reactor::make(int fd, bool owned, bool raises, int64_t& error) noexce
 }
 
 Descriptor Reactor::adopt(int fd, int64_t& error) noexcept { return make(fd, true, false, error); }
-Descriptor Reactor::borrow(int fd, int64_t& error, bool raises) noexcept { return make(fd, false, raises, error); }
+
+Descriptor Reactor::share(Cell& cell, const sys::FileId& file) noexcept {
+  {
+    std::lock_guard lock(cell.lock);
+    if (cell.closing || cell.file != file) return {};
+  }
+  uint32_t handles = cell.handles.load(std::memory_order_relaxed);
+  while (handles != 0 && !cell.handles.compare_exchange_weak(handles, handles + 1, std::memory_order_relaxed)) {
+  }
+  return handles != 0 ? Descriptor(&cell) : Descriptor();
+}
+
+Descriptor Reactor::borrow(int fd, int64_t& error, bool raises) noexcept {
+  sys::FileId file;
+  const int64_t described = sys::describe(fd, &file);
+  error = described < 0 ? described : 0;
+  if (error != 0) return {};
+  const auto kind = static_cast<sys::Kind>(described);
+  // Files need no place to wait in, and what else there is may be one file with many others.
+  const bool lends = kind == sys::Kind::Pipe || kind == sys::Kind::Stream || kind == sys::Kind::Socket;
+  auto& lent = borrowed_[raises];
+  std::unique_lock lock(borrowed_lock_, std::defer_lock);
+  if (lends) {
+    lock.lock();
+    if (const auto found = lent.find(fd); found != lent.end()) {
+      if (Descriptor same = share(*found->second, file)) return same;
+    }
+  }
+  Descriptor made = make(fd, kind, false, raises);
+  if (!made) {
+    error = -ENOMEM;
+    return {};
+  }
+  if (lends) {
+    Cell& cell = *made.cell_;
+    cell.file = file;
+    try {
+      lent[fd] = &cell;
+      cell.shared = true;
+    } catch (const std::bad_alloc&) {  // then the next one has another
+    }
+  }
+  return made;
+}
 
 Descriptor Reactor::open_event(int64_t& error) noexcept {
   error = sys::event_create();
@@ -110,6 +161,12 @@ void Reactor::finish(Cell& cell) noexcept {
 }
 
 void Reactor::last_handle(Cell& cell) noexcept {
+  if (cell.shared) {
+    std::lock_guard lock(borrowed_lock_);
+    auto& lent = borrowed_[!cell.quiet];
+    // By now another cell may be lent under this number.
+    if (const auto found = lent.find(cell.fd); found != lent.end() && found->second == &cell) lent.erase(found);
+  }
   bool close = false, free = false;
   {
     std::lock_guard lock(cell.lock);

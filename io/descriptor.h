@@ -56,6 +56,8 @@ struct Cell {
   sys::Kind kind = sys::Kind::Other;
   bool owned = false;                          // closed with the cell; non-blocking, unless a file
   bool quiet = true;                           // raises no signals
+  bool shared = false;                         // Reactor::borrow gives it to all who ask
+  sys::FileId file;
   std::array<std::atomic<uint8_t>, 3> slow{};  // how slow reads, writes and syncs have proved
   std::atomic<uint8_t> calls{0};               // of a file
   std::array<Side, 2> sides;

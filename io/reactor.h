@@ -24,7 +24,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
+#include <unordered_map>
 
 #include "io/backend.h"
 #include "io/descriptor.h"
@@ -61,7 +63,8 @@ class Reactor final : public sched::Poller, private Sink {
   /// shares the open file). Null with the reason in `error`; the descriptor is then closed too.
   Descriptor adopt(int fd, int64_t& error) noexcept;
   /// For a descriptor that others use as well, such as an inherited stream: it is never closed, and its flags are not
-  /// touched. `raises`: writes raise SIGPIPE and SIGXFSZ as they would without this.
+  /// touched. `raises`: writes raise SIGPIPE and SIGXFSZ as they would without this. Whoever borrows a pipe or socket that
+  /// is lent already gets a handle to the same: they wait in one line, and close() ends it for all.
   Descriptor borrow(int fd, int64_t& error, bool raises = false) noexcept;
   /// An eventfd that post() makes readable; 8 bytes are read from it.
   Descriptor open_event(int64_t& error) noexcept;
@@ -127,6 +130,9 @@ class Reactor final : public sched::Poller, private Sink {
 
   // Life of descriptors: descriptor.cpp.
   Descriptor make(int fd, bool owned, bool raises, int64_t& error) noexcept;
+  Descriptor make(int fd, sys::Kind kind, bool owned, bool raises) noexcept;
+  /// A further handle, if `cell` is of that file and neither closed nor at its end.
+  static Descriptor share(Cell& cell, const sys::FileId& file) noexcept;
   void last_handle(Cell& cell) noexcept;
   int64_t shut(Cell& cell) noexcept;
   void finish(Cell& cell) noexcept;
@@ -168,6 +174,8 @@ class Reactor final : public sched::Poller, private Sink {
   const Options options_;
   Store store_;
   std::unique_ptr<Backend> backend_;
+  std::mutex borrowed_lock_;
+  std::unordered_map<int, Cell*> borrowed_[2];  // what is lent, by number; with and without signals
   alignas(64) std::atomic<size_t> waiting_{0};  // nodes and transfers: what a poll may bring
   std::atomic<size_t> nodes_{0};
   std::atomic<size_t> transfers_{0};

@@ -82,8 +82,13 @@ enum class Kind : uint8_t {
   Socket,  ///< any other socket
   Other,   ///< a terminal or another device, an eventfd, a signalfd
 };
-/// The descriptor's Kind.
-int64_t describe(int fd) noexcept;
+/// Which file a descriptor is of. Every pipe and socket is a file of its own.
+struct FileId {
+  uint64_t device = 0, number = 0;
+  bool operator==(const FileId&) const = default;
+};
+/// The descriptor's Kind; `file`, if given, is filled in.
+int64_t describe(int fd, FileId* file = nullptr) noexcept;
 /// Sets O_NONBLOCK on the open file, which every descriptor that shares it sees.
 int64_t set_nonblocking(int fd) noexcept;
 /// Another number for the same open file, close-on-exec.

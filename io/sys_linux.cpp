@@ -134,10 +134,11 @@ int64_t injected(Call call) noexcept {
   return fault.instead ? fault.result : 0;
 }
 
-int64_t describe(int fd) noexcept {
+int64_t describe(int fd, FileId* file) noexcept {
   return make(Call::Describe, fd, [&] {
     struct stat st{};
     if (::fstat(fd, &st) != 0) return -1;
+    if (file != nullptr) *file = {st.st_dev, st.st_ino};
     Kind kind = Kind::Other;
     if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode)) {
       kind = Kind::File;

@@ -10,7 +10,8 @@
 
 namespace vmrun::sched {
 
-Core::Core(const Config& given) : config(given), stacks(given.stack_size) {
+Core::Core(const Config& given)
+    : config(given), stacks(std::make_shared<StackPool>(given.stack_size, 64, StackPool::kMostGuarded, given.annex)) {
   if (config.workers == 0) {
     config.workers = std::max(1u, std::thread::hardware_concurrency());
   }
@@ -303,7 +304,7 @@ void Core::keep_fiber(Fiber* fiber) {
 
 void Core::need_stack(bool worker_has_one) {
   if (!worker_has_one && idle_fiber_count_.load(std::memory_order_relaxed) == 0) {
-    stacks.reserve_one();
+    stacks->reserve_one();
   }
 }
 

@@ -127,7 +127,7 @@ class Core {
 
   Config config;
   TimerQueue timers;
-  StackPool stacks;
+  const std::shared_ptr<StackPool> stacks;  // lives as long as somebody has an annex
   std::vector<std::unique_ptr<Processor>> processors;
   std::atomic<uint32_t> spinning_{0};
   std::atomic<uint32_t> idle_count_{0};

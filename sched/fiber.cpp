@@ -29,11 +29,12 @@ class OwnStack {
 
 }  // namespace
 
-Fiber* create_fiber(StackPool& pool) {
+Fiber* create_fiber(const std::shared_ptr<StackPool>& pool) {
   auto owner = std::make_unique<Fiber>();
   Fiber* fiber = owner.get();
-  fiber->pool = &pool;
-  fiber->stack = pool.take();
+  fiber->stack = pool->take();
+  fiber->pool = pool;
+  fiber->has_annex = pool->has_annex(fiber->stack);
   fiber->strand.create(fiber->stack.low, fiber->stack.size());
   // The context lies at the stack's top. It has one reference, which its end drops.
   auto context =

@@ -16,8 +16,8 @@ Statistics Core::statistics() {
   for (const auto& p : processors) {
     s.ready += p->ready();
   }
-  s.fibers = stacks.in_use();
-  s.stack_mappings = stacks.mappings();
+  s.fibers = stacks->in_use();
+  s.stack_mappings = stacks->mappings();
   s.timers = timers.size();
   std::lock_guard lock(idle_lock_);
   s.threads = threads_.load(std::memory_order_relaxed);

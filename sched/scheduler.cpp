@@ -68,7 +68,7 @@ std::string Scheduler::report() const { return core_->report(); }
 bool Scheduler::stuck() const { return core_->stuck(); }
 Counters Scheduler::counters() const { return core_->counters(); }
 unsigned Scheduler::workers() const { return core_->config.workers; }
-size_t Scheduler::fibers() const { return core_->stacks.in_use(); }
+size_t Scheduler::fibers() const { return core_->stacks->in_use(); }
 size_t Scheduler::threads() const { return core_->threads(); }
 size_t Scheduler::live() const { return core_->live.load(std::memory_order_acquire); }
 
@@ -159,6 +159,21 @@ Wake sleep_for(Clock::duration time, Cancellable cancellable) { return sleep_unt
 StackBounds stack_bounds() {
   Fiber* fiber = worker_of_task("stack_bounds outside a task").current()->fiber;
   return {fiber->stack.low, reinterpret_cast<std::byte*>(fiber->context)};
+}
+
+Annex lend_annex() {
+  Fiber* fiber = worker_of_task("lend_annex outside a task").current()->fiber;
+  if (!fiber->has_annex || fiber->annex_lent.exchange(true, std::memory_order_acquire)) {
+    return {};
+  }
+  fiber->holders.fetch_add(1, std::memory_order_relaxed);
+  return {fiber->stack.high, fiber->pool->annex(), fiber};
+}
+
+void return_annex(void* handle) noexcept {
+  auto* fiber = static_cast<Fiber*>(handle);
+  fiber->annex_lent.store(false, std::memory_order_release);
+  drop_fiber(fiber);
 }
 
 void set_switch_hooks(const SwitchHooks* hooks, void* user) {

@@ -82,6 +82,8 @@ struct Config {
   unsigned max_threads = 1024;
   /// Usable bytes of a fiber's stack: address space, committed as it is used.
   size_t stack_size = 256 * 1024;
+  /// Room above each stack, which lend_annex() gives out. It lies in pages that the stack uses, too: none at first.
+  AnnexShape annex{};
   /// How long a task runs while others wait. The monitor sees it up to half a slice late. Long enough that the switch
   /// (a signal, some 5 µs) does not count, as in Go.
   Clock::duration slice = std::chrono::milliseconds(10);
@@ -251,6 +253,17 @@ CancelReason take_cancel();
 
 /// The stack the running task is on. The whole usable part, frames so far included.
 StackBounds stack_bounds();
+
+/// The annex of a stack (Config::annex), lent to one at a time. What was written to it stays there for the next one.
+struct Annex {
+  std::byte* base = nullptr;  ///< the stack's high end; null: there is none, or it is lent already
+  AnnexShape shape{};
+  void* handle = nullptr;
+};
+/// That of the running task's stack.
+Annex lend_annex();
+/// Gives it back: on any thread, when the task has ended and when the scheduler has. The stack is kept as long.
+void return_annex(void* handle) noexcept;
 
 void set_switch_hooks(const SwitchHooks* hooks, void* user);
 void* switch_user();

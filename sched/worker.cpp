@@ -370,8 +370,14 @@ void fiber_main(Fiber* fiber) {
 
 void release_fiber(Fiber* fiber) noexcept {
   fiber->strand.destroy();
-  fiber->pool->give(fiber->stack);
-  delete fiber;
+  drop_fiber(fiber);
+}
+
+void drop_fiber(Fiber* fiber) noexcept {
+  if (fiber->holders.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    fiber->pool->give(fiber->stack);
+    delete fiber;
+  }
 }
 
 Fiber* Worker::take_fiber() {

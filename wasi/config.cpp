@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <tuple>
+#include <utility>
 
 #include "vmrun/wasi.h"
 #include "wasi/blocking.h"
@@ -151,11 +153,11 @@ bool is_usable(int fd) {
   return flags >= 0 && (flags & O_PATH) == 0;
 }
 
-Rights stream_rights(const Descriptor& d, bool input) {
+Rights stream_rights(const Descriptor& d, bool input, bool terminal) {
   if (d.type == FileType::Directory) return 0;
   Rights allowed = rights::kStandardStream & ~(input ? rights::kFdWrite : rights::kFdRead);
   // Guests take a character device for a terminal unless it has a right that no terminal has.
-  if (d.type == FileType::CharacterDevice && !::isatty(d.host)) allowed |= rights::kFdTell;
+  if (d.type == FileType::CharacterDevice && !terminal) allowed |= rights::kFdTell;
   return d.base & allowed;
 }
 
@@ -176,11 +178,20 @@ int null_device() {
 Result<Descriptor> null_stream() {
   const int fd = null_device();
   if (fd < 0) return Error(ErrorKind::Io, std::string("cannot open /dev/null: ") + std::strerror(-fd));
-  return describe(fd, rights::kAll);
+  // Asked once: every guest has some, and each would ask the system three times.
+  static const std::pair<FileType, Rights> known = [fd] {
+    const Descriptor d = describe(fd, rights::kAll);
+    return std::pair(d.type, d.base);
+  }();
+  Descriptor d;
+  d.host = fd;
+  std::tie(d.type, d.base) = known;
+  return d;
 }
 
 Result<void> add_stream(int host, bool input, bool raises, std::unique_ptr<Stream> stream, size_t given, Context& cx) {
   Descriptor d;
+  bool terminal = false;
   if (stream != nullptr || host == WasiConfig::kNull) {
     auto null = null_stream();
     if (!null) return null.error();
@@ -189,11 +200,12 @@ Result<void> add_stream(int host, bool input, bool raises, std::unique_ptr<Strea
     d.stream = std::move(stream);
   } else if (is_usable(host)) {
     d = describe(host, rights::kAll);
+    terminal = ::isatty(host) != 0;
   } else {
     cx.fds.add_closed();
     return {};
   }
-  d.base = stream_rights(d, input);
+  d.base = stream_rights(d, input, terminal);
   d.raises = raises;
   return add(std::move(d), given, cx);
 }

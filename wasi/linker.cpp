@@ -6,6 +6,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/exceptions.h"
+#include "engine/shared_funcs.h"
+#include "vm/runtime/store.h"
+#include "vm/wasm/module.h"
 #include "vmrun/instance.h"
 #include "vmrun/module.h"
 #include "vmrun/store.h"
@@ -24,8 +28,14 @@ struct Definition {
   Where where;
   const char* name;
   FuncType (*type)();
-  RawHostFn call;
+  RawHostFn call;    // with the context as its env
+  RawHostFn shared;  // with the context that the calling store has
 };
+
+template <RawHostFn kCall>
+Outcome shared_call(void*, vm::Vcpu& vcpu, vm::Instance* instance, const Slot* args, Slot* results) {
+  return kCall(vcpu.store->shared_env(), vcpu, instance, args, results);
+}
 
 constexpr size_t words(std::string_view s) {
   return s.empty() ? 0 : 1 + static_cast<size_t>(std::count(s.begin(), s.end(), ' '));
@@ -107,10 +117,11 @@ FuncType proc_raise_type() { return {{ValKind::I32}, {ValKind::I32}}; }
 VMRUN_WASI_CALLS(VMRUN_WASI_X)
 #undef VMRUN_WASI_X
 
-constexpr Definition kDefinitions[] = {{Both, "proc_exit", &proc_exit_type, &proc_exit},
-                                       {Both, "proc_raise", &proc_raise_type, &proc_raise},
-#define VMRUN_WASI_X(where, name, function, params) \
-  {where, #name, &Binding<Row_##function>::type, &Binding<Row_##function>::raw_call},
+constexpr Definition kDefinitions[] = {{Both, "proc_exit", &proc_exit_type, &proc_exit, &shared_call<&proc_exit>},
+                                       {Both, "proc_raise", &proc_raise_type, &proc_raise, &shared_call<&proc_raise>},
+#define VMRUN_WASI_X(where, name, function, params)                                  \
+  {where, #name, &Binding<Row_##function>::type, &Binding<Row_##function>::raw_call, \
+   &shared_call<&Binding<Row_##function>::raw_call>},
                                        VMRUN_WASI_CALLS(VMRUN_WASI_X)
 #undef VMRUN_WASI_X
 };
@@ -152,15 +163,19 @@ Result<void> add_wasi(Linker& linker, const WasiContext& context) {
   return {};
 }
 
-Result<Instance> instantiate_wasi(Store& store, const Module& module, const WasiContext& context) {
-  const std::vector<ImportType> wanted = module.imports();
+Result<Instance> instantiate_wasi(Store& store, const Module& module, const WasiContext& context) try {
+  const std::vector<vm::Import>& wanted = module.impl()->imports;
   std::vector<Extern> imports;
   imports.reserve(wanted.size());
-  for (const ImportType& import : wanted) {
+  // The store's first context serves functions that all stores share; another one needs records of its own.
+  const bool shared = engine::share_env(store, context.impl());
+  for (const vm::Import& import : wanted) {
     const wasi::Definition* d =
-        import.type.kind() == ExternKind::Func ? wasi::find_definition(import.module, import.name) : nullptr;
+        import.kind == vm::ExternKind::func ? wasi::find_definition(import.module, import.name) : nullptr;
     if (d == nullptr) break;
-    auto func = Func::from_host(store, std::make_shared<const HostFunc>(HostFunc{d->type(), d->call, context.impl()}));
+    auto func =
+        shared ? engine::shared_func(store, d->shared, d->type)
+               : Func::from_host(store, std::make_shared<const HostFunc>(HostFunc{d->type(), d->call, context.impl()}));
     if (!func) return func.error();
     imports.emplace_back(*func);
   }
@@ -170,5 +185,6 @@ Result<Instance> instantiate_wasi(Store& store, const Module& module, const Wasi
   if (auto r = add_wasi(linker, context); !r) return r.error();
   return linker.instantiate(store, module);
 }
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 }  // namespace vmrun

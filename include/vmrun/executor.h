@@ -129,6 +129,8 @@ class Executor {
   /// Starts a task that calls `f()`, which may call guests of `store`. The store is the task's alone until it has ended:
   /// nobody else calls into it, and it outlives the task. Store::interrupt ends what the guest does or waits for, as it
   /// does elsewhere, and leaves the task alone, which may call its guest again; Task::cancel is for the task as a whole.
+  /// A store that has no instance yet gets its guests' stack, and a dense memory, beside the task's own stack: where guests
+  /// are many, make their instances in their tasks.
   template <class F>
   Result<Task> spawn(Store& store, F&& f, const TaskOptions& options = {}) {
     return start(&store, shared(std::forward<F>(f)), options);

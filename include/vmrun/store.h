@@ -19,7 +19,9 @@ struct StoreLimits {
   uint64_t table_elements = 10'000'000;  // of all tables together
   uint64_t exception_bytes = 64u << 20;  // of exceptions that guests hold on to; a throw beyond traps (OutOfMemory)
   uint64_t instances = 100'000;
-  uint64_t stack_bytes = 8u << 20;    // of guest frames in all tiers; machine code's also end with the native stack
+  // Of guest frames in all tiers. Machine code's also end with the native stack, and so do all of a task's whose instance
+  // was made in it.
+  uint64_t stack_bytes = 8u << 20;
   uint32_t host_depth = 200;          // host -> guest -> host ... nesting: bounds the host's own stack
   bool trap_on_grow_failure = false;  // memory.grow and table.grow that fail trap (OutOfMemory) instead of returning -1
 };

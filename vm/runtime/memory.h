@@ -19,6 +19,7 @@
 
 #include "vm/base/trap.h"
 #include "vm/runtime/instance.h"
+#include "vm/runtime/room.h"
 #include "vm/wasm/types.h"
 #include "vmrun/base/result.h"
 
@@ -43,6 +44,7 @@ struct MemoryMapping {
   uint64_t accessible = 0;  // bytes from base that are mapped read-write; may exceed the memory's size in dense mode
   bool guarded = false;
   bool pooled = false;
+  bool roomed = false;  // lies in its store's room
 };
 
 /// The address space that an engine's memories come from.
@@ -66,6 +68,8 @@ class MemoryPool {
   bool guards() const;
   /// Address space for a memory of `type` with `bytes` accessible at once and at most `max_bytes`. Error: Limit.
   Result<MemoryMapping> acquire(const MemoryType& type, uint64_t bytes, uint64_t max_bytes);
+  /// How much of it an unguarded memory gets, if it can be had; 0: faults guard memories of this type.
+  uint64_t unguarded_reservation(const MemoryType& type, uint64_t bytes, uint64_t max_bytes) const;
   /// Takes the mapping back; its contents are gone.
   void release(MemoryMapping mapping);
 
@@ -75,6 +79,11 @@ class MemoryPool {
   /// The area (kAreaBytes) behind a stack of `bytes` usable bytes.
   static Slot* area_of(std::byte* stack, size_t bytes);
   void release_stack(std::byte* base, size_t bytes);
+
+  /// Makes the first `dirty` bytes of the room's memory zero.
+  void clear_memory(const Room& room, uint64_t dirty) const;
+  /// The same, and gives back most of what its stack has committed: before the room goes to others.
+  void tidy(const Room& room, uint64_t dirty) const;
 
  private:
   struct Impl;

@@ -24,6 +24,7 @@
 #include "vm/base/assert.h"
 #include "vm/base/log.h"
 #include "vm/runtime/fault.h"
+#include "vm/runtime/guard.h"
 #include "vm/runtime/memory.h"
 
 namespace vmrun::vm {
@@ -150,14 +151,16 @@ struct MemoryPool::Impl {
   /// Makes what is accessible zero.
   void clear(MemoryMapping& mapping) const {
     if (mapping.accessible == 0 || options.drop_pages(mapping.base, mapping.accessible)) return;
-    // Pages that are locked (mlockall) stay; a new mapping takes their place. Without one they are written.
     const int protection = mapping.guarded ? PROT_NONE : PROT_READ | PROT_WRITE;
-    if (mmap(mapping.base, mapping.accessible, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-             0) == MAP_FAILED) {
-      std::memset(mapping.base, 0, mapping.accessible);
-    } else if (mapping.guarded) {
-      mapping.accessible = 0;
-    }
+    if (replace(mapping.base, mapping.accessible, protection) && mapping.guarded) mapping.accessible = 0;
+  }
+
+  /// Pages that are locked (mlockall) stay; a new mapping takes their place. Without one they are written: false.
+  static bool replace(std::byte* base, uint64_t bytes, int protection) {
+    constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    if (mmap(base, bytes, protection, kFlags, -1, 0) != MAP_FAILED) return true;
+    std::memset(base, 0, bytes);
+    return false;
   }
 
   static void unmap_guarded(const MemoryMapping& mapping) {
@@ -240,7 +243,7 @@ Result<MemoryMapping> MemoryPool::acquire(const MemoryType& type, uint64_t bytes
                                        std::to_string(kMostMapped));
   }
   const uint64_t least = std::max(round_up(bytes), kHostPage);
-  const uint64_t wanted = std::clamp(round_up(max_bytes), least, std::max(least, kUnboundedReservation));
+  const uint64_t wanted = unguarded_reservation(type, bytes, max_bytes);
   MemoryMapping mapping;
   mapping.base = map_what_fits(least, wanted, &mapping.reserved);
   if (mapping.base == nullptr) return no_room("memory", least);
@@ -250,6 +253,13 @@ Result<MemoryMapping> MemoryPool::acquire(const MemoryType& type, uint64_t bytes
     return error;
   }
   return mapping;
+}
+
+uint64_t MemoryPool::unguarded_reservation(const MemoryType& type, uint64_t bytes, uint64_t max_bytes) const {
+  if (memory_is_guarded(type, !guards())) return 0;
+  const uint64_t least = std::max(round_up(bytes), kHostPage);
+  if (impl_->options.dense && memory_is_guarded(type, false)) return impl_->options.dense_bytes;
+  return std::clamp(round_up(max_bytes), least, std::max(least, kUnboundedReservation));
 }
 
 void MemoryPool::release(MemoryMapping mapping) {
@@ -290,7 +300,7 @@ Result<std::byte*> MemoryPool::acquire_stack(size_t bytes) {
   }
   std::byte* base = map(bytes + kStackExtra + kHostPage, PROT_READ | PROT_WRITE);
   if (base == nullptr) return no_room("stack", bytes);
-  mprotect(base + bytes + kStackExtra, kHostPage, PROT_NONE);
+  guard_page(base + bytes + kStackExtra);
   return base;
 }
 
@@ -310,6 +320,18 @@ void MemoryPool::release_stack(std::byte* base, size_t bytes) {
     }
   }
   munmap(base, bytes + kStackExtra + kHostPage);
+}
+
+void MemoryPool::clear_memory(const Room& room, uint64_t dirty) const {
+  if (dirty == 0 || impl_->options.drop_pages(room.memory(), dirty)) return;
+  Impl::replace(room.memory(), round_up(dirty), PROT_READ | PROT_WRITE);
+}
+
+void MemoryPool::tidy(const Room& room, uint64_t dirty) const {
+  // From the stack to the memory it is one range; the guard in it stays.
+  std::byte* const from = room.pages() + std::min(kWarmStack, room.shape().guard);
+  if (impl_->options.drop_pages(from, static_cast<size_t>(room.memory() - from) + dirty)) return;
+  clear_memory(room, dirty);
 }
 
 }  // namespace vmrun::vm

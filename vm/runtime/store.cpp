@@ -65,15 +65,31 @@ Store::Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> reg
     : pool_(std::move(pool)), registry_(std::move(registry)), limits_(limits), exns_(*this) {
   vcpu_.store = this;
   vcpu_.helpers = machine_helpers.load(std::memory_order_acquire);
+}
+
+void Store::need_stack() {
+  if (has_stack() || stack_error_) return;
   Result<std::byte*> stack = pool_->acquire_stack(limits_.stack_bytes);
   if (!stack) {
     stack_error_ = std::move(stack).error();
     return;
   }
-  vcpu_.stack_base = *stack;
-  vcpu_.stack_end = *stack + limits_.stack_bytes;
+  use_stack(*stack, limits_.stack_bytes);
+}
+
+void Store::take_room(Room room) {
+  if (has_stack()) return;
+  VMRUN_ASSERT(room.shape().shared % alignof(Slot[2]) == 0, "an aligned VM stack");
+  room_ = std::move(room);
+  use_stack(room_.stack(), std::min<uint64_t>(limits_.stack_bytes, room_.shape().stack_bytes()));
+}
+
+void Store::use_stack(std::byte* base, uint64_t bytes) {
+  stack_bytes_ = bytes;
+  vcpu_.stack_base = base;
+  vcpu_.stack_end = base + bytes;
   std::atomic_ref(vcpu_.stack_limit).store(vcpu_.stack_end, std::memory_order_relaxed);  // it is in the list already
-  vcpu_.area = MemoryPool::area_of(*stack, limits_.stack_bytes);
+  vcpu_.area = MemoryPool::area_of(base, bytes);
 }
 
 Store::~Store() {
@@ -83,7 +99,11 @@ Store::~Store() {
         "function was left by longjmp");
   }
   undo({0, 0, 0, 0, funcs_.size(), host_envs_.size()});  // host functions may own what their instances use
-  if (vcpu_.stack_base != nullptr) pool_->release_stack(vcpu_.stack_base, limits_.stack_bytes);
+  if (room_) {
+    pool_->tidy(room_, room_memory_dirty_);
+  } else if (has_stack()) {
+    pool_->release_stack(vcpu_.stack_base, stack_bytes_);
+  }
 }
 
 void Store::destroy(MemoryOwner& memory) {
@@ -91,11 +111,32 @@ void Store::destroy(MemoryOwner& memory) {
   if (mapping.base == nullptr) return;
   if (mapping.guarded) fault_lend_reservation(mapping.base, nullptr);
   const uint64_t bytes = memory.inst.bytes.load(std::memory_order_relaxed);
-  // What a dense memory never grew to was never touched.
-  if (mapping.pooled && !mapping.guarded) mapping.accessible = bytes;
   peak_memory_bytes_ = peak_memory_bytes();
   memory_bytes_ -= bytes;
+  if (mapping.roomed) {
+    room_memory_used_ = false;
+    room_memory_dirty_ = bytes;
+    return;
+  }
+  // What a dense memory never grew to was never touched.
+  if (mapping.pooled && !mapping.guarded) mapping.accessible = bytes;
   pool_->release(mapping);
+}
+
+/// Address space for a memory: in the room, if it has that much to spare.
+Result<MemoryMapping> Store::reserve(const MemoryType& type, uint64_t bytes, uint64_t max_bytes) {
+  const uint64_t reserved = room_ && !room_memory_used_ ? pool_->unguarded_reservation(type, bytes, max_bytes) : 0;
+  if (reserved < bytes || reserved == 0 || reserved > room_.shape().memory_bytes()) {
+    return pool_->acquire(type, bytes, max_bytes);
+  }
+  pool_->clear_memory(room_, std::exchange(room_memory_dirty_, 0));
+  room_memory_used_ = true;
+  return MemoryMapping{.base = room_.memory(),
+                       .reserved = reserved,
+                       .accessible = reserved,
+                       .guarded = false,
+                       .pooled = false,
+                       .roomed = true};
 }
 
 void Store::destroy(TableInst& table) {
@@ -138,7 +179,7 @@ Result<MemoryInst*> Store::new_memory(const MemoryType& type) {
                  std::to_string(limits_.memory_bytes));
   }
   const uint64_t max_bytes = std::min(pages_to_bytes(max_pages, log2), std::max(bytes, limits_.memory_bytes));
-  Result<MemoryMapping> mapping = pool_->acquire(type, bytes, max_bytes);
+  Result<MemoryMapping> mapping = reserve(type, bytes, max_bytes);
   if (!mapping) {
     memories_.pop_back();
     uncharge_memory(bytes);
@@ -203,6 +244,7 @@ TagInst* Store::new_tag(TypeId type) {
 }
 
 FuncRecord* Store::new_host_func(TypeId type, HostFn fn, std::shared_ptr<void> env) {
+  need_stack();
   if (env.use_count() != 0) host_envs_.push_back(env);
   auto record = std::make_unique<FuncRecord>();
   record->type = type;
@@ -213,6 +255,12 @@ FuncRecord* Store::new_host_func(TypeId type, HostFn fn, std::shared_ptr<void> e
   record->code->machine.store(lazy_machine_entry(), std::memory_order_relaxed);
   funcs_.push_back(std::move(record));
   return funcs_.back().get();
+}
+
+void Store::share(std::shared_ptr<const SharedFuncs> funcs, std::shared_ptr<void> env) {
+  VMRUN_ASSERT(shared_env_ == nullptr && env != nullptr, "a store shares functions once");
+  shared_funcs_ = std::move(funcs);
+  shared_env_ = std::move(env);
 }
 
 Ref Store::new_extern(void* value) {
@@ -242,10 +290,12 @@ bool Store::owns(const FuncRecord* record) {
     func_ranges_.emplace(host, host + 1);
   }
   const auto after = func_ranges_.upper_bound(record);
-  if (after == func_ranges_.begin()) return false;
-  const auto [begin, end] = *std::prev(after);
-  const uint64_t offset = reinterpret_cast<uintptr_t>(record) - reinterpret_cast<uintptr_t>(begin);
-  return record < end && offset % sizeof(FuncRecord) == 0;
+  if (after != func_ranges_.begin()) {
+    const auto [begin, end] = *std::prev(after);
+    const uint64_t offset = reinterpret_cast<uintptr_t>(record) - reinterpret_cast<uintptr_t>(begin);
+    if (record < end) return offset % sizeof(FuncRecord) == 0;
+  }
+  return shared_funcs_ != nullptr && shared_funcs_->holds(record);
 }
 
 bool Store::owns(const ExternCell* cell) const {
@@ -262,6 +312,7 @@ Result<Instance*> Store::new_instance(std::shared_ptr<const Module> module_ptr) 
   if (instances_.size() >= limits_.instances) {
     return limit("more than " + std::to_string(limits_.instances) + " instances");
   }
+  need_stack();
   if (stack_error_) return *stack_error_;
   const Module& module = *module_ptr;
   if (instances_.size() == instances_.capacity()) instances_.reserve(std::max<size_t>(16, 2 * instances_.size()));

@@ -18,6 +18,8 @@
 #include "vm/runtime/instance.h"
 #include "vm/runtime/memory.h"
 #include "vm/runtime/native_stack.h"
+#include "vm/runtime/room.h"
+#include "vm/runtime/shared_funcs.h"
 #include "vm/runtime/stop.h"
 #include "vm/runtime/unwound.h"
 #include "vm/runtime/vcpus.h"
@@ -46,7 +48,8 @@ class Store {
     bool trap_on_grow_failure = false;
   };
 
-  /// When there is no address space for the stack, `new_instance` reports it.
+  /// The first instance or host function gets a VM stack for the store; when there is no address space, `new_instance`
+  /// reports it.
   Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry, const Limits& limits);
   ~Store();
   Store(const Store&) = delete;
@@ -65,6 +68,13 @@ class Store {
   /// Makes the guest stop at its next poll, and wakes it. Any thread, async-signal-safe.
   void interrupt() { ask_interrupt(vcpu_); }
 
+  /// Whether it has its VM stack.
+  bool has_stack() const { return vcpu_.stack_base != nullptr; }
+  /// Takes the room for its VM stack and a memory, if it has no stack yet. Any thread that may use the store.
+  void take_room(Room room);
+  /// Sees to it that there is a VM stack, or a reason why not.
+  void need_stack();
+
   // Makers. What they return is owned by the store. Errors: Limit.
   Result<MemoryInst*> new_memory(const MemoryType& type);
   Result<TableInst*> new_table(const TableType& type, Ref init);
@@ -77,6 +87,11 @@ class Store {
   /// An instance of `module` with its arrays: import entries null, own functions and tags made, own globals zero, own
   /// tables and memories null.
   Result<Instance*> new_instance(std::shared_ptr<const Module> module);
+
+  /// Lets the store use the functions of `funcs`, which work on `env`. Both are kept alive. Once.
+  void share(std::shared_ptr<const SharedFuncs> funcs, std::shared_ptr<void> env);
+  /// Null: the store uses no shared functions.
+  void* shared_env() const { return shared_env_.get(); }
 
   /// How much there is of what instantiation makes.
   struct Mark {
@@ -127,6 +142,8 @@ class Store {
     void operator()(Instance* instance) const;
   };
 
+  void use_stack(std::byte* base, uint64_t bytes);
+  Result<MemoryMapping> reserve(const MemoryType& type, uint64_t bytes, uint64_t max_bytes);
   void destroy(MemoryOwner& memory);
   void destroy(TableInst& table);
 
@@ -144,11 +161,17 @@ class Store {
   std::vector<std::unique_ptr<TagInst>> tags_;
   std::vector<std::unique_ptr<FuncRecord>> funcs_;
   std::vector<std::shared_ptr<void>> host_envs_;
+  std::shared_ptr<const SharedFuncs> shared_funcs_;
+  std::shared_ptr<void> shared_env_;
   std::vector<std::unique_ptr<FuncCode>> host_codes_;  // of host functions
   std::unordered_map<void*, std::unique_ptr<ExternCell>> externs_;
   std::vector<std::unique_ptr<Instance, InstanceFree>> instances_;
   std::vector<std::shared_ptr<const Module>> modules_;
   std::optional<Error> stack_error_;
+  uint64_t stack_bytes_ = 0;
+  Room room_;
+  bool room_memory_used_ = false;
+  uint64_t room_memory_dirty_ = 0;  // bytes that a memory in the room has had
   size_t named_stack_room_ = 0;
   // Where function records lie, by their beginnings: filled in at questions, as far as has been asked.
   std::map<const FuncRecord*, const FuncRecord*> func_ranges_;

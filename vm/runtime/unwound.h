@@ -7,6 +7,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <new>
 
 #include "vm/runtime/activation.h"
 
@@ -32,7 +34,8 @@ class Unwound {
       skip_ = false;
       return;
     }
-    if (count_ < kMaxBacktrace) positions_[count_++] = at;
+    if (positions_ == nullptr) positions_.reset(new (std::nothrow) Position[kMaxBacktrace]);
+    if (positions_ != nullptr && count_ < kMaxBacktrace) positions_[count_++] = at;
   }
   /// The search has ended in a frame that may take it up again.
   void landed() { landed_ = true; }
@@ -41,13 +44,13 @@ class Unwound {
 
   /// Whether frames are gone that only this knows of.
   bool needed() const { return landed_; }
-  const Position* begin() const { return positions_; }
-  const Position* end() const { return positions_ + count_; }
+  const Position* begin() const { return positions_.get(); }
+  const Position* end() const { return positions_.get() + count_; }
 
  private:
   uint32_t count_ = 0;
   bool landed_ = false, skip_ = false;
-  Position positions_[kMaxBacktrace];
+  std::unique_ptr<Position[]> positions_;  // kMaxBacktrace from the first frame on: most guests throw nothing
 };
 
 }  // namespace vmrun::vm

@@ -258,6 +258,63 @@ TEST_CASE("an inherited pipe keeps its flags and is waited for all the same") {
   });
 }
 
+TEST_CASE("many borrow one pipe and wait in one line, without a descriptor more") {
+  everywhere([](World& w) {
+    io::Reactor& r = w.reactor();
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    {
+      constexpr int kReaders = 100;
+      Descriptor kept = w.borrow(ends[0]);
+      const size_t open = open_descriptors();
+      std::atomic<int> read{0}, ended{0};
+      std::vector<sched::Task> tasks;
+      for (int i = 0; i < kReaders; ++i) {
+        tasks.push_back(w.spawn([&] {
+          const Descriptor mine = w.borrow(ends[0]);
+          char byte;
+          const int64_t n = r.read(mine, &byte, 1);
+          read += n == 1;
+          ended += n == 0;
+        }));
+      }
+      w.await_waiters(kReaders);
+      CHECK(open_descriptors() == open);
+      CHECK(r.counts().descriptors == 1);
+      CHECK(::write(ends[1], "0123456789", 10) == 10);
+      while (read != 10) std::this_thread::sleep_for(100us);
+      CHECK(ended == 0);
+      CHECK(::close(ends[1]) == 0);
+      for (auto& task : tasks) task.join();
+      CHECK(read == 10);
+      CHECK(ended == kReaders - 10);
+    }
+    // Another pipe under the same number.
+    const int number = ends[0];
+    Descriptor old = w.borrow(number);
+    CHECK(::close(number) == 0);
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    if (ends[0] != number) {
+      REQUIRE(::dup2(ends[0], number) == number);
+      ::close(ends[0]);
+    }
+    Descriptor fresh = w.borrow(number);
+    char byte;
+    auto reader = w.spawn([&] { CHECK(r.read(fresh, &byte, 1) == 1); });
+    w.await_waiters(1);
+    CHECK(::write(ends[1], "x", 1) == 1);
+    reader.join();
+    // What is closed is not lent again.
+    CHECK(r.close(fresh) == 0);
+    Descriptor again = w.borrow(number);
+    CHECK(::write(ends[1], "y", 1) == 1);
+    CHECK(r.read(again, &byte, 1) == 1);
+    old = fresh = again = {};
+    ::close(number);
+    ::close(ends[1]);
+  });
+}
+
 TEST_CASE("a terminal, which the kernel cannot try without waiting") {
   everywhere([](World& w) {
     io::Reactor& r = w.reactor();

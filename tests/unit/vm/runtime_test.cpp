@@ -131,6 +131,7 @@ TEST_CASE("exception cells nobody can reach are collected, the others are not") 
   World w;
   TagInst* tag = w.store.new_tag(*w.registry->intern_func({}, {}));
   ExnHeap& heap = w.store.exns();
+  w.store.need_stack();
   Vcpu& vcpu = w.store.vcpu();
   Slot* stack = reinterpret_cast<Slot*>(vcpu.stack_base);
   std::fill_n(stack, 16, Slot{});
@@ -240,6 +241,7 @@ TEST_CASE("recycled memories and stacks are as good as new") {
     CHECK(m.base[100] == std::byte{0});
     CHECK(other.base[65535] == std::byte{0});
     m.base[100] = other.base[65535] = std::byte{1};
+    store.need_stack();
     store.vcpu().stack_base[0] = std::byte{1};
   }
 }
