@@ -16,13 +16,13 @@
 namespace vmrun::wasi {
 
 /// The descriptor `fd` when it has all of `needed`. Errors: badf, notcapable, isdir (a right that no directory has).
-inline Errno need(Context& cx, Fd fd, Rights needed, Descriptor*& out) {
-  Descriptor* d = cx.fds.get(fd.value);
+inline Errno need(Context& cx, Fd fd, Rights needed, FdRef& out) {
+  FdRef d = cx.fds.get(fd.value);
   if (d == nullptr) return Errno::badf;
   if ((d->base & needed) != needed) [[unlikely]] {
     return d->type == FileType::Directory && (needed & ~rights::kDirectory) != 0 ? Errno::isdir : Errno::notcapable;
   }
-  out = d;
+  out = std::move(d);
   return Errno::success;
 }
 
