@@ -91,7 +91,8 @@ Error own_error(vm::Store& store, Outcome outcome) {
 Error error_of(vm::Store& store, Outcome outcome) {
   Error error = own_error(store, outcome);
   // A call that another guest's host function made is that function's affair.
-  if (store.group == nullptr || store.vcpu().activation != nullptr) [[likely]] return error;
+  if (store.group == nullptr || store.vcpu().activation != nullptr) [[likely]]
+    return error;
   return store.group->failed(store, std::move(error));
 }
 

@@ -56,9 +56,11 @@ class Handle {
   /// Makes it where there is none yet: 0, or a negated errno value.
   int64_t prepare(const Descriptor& d) {
     const std::shared_ptr<io::Reactor>& reactor = GuestTask::current()->reactor();
-    if (d.sharing.on) [[unlikely]] return share(d, reactor);
+    if (d.sharing.on) [[unlikely]]
+      return share(d, reactor);
     waits_ = &d.waits;
-    if (d.waits.reactor == reactor && d.waits.handle) [[likely]] return 0;
+    if (d.waits.reactor == reactor && d.waits.handle) [[likely]]
+      return 0;
     return make(d, reactor, d.waits);
   }
   io::Reactor& reactor() const { return *waits_->reactor; }
@@ -80,7 +82,8 @@ class Handle {
       if (d.sharing.shut) return -EBADF;
       own_ = d.waits;
     }
-    if (own_.reactor == reactor && own_.handle) [[likely]] return 0;
+    if (own_.reactor == reactor && own_.handle) [[likely]]
+      return 0;
     if (const int64_t error = make(d, reactor, own_); error != 0) return error;
     Waits other;
     std::lock_guard guard(d.sharing.lock);

@@ -34,7 +34,7 @@ struct Subscription {
   clockid_t host_clock = CLOCK_MONOTONIC;
   int host_fd = -1;
   FdRef descriptor{};  // host_fd >= 0
-  size_t polled = 0;                       // host_fd >= 0: where PollSet has it
+  size_t polled = 0;   // host_fd >= 0: where PollSet has it
 
   short events() const { return static_cast<short>(type == kEventRead ? POLLIN | POLLRDHUP : POLLOUT); }
 };

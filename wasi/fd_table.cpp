@@ -65,14 +65,10 @@ void FdTable::share() {
 
 FdRef FdTable::get_shared(uint32_t fd) {
   std::lock_guard guard(lock_);
-  Descriptor* d = at(fd);
-  if (d != nullptr) ++d->sharing.users;
-  return FdRef(d, this);
+  return FdRef(at(fd), this);
 }
 
-void FdRef::release() { table_->release(d_); }
-
-void FdTable::release(Descriptor* d) {
+void FdTable::release_shared(Descriptor* d) {
   {
     std::lock_guard guard(lock_);
     if (--d->sharing.users != 0 || !d->sharing.closed) return;
@@ -81,15 +77,14 @@ void FdTable::release(Descriptor* d) {
 }
 
 void FdTable::drop(std::unique_ptr<Descriptor> d) {
-  if (!d->sharing.on) return;
   Waits waits;
-  {
+  if (d->sharing.on) {
     std::lock_guard guard(d->sharing.lock);
     d->sharing.shut = true;
     waits = d->waits;
   }
   if (waits.handle) waits.reactor->close(waits.handle);
-  std::lock_guard guard(lock_);
+  const Guard guard(*this);
   if (d->sharing.users == 0) return;
   d->sharing.closed = true;
   d.release();  // NOLINT(bugprone-unused-return-value): its last user deletes it

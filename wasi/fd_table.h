@@ -59,8 +59,8 @@ struct Listing {
   DirPositions positions;
 };
 
-/// What the threads of a program agree about for one descriptor. `users` and `closed` are under the table's lock, `waits`
-/// of the descriptor is under `lock`.
+/// What the threads of a program agree about for one descriptor. `users` and `closed` are under the table's lock, `shut`
+/// and the descriptor's `waits` under `lock`, once `on` is set.
 struct Sharing {
   Sharing() = default;
   Sharing(Sharing&&) noexcept {}  // a descriptor moves while nobody else knows it
@@ -69,7 +69,7 @@ struct Sharing {
   bool on = false;      // set before there is a second thread
   uint32_t users = 0;   // calls at work on it
   bool closed = false;  // it has no number any more, and goes with its last user
-  bool shut = false;    // the same, under `lock`: nobody begins to wait for it any more
+  bool shut = false;    // nobody begins to wait for it any more
   sched::SpinLock lock;
   std::atomic<bool> listed{false};  // a call reads the directory
 };
@@ -79,17 +79,17 @@ struct Sharing {
 /// What the context opened it owns. Everything else (streams, sockets of the embedder) it borrows: other programs may
 /// hold the same open description, so its flags are not the guest's to change.
 struct Descriptor {
-  int host = -1;             // the host's descriptor
-  HostFd owner;              // closes `host`; empty when it is borrowed
-  bool read_only = false;    // beneath a read-only grant: whatever changes a file system fails with rofs
-  bool preopen = false;      // announced by fd_prestat_get
+  int host = -1;                      // the host's descriptor
+  HostFd owner;                       // closes `host`; empty when it is borrowed
+  bool read_only = false;             // beneath a read-only grant: whatever changes a file system fails with rofs
+  bool preopen = false;               // announced by fd_prestat_get
   Relaxed<bool> nonblocking = false;  // borrowed: the guest wants not to wait, though the host's description does
-  bool raises = false;       // writes may raise SIGPIPE and SIGXFSZ in this process
+  bool raises = false;                // writes may raise SIGPIPE and SIGXFSZ in this process
   FileType type = FileType::Unknown;
   Relaxed<Rights> base = 0;        // what may be done with it
   Relaxed<Rights> inheriting = 0;  // what descriptors opened through it may have
-  uint32_t sync_flags = 0;  // the dsync, rsync, sync flags it was opened with: the host cannot report all three
-  Listing listing;  // directories
+  uint32_t sync_flags = 0;         // the dsync, rsync, sync flags it was opened with: the host cannot report all three
+  Listing listing;                 // directories
   std::string preopen_name;        // preopens: the guest's name for it
   std::unique_ptr<Stream> stream;  // its transfers are the stream's; `host` is the null device
   mutable Waits waits;             // made when a task first may have to wait
@@ -100,8 +100,8 @@ struct Descriptor {
 
 class FdTable;
 
-/// A descriptor that a call works on. While several threads use the table it keeps the host's descriptor open, also when
-/// another thread closes the guest's: no call meets another file under its number.
+/// A descriptor that a call works on. It keeps the host's descriptor open, also when another thread closes the guest's: no
+/// call meets another file under its number.
 class FdRef {
  public:
   FdRef() = default;
@@ -111,9 +111,7 @@ class FdRef {
     std::swap(table_, other.table_);
     return *this;
   }
-  ~FdRef() {
-    if (table_ != nullptr && d_ != nullptr) [[unlikely]] release();
-  }
+  inline ~FdRef();
 
   Descriptor* get() const { return d_; }
   Descriptor& operator*() const { return *d_; }
@@ -122,11 +120,12 @@ class FdRef {
 
  private:
   friend class FdTable;
-  explicit FdRef(Descriptor* d, FdTable* table = nullptr) : d_(d), table_(table) {}
-  void release();
+  FdRef(Descriptor* d, FdTable* table) : d_(d), table_(table) {
+    if (d != nullptr) ++d->sharing.users;
+  }
 
   Descriptor* d_ = nullptr;
-  FdTable* table_ = nullptr;  // null: nobody else uses it
+  FdTable* table_ = nullptr;
 };
 
 /// One thread uses a table, until share() says that several do. Its lock is held for a few instructions.
@@ -145,13 +144,14 @@ class FdTable {
   /// The limit for a guest whose embedder states none: half of what the process may open, at most 4,096.
   static uint32_t default_limit();
 
-  /// From now on several threads may use the table at a time. By the one that uses it, in no other call on it.
+  /// From now on several threads may use the table at a time. By the one that uses it.
   void share();
 
   /// The descriptor numbered `fd`, or null.
   FdRef get(uint32_t fd) {
-    if (shared_.load(std::memory_order_relaxed)) [[unlikely]] return get_shared(fd);
-    return FdRef(at(fd));
+    if (shared_.load(std::memory_order_relaxed)) [[unlikely]]
+      return get_shared(fd);
+    return FdRef(at(fd), this);
   }
 
   /// Adds under the lowest free number, as POSIX does. False when the table is full, or when the host has no number
@@ -171,7 +171,14 @@ class FdTable {
 
   Descriptor* at(uint32_t fd) { return fd < slots_.size() ? slots_[fd].get() : nullptr; }
   FdRef get_shared(uint32_t fd);
-  void release(Descriptor* d);
+  /// The end of a call's use.
+  void release(Descriptor* d) {
+    if (shared_.load(std::memory_order_relaxed)) [[unlikely]]
+      return release_shared(d);
+    if (--d->sharing.users == 0 && d->sharing.closed) [[unlikely]]
+      delete d;
+  }
+  void release_shared(Descriptor* d);
   /// Closes what has lost its number. Without the lock.
   void drop(std::unique_ptr<Descriptor> d);
   bool taken(size_t at) const { return slots_[at] != nullptr || (at < 32 && (never_ >> at & 1) != 0); }
@@ -184,6 +191,10 @@ class FdTable {
   uint32_t open_ = 0;
   uint32_t never_ = 0;  // bit i: number i is never given to anything
 };
+
+inline FdRef::~FdRef() {
+  if (d_ != nullptr) table_->release(d_);
+}
 
 /// The host's file type bits as WASI's type; sockets are told apart by asking `fd` (-1: stream).
 FileType file_type(uint32_t mode, int fd);

@@ -47,9 +47,18 @@ Outcome call_thread_spawn(void* env, vm::Vcpu& vcpu, vm::Instance* instance, con
 
 /// In a task with the store.
 Result<void> run_here(Store& store, const std::function<Result<void>()>& main) {
-  Result<void> done = main();
-  if (store.impl().group == nullptr) return done;
-  return static_cast<Program&>(*store.impl().group).finish(std::move(done));
+  Result<void> done;
+  std::exception_ptr thrown;
+  try {
+    done = main();
+  } catch (...) {
+    thrown = std::current_exception();  // the wait below is outside of the catch block
+  }
+  if (store.impl().group != nullptr) {
+    done = static_cast<Program&>(*store.impl().group).finish(std::move(done));
+  }
+  if (thrown) std::rethrow_exception(thrown);
+  return done;
 }
 
 }  // namespace
@@ -77,16 +86,15 @@ Result<void> run_wasi(Store& store, const std::function<Result<void>()>& main, c
   if (!executor) return executor.error();
   Result<void> done;
   std::exception_ptr thrown;
-  const auto task = executor->spawn(
-      store,
-      [&] {
-        try {
-          done = wasi::run_here(store, main);
-        } catch (...) {
-          thrown = std::current_exception();
-        }
-      },
-      {.name = "guest's first thread"});
+  const auto task = executor->spawn(store,
+                                    [&] {
+                                      try {
+                                        done = wasi::run_here(store, main);
+                                      } catch (...) {
+                                        thrown = std::current_exception();
+                                      }
+                                    },
+                                    {.name = "guest's first thread"});
   if (!task) return task.error();
   task->join();
   if (task->failed()) return Error(ErrorKind::Limit, "no memory for the stack of the guest's first thread");
