@@ -42,7 +42,7 @@ Errno fd_datasync(Context& cx, Mem, Fd fd) {
   // fd_sync does more, so its right is enough: libcs ask for fd_datasync's along with writing only.
   FdRef d = cx.fds.get(fd.value);
   Rights needed = d != nullptr && (d->base & rights::kFdSync) ? rights::kFdSync : rights::kFdDatasync;
-  if (Errno e = need(cx, fd, needed, d); e != Errno::success) return e;
+  if (Errno e = check_rights(d, needed); e != Errno::success) return e;
   return errno_of(blocking::fdatasync(*d));
 }
 

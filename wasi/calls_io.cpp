@@ -55,7 +55,7 @@ Errno seek(Context& cx, Mem memory, Fd fd, int64_t delta, int whence, Out<uint64
   bool only_tells = whence == SEEK_CUR && delta == 0;
   FdRef d = cx.fds.get(fd.value);
   Rights needed = only_tells && d != nullptr && (d->base & rights::kFdTell) ? rights::kFdTell : rights::kFdSeek;
-  if (Errno e = need(cx, fd, needed, d); e != Errno::success) return e;
+  if (Errno e = check_rights(d, needed); e != Errno::success) return e;
   int64_t r = raw([&] { return ::lseek(d->host, delta, whence); });
   return r < 0 ? errno_of(r) : position.store(memory, static_cast<uint64_t>(r));
 }

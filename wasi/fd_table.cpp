@@ -63,9 +63,9 @@ void FdTable::share() {
   shared_.store(true, std::memory_order_relaxed);
 }
 
-FdRef FdTable::get_shared(uint32_t fd) {
+void FdTable::get_shared(uint32_t fd, FdRef& out) {
   std::lock_guard guard(lock_);
-  return FdRef(at(fd), this);
+  out.set(at(fd), this);
 }
 
 void FdTable::release_shared(Descriptor* d) {

@@ -120,7 +120,9 @@ class FdRef {
 
  private:
   friend class FdTable;
-  FdRef(Descriptor* d, FdTable* table) : d_(d), table_(table) {
+  void set(Descriptor* d, FdTable* table) {
+    d_ = d;
+    table_ = table;
     if (d != nullptr) ++d->sharing.users;
   }
 
@@ -149,9 +151,15 @@ class FdTable {
 
   /// The descriptor numbered `fd`, or null.
   FdRef get(uint32_t fd) {
+    FdRef out;
+    get(fd, out);
+    return out;
+  }
+  /// The same, where `out` is empty.
+  void get(uint32_t fd, FdRef& out) {
     if (shared_.load(std::memory_order_relaxed)) [[unlikely]]
-      return get_shared(fd);
-    return FdRef(at(fd), this);
+      return get_shared(fd, out);
+    out.set(at(fd), this);
   }
 
   /// Adds under the lowest free number, as POSIX does. False when the table is full, or when the host has no number
@@ -170,7 +178,7 @@ class FdTable {
   class Guard;
 
   Descriptor* at(uint32_t fd) { return fd < slots_.size() ? slots_[fd].get() : nullptr; }
-  FdRef get_shared(uint32_t fd);
+  void get_shared(uint32_t fd, FdRef& out);
   /// The end of a call's use.
   void release(Descriptor* d) {
     if (shared_.load(std::memory_order_relaxed)) [[unlikely]]
