@@ -97,9 +97,10 @@ TEST_CASE("WASI that is off") {
 }
 
 TEST_CASE("threads that are off") {
-  CHECK(message({{"wasi", "thread-spawn", kFunc}}, {"-S", "threads=n"}) ==
-        "unknown import: wasi.thread-spawn, a (func); threads are off (-S threads=n), or let it trap when it is called: "
-        "-W unknown-imports-trap\n");
+  CHECK(
+      message({{"wasi", "thread-spawn", kFunc}}, {"-S", "threads=n"}) ==
+      "unknown import: wasi.thread-spawn, a (func); threads are off (-S threads=n), or let it trap when it is called: "
+      "-W unknown-imports-trap\n");
   CHECK(message({{"wasi", "thread-spawn", kFunc}}, {"-S", "wasi=n"}) ==
         "unknown import: wasi.thread-spawn, a (func); WASI is off (-S wasi=n)\n");
 }
