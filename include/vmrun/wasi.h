@@ -164,7 +164,7 @@ bool starts_threads(const Module& module);
 /// the threads gave, or the trap of one of them, with its backtrace. A program that has ended so stays so: further calls of
 /// the store return the same error.
 ///
-/// Without this function the threads end, and are waited for, when `store` dies. Errors: those of Executor::create; Usage
+/// Without this function the threads end, and are waited for, when `store` dies, which it does before its executor. Errors: those of Executor::create; Usage
 /// (in a task without `store`).
 Result<void> run_wasi(Store& store, const std::function<Result<void>()>& main, const ExecutorConfig& config = {});
 

@@ -424,6 +424,14 @@ TEST_CASE("threads: one context serves all at once") {
       WasiConfig config;
       config.stdin_bytes(std::string(3000, 'x')).preopen_dir(dir.string(), "/").max_descriptors(12);
       if (sandboxed) config.random_seed(1);
+      // A sink that waits, and is called by one thread at a time all the same.
+      std::atomic<int> inside{0}, together{0}, calls{0};
+      config.stdout_to([&](std::string_view) {
+        together += ++inside != 1;
+        if (++calls % 50 == 0) this_task::sleep_for(10us);
+        --inside;
+        return true;
+      });
       Threads program(module, config);
       CHECK(program.run(workers, [&]() -> Result<void> {
         for (int i = 0; i < 8; ++i) CHECK(program.spawn(what(Hammers)) > 0);
@@ -431,6 +439,8 @@ TEST_CASE("threads: one context serves all at once") {
         return {};
       }));
       CHECK(program.wasi.impl()->fds.get(0)->stream->read == 3000);
+      CHECK(calls == 800);
+      CHECK(together == 0);
       CHECK(program.wasi.impl()->fds.owned() <= 9);
     }
   }
