@@ -196,7 +196,7 @@ class FdTable {
   std::vector<std::unique_ptr<Descriptor>> slots_;
   uint32_t lowest_free_ = 0;  // no number below it is free
   uint32_t limit_ = 4096;
-  uint32_t open_ = 0;
+  std::atomic<uint32_t> open_{0};
   uint32_t never_ = 0;  // bit i: number i is never given to anything
 };
 
