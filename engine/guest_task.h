@@ -38,6 +38,8 @@ class GuestTask {
   /// That of the running task, or null.
   static GuestTask* current();
   const std::shared_ptr<io::Reactor>& reactor() const { return reactor_; }
+  /// Whether guests of `store` are what it calls.
+  bool runs(const Store& store) const { return &store.impl() == &store_; }
   const sched::Task& task() const { return task_; }
   /// Whether the guest is to end: a wait of its ends when this is set, too. The task is unparked afterwards.
   const std::atomic<bool>& interrupted() const;

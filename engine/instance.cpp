@@ -41,7 +41,7 @@ Result<Instance> Instance::instantiate(Store& store, const Module& module, std::
   std::vector<engine::ImportItem> items;
   items.reserve(imports.size());
   for (const Extern& item : imports) {
-    if (engine::store_of(item) != &store.impl()) {
+    if (!engine::belongs_to(item, store.impl())) {
       return Error(ErrorKind::Link, "import " + std::to_string(items.size()) + " belongs to another store");
     }
     items.push_back(engine::to_item(item));

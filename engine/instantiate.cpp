@@ -164,15 +164,18 @@ ImportItem to_item(const Extern& item) {
   return {vm::ExternKind::tag, item.tag()->impl()};
 }
 
-const vm::Store* store_of(const Extern& item) {
+bool belongs_to(const Extern& item, const vm::Store& store) {
   switch (item.kind()) {
-    case ExternKind::Func: return item.func()->store();
-    case ExternKind::Table: return item.table()->impl()->store;
-    case ExternKind::Memory: return item.memory()->impl()->store;
-    case ExternKind::Global: return item.global()->store();
+    case ExternKind::Func: return item.func()->store() == &store;
+    case ExternKind::Table: return item.table()->impl()->store == &store;
+    case ExternKind::Memory: {
+      const vm::MemoryInst& memory = *item.memory()->impl();
+      return memory.type.shared ? store.keeps(memory) : memory.store == &store;
+    }
+    case ExternKind::Global: return item.global()->store() == &store;
     case ExternKind::Tag: break;
   }
-  return item.tag()->store();
+  return item.tag()->store() == &store;
 }
 
 Extern to_extern(vm::Store& store, ImportItem item) {
@@ -197,8 +200,8 @@ ImportItem exported(const vm::Instance& instance, const vm::Export& item) {
   return {item.kind, instance.tags[item.index]};
 }
 
-Result<vm::Instance*> instantiate(vm::Store& store, std::shared_ptr<const vm::Module> module_ptr,
-                                  std::span<const ImportItem> imports, Unfinished& unfinished) {
+Result<vm::Instance*> make_instance(vm::Store& store, std::shared_ptr<const vm::Module> module_ptr,
+                                    std::span<const ImportItem> imports, Unfinished& unfinished) {
   const vm::Module& module = *module_ptr;
   if (Result<void> supported = check_supported(module); !supported) return std::move(supported).error();
   if (module.registry != store.registry()) {
@@ -215,7 +218,7 @@ Result<vm::Instance*> instantiate(vm::Store& store, std::shared_ptr<const vm::Mo
     }
   }
 
-  VMRUN_ASSERT(module.guarded_memories == store.pool().guards(), "code and memories disagree about guards");
+  VMRUN_ASSERT(module.guarded_memories == store.pool()->guards(), "code and memories disagree about guards");
   Result<vm::Instance*> made = store.new_instance(std::move(module_ptr));
   if (!made) return made;
   vm::Instance& instance = **made;
@@ -225,11 +228,22 @@ Result<vm::Instance*> instantiate(vm::Store& store, std::shared_ptr<const vm::Mo
   if (fills_imported_table(module)) unfinished.keep();
   if (TrapCode trap = copy_segments(instance); trap != TrapCode::None) return trap_error(trap);
   unfinished.keep();
-  if (module.start) {
-    vm::Slot none;
-    const Outcome outcome = interp::invoke(store.vcpu(), *instance.funcs[*module.start], &none, &none);
-    if (outcome != Outcome::Return) return error_of(store, outcome);
-  }
+  return made;
+}
+
+Result<void> run_start(vm::Store& store, const vm::Instance& instance) {
+  if (!instance.module->start) return {};
+  vm::Slot none;
+  const Outcome outcome = interp::invoke(store.vcpu(), *instance.funcs[*instance.module->start], &none, &none);
+  if (outcome != Outcome::Return) return error_of(store, outcome);
+  return {};
+}
+
+Result<vm::Instance*> instantiate(vm::Store& store, std::shared_ptr<const vm::Module> module,
+                                  std::span<const ImportItem> imports, Unfinished& unfinished) {
+  Result<vm::Instance*> made = make_instance(store, std::move(module), imports, unfinished);
+  if (!made) return made;
+  if (Result<void> started = run_start(store, **made); !started) return std::move(started).error();
   return made;
 }
 

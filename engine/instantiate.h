@@ -18,8 +18,8 @@ struct ImportItem {
 };
 
 ImportItem to_item(const Extern& item);
-/// The store that it belongs to.
-const vm::Store* store_of(const Extern& item);
+/// Whether instances of `store` may import it.
+bool belongs_to(const Extern& item, const vm::Store& store);
 Extern to_extern(vm::Store& store, ImportItem item);
 /// The export as an item.
 ImportItem exported(const vm::Instance& instance, const vm::Export& item);
@@ -42,8 +42,13 @@ class Unfinished {
   vm::Store::Mark mark_;
   bool kept_ = false;
 };
-/// Makes an instance of `module` with `imports` in order, and runs its start function. From when on others may refer to
-/// the instance, `unfinished` is kept.
+/// Makes an instance of `module` with `imports` in order. From when on others may refer to the instance, `unfinished` is
+/// kept. Its start function is still to be run.
+Result<vm::Instance*> make_instance(vm::Store& store, std::shared_ptr<const vm::Module> module,
+                                    std::span<const ImportItem> imports, Unfinished& unfinished);
+/// Calls the start function, if there is one.
+Result<void> run_start(vm::Store& store, const vm::Instance& instance);
+/// Both.
 Result<vm::Instance*> instantiate(vm::Store& store, std::shared_ptr<const vm::Module> module,
                                   std::span<const ImportItem> imports, Unfinished& unfinished);
 

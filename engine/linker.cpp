@@ -27,7 +27,11 @@ struct StoreDefinition {
   engine::ImportItem item;
   vm::Store* store;
 };
-using Definition = std::variant<HostDefinition, StoreDefinition>;
+/// A memory that any store may use.
+struct SharedDefinition {
+  SharedMemory memory;
+};
+using Definition = std::variant<HostDefinition, StoreDefinition, SharedDefinition>;
 
 struct StringHash {
   using is_transparent = void;
@@ -111,6 +115,12 @@ struct Linker::Impl {
       }
       return engine::ImportItem{vm::ExternKind::func, materialise(store, *host)};
     }
+    if (const auto* shared = std::get_if<SharedDefinition>(&definition)) {
+      if (store.pool() != shared->memory.impl()->pool) {
+        return Error(ErrorKind::Usage, dotted(module, name) + " belongs to another engine than the store");
+      }
+      return engine::ImportItem{vm::ExternKind::memory, store.attach(shared->memory.impl())};
+    }
     const StoreDefinition& held = std::get<StoreDefinition>(definition);
     if (held.store != &store) return Error(ErrorKind::Link, dotted(module, name) + " belongs to another store");
     return held.item;
@@ -131,10 +141,27 @@ void Linker::allow_shadowing(bool allow) { impl_->shadowing = allow; }
 void Linker::unknown_imports_trap(bool trap) { impl_->unknown_trap = trap; }
 
 Result<void> Linker::define(std::string_view module, std::string_view name, const Extern& item, Store& store) try {
-  if (engine::store_of(item) != &store.impl()) {
+  if (!engine::belongs_to(item, store.impl())) {
     return Error(ErrorKind::Usage, dotted(module, name) + " belongs to another store than the one it is defined with");
   }
   return impl_->add(module, name, StoreDefinition{engine::to_item(item), &store.impl()});
+}
+VMRUN_CATCH_OUR_EXCEPTIONS
+
+Result<void> Linker::define(std::string_view module, std::string_view name, const SharedMemory& memory) try {
+  return impl_->add(module, name, SharedDefinition{memory});
+}
+VMRUN_CATCH_OUR_EXCEPTIONS
+
+Result<void> Linker::add_shared_memories(Store& store, const Module& module) try {
+  for (const ImportType& import : module.imports()) {
+    const MemoryType* type = import.type.memory();
+    if (type == nullptr || !type->shared || has(import.module, import.name)) continue;
+    Result<Memory> memory = Memory::create(store, *type);
+    if (!memory) return std::move(memory).error();
+    if (auto done = define(import.module, import.name, *memory->shared(store)); !done) return done;
+  }
+  return {};
 }
 VMRUN_CATCH_OUR_EXCEPTIONS
 

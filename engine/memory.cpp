@@ -2,8 +2,10 @@
 #include "vmrun/memory.h"
 
 #include "engine/convert.h"
+#include "engine/engine_impl.h"
 #include "engine/exceptions.h"
 #include "vm/runtime/memory.h"
+#include "vm/runtime/memory_owner.h"
 #include "vm/runtime/store.h"
 #include "vm/runtime/table.h"
 #include "vmrun/store.h"
@@ -20,18 +22,24 @@ std::optional<Error> misfit(vm::Store& store, std::string_view what, const Val& 
   return engine::unfit(fit, what, value, type);
 }
 
-}  // namespace
-
-// ---- memories ----
-
-Result<Memory> Memory::create(Store& store, const MemoryType& type) try {
+/// Errors: Usage.
+Result<vm::MemoryType> to_machine(const MemoryType& type) {
   if (type.page_log2 != 16 && type.page_log2 != 0) return usage("a page has 1 or 65536 bytes");
   if (type.max && *type.max < type.min) return usage("the maximum is less than the minimum");
   if (type.shared && !type.max) return usage("a shared memory needs a maximum");
   const uint64_t most = vm::most_pages(type.is64, type.page_log2);
   if (type.min > most || (type.max && *type.max > most)) return usage("more pages than addresses");
-  const vm::MemoryType machine{{type.min, type.max, type.is64}, type.shared, type.page_log2};
-  Result<vm::MemoryInst*> made = store.impl().new_memory(machine);
+  return vm::MemoryType{{type.min, type.max, type.is64}, type.shared, type.page_log2};
+}
+
+}  // namespace
+
+// ---- memories ----
+
+Result<Memory> Memory::create(Store& store, const MemoryType& type) try {
+  Result<vm::MemoryType> machine = to_machine(type);
+  if (!machine) return std::move(machine).error();
+  Result<vm::MemoryInst*> made = store.impl().new_memory(*machine);
   if (!made) return std::move(made).error();
   return Memory(*made);
 }
@@ -61,6 +69,36 @@ std::span<std::byte> Memory::range(uint64_t address, uint64_t size) const {
   if (!vm::memory_holds(*impl_, address, size)) return {};
   return {impl_->base + address, size};
 }
+
+std::optional<SharedMemory> Memory::shared(Store& store) const {
+  if (!impl_->type.shared) return std::nullopt;
+  std::shared_ptr<vm::MemoryOwner> owner = store.impl().owner_of(*impl_);
+  if (owner == nullptr) return std::nullopt;
+  return SharedMemory(std::move(owner));
+}
+
+// ---- shared memories ----
+
+Result<SharedMemory> SharedMemory::create(const Engine& engine, const MemoryType& type, uint64_t most_bytes) try {
+  if (!type.shared) return usage("the type is not that of a shared memory");
+  Result<vm::MemoryType> machine = to_machine(type);
+  if (!machine) return std::move(machine).error();
+  auto made = vm::make_memory(engine.impl()->pool, std::make_shared<vm::MemoryBudget>(most_bytes), *machine, nullptr);
+  if (!made) return std::move(made).error();
+  return SharedMemory(*std::move(made));
+}
+VMRUN_CATCH_OUR_EXCEPTIONS
+
+Result<Memory> SharedMemory::in(Store& store) const try {
+  if (store.impl().pool() != impl_->pool) return usage("the memory and the store belong to different engines");
+  return Memory(store.impl().attach(impl_));
+}
+VMRUN_CATCH_OUR_EXCEPTIONS
+
+std::span<std::byte> SharedMemory::data() const { return Memory(&impl_->inst).data(); }
+uint64_t SharedMemory::size_pages() const { return vm::memory_pages(impl_->inst); }
+Result<uint64_t> SharedMemory::grow(uint64_t delta) { return Memory(&impl_->inst).grow(delta); }
+MemoryType SharedMemory::type() const { return Memory(&impl_->inst).type(); }
 
 // ---- tables ----
 

@@ -31,7 +31,9 @@ Error trap_error(TrapCode code) {
   return error;
 }
 
-Error error_of(vm::Store& store, Outcome outcome) {
+namespace {
+
+Error own_error(vm::Store& store, Outcome outcome) {
   vm::Vcpu& vcpu = store.vcpu();
   // What a host function said in so many words goes before what the machine knows.
   std::optional<Error> said = std::move(store.host_failure);
@@ -82,6 +84,16 @@ Error error_of(vm::Store& store, Outcome outcome) {
   if (error.backtrace.empty()) error.backtrace = name_frames(vcpu.backtrace);
   vcpu.backtrace.clear();
   return error;
+}
+
+}  // namespace
+
+Error error_of(vm::Store& store, Outcome outcome) {
+  Error error = own_error(store, outcome);
+  // A call that another guest's host function made is that function's affair.
+  if (store.group == nullptr || store.vcpu().activation != nullptr) [[likely]]
+    return error;
+  return store.group->failed(store, std::move(error));
 }
 
 }  // namespace engine

@@ -13,13 +13,23 @@ static_assert(Store::kMinNativeStack == vm::kMinNativeStack && vm::kMinNativeSta
 static_assert(sizeof(StoreLimits) == sizeof(vm::Store::Limits));
 
 Store::Store(const Engine& engine, const StoreLimits& limits)
-    : engine_(engine),
-      impl_(std::make_unique<vm::Store>(
-          engine.impl()->pool, engine.impl()->registry,
-          vm::Store::Limits{limits.memory_bytes, limits.table_elements, limits.exception_bytes, limits.instances,
-                            limits.stack_bytes, limits.host_depth, limits.trap_on_grow_failure})) {
+    : Store(engine,
+            std::make_unique<vm::Store>(
+                engine.impl()->pool, engine.impl()->registry,
+                vm::Store::Limits{limits.memory_bytes, limits.table_elements, limits.exception_bytes, limits.instances,
+                                  limits.stack_bytes, limits.host_depth, limits.trap_on_grow_failure})) {}
+
+Store::Store(const Engine& engine, std::unique_ptr<vm::Store> impl) : engine_(engine), impl_(std::move(impl)) {
   impl_->owner = this;
   note_new_store();
+}
+
+std::unique_ptr<Store> Store::beside(Store& other) {
+  vm::Store& impl = other.impl();
+  std::unique_ptr<Store> store(new Store(
+      other.engine_, std::make_unique<vm::Store>(impl.pool(), impl.registry(), impl.limits(), impl.budget())));
+  store->data_ = other.data_;
+  return store;
 }
 
 Store::~Store() {

@@ -55,10 +55,11 @@ Wake Task::join_until(Clock::time_point deadline) const { return join_cell(cell_
 
 Scheduler::Scheduler(Config config) : core_(std::make_unique<Core>(config)) {}
 Scheduler::~Scheduler() { core_->stop(); }
-TaskCell* Scheduler::prepare(const SpawnOptions& options) { return core_->prepare(options); }
+TaskCell* Scheduler::prepare(Core& core, const SpawnOptions& options) { return core.prepare(options); }
 TaskBody& Scheduler::body(TaskCell* cell) { return cell->body; }
-Task Scheduler::launch(TaskCell* cell, const SpawnOptions& options) { return core_->launch(cell, options); }
-void Scheduler::discard(TaskCell* cell) { core_->discard(cell); }
+Task Scheduler::launch(Core& core, TaskCell* cell, const SpawnOptions& options) { return core.launch(cell, options); }
+void Scheduler::discard(Core& core, TaskCell* cell) { core.discard(cell); }
+Core& Scheduler::core_of_task() { return *worker_of_task("spawn_beside outside a task").current()->core; }
 void Scheduler::wait_idle() { core_->wait_idle(); }
 void Scheduler::join() { core_->stop(); }
 void Scheduler::set_preempt(PreemptHook hook, void* context) { core_->set_preempt(hook, context); }

@@ -162,6 +162,10 @@ class Task {
   TaskCell* cell_ = nullptr;
 };
 
+/// Starts another task on the scheduler of the running one, as Scheduler::spawn does. By a task.
+template <class F>
+Task spawn_beside(F&& f, const SpawnOptions& options = {});
+
 class Scheduler {
  public:
   explicit Scheduler(Config config = {});
@@ -176,14 +180,7 @@ class Scheduler {
   /// without: tasks wait for the others.
   template <class F>
   Task spawn(F&& f, const SpawnOptions& options = {}) {
-    TaskCell* cell = prepare(options);
-    try {
-      body(cell).emplace(std::forward<F>(f));
-    } catch (...) {
-      discard(cell);
-      throw;
-    }
-    return launch(cell, options);
+    return spawn_on(*core_, std::forward<F>(f), options);
   }
 
   /// Waits, from a thread that is no worker, until no task is left.
@@ -217,10 +214,25 @@ class Scheduler {
   size_t live() const;
 
  private:
-  TaskCell* prepare(const SpawnOptions& options);
+  template <class F>
+  friend Task spawn_beside(F&& f, const SpawnOptions& options);
+
+  template <class F>
+  static Task spawn_on(Core& core, F&& f, const SpawnOptions& options) {
+    TaskCell* cell = prepare(core, options);
+    try {
+      body(cell).emplace(std::forward<F>(f));
+    } catch (...) {
+      discard(core, cell);
+      throw;
+    }
+    return launch(core, cell, options);
+  }
+  static TaskCell* prepare(Core& core, const SpawnOptions& options);
   static TaskBody& body(TaskCell* cell);
-  Task launch(TaskCell* cell, const SpawnOptions& options);
-  void discard(TaskCell* cell);
+  static Task launch(Core& core, TaskCell* cell, const SpawnOptions& options);
+  static void discard(Core& core, TaskCell* cell);
+  static Core& core_of_task();
 
   std::unique_ptr<Core> core_;
 };
@@ -231,6 +243,11 @@ class Scheduler {
 bool on_task();
 /// The running task, or an empty handle.
 Task self();
+
+template <class F>
+Task spawn_beside(F&& f, const SpawnOptions& options) {
+  return Scheduler::spawn_on(Scheduler::core_of_task(), std::forward<F>(f), options);
+}
 
 /// Lets others run. Returns why the task is to end, if it is.
 CancelReason yield();

@@ -28,7 +28,11 @@ GuestEnd run_guest(const Engine& engine, const Module& module, const WasiConfig&
   if (!instance) return failure(instance.error());
   const Result<Func> start = instance->func("_start");
   if (!start) return failure(start.error());
-  const auto result = start->call();
+  const Result<void> result = run_wasi(store, [&]() -> Result<void> {
+    auto done = start->call();
+    if (!done) return std::move(done).error();
+    return {};
+  });
   if (result) return {.ended = true};
   if (result.error().kind == ErrorKind::Exit) return {.ended = true, .status = result.error().exit_status};
   return failure(result.error());

@@ -59,7 +59,7 @@ constexpr Origin kOrigins[] = {
      "wasm-bindgen makes such imports for JavaScript to fill in: build for wasm32-wasip1 without wasm-bindgen"},
     {is_preview1_import, "WASI preview 1 has no such function"},
     {is_wasix, "WASIX is Wasmer's extension of WASI: build for wasm32-wasip1"},
-    {is_threads, "vmrun starts no threads for guests: build for wasm32-wasip1, without -threads"},
+    {is_threads, "threads are off (-S threads=n)"},
     {is_extension, "vmrun has WASI preview 1 without extensions"},
     {is_suite, "the WebAssembly test suite imports these: run its scripts with 'vmrun wast'"},
     {is_shared_library, "shared libraries import these for a dynamic linker: link statically"},
@@ -107,7 +107,7 @@ std::string missing_imports_hint(const Module& module, const Linker& linker, con
   std::string hint;
   bool wasi_is_off = false;
   for (const Origin* origin : origins) {
-    const bool off = origin->matches == is_preview1_import && !options.wasi;
+    const bool off = (origin->matches == is_preview1_import || origin->matches == is_threads) && !options.wasi;
     wasi_is_off |= off;
     hint += std::string("; ") + (off ? "WASI is off (-S wasi=n)" : origin->says);
   }

@@ -35,6 +35,9 @@ constexpr Pointless kPointless[] = {
      "-O dense-memory-max is the limit of dense memories: add dense-memory, or use -W max-memory-size=SIZE"},
     {[](const RunOptions& o) { return o.profile && is_tier(o, Tiers::Interp); },
      "--profile names machine code, of which -O tier=interp makes none: leave one of them out"},
+    {[](const RunOptions& o) { return o.max_threads && !o.threads; },
+     "-S threads=n keeps the guest from starting threads, so that max-threads has nothing to limit: leave one of them "
+     "out"},
     {[](const RunOptions& o) { return o.gdb && is_tier(o, Tiers::Interp); },
      "-D gdb tells about machine code, of which -O tier=interp makes none: leave one of them out"},
 };
@@ -48,6 +51,7 @@ constexpr Pointless kGrants[] = {
     {[](const RunOptions& o) { return o.listenfd; }, "-S listenfd"},
     {[](const RunOptions& o) { return !o.tcplisten.empty(); }, "-S tcplisten"},
     {[](const RunOptions& o) { return o.max_descriptors.has_value(); }, "-S max-descriptors"},
+    {[](const RunOptions& o) { return o.max_threads.has_value(); }, "-S max-threads"},
     {[](const RunOptions& o) { return o.random_seed.has_value(); }, "-S random-seed"},
 };
 

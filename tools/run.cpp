@@ -27,13 +27,15 @@ struct Program {
   Args args;
   std::vector<int> listeners;
   bool needs_wasi = false;
+  /// It runs in a task: it starts threads, which are tasks.
+  bool needs_executor = false;
 };
 
 bool imports_wasi(const Module& module) {
   for (const ImportType& import : module.imports()) {
     if (import.module.starts_with("wasi_")) return true;
   }
-  return false;
+  return starts_threads(module);
 }
 
 /// A failure to instantiate `module` in the user's terms: what can be done about it.
@@ -119,6 +121,10 @@ Result<Instance> instantiate(const Program& program, Linker& linker, Store& stor
     if (auto done = initialize(*instance); !done) return done.error();
     if (auto defined = linker.define_instance(name, *instance, store); !defined) return defined.error();
   }
+  if (program.needs_executor) {
+    auto added = linker.add_shared_memories(store, program.module);
+    if (!added) return explain(std::move(added).error(), program, program.module, linker);
+  }
   auto instance = linker.instantiate(store, program.module);
   if (!instance) return explain(std::move(instance).error(), program, program.module, linker);
   return instance;
@@ -172,14 +178,14 @@ int run_once(const Program& program, Deadline* deadline, RunTimes& times) {
   CtrlC ctrl_c(store);
   if (deadline) deadline->watch(&store);
   const auto start = Clock::now();
-  auto instance = instantiate(program, linker, store);
-  const auto ready = Clock::now();
-  Result<void> done;
-  if (!instance) {
-    done = std::move(instance).error();
-  } else {
-    done = run_entry(program, *instance);
-  }
+  auto ready = start;
+  const auto run = [&]() -> Result<void> {
+    auto instance = instantiate(program, linker, store);
+    ready = Clock::now();
+    if (!instance) return std::move(instance).error();
+    return run_entry(program, *instance);
+  };
+  const Result<void> done = program.needs_executor ? run_wasi(store, run) : run();
   times = {ready - start, Clock::now() - ready, store.peak_memory_bytes()};
   const int status = report(done, ctrl_c, deadline);
   if (deadline) deadline->watch(nullptr);
@@ -199,14 +205,17 @@ Result<Program> load(const RunOptions& options, std::string_view image, Args arg
   const std::string path(image);
   auto module = load_image(engine, path);
   if (!module) return module.error();
-  Program program{options, path, engine, *module, {}, {}, args, *listeners, imports_wasi(*module)};
+  Program program{
+      options, path, engine, *module, {}, {}, args, *listeners, imports_wasi(*module), starts_threads(*module)};
   for (const auto& [name, file] : options.preloads) {
     auto preload = load_image(engine, file);
     if (!preload) return preload.error();
     program.needs_wasi |= imports_wasi(*preload);
+    program.needs_executor |= starts_threads(*preload);
     program.preloads.emplace_back(name, *preload);
   }
   program.needs_wasi &= options.wasi;
+  program.needs_executor &= program.needs_wasi && options.threads;
   program.argv.push_back(options.argv0.value_or(image_name(path)));
   program.argv.insert(program.argv.end(), args.begin(), args.end());
   return program;
@@ -253,6 +262,7 @@ void grant(WasiConfig& config, const RunOptions& options, std::vector<std::strin
   }
   if (options.max_descriptors) config.max_descriptors(*options.max_descriptors);
   if (options.random_seed) config.random_seed(*options.random_seed);
+  config.max_threads(options.threads ? options.max_threads.value_or(WasiConfig::kMaxThreads) : 0);
 }
 
 WasiConfig make_wasi_config(const RunOptions& options, std::vector<std::string> argv,

@@ -152,6 +152,15 @@ Result<void> set_max_descriptors(RunOptions& o, Value v) {
   return {};
 }
 
+Result<void> set_max_threads(RunOptions& o, Value v) {
+  auto n = parse_count(v);
+  if (!n) return n.error();
+  if (*n == 0) return usage_error("must be at least 1; -S threads=n allows none");
+  if (*n > (uint64_t{1} << 20)) return usage_error("must be at most 1048576");
+  o.max_threads = static_cast<uint32_t>(*n);
+  return {};
+}
+
 Result<void> set_log(RunOptions&, Value v) {
   if (auto fine = check_log_setting(v); !fine) return fine;
   // The library's components read the environment when they first have something to say.
@@ -318,6 +327,9 @@ constexpr Key kWasi[] = {
     {"tcplisten", "ADDRESS:PORT", "listen there and give the guest the socket; may be given again", add_listener},
     {"max-descriptors", "N", "descriptors that the guest may have open (half of what vmrun may, at most 4096)",
      set_max_descriptors},
+    {"threads", nullptr, "let the guest start threads by wasi.thread-spawn, over a worker for each processor (on)",
+     set_switch<&RunOptions::threads>},
+    {"max-threads", "N", "threads that the guest may have at a time beside its first (1024)", set_max_threads},
     {"random-seed", "N", "deterministic random_get, for reproducible runs: no secrets", set_seed},
 };
 

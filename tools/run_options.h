@@ -51,6 +51,8 @@ struct RunOptions {
   std::vector<std::string> tcplisten;
   std::optional<uint64_t> random_seed;
   std::optional<uint32_t> max_descriptors;
+  bool threads = true;
+  std::optional<uint32_t> max_threads;
   // -D
   bool gdb = false;
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <mutex>
 #include <vector>
 
 #include "engine/guest_task.h"
@@ -49,18 +50,55 @@ int64_t held_call(long number, Args... args) {
   return vm::stoppable_call(number, static_cast<long>(args)...);
 }
 
-/// Makes what the task waits with for `d`: 0, or a negated errno value.
-int64_t prepare(const Descriptor& d) {
-  const std::shared_ptr<io::Reactor>& reactor = GuestTask::current()->reactor();
-  Waits& waits = d.waits;
-  if (waits.reactor == reactor && waits.handle) [[likely]]
+/// What the running task waits with for a descriptor.
+class Handle {
+ public:
+  /// Makes it where there is none yet: 0, or a negated errno value.
+  int64_t prepare(const Descriptor& d) {
+    const std::shared_ptr<io::Reactor>& reactor = GuestTask::current()->reactor();
+    if (d.sharing.on) [[unlikely]]
+      return share(d, reactor);
+    waits_ = &d.waits;
+    if (d.waits.reactor == reactor && d.waits.handle) [[likely]]
+      return 0;
+    return make(d, reactor, d.waits);
+  }
+  io::Reactor& reactor() const { return *waits_->reactor; }
+  const io::Descriptor& descriptor() const { return waits_->handle; }
+
+ private:
+  static int64_t make(const Descriptor& d, const std::shared_ptr<io::Reactor>& reactor, Waits& waits) {
+    waits.handle = {};  // before its reactor goes
+    waits.reactor = reactor;
+    int64_t error = 0;
+    waits.handle = reactor->borrow(d.host, error, d.raises);
+    return error;
+  }
+  /// Threads have references of their own to one handle, which is closed with the guest's descriptor.
+  int64_t share(const Descriptor& d, const std::shared_ptr<io::Reactor>& reactor) {
+    waits_ = &own_;
+    {
+      std::lock_guard guard(d.sharing.lock);
+      if (d.sharing.shut) return -EBADF;
+      own_ = d.waits;
+    }
+    if (own_.reactor == reactor && own_.handle) [[likely]]
+      return 0;
+    if (const int64_t error = make(d, reactor, own_); error != 0) return error;
+    Waits other;
+    std::lock_guard guard(d.sharing.lock);
+    if (d.sharing.shut) return -EBADF;
+    if (d.waits.reactor == reactor && d.waits.handle) {
+      other = std::exchange(own_, d.waits);  // another thread was quicker; what was made goes after the lock
+    } else {
+      other = std::exchange(d.waits, own_);
+    }
     return 0;
-  waits.handle = {};  // before its reactor goes
-  waits.reactor = reactor;
-  int64_t error = 0;
-  waits.handle = reactor->borrow(d.host, error, d.raises);
-  return error;
-}
+  }
+
+  const Waits* waits_ = nullptr;
+  Waits own_;
+};
 
 /// How the running task's guest waits: until `deadline`, or until it is to end.
 Until patience(sched::Nanos deadline = sched::never) {
@@ -87,8 +125,9 @@ int64_t result_of(int64_t r) {
 template <class Wait, class Held>
 int64_t wait_or_hold(const Descriptor& d, Wait wait, Held held) {
   if (!suspends()) return held();
-  if (const int64_t error = prepare(d); error != 0) return error;
-  return result_of(wait(*d.waits.reactor, d.waits.handle));
+  Handle handle;
+  if (const int64_t error = handle.prepare(d); error != 0) return error;
+  return result_of(wait(handle.reactor(), handle.descriptor()));
 }
 
 sched::Clock::time_point deadline_of(const timespec& time) {
@@ -98,12 +137,12 @@ sched::Clock::time_point deadline_of(const timespec& time) {
   return sched::Clock::time_point(seconds + std::chrono::nanoseconds(time.tv_nsec));
 }
 
-int64_t suspended_poll(std::span<pollfd> fds, std::span<const io::Descriptor* const> handles, const Until& until) {
+int64_t suspended_poll(std::span<pollfd> fds, std::span<const Handle> handles, const Until& until) {
   std::vector<Interest> interests;
   interests.reserve(2 * fds.size());
   for (size_t i = 0; i < fds.size(); ++i) {
-    if (fds[i].events & POLLIN) interests.push_back({handles[i], io::Direction::Read});
-    if (fds[i].events & POLLOUT) interests.push_back({handles[i], io::Direction::Write});
+    if (fds[i].events & POLLIN) interests.push_back({&handles[i].descriptor(), io::Direction::Read});
+    if (fds[i].events & POLLOUT) interests.push_back({&handles[i].descriptor(), io::Direction::Write});
   }
   io::Reactor& reactor = *GuestTask::current()->reactor();
   const int64_t r = interests.empty() ? reactor.sleep(until) : reactor.wait_any(interests, until);
@@ -190,11 +229,9 @@ int64_t sendmsg(const Descriptor& d, const msghdr& message, int flags) {
 }
 int64_t poll(std::span<pollfd> fds, std::span<const Descriptor* const> descriptors, const timespec* timeout) {
   if (suspends()) {
-    std::vector<const io::Descriptor*> handles;
-    handles.reserve(fds.size());
-    for (const Descriptor* d : descriptors) {
-      if (const int64_t error = prepare(*d); error != 0) return error;
-      handles.push_back(&d->waits.handle);
+    std::vector<Handle> handles(descriptors.size());
+    for (size_t i = 0; i < descriptors.size(); ++i) {
+      if (const int64_t error = handles[i].prepare(*descriptors[i]); error != 0) return error;
     }
     Until until = patience();
     if (timeout != nullptr) {
@@ -236,6 +273,7 @@ bool between_pieces() {
   }
   return vm::guest_interrupted();
 }
+int64_t end_guest() { return result_of(-ECANCELED); }
 int64_t getdents64(int fd, void* buffer, size_t length) {
   return held_call(SYS_getdents64, fd, address(buffer), static_cast<long>(length));
 }

@@ -58,5 +58,7 @@ int64_t getdents64(int fd, void* buffer, size_t length);
 bool between_pieces();
 /// Lets others run.
 void yield();
+/// A wait of the guest's ended because its task was cancelled: it traps when it goes on. Returns -EINTR.
+int64_t end_guest();
 
 }  // namespace vmrun::wasi::blocking

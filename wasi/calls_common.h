@@ -15,15 +15,19 @@
 
 namespace vmrun::wasi {
 
-/// The descriptor `fd` when it has all of `needed`. Errors: badf, notcapable, isdir (a right that no directory has).
-inline Errno need(Context& cx, Fd fd, Rights needed, Descriptor*& out) {
-  Descriptor* d = cx.fds.get(fd.value);
+/// Whether `d` may do `needed`. Errors: badf (there is none), notcapable, isdir (a right that no directory has).
+inline Errno check_rights(const FdRef& d, Rights needed) {
   if (d == nullptr) return Errno::badf;
   if ((d->base & needed) != needed) [[unlikely]] {
     return d->type == FileType::Directory && (needed & ~rights::kDirectory) != 0 ? Errno::isdir : Errno::notcapable;
   }
-  out = d;
   return Errno::success;
+}
+
+/// The descriptor `fd`, in `out` (which is empty), and what check_rights says of it.
+[[gnu::always_inline]] inline Errno need(Context& cx, Fd fd, Rights needed, FdRef& out) {
+  cx.fds.get(fd.value, out);
+  return check_rights(out, needed);
 }
 
 /// The guest's iovecs as the host's, pointing into guest memory. Empty ones are left out. Few lie on the stack; of very

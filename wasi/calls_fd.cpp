@@ -15,7 +15,7 @@ constexpr uint64_t kMaxOffset = std::numeric_limits<int64_t>::max();
 }
 
 Errno fd_advise(Context& cx, Mem, Fd fd, Size64 offset, Size64 length, Advice advice) {
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need(cx, fd, rights::kFdAdvise, d); e != Errno::success) return e;
   if (d->type == FileType::Directory) return Errno::badf;
   static constexpr int kAdvice[] = {POSIX_FADV_NORMAL,   POSIX_FADV_SEQUENTIAL, POSIX_FADV_RANDOM,
@@ -28,7 +28,7 @@ Errno fd_advise(Context& cx, Mem, Fd fd, Size64 offset, Size64 length, Advice ad
 }
 
 Errno fd_allocate(Context& cx, Mem, Fd fd, Size64 offset, Size64 length) {
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need(cx, fd, rights::kFdAllocate, d); e != Errno::success) return e;
   if (offset.value > kMaxOffset || length.value > kMaxOffset) return Errno::inval;
   return errno_of(growing(cx, *d, [&] {
@@ -40,20 +40,20 @@ Errno fd_close(Context& cx, Mem, Fd fd) { return cx.fds.close(fd.value) ? Errno:
 
 Errno fd_datasync(Context& cx, Mem, Fd fd) {
   // fd_sync does more, so its right is enough: libcs ask for fd_datasync's along with writing only.
-  Descriptor* d = cx.fds.get(fd.value);
+  FdRef d = cx.fds.get(fd.value);
   Rights needed = d != nullptr && (d->base & rights::kFdSync) ? rights::kFdSync : rights::kFdDatasync;
-  if (Errno e = need(cx, fd, needed, d); e != Errno::success) return e;
+  if (Errno e = check_rights(d, needed); e != Errno::success) return e;
   return errno_of(blocking::fdatasync(*d));
 }
 
 Errno fd_sync(Context& cx, Mem, Fd fd) {
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need(cx, fd, rights::kFdSync, d); e != Errno::success) return e;
   return errno_of(blocking::fsync(*d));
 }
 
 Errno fd_fdstat_get(Context& cx, Mem memory, Fd fd, Out<GuestFdstat> stat) {
-  Descriptor* d = cx.fds.get(fd.value);
+  FdRef d = cx.fds.get(fd.value);
   if (d == nullptr) return Errno::badf;
   int64_t flags = raw([&] { return ::fcntl(d->host, F_GETFL); });
   if (flags < 0) return errno_of(flags);
@@ -80,7 +80,7 @@ Errno set_borrowed_flags(Descriptor& d, int host_flags, FdFlags flags) {
 }  // namespace
 
 Errno fd_fdstat_set_flags(Context& cx, Mem, Fd fd, FdFlags flags) {
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need(cx, fd, rights::kFdFdstatSetFlags, d); e != Errno::success) return e;
   if ((flags.value & ~kFdFlagsAll) != 0) return Errno::inval;
   // The host fixes the synchronous modes when it opens a file; pretending to change them would lose data.
@@ -94,18 +94,19 @@ Errno fd_fdstat_set_flags(Context& cx, Mem, Fd fd, FdFlags flags) {
 }
 
 Errno fd_fdstat_set_rights(Context& cx, Mem, Fd fd, RightsArg base, RightsArg inheriting) {
-  Descriptor* d = cx.fds.get(fd.value);
+  FdRef d = cx.fds.get(fd.value);
   if (d == nullptr) return Errno::badf;
   Rights b = base.value & rights::kAll, i = inheriting.value & rights::kAll;
   if ((b & ~d->base) != 0 || (i & ~d->inheriting) != 0) return Errno::notcapable;
-  d->base = b;
-  d->inheriting = i;
+  // What another thread takes away meanwhile stays away.
+  d->base.atomic().fetch_and(b, std::memory_order_relaxed);
+  d->inheriting.atomic().fetch_and(i, std::memory_order_relaxed);
   return Errno::success;
 }
 
 namespace {
 Errno filestat(Context& cx, Fd fd, GuestFilestat& out) {
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need(cx, fd, rights::kFdFilestatGet, d); e != Errno::success) return e;
   struct stat st;
   if (int64_t r = raw([&] { return ::fstat(d->host, &st); }); r < 0) return errno_of(r);
@@ -127,7 +128,7 @@ Errno fd_filestat_get_unstable(Context& cx, Mem memory, Fd fd, Out<GuestFilestat
 }
 
 Errno fd_filestat_set_size(Context& cx, Mem, Fd fd, Size64 size) {
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need(cx, fd, rights::kFdFilestatSetSize, d); e != Errno::success) return e;
   if (d->read_only) return Errno::rofs;
   if (size.value > kMaxOffset) return Errno::inval;
@@ -136,7 +137,7 @@ Errno fd_filestat_set_size(Context& cx, Mem, Fd fd, Size64 size) {
 }
 
 Errno fd_filestat_set_times(Context& cx, Mem, Fd fd, Time atim, Time mtim, FstFlags flags) {
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need(cx, fd, rights::kFdFilestatSetTimes, d); e != Errno::success) return e;
   if (d->read_only) return Errno::rofs;
   timespec times[2];
@@ -145,7 +146,7 @@ Errno fd_filestat_set_times(Context& cx, Mem, Fd fd, Time atim, Time mtim, FstFl
 }
 
 Errno fd_prestat_get(Context& cx, Mem memory, Fd fd, Out<GuestPrestat> prestat) {
-  Descriptor* d = cx.fds.get(fd.value);
+  FdRef d = cx.fds.get(fd.value);
   if (d == nullptr || !d->preopen) return Errno::badf;  // libcs search upwards until badf
   GuestPrestat out{};
   out.name_len = static_cast<uint32_t>(d->preopen_name.size());
@@ -153,7 +154,7 @@ Errno fd_prestat_get(Context& cx, Mem memory, Fd fd, Out<GuestPrestat> prestat) 
 }
 
 Errno fd_prestat_dir_name(Context& cx, Mem memory, Fd fd, Buffer name) {
-  Descriptor* d = cx.fds.get(fd.value);
+  FdRef d = cx.fds.get(fd.value);
   if (d == nullptr || !d->preopen) return Errno::badf;
   if (name.length < d->preopen_name.size()) return Errno::nametoolong;
   std::byte* p = memory.at(name.address, name.length);

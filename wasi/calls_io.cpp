@@ -1,5 +1,6 @@
 // Reading, writing, positions and directory listings. Data goes between host and guest memory without a copy.
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,7 +14,7 @@
 namespace vmrun::wasi {
 
 Errno fd_read(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Out<uint32_t> bytes) {
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need(cx, fd, rights::kFdRead, d); e != Errno::success) return e;
   HostIovecs iov;
   if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
@@ -21,7 +22,7 @@ Errno fd_read(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Out<uint32_t> bytes
 }
 
 Errno fd_write(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Out<uint32_t> bytes) {
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need(cx, fd, rights::kFdWrite, d); e != Errno::success) return e;
   HostIovecs iov;
   if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
@@ -30,7 +31,7 @@ Errno fd_write(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Out<uint32_t> byte
 }
 
 Errno fd_pread(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Size64 offset, Out<uint32_t> bytes) {
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need(cx, fd, rights::kFdRead | rights::kFdSeek, d); e != Errno::success) return e;
   HostIovecs iov;
   if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
@@ -39,7 +40,7 @@ Errno fd_pread(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Size64 offset, Out
 }
 
 Errno fd_pwrite(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Size64 offset, Out<uint32_t> bytes) {
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need(cx, fd, rights::kFdWrite | rights::kFdSeek, d); e != Errno::success) return e;
   HostIovecs iov;
   if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
@@ -52,9 +53,9 @@ namespace {
 Errno seek(Context& cx, Mem memory, Fd fd, int64_t delta, int whence, Out<uint64_t> position) {
   // Asking for the position needs the lesser right, which the greater implies.
   bool only_tells = whence == SEEK_CUR && delta == 0;
-  Descriptor* d = cx.fds.get(fd.value);
+  FdRef d = cx.fds.get(fd.value);
   Rights needed = only_tells && d != nullptr && (d->base & rights::kFdTell) ? rights::kFdTell : rights::kFdSeek;
-  if (Errno e = need(cx, fd, needed, d); e != Errno::success) return e;
+  if (Errno e = check_rights(d, needed); e != Errno::success) return e;
   int64_t r = raw([&] { return ::lseek(d->host, delta, whence); });
   return r < 0 ? errno_of(r) : position.store(memory, static_cast<uint64_t>(r));
 }
@@ -124,58 +125,90 @@ class DirentWriter {
 
 namespace {
 
+/// A directory that one call lists: the descriptor's own position in it, or, while another thread's call is at that, one of
+/// this call's alone.
+class Lister {
+ public:
+  explicit Lister(Descriptor& d) : d_(d), owns_(!d.sharing.listed.exchange(true, std::memory_order_acquire)) {}
+  ~Lister() {
+    if (owns_) d_.sharing.listed.store(false, std::memory_order_release);
+  }
+  Lister(const Lister&) = delete;
+  Lister& operator=(const Lister&) = delete;
+
+  Errno open() {
+    if (owns_) return Errno::success;
+    const int64_t r = blocking::openat(d_.host, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (r < 0) return errno_of(r);
+    again_ = HostFd(static_cast<int>(r));
+    return Errno::success;
+  }
+  int host() const { return owns_ ? d_.host : again_.get(); }
+  Listing& listing() { return owns_ ? d_.listing : listing_; }
+
+ private:
+  Descriptor& d_;
+  const bool owns_;
+  HostFd again_;
+  Listing listing_;
+};
+
 /// Moves the host to the entry that `cookie` stands for, or as near before it as is known.
 ///
 /// A cookie is the number of entries before it, not the host's position: those of common file systems are 64-bit
 /// hashes, while telldir of a 32-bit guest has 31 bits.
-Errno seek_entry(Descriptor& d, uint64_t cookie) {
-  if (cookie == 0) d.dir_positions.clear();  // asks for the directory as it is now
-  const DirPositions::Place place = d.dir_positions.before(cookie);
-  const bool between = d.dir_at != Descriptor::kUnknownPosition && d.dir_at >= place.count && d.dir_at <= cookie;
+Errno seek_entry(Lister& lister, uint64_t cookie) {
+  Listing& listing = lister.listing();
+  if (cookie == 0) listing.positions.clear();  // asks for the directory as it is now
+  const DirPositions::Place place = listing.positions.before(cookie);
+  const bool between = listing.at != Listing::kUnknownPosition && listing.at >= place.count && listing.at <= cookie;
   if (between && place.count != 0) return Errno::success;
-  if (int64_t r = raw([&] { return ::lseek(d.host, place.position, SEEK_SET); }); r < 0) return errno_of(r);
-  d.dir_at = place.count;
+  if (int64_t r = raw([&] { return ::lseek(lister.host(), place.position, SEEK_SET); }); r < 0) return errno_of(r);
+  listing.at = place.count;
   return Errno::success;
 }
 
 }  // namespace
 
 Errno fd_readdir(Context& cx, Mem memory, Fd fd, Buffer buffer, Cookie cookie, Out<uint32_t> bytes) {
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need(cx, fd, rights::kFdReaddir, d); e != Errno::success) return e;
   std::byte* out = memory.at(buffer.address, buffer.length);
   if (out == nullptr) return Errno::fault;
-  if (Errno e = seek_entry(*d, cookie.value); e != Errno::success) return e;
+  Lister lister(*d);
+  if (Errno e = lister.open(); e != Errno::success) return e;
+  if (Errno e = seek_entry(lister, cookie.value); e != Errno::success) return e;
+  Listing& listing = lister.listing();
 
   DirentWriter writer(out, buffer.length);
-  uint64_t index = d->dir_at;
+  uint64_t index = listing.at;
   while (!writer.full()) {
     // Guest entries are about as long as the host's, so ask for as much as fits: what is read beyond it is read again.
     alignas(8) char block[8192];
     constexpr size_t kOneEntry = 512;  // the longest name fits
     size_t want = std::clamp(writer.left(), kOneEntry, sizeof(block));
-    d->dir_at = Descriptor::kUnknownPosition;
-    int64_t n = blocking::getdents64(d->host, block, want);
+    listing.at = Listing::kUnknownPosition;
+    int64_t n = blocking::getdents64(lister.host(), block, want);
     if (n < 0) return errno_of(n);
     for (int64_t at = 0; at < n && !writer.full(); ++index) {
       HostDirent host;
       std::memcpy(&host, block + at, kNameOffset);
       const char* name = block + at + kNameOffset;
       at += host.reclen;
-      d->dir_positions.note(index + 1, host.off);
-      if (at == n) d->dir_at = index + 1;
+      listing.positions.note(index + 1, host.off);
+      if (at == n) listing.at = index + 1;
       if (index < cookie.value) continue;
       GuestDirent guest{};
       guest.next = index + 1;
       guest.ino = host.ino;
       guest.namlen = static_cast<uint32_t>(std::strlen(name));
       guest.type = static_cast<uint8_t>(type_of_entry(host.type));
-      if (writer.left() >= sizeof(guest) + guest.namlen) d->dir_positions.expect(index + 1, host.off);
+      if (writer.left() >= sizeof(guest) + guest.namlen) listing.positions.expect(index + 1, host.off);
       writer.put(&guest, sizeof(guest));
       writer.put(name, guest.namlen);
     }
     if (n == 0) {  // the end: fewer bytes than the buffer has say so
-      d->dir_at = index;
+      listing.at = index;
       break;
     }
   }

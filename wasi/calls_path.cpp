@@ -14,17 +14,17 @@ namespace vmrun::wasi {
 namespace {
 
 /// The directory `fd` with the rights `needed`.
-Errno need_dir(Context& cx, Fd fd, Rights needed, Descriptor*& out) {
-  Descriptor* d = cx.fds.get(fd.value);
+Errno need_dir(Context& cx, Fd fd, Rights needed, FdRef& out) {
+  FdRef d = cx.fds.get(fd.value);
   if (d == nullptr) return Errno::badf;
   if (d->type != FileType::Directory) return Errno::notdir;
   if ((d->base & needed) != needed) return Errno::notcapable;
-  out = d;
+  out = std::move(d);
   return Errno::success;
 }
 
 /// As need_dir, for calls that change what is there.
-Errno need_writable_dir(Context& cx, Fd fd, Rights needed, Descriptor*& out) {
+Errno need_writable_dir(Context& cx, Fd fd, Rights needed, FdRef& out) {
   Errno e = need_dir(cx, fd, needed, out);
   return e == Errno::success && out->read_only ? Errno::rofs : e;
 }
@@ -36,7 +36,7 @@ Errno load_path(Mem memory, PathArg arg, GuestPath& path) {
 
 /// Resolves a path to an entry (resolve_entry) of a directory that may be written.
 Errno writable_entry(Context& cx, Mem memory, Fd fd, PathArg arg, Rights needed, GuestPath& path, Entry& out) {
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need_writable_dir(cx, fd, needed, d); e != Errno::success) return e;
   if (Errno e = load_path(memory, arg, path); e != Errno::success) return e;
   return resolve_entry(cx.resolver, d->host, path, out);
@@ -107,7 +107,7 @@ Errno path_symlink(Context& cx, Mem memory, PathArg content, Fd fd, PathArg arg)
 Errno path_link(Context& cx, Mem memory, Fd old_fd, LookupFlags flags, PathArg old_arg, Fd new_fd, PathArg new_arg) {
   GuestPath old_path, new_path;
   Entry from, to;
-  Descriptor* d;
+  FdRef d;
   if ((flags.value & ~kSymlinkFollow) != 0) return Errno::inval;
   // Through the new name the file could be changed, so the old one must be writable as well.
   if (Errno e = need_writable_dir(cx, old_fd, rights::kPathLinkSource, d); e != Errno::success) return e;
@@ -125,7 +125,7 @@ Errno path_link(Context& cx, Mem memory, Fd old_fd, LookupFlags flags, PathArg o
 Errno path_readlink(Context& cx, Mem memory, Fd fd, PathArg arg, Buffer buffer, Out<uint32_t> bytes) {
   GuestPath path;
   Entry entry;
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need_dir(cx, fd, rights::kPathReadlink, d); e != Errno::success) return e;
   if (Errno e = load_path(memory, arg, path); e != Errno::success) return e;
   char* out = reinterpret_cast<char*>(memory.at(buffer.address, buffer.length));
@@ -141,7 +141,7 @@ Errno path_readlink(Context& cx, Mem memory, Fd fd, PathArg arg, Buffer buffer, 
 namespace {
 
 Errno path_stat(Context& cx, Mem memory, Fd fd, LookupFlags flags, PathArg arg, GuestFilestat& out) {
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need_dir(cx, fd, rights::kPathFilestatGet, d); e != Errno::success) return e;
   if ((flags.value & ~kSymlinkFollow) != 0) return Errno::inval;
   struct stat st;
@@ -180,7 +180,7 @@ Errno path_filestat_set_times(Context& cx, Mem memory, Fd fd, LookupFlags flags,
                               FstFlags fst_flags) {
   GuestPath path;
   Entry entry;
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need_writable_dir(cx, fd, rights::kPathFilestatSetTimes, d); e != Errno::success) return e;
   if ((flags.value & ~kSymlinkFollow) != 0) return Errno::inval;
   timespec times[2];
@@ -242,7 +242,7 @@ Errno path_open(Context& cx, Mem memory, Fd fd, LookupFlags lookup, PathArg arg,
   Rights base = base_arg.value & rights::kAll, inheriting = inheriting_arg.value & rights::kAll;
   Rights needed = rights::kPathOpen | (oflags.value & kOCreat ? rights::kPathCreateFile : 0) |
                   (oflags.value & kOTrunc ? rights::kPathFilestatSetSize : 0);
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need_dir(cx, fd, needed, d); e != Errno::success) return e;
   Rights inherited = base | inheriting | (fdflags.value & kFdDsync ? rights::kFdDatasync : 0) |
                      (fdflags.value & (kFdRsync | kFdSyncFlag) ? rights::kFdSync : 0);

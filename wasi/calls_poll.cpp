@@ -33,8 +33,8 @@ struct Subscription {
   uint64_t deadline = kNever;  // on `host_clock`
   clockid_t host_clock = CLOCK_MONOTONIC;
   int host_fd = -1;
-  const Descriptor* descriptor = nullptr;  // host_fd >= 0
-  size_t polled = 0;                       // host_fd >= 0: where PollSet has it
+  FdRef descriptor{};  // host_fd >= 0
+  size_t polled = 0;   // host_fd >= 0: where PollSet has it
 
   short events() const { return static_cast<short>(type == kEventRead ? POLLIN | POLLRDHUP : POLLOUT); }
 };
@@ -77,14 +77,14 @@ void prepare(Context& cx, Subscription& s) {
     return;
   }
   Rights needed = rights::kPollFdReadwrite | (s.type == kEventRead ? rights::kFdRead : rights::kFdWrite);
-  Descriptor* d = cx.fds.get(s.fd);
+  FdRef d = cx.fds.get(s.fd);
   if (d == nullptr) {
     s.error = Errno::badf;
   } else if ((d->base & needed) != needed && !(d->base & rights::kSockAccept)) {  // listeners are polled to accept
     s.error = Errno::notcapable;
   } else {
     s.host_fd = d->host;
-    s.descriptor = d;
+    s.descriptor = std::move(d);
   }
 }
 
@@ -126,7 +126,7 @@ class PollSet {
     for (Subscription* s : sorted) {
       if (fds_.empty() || fds_.back().fd != s->host_fd) {
         fds_.push_back({s->host_fd, 0, 0});
-        descriptors_.push_back(s->descriptor);
+        descriptors_.push_back(s->descriptor.get());
       }
       s->polled = fds_.size() - 1;
       fds_.back().events = static_cast<short>(fds_.back().events | s->events());

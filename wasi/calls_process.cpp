@@ -61,10 +61,12 @@ Errno clock_time_get(Context& cx, Mem memory, Clock id, Time, Out<uint64_t> time
 
 namespace {
 
-/// Fills [p, p + length) from the generator with state `state`: splitmix64.
-void fill_seeded(std::byte* p, size_t length, uint64_t& state) {
+/// Fills [p, p + length) from the generator with state `state`: splitmix64. Threads get different numbers of its series.
+void fill_seeded(std::byte* p, size_t length, std::atomic<uint64_t>& shared) {
+  constexpr uint64_t kStep = 0x9e3779b97f4a7c15;
+  uint64_t state = shared.fetch_add((length + 7) / 8 * kStep, std::memory_order_relaxed);
   while (length != 0) {
-    uint64_t z = state += 0x9e3779b97f4a7c15;
+    uint64_t z = state += kStep;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
     z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
     z ^= z >> 31;

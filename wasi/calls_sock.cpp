@@ -8,12 +8,12 @@
 namespace vmrun::wasi {
 namespace {
 
-Errno need_socket(Context& cx, Fd fd, Rights needed, Descriptor*& out) {
-  Descriptor* d = cx.fds.get(fd.value);
+Errno need_socket(Context& cx, Fd fd, Rights needed, FdRef& out) {
+  FdRef d = cx.fds.get(fd.value);
   if (d == nullptr) return Errno::badf;
   if (!d->is_socket()) return Errno::notsock;
   if ((d->base & needed) != needed) return Errno::notcapable;
-  out = d;
+  out = std::move(d);
   return Errno::success;
 }
 
@@ -21,7 +21,7 @@ Errno need_socket(Context& cx, Fd fd, Rights needed, Descriptor*& out) {
 
 Errno sock_accept(Context& cx, Mem memory, Fd fd, FdFlags flags, Out<uint32_t> out) {
   if ((flags.value & ~kFdNonblock) != 0) return Errno::inval;
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need_socket(cx, fd, rights::kSockAccept, d); e != Errno::success) return e;
   Rights inheriting = d->inheriting;
   if (d->nonblocking && !is_ready(d->host, POLLIN)) return Errno::again;
@@ -35,7 +35,7 @@ Errno sock_accept(Context& cx, Mem memory, Fd fd, FdFlags flags, Out<uint32_t> o
 Errno sock_recv(Context& cx, Mem memory, Fd fd, Iovecs data, MessageFlags flags, Out<uint32_t> bytes,
                 Out<uint16_t> out_flags) {
   if ((flags.value & ~(kRecvPeek | kRecvWaitall)) != 0) return Errno::inval;
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need_socket(cx, fd, rights::kFdRead, d); e != Errno::success) return e;
   HostIovecs iov;
   if (Errno e = iov.load(memory, data); e != Errno::success) return e;
@@ -52,7 +52,7 @@ Errno sock_recv(Context& cx, Mem memory, Fd fd, Iovecs data, MessageFlags flags,
 
 Errno sock_send(Context& cx, Mem memory, Fd fd, Iovecs data, MessageFlags flags, Out<uint32_t> bytes) {
   if (flags.value != 0) return Errno::inval;  // none are defined
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need_socket(cx, fd, rights::kFdWrite, d); e != Errno::success) return e;
   HostIovecs iov;
   if (Errno e = iov.load(memory, data); e != Errno::success) return e;
@@ -63,7 +63,7 @@ Errno sock_send(Context& cx, Mem memory, Fd fd, Iovecs data, MessageFlags flags,
 Errno sock_shutdown(Context& cx, Mem, Fd fd, MessageFlags how) {
   static constexpr int kHow[] = {-1, SHUT_RD, SHUT_WR, SHUT_RDWR};  // by the bits kShutRead, kShutWrite
   if (how.value == 0 || how.value > (kShutRead | kShutWrite)) return Errno::inval;
-  Descriptor* d;
+  FdRef d;
   if (Errno e = need_socket(cx, fd, rights::kSockShutdown, d); e != Errno::success) return e;
   return errno_of(raw([&] { return ::shutdown(d->host, kHow[how.value]); }));
 }

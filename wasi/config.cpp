@@ -88,6 +88,11 @@ WasiConfig& WasiConfig::max_descriptors(uint32_t n) {
   return *this;
 }
 
+WasiConfig& WasiConfig::max_threads(uint32_t n) {
+  max_threads_ = n;
+  return *this;
+}
+
 WasiConfig& WasiConfig::preopen_dir(std::string host, std::string guest, bool read_only) {
   dirs_.push_back({std::move(host), std::move(guest), read_only});
   return *this;
@@ -248,6 +253,7 @@ Result<WasiContext> WasiContext::create(const WasiConfig& config) {
   cx->clock = config.clock_;
   cx->seeded = config.seeded_;
   cx->random_state = config.seed_;
+  cx->max_threads = config.max_threads_;
   return WasiContext(std::move(cx));
 }
 

@@ -1,6 +1,7 @@
 // Context: the state of one guest program.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -28,7 +29,8 @@ class StringBlock {
   std::vector<uint32_t> offsets_;
 };
 
-/// Everything calls work on. One vCPU at a time; no locks.
+/// Everything calls work on, from all threads of the program at a time. What is not atomic, and has no lock of its own,
+/// does not change once the guest runs.
 struct Context {
   FdTable fds;
   Resolver resolver;
@@ -36,7 +38,8 @@ struct Context {
   bool files_limited = false;               // the process has a limit on files' sizes (RLIMIT_FSIZE)
   std::function<uint64_t(uint32_t)> clock;  // replaces the host's clocks when set
   bool seeded = false;                      // random_get is the generator over random_state instead of the kernel's
-  uint64_t random_state = 0;
+  std::atomic<uint64_t> random_state = 0;
+  uint32_t max_threads = 0;  // beside the first; 0: there is no thread-spawn
   vm::Log log{"wasi"};
 };
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 namespace vmrun::wasi {
@@ -38,12 +39,66 @@ size_t FdTable::owned() const {
   return static_cast<size_t>(std::ranges::count_if(slots_, [](const auto& d) { return d != nullptr && d->owner; }));
 }
 
+/// Holds the lock of a table that several threads use.
+class FdTable::Guard {
+ public:
+  explicit Guard(FdTable& table) : held_(table.shared_.load(std::memory_order_relaxed) ? &table.lock_ : nullptr) {
+    if (held_ != nullptr) held_->lock();
+  }
+  ~Guard() {
+    if (held_ != nullptr) held_->unlock();
+  }
+  Guard(const Guard&) = delete;
+  Guard& operator=(const Guard&) = delete;
+
+ private:
+  sched::SpinLock* held_;
+};
+
+void FdTable::share() {
+  if (shared_.load(std::memory_order_relaxed)) return;
+  for (const auto& d : slots_) {
+    if (d != nullptr) d->sharing.on = true;
+  }
+  shared_.store(true, std::memory_order_relaxed);
+}
+
+void FdTable::get_shared(uint32_t fd, FdRef& out) {
+  std::lock_guard guard(lock_);
+  out.set(at(fd), this);
+}
+
+void FdTable::release_shared(Descriptor* d) {
+  {
+    std::lock_guard guard(lock_);
+    if (--d->sharing.users != 0 || !d->sharing.closed) return;
+  }
+  delete d;
+}
+
+void FdTable::drop(std::unique_ptr<Descriptor> d) {
+  Waits waits;
+  if (d->sharing.on) {
+    std::lock_guard guard(d->sharing.lock);
+    d->sharing.shut = true;
+    waits = d->waits;
+  }
+  if (waits.handle) waits.reactor->close(waits.handle);
+  const Guard guard(*this);
+  if (d->sharing.users == 0) return;
+  d->sharing.closed = true;
+  d.release();  // NOLINT(bugprone-unused-return-value): its last user deletes it
+}
+
 bool FdTable::insert(Descriptor d, uint32_t& fd) {
-  if (full()) return false;
   if (d.owner && !move_above_streams(d)) return false;
+  d.sharing.on = false;
+  auto entry = std::make_unique<Descriptor>(std::move(d));
+  const Guard guard(*this);  // is released before what finds no room is closed
+  if (full()) return false;
+  entry->sharing.on = shared_.load(std::memory_order_relaxed);
   size_t at = lowest_free_;
   while (at < slots_.size() && taken(at)) ++at;
-  auto entry = std::make_unique<Descriptor>(std::move(d));
   if (at == slots_.size()) slots_.emplace_back();
   slots_[at] = std::move(entry);
   lowest_free_ = static_cast<uint32_t>(at) + 1;
@@ -58,19 +113,29 @@ void FdTable::add_closed() {
 }
 
 bool FdTable::close(uint32_t fd) {
-  if (get(fd) == nullptr) return false;
-  slots_[fd].reset();
-  --open_;
-  if (fd < lowest_free_) lowest_free_ = fd;
+  std::unique_ptr<Descriptor> closed;
+  {
+    const Guard guard(*this);
+    if (at(fd) == nullptr) return false;
+    closed = std::move(slots_[fd]);
+    --open_;
+    if (fd < lowest_free_) lowest_free_ = fd;
+  }
+  drop(std::move(closed));
   return true;
 }
 
 bool FdTable::renumber(uint32_t from, uint32_t to) {
-  if (get(from) == nullptr || get(to) == nullptr) return false;
-  if (from == to) return true;
-  slots_[to] = std::move(slots_[from]);
-  --open_;
-  if (from < lowest_free_) lowest_free_ = from;
+  std::unique_ptr<Descriptor> closed;
+  {
+    const Guard guard(*this);
+    if (at(from) == nullptr || at(to) == nullptr) return false;
+    if (from == to) return true;
+    closed = std::exchange(slots_[to], std::move(slots_[from]));
+    --open_;
+    if (from < lowest_free_) lowest_free_ = from;
+  }
+  drop(std::move(closed));
   return true;
 }
 

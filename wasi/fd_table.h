@@ -1,26 +1,49 @@
 // FdTable: what the guest's descriptor numbers stand for.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "io/reactor.h"
+#include "sched/spin_lock.h"
+#include "sched/sync.h"
 #include "wasi/abi.h"
 #include "wasi/dir_positions.h"
 #include "wasi/sys.h"
 
 namespace vmrun::wasi {
 
-/// A stream that is no descriptor of the host: bytes to read, or a sink for what is written. Never waits.
+/// A value that threads read and write as they come. Copied only while nobody else does.
+template <class T>
+class Relaxed {
+ public:
+  Relaxed(T value = T()) : value_(value) {}
+  Relaxed(const Relaxed& other) : value_(T(other)) {}
+  Relaxed& operator=(const Relaxed& other) { return *this = T(other); }
+  Relaxed& operator=(T value) {
+    value_.store(value, std::memory_order_relaxed);
+    return *this;
+  }
+  operator T() const { return value_.load(std::memory_order_relaxed); }
+  std::atomic<T>& atomic() { return value_; }
+
+ private:
+  std::atomic<T> value_;
+};
+
+/// A stream that is no descriptor of the host: bytes to read, or a sink for what is written. Never waits but for a sink.
 struct Stream {
   std::shared_ptr<const std::string> bytes{};
   std::function<bool(std::string_view)> sink{};
-  size_t read = 0;  // bytes that were read
+  std::atomic<size_t> read{0};  // bytes that were read
+  sched::Mutex writing{};       // threads call the sink one at a time
 };
 
 /// What tasks wait with for a descriptor (wasi/blocking.cpp). Goes before the descriptor is closed.
@@ -29,32 +52,85 @@ struct Waits {
   io::Descriptor handle;  // empty: its last reactor had no room
 };
 
+/// Where a directory's listing stands.
+struct Listing {
+  static constexpr uint64_t kUnknownPosition = ~uint64_t{0};
+  uint64_t at = 0;  // how many entries the host's position is behind, kUnknownPosition: unknown
+  DirPositions positions;
+};
+
+/// What the threads of a program agree about for one descriptor. `users` and `closed` are under the table's lock, `shut`
+/// and the descriptor's `waits` under `lock`, once `on` is set.
+struct Sharing {
+  Sharing() = default;
+  Sharing(Sharing&&) noexcept {}  // a descriptor moves while nobody else knows it
+  Sharing& operator=(Sharing&&) noexcept { return *this; }
+
+  bool on = false;      // set before there is a second thread
+  uint32_t users = 0;   // calls at work on it
+  bool closed = false;  // it has no number any more, and goes with its last user
+  bool shut = false;    // nobody begins to wait for it any more
+  sched::SpinLock lock;
+  std::atomic<bool> listed{false};  // a call reads the directory
+};
+
 /// An open descriptor of the guest. Host-side offsets, append mode and the like live in the host's descriptor.
 ///
 /// What the context opened it owns. Everything else (streams, sockets of the embedder) it borrows: other programs may
 /// hold the same open description, so its flags are not the guest's to change.
 struct Descriptor {
-  int host = -1;             // the host's descriptor
-  HostFd owner;              // closes `host`; empty when it is borrowed
-  bool read_only = false;    // beneath a read-only grant: whatever changes a file system fails with rofs
-  bool preopen = false;      // announced by fd_prestat_get
-  bool nonblocking = false;  // borrowed: the guest wants not to wait, though the host's description does
-  bool raises = false;       // writes may raise SIGPIPE and SIGXFSZ in this process
+  int host = -1;                      // the host's descriptor
+  HostFd owner;                       // closes `host`; empty when it is borrowed
+  bool read_only = false;             // beneath a read-only grant: whatever changes a file system fails with rofs
+  bool preopen = false;               // announced by fd_prestat_get
+  Relaxed<bool> nonblocking = false;  // borrowed: the guest wants not to wait, though the host's description does
+  bool raises = false;                // writes may raise SIGPIPE and SIGXFSZ in this process
   FileType type = FileType::Unknown;
-  Rights base = 0;          // what may be done with it
-  Rights inheriting = 0;    // what descriptors opened through it may have
-  uint32_t sync_flags = 0;  // the dsync, rsync, sync flags it was opened with: the host cannot report all three
-  static constexpr uint64_t kUnknownPosition = ~uint64_t{0};
-  uint64_t dir_at = 0;  // directories: how many entries the host's position is behind, kUnknownPosition: unknown
-  DirPositions dir_positions;
+  Relaxed<Rights> base = 0;        // what may be done with it
+  Relaxed<Rights> inheriting = 0;  // what descriptors opened through it may have
+  uint32_t sync_flags = 0;         // the dsync, rsync, sync flags it was opened with: the host cannot report all three
+  Listing listing;                 // directories
   std::string preopen_name;        // preopens: the guest's name for it
   std::unique_ptr<Stream> stream;  // its transfers are the stream's; `host` is the null device
   mutable Waits waits;             // made when a task first may have to wait
+  mutable Sharing sharing;
 
   bool is_socket() const { return type == FileType::SocketStream || type == FileType::SocketDgram; }
 };
 
-/// Not thread-safe: a context serves one vCPU at a time.
+class FdTable;
+
+/// A descriptor that a call works on. It keeps the host's descriptor open, also when another thread closes the guest's: no
+/// call meets another file under its number.
+class FdRef {
+ public:
+  FdRef() = default;
+  FdRef(FdRef&& other) noexcept : d_(std::exchange(other.d_, nullptr)), table_(other.table_) {}
+  FdRef& operator=(FdRef&& other) noexcept {
+    std::swap(d_, other.d_);
+    std::swap(table_, other.table_);
+    return *this;
+  }
+  inline ~FdRef();
+
+  Descriptor* get() const { return d_; }
+  Descriptor& operator*() const { return *d_; }
+  Descriptor* operator->() const { return d_; }
+  friend bool operator==(const FdRef& a, std::nullptr_t) { return a.d_ == nullptr; }
+
+ private:
+  friend class FdTable;
+  void set(Descriptor* d, FdTable* table) {
+    d_ = d;
+    table_ = table;
+    if (d != nullptr) ++d->sharing.users;
+  }
+
+  Descriptor* d_ = nullptr;
+  FdTable* table_ = nullptr;
+};
+
+/// One thread uses a table, until share() says that several do. Its lock is held for a few instructions.
 class FdTable {
  public:
   FdTable() = default;
@@ -70,8 +146,21 @@ class FdTable {
   /// The limit for a guest whose embedder states none: half of what the process may open, at most 4,096.
   static uint32_t default_limit();
 
-  /// The descriptor numbered `fd`, or null. The address stays valid until that number is closed or renumbered.
-  Descriptor* get(uint32_t fd) { return fd < slots_.size() ? slots_[fd].get() : nullptr; }
+  /// From now on several threads may use the table at a time. By the one that uses it.
+  void share();
+
+  /// The descriptor numbered `fd`, or null.
+  FdRef get(uint32_t fd) {
+    FdRef out;
+    get(fd, out);
+    return out;
+  }
+  /// The same, where `out` is empty.
+  void get(uint32_t fd, FdRef& out) {
+    if (shared_.load(std::memory_order_relaxed)) [[unlikely]]
+      return get_shared(fd, out);
+    out.set(at(fd), this);
+  }
 
   /// Adds under the lowest free number, as POSIX does. False when the table is full, or when the host has no number
   /// above those of its standard streams; `d` is closed then.
@@ -79,20 +168,41 @@ class FdTable {
   /// The next number, one of a standard stream, stays closed for ever: what the guest opens must not receive what it
   /// writes to that stream. Only while nothing has been closed yet.
   void add_closed();
-  /// False when there is no such descriptor.
+  /// False when there is no such descriptor. What other threads wait for in it ends with -EBADF.
   bool close(uint32_t fd);
   /// Moves `from` to the number `to`, closing what was there; both must be open.
   bool renumber(uint32_t from, uint32_t to);
 
  private:
+  friend class FdRef;
+  class Guard;
+
+  Descriptor* at(uint32_t fd) { return fd < slots_.size() ? slots_[fd].get() : nullptr; }
+  void get_shared(uint32_t fd, FdRef& out);
+  /// The end of a call's use.
+  void release(Descriptor* d) {
+    if (shared_.load(std::memory_order_relaxed)) [[unlikely]]
+      return release_shared(d);
+    if (--d->sharing.users == 0 && d->sharing.closed) [[unlikely]]
+      delete d;
+  }
+  void release_shared(Descriptor* d);
+  /// Closes what has lost its number. Without the lock.
+  void drop(std::unique_ptr<Descriptor> d);
   bool taken(size_t at) const { return slots_[at] != nullptr || (at < 32 && (never_ >> at & 1) != 0); }
 
+  std::atomic<bool> shared_{false};
+  sched::SpinLock lock_;  // once shared, of all below
   std::vector<std::unique_ptr<Descriptor>> slots_;
   uint32_t lowest_free_ = 0;  // no number below it is free
   uint32_t limit_ = 4096;
-  uint32_t open_ = 0;
+  std::atomic<uint32_t> open_{0};
   uint32_t never_ = 0;  // bit i: number i is never given to anything
 };
+
+inline FdRef::~FdRef() {
+  if (d_ != nullptr) table_->release(d_);
+}
 
 /// The host's file type bits as WASI's type; sockets are told apart by asking `fd` (-1: stream).
 FileType file_type(uint32_t mode, int fd);

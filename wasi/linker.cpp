@@ -17,6 +17,7 @@
 #include "wasi/bind.h"
 #include "wasi/errno.h"
 #include "wasi/rows.h"
+#include "wasi/threads.h"
 
 namespace vmrun {
 namespace wasi {
@@ -160,7 +161,8 @@ Result<void> add_wasi(Linker& linker, const WasiContext& context) {
       if (auto r = linker.host_func("wasi_unstable", d.name, func); !r) return r;
     }
   }
-  return {};
+  if (context.impl()->max_threads == 0) return {};
+  return linker.host_func(wasi::kThreadsModule, wasi::kThreadSpawn, wasi::thread_spawn(context.impl()));
 }
 
 Result<Instance> instantiate_wasi(Store& store, const Module& module, const WasiContext& context) try {
@@ -180,9 +182,10 @@ Result<Instance> instantiate_wasi(Store& store, const Module& module, const Wasi
     imports.emplace_back(*func);
   }
   if (imports.size() == wanted.size()) return Instance::instantiate(store, module, imports);
-  // The linker finds the words for what is missing.
+  // The linker makes what threads share, and finds the words for what is missing.
   Linker linker(store.engine());
   if (auto r = add_wasi(linker, context); !r) return r.error();
+  if (auto r = linker.add_shared_memories(store, module); !r) return r.error();
   return linker.instantiate(store, module);
 }
 VMRUN_CATCH_OUR_EXCEPTIONS

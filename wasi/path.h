@@ -5,6 +5,7 @@
 // descriptor resolved that way and a last component which is a plain name or ".", never "..".
 #pragma once
 
+#include <atomic>
 #include <climits>
 #include <cstddef>
 #include <cstdint>
@@ -35,7 +36,7 @@ class GuestPath {
 /// True when `text` is well-formed UTF-8 (no overlong forms, no surrogates, nothing above U+10FFFF).
 bool is_utf8(std::string_view text);
 
-/// How to resolve. Kept per context: openat2 is tried until it proves to be missing.
+/// How to resolve. Kept per context: openat2 is tried until it proves to be missing. Any thread.
 class Resolver {
  public:
   enum class Method : uint8_t { Openat2, Walk };
@@ -50,7 +51,7 @@ class Resolver {
 
  private:
   bool openat2_is_refused(int dir);
-  Method method_ = Method::Openat2;
+  std::atomic<Method> method_ = Method::Openat2;
 };
 
 /// Our own walk: what Resolver::open does without openat2.

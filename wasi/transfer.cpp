@@ -123,14 +123,19 @@ int64_t in_pieces(iovec* iov, int count, Call call) {
 
 int64_t read_stream(Stream& stream, const iovec* iov, int count) {
   if (stream.bytes == nullptr) return 0;
-  const size_t before = stream.read;
-  for (int i = 0; i < count; ++i) {
-    stream.read += stream.bytes->copy(static_cast<char*>(iov[i].iov_base), iov[i].iov_len, stream.read);
+  size_t wanted = 0;
+  for (int i = 0; i < count; ++i) wanted += iov[i].iov_len;
+  size_t before = stream.read.load(std::memory_order_relaxed), after;
+  do {
+    after = before + std::min(wanted, stream.bytes->size() - before);
+  } while (!stream.read.compare_exchange_weak(before, after, std::memory_order_relaxed));
+  for (size_t at = before; at != after; ++iov) {
+    at += stream.bytes->copy(static_cast<char*>(iov->iov_base), std::min(iov->iov_len, after - at), at);
   }
-  return static_cast<int64_t>(stream.read - before);
+  return static_cast<int64_t>(after - before);
 }
 
-int64_t write_stream(const Stream& stream, const iovec* iov, int count) {
+int64_t give_to_sink(const Stream& stream, const iovec* iov, int count) {
   int64_t written = 0;
   for (int i = 0; i < count; ++i) {
     if (iov[i].iov_len == 0) continue;
@@ -139,6 +144,16 @@ int64_t write_stream(const Stream& stream, const iovec* iov, int count) {
     }
     written += static_cast<int64_t>(iov[i].iov_len);
   }
+  return written;
+}
+
+int64_t write_stream(const Descriptor& d, const iovec* iov, int count) {
+  Stream& stream = *d.stream;
+  if (!d.sharing.on) return give_to_sink(stream, iov, count);
+  // A sink may wait, for which the next one waits too. What ends a program's threads ends both waits.
+  if (stream.writing.lock_until(sched::never) != sched::Wake::Unparked) return blocking::end_guest();
+  const int64_t written = give_to_sink(stream, iov, count);
+  stream.writing.unlock();
   return written;
 }
 
@@ -178,7 +193,7 @@ int64_t read_from(const Descriptor& d, iovec* iov, int count) {
 }
 
 int64_t write_to(const Context& cx, const Descriptor& d, iovec* iov, int count) {
-  if (d.stream != nullptr) return write_stream(*d.stream, iov, shorten(iov, count, kMostBytes));
+  if (d.stream != nullptr) return write_stream(d, iov, shorten(iov, count, kMostBytes));
   if (d.is_socket()) {
     return blocking::sendmsg(d, message_of(iov, count),
                              (d.raises ? 0 : MSG_NOSIGNAL) | (d.nonblocking ? MSG_DONTWAIT : 0));

@@ -10,13 +10,14 @@
 #include "vmrun/engine.h"
 #include "vmrun/func.h"
 #include "vmrun/instance.h"
+#include "vmrun/memory.h"
 #include "vmrun/module.h"
 #include "vmrun/store.h"
 
 namespace vmrun {
 
-/// A set of definitions by (module name, item name). Host functions belong to no store: a linker that holds only them
-/// can instantiate in any number of stores. Other definitions (`define`, `instance`) belong to the store they come
+/// A set of definitions by (module name, item name). Host functions and shared memories belong to no store: a linker that
+/// holds only them can instantiate in any number of stores. Other definitions (`define`, `instance`) belong to the store they come
 /// from, and using them in another one is a Link error. One thread at a time changes a linker; once it no longer
 /// changes, several may instantiate from it, each in its own store. Copyable; one that was moved
 /// from may only be assigned to or destroyed.
@@ -36,6 +37,11 @@ class Linker {
 
   /// `item` is of `store`; of another one: Usage.
   Result<void> define(std::string_view module, std::string_view name, const Extern& item, Store& store);
+  /// A memory that belongs to no store: for instances in all of them.
+  Result<void> define(std::string_view module, std::string_view name, const SharedMemory& memory);
+  /// Makes the shared memories that `module` imports and nobody defined, and defines them. They count against the limit of
+  /// `store`, and live as long as somebody uses them. Errors: Limit.
+  Result<void> add_shared_memories(Store& store, const Module& module);
   /// All exports of `instance` under the module name `name`.
   Result<void> define_instance(std::string_view name, Instance instance, Store& store);
   // Host functions: how they end, and what may throw, is in vmrun/func.h.

@@ -1,10 +1,14 @@
 // Memory, Table, Global, Tag: handles to things that live in a store. Copying a handle is cheap and makes no new thing.
 // A handle is valid while its store lives, and is used by the thread that uses the store. A reference that enters a
 // table, a global or an exception belongs to the same store; another one is a Usage error.
+//
+// SharedMemory: what several stores, and so guests on several threads, use at the same time.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -37,12 +41,42 @@ class Memory {
   /// inside gives a non-null data().
   std::span<std::byte> range(uint64_t address, uint64_t size) const;
 
+  /// The same memory, for use in other stores; nothing unless it is shared and of `store`.
+  std::optional<SharedMemory> shared(Store& store) const;
+
   explicit Memory(vm::MemoryInst* impl) : impl_(impl) {}
   vm::MemoryInst* impl() const { return impl_; }
   friend bool operator==(Memory, Memory) = default;
 
  private:
   vm::MemoryInst* impl_;
+};
+
+/// A linear memory of shared type, which stores of one engine use together: guests of each see what the others write, and
+/// wait for each other by memory.atomic.wait and notify. It belongs to no store. Each store that it is used in keeps it, and
+/// so does each handle; the last one to go frees it. Copies mean the same memory. Any thread.
+class SharedMemory {
+ public:
+  /// `type.shared` is set and there is a maximum. `most_bytes` limits growth below that; the limits of the stores do not
+  /// count (those of Memory::create do). Errors: Limit, Usage (a type that validation would refuse).
+  static Result<SharedMemory> create(const Engine& engine, const MemoryType& type, uint64_t most_bytes = UINT64_MAX);
+
+  /// The memory as something to import in `store`, which keeps it from now on. By the thread that uses the store. Errors:
+  /// Usage (of another engine).
+  Result<Memory> in(Store& store) const;
+
+  /// As those of Memory. Guests may read and write the contents, and grow the memory, at the same time.
+  std::span<std::byte> data() const;
+  uint64_t size_pages() const;
+  Result<uint64_t> grow(uint64_t delta);
+  MemoryType type() const;
+
+  explicit SharedMemory(std::shared_ptr<vm::MemoryOwner> impl) : impl_(std::move(impl)) {}
+  const std::shared_ptr<vm::MemoryOwner>& impl() const { return impl_; }
+  friend bool operator==(const SharedMemory&, const SharedMemory&) = default;
+
+ private:
+  std::shared_ptr<vm::MemoryOwner> impl_;
 };
 
 /// A table of references.

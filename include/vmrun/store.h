@@ -31,7 +31,8 @@ struct StoreLimits {
 /// another one is an Error. Does not move, because guests and host functions point to it. Must not die while a guest of
 /// it runs.
 ///
-/// THREADS. One thread at a time uses a store and its handles; only `interrupt` may be called from others. The store
+/// THREADS. One thread at a time uses a store and its handles; only `interrupt` may be called from others. Guests that run at
+/// the same time have a store each, and share no more than memories (SharedMemory). The store
 /// may go from thread to thread between calls. While a guest waits in a host function, calls into the store come from
 /// that host function, on the same stack.
 ///
@@ -44,6 +45,9 @@ class Store {
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
+  /// A store for another thread of the same program: with the engine, the limits and the data() of `other`. Their memories
+  /// together keep to the limit of one store. By the thread that uses `other`, which may die first.
+  static std::unique_ptr<Store> beside(Store& other);
 
   const Engine& engine() const { return engine_; }
 
@@ -74,12 +78,14 @@ class Store {
   void set_data(void* data) { data_ = data; }
   void* data() const { return data_; }
 
-  uint64_t memory_bytes() const;  // committed by all linear memories now
+  /// Committed by all linear memories now, those of stores beside it included, and at most so far. Any thread.
+  uint64_t memory_bytes() const;
   uint64_t peak_memory_bytes() const;
 
   vm::Store& impl() const { return *impl_; }
 
  private:
+  Store(const Engine& engine, std::unique_ptr<vm::Store> impl);
   Engine engine_;
   std::unique_ptr<vm::Store> impl_;
   void* data_ = nullptr;

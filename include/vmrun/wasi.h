@@ -9,6 +9,16 @@
 // a pipe is gone the guest sees errno `pipe`, where a file would outgrow RLIMIT_FSIZE it sees `fbig`. The process's
 // handlers and ignored signals stay as they are. Whether there is a limit on files is looked up when the context is
 // created.
+//
+// THREADS. A program that was built for wasm32-wasip1-threads imports `wasi.thread-spawn` and a shared memory:
+//
+//   auto instance = instantiate_wasi(store, module, *wasi);
+//   auto done = run_wasi(store, [&] { return call(instance, "_start"); });      // the embedder's `call`
+//
+// Each of its threads has a store of its own beside `store`, with an instance of the same module over the same memories,
+// which shares host functions and constants too, and runs in a task of the executor of the first one. The program ends
+// when its first thread returns, when one traps or calls proc_exit, and when the store is interrupted; that ends all of
+// its threads, wherever they wait.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +31,7 @@
 #include <vector>
 
 #include "vmrun/base/result.h"
+#include "vmrun/executor.h"
 #include "vmrun/fwd.h"
 
 namespace vmrun {
@@ -37,7 +48,7 @@ class WasiConfig {
   static constexpr int kNull = -1;
 
   /// The clocks of the guest in nanoseconds. `clock` is the WASI clock id: 0 realtime, 1 monotonic, 2 process CPU time,
-  /// 3 thread CPU time. Called on the guest's thread; must not throw.
+  /// 3 thread CPU time. Called on the guest's thread, by the threads of a program at the same time; must not throw.
   using ClockFn = std::function<uint64_t(uint32_t clock)>;
 
   /// Appends one argument, or several. The first is the program's name.
@@ -65,8 +76,8 @@ class WasiConfig {
   /// Standard input is these bytes, and then the end. Contexts of the same configuration share them, and each reads all.
   WasiConfig& stdin_bytes(std::string bytes);
   /// Takes what a guest writes to a stream, in the order of its writes. False: nobody reads any more, and the guest sees
-  /// errno `pipe`. Called on the guest's thread or in its task, which it may suspend; must not throw. Contexts of the same
-  /// configuration share it.
+  /// errno `pipe`. Called on the guest's thread or in its task, which it may suspend; must not throw. The threads of a
+  /// program call it one at a time. Contexts of the same configuration share it.
   using Sink = std::function<bool(std::string_view bytes)>;
   WasiConfig& stdout_to(Sink sink);
   WasiConfig& stderr_to(Sink sink);
@@ -79,6 +90,11 @@ class WasiConfig {
   /// errno `mfile`. Default: half of what this process may open (RLIMIT_NOFILE), at most 4,096. Several guests in one
   /// process share its descriptors: give each its part.
   WasiConfig& max_descriptors(uint32_t n);
+
+  /// The most threads that the guest may have at a time beside its first; starting one more fails in the guest. 0: it may
+  /// have none, and `wasi.thread-spawn` is not defined. Default: kMaxThreads.
+  WasiConfig& max_threads(uint32_t n);
+  static constexpr uint32_t kMaxThreads = 1024;
 
   /// Opens the host directory `host` for the guest, which sees it under `guest`. With `read_only` nothing beneath it
   /// can be changed, created or removed through this grant (errno `rofs`).
@@ -104,6 +120,7 @@ class WasiConfig {
   Sink sinks_[3];
   bool stdio_raises_ = false;
   std::optional<uint32_t> max_descriptors_;
+  uint32_t max_threads_ = kMaxThreads;
   std::vector<Dir> dirs_;
   std::vector<int> sockets_;
   ClockFn clock_;
@@ -112,7 +129,7 @@ class WasiConfig {
 };
 
 /// The state of one guest program: its descriptors, arguments, variables. Closes what it opened when the last handle
-/// goes. Used by one vCPU at a time: give each store that runs concurrently its own.
+/// goes. The threads of the program share it; programs that run at the same time need one each.
 class WasiContext {
  public:
   /// Opens the directories. Errors: Io when a directory cannot be opened, Limit for more descriptors than the guest may
@@ -126,12 +143,29 @@ class WasiContext {
   std::shared_ptr<wasi::Context> impl_;
 };
 
-/// Defines every function of `wasi_snapshot_preview1` and of its predecessor `wasi_unstable` in `linker`, bound to
-/// `context`. Usage error when one of them is already defined and the linker does not allow shadowing.
+/// Defines every function of `wasi_snapshot_preview1` and of its predecessor `wasi_unstable` in `linker`, and
+/// `wasi.thread-spawn` (unless the guest may have no threads), bound to `context`. What threads need beside it is
+/// Linker::add_shared_memories. Usage error when one of them is already defined and the linker does not allow shadowing.
 Result<void> add_wasi(Linker& linker, const WasiContext& context);
 
-/// What a linker with add_wasi alone does, many times quicker: for programs that are started again and again. Errors: those
-/// of Linker::instantiate.
+/// What a linker with add_wasi and add_shared_memories alone does, many times quicker for programs of one thread that are
+/// started again and again. Errors: those of Linker::instantiate.
 Result<Instance> instantiate_wasi(Store& store, const Module& module, const WasiContext& context);
+
+/// Whether `module` imports `wasi.thread-spawn`.
+bool starts_threads(const Module& module);
+
+/// Calls `main`, which calls guests of `store`, as the first thread of a program. When it has returned, the other threads
+/// are ended and waited for; those that an embedder's host function holds are waited for as well. In a task that `store` was
+/// spawned with, `main` is called there. Elsewhere there is an executor for the time, by `config`, but with stacks that are
+/// large enough for StoreLimits::stack_bytes: its task calls `main`, while the calling thread waits.
+///
+/// Returns what `main` returned, or what ended the program before that: an Error of kind Exit with the status that one of
+/// the threads gave, or the trap of one of them, with its backtrace. A program that has ended so stays so: further calls of
+/// the store return the same error.
+///
+/// Without this function the threads end, and are waited for, when `store` dies, which it does before its executor. Errors: those of Executor::create; Usage
+/// (in a task without `store`).
+Result<void> run_wasi(Store& store, const std::function<Result<void>()>& main, const ExecutorConfig& config = {});
 
 }  // namespace vmrun

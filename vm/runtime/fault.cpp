@@ -14,6 +14,7 @@
 #include "vm/base/safe_text.h"
 #include "vm/runtime/activation.h"
 #include "vm/runtime/instance.h"
+#include "vm/runtime/store.h"
 
 namespace vmrun::vm {
 namespace {
@@ -74,12 +75,17 @@ const CodeRange* code_at(uintptr_t pc) {
 
 enum class Kind { trap, bug, not_ours };
 
+/// Whether guests of `store` may touch `memory`.
+bool is_guests(const MemoryInst& memory, const Store* store) {
+  return memory.type.shared ? store != nullptr && store->keeps(memory) : memory.store == store;
+}
+
 /// What a fault in guest code at `address` is.
 Kind kind_of(int signal, const void* address) {
   if (signal == SIGFPE) return Kind::trap;
   if (signal == SIGILL) return Kind::bug;
   const MemoryInst* memory = fault_memory_at(address);
-  if (memory == nullptr || running_vcpu == nullptr || memory->store != running_vcpu->store) return Kind::bug;
+  if (memory == nullptr || running_vcpu == nullptr || !is_guests(*memory, running_vcpu->store)) return Kind::bug;
   const auto offset = static_cast<uint64_t>(static_cast<const std::byte*>(address) - memory->base);
   return offset >= memory->bytes.load(std::memory_order_relaxed) ? Kind::trap : Kind::not_ours;
 }

@@ -45,8 +45,8 @@ struct MemoryInst {
   uint64_t max_pages = 0;  // the type's maximum, or what the limits and the reservation allow
   bool guarded = false;    // faults catch every 32-bit access; otherwise accesses are checked explicitly
   uint64_t reserved = 0;   // bytes of address space behind base
-  Store* store = nullptr;
-  void* impl = nullptr;  // the allocator's bookkeeping
+  Store* store = nullptr;  // null: shared, and kept by all stores that use it
+  void* impl = nullptr;    // its MemoryOwner
 };
 
 /// A table; `elems` moves when it grows, always through Table functions in vm/runtime/table.h.

@@ -6,8 +6,8 @@
 #include <cstring>
 #include <mutex>
 
+#include "vm/runtime/memory_owner.h"
 #include "vm/runtime/slices.h"
-#include "vm/runtime/store.h"
 
 namespace vmrun::vm {
 
@@ -22,14 +22,14 @@ uint64_t memory_grow(MemoryInst& memory, uint64_t delta_pages) {
   if (delta_pages == 0) return old_pages;
   if (delta_pages > memory.max_pages || old_pages > memory.max_pages - delta_pages) return kGrowFailed;
   const uint64_t new_bytes = (old_pages + delta_pages) << log2;
-  if (!memory.store->charge_memory(new_bytes - old_bytes)) return kGrowFailed;
+  if (!owner.budget->charge(new_bytes - old_bytes)) return kGrowFailed;
 
   MemoryMapping& mapping = owner.mapping;
   if (new_bytes > mapping.accessible) {
     const uint64_t host_page = 4096;
     const uint64_t wanted = (new_bytes + host_page - 1) & ~(host_page - 1);
     if (mprotect(memory.base + mapping.accessible, wanted - mapping.accessible, PROT_READ | PROT_WRITE) != 0) {
-      memory.store->uncharge_memory(new_bytes - old_bytes);
+      owner.budget->uncharge(new_bytes - old_bytes);
       return kGrowFailed;
     }
     mapping.accessible = wanted;

@@ -9,8 +9,9 @@
 //            the process may not have the address space for guards, 32-bit memories of 64 KiB pages are checked too.
 // The base never moves. Address space of the first two kinds is recycled through the engine's MemoryPool.
 //
-// Threads: a MemoryPool may be used from any thread. A MemoryInst belongs to its store's thread, but a shared memory's
-// size may be read and grown by several at once: growth takes the memory's own lock and publishes the size last.
+// Threads: a MemoryPool may be used from any thread. A MemoryInst belongs to its store's thread, but a shared one to no
+// store (vm/runtime/memory_owner.h): its size may be read and grown by several threads at once. Growth takes the memory's
+// own lock and publishes the size last.
 #pragma once
 
 #include <cstddef>

@@ -8,7 +8,6 @@
 #include <string>
 
 #include "vm/base/assert.h"
-#include "vm/runtime/fault.h"
 #include "vm/runtime/machine_entry.h"
 #include "vm/runtime/table.h"
 
@@ -16,11 +15,6 @@ namespace vmrun::vm {
 namespace {
 
 Error limit(const std::string& what) { return Error(ErrorKind::Limit, what); }
-
-/// Pages << log2, or the largest number when that is too large.
-uint64_t pages_to_bytes(uint64_t pages, unsigned log2) {
-  return pages > UINT64_MAX >> log2 ? UINT64_MAX : pages << log2;
-}
 
 /// Hands out consecutive parts of one allocation, or only adds up their sizes while there is none.
 class Carver {
@@ -61,8 +55,13 @@ Instance* carve(Carver& carver, const Module& module) {
 
 }  // namespace
 
-Store::Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry, const Limits& limits)
-    : pool_(std::move(pool)), registry_(std::move(registry)), limits_(limits), exns_(*this) {
+Store::Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry, const Limits& limits,
+             std::shared_ptr<MemoryBudget> budget)
+    : pool_(std::move(pool)),
+      registry_(std::move(registry)),
+      budget_(budget != nullptr ? std::move(budget) : std::make_shared<MemoryBudget>(limits.memory_bytes)),
+      limits_(limits),
+      exns_(*this) {
   vcpu_.store = this;
   vcpu_.helpers = machine_helpers.load(std::memory_order_acquire);
 }
@@ -98,6 +97,7 @@ Store::~Store() {
         "a store is destroyed while a guest of it has frames: it was destroyed by a host function, or a host "
         "function was left by longjmp");
   }
+  if (group != nullptr) group->leave(*this);
   undo({0, 0, 0, 0, funcs_.size(), host_envs_.size()});  // host functions may own what their instances use
   if (room_) {
     pool_->tidy(room_, room_memory_dirty_);
@@ -106,26 +106,9 @@ Store::~Store() {
   }
 }
 
-void Store::destroy(MemoryOwner& memory) {
-  MemoryMapping mapping = memory.mapping;
-  if (mapping.base == nullptr) return;
-  if (mapping.guarded) fault_lend_reservation(mapping.base, nullptr);
-  const uint64_t bytes = memory.inst.bytes.load(std::memory_order_relaxed);
-  peak_memory_bytes_ = peak_memory_bytes();
-  memory_bytes_ -= bytes;
-  if (mapping.roomed) {
-    room_memory_used_ = false;
-    room_memory_dirty_ = bytes;
-    return;
-  }
-  // What a dense memory never grew to was never touched.
-  if (mapping.pooled && !mapping.guarded) mapping.accessible = bytes;
-  pool_->release(mapping);
-}
-
-/// Address space for a memory: in the room, if it has that much to spare.
-Result<MemoryMapping> Store::reserve(const MemoryType& type, uint64_t bytes, uint64_t max_bytes) {
-  const uint64_t reserved = room_ && !room_memory_used_ ? pool_->unguarded_reservation(type, bytes, max_bytes) : 0;
+Result<MemoryMapping> Store::reserve_memory(const MemoryType& type, uint64_t bytes, uint64_t max_bytes) {
+  const bool room = room_ && !room_memory_used_ && !type.shared;
+  const uint64_t reserved = room ? pool_->unguarded_reservation(type, bytes, max_bytes) : 0;
   if (reserved < bytes || reserved == 0 || reserved > room_.shape().memory_bytes()) {
     return pool_->acquire(type, bytes, max_bytes);
   }
@@ -139,6 +122,11 @@ Result<MemoryMapping> Store::reserve(const MemoryType& type, uint64_t bytes, uin
                        .roomed = true};
 }
 
+void Store::room_memory_left(uint64_t bytes) {
+  room_memory_used_ = false;
+  room_memory_dirty_ = bytes;
+}
+
 void Store::destroy(TableInst& table) {
   credit_table(table.size);
   std::free(table.elems);
@@ -146,18 +134,12 @@ void Store::destroy(TableInst& table) {
 
 void Store::undo(const Mark& mark) {
   for (; tables_.size() > mark.tables; tables_.pop_back()) destroy(*tables_.back());
-  for (; memories_.size() > mark.memories; memories_.pop_back()) destroy(*memories_.back());
+  for (; memories_.size() > mark.memories;) memories_.pop_back();
   instances_.erase(instances_.begin() + static_cast<ptrdiff_t>(mark.instances), instances_.end());
   modules_.erase(modules_.begin() + static_cast<ptrdiff_t>(mark.modules), modules_.end());
   funcs_.resize(mark.funcs);
   host_codes_.resize(mark.funcs);
   host_envs_.resize(mark.host_envs);
-}
-
-bool Store::charge_memory(uint64_t bytes) {
-  if (bytes > limits_.memory_bytes || memory_bytes_ > limits_.memory_bytes - bytes) return false;
-  memory_bytes_ += bytes;
-  return true;
 }
 
 bool Store::charge_table(uint64_t elements) {
@@ -167,36 +149,34 @@ bool Store::charge_table(uint64_t elements) {
 }
 
 Result<MemoryInst*> Store::new_memory(const MemoryType& type) {
-  const unsigned log2 = type.page_log2;
-  const uint64_t bytes = pages_to_bytes(type.limits.min, log2);
-  const uint64_t spec_max = most_pages(type.limits.is64, log2);
-  const uint64_t max_pages = std::min(type.limits.max.value_or(spec_max), spec_max);
-  // The record first: once there is a mapping, nothing may throw.
-  MemoryOwner* owner = memories_.emplace_back(std::make_unique<MemoryOwner>()).get();
-  if (!charge_memory(bytes)) {
+  memories_.emplace_back();  // once there is a memory, nothing may throw
+  Result<std::shared_ptr<MemoryOwner>> made = make_memory(pool_, budget_, type, this);
+  if (!made) {
     memories_.pop_back();
-    return limit("a memory of " + std::to_string(bytes) + " bytes exceeds the limit of " +
-                 std::to_string(limits_.memory_bytes));
+    return std::move(made).error();
   }
-  const uint64_t max_bytes = std::min(pages_to_bytes(max_pages, log2), std::max(bytes, limits_.memory_bytes));
-  Result<MemoryMapping> mapping = reserve(type, bytes, max_bytes);
-  if (!mapping) {
-    memories_.pop_back();
-    uncharge_memory(bytes);
-    return std::move(mapping).error();
+  return &(memories_.back() = *std::move(made))->inst;
+}
+
+MemoryInst* Store::attach(std::shared_ptr<MemoryOwner> memory) {
+  VMRUN_ASSERT(memory->pool == pool_ && memory->inst.type.shared, "a memory that this store cannot use");
+  MemoryInst* inst = &memory->inst;
+  if (!keeps(*inst)) memories_.push_back(std::move(memory));
+  return inst;
+}
+
+std::shared_ptr<MemoryOwner> Store::owner_of(const MemoryInst& memory) const {
+  for (const auto& owner : memories_) {
+    if (&owner->inst == &memory) return owner;
   }
-  owner->mapping = *mapping;
-  MemoryInst& memory = owner->inst;
-  memory.base = mapping->base;
-  memory.bytes.store(bytes, std::memory_order_relaxed);
-  memory.type = type;
-  memory.max_pages = std::min(max_pages, mapping->reserved >> log2);
-  memory.guarded = mapping->guarded;
-  memory.reserved = mapping->reserved;
-  memory.store = this;
-  memory.impl = owner;
-  if (memory.guarded) fault_lend_reservation(memory.base, &memory);
-  return &memory;
+  return nullptr;
+}
+
+bool Store::keeps(const MemoryInst& memory) const {
+  for (const auto& owner : memories_) {
+    if (&owner->inst == &memory) return true;
+  }
+  return false;
 }
 
 Result<TableInst*> Store::new_table(const TableType& type, Ref init) {
@@ -263,6 +243,19 @@ void Store::share(std::shared_ptr<const SharedFuncs> funcs, std::shared_ptr<void
   shared_env_ = std::move(env);
 }
 
+bool Store::share_as(const Store& other) {
+  if (shared_env_ == nullptr) {
+    shared_funcs_ = other.shared_funcs_;
+    shared_env_ = other.shared_env_;
+  }
+  return shared_env_ == other.shared_env_;
+}
+
+std::shared_ptr<void> Store::env_of(const FuncRecord& func) const {
+  const auto found = std::ranges::find_if(host_envs_, [&](const auto& env) { return env.get() == func.host_env; });
+  return found != host_envs_.end() ? *found : nullptr;
+}
+
 Ref Store::new_extern(void* value) {
   std::unique_ptr<ExternCell>& cell = externs_[value];
   if (cell == nullptr) {
@@ -295,7 +288,7 @@ bool Store::owns(const FuncRecord* record) {
     const uint64_t offset = reinterpret_cast<uintptr_t>(record) - reinterpret_cast<uintptr_t>(begin);
     if (record < end) return offset % sizeof(FuncRecord) == 0;
   }
-  return shared_funcs_ != nullptr && shared_funcs_->holds(record);
+  return shares(record);
 }
 
 bool Store::owns(const ExternCell* cell) const {

@@ -17,6 +17,7 @@
 #include "vm/runtime/exn.h"
 #include "vm/runtime/instance.h"
 #include "vm/runtime/memory.h"
+#include "vm/runtime/memory_owner.h"
 #include "vm/runtime/native_stack.h"
 #include "vm/runtime/room.h"
 #include "vm/runtime/shared_funcs.h"
@@ -29,11 +30,14 @@
 
 namespace vmrun::vm {
 
-/// A linear memory with what its allocator keeps; MemoryInst::impl points back to it.
-struct MemoryOwner {
-  MemoryInst inst;
-  MemoryMapping mapping;
-  std::mutex growth;  // taken by growth of a shared memory
+/// Stores that are one program, whose threads are guests of one store each. Any thread.
+class StoreGroup {
+ public:
+  virtual ~StoreGroup() = default;
+  /// A call into `store` from outside has ended with `error`, and with it the program. Returns what ended it first.
+  virtual Error failed(Store& store, Error error) = 0;
+  /// `store` dies.
+  virtual void leave(Store& store) = 0;
 };
 
 class Store {
@@ -49,8 +53,9 @@ class Store {
   };
 
   /// The first instance or host function gets a VM stack for the store; when there is no address space, `new_instance`
-  /// reports it.
-  Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry, const Limits& limits);
+  /// reports it. `budget` is what memories are charged to; null: one of the store's own, with the limit of `limits`.
+  Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry, const Limits& limits,
+        std::shared_ptr<MemoryBudget> budget = nullptr);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -60,7 +65,8 @@ class Store {
   VcpuEntry& vcpu_entry() { return vcpu_entry_; }
   const Limits& limits() const { return limits_; }
   const std::shared_ptr<TypeRegistry>& registry() const { return registry_; }
-  MemoryPool& pool() { return *pool_; }
+  const std::shared_ptr<MemoryPool>& pool() { return pool_; }
+  const std::shared_ptr<MemoryBudget>& budget() const { return budget_; }
   ExnHeap& exns() { return exns_; }
   Unwound& unwound() { return unwound_; }
   Waker& waker() { return waker_; }
@@ -82,6 +88,22 @@ class Store {
   TagInst* new_tag(TypeId type);
   /// `env` is kept alive by the store.
   FuncRecord* new_host_func(TypeId type, HostFn fn, std::shared_ptr<void> env);
+  /// What keeps the env of a host function of this store alive; null: nothing does.
+  std::shared_ptr<void> env_of(const FuncRecord& func) const;
+
+  // What owners of memories ask.
+  /// Address space for a memory of this store: in its room, if that has so much to spare and the memory is not shared.
+  Result<MemoryMapping> reserve_memory(const MemoryType& type, uint64_t bytes, uint64_t max_bytes);
+  /// The memory that was in the room is gone; it has had so many bytes.
+  void room_memory_left(uint64_t bytes);
+
+  // Shared memories.
+  /// From now on the store keeps `memory`, which is of its pool, and its instances may import it.
+  MemoryInst* attach(std::shared_ptr<MemoryOwner> memory);
+  /// The reference to a memory that the store keeps; null for any other.
+  std::shared_ptr<MemoryOwner> owner_of(const MemoryInst& memory) const;
+  /// Whether it keeps `memory`. Async-signal-safe while a guest of the store runs on the thread.
+  bool keeps(const MemoryInst& memory) const;
   /// The cell of an externref that holds `value`: one cell per value, so equal values give equal references.
   Ref new_extern(void* value);
   /// An instance of `module` with its arrays: import entries null, own functions and tags made, own globals zero, own
@@ -90,6 +112,10 @@ class Store {
 
   /// Lets the store use the functions of `funcs`, which work on `env`. Both are kept alive. Once.
   void share(std::shared_ptr<const SharedFuncs> funcs, std::shared_ptr<void> env);
+  /// Lets it use those that `other` uses, on the same env. False: it uses them on another one.
+  bool share_as(const Store& other);
+  /// Whether `record` is one of the shared functions that it uses.
+  bool shares(const FuncRecord* record) const { return shared_funcs_ != nullptr && shared_funcs_->holds(record); }
   /// Null: the store uses no shared functions.
   void* shared_env() const { return shared_env_.get(); }
 
@@ -107,13 +133,10 @@ class Store {
   std::shared_ptr<const Module> module_of(const Instance& instance) const;
 
   // Accounting, used by growth.
-  bool charge_memory(uint64_t bytes);
-  /// What was charged for has not been made: it counts for no peak.
-  void uncharge_memory(uint64_t bytes) { memory_bytes_ -= bytes; }
   bool charge_table(uint64_t elements);
   void credit_table(uint64_t elements) { table_elements_ -= elements; }
-  uint64_t memory_bytes() const { return memory_bytes_; }
-  uint64_t peak_memory_bytes() const { return std::max(peak_memory_bytes_, memory_bytes_); }
+  uint64_t memory_bytes() const { return budget_->used(); }
+  uint64_t peak_memory_bytes() const { return budget_->peak(); }
 
   /// Says that calls into this store are made on the stack [lowest, lowest + bytes) from now on; null: on the calling
   /// thread's own. While no guest of the store has frames.
@@ -133,6 +156,8 @@ class Store {
   std::exception_ptr host_exception;
   /// The embedder's Store, for host functions.
   void* owner = nullptr;
+  /// The program that the store belongs to, if that has several.
+  std::shared_ptr<StoreGroup> group;
   /// Host functions made real in this store, by the definition they come from (kept alive by it).
   std::unordered_map<const void*, FuncRecord*> host_funcs;
 
@@ -143,19 +168,18 @@ class Store {
   };
 
   void use_stack(std::byte* base, uint64_t bytes);
-  Result<MemoryMapping> reserve(const MemoryType& type, uint64_t bytes, uint64_t max_bytes);
-  void destroy(MemoryOwner& memory);
   void destroy(TableInst& table);
 
   std::shared_ptr<MemoryPool> pool_;
   std::shared_ptr<TypeRegistry> registry_;
+  std::shared_ptr<MemoryBudget> budget_;
   Limits limits_;
   Vcpu vcpu_;
   VcpuEntry vcpu_entry_{vcpu_};
   Waker waker_;
   ExnHeap exns_;
   Unwound unwound_;  // by the exception in flight
-  std::vector<std::unique_ptr<MemoryOwner>> memories_;
+  std::vector<std::shared_ptr<MemoryOwner>> memories_;
   std::vector<std::unique_ptr<TableInst>> tables_;
   std::vector<std::unique_ptr<GlobalInst>> globals_;  // made by the host; an instance's own lie in the instance
   std::vector<std::unique_ptr<TagInst>> tags_;
@@ -176,8 +200,7 @@ class Store {
   // Where function records lie, by their beginnings: filled in at questions, as far as has been asked.
   std::map<const FuncRecord*, const FuncRecord*> func_ranges_;
   size_t instances_in_ranges_ = 0, funcs_in_ranges_ = 0;
-  uint64_t memory_bytes_ = 0, table_elements_ = 0;
-  uint64_t peak_memory_bytes_ = 0;  // before memories were last destroyed
+  uint64_t table_elements_ = 0;
 };
 
 }  // namespace vmrun::vm

@@ -362,6 +362,32 @@ TEST_CASE("tcp: beyond the limit of guests, connections wait") {
   CHECK(third.rest() == "third");
 }
 
+TEST_CASE("tcp: a guest's threads end with it") {
+  // cli_threads.wat: two threads go on for ever, and a third exits with 7; or nothing ends before its time.
+  for (const bool late : {false, true}) {
+    std::mutex lock;
+    std::string log;
+    ServerConfig config;
+    config.wasi.arg("cli_threads");
+    if (late) config.wasi.args({"1", "2", "3"});
+    if (late) config.timeout = 50ms;
+    config.log = [&](std::string_view line) {
+      std::lock_guard guard(lock);
+      log += std::string(line) + "\n";
+    };
+    Serving s("cli_threads", config);
+    Client first(s.server), second(s.server);
+    CHECK(first.rest().empty());
+    CHECK(second.rest().empty());
+    s.server.stop();
+    s.server.wait();
+    s.executor.wait_idle();
+    CHECK(s.server.stats().requests == 2);
+    std::lock_guard guard(lock);
+    CHECK(log.find(late ? "stopped" : "status 7") != std::string::npos);
+  }
+}
+
 TEST_CASE("stopping lets guests end, and then does not") {
   ServerConfig config = http();
   config.grace = 200ms;

@@ -87,7 +87,6 @@ TEST_CASE("imports that were made for somebody else") {
   about("wasi_snapshot_preview1", "fd_nothing", "WASI preview 1 has no such function");
   about("wasi_ephemeral_nn", "load", "vmrun has WASI preview 1 without extensions");
   about("wasix_32v1", "fd_dup", "WASIX is Wasmer's extension of WASI: build for wasm32-wasip1");
-  about("wasi", "thread-spawn", "vmrun starts no threads for guests: build for wasm32-wasip1, without -threads");
   about("spectest", "print", "the WebAssembly test suite imports these: run its scripts with 'vmrun wast'");
   about("env", "__memory_base", "shared libraries import these for a dynamic linker: link statically");
 }
@@ -95,6 +94,15 @@ TEST_CASE("imports that were made for somebody else") {
 TEST_CASE("WASI that is off") {
   CHECK(message({{"wasi_snapshot_preview1", "proc_exit", kFunc}}, {"-S", "wasi=n"}) ==
         "unknown import: wasi_snapshot_preview1.proc_exit, a (func); WASI is off (-S wasi=n)\n");
+}
+
+TEST_CASE("threads that are off") {
+  CHECK(
+      message({{"wasi", "thread-spawn", kFunc}}, {"-S", "threads=n"}) ==
+      "unknown import: wasi.thread-spawn, a (func); threads are off (-S threads=n), or let it trap when it is called: "
+      "-W unknown-imports-trap\n");
+  CHECK(message({{"wasi", "thread-spawn", kFunc}}, {"-S", "wasi=n"}) ==
+        "unknown import: wasi.thread-spawn, a (func); WASI is off (-S wasi=n)\n");
 }
 
 TEST_CASE("several origins, each explained once, and one without") {
