@@ -58,5 +58,7 @@ int64_t getdents64(int fd, void* buffer, size_t length);
 bool between_pieces();
 /// Lets others run.
 void yield();
+/// Waits for `turn` and takes it: 0, or -EINTR.
+int64_t take_turn(sched::Mutex& turn);
 
 }  // namespace vmrun::wasi::blocking

@@ -1,6 +1,7 @@
 // WasiConfig and WasiContext: from what an embedder grants to the state of a guest program.
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -81,6 +82,11 @@ WasiConfig& WasiConfig::stdio_raises(bool raises) {
   return *this;
 }
 
+WasiConfig& WasiConfig::stdio_in_turn() {
+  for (size_t i = 1; i < std::size(turns_); ++i) turns_[i] = std::make_shared<wasi::Turn>();
+  return *this;
+}
+
 WasiConfig& WasiConfig::max_descriptors(uint32_t n) {
   max_descriptors_ = n;
   return *this;
@@ -151,6 +157,12 @@ bool is_usable(int fd) {
   return flags >= 0 && (flags & O_PATH) == 0;
 }
 
+bool is_listening(int socket) {
+  int yes = 0;
+  socklen_t length = sizeof(yes);
+  return ::getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &yes, &length) == 0 && yes != 0;
+}
+
 Rights stream_rights(const Descriptor& d, bool input) {
   if (d.type == FileType::Directory) return 0;
   Rights allowed = rights::kStandardStream & ~(input ? rights::kFdWrite : rights::kFdRead);
@@ -179,7 +191,8 @@ Result<Descriptor> null_stream() {
   return describe(fd, rights::kAll);
 }
 
-Result<void> add_stream(int host, bool input, bool raises, std::unique_ptr<Stream> stream, size_t given, Context& cx) {
+Result<void> add_stream(int host, bool input, bool raises, std::unique_ptr<Stream> stream, std::shared_ptr<Turn> turn,
+                        size_t given, Context& cx) {
   Descriptor d;
   if (stream != nullptr || host == WasiConfig::kNull) {
     auto null = null_stream();
@@ -189,6 +202,7 @@ Result<void> add_stream(int host, bool input, bool raises, std::unique_ptr<Strea
     d.stream = std::move(stream);
   } else if (is_usable(host)) {
     d = describe(host, rights::kAll);
+    d.turn = std::move(turn);
   } else {
     cx.fds.add_closed();
     return {};
@@ -209,7 +223,8 @@ Result<WasiContext> WasiContext::create(const WasiConfig& config) {
     std::unique_ptr<Stream> stream;
     if (i == 0 && config.stdin_bytes_ != nullptr) stream.reset(new Stream{.bytes = config.stdin_bytes_});
     if (config.sinks_[i]) stream.reset(new Stream{.sink = config.sinks_[i]});
-    auto r = add_stream(config.stdio_[i], i == 0, config.stdio_raises_, std::move(stream), given, *cx);
+    auto r =
+        add_stream(config.stdio_[i], i == 0, config.stdio_raises_, std::move(stream), config.turns_[i], given, *cx);
     if (!r) return r.error();
   }
   for (const auto& dir : config.dirs_) {
@@ -229,6 +244,8 @@ Result<WasiContext> WasiContext::create(const WasiConfig& config) {
     Descriptor d = describe(socket, rights::kAll);
     if (!d.is_socket()) return Error(ErrorKind::Usage, "descriptor " + std::to_string(socket) + " is not a socket");
     d.inheriting = rights::kSocket & ~rights::kSockAccept;
+    d.listens = is_listening(socket);
+    d.host_waits = (raw([&] { return ::fcntl(socket, F_GETFL); }) & O_NONBLOCK) == 0;
     if (auto added = add(std::move(d), given, *cx); !added) return added.error();
   }
   rlimit files{};
