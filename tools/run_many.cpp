@@ -165,10 +165,10 @@ class Guests {
       if (guest != nullptr) guest->task.cancel();
     }
     auto work = processor_time();
-    for (unsigned patience = 0; live_ != 0 && patience != kMostPatience; ++patience) {
-      if (some_end()) patience = 0;
+    for (unsigned in_vain = 0; live_ != 0 && in_vain != kMostPatience;) {
+      in_vain = some_end() ? 0 : in_vain + 1;
       const auto now = processor_time();
-      if (patience != 0 && now - work < std::chrono::milliseconds(2)) break;
+      if (in_vain != 0 && now - work < std::chrono::milliseconds(2)) break;
       work = now;
     }
     for (const auto& guest : all_) {
