@@ -351,7 +351,9 @@ constexpr Key kWasi[] = {
     {"listenfd", nullptr, "give the guest the sockets that systemd passed (LISTEN_FDS)",
      set_switch<&RunOptions::listenfd>},
     {"tcplisten", "ADDRESS:PORT", "listen there and give the guest the socket; may be given again", add_listener},
-    {"max-descriptors", "N", "descriptors that the guest may have open (half of what vmrun may, at most 4096)",
+    {"max-descriptors", "N",
+     "descriptors that the guest may have open (half of what vmrun may, at most 4096; a guest with a\nlistening "
+     "socket: all but 64)",
      set_max_descriptors},
     {"random-seed", "N", "deterministic random_get, for reproducible runs: no secrets", set_seed},
 };
