@@ -102,18 +102,24 @@ Result<void> initialize(const Instance& instance) {
 
 }  // namespace
 
-Result<Program> load_program(const RunOptions& options, const Engine& engine, std::string_view image) {
+Result<Preloads> load_preloads(const RunOptions& options, const Engine& engine) {
+  Preloads preloads;
+  for (const auto& [name, file] : options.preloads) {
+    auto module = load_image(engine, file);
+    if (!module) return module.error();
+    preloads.emplace_back(name, *module);
+  }
+  return preloads;
+}
+
+Result<Program> load_program(const RunOptions& options, const Engine& engine, std::string_view image,
+                             const Preloads& preloads) {
   const std::string path(image);
   auto module = load_image(engine, path);
   if (!module) return module.error();
-  Program program{options, path, engine, *module, {}, {image_name(path)}};
+  Program program{options, path, engine, *module, preloads, {image_name(path)}};
   program.needs_wasi = imports_wasi(*module);
-  for (const auto& [name, file] : options.preloads) {
-    auto preload = load_image(engine, file);
-    if (!preload) return preload.error();
-    program.needs_wasi |= imports_wasi(*preload);
-    program.preloads.emplace_back(name, *preload);
-  }
+  for (const auto& [name, preload] : preloads) program.needs_wasi |= imports_wasi(preload);
   program.needs_wasi &= options.wasi;
   return program;
 }
@@ -157,7 +163,10 @@ Result<Instance> instantiate_quickly(const Program& program, Store& store, const
     auto context = WasiContext::create(wasi);
     if (!context) return explain_context(std::move(context).error(), program.options);
     auto instance = instantiate_wasi(store, program.module, *context);
-    if (instance || instance.error().kind != ErrorKind::Link) return instance;
+    if (instance) return instance;
+    if (instance.error().kind != ErrorKind::Link) {
+      return explain(std::move(instance).error(), program, program.module, Linker(program.engine));
+    }
   }
   Linker linker(program.engine);
   return instantiate(program, linker, store, wasi);

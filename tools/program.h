@@ -12,13 +12,16 @@
 
 namespace vmrun::tools {
 
+/// The modules of --preload, with the names that they are offered as.
+using Preloads = std::vector<std::pair<std::string, Module>>;
+
 /// An image with what stays the same however often it is run. Guests of it may run at the same time.
 struct Program {
   const RunOptions& options;
   std::string image;  // as on the command line
   Engine engine;
   Module module;
-  std::vector<std::pair<std::string, Module>> preloads;
+  Preloads preloads;
   std::vector<std::string> argv;
   Args args{};           // those of the command line, for --invoke
   bool invokes = false;  // --invoke is about this image
@@ -26,8 +29,11 @@ struct Program {
   bool needs_wasi = false;
 };
 
-/// `image` with the modules of --preload. Its argv is its name. Errors: those of load_image.
-Result<Program> load_program(const RunOptions& options, const Engine& engine, std::string_view image);
+/// Errors: those of load_image.
+Result<Preloads> load_preloads(const RunOptions& options, const Engine& engine);
+/// `image`, whose argv is its name alone. Errors: those of load_image.
+Result<Program> load_program(const RunOptions& options, const Engine& engine, std::string_view image,
+                             const Preloads& preloads);
 
 /// What would be wrong of each run alike: there is nothing to call, or ARGS do not fit. Errors: Usage.
 Result<void> check_entry(const Program& program);

@@ -60,7 +60,10 @@ int load_and_run(const RunOptions& options, const Parsed& parsed, Args args, Dea
   auto listeners = open_listeners(options);
   if (!listeners) return fail(listeners.error());
   if (auto told = announce(options); !told) return fail(told.error());
-  auto program = load_program(options, Engine(options.config), parsed.positional[0]);
+  const Engine engine(options.config);
+  auto preloads = load_preloads(options, engine);
+  if (!preloads) return fail(preloads.error());
+  auto program = load_program(options, engine, parsed.positional[0], *preloads);
   if (!program) return fail(program.error());
   give_arguments(*program, args.subspan(parsed.rest));
   const WasiConfig wasi = make_wasi_config(options, program->argv, *listeners);

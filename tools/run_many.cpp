@@ -275,12 +275,15 @@ class Guests {
 /// The programs of the command line, IMAGE first. One that is named twice is loaded once.
 Result<std::vector<Program>> load_programs(const RunOptions& options, std::string_view image, Args args) {
   const Engine engine(options.config);
-  auto first = load_program(options, engine, image);
+  auto preloads = load_preloads(options, engine);
+  if (!preloads) return preloads.error();
+  auto first = load_program(options, engine, image, *preloads);
   if (!first) return first.error();
   std::vector<Program> programs{*first};
   for (const RunOptions::Many::Also& also : options.many.also) {
     const auto known = std::ranges::find(programs, also.image, &Program::image);
-    auto program = known != programs.end() ? Result<Program>(*known) : load_program(options, engine, also.image);
+    auto program =
+        known != programs.end() ? Result<Program>(*known) : load_program(options, engine, also.image, *preloads);
     if (!program) return program.error();
     program->is_also = true;
     program->argv.resize(1);
