@@ -93,6 +93,7 @@ Task& Task::operator=(Task&& other) noexcept = default;
 
 bool Task::done() const { return impl_ == nullptr || impl_->task.done(); }
 bool Task::failed() const { return impl_ != nullptr && impl_->task.failed(); }
+std::string Task::state() const { return impl_ == nullptr ? "has ended" : impl_->task.state(); }
 bool Task::join() const { return impl_ == nullptr || impl_->task.join() != sched::Wake::Cancelled; }
 bool Task::join_for(std::chrono::nanoseconds time) const {
   if (impl_ == nullptr) return true;
@@ -193,7 +194,8 @@ ExecutorStats Executor::stats() const {
           .spawned = sums.spawns,
           .switches = sums.switches,
           .preemptions = sums.preemptions,
-          .steals = sums.steals};
+          .steals = sums.steals,
+          .parks = sums.parks};
 }
 
 // ---- this_task ---------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ void give_way(vm::Vcpu& cx) {
 // memory.atomic.wait on fibers.
 void* waiting_fiber() { return GuestTask::current(); }
 bool park_fiber(std::chrono::steady_clock::time_point deadline) {
-  return sched::park_until(deadline) != sched::Wake::Cancelled;
+  return sched::park_until(deadline, sched::Cancellable::Yes, {"memory.atomic.notify"}) != sched::Wake::Cancelled;
 }
 void unpark_fiber(void* fiber) { static_cast<GuestTask*>(fiber)->task().unpark(); }
 constexpr vm::WaitFibers kWaitFibers{waiting_fiber, park_fiber, unpark_fiber};

@@ -140,7 +140,8 @@ int64_t Reactor::wait_for_event(Cell& cell, Direction direction, uint64_t tick, 
   sched::Wake how;
   int64_t ready = 0;
   if (waiter.is_task()) {
-    how = waiter.wait();
+    how = waiter.wait({direction == Direction::Read ? "input on descriptor" : "room to write on descriptor",
+                       static_cast<uint64_t>(cell.fd)});
   } else {
     pollfd fds[2] = {{cell.fd, static_cast<short>(direction == Direction::Read ? POLLIN | POLLRDHUP : POLLOUT), 0}, {}};
     how = waiter.wait(fds, 1, ready);

@@ -76,15 +76,16 @@ int64_t Reactor::hand_over(Cell& cell, Op& op, const Until& until) noexcept {
   int64_t r = backend_->start(transfer);
   if (r == 0) {
     // The kernel or a thread has the buffers: nobody leaves before it is over.
+    const sched::WaitsFor what{"a transfer of descriptor", static_cast<uint64_t>(cell.fd)};
     Until patient = until;
     sched::Wake how = sched::Wake::Unparked;
     bool stray = false;
     while (!transfer.over.load(std::memory_order_acquire)) {
       const sched::Wake woken =
           patient.deadline == never
-              ? sched::park(patient.cancellable)
+              ? sched::park(patient.cancellable, what)
               : sched::park_until(sched::Clock::time_point(std::chrono::nanoseconds(patient.deadline)),
-                                  patient.cancellable);
+                                  patient.cancellable, what);
       if (transfer.over.load(std::memory_order_acquire)) break;
       const bool stopped = until.is_over();
       if (woken == sched::Wake::Unparked && !stopped) {

@@ -89,7 +89,7 @@ void Waiter::signal(Unparks& unparks) noexcept {
   }
 }
 
-Wake Waiter::wait() noexcept {
+Wake Waiter::wait(sched::WaitsFor waits_for) noexcept {
   Wake how = Wake::Unparked;
   bool stray = false;
   while (!signalled()) {
@@ -98,9 +98,9 @@ Wake Waiter::wait() noexcept {
       break;
     }
     how = until_.deadline == never
-              ? sched::park(until_.cancellable)
+              ? sched::park(until_.cancellable, waits_for)
               : sched::park_until(sched::Clock::time_point(std::chrono::nanoseconds(until_.deadline)),
-                                  until_.cancellable);
+                                  until_.cancellable, waits_for);
     if (how != Wake::Unparked) break;
     stray |= !signalled();
   }

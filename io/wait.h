@@ -103,8 +103,8 @@ class Waiter {
   void signal(Unparks& unparks) noexcept;
   bool signalled() const noexcept { return signalled_.load(std::memory_order_acquire); }
 
-  /// Suspends the task until it is signalled (also by the Stop) or interrupted.
-  sched::Wake wait() noexcept;
+  /// Suspends the task until it is signalled (also by the Stop) or interrupted. `waits_for` is for reports.
+  sched::Wake wait(sched::WaitsFor waits_for = {"its deadline"}) noexcept;
   /// Holds the thread until it is signalled or one of `fds` is ready; `fds` has room for one more behind `count`. In
   /// `ready` how many are, or a negated errno value.
   sched::Wake wait(pollfd* fds, size_t count, int64_t& ready) noexcept;

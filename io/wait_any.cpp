@@ -163,7 +163,9 @@ int64_t Reactor::wait_in(std::span<Place> places, pollfd* fds, const Until& unti
     sched::Wake how = sched::Wake::Unparked;
     if (error == 0 && !changed && ready == 0) {
       if (task) {
-        how = waiter.wait();
+        const auto first = static_cast<uint64_t>(places[0].cell->fd);
+        how = waiter.wait(places.size() == 1 ? sched::WaitsFor{"descriptor", first}
+                                             : sched::WaitsFor{"one of several descriptors, the first is", first});
       } else {
         for (size_t i = 0; i < places.size(); ++i) {
           fds[i] = {places[i].cell->fd, events_of(places[i].interest->direction), 0};

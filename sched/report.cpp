@@ -29,6 +29,29 @@ Statistics Core::statistics() {
   return s;
 }
 
+std::string TaskCell::state() const {
+  if (done.load(std::memory_order_acquire)) {
+    return "has ended";
+  }
+  const char* what = waits_for.load(std::memory_order_relaxed);
+  if (what == nullptr) {
+    const Worker* on = worker.load(std::memory_order_acquire);
+    if (on == nullptr || on->current() != this) {
+      return "is ready";
+    }
+    return on->blocked() ? "is in a call of the system" : "runs";
+  }
+  std::string text = std::string("waits for ") + what;
+  const uint64_t which = waits_which.load(std::memory_order_relaxed);
+  if (which != WaitsFor::none) {
+    char number[32];
+    const bool is_address = which > UINT32_MAX;
+    std::snprintf(number, sizeof number, is_address ? " %#" PRIx64 : " %" PRIu64, which);
+    text += number;
+  }
+  return text;
+}
+
 std::string Core::report() {
   std::string text;
   std::lock_guard lock(cells_lock_);
@@ -44,17 +67,7 @@ std::string Core::report() {
       std::snprintf(line, sizeof line, "task %" PRIu64 "%s%.64s ", id, name != nullptr ? " " : "",
                     name != nullptr ? name : "");
       text += line;
-      const char* what = task.waits_for.load(std::memory_order_relaxed);
-      const uint64_t which = task.waits_which.load(std::memory_order_relaxed);
-      if (what == nullptr) {
-        const Worker* worker = task.worker.load(std::memory_order_acquire);
-        text += worker != nullptr && worker->current() == &task ? "runs" : "is ready";
-      } else if (which == 0) {
-        text += std::string("waits for ") + what;
-      } else {
-        std::snprintf(line, sizeof line, what == std::string("task") ? "%" PRIu64 : "%#" PRIx64, which);
-        text += std::string("waits for ") + what + " " + line;
-      }
+      text += task.state();
       if (task.cancel.load(std::memory_order_relaxed) != CancelReason::None) {
         text += ", cancelled";
       }

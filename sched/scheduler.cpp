@@ -32,6 +32,7 @@ Task::~Task() {
 }
 
 uint64_t Task::id() const { return cell_->id.load(std::memory_order_relaxed); }
+std::string Task::state() const { return cell_->state(); }
 bool Task::failed() const { return cell_->failed.load(std::memory_order_acquire); }
 bool Task::done() const { return cell_->done.load(std::memory_order_acquire); }
 void Task::cancel() const { cell_->request_cancel(CancelReason::Requested); }
@@ -105,7 +106,7 @@ CancelReason take_cancel() {
   return task->cancel.exchange(CancelReason::None, std::memory_order_acq_rel);
 }
 
-Wake park(Cancellable cancellable) {
+Wake park(Cancellable cancellable, WaitsFor waits_for) {
   Worker& w = worker_of_task("park outside a task");
   TaskCell* task = w.current();
   auto cancelled = [&] {
@@ -114,13 +115,13 @@ Wake park(Cancellable cancellable) {
   if (cancelled()) {
     return Wake::Cancelled;
   }
-  task->wait_for({"unpark"});
+  task->wait_for(waits_for);
   w.park();
   task->wait_for({});
   return cancelled() ? Wake::Cancelled : Wake::Unparked;
 }
 
-Wake park_until(Clock::time_point deadline, Cancellable cancellable) {
+Wake park_until(Clock::time_point deadline, Cancellable cancellable, WaitsFor waits_for) {
   Worker& w = worker_of_task("park_until outside a task");
   TaskCell* task = w.current();
   auto cancelled = [&] {
@@ -133,7 +134,7 @@ Wake park_until(Clock::time_point deadline, Cancellable cancellable) {
   timer.when = nanos(deadline);
   timer.task = task;
   w.start_timer(timer);
-  task->wait_for({"its deadline"});
+  task->wait_for(waits_for);
   w.park();
   task->wait_for({});
   const bool fired = timer.fired.load(std::memory_order_acquire);

@@ -142,6 +142,9 @@ class Task {
   /// Whether it has ended without having run, because no memory was left for its stack when its turn came. Its
   /// callable was destroyed uncalled.
   bool failed() const;
+  /// What it does at the moment, for people: "has ended", "runs", "is in a call of the system", "is ready",
+  /// "waits for task 5".
+  std::string state() const;
 
   /// Waits for its end: from a task (its cancellation ends the wait) or from any thread.
   Wake join() const;
@@ -257,8 +260,10 @@ CancelReason preempted();
 bool preempt_requested();
 
 /// Waits for Task::unpark, which may come (or have come) for another reason: check and repeat.
-Wake park(Cancellable cancellable = Cancellable::Yes);
-Wake park_until(Clock::time_point deadline, Cancellable cancellable = Cancellable::Yes);
+/// `waits_for` is for reports.
+Wake park(Cancellable cancellable = Cancellable::Yes, WaitsFor waits_for = {"unpark"});
+Wake park_until(Clock::time_point deadline, Cancellable cancellable = Cancellable::Yes,
+                WaitsFor waits_for = {"its deadline"});
 /// TimedOut, or Cancelled.
 Wake sleep_until(Clock::time_point deadline, Cancellable cancellable = Cancellable::Yes);
 Wake sleep_for(Clock::duration time, Cancellable cancellable = Cancellable::Yes);

@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <string>
 
 #include "sched/scheduler.h"
 #include "sched/spin_lock.h"
@@ -76,6 +77,8 @@ struct TaskCell {
     std::lock_guard lock(user_lock);
     user = to;
   }
+  /// See Task::state. Any thread; report.cpp.
+  std::string state() const;
   void add_ref() { refs.fetch_add(1, std::memory_order_relaxed); }
   void drop_ref();
   /// Any thread. Makes the task runnable if it is parked, else leaves a permit.

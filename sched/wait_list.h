@@ -28,10 +28,13 @@ enum class Wake : uint8_t {
 /// Whether cancelling the task ends the wait.
 enum class Cancellable : bool { No, Yes };
 
-/// What a task waits for, for reports: a word for the kind, and the address of the object or the number of a task.
+/// What a task waits for, for reports: words for the kind, of static life, and the address of the object or its number (of a
+/// task, of a descriptor).
 struct WaitsFor {
+  static constexpr uint64_t none = UINT64_MAX;
+
   const char* what = nullptr;
-  uint64_t which = 0;
+  uint64_t which = none;
 };
 
 class WaitList {

@@ -34,6 +34,8 @@ class Worker {
   Core& core() { return core_; }
   Processor* processor() { return p_; }
   TaskCell* current() const { return current_.load(std::memory_order_relaxed); }
+  /// Whether it is in a blocking region.
+  bool blocked() const { return blocked_.load(std::memory_order_relaxed) != nullptr; }
 
   // On a task's fiber.
   CancelReason yield(bool preempted);

@@ -7,11 +7,26 @@
 #include <charconv>
 #include <cstring>
 #include <memory>
+#include <optional>
 
 namespace vmrun::serve {
+namespace {
 
-Result<Address> parse_address(const std::string& text) {
-  const auto wrong = [&](const char* why) {
+/// What is wrong with `port`, which is a number up to 65535 or the name of a service.
+std::optional<std::string> fault_of_port(const std::string& port) {
+  if (port.empty()) return "the port is missing";
+  const size_t sign = port[0] == '-' || port[0] == '+' ? 1 : 0;
+  if (port.find_first_not_of("0123456789", sign) != port.npos) return std::nullopt;
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (error == std::errc() && end == port.data() + port.size() && number <= 65535) return std::nullopt;
+  return "port " + port + " is not between 0 and 65535";
+}
+
+}  // namespace
+
+Result<std::vector<Address>> parse_address(const std::string& text) {
+  const auto wrong = [&](const std::string& why) {
     return Error(ErrorKind::Usage,
                  "'" + text + "' is not an address to listen on: " + why + "; write HOST:PORT, :PORT or [V6]:PORT");
   };
@@ -19,9 +34,7 @@ Result<Address> parse_address(const std::string& text) {
   if (colon == std::string::npos) return wrong("it names no port");
   std::string host = text.substr(0, colon);
   const std::string port = text.substr(colon + 1);
-  unsigned number = 0;
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-  if (error != std::errc() || end != port.data() + port.size() || number > 65535) return wrong("its port is none");
+  if (const auto fault = fault_of_port(port)) return wrong(*fault);
   if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
   } else if (host.find(':') != std::string::npos) {
@@ -29,20 +42,22 @@ Result<Address> parse_address(const std::string& text) {
   }
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  hints.ai_flags = AI_PASSIVE;
   addrinfo* found = nullptr;
   if (const int r = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &found); r != 0) {
+    if (r == EAI_SERVICE) return wrong("port " + port + " is neither a number up to 65535 nor the name of a service");
     return Error(ErrorKind::Io, "cannot find the address '" + text + "': " + ::gai_strerror(r));
   }
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> all(found, ::freeaddrinfo);
-  const addrinfo* best = found;
-  for (const addrinfo* a = found; host.empty() && a != nullptr; a = a->ai_next) {
-    if (a->ai_family == AF_INET6) best = a;  // takes IPv4 as well
+  std::vector<Address> out;
+  for (const addrinfo* a = found; a != nullptr; a = a->ai_next) {
+    // Of all addresses of this machine, IPv6's come first: they take IPv4 as well.
+    const bool first = host.empty() && a->ai_family == AF_INET6;
+    Address& address = *out.emplace(first ? out.begin() : out.end());
+    address.length = a->ai_addrlen;
+    std::memcpy(&address.bytes, a->ai_addr, a->ai_addrlen);
   }
-  Address address;
-  address.length = best->ai_addrlen;
-  std::memcpy(&address.bytes, best->ai_addr, best->ai_addrlen);
-  return address;
+  return out;
 }
 
 std::string host_of(const Address& address) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "vmrun/base/result.h"
 
@@ -15,9 +16,9 @@ struct Address {
   socklen_t length = 0;
 };
 
-/// "host:port", ":port" (all addresses of this machine) or "[v6]:port". Looks names up, which may take a while. Errors:
-/// Usage (what is none of these), Io (a name that nobody knows).
-Result<Address> parse_address(const std::string& text);
+/// "host:port", ":port" (all addresses of this machine) or "[v6]:port": what it stands for, at least one address, the best
+/// first. Looks names up, which may take a while. Errors: Usage (what is none of these), Io (a name that nobody knows).
+Result<std::vector<Address>> parse_address(const std::string& text);
 /// "127.0.0.1:80" or "[::1]:80".
 std::string to_string(const Address& address);
 /// The same without the port and the brackets.

@@ -1,11 +1,6 @@
 // Listening and accepting: one task accepts, and starts one for each connection while there are fewer than may be.
 #include "vmrun/server.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <cstring>
 #include <mutex>
 #include <system_error>
@@ -15,6 +10,7 @@
 #include "serve/server_impl.h"
 #include "vm/base/log.h"
 #include "vmrun/instance.h"
+#include "vmrun/listen.h"
 #include "wasi/context.h"
 
 namespace vmrun {
@@ -27,23 +23,14 @@ const vm::Log& serve_log() {
   return log;
 }
 
-/// Connections that the system keeps until they are accepted; it lowers the number to its own limit.
-constexpr int kBacklog = 4096;
-
 std::string text_of_errno(int64_t error) { return std::strerror(static_cast<int>(-error)); }
 
 /// Descriptors that this process may have open for connections and guests, after it has taken all that it may have.
 uint64_t descriptor_room() {
   constexpr uint64_t kOthers = 96;  // ours, and files that guests open
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return UINT64_MAX;
-  if (limit.rlim_cur != limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-  }
-  if (limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
-  return limit.rlim_cur > kOthers ? limit.rlim_cur - kOthers : limit.rlim_cur / 2;
+  const uint64_t all = raise_descriptor_limit();
+  if (all == UINT64_MAX) return all;
+  return all > kOthers ? all - kOthers : all / 2;
 }
 
 /// Whether a request gives the variable `name` a value, so that nobody else may.
@@ -55,22 +42,6 @@ bool is_of_request(std::string_view name) {
     if (name == known) return true;
   }
   return name.starts_with("HTTP_");
-}
-
-/// A listening socket, or a negated errno value.
-int listening_socket(const Address& address) {
-  const int fd = ::socket(address.bytes.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return -errno;
-  const int on = 1, off = 0;
-  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (address.bytes.ss_family == AF_INET6) ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address.bytes), address.length) != 0 ||
-      ::listen(fd, kBacklog) != 0) {
-    const int error = errno;
-    ::close(fd);
-    return -error;
-  }
-  return fd;
 }
 
 }  // namespace
@@ -138,10 +109,9 @@ Result<void> Server::Impl::begin() {
     return Error(ErrorKind::Usage, "a server takes one connection and runs one guest at a time, or more");
   }
   if (auto r = check_guests(); !r) return r;
-  const auto wanted = serve::parse_address(config.address);
-  if (!wanted) return wanted.error();
-  const int fd = listening_socket(*wanted);
-  if (fd < 0) return Error(ErrorKind::Io, "cannot listen on " + config.address + ": " + text_of_errno(fd));
+  const Result<int> listening = listen_tcp(config.address);
+  if (!listening) return listening.error();
+  const int fd = *listening;
   Address bound;
   bound.length = sizeof bound.bytes;
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&bound.bytes), &bound.length);
@@ -173,8 +143,6 @@ void Server::Impl::accept_all() {
       continue;
     }
     wasi::HostFd connection(static_cast<int>(accepted));
-    const int on = 1;
-    ::setsockopt(connection.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     connections.fetch_add(1, std::memory_order_relaxed);
     {
       std::lock_guard lock(mutex);

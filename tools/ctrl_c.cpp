@@ -1,5 +1,5 @@
-// Ctrl-C. Rules: the handler only sets flags, interrupts the store, takes SIGALRM and starts a timer, all of which
-// handlers may; there is one CtrlC at a time, made and destroyed on the main thread.
+// Ctrl-C, of a run on this thread (CtrlC) and of guests on a scheduler (CtrlCEvent). Rules: the handler only sets flags, interrupts the store, takes SIGALRM and starts a timer, all of which
+// handlers may; there is one of the two at a time, made and destroyed on the main thread.
 //
 // SIGALRM and its timer belong to whoever started vmrun (a timer survives exec) until Ctrl-C has been pressed.
 #include <poll.h>
@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
+#include <cstdint>
 
 #include "tools/report.h"
 #include "tools/run.h"
@@ -73,6 +75,41 @@ CtrlC::~CtrlC() {
   running.store(nullptr, std::memory_order_release);
   if (pressed()) set_timer(0);
 }
+
+namespace {
+
+std::atomic<int> told_event{-1};
+
+void tell(int) {
+  was_pressed.store(true, std::memory_order_release);
+  const int number = errno;
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(told_event.load(std::memory_order_relaxed), &one, sizeof one);
+  errno = number;
+}
+
+}  // namespace
+
+CtrlCEvent::CtrlCEvent(int event) {
+  struct sigaction before = {};
+  sigaction(SIGINT, nullptr, &before);
+  if (before.sa_handler == SIG_IGN) return;  // started in the background: stays deaf
+  active_ = true;
+  was_pressed.store(false, std::memory_order_relaxed);
+  told_event.store(event, std::memory_order_relaxed);
+  struct sigaction action = {};
+  sigemptyset(&action.sa_mask);
+  // Any thread takes it, so calls are restarted; the second time it does what it does to others.
+  action.sa_handler = tell;
+  action.sa_flags = static_cast<int>(SA_RESTART | SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+}
+
+CtrlCEvent::~CtrlCEvent() {
+  if (active_) signal(SIGINT, SIG_DFL);
+}
+
+bool CtrlCEvent::pressed() const { return active_ && was_pressed.load(std::memory_order_acquire); }
 
 bool CtrlC::pressed() const { return active_ && was_pressed.load(std::memory_order_relaxed); }
 

@@ -1,66 +1,18 @@
 // Listening sockets for guests: -S tcplisten and -S listenfd.
 #include <fcntl.h>
-#include <netdb.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <cstdlib>
-#include <cstring>
-#include <memory>
 
 #include "tools/report.h"
 #include "tools/run.h"
+#include "vmrun/listen.h"
 
 namespace vmrun::tools {
 namespace {
 
-constexpr int kBacklog = 128;
 constexpr int kFirstPassed = 3;  // systemd's SD_LISTEN_FDS_START
-
-/// A port is a number up to 65535 (0: any that is free) or a service's name, of which the system has a list.
-Result<void> check_port(const std::string& port) {
-  if (port.empty()) return usage_error("the port is missing: expected ADDRESS:PORT");
-  const size_t sign = port.starts_with('-') || port.starts_with('+') ? 1 : 0;
-  if (port.find_first_not_of("0123456789", sign) != port.npos) return {};
-  const auto number = parse_count(port);
-  if (!number || *number > 65535) return usage_error("port " + port + " is not between 0 and 65535");
-  return {};
-}
-
-Result<int> listen_on(const std::string& where) {
-  const size_t colon = where.rfind(':');
-  std::string host = where.substr(0, colon);
-  const std::string port = where.substr(colon + 1);
-  if (auto good = check_port(port); !good) {
-    return usage_error("cannot listen on '" + where + "': " + good.error().message);
-  }
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
-  addrinfo* list = nullptr;
-  if (int failure = getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &list); failure != 0) {
-    if (failure == EAI_SERVICE) {
-      return usage_error("cannot listen on '" + where + "': port " + port +
-                         " is neither a number up to 65535 nor the name of a service");
-    }
-    return Error(ErrorKind::Io, "cannot listen on '" + where + "': " + gai_strerror(failure));
-  }
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, freeaddrinfo);
-  int number = 0;
-  for (addrinfo* address = list; address; address = address->ai_next) {
-    const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int on = 1;
-    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, kBacklog) == 0) {
-      return fd;
-    }
-    number = errno;
-    if (fd >= 0) close(fd);
-  }
-  return Error(ErrorKind::Io, "cannot listen on '" + where + "': " + std::strerror(number));
-}
 
 /// The sockets that systemd passed, as LISTEN_PID and LISTEN_FDS say. Called before vmrun opens anything: a number that
 /// was not passed is not open yet.
@@ -95,11 +47,20 @@ Result<std::vector<int>> open_listeners(const RunOptions& options) {
     out = std::move(*passed);
   }
   for (const std::string& where : options.tcplisten) {
-    auto fd = listen_on(where);
+    auto fd = listen_tcp(where);
     if (!fd) return fd.error();
     out.push_back(*fd);
+    // The guest cannot ask which one it got.
+    if (where.ends_with(":0")) print_note("listening on " + address_of(*fd));
   }
+  if (!out.empty()) raise_descriptor_limit();
   return out;
+}
+
+uint32_t descriptors_of_server() {
+  constexpr uint64_t kOurs = 64, kMost = 1'000'000;
+  const uint64_t all = raise_descriptor_limit();
+  return static_cast<uint32_t>(std::min(kMost, all > 2 * kOurs ? all - kOurs : all / 2));
 }
 
 }  // namespace vmrun::tools

@@ -77,6 +77,12 @@ Result<uint64_t> parse_count(std::string_view v) {
   return n;
 }
 
+Result<uint64_t> parse_count_from_1(std::string_view v, uint64_t most) {
+  auto n = parse_count(v);
+  if (n && (*n == 0 || *n > most)) return usage_error("must be from 1 to " + std::to_string(most));
+  return n;
+}
+
 Result<uint64_t> parse_size(std::string_view v) {
   std::string_view digits = v.substr(0, v.find_first_not_of("0123456789"));
   std::string_view unit = v.substr(digits.size());

@@ -68,6 +68,8 @@ Result<bool> parse_switch(std::string_view value);
 /// A count of bytes with an optional K, M, G or T (powers of 1024; Ki, KiB and KB are taken too).
 Result<uint64_t> parse_size(std::string_view value);
 Result<uint64_t> parse_count(std::string_view value);
+/// A count from 1 to `most`.
+Result<uint64_t> parse_count_from_1(std::string_view value, uint64_t most);
 /// A length of time: a number with ns, us, ms, s, m or h; seconds when there is no unit.
 Result<std::chrono::nanoseconds> parse_duration(std::string_view value);
 /// A length of time in the largest unit of which it is a whole number: "1500ms".

@@ -33,6 +33,9 @@ constexpr Pointless kPointless[] = {
      "leave one of them out, or add eager=baseline"},
     {[](const RunOptions& o) { return o.dense_memory_max && !o.config.dense_memory; },
      "-O dense-memory-max is the limit of dense memories: add dense-memory, or use -W max-memory-size=SIZE"},
+    {[](const RunOptions& o) { return o.repeat && o.many.wanted(); },
+     "--repeat runs a guest again and again, --instances, --also, --workers and --pin are for guests at the same time: "
+     "leave one of them out"},
     {[](const RunOptions& o) { return o.profile && is_tier(o, Tiers::Interp); },
      "--profile names machine code, of which -O tier=interp makes none: leave one of them out"},
     {[](const RunOptions& o) { return o.max_threads && !o.threads; },
@@ -85,6 +88,7 @@ Result<void> settle_dirs(std::vector<RunOptions::Dir>& dirs) {
 Result<void> check_standard_input(const RunOptions& options, std::string_view image) {
   size_t readers = is_standard_input(image) ? 1 : 0;
   for (const auto& [name, file] : options.preloads) readers += is_standard_input(file) ? 1 : 0;
+  for (const auto& also : options.many.also) readers += is_standard_input(also.image) ? 1 : 0;
   if (readers < 2) return {};
   return usage_error("standard input is named as " + std::to_string(readers) +
                      " images, but can be read once: put the others into files");

@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -31,27 +33,11 @@ Style style() {
   return {"\x1b[1;31m", "\x1b[2m", "\x1b[0m"};
 }
 
-std::string line(const char* label, std::string_view message) {
+std::string line(const char* label, std::string_view message, std::string_view who = {}) {
   const Style s = style();
-  std::string out = std::string("vmrun: ") + s.strong + label + s.end + (*label ? " " : "");
+  std::string out = "vmrun: " + printable(who) + (who.empty() ? "" : ": ");
+  if (*label != 0) out += std::string(s.strong) + label + s.end + " ";
   return out + printable(message) + "\n";
-}
-
-void print_line(const char* label, std::string_view message) {
-  std::fflush(stdout);
-  std::fputs(line(label, message).c_str(), stderr);
-}
-
-void print_frame(size_t number, const FrameInfo& frame) {
-  std::fprintf(stderr, "  %3zu: %s!%s @ 0x%llx\n", number, printable_name(frame.module).c_str(),
-               printable_name(frame.function).c_str(), static_cast<unsigned long long>(frame.offset));
-}
-
-void print_backtrace(const std::vector<FrameInfo>& frames) {
-  for (size_t i = 0; i < std::min(frames.size(), kShownFrames); ++i) print_frame(i, frames[i]);
-  if (frames.size() > kShownFrames) {
-    std::fprintf(stderr, "       (at least %zu more frames)\n", frames.size() - kShownFrames);
-  }
 }
 
 /// What allows more to a guest that trapped at a limit.
@@ -64,6 +50,21 @@ const char* remedy(TrapCode trap) {
 }
 
 }  // namespace
+
+std::string backtrace_text(const std::vector<FrameInfo>& frames, size_t most) {
+  std::string out;
+  for (size_t i = 0; i < std::min(frames.size(), most); ++i) {
+    out += strf("  %3zu: %s!%s @ 0x%llx\n", i, printable_name(frames[i].module).c_str(),
+                printable_name(frames[i].function).c_str(), static_cast<unsigned long long>(frames[i].offset));
+  }
+  if (frames.size() > most) out += strf("       (at least %zu more frames)\n", frames.size() - most);
+  return out;
+}
+
+void print_lines(std::string_view text) {
+  std::fflush(stdout);
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
 
 std::string strf(const char* format, ...) {
   va_list args;
@@ -92,7 +93,7 @@ bool wants_colour(int fd) {
 }
 
 int fail(std::string_view message) {
-  print_line("error:", message);
+  print_lines(line("error:", message));
   return kExitError;
 }
 
@@ -101,35 +102,55 @@ int fail_usage(std::string_view message, std::string_view command) {
   text += "; 'vmrun help";
   if (!command.empty()) (text += ' ') += command;
   text += "' lists what there is";
-  print_line("", text);
+  print_lines(line("", text));
   return kExitUsage;
 }
 
-void warn(std::string_view message) { print_line("warning:", message); }
+void warn(std::string_view message) { print_lines(line("warning:", message)); }
+
+void print_note(std::string_view message) { print_lines(line("", message)); }
+
+Failure trap_failure(std::string_view message, const std::vector<FrameInfo>& backtrace, std::string_view who) {
+  return {kExitTrap, line("trap:", message, who) + backtrace_text(backtrace, kShownFrames)};
+}
 
 int fail_trap(std::string_view message, const std::vector<FrameInfo>& backtrace) {
-  print_line("trap:", message);
-  print_backtrace(backtrace);
+  print_lines(trap_failure(message, backtrace).text);
   return kExitTrap;
 }
 
-void fail_trap_at_once(const std::string& message) {
+bool print_patiently(std::string text, std::chrono::milliseconds patience) {
   // Another thread writes, since that may wait for ever, on a pipe for its reader. The streams' own locks may be taken
   // for as long, so it uses none.
-  std::mutex mutex;
-  std::condition_variable wake;
-  bool written = false;
-  std::thread writer([&, text = line("trap:", message)] {
-    [[maybe_unused]] const ssize_t n = write(STDERR_FILENO, text.data(), text.size());
-    std::lock_guard lock(mutex);
-    written = true;
-    wake.notify_one();
-  });
-  constexpr std::chrono::milliseconds kPatience{200};
-  {
-    std::unique_lock lock(mutex);
-    wake.wait_for(lock, kPatience, [&] { return written; });
+  struct Writing {
+    std::mutex mutex;
+    std::condition_variable wake;
+    size_t written = 0;
+    bool over = false;
+  };
+  const auto state = std::make_shared<Writing>();  // the thread may outlive this call
+  const size_t size = text.size();
+  std::thread([state, text = std::move(text)] {
+    for (ssize_t n = 1; n > 0 || (n < 0 && errno == EINTR);) {
+      n = write(STDERR_FILENO, text.data() + state->written, text.size() - state->written);
+      std::lock_guard lock(state->mutex);
+      if (n > 0) state->written += static_cast<size_t>(n);
+      if (state->written == text.size()) break;
+    }
+    std::lock_guard lock(state->mutex);
+    state->over = true;
+    state->wake.notify_one();
+  }).detach();
+  std::unique_lock lock(state->mutex);
+  for (size_t seen = size; !state->over && seen != state->written;) {
+    seen = state->written;
+    state->wake.wait_for(lock, patience, [&] { return state->over; });
   }
+  return state->written == size;
+}
+
+void fail_trap_at_once(const std::string& message) {
+  print_patiently(line("trap:", message), std::chrono::milliseconds(200));
   _exit(kExitTrap);
 }
 
@@ -146,25 +167,27 @@ void leave(int status) {
   _exit(status);
 }
 
-int fail(const Error& error) {
+Failure failure_of(const Error& error, std::string_view who) {
   switch (error.kind) {
-    case ErrorKind::Exit: return error.exit_status & 0xff;
+    case ErrorKind::Exit: return {error.exit_status & 0xff, {}};
     case ErrorKind::Trap: {
       // A host function may have said more about it than the trap's name.
       std::string text(trap_message(error.trap));
       if (error.message != text && !error.message.empty()) text += ": " + error.message;
-      return fail_trap(text + remedy(error.trap), error.backtrace);
+      return trap_failure(text + remedy(error.trap), error.backtrace, who);
     }
     case ErrorKind::Exception:
-      print_line(error.message.empty() ? "uncaught exception" : "", error.message);
-      print_backtrace(error.backtrace);
-      return kExitTrap;
-    case ErrorKind::Usage: print_line("error:", error.message); return kExitUsage;
-    default:
-      print_line("error:", error.message);
-      print_backtrace(error.backtrace);
-      return kExitError;
+      return {kExitTrap, line(error.message.empty() ? "uncaught exception" : "", error.message, who) +
+                             backtrace_text(error.backtrace, kShownFrames)};
+    case ErrorKind::Usage: return {kExitUsage, line("error:", error.message, who)};
+    default: return {kExitError, line("error:", error.message, who) + backtrace_text(error.backtrace, kShownFrames)};
   }
+}
+
+int fail(const Error& error) {
+  const Failure failure = failure_of(error);
+  print_lines(failure.text);
+  return failure.status;
 }
 
 }  // namespace vmrun::tools

@@ -2,9 +2,11 @@
 // call things is escaped (vmrun/base/text.h), so that a line stays a line.
 #pragma once
 
+#include <chrono>
 #include <cstdarg>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "vmrun/base/error.h"
 
@@ -37,6 +39,27 @@ void warn(std::string_view message);
 /// Prints a failure that came out of a guest or the library, in the way its kind asks for, and returns the exit status:
 /// the guest's own for Exit, kExitTrap with a backtrace for Trap and Exception, kExitUsage for Usage, else kExitError.
 int fail(const Error& error);
+
+/// A failure in words, "vmrun: error: MESSAGE", or "vmrun: WHO: error: MESSAGE", with its backtrace and exit status.
+struct Failure {
+  int status = kExitOk;
+  std::string text;  // whole lines; none for a guest that ended by itself
+};
+/// What fail(error) prints and returns.
+Failure failure_of(const Error& error, std::string_view who = {});
+/// A trap's.
+Failure trap_failure(std::string_view message, const std::vector<FrameInfo>& backtrace, std::string_view who = {});
+
+/// The frames, a line each, innermost first, at most `most`.
+std::string backtrace_text(const std::vector<FrameInfo>& frames, size_t most);
+
+/// Prints `text` on standard error, flushing standard output first.
+void print_lines(std::string_view text);
+/// Writes `text` to standard error, whatever other threads are doing there, as long as somebody reads it: gives up after
+/// `patience` in which nothing could be written. Whether all was.
+bool print_patiently(std::string text, std::chrono::milliseconds patience);
+/// Prints "vmrun: MESSAGE".
+void print_note(std::string_view message);
 
 /// Prints "vmrun: trap: MESSAGE" and the backtrace. Returns kExitTrap.
 int fail_trap(std::string_view message, const std::vector<FrameInfo>& backtrace = {});

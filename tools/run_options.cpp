@@ -254,6 +254,39 @@ Result<void> set_repeat(RunOptions& o, Value v) {
   return {};
 }
 
+Result<void> set_workers(RunOptions& o, Value v) {
+  auto n = parse_count_from_1(v, 4096);
+  if (!n) return n.error();
+  o.many.workers = static_cast<unsigned>(*n);
+  return {};
+}
+
+Result<void> set_pin(RunOptions& o, Value) {
+  o.many.pin = true;
+  return {};
+}
+
+Result<void> set_instances(RunOptions& o, Value v) {
+  auto n = parse_count_from_1(v, 1'000'000);
+  if (!n) return n.error();
+  o.many.instances = static_cast<uint32_t>(*n);
+  return {};
+}
+
+Result<void> add_also(RunOptions& o, Value v) {
+  if (v.empty()) return usage_error("expected an image");
+  o.many.also.push_back({std::string(v), {}});
+  return {};
+}
+
+Result<void> add_arg(RunOptions& o, Value v) {
+  if (o.many.also.empty()) {
+    return usage_error("is for the image of an --also before it; what IMAGE is given stands behind IMAGE");
+  }
+  o.many.also.back().args.emplace_back(v);
+  return {};
+}
+
 constexpr Key kWasm[] = {
     {"max-memory-size", "SIZE", "bytes that all linear memories together may grow to",
      set_limit_bytes<&StoreLimits::memory_bytes>},
@@ -268,7 +301,9 @@ constexpr Key kWasm[] = {
     {"trap-on-grow-failure", nullptr, "memory.grow and table.grow that fail trap instead of returning -1",
      set_limit_switch<&StoreLimits::trap_on_grow_failure>},
     {"timeout", "TIME",
-     "end the run after that time, such as 500ms, 10s, 5m; reading the image counts (serve: each guest)", set_timeout},
+     "end the run after that time, such as 500ms, 10s, 5m; reading the image counts\n"
+     "(several guests, and serve: each guest)",
+     set_timeout},
     {"unknown-imports-trap", nullptr, "functions that nobody provides trap when called, instead of failing the start",
      set_switch<&RunOptions::unknown_imports_trap>},
     // Proposals: all on; an image that uses one that is off is refused.
@@ -325,7 +360,9 @@ constexpr Key kWasi[] = {
     {"listenfd", nullptr, "give the guest the sockets that systemd passed (LISTEN_FDS)",
      set_switch<&RunOptions::listenfd>},
     {"tcplisten", "ADDRESS:PORT", "listen there and give the guest the socket; may be given again", add_listener},
-    {"max-descriptors", "N", "descriptors that the guest may have open (half of what vmrun may, at most 4096)",
+    {"max-descriptors", "N",
+     "descriptors that the guest may have open (half of what vmrun may, at most 4096; a guest with a\nlistening "
+     "socket: all but 64)",
      set_max_descriptors},
     {"threads", nullptr, "let the guest start threads by wasi.thread-spawn, over a worker for each processor (on)",
      set_switch<&RunOptions::threads>},
@@ -356,6 +393,11 @@ constexpr Row kRunOptions[] = {
      "here, for 'perf record -k mono' and 'perf inject --jit'",
      set_profile},
     {0, "repeat", "N", "run N times, in a fresh instance each, and print the time of each", set_repeat},
+    {0, "instances", "N", "run N guests of IMAGE at once, each with memory of its own", set_instances},
+    {0, "also", "IMAGE2", "run IMAGE2 at the same time; may be given again", add_also},
+    {0, "arg", "ARG", "an argument for the image of the --also before it; may be given again", add_arg},
+    {0, "workers", "N", "threads that run guests (one per processor, where there are several guests)", set_workers},
+    {0, "pin", nullptr, "bind each of these threads to a processor", set_pin},
     {'W', "wasm", "KEY[=VALUE],...", "limits and proposals", nullptr, kWasm},
     {'O', "optimize", "KEY[=VALUE],...", "how to execute", nullptr, kOptimize},
     {'S', "wasi", "KEY[=VALUE],...", "what the system interface offers", nullptr, kWasi},

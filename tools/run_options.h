@@ -56,6 +56,20 @@ struct RunOptions {
   // -D
   bool gdb = false;
 
+  // Guests on a scheduler, beside each other.
+  struct Many {
+    struct Also {
+      std::string image;
+      std::vector<std::string> args;
+    };
+    std::vector<Also> also;
+    std::optional<uint32_t> instances;  // of the image
+    unsigned workers = 0;               // 0: one for each processor
+    bool pin = false;
+
+    bool wanted() const { return !also.empty() || instances || workers != 0 || pin; }
+  } many;
+
   // `vmrun serve` alone.
   struct Serve {
     std::optional<std::string> tcp, http;

@@ -71,12 +71,7 @@ int serve(const RunOptions& options, const std::string& image, Args args) {
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
-  if (options.profile) {
-    if (auto told = announce_code(*options.profile); !told) return fail(told.error());
-  }
-  if (options.gdb) {
-    if (auto told = announce_code(CodeTool::Gdb); !told) return fail(told.error());
-  }
+  if (auto told = announce(options); !told) return fail(told.error());
   Engine engine(options.config);
   auto module = load_image(engine, image);
   if (!module) return fail(module.error());

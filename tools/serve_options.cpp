@@ -19,9 +19,8 @@ Result<void> set_text(RunOptions& o, Value v) {
 
 template <auto kMember, uint64_t kMost>
 Result<void> set_number(RunOptions& o, Value v) {
-  auto n = parse_count(v);
+  auto n = parse_count_from_1(v, kMost);
   if (!n) return n.error();
-  if (*n == 0 || *n > kMost) return usage_error("must be from 1 to " + std::to_string(kMost));
   o.serve.*kMember = static_cast<uint32_t>(*n);
   return {};
 }
@@ -68,8 +67,8 @@ constexpr Row kServeOptions[] = {
     {0, "quiet", nullptr, "print no line for each request", set_on<&Serve::quiet>},
 };
 
-/// Options of run that nothing would come of here.
-constexpr Value kRunsAlone[] = {"invoke", "preload", "stats", "repeat"};
+/// Options of run that nothing would come of here, or that serve has its own of.
+constexpr Value kRunsAlone[] = {"invoke", "preload", "stats", "repeat", "instances", "also", "arg", "workers", "pin"};
 
 }  // namespace
 

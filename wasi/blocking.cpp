@@ -109,6 +109,7 @@ Until patience(sched::Nanos deadline = sched::never) {
 /// How long a call waits: not at all where the guest or the host has said so of the descriptor.
 Until until_of(const Descriptor& d) {
   if (d.nonblocking) return Until::now();
+  if (d.listens) return patience();
   if (d.type == FileType::RegularFile || d.type == FileType::BlockDevice) return patience();
   const int64_t flags = raw([&] { return ::fcntl(d.host, F_GETFL); });
   return flags >= 0 && (flags & O_NONBLOCK) != 0 ? Until::now() : patience();
@@ -207,7 +208,15 @@ int64_t openat2(int dir, const char* path, const open_how& how) {
 int64_t accept(const Descriptor& d, int flags) {
   return wait_or_hold(
       d, [&](io::Reactor& r, const io::Descriptor& h) { return r.accept(h, flags, until_of(d)); },
-      [&] { return held_call(SYS_accept4, d.host, 0, 0, flags); });
+      [&] {
+        for (;;) {
+          const int64_t r = held_call(SYS_accept4, d.host, 0, 0, flags);
+          if (r != -EAGAIN || !d.listens || d.nonblocking) return r;
+          // The host's socket does not wait, for the sake of others that accept from it. The guest does.
+          pollfd one{d.host, POLLIN, 0};
+          if (const int64_t polled = held_call(SYS_ppoll, address(&one), 1, 0, 0, 0); polled < 0) return polled;
+        }
+      });
 }
 int64_t recvmsg(const Descriptor& d, msghdr& message, int flags) {
   return wait_or_hold(
@@ -276,6 +285,19 @@ bool between_pieces() {
 int64_t end_guest() { return result_of(-ECANCELED); }
 int64_t getdents64(int fd, void* buffer, size_t length) {
   return held_call(SYS_getdents64, fd, address(buffer), static_cast<long>(length));
+}
+int64_t take_turn(sched::Mutex& turn) {
+  if (turn.try_lock()) return 0;
+  // An interrupt does not end the wait for a mutex by itself, as a cancellation does.
+  constexpr auto kLook = std::chrono::milliseconds(50);
+  const GuestTask* task = GuestTask::current();
+  for (;;) {
+    const sched::Wake how = turn.lock_until(sched::nanos(sched::Clock::now() + kLook));
+    if (how == sched::Wake::Unparked) return 0;
+    if (how == sched::Wake::Cancelled || (task != nullptr ? task->interrupted().load() : vm::guest_interrupted())) {
+      return result_of(-ECANCELED);
+    }
+  }
 }
 void yield() {
   if (!sched::on_task()) {

@@ -60,5 +60,7 @@ bool between_pieces();
 void yield();
 /// A wait of the guest's ended because its task was cancelled: it traps when it goes on. Returns -EINTR.
 int64_t end_guest();
+/// Waits for `turn` and takes it: 0, or -EINTR.
+int64_t take_turn(sched::Mutex& turn);
 
 }  // namespace vmrun::wasi::blocking

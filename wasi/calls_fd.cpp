@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <limits>
+#include <utility>
 
 #include "wasi/blocking.h"
 #include "wasi/calls_common.h"
@@ -59,7 +60,10 @@ Errno fd_fdstat_get(Context& cx, Mem memory, Fd fd, Out<GuestFdstat> stat) {
   if (flags < 0) return errno_of(flags);
   GuestFdstat out{};
   out.filetype = static_cast<uint8_t>(d->type);
-  const bool nonblocking = (flags & O_NONBLOCK) != 0 || d->nonblocking;
+  // Runtimes that wait by poll_oneoff alone (Go's) ask before they accept, and take a listener that waits for one that
+  // they cannot poll. Programs that simply accept do not ask.
+  if (d->listens && !std::exchange(d->told, true)) d->nonblocking = true;
+  const bool nonblocking = d->nonblocking || (!d->listens && (flags & O_NONBLOCK) != 0);
   out.flags =
       static_cast<uint16_t>((flags & O_APPEND ? kFdAppend : 0) | (nonblocking ? kFdNonblock : 0) | d->sync_flags);
   out.rights_base = d->base;
@@ -73,7 +77,13 @@ namespace {
 Errno set_borrowed_flags(Descriptor& d, int host_flags, FdFlags flags) {
   const bool append = (host_flags & O_APPEND) != 0, nonblock = (host_flags & O_NONBLOCK) != 0;
   const bool wants_append = (flags.value & kFdAppend) != 0, wants_nonblock = (flags.value & kFdNonblock) != 0;
-  if (wants_append != append || (nonblock && !wants_nonblock)) return Errno::notcapable;
+  if (wants_append != append) return Errno::notcapable;
+  if (d.listens) {
+    d.told = true;
+    d.nonblocking = wants_nonblock;
+    return Errno::success;
+  }
+  if (nonblock && !wants_nonblock) return Errno::notcapable;
   d.nonblocking = wants_nonblock && !nonblock;
   return Errno::success;
 }

@@ -88,9 +88,20 @@ void prepare(Context& cx, Subscription& s) {
   }
 }
 
-/// Bytes that a read of the ready descriptor `fd` would give, or a write would take, without waiting; 1 where the host
+/// What ready_bytes gives for a socket.
+uint64_t ready_bytes_of_socket(const Descriptor& d, bool reading) {
+  int n = 0, capacity = 0;
+  if (reading) return !d.listens && ::ioctl(d.host, FIONREAD, &n) == 0 && n >= 0 ? static_cast<uint64_t>(n) : 1;
+  socklen_t length = sizeof(capacity);
+  if (::getsockopt(d.host, SOL_SOCKET, SO_SNDBUF, &capacity, &length) != 0 || ::ioctl(d.host, SIOCOUTQ, &n) != 0) n = 0;
+  return capacity > n ? static_cast<uint64_t>(capacity - n) : 1;
+}
+
+/// Bytes that a read of the ready descriptor `d` would give, or a write would take, without waiting; 1 where the host
 /// does not say.
-uint64_t ready_bytes(int fd, bool reading) {
+uint64_t ready_bytes(const Descriptor& d, bool reading) {
+  if (d.is_socket()) return ready_bytes_of_socket(d, reading);
+  const int fd = d.host;
   struct stat st;
   if (::fstat(fd, &st) != 0) return 1;
   if (S_ISREG(st.st_mode)) {
@@ -104,9 +115,6 @@ uint64_t ready_bytes(int fd, bool reading) {
   if (S_ISFIFO(st.st_mode)) {
     capacity = ::fcntl(fd, F_GETPIPE_SZ);
     if (::ioctl(fd, FIONREAD, &n) != 0) n = 0;
-  } else if (S_ISSOCK(st.st_mode)) {
-    socklen_t length = sizeof(capacity);
-    if (::getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &capacity, &length) != 0 || ::ioctl(fd, SIOCOUTQ, &n) != 0) n = 0;
   }
   return capacity > n ? static_cast<uint64_t>(capacity - n) : 1;
 }
@@ -167,7 +175,7 @@ void put_ready(EventWriter& events, const Subscription& s, short revents) {
   if (revents & POLLNVAL) return events.put(s, Errno::badf);
   // POLLERR on the writing end of a pipe means that its reader is gone.
   uint16_t flags = revents & (POLLHUP | POLLRDHUP | POLLERR) ? kHangup : 0;
-  events.put(s, Errno::success, ready_bytes(s.host_fd, s.type == kEventRead), flags);
+  events.put(s, Errno::success, ready_bytes(*s.descriptor, s.type == kEventRead), flags);
 }
 
 /// Nanoseconds until the earliest deadline, kNever when there is none.

@@ -1,6 +1,7 @@
 // WasiConfig and WasiContext: from what an embedder grants to the state of a guest program.
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -83,6 +84,11 @@ WasiConfig& WasiConfig::stdio_raises(bool raises) {
   return *this;
 }
 
+WasiConfig& WasiConfig::stdio_in_turn() {
+  for (size_t i = 1; i < std::size(turns_); ++i) turns_[i] = std::make_shared<wasi::Turn>();
+  return *this;
+}
+
 WasiConfig& WasiConfig::max_descriptors(uint32_t n) {
   max_descriptors_ = n;
   return *this;
@@ -158,6 +164,12 @@ bool is_usable(int fd) {
   return flags >= 0 && (flags & O_PATH) == 0;
 }
 
+bool is_listening(int socket) {
+  int yes = 0;
+  socklen_t length = sizeof(yes);
+  return ::getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &yes, &length) == 0 && yes != 0;
+}
+
 Rights stream_rights(const Descriptor& d, bool input, bool terminal) {
   if (d.type == FileType::Directory) return 0;
   Rights allowed = rights::kStandardStream & ~(input ? rights::kFdWrite : rights::kFdRead);
@@ -194,7 +206,8 @@ Result<Descriptor> null_stream() {
   return d;
 }
 
-Result<void> add_stream(int host, bool input, bool raises, std::unique_ptr<Stream> stream, size_t given, Context& cx) {
+Result<void> add_stream(int host, bool input, bool raises, std::unique_ptr<Stream> stream, std::shared_ptr<Turn> turn,
+                        size_t given, Context& cx) {
   Descriptor d;
   bool terminal = false;
   if (stream != nullptr || host == WasiConfig::kNull) {
@@ -206,6 +219,7 @@ Result<void> add_stream(int host, bool input, bool raises, std::unique_ptr<Strea
   } else if (is_usable(host)) {
     d = describe(host, rights::kAll);
     terminal = ::isatty(host) != 0;
+    d.turn = std::move(turn);
   } else {
     cx.fds.add_closed();
     return {};
@@ -226,7 +240,8 @@ Result<WasiContext> WasiContext::create(const WasiConfig& config) {
     std::unique_ptr<Stream> stream;
     if (i == 0 && config.stdin_bytes_ != nullptr) stream.reset(new Stream{.bytes = config.stdin_bytes_});
     if (config.sinks_[i]) stream.reset(new Stream{.sink = config.sinks_[i]});
-    auto r = add_stream(config.stdio_[i], i == 0, config.stdio_raises_, std::move(stream), given, *cx);
+    auto r =
+        add_stream(config.stdio_[i], i == 0, config.stdio_raises_, std::move(stream), config.turns_[i], given, *cx);
     if (!r) return r.error();
   }
   for (const auto& dir : config.dirs_) {
@@ -246,6 +261,8 @@ Result<WasiContext> WasiContext::create(const WasiConfig& config) {
     Descriptor d = describe(socket, rights::kAll);
     if (!d.is_socket()) return Error(ErrorKind::Usage, "descriptor " + std::to_string(socket) + " is not a socket");
     d.inheriting = rights::kSocket & ~rights::kSockAccept;
+    d.listens = is_listening(socket);
+    d.host_waits = (raw([&] { return ::fcntl(socket, F_GETFL); }) & O_NONBLOCK) == 0;
     if (auto added = add(std::move(d), given, *cx); !added) return added.error();
   }
   rlimit files{};

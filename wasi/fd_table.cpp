@@ -181,6 +181,15 @@ Descriptor describe(int fd, Rights allowed) {
   return d;
 }
 
+Descriptor describe(HostFd fd, FileType type, Rights allowed) {
+  Descriptor d;
+  d.host = fd.get();
+  d.owner = std::move(fd);
+  d.type = type;
+  d.base = applicable_rights(d, allowed);
+  return d;
+}
+
 Descriptor describe(HostFd fd, Rights allowed) {
   Descriptor d = describe(fd.get(), allowed);
   d.owner = std::move(fd);

@@ -46,6 +46,11 @@ struct Stream {
   sched::Mutex writing{};       // threads call the sink one at a time
 };
 
+/// Writes to one stream by several guests: each is made whole, and the next one after it.
+struct Turn {
+  sched::Mutex mutex;
+};
+
 /// What tasks wait with for a descriptor (wasi/blocking.cpp). Goes before the descriptor is closed.
 struct Waits {
   std::shared_ptr<io::Reactor> reactor;
@@ -85,6 +90,11 @@ struct Descriptor {
   bool preopen = false;               // announced by fd_prestat_get
   Relaxed<bool> nonblocking = false;  // borrowed: the guest wants not to wait, though the host's description does
   bool raises = false;                // writes may raise SIGPIPE and SIGXFSZ in this process
+  /// A listening socket. Whether accepting waits (`nonblocking`) is between it and the guest, whatever the host's flag: it
+  /// waits until the guest has said otherwise, or has asked and been told otherwise (`told`). docs/decisions/0051.
+  bool listens = false;
+  Relaxed<bool> told = false;  // listens: the guest knows whether accepting waits
+  bool host_waits = true;      // listens: accepting on the host's would wait
   FileType type = FileType::Unknown;
   Relaxed<Rights> base = 0;        // what may be done with it
   Relaxed<Rights> inheriting = 0;  // what descriptors opened through it may have
@@ -94,6 +104,7 @@ struct Descriptor {
   std::unique_ptr<Stream> stream;  // its transfers are the stream's; `host` is the null device
   mutable Waits waits;             // made when a task first may have to wait
   mutable Sharing sharing;
+  std::shared_ptr<Turn> turn;      // whoever writes has it; null: several may write at a time
 
   bool is_socket() const { return type == FileType::SocketStream || type == FileType::SocketDgram; }
 };
@@ -211,6 +222,8 @@ FileType file_type(uint32_t mode, int fd);
 /// owned from now on.
 Descriptor describe(int fd, Rights allowed);
 Descriptor describe(HostFd fd, Rights allowed);
+/// One whose type is known; owned.
+Descriptor describe(HostFd fd, FileType type, Rights allowed);
 
 /// Those of `wanted` that mean something for `d`, whose type is known.
 Rights applicable_rights(const Descriptor& d, Rights wanted);

@@ -192,7 +192,9 @@ int64_t read_from(const Descriptor& d, iovec* iov, int count) {
   return blocking::recvmsg(d, message, MSG_DONTWAIT);
 }
 
-int64_t write_to(const Context& cx, const Descriptor& d, iovec* iov, int count) {
+namespace {
+
+int64_t write_now(const Context& cx, const Descriptor& d, iovec* iov, int count) {
   if (d.stream != nullptr) return write_stream(d, iov, shorten(iov, count, kMostBytes));
   if (d.is_socket()) {
     return blocking::sendmsg(d, message_of(iov, count),
@@ -208,6 +210,17 @@ int64_t write_to(const Context& cx, const Descriptor& d, iovec* iov, int count) 
   if (d.nonblocking) return write_without_waiting(d, iov, count);
   if (may_be_pipe(d) && !d.raises) return write_quietly(d, iov, count);
   return blocking::writev(d, iov, count);
+}
+
+}  // namespace
+
+int64_t write_to(const Context& cx, const Descriptor& d, iovec* iov, int count) {
+  if (d.turn == nullptr) [[likely]]
+    return write_now(cx, d, iov, count);
+  if (const int64_t error = blocking::take_turn(d.turn->mutex); error != 0) return error;
+  const int64_t r = write_now(cx, d, iov, count);
+  d.turn->mutex.unlock();
+  return r;
 }
 
 int64_t read_from_at(const Descriptor& d, iovec* iov, int count, int64_t offset) {

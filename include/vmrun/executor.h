@@ -82,6 +82,9 @@ class Task {
   bool done() const;
   /// Whether it has ended without having run, because there was no memory for its stack.
   bool failed() const;
+  /// What it does at the moment, for people: "runs", "is ready", "waits for input on descriptor 5", "is in a call of the
+  /// system", "has ended". Descriptors are numbered as in this process.
+  std::string state() const;
   /// Waits for its end: suspends a task, holds any other thread. False when the caller's own task was cancelled.
   bool join() const;
   /// The same, for so long at most: whether the task has ended.
@@ -108,6 +111,7 @@ struct ExecutorStats {
   unsigned workers = 0;                                             ///< tasks that may run at the same time
   size_t stacks = 0;                                                ///< in use or kept
   uint64_t spawned = 0, switches = 0, preemptions = 0, steals = 0;  ///< since the beginning
+  uint64_t parks = 0;                                               ///< times a task suspended itself
 };
 
 /// Runs tasks. Its functions may be called from any thread; those that wait not from its own tasks.

@@ -38,7 +38,8 @@ namespace vmrun {
 
 namespace wasi {
 struct Context;
-}
+struct Turn;
+}  // namespace wasi
 
 /// What a guest is given. Nothing is granted by default: no arguments, no variables, no directories, and standard
 /// streams that are empty or discard. A plain value: copy it, keep it, use it for many contexts.
@@ -86,6 +87,11 @@ class WasiConfig {
   /// own do. Off by default.
   WasiConfig& stdio_raises(bool raises = true);
 
+  /// For several guests with the same streams: contexts of this configuration and of its copies write to each stream in
+  /// turn, so that what a guest writes in one call (fd_write) comes out in one piece, also where it has to wait for a
+  /// reader in between.
+  WasiConfig& stdio_in_turn();
+
   /// The most descriptors that the guest may have open at a time, those that it is given included; opening one more is
   /// errno `mfile`. Default: half of what this process may open (RLIMIT_NOFILE), at most 4,096. Several guests in one
   /// process share its descriptors: give each its part.
@@ -100,6 +106,11 @@ class WasiConfig {
   /// can be changed, created or removed through this grant (errno `rofs`).
   WasiConfig& preopen_dir(std::string host, std::string guest, bool read_only = false);
   /// A listening (or connected) socket, borrowed like a stream. Sockets get the descriptors after the directories.
+  ///
+  /// Whether accepting waits is the guest's to say (fd_fdstat_set_flags), whatever the flags of a listening socket. One
+  /// that says nothing waits in sock_accept; one that asks for the flags is told that accepting does not wait, and so it
+  /// is from then on. Where several guests or processes accept from a socket, give it O_NONBLOCK: else one that finds
+  /// another there first holds its thread.
   WasiConfig& preopen_socket(int fd);
 
   /// Replaces the clocks that clock_time_get reads. Waiting still happens in real time.
@@ -119,6 +130,7 @@ class WasiConfig {
   std::shared_ptr<const std::string> stdin_bytes_;  // these go before stdio_
   Sink sinks_[3];
   bool stdio_raises_ = false;
+  std::shared_ptr<wasi::Turn> turns_[3];
   std::optional<uint32_t> max_descriptors_;
   uint32_t max_threads_ = kMaxThreads;
   std::vector<Dir> dirs_;

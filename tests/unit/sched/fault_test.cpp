@@ -403,12 +403,15 @@ TEST_CASE("a report names who waits for what; a deadlock is told once") {
   // Sleepers and blocked threads are no deadlock.
   Task sleeper = s.spawn([] { sleep_for(1h); });
   CHECK(eventually([&] { return has(s.report(), "waits for its deadline"); }));
+  CHECK(sleeper.state() == "waits for its deadline");
+  CHECK(one.state() == "has ended");
   CHECK(!s.stuck());
   sleeper.cancel();
   s.spawn([&] {
      enter_blocking(Blocking::Surely);
      ::usleep(20'000);
      CHECK(!s.stuck());
+     CHECK(self().state() == "is in a call of the system");
      exit_blocking();
    }).join();
 }

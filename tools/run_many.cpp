@@ -1,0 +1,371 @@
+// Guests at the same time, on threads of a scheduler: --instances, --also, --workers and --pin. The main thread starts
+// the guests, takes those that have ended, prints what they failed of and, after Ctrl-C, where the others were.
+//
+// Rules. A guest is its task's until that puts it among those that have ended, which also happens where the task never
+// ran. From then on it is the main thread's, which waits for the task before it ends the guest. The event is readable when
+// there may be one, and after Ctrl-C.
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <memory>
+#include <mutex>
+#include <set>
+
+#include "tools/image.h"
+#include "tools/places.h"
+#include "tools/report.h"
+#include "tools/run.h"
+#include "vmrun/listen.h"
+
+namespace vmrun::tools {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// What a task's stack has beyond the guest's part, for the host's functions.
+constexpr uint64_t kHostPart = uint64_t{256} << 10;
+
+/// After Ctrl-C: guests that do not end for so long, though they could have had the processor, are given up.
+constexpr int kPatienceMs = 500;
+constexpr unsigned kMostPatience = 10;  // on a busy machine
+
+struct Guest {
+  Guest(const Program& program, const WasiConfig& wasi, uint32_t number)
+      : program(program), wasi(wasi), number(number), store(program.engine, program.options.limits) {}
+
+  const Program& program;
+  const WasiConfig& wasi;
+  const uint32_t number;
+  Store store;
+  Task task;
+  std::string state;  // when Ctrl-C was pressed
+
+  // The task's until it has ended.
+  bool begun = false;
+  Result<std::string> done = std::string();
+  StopReason stopped = StopReason::None;
+  RunTimes times;
+};
+
+/// Guests whose tasks have ended, or are about to.
+class EndedGuests {
+ public:
+  explicit EndedGuests(int event) : event_(event) {}
+
+  void add(Guest& guest) {
+    std::lock_guard lock(mutex_);
+    guests_.push_back(&guest);
+    const uint64_t one = 1;
+    if (guests_.size() == 1) [[maybe_unused]]
+      const ssize_t written = write(event_, &one, sizeof one);
+  }
+  std::vector<Guest*> take() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(guests_, {});
+  }
+
+ private:
+  const int event_;
+  std::mutex mutex_;
+  std::vector<Guest*> guests_;
+};
+
+/// Part of what a task calls: goes with it, whether or not it was called.
+class Leaving {
+ public:
+  Leaving(Guest& guest, EndedGuests& ended) : guest_(&guest), ended_(&ended) {}
+  Leaving(Leaving&& other) noexcept : guest_(std::exchange(other.guest_, nullptr)), ended_(other.ended_) {}
+  ~Leaving() {
+    if (guest_ != nullptr) ended_->add(*guest_);
+  }
+  Guest& guest() const { return *guest_; }
+
+ private:
+  Guest* guest_;
+  EndedGuests* ended_;
+};
+
+/// The guest from its start to its end, in its task.
+void run_guest(Guest& guest) {
+  if (this_task::stop_reason() == StopReason::None) {
+    guest.begun = true;
+    try {
+      const auto start = Clock::now();
+      auto ready = start;
+      const auto run = [&]() -> Result<void> {
+        auto instance = instantiate_quickly(guest.program, guest.store, guest.wasi);
+        ready = Clock::now();
+        guest.done = instance ? run_entry(guest.program, *instance) : Result<std::string>(std::move(instance).error());
+        if (!guest.done) return guest.done.error();
+        return {};
+      };
+      const Result<void> ended = guest.program.starts_threads ? run_wasi(guest.store, run) : run();
+      if (!ended) guest.done = ended.error();
+      guest.times = {ready - start, Clock::now() - ready, 0};
+    } catch (const std::bad_alloc&) {
+      guest.done = Error(ErrorKind::Limit, "out of memory");
+    }
+  }
+  guest.stopped = this_task::take_stop();
+}
+
+/// Processor time of all threads.
+std::chrono::nanoseconds processor_time() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+/// The guests of one command, from their start to their end. The main thread's.
+class Guests {
+ public:
+  Guests(const RunOptions& options, Executor& executor, int event, bool several)
+      : options_(options), executor_(executor), event_(event), several_(several), ended_(event) {}
+
+  void start(const Program& program, const WasiConfig& wasi) {
+    all_.push_back(std::make_unique<Guest>(program, wasi, static_cast<uint32_t>(all_.size() + 1)));
+    Guest& guest = *all_.back();
+    ++live_;
+    auto task = executor_.spawn(guest.store, [leaving = Leaving(guest, ended_)] { run_guest(leaving.guest()); },
+                                {.timeout = options_.timeout});
+    if (task) {
+      guest.task = std::move(*task);
+    } else {
+      guest.done = std::move(task).error();  // it is among those that have ended
+    }
+  }
+
+  size_t live() const { return live_; }
+  int status() const { return status_; }
+  ManyFigures& figures() { return figures_; }
+
+  /// Takes those that have ended; how many they were.
+  size_t take_ended() {
+    const std::vector<Guest*> ended = ended_.take();
+    for (Guest* guest : ended) end(*guest);
+    if (printed_) std::fflush(stdout);
+    return ended.size();
+  }
+
+  /// Waits for the event, at most `milliseconds` (-1: for ever).
+  void wait(int milliseconds) const {
+    pollfd one{event_, POLLIN, 0};
+    uint64_t count = 0;
+    if (poll(&one, 1, milliseconds) == 1) [[maybe_unused]]
+      const ssize_t n = read(event_, &count, sizeof count);
+  }
+
+  /// After Ctrl-C: ends all guests and tells where they were. `missing`: those that have not been started.
+  [[noreturn]] void interrupt(size_t missing) {
+    for (const auto& guest : all_) {
+      if (guest != nullptr) guest->state = guest->task.state();
+    }
+    for (const auto& guest : all_) {
+      if (guest != nullptr) guest->task.cancel();
+    }
+    auto work = processor_time();
+    for (unsigned in_vain = 0; live_ != 0 && in_vain != kMostPatience;) {
+      in_vain = some_end() ? 0 : in_vain + 1;
+      const auto now = processor_time();
+      if (in_vain != 0 && now - work < std::chrono::milliseconds(2)) break;
+      work = now;
+    }
+    for (const auto& guest : all_) {
+      if (guest == nullptr) continue;
+      places_.push_back({guest->number, image_name(guest->program.image), guest->state + ", and did not stop", {}});
+    }
+    std::ranges::sort(places_, {}, &Place::number);
+    std::string text = strf("vmrun: interrupted: %zu guest%s", places_.size(), places_.size() == 1 ? "" : "s");
+    if (missing != 0) text += strf(", %zu more had not been started", missing);
+    print_patiently(text + "\n" + places_text(places_), std::chrono::milliseconds(kPatienceMs));
+    _exit(kExitCtrlC);
+  }
+
+  /// Says what was not printed as it came.
+  void summarise() const {
+    if (untold_ != 0) print_note(strf("%zu more guests failed", untold_));
+  }
+
+ private:
+  /// Waits until guests end, for a while. Whether some have.
+  bool some_end() {
+    const auto end = Clock::now() + std::chrono::milliseconds(kPatienceMs);
+    for (auto now = Clock::now(); now < end; now = Clock::now()) {
+      if (take_ended() != 0) return true;
+      wait(static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(end - now).count()));
+    }
+    return take_ended() != 0;
+  }
+
+  std::string name_of(const Guest& guest) const {
+    return several_ ? strf("guest %u (%s)", guest.number, image_name(guest.program.image).c_str()) : std::string();
+  }
+
+  /// How it failed; status 0: it did not.
+  Failure failure(const Guest& guest, const std::string& who) const {
+    if (guest.done) return {};
+    const Error& error = guest.done.error();
+    if (error.trap == TrapCode::Interrupted && guest.stopped == StopReason::Timeout) {
+      const std::string limit = "time limit of " + duration_text(*options_.timeout) + " reached";
+      return trap_failure(limit, error.backtrace, who);
+    }
+    Failure failure = failure_of(error, who);
+    if (error.kind == ErrorKind::Exit && failure.status != kExitOk && several_) {
+      failure.text = "vmrun: " + who + strf(": ended with status %d\n", failure.status);
+    }
+    return failure;
+  }
+
+  void end(Guest& guest) {
+    guest.task.join();
+    if (!guest.begun && guest.done) {
+      // Its time was over, Ctrl-C came, or there was nothing for it to run on.
+      Error error(ErrorKind::Trap, "");
+      error.trap = TrapCode::Interrupted;
+      guest.done = guest.stopped != StopReason::None ? error : Error(ErrorKind::Limit, "no memory for a guest's stack");
+    }
+    ++figures_.guests;
+    figures_.instantiate += guest.times.instantiate;
+    figures_.run += guest.times.run;
+    figures_.largest_memory = std::max(figures_.largest_memory, guest.store.peak_memory_bytes());
+    if (guest.done && !guest.done->empty()) {
+      std::fputs(guest.done->c_str(), stdout);
+      printed_ = true;
+    }
+    if (!guest.done && guest.done.error().trap == TrapCode::Interrupted && guest.stopped == StopReason::Cancelled) {
+      places_.push_back({guest.number, image_name(guest.program.image), std::move(guest.state),
+                         std::move(guest.done.error().backtrace)});
+    } else {
+      tell(guest);
+    }
+    --live_;
+    all_[guest.number - 1].reset();
+  }
+
+  /// Prints how it failed, unless others have failed in the same way, or many in other ways.
+  void tell(const Guest& guest) {
+    const Failure how = failure(guest, {});
+    if (how.status == kExitOk) return;
+    ++figures_.failed;
+    if (status_ == kExitOk) status_ = how.status;
+    constexpr size_t kMostTold = 16;
+    if (told_.size() < kMostTold && told_.insert(how.text).second) {
+      print_lines(failure(guest, name_of(guest)).text);
+    } else {
+      ++untold_;
+    }
+  }
+
+  const RunOptions& options_;
+  Executor& executor_;
+  const int event_;
+  const bool several_;
+  EndedGuests ended_;
+  std::vector<std::unique_ptr<Guest>> all_;  // by number; null: has ended
+  size_t live_ = 0;
+  int status_ = kExitOk;  // of the first that failed
+  bool printed_ = false;
+  std::set<std::string> told_;
+  size_t untold_ = 0;
+  std::vector<Place> places_;
+  ManyFigures figures_;
+};
+
+/// The programs of the command line, IMAGE first. One that is named twice is loaded once.
+Result<std::vector<Program>> load_programs(const RunOptions& options, std::string_view image, Args args) {
+  const Engine engine(options.config);
+  auto preloads = load_preloads(options, engine);
+  if (!preloads) return preloads.error();
+  auto first = load_program(options, engine, image, *preloads);
+  if (!first) return first.error();
+  std::vector<Program> programs{*first};
+  for (const RunOptions::Many::Also& also : options.many.also) {
+    const auto known = std::ranges::find(programs, also.image, &Program::image);
+    auto program =
+        known != programs.end() ? Result<Program>(*known) : load_program(options, engine, also.image, *preloads);
+    if (!program) return program.error();
+    program->is_also = true;
+    program->argv.resize(1);
+    program->argv.insert(program->argv.end(), also.args.begin(), also.args.end());
+    programs.push_back(std::move(*program));
+  }
+  give_arguments(programs[0], args);
+  for (const Program& program : programs) {
+    if (auto fine = check_entry(program); !fine) return fine.error();
+  }
+  return programs;
+}
+
+struct Event {
+  const int fd = eventfd(0, EFD_CLOEXEC);
+  Event() = default;
+  ~Event() {
+    if (fd >= 0) close(fd);
+  }
+  Event(const Event&) = delete;
+};
+
+}  // namespace
+
+int run_many(const RunOptions& options, const Parsed& parsed, Args args, std::optional<Deadline>& deadline) {
+  const auto start = Clock::now();
+  auto listeners = open_listeners(options);
+  if (!listeners) return fail(listeners.error());
+  if (auto told = announce(options); !told) return fail(told.error());
+  auto programs = load_programs(options, parsed.positional[0], args.subspan(parsed.rest));
+  if (!programs) return fail(programs.error());
+  const auto loaded = Clock::now() - start;
+  deadline.reset();  // each guest has its own
+
+  const size_t instances = options.many.instances.value_or(1);
+  const size_t count = instances + options.many.also.size();
+  if (count > 1) raise_descriptor_limit();
+  WasiConfig common = make_wasi_config(options, {}, *listeners);
+  if (count > 1) common.stdio_in_turn();
+  std::vector<WasiConfig> configs;
+  for (const Program& program : *programs) {
+    configs.push_back(common);
+    configs.back().args(program.argv).stdin_fd(WasiConfig::kNull);
+  }
+  WasiConfig with_input = configs[0];
+  with_input.stdin_fd(STDIN_FILENO);
+
+  ExecutorConfig tasks;
+  tasks.workers = options.many.workers;
+  tasks.pin = options.many.pin;
+  tasks.stack_bytes = options.limits.stack_bytes + kHostPart;
+  const Event event;
+  if (event.fd < 0) return fail("this process has too many open files");
+  auto executor = Executor::create(tasks);
+  if (!executor) return fail(executor.error());
+  Guests guests(options, *executor, event.fd, count > 1);
+  const CtrlCEvent ctrl_c(event.fd);
+  const auto begin = Clock::now();
+  for (size_t i = 0; i < count && !ctrl_c.pressed(); ++i) {
+    const size_t which = i < instances ? 0 : i - instances + 1;
+    guests.start((*programs)[which], i == 0 ? with_input : configs[which]);
+    guests.take_ended();
+    if (ctrl_c.pressed()) guests.interrupt(count - i - 1);
+  }
+  while (guests.take_ended(), guests.live() != 0) {
+    guests.wait(-1);
+    if (ctrl_c.pressed()) guests.interrupt(0);
+  }
+  guests.summarise();
+  if (options.stats) {
+    ManyFigures& figures = guests.figures();
+    figures.load = loaded;
+    figures.wall = Clock::now() - begin;
+    figures.tasks = executor->stats();
+    figures.io = executor->io();
+    print_many_stats(figures, *programs);
+  }
+  if ((*programs)[0].engine.compiling()) leave(guests.status());
+  return guests.status();
+}
+
+}  // namespace vmrun::tools
