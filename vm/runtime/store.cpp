@@ -80,6 +80,7 @@ void Store::take_room(Room room) {
   if (has_stack()) return;
   VMRUN_ASSERT(room.shape().shared % alignof(Slot[2]) == 0, "an aligned VM stack");
   room_ = std::move(room);
+  stack_error_.reset();
   use_stack(room_.stack(), std::min<uint64_t>(limits_.stack_bytes, room_.shape().stack_bytes()));
 }
 
