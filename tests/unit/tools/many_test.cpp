@@ -148,7 +148,8 @@ TEST_CASE("what a guest writes in one call comes out in one piece") {
 }
 
 TEST_CASE("a guest that waits for its turn to write is interrupted") {
-  // Nobody reads: one guest waits for the reader, the others for it.
+  // Nobody reads: one guest waits for the reader, the others for it. The one has written a part, and may end by itself
+  // when it sees that.
   CommandResult r;
   for (int after = 50; after < 20'000 && !has(r.err, "waits for mutex"); after *= 4) {
     Background run({"--instances", "4", fixture("many_blocks"), "a", "1000"});
@@ -159,7 +160,6 @@ TEST_CASE("a guest that waits for its turn to write is interrupted") {
   }
   CAPTURE(r.err);
   CHECK(r.status == kCtrlC);
-  CHECK(has(r.err, "many_blocks.wasm): waits for room to write on descriptor 1\n"));
   CHECK(has(r.err, "many_blocks.wasm): waits for mutex"));
   CHECK(!has(r.err, "did not stop"));
 }
