@@ -81,27 +81,27 @@ inline constexpr double kInterpSlowness = 3;
 /// of a large switch, and most in loops over memory.
 enum class Work : uint8_t { memory, plain, calls, switches };
 inline constexpr const char* kWorkNames[] = {"a loop over memory", "a loop in registers", "calls", "a switch"};
-/// What optimised code saves of baseline code's time.
+/// What optimised code saves of baseline code's time, over the guests of bench/ (docs/decisions/0053, 2026-11-30).
 inline constexpr double kSaved[] = {0.35, 0.28, 0.15, 0.08};
 
 /// Compile time: a fixed part (tables, publication; opt: waking a thread and LLVM's passes over nothing too) and a part
-/// per byte of the body. Baseline: 50 MB/s.
+/// per byte of the body. Baseline: 50 MB/s. Opt: 33 us where ten times too much is to do (docs/decisions/0054).
 inline constexpr double kFixedNanoseconds[vm::kTiers] = {0, 2e3, 2e6};
 inline constexpr double kByteNanoseconds[vm::kTiers] = {0, 20, 20e3};
 
 /// What the first code of a tier costs beyond that. Baseline: code memory and its tables, 0.4 ms of an empty image's
-/// start (1.45 to 1.9 ms, 2026-11-21). Opt: loading LLVM.
+/// start (1.45 to 1.9 ms, 2026-11-21). Opt: loading LLVM, 4 ms, and a thread.
 inline constexpr double kFirstNanoseconds[vm::kTiers] = {0, 400e3, 6e6};
 
 /// What an optimising compile counts for where a processor has nothing else to do: the guest does not wait for it, but
-/// runs slower beside it, and somebody pays for the time.
+/// runs at 0.7 of its speed beside it (2026-11-21), and somebody pays for the time.
 inline constexpr double kIdleWeight = 0.6;
 
 /// How often the system is asked how much there is to do, which takes some 10 us.
 inline constexpr int64_t kLoadNanoseconds = 20'000'000;
 
-/// A job that waits moves up past those whose gain is by so much a greater multiple of their cost for each
-/// kAgeNanoseconds, so that none waits for ever.
+/// To have waited for so long counts as much as a gain that is greater by what the compile costs. A compile takes 10 to
+/// 100 ms: a job lets a few better ones pass, and none waits for ever.
 inline constexpr double kAgeNanoseconds = 50e6;
 
 /// So many waiting compiles double what a further one has to promise.
