@@ -36,7 +36,7 @@ Module one_function(const Engine& engine, const Code& code) {
 }
 
 /// Refuses whatever it is asked for, and remembers it.
-class Asked final : public jit::Compiler {
+class Refuser final : public jit::Compiler {
  public:
   Tier tier() const override { return Tier::opt; }
   jit::CompileResult compile(const jit::CompileRequest& request) override {
@@ -81,7 +81,7 @@ struct Nest {
 constexpr int kManyTicks = 1000;
 
 TEST_CASE("a hot innermost loop is entered at the loop around it, and never from further out") {
-  Asked asked;
+  Refuser asked;
   Nest nest(asked);
   if (!nest.manager.samples()) {
     std::puts("skipped: nothing is sampled here");
@@ -99,7 +99,7 @@ TEST_CASE("a hot innermost loop is entered at the loop around it, and never from
 }
 
 TEST_CASE("a loop that is never left is entered itself") {
-  Asked asked;
+  Refuser asked;
   Nest nest(asked);
   if (!nest.manager.samples()) {
     std::puts("skipped: nothing is sampled here");
