@@ -6,22 +6,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
 
 namespace vmrun::tiering {
-
-/// The heat of a block before and after what was charged last.
-struct Heat {
-  uint32_t before = 0, after = 0;
-
-  /// What is left of it when so much of it is spent.
-  Heat without(uint32_t paid) const { return {before - std::min(before, paid), after - std::min(after, paid)}; }
-  /// Whether the last charge led beyond a power of two: a compile that waits is asked for again then.
-  bool has_doubled() const { return std::bit_width(before) != std::bit_width(after); }
-};
 
 /// The heat of a module's own functions, by their index among these.
 class HeatTable {
@@ -31,21 +20,25 @@ class HeatTable {
   /// False: there was no memory for it, and nothing else here may be called.
   bool exists() const { return sums_ != nullptr && paid_ != nullptr; }
 
-  Heat charge(uint32_t function, uint32_t heat) {
+  /// Returns what it is then.
+  uint32_t charge(uint32_t function, uint32_t heat) {
     std::atomic<uint32_t>& sum = sums_[function];
     const uint32_t before = sum.load(std::memory_order_relaxed);
     const uint32_t after = before > UINT32_MAX - heat ? UINT32_MAX : before + heat;
     sum.store(after, std::memory_order_relaxed);
-    return {before, after};
+    return after;
   }
   uint32_t sum(uint32_t function) const { return sums_[function].load(std::memory_order_relaxed); }
-  /// What of `heat` another compile by the optimiser has to pay with: each unit of a function has to earn its own, or a
-  /// program of many loops in one function would have all of them compiled at once.
-  Heat unpaid(uint32_t function, Heat heat) const {
-    return heat.without(paid_[function].load(std::memory_order_relaxed));
+  /// What another compile by the optimiser has to pay with: each unit of a function has to earn its own, or a program of
+  /// many loops in one function would have all of them compiled at once.
+  uint32_t unpaid(uint32_t function) const {
+    return sum(function) - std::min(sum(function), paid_[function].load(std::memory_order_relaxed));
   }
-  /// All of the function's heat has paid for a compile by the optimiser.
-  void pay(uint32_t function) { paid_[function].store(sum(function), std::memory_order_relaxed); }
+  /// So much of the function's heat has paid for a compile by the optimiser.
+  void pay(uint32_t function, uint32_t heat) {
+    paid_[function].store(sum(function) - (unpaid(function) - std::min(unpaid(function), heat)),
+                          std::memory_order_relaxed);
+  }
   void forget(uint32_t function) {
     sums_[function].store(0, std::memory_order_relaxed);
     paid_[function].store(0, std::memory_order_relaxed);

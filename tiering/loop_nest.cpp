@@ -1,50 +1,100 @@
 // A walk over a body for its loops: see loop_nest.h.
 #include "tiering/loop_nest.h"
 
+#include <algorithm>
+
 #include "vm/base/assert.h"
 #include "vm/wasm/func_decoder_base.h"
 #include "vm/wasm/opcode.h"
 
 namespace vmrun::tiering {
+namespace {
 
-LoopNest::LoopNest(const vm::Module& module, uint32_t func_index, const vm::LoopTable& loops)
-    : outer_(loops.count, kNone) {
-  std::vector<uint32_t> open;  // the innermost loop inside each open block, the block itself included, or kNone
-  uint32_t next = 0;           // the first loop of the table that has not come yet
+using policy::Work;
+using vm::Op;
+
+/// The instructions that decide what a stretch of code is.
+struct Seen {
+  bool calls = false, switches = false, accesses = false;
+
+  void add(Op op) {
+    switch (op) {
+      case Op::call:
+      case Op::call_indirect:
+      case Op::call_ref: calls = true; return;
+      case Op::br_table: switches = true; return;
+      default: break;
+    }
+    const vm::Family family = vm::op_info(op).family;
+    accesses |= family == vm::Family::load || family == vm::Family::store || family == vm::Family::vector_memory;
+  }
+  Work work() const {
+    if (switches) return Work::switches;
+    if (calls) return Work::calls;
+    return accesses ? Work::memory : Work::plain;
+  }
+};
+
+}  // namespace
+
+LoopNest::LoopNest(const vm::Module& module, uint32_t func_index, const vm::LoopTable& loops) : loops_(loops.count) {
+  std::vector<Seen> seen(loops.count + 1);  // by index; the last is of what stands in no loop
+  struct Open {
+    uint32_t inside;  // the innermost loop inside the block, the block itself included, or kNone
+    bool is_loop;     // the block is that loop
+  };
+  std::vector<Open> open;
+  uint32_t next = 0;  // the first loop of the table that has not come yet
   const vm::ByteRange body = module.funcs[func_index].body;
   const uint8_t* p = vm::skip_locals(module.bytes() + body.begin);
   const uint8_t* end = module.bytes() + body.end;
-  while (next < loops.count) {
-    VMRUN_ASSERT(p < end, "a function's loops are in its body");
+  while (p < end) {
     const auto at = static_cast<uint32_t>(p - module.bytes());
-    const uint32_t around = open.empty() ? kNone : open.back();
-    switch (vm::skip_instruction(p)) {
-      case vm::Op::loop:
+    const uint32_t inside = open.empty() ? kNone : open.back().inside;
+    const Op op = vm::skip_instruction(p);
+    switch (op) {
+      case Op::loop:
         // The table may lack loops that cannot be reached; nor can those inside them.
-        if (loops.loops[next].offset != at) {
-          open.push_back(around);
+        if (next == loops.count || loops.loops[next].offset != at) {
+          open.push_back({inside, false});
           break;
         }
-        outer_[next] = around;
-        open.push_back(next++);
+        if (inside != kNone) loops_[inside].innermost = false;
+        loops_[next].outer = inside;
+        loops_[next].begin = at;
+        open.push_back({next++, true});
         break;
-      case vm::Op::block:
-      case vm::Op::if_:
-      case vm::Op::try_:
-      case vm::Op::try_table: open.push_back(around); break;
-      case vm::Op::end:
-      case vm::Op::delegate:
-        if (!open.empty()) open.pop_back();
+      case Op::block:
+      case Op::if_:
+      case Op::try_:
+      case Op::try_table: open.push_back({inside, false}); break;
+      case Op::end:
+      case Op::delegate:
+        if (open.empty()) break;
+        if (open.back().is_loop) loops_[inside].end = at;
+        open.pop_back();
         break;
-      default: break;
+      default: seen[inside != kNone ? inside : loops.count].add(op); break;
     }
   }
+  VMRUN_ASSERT(next == loops.count, "a function's loops are in its body");
+  for (uint32_t i = 0; i < loops.count; ++i) loops_[i].work = seen[i].work();
+  outside_ = seen[loops.count].work();
 }
 
 LoopNest::Around LoopNest::around(uint32_t loop) const {
   Around result;
-  for (; loop != kNone && result.first_ != 0; loop = outer_[loop]) result.indices_[--result.first_] = loop;
+  for (; loop != kNone && result.first_ != 0; loop = loops_[loop].outer) result.indices_[--result.first_] = loop;
   return result;
+}
+
+bool LoopNest::in_loop(uint32_t offset) const {
+  auto after = std::upper_bound(loops_.begin(), loops_.end(), offset,
+                                [](uint32_t o, const Loop& loop) { return o < loop.begin; });
+  if (after == loops_.begin()) return false;
+  auto loop = static_cast<uint32_t>(after - loops_.begin()) - 1;
+  while (loop != kNone && loops_[loop].end <= offset) loop = loops_[loop].outer;
+  return loop != kNone;
 }
 
 }  // namespace vmrun::tiering

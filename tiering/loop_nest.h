@@ -1,4 +1,4 @@
-// Which loops are around a loop.
+// The loops of a function: which are around which, and what each does.
 #pragma once
 
 #include <array>
@@ -6,16 +6,18 @@
 #include <vector>
 
 #include "vm/blocks/block.h"
+#include "vm/blocks/policy.h"
 #include "vm/wasm/module.h"
 
 namespace vmrun::tiering {
 
-/// The loops of one function by what is around them: one number for each, however deep they are nested. Immutable.
+/// The loops of one function by what is around them: a few numbers for each, however deep they are nested. Immutable.
 class LoopNest {
  public:
   /// So many loops, the innermost ones, are all that a loop's nest is taken for. The optimiser refuses functions with more
   /// loops than this altogether (jit/opt/limits.h), and what a guest's tick costs does not depend on how deep it is.
   static constexpr uint32_t kMost = 128;
+  static constexpr uint32_t kNone = UINT32_MAX;
 
   /// Walks over the body once. `loops` are the function's own.
   LoopNest(const vm::Module& module, uint32_t func_index, const vm::LoopTable& loops);
@@ -25,6 +27,9 @@ class LoopNest {
    public:
     const uint32_t* begin() const { return indices_.data() + first_; }
     const uint32_t* end() const { return indices_.data() + kMost; }
+    /// The innermost loop around the loop, or the loop itself where there is none.
+    uint32_t parent() const { return indices_[first_ + 1 < kMost ? kMost - 2 : kMost - 1]; }
+    uint32_t outermost() const { return indices_[first_]; }
 
    private:
     friend class LoopNest;
@@ -33,9 +38,26 @@ class LoopNest {
   };
   Around around(uint32_t loop) const;
 
+  /// The offset of its `end` in the image.
+  uint32_t end(uint32_t loop) const { return loops_[loop].end; }
+  /// Whether no loop is in it.
+  bool is_innermost(uint32_t loop) const { return loops_[loop].innermost; }
+  /// What its own instructions are, without those of the loops in it.
+  policy::Work work(uint32_t loop) const { return loops_[loop].work; }
+  /// The same of what stands in no loop.
+  policy::Work work_outside() const { return outside_; }
+  /// Whether the instruction at that offset in the image is in a loop.
+  bool in_loop(uint32_t offset) const;
+
  private:
-  static constexpr uint32_t kNone = UINT32_MAX;
-  std::vector<uint32_t> outer_;  // by index: the loop around it, or kNone
+  struct Loop {
+    uint32_t outer = kNone;       // by index: the loop around it
+    uint32_t begin = 0, end = 0;  // offsets in the image
+    bool innermost = true;
+    policy::Work work = policy::Work::plain;
+  };
+  std::vector<Loop> loops_;
+  policy::Work outside_ = policy::Work::plain;
 };
 
 }  // namespace vmrun::tiering

@@ -8,8 +8,8 @@
 #include "jit/code/code.h"
 #include "jit/code/reclaim.h"
 #include "jit/stop/sample.h"
+#include "tiering/log.h"
 #include "vm/base/assert.h"
-#include "vm/base/log.h"
 
 namespace vmrun::tiering {
 
@@ -106,9 +106,8 @@ bool Manager::may_make_code() {
   if (!jit::CodeSpace::get().range().empty()) return true;
   static std::once_flag said;
   std::call_once(said, [] {
-    static const vm::Log log("tiering");
     VMRUN_LOG_AT(
-        log, warn,
+        log(), warn,
         "no executable memory: the system refuses it, or address space is short; all functions are interpreted");
   });
   return false;
@@ -134,8 +133,7 @@ jit::Compiler* Manager::compiler(vm::Tier tier, std::string* why) {
   std::call_once(opt_once_, [this] {
     opt_ = options_.opt ? options_.opt(&no_opt_) : jit::load_opt_compiler(&no_opt_);
     if (opt_ != nullptr) return;
-    static const vm::Log log("tiering");
-    VMRUN_LOG_AT(log, warn, "there will be no optimised code: {}", no_opt_);
+    VMRUN_LOG_AT(log(), warn, "there will be no optimised code: {}", no_opt_);
   });
   if (opt_ == nullptr) *why = no_opt_;
   return opt_;

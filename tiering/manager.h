@@ -23,6 +23,7 @@
 #include "jit/compiler.h"
 #include "tiering/mode.h"
 #include "tiering/module_tiers.h"
+#include "tiering/processors.h"
 #include "tiering/queue.h"
 #include "tiering/schedule.h"
 #include "vm/blocks/policy.h"
@@ -73,7 +74,7 @@ class Manager {
   /// Waits until no job waits or runs.
   void wait_idle() { queue_.wait_idle(); }
   /// Whether a compile thread is at work.
-  bool compiling() { return queue_.running(); }
+  bool compiling() { return queue_.running() != 0; }
   static TierStats stats(const vm::Module& module, vm::Tier tier);
   /// Compile threads that exist.
   size_t threads() const;
@@ -84,6 +85,8 @@ class Manager {
   /// a guest's thread may have left. On a compile thread it just runs. False: there is no such thread, and nothing ran.
   bool on_compile_thread(const std::function<void()>& work);
   size_t waiting() const { return queue_.waiting(); }
+  /// Whether a processor has nothing else to do than compile.
+  bool is_idle() { return processors_.are_idle(queue_.running()); }
   /// Whether baseline code's heat is sampled (jit/stop/sample.h).
   bool samples() const { return samples_; }
   /// The compiler of a machine tier, made or loaded at the first call; null, with the reason, when there is none, or no
@@ -109,6 +112,7 @@ class Manager {
   const pid_t process_ = getpid();
   const bool samples_;
   Queue queue_;
+  Processors processors_;
   std::atomic<uint64_t> number_{0};
   std::atomic<bool> has_code_[vm::kTiers] = {};
 

@@ -14,16 +14,16 @@ using vm::Tier;
 
 void Mode::hot_function(ModuleTiers& tiers, FuncCode& code) const {
   const Tier from = code.tier.load(std::memory_order_relaxed);
-  const Heat heat = tiers.charge_entries(code, from);
+  const uint32_t heat = tiers.charge_entries(code, from);
   tiers.consider(code, from, heat);
   if (from == Tier::interp) tiers.consider_careful(code);
 }
 
 void Mode::hot_loop(ModuleTiers& tiers, FuncCode& code, LoopCode& loop, Tier from) const {
-  const Heat heat = tiers.charge_loop(code, loop, from);
+  const uint32_t heat = tiers.charge_loop(code, loop, from);
   // What ticks have found is considered as a function when they are served.
   if (!tiers.is_sampled(from)) tiers.consider(code, from, heat);
-  tiers.consider_loop(code, loop, from, heat);
+  tiers.consider_loop(code, loop, from);
 }
 
 namespace {

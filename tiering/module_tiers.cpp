@@ -8,9 +8,9 @@
 #include "jit/code/install.h"
 #include "jit/code/reclaim.h"
 #include "jit/crossing/publish.h"
+#include "tiering/log.h"
 #include "tiering/manager.h"
 #include "vm/base/assert.h"
-#include "vm/base/log.h"
 #include "vm/blocks/policy.h"
 #include "vm/wasm/loops.h"
 
@@ -240,13 +240,18 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
       manager_.made_code(key.tier);
       vm::counts_of(code);  // of entries in loops; without memory for it they go uncounted
       publish(key, object);
+      if (key.tier == Tier::opt) {
+        start_again(code, key.unit);
+        VMRUN_LOG_AT(log(), debug, "{}: {} has {} bytes of optimised code after {:.1f} ms", module_.display_name(),
+                     unit_name(module_, key.func_index, key.unit), object->size,
+                     std::chrono::duration<double, std::milli>(time).count());
+      }
       manager_.make_room();
       jit::reclaim_code();
       return {};
     case jit::CompileResult::Status::unsupported: fail(key, result.reason, UINT32_MAX); return result.reason;
     case jit::CompileResult::Status::bug: {
-      static const vm::Log log("tiering");
-      VMRUN_LOG_AT(log, error, "a bug of vmrun, please report it: the {} compiler on function {}: {}",
+      VMRUN_LOG_AT(log(), error, "a bug of vmrun, please report it: the {} compiler on function {}: {}",
                    key.tier == vm::Tier::opt ? "optimising" : "baseline", key.func_index, result.reason);
       {
         std::lock_guard lock(mutex_);
@@ -320,8 +325,6 @@ void ModuleTiers::publish(const Key& key, const jit::CodeObject* object) {
       jit::publish_loop(*loop, object->begin + entry.pc, key.tier);
       entered = true;
     }
-    // How long inner loops go on without anybody's getting to this entry is counted from now.
-    for (uint32_t i = 0; i < table->count; ++i) table->loops[i].heat.store(0, std::memory_order_relaxed);
   }
   if (key.unit == jit::kWholeFunction) {
     const Tier before = code.tier.load(std::memory_order_relaxed);
@@ -375,6 +378,7 @@ size_t ModuleTiers::drop_oldest() {
     BlockState ready = BlockState::ready;
     if (key.unit == jit::kWholeFunction || loop.offset == key.unit) {
       state.compare_exchange_strong(ready, BlockState::cold, std::memory_order_acq_rel);
+      loop.paid.store(loop.heat.load(std::memory_order_relaxed), std::memory_order_relaxed);
     }
   }
   state_of(key)->store(BlockState::cold, std::memory_order_release);

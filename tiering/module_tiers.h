@@ -74,16 +74,16 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   /// Whether timers find out what is hot in that tier's code (jit/stop/sample.h).
   bool is_sampled(vm::Tier tier) const { return sampling_ && tier == vm::Tier::baseline; }
   /// Adds what a report of entries stands for to the function's heat.
-  Heat charge_entries(const vm::FuncCode& code, vm::Tier tier);
+  uint32_t charge_entries(const vm::FuncCode& code, vm::Tier tier);
   /// Adds what a slice or a tick stands for to the loop's heat and, unless it is there already, the function's, which is
   /// returned.
-  Heat charge_loop(const vm::FuncCode& code, vm::LoopCode& loop, vm::Tier tier);
+  uint32_t charge_loop(const vm::FuncCode& code, vm::LoopCode& loop, vm::Tier tier);
   /// Code of a better tier for a function.
-  void consider(vm::FuncCode& code, vm::Tier from, Heat heat);
+  void consider(vm::FuncCode& code, vm::Tier from, uint32_t heat);
   /// The interpreter's careful code, where no machine code is to come.
   void consider_careful(vm::FuncCode& code);
   /// Optimised code for the entry at a loop.
-  void consider_loop(vm::FuncCode& code, vm::LoopCode& loop, vm::Tier from, Heat heat);
+  void consider_loop(vm::FuncCode& code, vm::LoopCode& loop, vm::Tier from);
 
  private:
   struct Key {
@@ -116,10 +116,26 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   uint32_t own(const vm::FuncCode& code) const { return code.func_index - module_.imported_funcs; }
 
   void consider_sampled(vm::FuncCode& code, bool entered);
+  /// What may be compiled.
+  struct Unit {
+    uint32_t at;    // as in jit::CompileRequest
+    uint32_t size;  // bytes of wasm
+    policy::Work work;
+    const char* reason;  // for the log
+  };
   /// Makes or asks for code when it pays. `heat` is what the unit pays with.
-  void request(vm::FuncCode& code, uint32_t unit, vm::Tier from, vm::Tier to, Heat heat);
-  /// The loops around one of a function's table. The function's body is walked over once.
-  LoopNest::Around around(const vm::FuncCode& code, const vm::LoopCode& loop);
+  void request(vm::FuncCode& code, const Unit& unit, vm::Tier from, vm::Tier to, uint32_t heat);
+  /// So much heat has paid for a compile of that unit: the function's, and that of its loops.
+  void pay(vm::FuncCode& code, uint32_t unit, uint32_t heat);
+  /// The loops that an entry at the unit serves have paid with all their heat: what counts is what comes now.
+  void start_again(vm::FuncCode& code, uint32_t unit);
+  /// What the function does where it is hot.
+  policy::Work work_of(vm::FuncCode& code);
+  /// Whether there is a sign that the function, which a tick has found, will be called again. On the guest's thread, whose
+  /// position is stored.
+  bool is_called_again(const vm::FuncCode& code);
+  /// The loops of a function, `table`'s. The function's body is walked over once.
+  const LoopNest& nest(const vm::FuncCode& code, const vm::LoopTable& table);
 
   void count_task(vm::Tier tier, uint32_t units);
   /// Takes functions from all_next_ and compiles them until there are no more.

@@ -1,21 +1,25 @@
 // What guests report is charged here, and asked whether a compile pays for it: heat against what the compile gains and
 // costs (policy.h).
 //
-// Which unit of a hot loop: baseline code has an entry at every loop. Optimised code is compiled for the entry at the
-// outermost loop around the hot one (of LoopNest::kMost), because there all of the nest is in reach of the optimiser;
-// when that entry is there and the inner loop still runs on, the next one inward gets its turn.
+// Which unit: a function that will be called again is compiled as a whole. One that is in a loop for long is compiled for
+// an entry at the loop around the one that is hot, where that one ends often enough for the entry to be reached, else at
+// the hot loop itself. Baseline code has an entry at every loop.
 #include "tiering/policy.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "interp/interp.h"
+#include "tiering/log.h"
 #include "tiering/manager.h"
 #include "tiering/module_tiers.h"
+#include "vm/runtime/activation.h"
 #include "vm/wasm/loops.h"
 
 namespace vmrun::tiering {
 
+using policy::Work;
 using vm::BlockState;
 using vm::FuncCode;
 using vm::LoopCode;
@@ -29,8 +33,11 @@ bool has_loops(FuncCode& code) {
   return loops != nullptr && loops->count != 0;
 }
 
-/// The last tick as the last charge.
-Heat with_tick(uint32_t sum) { return {sum - std::min(sum, policy::kTickHeat), sum}; }
+/// What of a loop's heat has paid for nothing yet.
+uint32_t heat_of(const LoopCode& loop) {
+  const uint32_t sum = loop.heat.load(std::memory_order_relaxed), paid = loop.paid.load(std::memory_order_relaxed);
+  return sum - std::min(sum, paid);
+}
 
 }  // namespace
 
@@ -56,12 +63,12 @@ void ModuleTiers::report_at_entry(FuncCode& code, uint32_t entry) {
 
 // ---- charging -------------------------------------------------------------------------------------------------------
 
-Heat ModuleTiers::charge_entries(const FuncCode& code, Tier tier) {
+uint32_t ModuleTiers::charge_entries(const FuncCode& code, Tier tier) {
   // Both report after a fixed number of entries, the interpreter's slices counted in.
   return heat_.charge(own(code), tier == Tier::interp ? policy::kHotEntries : policy::kMachineEntriesHeat);
 }
 
-Heat ModuleTiers::charge_loop(const FuncCode& code, LoopCode& loop, Tier tier) {
+uint32_t ModuleTiers::charge_loop(const FuncCode& code, LoopCode& loop, Tier tier) {
   const bool sampled = is_sampled(tier);
   const uint32_t slice = tier == Tier::interp ? policy::kSliceHeat
                          : sampled            ? policy::kTickHeat
@@ -70,7 +77,7 @@ Heat ModuleTiers::charge_loop(const FuncCode& code, LoopCode& loop, Tier tier) {
   if (sampled) {
     // An entry at a loop helps for as long as the loop, with those in it, goes on: it pays with the time of its own.
     const LoopTable& table = *code.loops.load(std::memory_order_acquire);
-    for (uint32_t index : around(code, loop)) {
+    for (uint32_t index : nest(code, table).around(static_cast<uint32_t>(&loop - table.loops))) {
       LoopCode& outer = table.loops[index];
       if (&outer != &loop) outer.heat.fetch_add(slice, std::memory_order_relaxed);
     }
@@ -79,30 +86,65 @@ Heat ModuleTiers::charge_loop(const FuncCode& code, LoopCode& loop, Tier tier) {
   return heat_.charge(own(code), tier == Tier::interp || sampled ? 0 : slice);
 }
 
-LoopNest::Around ModuleTiers::around(const FuncCode& code, const LoopCode& loop) {
-  const LoopTable& table = *code.loops.load(std::memory_order_acquire);
-  const auto index = static_cast<uint32_t>(&loop - table.loops);
+const LoopNest& ModuleTiers::nest(const FuncCode& code, const LoopTable& table) {
   {
     std::lock_guard lock(mutex_);
-    if (auto nest = nests_.find(code.func_index); nest != nests_.end()) return nest->second.around(index);
+    if (auto nest = nests_.find(code.func_index); nest != nests_.end()) return nest->second;
   }
   LoopNest fresh(module_, code.func_index, table);  // without the lock: bodies may be megabytes
-  const LoopNest::Around result = fresh.around(index);
   std::lock_guard lock(mutex_);
-  nests_.try_emplace(code.func_index, std::move(fresh));
-  return result;
+  return nests_.try_emplace(code.func_index, std::move(fresh)).first->second;
 }
 
 // ---- considering ----------------------------------------------------------------------------------------------------
 
-void ModuleTiers::consider(FuncCode& code, Tier from, Heat heat) {
+Work ModuleTiers::work_of(FuncCode& code) {
+  const LoopTable* table = vm::loops_of(code);
+  if (table == nullptr) return Work::plain;
+  const LoopNest& loops = nest(code, *table);
+  const LoopCode* hottest = nullptr;
+  // More loops are not compiled anyway.
+  for (uint32_t i = 0; i < std::min(table->count, LoopNest::kMost); ++i) {
+    if (!loops.is_innermost(i) || heat_of(table->loops[i]) == 0) continue;
+    if (hottest == nullptr || heat_of(table->loops[i]) > heat_of(*hottest)) hottest = &table->loops[i];
+  }
+  return hottest != nullptr ? loops.work(static_cast<uint32_t>(hottest - table->loops)) : loops.work_outside();
+}
+
+bool ModuleTiers::is_called_again(const FuncCode& code) {
+  const vm::TierCounts* counts = code.counts.load(std::memory_order_acquire);
+  // A frame that has moved into optimised code stays there: what is in baseline code now was called later.
+  if (counts != nullptr && counts[static_cast<unsigned>(Tier::opt)].osr_entries.load(std::memory_order_relaxed) != 0) {
+    return true;
+  }
+  if (vm::running_vcpu == nullptr) return false;
+  bool above = false;
+  unsigned left = policy::kCallers;
+  for (vm::FrameWalk walk(vm::running_vcpu->activation); walk.valid() && left != 0; walk.next(), --left) {
+    vm::FrameInfo frame;
+    if (!walk.describe(frame) || frame.code->module != &module_) continue;
+    if (frame.code == &code) {
+      if (above) return true;  // it calls itself
+      above = true;
+    }
+    if (!above || frame.code == &code) continue;
+    const LoopTable* table = vm::loops_of(*frame.code);
+    if (table != nullptr && table->count != 0 && nest(*frame.code, *table).in_loop(frame.offset)) return true;
+  }
+  // It has returned to a function that polls at a back-edge, or is called by nobody's loop.
+  return !above;
+}
+
+void ModuleTiers::consider(FuncCode& code, Tier from, uint32_t heat) {
   const Mode::Facts& facts = mode().facts;
-  if (facts.baseline && from == Tier::interp) request(code, jit::kWholeFunction, from, Tier::baseline, heat);
+  Unit whole{jit::kWholeFunction, module_.funcs[code.func_index].body.size(), Work::plain, "entered often"};
+  if (facts.baseline && from == Tier::interp) request(code, whole, from, Tier::baseline, heat);
   if (!facts.optimises || from == Tier::opt) return;
+  whole.work = work_of(code);
   // What the optimiser adds is what it gains over baseline code, where there can be some.
   const bool hopeless = !facts.baseline || code.state[static_cast<unsigned>(Tier::baseline)].load(
                                                std::memory_order_relaxed) == BlockState::failed;
-  request(code, jit::kWholeFunction, hopeless ? from : Tier::baseline, Tier::opt, heat_.unpaid(own(code), heat));
+  request(code, whole, hopeless ? from : Tier::baseline, Tier::opt, heat_.unpaid(own(code)));
 }
 
 void ModuleTiers::consider_careful(FuncCode& code) {
@@ -120,69 +162,123 @@ void ModuleTiers::consider_careful(FuncCode& code) {
 
 void ModuleTiers::consider_sampled(FuncCode& code, bool entered) {
   if (code.tier.load(std::memory_order_relaxed) != Tier::baseline) return;
-  const uint32_t sum = heat_.sum(own(code));
-  const uint32_t heat = heat_.unpaid(own(code), {sum, sum}).after;
-  // A function that is in one of its loops, and may never be called again, is helped by an entry at the loop
-  // (consider_loop): when such a function is compiled as a whole, it is for its callers.
-  const uint32_t certain = !entered && has_loops(code) ? heat / policy::kLoopingFactor : heat;
-  request(code, jit::kWholeFunction, Tier::baseline, Tier::opt, with_tick(certain));
+  uint32_t heat = heat_.unpaid(own(code));
+  const char* reason = "entered";
+  if (!entered && has_loops(code)) {
+    // When a function that is in one of its loops is compiled as a whole, it is for its callers.
+    const bool again = is_called_again(code);
+    if (!again) heat /= policy::kLoopingFactor;
+    reason = again ? "called again" : "hot for long";
+  }
+  const uint32_t size = module_.funcs[code.func_index].body.size();
+  request(code, {jit::kWholeFunction, size, work_of(code), reason}, Tier::baseline, Tier::opt, heat);
 }
 
-void ModuleTiers::consider_loop(FuncCode& code, LoopCode& loop, Tier from, Heat heat) {
+void ModuleTiers::consider_loop(FuncCode& code, LoopCode& loop, Tier from) {
   if (!mode().facts.optimises || from == Tier::opt) return;
   const bool sampled = is_sampled(from);
-  heat = heat_.unpaid(own(code), heat);
-  const uint32_t size = module_.funcs[code.func_index].body.size();
-  const auto waiting = manager_.waiting();
-  const double costs = cost(size, Tier::opt, !manager_.has_code(Tier::opt));
-  if (!sampled && !pays(gain(heat.after, Tier::baseline, Tier::opt), costs, waiting)) return;
+  const LoopTable& table = *code.loops.load(std::memory_order_acquire);
+  const LoopNest& loops = nest(code, table);
+  const auto index = static_cast<uint32_t>(&loop - table.loops);
+  const LoopNest::Around around = loops.around(index);
+  if (sampled) {
+    // Calls to come have the function's own code: soon, or it is there and this frame goes on without it.
+    const BlockState whole = code.state[static_cast<unsigned>(Tier::opt)].load(std::memory_order_acquire);
+    if (whole == BlockState::queued || whole == BlockState::compiling) return;
+    if (whole == BlockState::cold && is_called_again(code)) return;
+  }
+  // One entry of a function at a time: when it is there, the frame that it was made for is often gone from this code.
+  for (uint32_t i = 0; i < std::min(table.count, LoopNest::kMost); ++i) {
+    const BlockState state = table.loops[i].state[static_cast<unsigned>(Tier::opt)].load(std::memory_order_acquire);
+    if (state == BlockState::queued || state == BlockState::compiling) return;
+  }
   const uint32_t patience = from == Tier::interp ? policy::kInnerAfterSlices * policy::kSliceHeat
                             : sampled            ? policy::kInnerAfterTicks * policy::kTickHeat
                                                  : policy::kInnerAfterSlices * policy::kMachineSliceHeat;
-  const LoopTable& table = *code.loops.load(std::memory_order_acquire);
-  for (uint32_t index : around(code, loop)) {
-    const LoopCode& candidate = table.loops[index];
-    const BlockState state = candidate.state[static_cast<unsigned>(Tier::opt)].load(std::memory_order_acquire);
+  // A loop with loops in it that polls is its own best entry. Of an innermost one it is the loop around it.
+  LoopCode* best = loops.is_innermost(index) ? &table.loops[around.parent()] : &loop;
+  if (sampled && best != &loop) {
+    const uint64_t ticks = loop.heat.load(std::memory_order_relaxed) / policy::kTickHeat;
+    const uint64_t reached = best->polls.load(std::memory_order_relaxed);
+    if (reached * policy::kReachTicks < ticks) best = &loop;
+  }
+  const uint32_t size = module_.funcs[code.func_index].body.end - table.loops[around.outermost()].offset;
+  for (LoopCode* candidate : {best, &loop}) {
+    const BlockState state = candidate->state[static_cast<unsigned>(Tier::opt)].load(std::memory_order_acquire);
     if (state == BlockState::failed) continue;
-    if (state == BlockState::ready && loop.heat.load(std::memory_order_relaxed) >= patience) continue;
-    if (state != BlockState::cold && state != BlockState::queued) return;
-    if (sampled) heat = with_tick(candidate.heat.load(std::memory_order_relaxed));
+    if (state == BlockState::ready && candidate != &loop && heat_of(loop) >= patience) continue;
+    if (state != BlockState::cold) return;
+    const Unit unit{candidate->offset, size, loops.work(index),
+                    candidate == &loop ? "the hot loop" : "around the hot loop"};
     // From the interpreter there is baseline code to go to first: what the optimiser adds is what it gains over that.
-    return request(code, candidate.offset, Tier::baseline, Tier::opt, heat);
+    return request(code, unit, Tier::baseline, Tier::opt, sampled ? heat_of(*candidate) : heat_.unpaid(own(code)));
   }
 }
 
-void ModuleTiers::request(FuncCode& code, uint32_t unit, Tier from, Tier to, Heat heat) {
-  const Key key{code.func_index, unit, to};
+void ModuleTiers::pay(FuncCode& code, uint32_t unit, uint32_t heat) {
+  heat_.pay(own(code), heat);
+  const LoopTable* table = code.loops.load(std::memory_order_acquire);
+  if (table == nullptr) return;
+  if (unit == jit::kWholeFunction) return start_again(code, unit);
+  const LoopNest& loops = nest(code, *table);
+  const auto index = static_cast<uint32_t>(table->find(unit) - table->loops);
+  for (const uint32_t outer : loops.around(index)) {
+    LoopCode& loop = table->loops[outer];
+    if (outer != index) loop.paid.fetch_add(std::min(heat, heat_of(loop)), std::memory_order_relaxed);
+  }
+  start_again(code, unit);
+}
+
+void ModuleTiers::start_again(FuncCode& code, uint32_t unit) {
+  const LoopTable* table = code.loops.load(std::memory_order_acquire);
+  if (table == nullptr || table->count == 0) return;
+  const LoopCode* entry = unit != jit::kWholeFunction ? table->find(unit) : nullptr;
+  const LoopNest& loops = nest(code, *table);
+  const uint32_t end = entry != nullptr ? loops.end(static_cast<uint32_t>(entry - table->loops)) : UINT32_MAX;
+  for (uint32_t i = 0; i < table->count; ++i) {
+    LoopCode& loop = table->loops[i];
+    if (entry != nullptr && (loop.offset < entry->offset || loop.offset >= end)) continue;
+    loop.paid.store(loop.heat.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  }
+}
+
+void ModuleTiers::request(FuncCode& code, const Unit& unit, Tier from, Tier to, uint32_t heat) {
+  const Key key{code.func_index, unit.at, to};
   std::atomic<BlockState>* state = state_of(key);
   if (state == nullptr) return;
   BlockState now = state->load(std::memory_order_acquire);
   if (now == BlockState::failed && may_retry_.load(std::memory_order_relaxed)) {
     std::lock_guard lock(mutex_);
     auto failure = failures_.find(key);
-    if (failure != failures_.end() && heat.after >= failure->second.retry_heat &&
-        failure->second.retry_heat != UINT32_MAX) {
+    if (failure != failures_.end() && heat >= failure->second.retry_heat && failure->second.retry_heat != UINT32_MAX) {
       failures_.erase(failure);
       state->store(now = BlockState::cold, std::memory_order_release);
     }
   }
-  const uint32_t size = module_.funcs[code.func_index].body.size();
-  const bool tiny = size < policy::kTinyBody && unit == jit::kWholeFunction && to == Tier::opt && !has_loops(code);
-  const double gains = gain(heat.after, from, to, tiny);
-  if (now == BlockState::cold) {
-    const bool here = to == Tier::baseline && size <= policy::kCompileHere;
-    if (!pays(gains, cost(size, to, !manager_.has_code(to)), here ? 0 : manager_.waiting())) return;
-    sample_this_thread();
-    if (here) {
-      promote(code.func_index, unit, to);
-      return;
-    }
-    if (!state->compare_exchange_strong(now, BlockState::queued, std::memory_order_acq_rel)) return;
-    if (to == Tier::opt) heat_.pay(own(code));
-  } else if (now != BlockState::queued || !heat.has_doubled()) {
-    return;  // nothing to do, or nothing new: a waiting job moves up each time its heat has doubled
+  if (now != BlockState::cold) return;
+  const double gains = gain(heat, from, to, unit.work);
+  const bool idle = to == Tier::opt && manager_.is_idle();
+  const bool here = to == Tier::baseline && unit.size <= policy::kCompileHere;
+  const double costs = cost(unit.size, to, !manager_.has_code(to), idle);
+  if (!pays(gains, costs, here ? 0 : manager_.waiting())) return;
+  sample_this_thread();
+  if (here) {
+    promote(code.func_index, unit.at, to);
+    return;
   }
-  manager_.enqueue({gains / cost(size, to, false), shared_from_this(), code.func_index, unit, to, size});
+  if (!state->compare_exchange_strong(now, BlockState::queued, std::memory_order_acq_rel)) return;
+  if (to == Tier::opt) pay(code, unit.at, heat);
+  VMRUN_LOG_AT(
+      log(), debug,
+      "{}: {} code wanted of {}: {}, {}; {:.1f} ms in {} code would have saved {:.1f} ms, {} bytes cost {:.1f} ms "
+      "({} processor is idle); {} compiles wait",
+      module_.display_name(), to_string(to), unit_name(module_, code.func_index, unit.at), unit.reason,
+      policy::kWorkNames[static_cast<unsigned>(unit.work)], heat * policy::kHeatNanoseconds / 1e6, to_string(from),
+      gains / 1e6, unit.size, costs / 1e6, idle ? "a" : "no", manager_.waiting());
+  const auto time = std::chrono::steady_clock::now().time_since_epoch();
+  const double since = static_cast<double>(std::chrono::duration_cast<std::chrono::nanoseconds>(time).count());
+  manager_.enqueue({priority(gains, cost(unit.size, to, false, idle), since), shared_from_this(), code.func_index,
+                    unit.at, to, unit.size});
 }
 
 }  // namespace vmrun::tiering

@@ -57,11 +57,6 @@ Task Queue::pop() {
   return task;
 }
 
-bool Queue::running() {
-  std::lock_guard lock(mutex_);
-  return running_ != 0;
-}
-
 void Queue::done() {
   std::lock_guard lock(mutex_);
   --running_;

@@ -1,4 +1,4 @@
-// Compiles that wait, the most beneficial first.
+// Compiles that wait, the most beneficial first, and none for ever (tiering/policy.h).
 //
 // Threads: any thread pushes, compile threads pop; one mutex guards the heap and is held for some hundred nanoseconds.
 // A job may stand in the heap twice, when its heat rose: whoever takes it looks at the block's state, and the second
@@ -27,7 +27,7 @@ class ModuleTiers;
 inline constexpr uint32_t kEveryFunction = 0xfffffffe;
 
 struct Job {
-  double priority = 0;  // nanoseconds gained per nanosecond of compiling
+  double priority = 0;  // policy.h; the highest is taken first
   std::shared_ptr<ModuleTiers> module;
   uint32_t func_index = 0;
   uint32_t unit = 0;  // as in jit::CompileRequest, or kEveryFunction
@@ -53,15 +53,15 @@ class Queue {
   void wait_idle();
   /// How many jobs wait; racy.
   size_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
-  /// Whether a thread is at a task.
-  bool running();
+  /// How many threads are at a task; racy.
+  unsigned running() const { return running_.load(std::memory_order_relaxed); }
 
  private:
   std::mutex mutex_;
   std::condition_variable more_, idle_;
   std::vector<Job> heap_;
   std::atomic<size_t> waiting_{0};
-  size_t running_ = 0;
+  std::atomic<unsigned> running_{0};
   bool closed_ = false;
 };
 

@@ -8,19 +8,14 @@
 #include <string>
 
 #include "jit/code/reclaim.h"
+#include "tiering/log.h"
 #include "tiering/manager.h"
 #include "tiering/pool.h"
-#include "vm/base/log.h"
 #include "vm/base/plugin.h"
 #include "vm/blocks/policy.h"
 
 namespace vmrun::tiering {
 namespace {
-
-vm::Log& log() {
-  static vm::Log instance("tiering");
-  return instance;
-}
 
 /// Loads the plug-in at the first call; it stays. Null when it cannot be.
 const PoolPlugin* pool_plugin() {

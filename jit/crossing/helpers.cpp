@@ -208,6 +208,7 @@ const void* hot_loop(Vcpu* cx, vm::FuncCode* code, uint64_t which) {
     cx->budget = interp::slice_of(*code->module);
   }
   if (loop == nullptr) return nullptr;
+  if (sampled) loop->polls.store(loop->polls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   if (heat && hooks != nullptr && hooks->hot_loop != nullptr) hooks->hot_loop(hooks, *code, *loop, vm::Tier::baseline);
   // Entered from baseline code: only what is better counts.
   const void* entry = loop->entry.load(std::memory_order_acquire);

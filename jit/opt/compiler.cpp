@@ -1,7 +1,7 @@
 // The optimising tier's compiler and the library's way in.
 //
-// Threads: any number may compile at once. A compile has its own LLVM context and target machine; nothing is shared but
-// LLVM's own read-only tables.
+// Threads: any number may compile at once. A compile has its own LLVM context, and a target machine for itself while it
+// lasts; nothing is shared but LLVM's own read-only tables.
 #include <llvm/IR/DiagnosticInfo.h>
 #include <llvm/IR/DiagnosticPrinter.h>
 #include <llvm/IR/LLVMContext.h>
@@ -135,11 +135,11 @@ CompileResult OptCompiler::compile(Unit& unit, const CompileRequest& request) {
   if (measures.merged > kMaxMerged) return refused(std::to_string(measures.merged) + " values at merges");
   if (measures.loops > kMaxLoops) return refused(std::to_string(measures.loops) + " loops");
   if (measures.chain > kMaxChain) return refused("a chain of " + std::to_string(measures.chain) + " instructions");
-  std::unique_ptr<llvm::TargetMachine> machine = make_target_machine();
+  TargetMachineLease machine;
   Object object;
-  if (!emit(*unit.function, *machine, emit_options(request), object)) {
-    return {CompileResult::Status::cancelled};
-  }
+  const bool emitted = emit(*unit.function, *machine, emit_options(request), object);
+  machine.give_back();
+  if (!emitted) return {CompileResult::Status::cancelled};
   if (!unit.complaints.error.empty()) return bug_in_compile("LLVM: " + unit.complaints.error);
   if (!unit.complaints.frame.empty()) return refused(unit.complaints.frame);
   Tables tables;
@@ -174,7 +174,7 @@ std::string print_ir(const CompileRequest& request) {
   std::string text;
   llvm::raw_string_ostream out(text);
   if (llvm::verifyModule(unit.module, &out)) return text;
-  std::unique_ptr<llvm::TargetMachine> machine = make_target_machine();
+  TargetMachineLease machine;
   Object object;
   measure(*unit.function);
   emit(*unit.function, *machine, emit_options(request), object);

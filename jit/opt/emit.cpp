@@ -1,5 +1,5 @@
-// Optimisation and code generation: the new pass manager at O2, then the target's emitter into memory. The stack check
-// goes in between, so that it is there once per real frame and costs what is inlined nothing.
+// Optimisation and code generation: passes of our choice, then the target's emitter into memory. The stack check goes in
+// between, so that it is there once per real frame and costs what is inlined nothing.
 #include <llvm/Analysis/TargetLibraryInfo.h>
 #include <llvm/CodeGen/MachineFunctionPass.h>
 #include <llvm/CodeGen/MachineModuleInfo.h>
@@ -9,21 +9,22 @@
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/MDBuilder.h>
 #include <llvm/IR/Module.h>
-#include <llvm/MC/TargetRegistry.h>
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Passes/StandardInstrumentations.h>
-#include <llvm/Support/CommandLine.h>
-#include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Target/TargetMachine.h>
-#include <llvm/TargetParser/Host.h>
-#include <llvm/TargetParser/SubtargetFeature.h>
+#include <llvm/Transforms/InstCombine/InstCombine.h>
+#include <llvm/Transforms/Scalar/EarlyCSE.h>
+#include <llvm/Transforms/Scalar/LICM.h>
 #include <llvm/Transforms/Scalar/LoopPassManager.h>
+#include <llvm/Transforms/Scalar/LoopRotation.h>
 #include <llvm/Transforms/Scalar/LoopStrengthReduce.h>
+#include <llvm/Transforms/Scalar/SROA.h>
+#include <llvm/Transforms/Scalar/SimplifyCFG.h>
 #include <llvm/Transforms/Utils/BasicBlockUtils.h>
 #include <llvm/Transforms/Utils/LoopSimplify.h>
-
-#include <mutex>
+#include <llvm/Transforms/Vectorize/LoopVectorize.h>
+#include <llvm/Transforms/Vectorize/VectorCombine.h>
 
 #include "jit/crossing/abi.h"
 #include "jit/opt/backend.h"
@@ -34,58 +35,6 @@
 #include "vm/runtime/layout.h"
 
 namespace vmrun::jit::opt {
-
-void initialise_target() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-    LLVMInitializeX86Disassembler();
-    // It turns conditional moves into branches where a prediction would be faster. The guest's compiler, which saw
-    // more, has chosen select: left alone, an edit distance takes 0.20 s instead of 0.44.
-    // Code generation's strength reduction makes more values that move with a loop, which are cheap in registers and
-    // dear where a call keeps none: ReduceStrength does it where it helps.
-    auto& options = llvm::cl::getRegisteredOptions();
-    for (const auto& [name, value] : {std::pair("x86-cmov-converter", false), std::pair("disable-lsr", true)}) {
-      auto option = options.find(name);
-      VMRUN_ASSERT(option != options.end(), "LLVM has this option");
-      static_cast<llvm::cl::opt<bool>*>(option->second)->setValue(value);
-    }
-  });
-}
-
-namespace {
-std::string named_processor;  // empty: this machine's
-}
-
-void compile_for(const char* processor) { named_processor = processor; }
-
-std::unique_ptr<llvm::TargetMachine> make_target_machine() {
-  static const std::string features = [] {
-    llvm::SubtargetFeatures list;
-    for (const auto& feature : llvm::sys::getHostCPUFeatures()) {
-      // Vectors of 512 bits are of no use where loops over guarded memory stay scalar, and scalar selects through mask
-      // registers cost: a ray tracer takes 0.31 s without, 0.47 with them.
-      const bool wanted = !feature.first().starts_with("avx512") && !feature.first().starts_with("avx10");
-      list.AddFeature(feature.first(), feature.second && wanted);
-    }
-    return list.getString();
-  }();
-  const llvm::Triple triple("x86_64-unknown-linux-gnu");
-  std::string error;
-  const llvm::Target* target = llvm::TargetRegistry::lookupTarget(triple, error);
-  VMRUN_ASSERT(target != nullptr, "LLVM knows this target");
-  llvm::TargetOptions options;
-  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  options.TrapUnreachable = true;  // a return address of a call that never returns still lies in its function
-  options.ExceptionModel = llvm::ExceptionHandling::DwarfCFI;
-  const bool named = !named_processor.empty();
-  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, named ? named_processor : llvm::sys::getHostCPUName().str(), named ? std::string() : features, options,
-      llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default, true));
-}
 
 namespace {
 
@@ -157,28 +106,44 @@ llvm::TargetLibraryInfoImpl no_library(const llvm::Triple& triple) {
   return library;
 }
 
-void optimise(llvm::Module& module, llvm::TargetMachine& machine, const EmitOptions& options) {
+/// What a unit goes through. Each pass is there for what it was measured to gain beside its time
+/// (docs/decisions/0054-a-lean-pipeline.md); LLVM's own pipelines repeat most of it several times.
+llvm::FunctionPassManager pipeline(bool guarded) {
+  llvm::FunctionPassManager passes;
+  passes.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
+  passes.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/true));
+  passes.addPass(llvm::SimplifyCFGPass());
+  passes.addPass(llvm::InstCombinePass());
+  llvm::LoopPassManager loops;
+  loops.addPass(llvm::LoopRotatePass());
+  loops.addPass(llvm::LICMPass(llvm::LICMOptions()));
+  passes.addPass(llvm::createFunctionToLoopPassAdaptor(std::move(loops), /*UseMemorySSA=*/true));
+  passes.addPass(llvm::SimplifyCFGPass());
+  passes.addPass(llvm::InstCombinePass());
+  // In front of the vectoriser, whose estimates quieting would spoil.
+  passes.addPass(QuietOperands());
+  if (guarded) {
+    passes.addPass(llvm::LoopSimplifyPass());
+    passes.addPass(VersionLoops());
+  }
+  passes.addPass(llvm::LoopVectorizePass());
+  // The vectoriser leaves its checks and what they and its steps have in common to be tidied: without these two a product
+  // of matrices takes 3.5 times the time.
+  passes.addPass(llvm::EarlyCSEPass());
+  passes.addPass(llvm::InstCombinePass());
+  passes.addPass(llvm::VectorCombinePass());
+  passes.addPass(llvm::InstCombinePass());
+  passes.addPass(llvm::SimplifyCFGPass());
+  passes.addPass(llvm::createFunctionToLoopPassAdaptor(ReduceStrength()));
+  return passes;
+}
+
+void optimise(llvm::Function& unit, llvm::TargetMachine& machine, const EmitOptions& options) {
   llvm::PassInstrumentationCallbacks callbacks;
   callbacks.registerShouldRunOptionalPassCallback([cancelled = options.cancelled](llvm::StringRef, llvm::Any) {
     return cancelled == nullptr || !cancelled->load(std::memory_order_relaxed);
   });
-  llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = true;
-  tuning.SLPVectorization = true;
-  llvm::PassBuilder builder(&machine, tuning, std::nullopt, &callbacks);
-  builder.registerVectorizerStartEPCallback(
-      [guarded = options.guarded](llvm::FunctionPassManager& passes, llvm::OptimizationLevel) {
-        passes.addPass(QuietOperands());
-        if (!guarded) return;
-        passes.addPass(llvm::LoopSimplifyPass());
-        passes.addPass(VersionLoops());
-      });
-  builder.registerOptimizerLastEPCallback(
-      [](llvm::ModulePassManager& passes, llvm::OptimizationLevel, llvm::ThinOrFullLTOPhase) {
-        llvm::FunctionPassManager reduce;
-        reduce.addPass(llvm::createFunctionToLoopPassAdaptor(ReduceStrength()));
-        passes.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(reduce)));
-      });
+  llvm::PassBuilder builder(&machine, llvm::PipelineTuningOptions(), std::nullopt, &callbacks);
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
@@ -189,7 +154,7 @@ void optimise(llvm::Module& module, llvm::TargetMachine& machine, const EmitOpti
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
+  pipeline(options.guarded).run(unit, functions);
 }
 
 }  // namespace
@@ -202,7 +167,7 @@ bool emit(llvm::Function& unit, llvm::TargetMachine& machine, const EmitOptions&
   unit.addFnAttr("target-features", machine.getTargetFeatureString());
   auto cancelled = [&] { return options.cancelled != nullptr && options.cancelled->load(std::memory_order_relaxed); };
   quiet_operands(unit);
-  optimise(module, machine, options);
+  optimise(unit, machine, options);
   if (cancelled()) return false;
   settle_quieting(unit);
   note_places(unit);
@@ -215,6 +180,7 @@ bool emit(llvm::Function& unit, llvm::TargetMachine& machine, const EmitOptions&
   llvm::TargetPassConfig* generation = machine.createPassConfig(passes);
   generation->setEnableTailMerge(false);  // calls that are merged would have one place in the image for several
   generation->setDisableVerify(true);
+  generation->disablePass(&llvm::LiveDebugValuesID);  // lines are all that is known
   passes.add(generation);
   passes.add(code);
   bool refused = generation->addISelPasses();

@@ -128,8 +128,8 @@
 ;;   cmp rdx, rsi
 ;;   ja L0
 ;;   add rax, 8
-;;   and rcx, rax
-;;   mov rax, qword ptr [r14 + rcx]
+;;   and rax, rcx
+;;   mov rax, qword ptr [r14 + rax]
 ;;   pop rbp                                             ; end
 ;;   ret
 ;; L0:
@@ -163,8 +163,8 @@
 ;;   neg rcx
 ;;   cmp rsi, rdx
 ;;   ja L1
-;;   and ecx, eax
-;;   mov dword ptr [r14 + rcx], edi
+;;   and eax, ecx
+;;   mov dword ptr [r14 + rax], edi
 ;;   pop rbp                                             ; end
 ;;   ret
 ;; L0:

@@ -138,10 +138,14 @@
 ;; entry:
 ;;   push rbp
 ;;   mov rbp, rsp
-;;   lzcnt rcx, r15                                      ; br_if 1
-;;   mov eax, 64
-;;   sub rax, rcx
+;;   xor eax, eax
 ;;   test r15, r15                                       ; i64.eqz
-;;   cmove rax, r15                                      ; br_if 1
+;;   je L1                                               ; br_if 1
+;; L0:
+;;   shr r15                                             ; i64.shr_u
+;;   inc rax                                             ; i64.add
+;;   test r15, r15                                       ; i64.eqz
+;;   jne L0                                              ; br_if 1
+;; L1:
 ;;   pop rbp                                             ; end
 ;;   ret

@@ -96,9 +96,9 @@
 ;;   sbb rdx, rdx
 ;;   cmp rcx, rsi
 ;;   jae L2
-;;   and edx, ecx
+;;   and ecx, edx
 ;;   mov rax, qword ptr [rax]
-;;   mov rax, qword ptr [rax + 8*rdx]
+;;   mov rax, qword ptr [rax + 8*rcx]
 ;;   test rax, rax
 ;;   je L3
 ;;   cmp dword ptr [rax], 0

@@ -188,7 +188,7 @@
 ;;   cmp rsi, rdx
 ;;   je L7
 ;; L5:
-;;   sub rax, rdx
+;;   sub rax, rdx                                        ; loop
 ;;   inc rax
 ;;   xor ecx, ecx
 ;; L6:

@@ -114,8 +114,8 @@
 ;;   neg rax
 ;;   cmp rcx, rdx
 ;;   ja L0
-;;   and eax, r15d
-;;   mov eax, dword ptr [r14 + rax]
+;;   and r15d, eax
+;;   mov eax, dword ptr [r14 + r15]
 ;;   pop rbp                                             ; end
 ;;   ret
 ;; L0:

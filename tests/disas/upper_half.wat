@@ -94,7 +94,7 @@
 ;; entry:
 ;;   push rbp
 ;;   mov rbp, rsp
-;;   lea eax, [rdi + r15]                                ; i32.add
+;;   lea eax, [r15 + rdi]                                ; i32.add
 ;;   pop rbp                                             ; end
 ;;   ret
 ;; func 1 "loaded"

@@ -121,83 +121,42 @@
 ;;   mov rbp, rsp
 ;;   mov edx, esi                                        ; loop
 ;;   dec edx
-;;   js L5
-;;   mov r8, rdx
-;;   shl r8, 4
+;;   js L2
+;;   shl rdx, 4
 ;;   mov rax, qword ptr [r13 + 8]
 ;;   mov rax, qword ptr [rax]
-;;   mov r9, qword ptr [rax + 8]
+;;   mov r8, qword ptr [rax + 8]
 ;;   mov eax, r15d
-;;   lea rcx, [rax + r8]
+;;   lea rcx, [rax + rdx]
 ;;   add rcx, 16
-;;   cmp rcx, r9
-;;   jg L5
+;;   cmp rcx, r8
+;;   jg L2
 ;;   mov ecx, edi
-;;   add r8, rcx
-;;   add r8, 16
-;;   cmp r8, r9
-;;   jg L5
+;;   add rdx, rcx
+;;   add rdx, 16
+;;   cmp rdx, r8
+;;   jg L2
 ;;   add rcx, r14
 ;;   add rax, r14
-;;   mov edi, esi
-;;   and edi, 7
-;;   je L1
-;;   sub esi, edi                                        ; br_if 0
 ;;   vxorps xmm0, xmm0, xmm0
-;; L0:
-;;   vmovups xmm1, xmmword ptr [rax]                     ; v128.load
-;;   vmulps xmm1, xmm1, xmmword ptr [rcx]                ; f32x4.mul
-;;   vaddps xmm0, xmm0, xmm1                             ; f32x4.add
-;;   add rax, 16                                         ; br_if 0
-;;   add rcx, 16
-;;   dec edi
-;;   jne L0
-;;   cmp edx, 7                                          ; loop
-;;   jb L4
-;;   jmp L2
-;; L1:
-;;   vxorps xmm0, xmm0, xmm0
-;;   cmp edx, 7
-;;   jb L4
-;; L2:
 ;;   xor edx, edx
-;; L3:
+;; L0:
 ;;   vmovups xmm1, xmmword ptr [rax + rdx]               ; v128.load
-;;   vmovups xmm2, xmmword ptr [rax + rdx + 16]
-;;   vmovups xmm3, xmmword ptr [rax + rdx + 32]
-;;   vmovups xmm4, xmmword ptr [rax + rdx + 48]
 ;;   vmulps xmm1, xmm1, xmmword ptr [rcx + rdx]          ; f32x4.mul
 ;;   vaddps xmm0, xmm0, xmm1                             ; f32x4.add
-;;   vmulps xmm1, xmm2, xmmword ptr [rcx + rdx + 16]     ; f32x4.mul
-;;   vaddps xmm0, xmm0, xmm1                             ; f32x4.add
-;;   vmulps xmm1, xmm3, xmmword ptr [rcx + rdx + 32]     ; f32x4.mul
-;;   vmulps xmm2, xmm4, xmmword ptr [rcx + rdx + 48]
-;;   vaddps xmm0, xmm0, xmm1                             ; f32x4.add
-;;   vmovups xmm1, xmmword ptr [rax + rdx + 64]          ; v128.load
-;;   vmulps xmm1, xmm1, xmmword ptr [rcx + rdx + 64]     ; f32x4.mul
-;;   vaddps xmm0, xmm0, xmm2                             ; f32x4.add
-;;   vmovups xmm2, xmmword ptr [rax + rdx + 80]          ; v128.load
-;;   vmulps xmm2, xmm2, xmmword ptr [rcx + rdx + 80]     ; f32x4.mul
-;;   vaddps xmm0, xmm0, xmm1                             ; f32x4.add
-;;   vmovups xmm1, xmmword ptr [rax + rdx + 96]          ; v128.load
-;;   vmulps xmm1, xmm1, xmmword ptr [rcx + rdx + 96]     ; f32x4.mul
-;;   vaddps xmm0, xmm0, xmm2                             ; f32x4.add
-;;   vmovups xmm2, xmmword ptr [rax + rdx + 112]         ; v128.load
-;;   vmulps xmm2, xmm2, xmmword ptr [rcx + rdx + 112]    ; f32x4.mul
-;;   vaddps xmm0, xmm0, xmm1                             ; f32x4.add
-;;   vaddps xmm0, xmm0, xmm2
-;;   sub rdx, -128                                       ; br_if 0
-;;   add esi, -8
-;;   jne L3
-;; L4:
-;;   vhaddps xmm0, xmm0, xmm0                            ; f32.add
+;;   add rdx, 16                                         ; br_if 0
+;;   dec esi
+;;   jne L0
+;; L1:
 ;;   vmovshdup xmm1, xmm0                                ; f32.add
+;;   vaddps xmm0, xmm0, xmm1
+;;   vshufpd xmm1, xmm0, xmm0, 1                         ; f32.add
 ;;   vaddps xmm0, xmm0, xmm1
 ;;   pop rbp                                             ; end
 ;;   ret
-;; L5:
+;; L2:
 ;;   vxorps xmm0, xmm0, xmm0
-;; L6:
+;; L3:
 ;;   mov eax, r15d                                       ; v128.load
 ;;   mov ecx, edi                                        ; v128.load
 ;;   vmovups xmm1, xmmword ptr [r14 + rax]               ; v128.load
@@ -206,5 +165,5 @@
 ;;   add r15d, 16                                        ; i32.add
 ;;   add edi, 16                                         ; i32.add
 ;;   dec esi                                             ; br_if 0
-;;   jne L6
-;;   jmp L4
+;;   jne L3
+;;   jmp L1

@@ -55,36 +55,54 @@ inline constexpr int64_t kOuterPolls = 64;
 inline constexpr uint32_t kMachineSliceHeat = 100;
 inline constexpr uint32_t kMachineEntriesHeat = 500;
 
-/// A function with loops that was not seen to be entered must be so many times hotter to be compiled as a whole: it may
-/// be the program's only call of it, for which its loops' entries are what helps.
+/// A function that is in one of its loops, and of which nothing says that it will be called again, must be so many times
+/// hotter to be compiled as a whole: until then it is the loop's entry that helps.
 inline constexpr uint32_t kLoopingFactor = 4;
 
-/// Slices (ticks) in an inner loop before its own OSR entry is compiled although an outer loop has one that is never
-/// reached.
-inline constexpr uint32_t kInnerAfterSlices = 64, kInnerAfterTicks = 3;
+/// Frames of the guest that are looked at above a hot function: where one of them stands in a loop, the function will be
+/// called again.
+inline constexpr unsigned kCallers = 8;
+
+/// An entry at the loop around the innermost one is reached when that one ends. It is the better entry where this takes so
+/// many ticks at most: from there the innermost loop is a whole, and vectors may be made of it, while an entry at the
+/// innermost header leaves the optimiser two loops with one header (a product of matrices: 2 to 3.6 ms against 8 to 13).
+/// Further out there is nothing more to gain: what is behind the entry is in the unit, the outer loops too.
+inline constexpr uint32_t kReachTicks = 8;
+
+/// Ticks (slices) that an inner loop goes on beside an entry around it, before it gets an entry of its own.
+inline constexpr uint32_t kInnerAfterTicks = 2 * kReachTicks, kInnerAfterSlices = 64;
 
 // ---- what a compile gains and costs ---------------------------------------------------------------------------------
 
-/// Time of a block in each tier, as a multiple of native code's, over the guests of bench/ (2026-11-21). Only their
-/// ratios matter here. Optimised code takes 0.85 of baseline code's processor time, compiling left out: 0.47 at best
-/// (memory_loops), and a little more than baseline code in six guests of 28, whose time is in calls or a large switch.
-inline constexpr double kSlowness[vm::kTiers] = {4.0, 1.35, 1.12};
+/// Time of a block in the interpreter as a multiple of baseline code's, over the guests of bench/ (2026-11-21).
+inline constexpr double kInterpSlowness = 3;
+
+/// What a loop, or a function outside its loops, does. The optimiser gains little where time is in calls or in the jumps
+/// of a large switch, and most in loops over memory.
+enum class Work : uint8_t { memory, plain, calls, switches };
+inline constexpr const char* kWorkNames[] = {"a loop over memory", "a loop in registers", "calls", "a switch"};
+/// What optimised code saves of baseline code's time, over the guests of bench/ (docs/decisions/0053, 2026-11-30).
+inline constexpr double kSaved[] = {0.35, 0.28, 0.15, 0.08};
 
 /// Compile time: a fixed part (tables, publication; opt: waking a thread and LLVM's passes over nothing too) and a part
-/// per byte of the body. Baseline: 50 MB/s. Opt: units of 438 to 3509 bytes took 9 to 83 ms on an idle machine, and
-/// whole guests, 25 KB, 0.73 to 0.99 s of processor time on a busy one (2026-11-21). While one runs, a guest beside it
-/// was seen at 0.7 of its speed, although it waits for nothing.
-inline constexpr double kFixedNanoseconds[vm::kTiers] = {0, 2e3, 8e6};
-inline constexpr double kByteNanoseconds[vm::kTiers] = {0, 20, 30e3};
+/// per byte of the body. Baseline: 50 MB/s. Opt: 33 us where ten times too much is to do (docs/decisions/0054).
+inline constexpr double kFixedNanoseconds[vm::kTiers] = {0, 2e3, 2e6};
+inline constexpr double kByteNanoseconds[vm::kTiers] = {0, 20, 20e3};
 
 /// What the first code of a tier costs beyond that. Baseline: code memory and its tables, 0.4 ms of an empty image's
-/// start (1.45 to 1.9 ms, 2026-11-21). Opt: loading LLVM, 20 ms idle, 40 busy, and 60 MiB.
-inline constexpr double kFirstNanoseconds[vm::kTiers] = {0, 400e3, 40e6};
+/// start (1.45 to 1.9 ms, 2026-11-21). Opt: loading LLVM, 4 ms, and a thread.
+inline constexpr double kFirstNanoseconds[vm::kTiers] = {0, 400e3, 6e6};
 
-/// Below this size calls and returns are most of a function without loops, and a better compiler gains about a quarter
-/// of what it would: fibonacci (54 bytes) takes 1.16 times the time in optimised code, queens 0.86.
-inline constexpr uint32_t kTinyBody = 128;
-inline constexpr double kTinyGain = 0.25;
+/// What an optimising compile counts for where a processor has nothing else to do: the guest does not wait for it, but
+/// runs at 0.7 of its speed beside it (2026-11-21), and somebody pays for the time.
+inline constexpr double kIdleWeight = 0.6;
+
+/// How often the system is asked how much there is to do, which takes some 10 us.
+inline constexpr int64_t kLoadNanoseconds = 20'000'000;
+
+/// To have waited for so long counts as much as a gain that is greater by what the compile costs. A compile takes 10 to
+/// 100 ms: a job lets a few better ones pass, and none waits for ever.
+inline constexpr double kAgeNanoseconds = 50e6;
 
 /// So many waiting compiles double what a further one has to promise.
 inline constexpr double kQueueSlack = 64;

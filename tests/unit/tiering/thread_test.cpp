@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <fstream>
 
 #include "tests/support/module_builder.h"
 #include "tests/unit/tiering/fixture.h"
@@ -99,6 +100,16 @@ TEST_CASE("memory that is missing while something is compiled is an error of tha
   Attached attached(manager, module);
   CHECK(Manager::promote(*module.impl(), 0, vm::Tier::opt) == "no memory for code");
   CHECK(attached.state(0, vm::Tier::opt) == vm::BlockState::failed);
+}
+
+TEST_CASE("the optimiser brings its own LLVM, and no other library of it is loaded") {
+  std::string why;
+  REQUIRE_MESSAGE(jit::load_opt_compiler(&why) != nullptr, why);
+  std::ifstream maps("/proc/self/maps");
+  std::string line;
+  unsigned lines = 0;
+  for (; std::getline(maps, line); ++lines) CHECK_MESSAGE(line.find("libLLVM") == std::string::npos, line);
+  CHECK(lines != 0);
 }
 
 TEST_CASE("a plug-in that is missing is said to be looked for in each folder") {

@@ -1,0 +1,102 @@
+// LLVM's x86-64 target, and target machines that wait for the next compile.
+#include <llvm/ADT/StringMap.h>
+#include <llvm/MC/TargetRegistry.h>
+#include <llvm/Support/CommandLine.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/Target/TargetMachine.h>
+#include <llvm/TargetParser/Host.h>
+#include <llvm/TargetParser/SubtargetFeature.h>
+
+#include <mutex>
+
+#include "jit/opt/backend.h"
+#include "vm/base/assert.h"
+
+namespace vmrun::jit::opt {
+
+void initialise_target() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86Disassembler();
+    // It turns conditional moves into branches where a prediction would be faster. The guest's compiler, which saw
+    // more, has chosen select: left alone, an edit distance takes 0.20 s instead of 0.44.
+    // Code generation's strength reduction makes more values that move with a loop, which are cheap in registers and
+    // dear where a call keeps none: ReduceStrength does it where it helps.
+    auto& options = llvm::cl::getRegisteredOptions();
+    for (const auto& [name, value] : {std::pair("x86-cmov-converter", false), std::pair("disable-lsr", true)}) {
+      auto option = options.find(name);
+      VMRUN_ASSERT(option != options.end(), "LLVM has this option");
+      static_cast<llvm::cl::opt<bool>*>(option->second)->setValue(value);
+    }
+  });
+}
+
+namespace {
+
+std::unique_ptr<llvm::TargetMachine> make_machine(const std::string& named) {
+  static const std::string features = [] {
+    llvm::SubtargetFeatures list;
+    for (const auto& feature : llvm::sys::getHostCPUFeatures()) {
+      // Vectors of 512 bits are of no use where loops over guarded memory stay scalar, and scalar selects through mask
+      // registers cost: a ray tracer takes 0.31 s without, 0.47 with them.
+      const bool wanted = !feature.first().starts_with("avx512") && !feature.first().starts_with("avx10");
+      list.AddFeature(feature.first(), feature.second && wanted);
+    }
+    return list.getString();
+  }();
+  const llvm::Triple triple("x86_64-unknown-linux-gnu");
+  std::string error;
+  const llvm::Target* target = llvm::TargetRegistry::lookupTarget(triple, error);
+  VMRUN_ASSERT(target != nullptr, "LLVM knows this target");
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  options.TrapUnreachable = true;  // a return address of a call that never returns still lies in its function
+  options.ExceptionModel = llvm::ExceptionHandling::DwarfCFI;
+  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
+      triple, named.empty() ? llvm::sys::getHostCPUName().str() : named, named.empty() ? features : std::string(),
+      options, llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default, true));
+}
+
+/// Those that nobody has. As many as there were compiles at once.
+struct Machines {
+  std::mutex mutex;
+  std::string named;  // the processor; empty: this machine's
+  std::vector<std::unique_ptr<llvm::TargetMachine>> free;
+};
+Machines& machines() {
+  static auto* all = new Machines;  // compile threads of an engine that nobody destroys may outlive static objects
+  return *all;
+}
+
+}  // namespace
+
+void compile_for(const char* processor) {
+  std::lock_guard lock(machines().mutex);
+  machines().named = processor;
+  machines().free.clear();
+}
+
+TargetMachineLease::TargetMachineLease() {
+  std::unique_lock lock(machines().mutex);
+  if (!machines().free.empty()) {
+    machine_ = std::move(machines().free.back());
+    machines().free.pop_back();
+    return;
+  }
+  const std::string named = machines().named;
+  lock.unlock();
+  machine_ = make_machine(named);
+}
+
+TargetMachineLease::~TargetMachineLease() = default;
+
+void TargetMachineLease::give_back() {
+  std::lock_guard lock(machines().mutex);
+  machines().free.push_back(std::move(machine_));
+}
+
+}  // namespace vmrun::jit::opt

@@ -1,0 +1,206 @@
+// Which unit is compiled for a hot loop, what pays for it, and in which order compiles that wait are taken.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstdio>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/engine_impl.h"
+#include "tests/support/module_builder.h"
+#include "tests/unit/tiering/fixture.h"
+#include "tiering/loop_nest.h"
+#include "tiering/policy.h"
+#include "tiering/processors.h"
+#include "vm/wasm/loops.h"
+
+namespace vmrun::tiering {
+namespace {
+
+using policy::Work;
+using spine::Code;
+using vm::Tier;
+
+Engine interpreting() {
+  Config config;
+  config.tiers = Tiers::Interp;
+  return Engine(config);
+}
+
+Module one_function(const Engine& engine, const Code& code) {
+  spine::ModuleBuilder builder;
+  builder.define(builder.func("f", builder.type({}, {})), code);
+  return ok(Module::compile(engine, builder.build(), "units"));
+}
+
+/// Refuses whatever it is asked for, and remembers it.
+class Refuser final : public jit::Compiler {
+ public:
+  Tier tier() const override { return Tier::opt; }
+  jit::CompileResult compile(const jit::CompileRequest& request) override {
+    std::lock_guard lock(mutex_);
+    units_.push_back(request.unit);
+    return {jit::CompileResult::Status::unsupported, "not in this test"};
+  }
+  std::vector<uint32_t> units() {
+    std::lock_guard lock(mutex_);
+    return units_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<uint32_t> units_;
+};
+
+/// A nest of three loops in a module of its own, whose ticks the test makes.
+struct Nest {
+  explicit Nest(jit::Compiler& opt)
+      : module(one_function(engine, Code().loop().loop().loop().end().end().end())),
+        manager(only_opt(opt, 1)),
+        attached(manager, module),
+        code(attached.code(0)),
+        loops(vm::loops_of(code)->loops) {}
+
+  /// A tick in the innermost loop.
+  void tick() {
+    vm::TierHooks* hooks = module.impl()->tiers;
+    hooks->hot_loop(hooks, code, loops[2], Tier::baseline);
+    manager.wait_idle();
+  }
+
+  Engine engine = interpreting();
+  Module module;
+  Manager manager;
+  Attached attached;
+  vm::FuncCode& code;
+  vm::LoopCode* loops;
+};
+
+constexpr int kManyTicks = 1000;
+
+TEST_CASE("a hot innermost loop is entered at the loop around it, and never from further out") {
+  Refuser asked;
+  Nest nest(asked);
+  if (!nest.manager.samples()) {
+    std::puts("skipped: nothing is sampled here");
+    return;
+  }
+  nest.loops[1].polls = 1;  // it ended once since the first tick
+  for (int i = 0; i < kManyTicks && asked.units().empty(); ++i) nest.tick();
+  REQUIRE(asked.units().size() == 1);
+  CHECK(asked.units()[0] == nest.loops[1].offset);
+  // There is no code for that entry, so the loop has to be entered itself, and that has to be earned anew.
+  nest.tick();
+  CHECK(asked.units().size() == 1);
+  for (int i = 0; i < kManyTicks; ++i) nest.tick();
+  CHECK(asked.units() == std::vector<uint32_t>{nest.loops[1].offset, nest.loops[2].offset});
+}
+
+TEST_CASE("a loop that is never left is entered itself") {
+  Refuser asked;
+  Nest nest(asked);
+  if (!nest.manager.samples()) {
+    std::puts("skipped: nothing is sampled here");
+    return;
+  }
+  for (int i = 0; i < kManyTicks && asked.units().empty(); ++i) nest.tick();
+  REQUIRE(asked.units().size() == 1);
+  CHECK(asked.units()[0] == nest.loops[2].offset);
+}
+
+TEST_CASE("code for one loop leaves the heat of those beside it as it was") {
+  std::string why;
+  jit::Compiler* opt = jit::load_opt_compiler(&why);
+  REQUIRE_MESSAGE(opt != nullptr, why);
+  const Engine engine = interpreting();
+  const Module module = one_function(
+      engine, Code().i32_const(0).drop().loop().i32_const(0).br_if(0).end().loop().i32_const(0).br_if(0).end());
+  Manager manager(only_opt(*opt, 1));
+  if (!manager.samples()) {
+    std::puts("skipped: nothing is sampled here");
+    return;
+  }
+  Attached attached(manager, module);
+  vm::FuncCode& code = attached.code(0);
+  vm::LoopCode* loops = vm::loops_of(code)->loops;
+  auto tick = [&](uint32_t loop) {
+    vm::TierHooks* hooks = module.impl()->tiers;
+    hooks->hot_loop(hooks, code, loops[loop], Tier::baseline);
+    manager.wait_idle();
+  };
+  auto unpaid = [&](uint32_t loop) { return loops[loop].heat.load() - loops[loop].paid.load(); };
+  tick(0);
+  REQUIRE(unpaid(0) == policy::kTickHeat);
+  for (int i = 0; i < kManyTicks && loops[1].entry.load() == nullptr; ++i) tick(1);
+  REQUIRE(loops[1].entry.load() != nullptr);
+  CHECK(unpaid(1) == 0);
+  CHECK(unpaid(0) == policy::kTickHeat);
+}
+
+TEST_CASE("what the instructions of a loop are says what the optimiser may save") {
+  spine::ModuleBuilder builder;
+  const uint32_t type = builder.type({}, {});
+
+  Code code;
+  code.loop().i32_const(0).i32_load().drop().end();               // 0
+  code.loop().loop().call(0).end().end();                         // 1, and 2 in it
+  code.block().i32_const(0).op({0x0e, 0, 0}).end();               // a br_table outside
+  code.loop().block().i32_const(0).op({0x0e, 0, 0}).end().end();  // 3
+  builder.define(builder.func("f", type), code);
+  const Engine engine = interpreting();
+  const Module module = ok(Module::compile(engine, builder.build(), "work"));
+  const vm::LoopTable* table = vm::loops_of(module.impl()->code(0));
+  REQUIRE(table->count == 4);
+  const LoopNest nest(*module.impl(), 0, *table);
+  CHECK(nest.work(0) == Work::memory);
+  CHECK(nest.work(1) == Work::plain);
+  CHECK(nest.work(2) == Work::calls);
+  CHECK(nest.work(3) == Work::switches);
+  CHECK(nest.work_outside() == Work::switches);
+  CHECK(nest.is_innermost(0));
+  CHECK_FALSE(nest.is_innermost(1));
+  for (uint32_t i = 0; i < 4; ++i) {
+    CHECK(nest.in_loop(table->loops[i].offset - 1) == (i == 2));  // which is in another
+    CHECK(nest.in_loop(table->loops[i].offset + 1));
+    CHECK(nest.in_loop(nest.end(i) - 1));
+  }
+  CHECK(nest.in_loop(nest.end(2)));        // of the inner one, in the outer one
+  CHECK_FALSE(nest.in_loop(nest.end(1)));  // behind both
+}
+
+TEST_CASE("a compile that waits gets its turn, whatever comes later") {
+  constexpr double kOnce = 1e6, kTwice = 2e6, kCost = 1e6;
+  CHECK(priority(kTwice, kCost, 0) > priority(kOnce, kCost, 0));
+  const double waited = 1.5 * policy::kAgeNanoseconds;
+  CHECK(priority(kOnce, kCost, 0) > priority(kTwice, kCost, waited));
+}
+
+TEST_CASE("compiling is cheaper where a processor has nothing to do") {
+  CHECK(cost(1000, Tier::opt, false, true) < cost(1000, Tier::opt, false, false));
+  CHECK(cost(1000, Tier::baseline, false, true) == cost(1000, Tier::baseline, false, false));
+}
+
+TEST_CASE("threads that want a processor are counted, and a machine with more of them than processors is busy") {
+  if (runnable_threads() == 0) {
+    std::puts("skipped: the system does not say how many threads want to run");
+    return;
+  }
+  std::atomic<bool> over{false};
+  std::vector<std::thread> busy;
+  for (unsigned i = 0; i < 2 * std::thread::hardware_concurrency() + 2; ++i) {
+    busy.emplace_back([&] {
+      while (!over.load(std::memory_order_relaxed)) {
+      }
+    });
+  }
+  Processors processors;
+  CHECK(eventually([&] { return !processors.are_idle(0); }));
+  CHECK(eventually([&] { return runnable_threads() > std::thread::hardware_concurrency(); }));
+  over = true;
+  for (std::thread& t : busy) t.join();
+}
+
+}  // namespace
+}  // namespace vmrun::tiering

@@ -1,0 +1,25 @@
+// What tiering logs, and how it calls a unit.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "jit/compiler.h"
+#include "vm/base/log.h"
+#include "vm/wasm/module.h"
+
+namespace vmrun::tiering {
+
+/// VMRUN_LOG=tiering=debug tells of each promotion.
+inline const vm::Log& log() {
+  static const vm::Log instance("tiering");
+  return instance;
+}
+
+/// The function's name, and where the unit is entered.
+inline std::string unit_name(const vm::Module& module, uint32_t func_index, uint32_t unit) {
+  const std::string name = module.func_label(func_index);
+  return unit == jit::kWholeFunction ? name : fmt::format("{} (from the loop at {:#x})", name, unit);
+}
+
+}  // namespace vmrun::tiering

@@ -1,0 +1,25 @@
+// Whether a processor has nothing to do, so that compiling beside a guest takes nothing from it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace vmrun::tiering {
+
+/// How many threads want to run on this machine: from the system's count at the moment, smoothed. Any thread.
+class Processors {
+ public:
+  /// Whether more processors are there than threads that want one, `ours` of these left out: compile threads at work.
+  /// Asks the system once in policy::kLoadNanoseconds at most, which takes it some 10 us. Where it does not say, a machine
+  /// with more processors than one counts as idle.
+  bool are_idle(unsigned ours);
+
+ private:
+  std::atomic<int64_t> asked_{0};  // when, in nanoseconds of the steady clock
+  std::atomic<uint32_t> busy_{0};  // threads in kUnits that want a processor, smoothed
+};
+
+/// Threads of the whole machine that run or want to, the caller among them; 0 where the system does not say.
+unsigned runnable_threads();
+
+}  // namespace vmrun::tiering
