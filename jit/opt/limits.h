@@ -37,6 +37,23 @@ inline constexpr uint32_t kMaxNesting = 512;
 /// may keep in registers: its passes recur along it (see policy::kCompileStack), and take 2.5 s for 6000 (2026-11-29).
 inline constexpr uint32_t kMaxChain = 4000;
 
+/// What is inlined into a unit. A body costs its caller as much compile time as it would cost by itself, and again at
+/// each of its calls.
+struct InlineLimits {
+  uint32_t direct_bytes, indirect_bytes;  // of a callee's body
+  uint32_t unit_bytes, unit_percent;      // of all inlined bodies together: so many, and so much of the unit's own
+  uint32_t depth;                         // of inlined calls within one another
+  uint32_t recursions;                    // how often a function stands in itself
+};
+inline constexpr InlineLimits kInlineUsual = {200, 300, 3000, 0, 2, 2};
+/// For tests: all that can be, as far as a unit stays small enough to be compiled often.
+inline constexpr InlineLimits kInlineAll = {4096, 4096, 8192, 100, 5, 3};
+/// Locals of a unit beyond which nothing is inlined: a callee has any number of them for two bytes.
+inline constexpr uint32_t kMaxInlinedLocals = 1024;
+/// Elements of all segments together beyond which nobody looks for the targets of indirect calls: each unit does so
+/// once, at 3 ns an element.
+inline constexpr uint32_t kMaxElementsRead = 100'000;
+
 /// A prologue moves rsp before it compares it with the limit, and 64 KiB beneath the limit are always there: half of
 /// them for the frame, half for the helper that then runs.
 inline constexpr uint32_t kMaxFrameBytes = 32u << 10;

@@ -121,7 +121,13 @@ class Labels {
 
 std::string render(const vm::Module& module, uint32_t func, const jit::CompiledCode& code, const std::string& listing) {
   std::map<uint32_t, std::string> instructions;  // by their offset in the image
-  for (vm::DisasmLine& line : vm::disassemble(module, func)) instructions[line.offset] = std::move(line.text);
+  auto read = [&](uint32_t index, const std::string& note) {
+    for (const vm::DisasmLine& line : vm::disassemble(module, index)) instructions[line.offset] = line.text + note;
+  };
+  for (const jit::InlinedPlace& place : code.inlined) {
+    read(place.func_index, " (inlined func " + std::to_string(place.func_index) + ")");
+  }
+  read(func, "");
   const std::vector<Line> lines = lines_of(listing);
   const Labels labels(code, lines);
   std::string out;
@@ -131,9 +137,10 @@ std::string render(const vm::Module& module, uint32_t func, const jit::CompiledC
     if (does_nothing(line)) continue;
     std::string text = ";;   " + line.text + (line.jumps ? labels.at(line.target) : "");
     std::string note;
-    const uint32_t offset = code.source_at(line.pc, false);
-    if (offset != last && instructions.contains(offset)) note = " " + instructions[offset];
-    last = offset;
+    const uint32_t place = code.place_at(line.pc, false);
+    const uint32_t offset = code.offset_of(place);
+    if (place != last && instructions.contains(offset)) note = " " + instructions[offset];
+    last = place;
     for (const jit::PadMark& pad : code.pads) {
       if (pad.return_pc == line.pc) note += " (throws to " + labels.at(pad.pad) + ")";
     }
