@@ -65,6 +65,8 @@ std::optional<uint32_t> named_function(const vm::Module& image, const vm::ConstE
 
 }  // namespace
 
+Callees::Callees(const vm::Module& image) : image_(image), elements_left_(kMaxElementsRead) {}
+
 const Callees::Facts& Callees::facts(uint32_t func_index) {
   const auto [at, fresh] = facts_.try_emplace(func_index);
   if (fresh) {
@@ -83,29 +85,34 @@ void Callees::Targets::add(uint32_t func_index) {
   }
 }
 
-void Callees::add(uint32_t table, uint32_t func_index) {
-  targets_[{table, image_.funcs[func_index].type}].add(func_index);
-}
-
-void Callees::read_segments() {
-  segments_read_ = true;
-  size_t elements = 0;
-  for (const vm::ElemSegment& segment : image_.elems) elements += segment.funcs.size() + segment.exprs.size();
-  if (elements > kMaxElementsRead) return;
+void Callees::find(uint32_t table, vm::TypeId type, Targets& targets) {
+  // Whether there is more to look at, and somebody who may.
+  auto goes_on = [&] {
+    if (elements_left_ == 0) targets.count = kMany;
+    return targets.count != kMany && elements_left_-- != 0;
+  };
+  auto look_at = [&](uint32_t func_index) {
+    if (image_.funcs[func_index].type == type) targets.add(func_index);
+  };
   for (const vm::ElemSegment& segment : image_.elems) {
-    if (segment.mode != vm::SegmentMode::active) continue;
-    for (const uint32_t func_index : segment.funcs) add(segment.table, func_index);
+    if (!goes_on()) return;
+    if (segment.mode != vm::SegmentMode::active || segment.table != table) continue;
+    for (const uint32_t func_index : segment.funcs) {
+      if (!goes_on()) return;
+      look_at(func_index);
+    }
     for (const vm::ConstExpr& expression : segment.exprs) {
-      if (const std::optional<uint32_t> func_index = named_function(image_, expression)) add(segment.table, *func_index);
+      if (!goes_on()) return;
+      if (const std::optional<uint32_t> func_index = named_function(image_, expression)) look_at(*func_index);
     }
   }
 }
 
 std::span<const uint32_t> Callees::in_table(uint32_t table, vm::TypeId type) {
-  if (!segments_read_) read_segments();
-  const auto found = targets_.find({table, type});
-  if (found == targets_.end() || found->second.count == kMany) return {};
-  return std::span(found->second.funcs).first(found->second.count);
+  const auto [at, fresh] = targets_.try_emplace({table, type});
+  if (fresh) find(table, type, at->second);
+  if (at->second.count == kMany) return {};
+  return std::span(at->second.funcs).first(at->second.count);
 }
 
 }  // namespace vmrun::jit::opt

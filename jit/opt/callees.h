@@ -14,7 +14,7 @@ namespace vmrun::jit::opt {
 
 class Callees {
  public:
-  explicit Callees(const vm::Module& image) : image_(image) {}
+  explicit Callees(const vm::Module& image);
 
   struct Facts {
     bool possible = true;  // it contains nothing that only a frame of its own can do
@@ -31,17 +31,16 @@ class Callees {
  private:
   static constexpr uint32_t kMany = UINT32_MAX;
   struct Targets {
-    uint32_t count = 0;                // kMany: too many
+    uint32_t count = 0;               // kMany: too many
     std::array<uint32_t, 4> funcs{};  // as many as a call compares with: each costs those behind it a comparison
     void add(uint32_t func_index);
   };
-  void read_segments();
-  void add(uint32_t table, uint32_t func_index);
+  void find(uint32_t table, vm::TypeId type, Targets& targets);
 
   const vm::Module& image_;
   std::map<uint32_t, Facts> facts_;
   std::map<std::pair<uint32_t, vm::TypeId>, Targets> targets_;
-  bool segments_read_ = false;
+  uint32_t elements_left_;  // to be looked at
 };
 
 }  // namespace vmrun::jit::opt

@@ -50,9 +50,9 @@ inline constexpr InlineLimits kInlineUsual = {200, 300, 3000, 0, 2, 2};
 inline constexpr InlineLimits kInlineAll = {4096, 4096, 8192, 100, 5, 3};
 /// Locals of a unit beyond which nothing is inlined: a callee has any number of them for two bytes.
 inline constexpr uint32_t kMaxInlinedLocals = 1024;
-/// Elements of all segments together beyond which nobody looks for the targets of indirect calls: each unit does so
-/// once, at 3 ns an element.
-inline constexpr uint32_t kMaxElementsRead = 100'000;
+/// Elements of segments that are looked at in a unit, for the targets of its indirect calls: once for each type, up to
+/// the fifth function of it, at some 3 ns each.
+inline constexpr uint32_t kMaxElementsRead = 1'000'000;
 
 /// A prologue moves rsp before it compares it with the limit, and 64 KiB beneath the limit are always there: half of
 /// them for the frame, half for the helper that then runs.

@@ -65,9 +65,8 @@ llvm::Function* Lowering::run() {
   debug.createCompileUnit(llvm::DISourceLanguageName(llvm::dwarf::DW_LANG_C), file, "vmrun", true, "", 0, "",
                           llvm::DICompileUnit::LineTablesOnly);
   // Its line is where the function begins: what belongs to no instruction is there.
-  subprogram_ =
-      debug.createFunction(file, "unit", "unit", file, body.begin, debug.createSubroutineType(nullptr), body.begin,
-                           llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagDefinition);
+  subprogram_ = debug.createFunction(file, "unit", "unit", file, body.begin, debug.createSubroutineType(nullptr),
+                                     body.begin, llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagDefinition);
   function_->setSubprogram(subprogram_);
 
   tries_.emplace_back();

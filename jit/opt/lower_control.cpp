@@ -43,7 +43,8 @@ void Lowering::branch_to(D& d, C& target, llvm::ArrayRef<llvm::Value*> values) {
 void Lowering::open(D& d, C& c) {
   c.region = inner_;
   merge(d, c.params.size() + c.results.size());
-  if (nesting_ + d.control_depth() > kMaxNesting) unsupported(d, "more than " + std::to_string(kMaxNesting) + " open blocks");
+  if (nesting_ + d.control_depth() > kMaxNesting)
+    unsupported(d, "more than " + std::to_string(kMaxNesting) + " open blocks");
   if (!before_unit(d)) return;
   merge(d, c.height);
   c.spilled = true;

@@ -12,9 +12,9 @@
 namespace vmrun::test::generate {
 namespace {
 
-constexpr const char* kDeeds[] = {"access",     "division", "unreachable", "growth",       "global",
-                                  "table",      "host",     "exception",   "direct call",  "indirect call",
-                                  "reference",  "loop",     "try_table",   "older try",    "recursion",
+constexpr const char* kDeeds[] = {"access",     "division",  "unreachable",  "growth",      "global",
+                                  "table",      "host",      "exception",    "direct call", "indirect call",
+                                  "reference",  "loop",      "try_table",    "older try",   "recursion",
                                   "early exit", "tail call", "second memory"};
 enum Deed : uint32_t {
   access,
@@ -167,9 +167,7 @@ class Inlined {
       case division:
         c_.get(0), c_.get(1).i32(15).op(Op::i32_and).op(r_.one_in(2) ? Op::i32_div_s : Op::i32_rem_u), add_narrow();
         return;
-      case unreachable:
-        rarely(), c_.if_(), c_.op(Op::unreachable).end();
-        return;
+      case unreachable: rarely(), c_.if_(), c_.op(Op::unreachable).end(); return;
       case growth: {
         const uint32_t memory = r_.below(2);
         const bool is64 = memory == 1 && wide_;

@@ -79,9 +79,7 @@ void FrameWalk::enter(const Activation* activation) {
   at_.activation = nullptr;
 }
 
-bool FrameWalk::describe(FrameInfo& info) const {
-  return vm::describe(ops_of(*at_.activation), at_, info);
-}
+bool FrameWalk::describe(FrameInfo& info) const { return vm::describe(ops_of(*at_.activation), at_, info); }
 
 void FrameWalk::next() {
   if (!ops_of(*at_.activation).up(at_)) enter(at_.activation->previous);
