@@ -49,7 +49,6 @@ bool describe(const FrameAt& at, FrameInfo& info) {
   if ((place & kInlined) == 0) {
     info.code = object->func;
     info.offset = place;
-    info.call = 0;
   } else {
     const InlinedPlace& inlined = object->inlined[place & ~kInlined];
     info.code = &object->func->module->code(inlined.func_index);

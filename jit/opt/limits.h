@@ -45,9 +45,9 @@ struct InlineLimits {
   uint32_t depth;                         // of inlined calls within one another
   uint32_t recursions;                    // how often a function stands in itself
 };
-inline constexpr InlineLimits kInlineUsual = {200, 300, 3000, 0, 2, 2};
+inline constexpr InlineLimits kInlineUsual = {150, 250, 1000, 25, 2, 2};
 /// For tests: all that can be, as far as a unit stays small enough to be compiled often.
-inline constexpr InlineLimits kInlineAll = {4096, 4096, 8192, 100, 5, 3};
+inline constexpr InlineLimits kInlineAll = {2048, 2048, 2048, 100, 4, 3};
 /// Locals of a unit beyond which nothing is inlined: a callee has any number of them for two bytes.
 inline constexpr uint32_t kMaxInlinedLocals = 1024;
 /// Elements of segments that are looked at in a unit, for the targets of its indirect calls: once for each type, up to

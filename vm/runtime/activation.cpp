@@ -25,6 +25,7 @@ const SegmentOps& ops_of(const Activation& activation) {
 
 /// What the guest's frame at a position is.
 bool describe(const SegmentOps& ops, const FrameAt& at, FrameInfo& info) {
+  info.call = 0;
   if (!ops.describe(at, info)) return false;
   // Stopped before the first instruction that anything is known about.
   if (info.offset == 0 && info.code->module != nullptr) {

@@ -38,12 +38,15 @@ struct Compiled {
 
 Compiled compile(ModuleBuilder& builder, uint32_t func, Inlining inlining = Inlining::All) {
   const test::Bytes image = builder.build();
-  test::Bench bench{std::span<const uint8_t>(image)};
-  jit::CompileRequest request = bench.request(func);
+  auto decoded = vm::decode_module(*vm::Image::copy(image), std::make_shared<vm::TypeRegistry>());
+  REQUIRE(decoded);
+  jit::CompileRequest request;
+  request.module = decoded->get();
+  request.func_index = func;
   request.inlining = inlining;
   jit::CompileResult result = test::plugin().compiler->compile(request);
   REQUIRE_MESSAGE(result.status == jit::CompileResult::Status::done, result.reason);
-  return {std::move(result.code), bench.module};
+  return {std::move(result.code), *decoded};
 }
 
 /// Bytes that do nothing.
