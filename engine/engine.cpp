@@ -20,6 +20,7 @@ std::shared_ptr<tiering::Manager> make_tiers(const Config& config) {
   options.eager_baseline = config.eager_baseline;
   options.threads = config.compile_threads;
   options.profile = config.profile;
+  options.inlining = config.inlining;
   options.polls = !jit::kStopsBySignal;
   return {new tiering::Manager(options), [](tiering::Manager* manager) {
             if (!manager->is_forked()) delete manager;  // else it ends with the process

@@ -10,6 +10,7 @@
 #include "jit/code/compiled.h"
 #include "vm/base/assert.h"
 #include "vm/wasm/module.h"
+#include "vmrun/base/tiers.h"
 
 namespace vmrun::jit {
 
@@ -29,8 +30,9 @@ struct CompileRequest {
   bool sample_heat =
       false;             // baseline: instead, entries and back-edges poll where a sample wants it (jit/stop/sample.h)
   bool profile = false;  // baseline: count for vm/blocks/profile.h
-  bool every_mark = false;  // baseline: a SourceMark for each instruction; for listings only
-  bool polls = false;       // poll at back-edges instead of being preempted by signals
+  bool every_mark = false;           // baseline: a SourceMark for each instruction; for listings only
+  Inlining inlining = Inlining::On;  // opt: of callees
+  bool polls = false;                // poll at back-edges instead of being preempted by signals
   /// Baseline: the code checks that registers and slots agree where paths meet, and that the upper halves of i32 are
   /// zero in calls, returns and addresses; it dies by an undefined instruction if not.
   bool check_merges = kCheckInvariants;

@@ -21,12 +21,16 @@ std::string listing(const Plugin& plugin, const CompiledCode& code) {
     for (const OsrEntry& osr : code.osr) {
       if (osr.pc == pc) note += " entry of the loop at " + std::to_string(osr.loop_offset);
     }
-    const uint32_t offset = code.source_at(pc, false);
-    if (offset != last && offset != 0) {
-      char text[16];
-      std::snprintf(text, sizeof text, " %08x", offset);
+    const uint32_t place = code.place_at(pc, false);
+    if (place != last && place != 0) {
+      char text[48];
+      std::snprintf(text, sizeof text, " %08x", code.own_offset_of(place));
       note += text;
-      last = offset;
+      if ((place & kInlined) != 0) {
+        std::snprintf(text, sizeof text, " inlined 0x%x", code.offset_of(place));
+        note += text;
+      }
+      last = place;
     }
     // A pad mark stands at the return address: at the line after the call.
     for (const PadMark& pad : code.pads) {

@@ -33,12 +33,13 @@ function(expect printed)
   endif()
 endfunction()
 
+# Every call with a frame: what optimised code inlines has none of its own for a debugger.
 foreach(tier baseline opt)
   set(calls)
   foreach(name __wasi_fd_write writev __stdio_write printf main _start)
     list(APPEND calls "wasi_env\\.wasm!${name} \\[${tier}\\]")
   endforeach()
-  debug(printed COMMANDS "break vmrun::wasi::fd_write" run bt ARGS -O tier=${tier} -D gdb ${FIXTURES}/wasi_env.wasm)
+  debug(printed COMMANDS "break vmrun::wasi::fd_write" run bt ARGS -O tier=${tier},inline=off -D gdb ${FIXTURES}/wasi_env.wasm)
   if(NOT DEFINED printed)
     return()
   endif()
@@ -47,7 +48,7 @@ foreach(tier baseline opt)
 
   # Beneath the runtime's help: a helper's entry.
   debug(printed COMMANDS "break vmrun::vm::memory_grow" run bt
-        ARGS -O tier=${tier} -D gdb --invoke grow ${FIXTURES}/stop_spin.wasm)
+        ARGS -O tier=${tier},inline=off -D gdb --invoke grow ${FIXTURES}/stop_spin.wasm)
   expect("${printed}" "vmrun::vm::memory_grow" "vmrun::jit::HelperEntry<" "spin!grow \\[${tier}\\]" "vmrun trampoline"
          "vmrun::Func::call" "main \\(")
 
@@ -56,7 +57,7 @@ foreach(tier baseline opt)
   foreach(stop "handle SIGURG stop print pass" "break vmrun_preempted")
     foreach(seconds 1 4 16 60)
       debug(printed COMMANDS ${stop} run bt
-            ARGS -O tier=${tier} -D gdb -W timeout=${seconds}s --invoke memory ${FIXTURES}/stop_spin.wasm)
+            ARGS -O tier=${tier},inline=off -D gdb -W timeout=${seconds}s --invoke memory ${FIXTURES}/stop_spin.wasm)
       if(printed MATCHES "spin!memory")
         break()
       endif()

@@ -35,6 +35,7 @@ struct Options {
   bool eager_baseline = false;               // in a mode that makes baseline code: attach() makes it of all functions
   unsigned threads = 0;                      // compile threads; 0: vm/blocks/policy.h decides
   bool profile = false;                      // baseline code counts for vm/blocks/profile.h
+  Inlining inlining = Inlining::On;          // of calls, in optimised code
   bool polls = false;                        // code that polls at back-edges instead of being preempted by signals
   size_t code_full = policy::code_full(jit::kCodeBudget), code_after_drop = policy::code_after_drop(jit::kCodeBudget);
   /// The compilers; empty: the real ones. Null results say why in the string.

@@ -214,6 +214,7 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
   request.unit = key.unit;
   request.count_runs = module_.count_runs;
   request.profile = manager_.options().profile;
+  request.inlining = manager_.options().inlining;
   request.polls = manager_.options().polls;
   request.sample_heat = sampling_;
   request.count_heat = !sampling_ && decisions().counts();

@@ -24,6 +24,11 @@ constexpr Pointless kPointless[] = {
      "-O profile counts in baseline code, of which tier=opt makes none: leave one of them out"},
     {[](const RunOptions& o) { return o.config.profile && !o.stats; },
      "-O profile counts for --stats, which prints the sums: add --stats"},
+    {[](const RunOptions& o) {
+       const bool optimises = is_tier(o, Tiers::Auto) || is_tier(o, Tiers::Opt) || is_tier(o, Tiers::Steps);
+       return o.config.inlining == Inlining::All && !optimises;
+     },
+     "-O inline=all is for optimised code, of which this tier makes none: leave one of them out"},
     {[](const RunOptions& o) { return o.config.compile_threads != 0 && is_tier(o, Tiers::Interp); },
      "-O tier=interp compiles nothing, with compile-threads neither: leave one of them out"},
     {[](const RunOptions& o) {

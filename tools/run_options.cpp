@@ -348,6 +348,10 @@ constexpr Key kOptimize[] = {
      "of what stays in the interpreter: quick: translate functions in one pass; careful: with register\n"
      "allocation and fused instructions at the first call; auto: quickly, and carefully once hot (default)",
      set_effort},
+    {"inline", "CALLS",
+     "calls that optimised code replaces by the callee's own instructions: on: of small functions (default);\n"
+     "off: none; all: whatever can be, for tests: slow to compile",
+     set_inline},
     {"dense-memory", nullptr, "memories with explicit bounds checks, packed in little address space", set_dense},
     {"dense-memory-max", "SIZE", "what a dense memory may grow to (64M; from 4K to 4G)", set_dense_max},
     {"validation-threads", "N", "threads that validate an image (0, the default: one per processor)", set_threads},
@@ -405,6 +409,13 @@ constexpr Row kRunOptions[] = {
 };
 
 }  // namespace
+
+Result<void> set_inline(RunOptions& o, Value v) {
+  const auto on = parse_switch(v);
+  if (v != "all" && !on) return usage_error("'" + std::string(v) + "' is none of on, off and all");
+  o.config.inlining = v == "all" ? Inlining::All : *on ? Inlining::On : Inlining::Off;
+  return {};
+}
 
 Result<void> set_effort(RunOptions& o, Value v) {
   if (v == "quick") {

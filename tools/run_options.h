@@ -99,6 +99,8 @@ struct Misplaced {
 };
 Misplaced sort_arguments(Args args);
 
+/// -O inline, also an option of `vmrun wast`.
+Result<void> set_inline(RunOptions& options, std::string_view value);
 /// -O effort, also an option of `vmrun wast`.
 Result<void> set_effort(RunOptions& options, std::string_view value);
 /// -O tier, likewise.

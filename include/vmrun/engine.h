@@ -30,6 +30,8 @@ struct Config {
   /// Auto, Baseline and InterpBaseline: Module::compile makes baseline code of all functions, on the compile threads and
   /// the caller's, instead of leaving each to its first call. For servers.
   bool eager_baseline = false;
+  /// Which calls optimised code inlines.
+  Inlining inlining = Inlining::On;
   /// Whether baseline code counts entries, conditions and targets of indirect calls, for Module::profile.
   bool profile = false;
   /// Threads that compile in the background, started when there is first something to compile; 0: one per processor but

@@ -67,7 +67,7 @@ struct TierStats {
 };
 
 /// How often a function began to run, and how often one of its loops was entered in the middle, by Tier; and which tiers'
-/// compilers refused it. Entries of inlined calls are not counted. All zero without Config::count_runs.
+/// compilers refused it. A call that optimised code inlines is a run in that tier. All zero without Config::count_runs.
 struct FunctionRuns {
   uint64_t runs[3] = {}, osr_entries[3] = {};
   bool refused[3] = {};

@@ -30,14 +30,14 @@ void* map_table(size_t bytes) {
 // ---- objects --------------------------------------------------------------------------------------------------------
 
 const void* CodeObject::pad(const void* return_pc) const {
-  const uint32_t at = place(return_pc);
+  const uint32_t at = distance(return_pc);
   auto mark =
       std::lower_bound(pads.begin(), pads.end(), at, [](const PadMark& m, uint32_t p) { return m.return_pc < p; });
   return mark != pads.end() && mark->return_pc == at ? begin + mark->pad : nullptr;
 }
 
 bool CodeObject::preemptible(const void* pc) const {
-  const uint32_t at = place(pc);
+  const uint32_t at = distance(pc);
   auto after = std::upper_bound(preempt.begin(), preempt.end(), at,
                                 [](uint32_t p, const PreemptRange& r) { return p < r.begin; });
   return after != preempt.begin() && at < (after - 1)->end;

@@ -39,15 +39,16 @@ struct CodeObject : CodeTables {
   bool contains(const void* pc) const {
     return static_cast<const std::byte*>(pc) >= begin && static_cast<const std::byte*>(pc) <= begin + size;
   }
-  /// CodeTables::source_at for an address.
-  uint32_t source_offset(const void* pc, bool is_return) const { return source_at(place(pc), is_return); }
+  /// CodeTables::place_at and source_at for an address.
+  uint32_t place(const void* pc, bool is_return) const { return place_at(distance(pc), is_return); }
+  uint32_t source_offset(const void* pc, bool is_return) const { return source_at(distance(pc), is_return); }
   /// The pad for an exception out of the call that returns to `return_pc`, or null.
   const void* pad(const void* return_pc) const;
   /// Whether a signal may stop the guest at `pc`. Async-signal-safe.
   bool preemptible(const void* pc) const;
 
  private:
-  uint32_t place(const void* pc) const { return static_cast<uint32_t>(static_cast<const std::byte*>(pc) - begin); }
+  uint32_t distance(const void* pc) const { return static_cast<uint32_t>(static_cast<const std::byte*>(pc) - begin); }
 };
 
 /// Code memory of the process, at most. Six bytes of machine code for one of wasm: enough for 40 MB of hot wasm.

@@ -14,15 +14,27 @@
 
 #include "vm/blocks/block.h"
 #include "vm/blocks/profile.h"
+#include "vm/wasm/limits.h"
 #include "vm/wasm/types.h"
 
 namespace vmrun::jit {
 
+/// A PLACE is where an instruction stands: the byte offset in the image, or kInlined | an index into
+/// CodeTables::inlined, where the code is that of an inlined callee. 0: unknown.
+inline constexpr uint32_t kInlined = uint32_t{1} << 31;
+static_assert(vm::kMaxImageBytes <= kInlined);
+/// A place in an inlined callee, which has no frame of its own.
+struct InlinedPlace {
+  uint32_t func_index;
+  uint32_t offset;  // byte offset in the image
+  uint32_t caller;  // the place of the call
+};
+
 /// The instruction that a pc belongs to. For returns: pc is the return address; for faults: the faulting instruction.
 /// Where a call is followed at once by a faulting instruction, the call's mark comes first.
 struct SourceMark {
-  uint32_t pc;      // from the code's first byte
-  uint32_t offset;  // byte offset in the image
+  uint32_t pc;  // from the code's first byte
+  uint32_t place;
 };
 /// A call inside a try: where an exception that comes out of it lands.
 struct PadMark {
@@ -40,7 +52,7 @@ struct OsrEntry {
 inline constexpr uint32_t kWholeFunction = 0xffffffff;
 
 /// What is known about code, wherever it lies: places are distances from its first byte. Each table is sorted by its
-/// first member.
+/// first member, but for `inlined`.
 struct CodeTables {
   uint32_t text = 0;  // bytes of instructions at the beginning; constants may follow
   vm::Tier tier = vm::Tier::baseline;
@@ -50,10 +62,21 @@ struct CodeTables {
   std::vector<SourceMark> marks;
   std::vector<PadMark> pads;
   std::vector<PreemptRange> preempt;
+  std::vector<InlinedPlace> inlined;  // what places stand for; in no order
 
-  /// Byte offset in the image for a return address (`is_return`) or an instruction (then of the last mark at or before
-  /// it); 0 when unknown.
-  uint32_t source_at(uint32_t pc, bool is_return) const;
+  /// The place of a return address (`is_return`) or of an instruction (then of the last mark at or before it).
+  uint32_t place_at(uint32_t pc, bool is_return) const;
+  /// The byte offset in the image of a place, whatever function it lies in.
+  uint32_t offset_of(uint32_t place) const {
+    return (place & kInlined) != 0 ? inlined[place & ~kInlined].offset : place;
+  }
+  /// The byte offset of the unit's own instruction: the outermost call, where the place is in an inlined callee.
+  uint32_t own_offset_of(uint32_t place) const {
+    while ((place & kInlined) != 0) place = inlined[place & ~kInlined].caller;
+    return place;
+  }
+  /// offset_of the place of a pc; 0 when unknown.
+  uint32_t source_at(uint32_t pc, bool is_return) const { return offset_of(place_at(pc, is_return)); }
 };
 
 /// Four bytes in which code holds a type by the number that the engine of the request's module has given it. Another

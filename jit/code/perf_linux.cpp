@@ -114,7 +114,7 @@ class JitDump final : public Announcer {
                        now()});
       put(DebugInfo{begin, code.marks.size()});
       for (const SourceMark& mark : code.marks) {
-        put(DebugEntry{begin + mark.pc, mark.offset, 0});
+        put(DebugEntry{begin + mark.pc, code.offset_of(mark.place), 0});
         put(file.c_str(), file.size() + 1);
       }
     }

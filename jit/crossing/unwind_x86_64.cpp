@@ -45,8 +45,16 @@ bool describe(const FrameAt& at, FrameInfo& info) {
   auto* inside = static_cast<const std::byte*>(at.pc) - (at.exact ? 0 : 1);
   const CodeObject* object = CodeSpace::get().find(inside);
   if (object == nullptr || object->func == nullptr) return false;
-  info.code = object->func;
-  info.offset = object->source_offset(at.pc, !at.exact);
+  const uint32_t place = at.call != 0 ? at.call : object->place(at.pc, !at.exact);
+  if ((place & kInlined) == 0) {
+    info.code = object->func;
+    info.offset = place;
+  } else {
+    const InlinedPlace& inlined = object->inlined[place & ~kInlined];
+    info.code = &object->func->module->code(inlined.func_index);
+    info.offset = inlined.offset;
+    info.call = inlined.caller;
+  }
   info.tier = object->tier;
   info.instance = nullptr;
   info.pc = at.pc;

@@ -14,6 +14,8 @@
 
 #include <mutex>
 #include <new>
+#include <ranges>
+#include <span>
 
 #include "jit/opt/backend.h"
 #include "jit/opt/limits.h"
@@ -70,9 +72,11 @@ struct Unit {
     context.setDiagnosticHandlerCallBack(&Complaints::handle, &complaints);
   }
   void lower(const CompileRequest& request) {
-    Lowering lowering(module, request);
+    LoweredUnit unit(request);
+    Lowering lowering(module, unit);
     function = lowering.run();
     reason = lowering.reason();
+    places = std::move(unit.places);
   }
   llvm::LLVMContext context;
   Gate gate;
@@ -80,6 +84,7 @@ struct Unit {
   llvm::Module module;
   llvm::Function* function = nullptr;
   std::string reason;
+  std::vector<InlinedPlace> places;  // empty: nothing was inlined
 };
 
 class OptCompiler : public Compiler {
@@ -88,6 +93,8 @@ class OptCompiler : public Compiler {
   CompileResult compile(const CompileRequest& request) override;
 
  private:
+  /// Sets `inlined` where the unit contains callees.
+  static CompileResult attempt(const CompileRequest& request, bool& inlined);
   static CompileResult compile(Unit& unit, const CompileRequest& request);
 };
 
@@ -114,16 +121,51 @@ CompileResult refused(std::string reason) { return {CompileResult::Status::unsup
 CompileResult OptCompiler::compile(const CompileRequest& request) {
   // LLVM's frames clean up nothing when an exception passes them, and leave references to what was in them. So the unit
   // is lost then, and with it some memory.
-  Unit* unit = nullptr;
   try {
-    unit = new Unit(request);
-    unit->lower(request);
-    CompileResult result = compile(*unit, request);
-    delete unit;
-    return result;
+    bool inlined = false;
+    CompileResult result = attempt(request, inlined);
+    if (result.status != CompileResult::Status::unsupported || !inlined) return result;
+    // By itself it may be within the limits.
+    CompileRequest alone = request;
+    alone.inlining = Inlining::Off;
+    return attempt(alone, inlined);
   } catch (const std::bad_alloc&) {
     return {CompileResult::Status::no_memory, "memory is exhausted"};
   }
+}
+
+CompileResult OptCompiler::attempt(const CompileRequest& request, bool& inlined) {
+  auto* unit = new Unit(request);
+  unit->lower(request);
+  inlined = !unit->places.empty();
+  CompileResult result = compile(*unit, request);
+  delete unit;
+  return result;
+}
+
+/// Keeps those of the places that marks name, and their callers, under new numbers.
+std::vector<InlinedPlace> keep_named(std::span<SourceMark> marks, std::span<const InlinedPlace> places) {
+  std::vector<InlinedPlace> kept;
+  std::vector<uint32_t> numbers(places.size(), 0);  // new ones; 0: not kept
+  auto number = [&](uint32_t place) {
+    // Calls are placed before what stands in their callee.
+    std::vector<uint32_t> chain;
+    for (; (place & kInlined) != 0 && numbers[place & ~kInlined] == 0; place = places[place & ~kInlined].caller) {
+      chain.push_back(place & ~kInlined);
+    }
+    for (const uint32_t index : chain | std::views::reverse) {
+      InlinedPlace copy = places[index];
+      if ((copy.caller & kInlined) != 0) copy.caller = numbers[copy.caller & ~kInlined];
+      numbers[index] = kInlined | static_cast<uint32_t>(kept.size());
+      kept.push_back(copy);
+    }
+  };
+  for (SourceMark& mark : marks) {
+    if ((mark.place & kInlined) == 0) continue;
+    number(mark.place);
+    mark.place = numbers[mark.place & ~kInlined];
+  }
+  return kept;
 }
 
 CompileResult OptCompiler::compile(Unit& unit, const CompileRequest& request) {
@@ -160,6 +202,7 @@ CompileResult OptCompiler::compile(Unit& unit, const CompileRequest& request) {
   code.entry = tables.entry;
   if (request.unit != kWholeFunction) code.osr.push_back({request.unit, tables.entry});
   code.marks = std::move(tables.marks);
+  code.inlined = keep_named(code.marks, unit.places);
   code.pads = std::move(tables.pads);
   code.preempt = std::move(tables.preempt);
   code.types = std::move(linked.types);

@@ -59,7 +59,7 @@ void insert_stack_check(llvm::Function& unit) {
   llvm::DISubprogram* subprogram = unit.getSubprogram();
   llvm::DebugLoc place = llvm::DILocation::get(context, subprogram->getLine(), 0, subprogram);
   for (const llvm::Instruction& i : llvm::make_range(first->getIterator(), entry.end())) {
-    if (i.getDebugLoc()) {
+    if (i.getDebugLoc() && (i.getDebugLoc().getLine() & kInlined) == 0) {  // this frame's own
       place = i.getDebugLoc();
       break;
     }

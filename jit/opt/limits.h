@@ -37,6 +37,23 @@ inline constexpr uint32_t kMaxNesting = 512;
 /// may keep in registers: its passes recur along it (see policy::kCompileStack), and take 2.5 s for 6000 (2026-11-29).
 inline constexpr uint32_t kMaxChain = 4000;
 
+/// What is inlined into a unit. A body costs its caller as much compile time as it would cost by itself, and again at
+/// each of its calls.
+struct InlineLimits {
+  uint32_t direct_bytes, indirect_bytes;  // of a callee's body
+  uint32_t unit_bytes, unit_percent;      // of all inlined bodies together: so many, and so much of the unit's own
+  uint32_t depth;                         // of inlined calls within one another
+  uint32_t recursions;                    // how often a function stands in itself
+};
+inline constexpr InlineLimits kInlineUsual = {150, 250, 1000, 25, 2, 2};
+/// For tests: all that can be, as far as a unit stays small enough to be compiled often.
+inline constexpr InlineLimits kInlineAll = {2048, 2048, 2048, 100, 4, 3};
+/// Locals of a unit beyond which nothing is inlined: a callee has any number of them for two bytes.
+inline constexpr uint32_t kMaxInlinedLocals = 1024;
+/// Elements of segments that are looked at in a unit, for the targets of its indirect calls: once for each type, up to
+/// the fifth function of it, at some 3 ns each.
+inline constexpr uint32_t kMaxElementsRead = 1'000'000;
+
 /// A prologue moves rsp before it compares it with the limit, and 64 KiB beneath the limit are always there: half of
 /// them for the frame, half for the helper that then runs.
 inline constexpr uint32_t kMaxFrameBytes = 32u << 10;

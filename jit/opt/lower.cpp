@@ -16,8 +16,13 @@ using llvm::BasicBlock;
 using llvm::Type;
 using vm::ValType;
 
-Lowering::Lowering(llvm::Module& module, const CompileRequest& request)
-    : module_(module), request_(request), image_(*request.module), context_(module.getContext()), b_(context_) {}
+Lowering::Lowering(llvm::Module& module, LoweredUnit& unit)
+    : module_(module),
+      unit_(unit),
+      request_(unit.request),
+      image_(*request_.module),
+      context_(module.getContext()),
+      b_(context_) {}
 
 llvm::Function* Lowering::run() {
   const vm::ByteRange body = image_.funcs[request_.func_index].body;
@@ -25,6 +30,7 @@ llvm::Function* Lowering::run() {
     reason_ = "a function of " + std::to_string(body.size()) + " bytes";
     return nullptr;
   }
+  unit_.own_bytes = body.size();
   func_type_ = &image_.func_type(request_.func_index);
   v128_ = llvm::FixedVectorType::get(b_.getInt8Ty(), 16);
   result_type_ = llvm::StructType::get(b_.getInt64Ty(), v128_);
@@ -58,8 +64,9 @@ llvm::Function* Lowering::run() {
   llvm::DIFile* file = debug.createFile("image", "");
   debug.createCompileUnit(llvm::DISourceLanguageName(llvm::dwarf::DW_LANG_C), file, "vmrun", true, "", 0, "",
                           llvm::DICompileUnit::LineTablesOnly);
-  subprogram_ = debug.createFunction(file, "unit", "unit", file, 1, debug.createSubroutineType(nullptr), 1,
-                                     llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagDefinition);
+  // Its line is where the function begins: what belongs to no instruction is there.
+  subprogram_ = debug.createFunction(file, "unit", "unit", file, body.begin, debug.createSubroutineType(nullptr),
+                                     body.begin, llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagDefinition);
   function_->setSubprogram(subprogram_);
 
   tries_.emplace_back();
@@ -81,21 +88,21 @@ void Lowering::unsupported(D& d, std::string what) {
 }
 
 void Lowering::merge(D& d, size_t values) {
-  const uint64_t before = merged_;
-  merged_ += values;
-  if (merged_ > kMaxMerged && before <= kMaxMerged) {
+  const uint64_t before = unit_.merged;
+  unit_.merged += values;
+  if (unit_.merged > kMaxMerged && before <= kMaxMerged) {
     unsupported(d, "more than " + std::to_string(kMaxMerged) + " values at merges");
   }
 }
 
 void Lowering::travel(D& d, uint32_t values) {
   if (failed_) return;
-  travelling_ += values;
+  unit_.travelling += values;
   if (values > kMaxAreaValues) {
     return unsupported(d, std::to_string(values) + " parameters, results or thrown values beyond the registers");
   }
-  const uint64_t size = image_.funcs[request_.func_index].body.size() + kAreaValueBytes * travelling_;
-  if (size > kMaxBodyBytes) unsupported(d, std::to_string(travelling_) + " values outside of registers");
+  const uint64_t size = unit_.own_bytes + unit_.inlined_bytes + kAreaValueBytes * unit_.travelling;
+  if (size > kMaxBodyBytes) unsupported(d, std::to_string(unit_.travelling) + " values outside of registers");
 }
 
 void Lowering::travel(D& d, PlaceWalk walk, std::span<const ValType> types) {
@@ -103,16 +110,22 @@ void Lowering::travel(D& d, PlaceWalk walk, std::span<const ValType> types) {
   travel(d, walk.area_slots());
 }
 
-void Lowering::at(D& d) {
-  offset_ = static_cast<uint32_t>(d.offset());
-  b_.SetCurrentDebugLocation(llvm::DILocation::get(context_, offset_, 0, subprogram_));
+void Lowering::at(uint32_t offset) {
+  place_ = offset;
+  if (caller_ != nullptr) {
+    place_ = kInlined | static_cast<uint32_t>(unit_.places.size());
+    unit_.places.push_back({request_.func_index, offset, called_at_});
+  }
+  b_.SetCurrentDebugLocation(llvm::DILocation::get(context_, place_, 0, subprogram_));
 }
 
 // ---- entry ----------------------------------------------------------------------------------------------------------
 
 void Lowering::begin(D& d) {
   const std::span<const ValType> locals = d.locals();
-  if (locals.size() > kMaxLocals) return unsupported(d, std::to_string(locals.size()) + " locals");
+  unit_.locals += locals.size();
+  if (unit_.locals > kMaxLocals) return unsupported(d, std::to_string(unit_.locals) + " locals");
+  if (caller_ != nullptr) return begin_inlined(d);
   travel(d, PlaceWalk::params(), func_type_->params);
   travel(d, PlaceWalk::results(), func_type_->results);
   if (failed_) return;
@@ -122,8 +135,7 @@ void Lowering::begin(D& d) {
   mem_ = function_->getArg(2);
   entry_ = BasicBlock::Create(context_, "entry", function_);
   b_.SetInsertPoint(entry_);
-  b_.SetCurrentDebugLocation(
-      llvm::DILocation::get(context_, image_.funcs[request_.func_index].body.begin, 0, subprogram_));
+  at(image_.funcs[request_.func_index].body.begin);
 
   for (ValType local : locals) locals_.push_back(new_alloca(type(local)));
   if (!whole) {
@@ -154,6 +166,11 @@ void Lowering::begin(D& d) {
     }
     count_run();
   }
+  zero_locals(d);
+}
+
+void Lowering::zero_locals(D& d) {
+  const std::span<const ValType> locals = d.locals();
   for (size_t i = func_type_->params.size(); i < locals.size(); ++i) {
     b_.CreateStore(zero(locals[i]), locals_[i]);
   }
@@ -164,7 +181,8 @@ void Lowering::end_function(D&) {}
 void Lowering::count_run() {
   if (!request_.count_runs) return;
   const bool whole = request_.unit == kWholeFunction;
-  llvm::Value* code = whole ? function_->getArg(9) : direct(request_.func_index).code;
+  const bool passed = whole && caller_ == nullptr;
+  llvm::Value* code = passed ? function_->getArg(9) : direct(request_.func_index).code;
   llvm::Value* counts = load_field(b_.getPtrTy(), code, layout::func_code::counts);
   const int32_t count = whole ? layout::counts::runs(vm::Tier::opt) : layout::counts::osr_entries(vm::Tier::opt);
   BasicBlock* counted = new_block("counted");

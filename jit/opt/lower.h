@@ -1,6 +1,6 @@
 // From a function body to LLVM IR: a consumer of the decoder's events. Parts by kind of instruction: lower.cpp (frame,
-// locals, entry), lower_control.cpp, lower_exceptions.cpp, lower_call.cpp, lower_memory.cpp, lower_atomic.cpp,
-// lower_numeric.cpp, lower_simd*.cpp, lower_relaxed.cpp.
+// locals, entry), lower_control.cpp, lower_exceptions.cpp, lower_call.cpp, lower_inline.cpp, lower_memory.cpp,
+// lower_atomic.cpp, lower_numeric.cpp, lower_simd*.cpp, lower_relaxed.cpp.
 //
 // VALUES. i32, i64, float and double stand for themselves, references are i64, v128 is <16 x i8>. Locals are allocas
 // that the optimiser promotes; operands are SSA values, with phis at labels.
@@ -27,6 +27,10 @@
 // usual; what no longer is reachable (all that runs before the header only) falls away. Since the header is entered
 // from two sides, operands are kept in allocas at it and at the headers of loops around it, and those beneath a frame
 // that may contain it from the frame's begin to its end.
+//
+// INLINING. A small callee's body is lowered in place of its call, by a lowering of its own that writes into the same
+// LLVM function (lower_inline.cpp). It has no frame: places in it say by which calls they were reached (InlinedPlace),
+// and walks over the stack make the frames of that which the callee would have had.
 #pragma once
 
 #include <llvm/ADT/SmallVector.h>
@@ -40,6 +44,7 @@
 
 #include "jit/compiler.h"
 #include "jit/crossing/abi.h"
+#include "jit/opt/callees.h"
 #include "vm/runtime/layout.h"
 #include "vm/wasm/func_decoder.h"
 
@@ -81,15 +86,28 @@ struct LowerConsumer {
 #include "vm/wasm/func_events.def"
 };
 
-/// Lowers one unit into a function of an LLVM module. Used once.
+/// What the lowerings of a unit's own function and of what is inlined into it share.
+struct LoweredUnit {
+  explicit LoweredUnit(const CompileRequest& request) : request(request), callees(*request.module) {}
+  const CompileRequest& request;
+  Callees callees;
+  std::vector<InlinedPlace> places;  // what synthetic places stand for
+  uint64_t own_bytes = 0, inlined_bytes = 0, locals = 0;
+  uint64_t merged = 0;      // values at labels
+  uint64_t travelling = 0;  // values in the area
+};
+
+/// Lowers one unit into a function of an LLVM module, or a callee in place of a call. Used once.
 class Lowering {
  public:
-  Lowering(llvm::Module& module, const CompileRequest& request);
+  Lowering(llvm::Module& module, LoweredUnit& unit);
   /// The function, or null: see reason().
   llvm::Function* run();
   const std::string& reason() const { return reason_; }
 
  private:
+  /// Of `func_index`, in place of the call that `caller` is at, with so many open blocks around it.
+  Lowering(Lowering& caller, uint32_t func_index, uint32_t open_blocks);
   friend LowerConsumer;
   using D = vm::FuncDecoder<LowerConsumer, false>;
   using V = D::Value;
@@ -110,16 +128,15 @@ class Lowering {
   void unsupported(D& d, std::string what);
   /// So many values more travel to a label.
   void merge(D& d, size_t values);
-  uint64_t merged_ = 0;
   /// So many values are written to or read from the area.
   void travel(D& d, uint32_t values);
   /// Those of parameters or results.
   void travel(D& d, PlaceWalk walk, std::span<const vm::ValType> types);
-  uint64_t travelling_ = 0;
   /// In builds with assertions: dies by an undefined instruction unless the register's upper half is zero.
   void assert_clean(llvm::Value* reg);
   /// Called at the beginning of each event that emits: the place in the image for what follows.
-  void at(D& d);
+  void at(D& d) { at(static_cast<uint32_t>(d.offset())); }
+  void at(uint32_t offset);
   llvm::Type* type(vm::ValType type);
   llvm::Constant* i32(uint32_t v) { return b_.getInt32(v); }
   llvm::Constant* i64(uint64_t v) { return b_.getInt64(v); }
@@ -152,6 +169,8 @@ class Lowering {
   /// What the stack pointer is compared with, for interrupts at back-edges.
   void poll();
   void count_run();
+  /// Locals begin as zero.
+  void zero_locals(D& d);
 
   // --- control (lower_control.cpp) ---
   /// Branches to a frame with `values` for its label.
@@ -197,14 +216,32 @@ class Lowering {
   };
   Callee direct(uint32_t func_index);
   Callee through(llvm::Value* record);
+  /// Checks the index, and loads what the table holds there.
+  llvm::Value* table_entry(uint32_t table, llvm::Value* index);
+  /// Checks that the entry is a function of that type.
+  void check_entry(vm::TypeId type_id, llvm::Value* record);
   Callee callee_of(uint32_t func_index);
   /// The number that the engine has given a type, of 32 bits.
   llvm::Constant* number_of(vm::TypeId type, TypeUse::As as);
   /// Checks and finds the record for an indirect call.
-  llvm::Value* indirect_record(D& d, vm::TypeId type_id, uint32_t table, llvm::Value* index);
+  llvm::Value* indirect_record(vm::TypeId type_id, uint32_t table, llvm::Value* index);
   llvm::CallBase* emit_call(D& d, const vm::FuncType& type, const Callee& callee, Operands args, bool tail);
   void emit_call(D& d, const vm::FuncType& type, const Callee& callee, Operands args, Results results);
   void emit_tail_call(D& d, const vm::FuncType& type, const Callee& callee, Operands args);
+
+  // --- inlining (lower_inline.cpp) ---
+  /// Whether a call of the function, from the instruction that is being lowered, is to be inlined.
+  bool wants_inlined(D& d, uint32_t func_index, bool indirect);
+  /// Stores the arguments of the call that the callee stands for.
+  void begin_inlined(D& d);
+  /// Lowers the body of the function in place of a call.
+  void inline_call(D& d, uint32_t func_index, Operands args, Results results);
+  /// An indirect call of one of the functions that the table is known to hold, or of another. False: nothing is known,
+  /// and nothing was emitted.
+  bool guess_call(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, llvm::Value* index, Operands args,
+                  Results results);
+  /// How often the function is being lowered already, from the unit's own to this one.
+  uint32_t recursions(uint32_t func_index) const;
 
   // --- memory (lower_memory.cpp) ---
   llvm::Value* memory(uint32_t index);  // MemoryInst*
@@ -298,8 +335,16 @@ class Lowering {
   };
 
   llvm::Module& module_;
-  const CompileRequest& request_;
+  LoweredUnit& unit_;
+  const CompileRequest request_;  // of an inlined callee: as if it were a unit
   const vm::Module& image_;
+  // Of an inlined callee:
+  Lowering* const caller_ = nullptr;
+  const uint32_t depth_ = 0;                      // of inlined calls, this one's included
+  const uint32_t called_at_ = 0;                  // the place of the call
+  const uint32_t nesting_ = 0;                    // open blocks around the call
+  llvm::SmallVector<llvm::Value*, 8> arguments_;  //
+  llvm::BasicBlock* behind_ = nullptr;            // where returns go, with a phi for each result
   llvm::LLVMContext& context_;
   Builder b_;
   llvm::Function* function_ = nullptr;
@@ -317,7 +362,7 @@ class Lowering {
   std::vector<Try> tries_;  // [0] stands for none
   uint32_t inner_ = 0;      // the innermost
   std::map<std::pair<size_t, llvm::Type*>, llvm::AllocaInst*> operand_allocas_;
-  uint32_t offset_ = 0;   // of the instruction being lowered
+  uint32_t place_ = 0;    // of the instruction being lowered: see CodeTables
   bool entered_ = false;  // an OSR unit's header was found
   bool failed_ = false;
   std::string reason_;

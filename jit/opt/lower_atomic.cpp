@@ -27,7 +27,7 @@ bool Lowering::atomic_op(Op op, const vm::Immediate& imm, const V* args, V* resu
   auto load = [&](unsigned bits, llvm::Type* to) {
     llvm::LoadInst* v = b_.CreateAlignedLoad(b_.getIntNTy(bits), at(bits), llvm::Align(bits / 8), true);
     v->setAtomic(kOrder);
-    mark_faulting(*v, offset_);
+    mark_faulting(*v, place_);
     results[0].v = b_.CreateZExt(v, to);
     return true;
   };
@@ -35,14 +35,14 @@ bool Lowering::atomic_op(Op op, const vm::Immediate& imm, const V* args, V* resu
     llvm::Value* to = at(bits);
     llvm::StoreInst* v = b_.CreateAlignedStore(narrow(1, bits), to, llvm::Align(bits / 8), true);
     v->setAtomic(kOrder);
-    mark_faulting(*v, offset_);
+    mark_faulting(*v, place_);
     return true;
   };
   auto change = [&](AtomicRMWInst::BinOp operation, unsigned bits, llvm::Type* to) {
     llvm::Value* where = at(bits);
     AtomicRMWInst* old = b_.CreateAtomicRMW(operation, where, narrow(1, bits), llvm::Align(bits / 8), kOrder);
     old->setVolatile(true);
-    mark_faulting(*old, offset_);
+    mark_faulting(*old, place_);
     results[0].v = b_.CreateZExt(old, to);
     return true;
   };
@@ -51,7 +51,7 @@ bool Lowering::atomic_op(Op op, const vm::Immediate& imm, const V* args, V* resu
     llvm::AtomicCmpXchgInst* pair =
         b_.CreateAtomicCmpXchg(where, narrow(1, bits), narrow(2, bits), llvm::Align(bits / 8), kOrder, kOrder);
     pair->setVolatile(true);
-    mark_faulting(*pair, offset_);
+    mark_faulting(*pair, place_);
     results[0].v = b_.CreateZExt(b_.CreateExtractValue(pair, 0), to);
     return true;
   };

@@ -16,7 +16,8 @@ using vm::ValType;
 
 Lowering::Callee Lowering::direct(uint32_t func_index) {
   // The unit itself: no better code will come. Who counts its runs wants the record.
-  if (func_index == request_.func_index && request_.unit == kWholeFunction && !request_.count_runs) {
+  const CompileRequest& unit = unit_.request;
+  if (func_index == unit.func_index && unit.unit == kWholeFunction && !unit.count_runs) {
     return {nullptr, inst_, mem_, llvm::PoisonValue::get(b_.getPtrTy())};
   }
   // Not as a fixed value: that would be kept in the frame from call to call, and reloaded from there instead.
@@ -52,14 +53,17 @@ llvm::Constant* Lowering::number_of(vm::TypeId type, TypeUse::As as) {
   return llvm::ConstantExpr::getPtrToInt(symbol, b_.getInt32Ty());
 }
 
-llvm::Value* Lowering::indirect_record(D&, vm::TypeId type_id, uint32_t table, llvm::Value* index) {
+llvm::Value* Lowering::table_entry(uint32_t table, llvm::Value* index) {
   llvm::Value* tables = load_fixed_ptr(inst_, layout::instance::tables);
   llvm::Value* t = load_fixed_ptr(tables, 8 * uint64_t{table});
   llvm::Value* wide = b_.CreateZExt(index, b_.getInt64Ty());
   llvm::Value* size = load_field(b_.getInt64Ty(), t, layout::table::size);
   wide = checked_index(wide, size, vm::TrapCode::UndefinedElement);
   llvm::Value* elems = load_field(b_.getPtrTy(), t, layout::table::elems);
-  llvm::Value* record = b_.CreateLoad(b_.getPtrTy(), element(elems, wide, 8));
+  return b_.CreateLoad(b_.getPtrTy(), element(elems, wide, 8));
+}
+
+void Lowering::check_entry(vm::TypeId type_id, llvm::Value* record) {
   trap_if(b_.CreateIsNull(record), vm::TrapCode::UninitializedElement);
   llvm::Value* type = load_field(b_.getInt32Ty(), record, layout::func_record::type, true);
   llvm::Constant* expected = number_of(type_id, TypeUse::As::id);
@@ -75,6 +79,11 @@ llvm::Value* Lowering::indirect_record(D&, vm::TypeId type_id, uint32_t table, l
     b_.CreateBr(good);
     b_.SetInsertPoint(good);
   }
+}
+
+llvm::Value* Lowering::indirect_record(vm::TypeId type_id, uint32_t table, llvm::Value* index) {
+  llvm::Value* record = table_entry(table, index);
+  check_entry(type_id, record);
   return record;
 }
 
@@ -150,6 +159,7 @@ void Lowering::emit_tail_call(D& d, const vm::FuncType& type, const Callee& call
 
 void Lowering::call(D& d, uint32_t func_index, const vm::FuncType& type, Operands args, Results results) {
   at(d);
+  if (wants_inlined(d, func_index, false)) return inline_call(d, func_index, args, results);
   emit_call(d, type, callee_of(func_index), args, results);
 }
 void Lowering::return_call(D& d, uint32_t func_index, const vm::FuncType& type, Operands args) {
@@ -160,12 +170,13 @@ void Lowering::return_call(D& d, uint32_t func_index, const vm::FuncType& type, 
 void Lowering::call_indirect(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
                              Operands args, Results results) {
   at(d);
-  emit_call(d, type, through(indirect_record(d, type_id, table, index.v)), args, results);
+  if (guess_call(d, type_id, table, type, index.v, args, results)) return;
+  emit_call(d, type, through(indirect_record(type_id, table, index.v)), args, results);
 }
 void Lowering::return_call_indirect(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, const V& index,
                                     Operands args) {
   at(d);
-  emit_tail_call(d, type, through(indirect_record(d, type_id, table, index.v)), args);
+  emit_tail_call(d, type, through(indirect_record(type_id, table, index.v)), args);
 }
 
 void Lowering::call_ref(D& d, vm::TypeId, const vm::FuncType& type, const V& ref, Operands args, Results results) {

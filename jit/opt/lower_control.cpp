@@ -43,7 +43,8 @@ void Lowering::branch_to(D& d, C& target, llvm::ArrayRef<llvm::Value*> values) {
 void Lowering::open(D& d, C& c) {
   c.region = inner_;
   merge(d, c.params.size() + c.results.size());
-  if (d.control_depth() > kMaxNesting) unsupported(d, "more than " + std::to_string(kMaxNesting) + " open blocks");
+  if (nesting_ + d.control_depth() > kMaxNesting)
+    unsupported(d, "more than " + std::to_string(kMaxNesting) + " open blocks");
   if (!before_unit(d)) return;
   merge(d, c.height);
   c.spilled = true;
@@ -250,6 +251,12 @@ void Lowering::unreachable(D& d) {
 }
 
 void Lowering::emit_return(D& d, llvm::ArrayRef<llvm::Value*> values) {
+  if (caller_ != nullptr) {
+    size_t i = 0;
+    for (llvm::PHINode& phi : behind_->phis()) phi.addIncoming(values[i++], b_.GetInsertBlock());
+    b_.CreateBr(behind_);
+    return;
+  }
   travel(d, PlaceWalk::results(), func_type_->results);
   PlaceWalk walk = PlaceWalk::results();
   llvm::Value* result = llvm::PoisonValue::get(result_type_);

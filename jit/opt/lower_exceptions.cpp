@@ -25,8 +25,10 @@ uint32_t Lowering::open_try(D& d, C& c) {
 }
 
 void Lowering::pass_on(uint32_t outer) {
+  const Lowering* in = this;
+  for (; outer == 0 && in->caller_ != nullptr; outer = in->inner_) in = in->caller_;
   if (outer != 0) {
-    b_.CreateBr(tries_[outer].dispatch);
+    b_.CreateBr(in->tries_[outer].dispatch);
   } else {
     final_helper(Helper::resume_throw, {}, false);
   }
@@ -85,7 +87,7 @@ void Lowering::try_table(D& d, C& c, std::span<const vm::CatchClause> clauses) {
 }
 
 BasicBlock* Lowering::landing_pad() {
-  if (inner_ == 0) return nullptr;
+  if (inner_ == 0) return caller_ != nullptr ? caller_->landing_pad() : nullptr;
   Try& t = tries_[inner_];
   if (t.pad == nullptr) {
     t.pad = new_block("pad");

@@ -22,7 +22,7 @@ bool Lowering::is_guarded(uint32_t index) const {
 
 void Lowering::keep_order(uint32_t index, llvm::Instruction& access) {
   // Others may write to a shared memory at any time: what was loaded from it must not be loaded again.
-  if (is_guarded(index) || image_.memories[index].shared) return mark_faulting(access, offset_);
+  if (is_guarded(index) || image_.memories[index].shared) return mark_faulting(access, place_);
   if (auto* store = llvm::dyn_cast<llvm::StoreInst>(&access)) seen_by_others(*store);
 }
 

@@ -6,12 +6,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <thread>
 
 #include "engine/guest_task.h"
+#include "jit/code/code.h"
 #include "jit/stop/preempt.h"
 #include "sched/scheduler.h"
 #include "tests/cross_tier/cases.h"
@@ -35,7 +37,12 @@ struct Where {
 
 class CellTest {
  public:
-  explicit CellTest(const Cell& cell) : cell_(cell), plan_(plan(cell)) {
+  /// With `inlined` all functions are optimised, and calls inlined.
+  explicit CellTest(const Cell& cell, bool inlined = false)
+      : cell_(cell),
+        inlined_(inlined),
+        plan_(plan(cell)),
+        world_(World::nothing(), {}, inlined ? Inlining::All : Inlining::Off) {
     if (cell.callee == Side::host) add_host_callee();
     if (cell.scenario == Scenario::preempted) {
       ok(world_.linker.func_wrap("env", "where", [this] { return moved(); }));
@@ -48,6 +55,7 @@ class CellTest {
       World::promote(*module_, plan_.outer, outer_tier());
     }
     instance_.emplace(ok(world_.linker.instantiate(world_.store, *module_)));
+    if (inlined && cell.kind != Kind::tail) check_inlined();
   }
 
   void run() {
@@ -68,8 +76,14 @@ class CellTest {
  private:
   bool tail() const { return cell_.kind == Kind::tail; }
   /// Mixed: neither the caller's nor the callee's, where there are three.
-  vm::Tier mid_tier() const { return static_cast<vm::Tier>((static_cast<unsigned>(cell_.caller) + 1) % vm::kTiers); }
-  vm::Tier outer_tier() const { return static_cast<vm::Tier>((static_cast<unsigned>(cell_.callee) + 2) % vm::kTiers); }
+  vm::Tier mid_tier() const {
+    if (inlined_) return vm::Tier::opt;
+    return static_cast<vm::Tier>((static_cast<unsigned>(cell_.caller) + 1) % vm::kTiers);
+  }
+  vm::Tier outer_tier() const {
+    if (inlined_) return vm::Tier::opt;
+    return static_cast<vm::Tier>((static_cast<unsigned>(cell_.callee) + 2) % vm::kTiers);
+  }
 
   Func entry() {
     // The host calls indirectly by what it finds in the table.
@@ -171,6 +185,15 @@ class CellTest {
 
   // ---- assertions ----
 
+  /// The caller's code contains the callee.
+  void check_inlined() {
+    const void* entry = module_->impl()->code(plan_.caller).machine.load();
+    const jit::CodeObject* code = jit::CodeSpace::get().find(entry);
+    REQUIRE(code != nullptr);
+    const bool has = std::ranges::any_of(
+        code->inlined, [&](const jit::InlinedPlace& place) { return place.func_index == plan_.callee; });
+    CHECK(has);
+  }
   void check_ran(uint32_t func, vm::Tier tier, bool exactly_once) {
     const auto runs = World::runs(*module_, func);
     for (unsigned t = 0; t < vm::kTiers; ++t) {
@@ -379,6 +402,7 @@ class CellTest {
   }
 
   Cell cell_;
+  bool inlined_;
   Plan plan_;
   World world_;
   std::optional<Module> module_;
@@ -407,6 +431,17 @@ std::string cell_name(unsigned n) {
 }
 const int registered = register_cases<kCells, run_cell>(cell_name, __FILE__);
 
+// The same within optimised code, where calls are inlined.
+constexpr unsigned kInlinedCells = std::size(kKinds) * kScenarios;
+constexpr Cell inlined_cell(unsigned n) {
+  return {Side::opt, Side::opt, kKinds[n / kScenarios], static_cast<Scenario>(n % kScenarios)};
+}
+void run_inlined(unsigned n) { CellTest(inlined_cell(n), true).run(); }
+std::string inlined_name(unsigned n) {
+  return impossible(inlined_cell(n)).empty() ? name_of(inlined_cell(n)) + ", inlined" : std::string();
+}
+const int registered_inlined = register_cases<kInlinedCells, run_inlined>(inlined_name, __FILE__);
+
 TEST_CASE("spine: cells that cannot be") {
   unsigned possible = 0;
   for (unsigned n = 0; n < kCells; ++n) {
@@ -418,7 +453,7 @@ TEST_CASE("spine: cells that cannot be") {
       std::printf("impossible: %s (%s)\n", name_of(cell).c_str(), why.c_str());
     }
   }
-  CHECK(registered == 0);
+  CHECK(registered + registered_inlined == 0);
   CHECK(possible == 384);
 }
 

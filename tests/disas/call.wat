@@ -1,4 +1,5 @@
 ;; Arguments and results in registers, and what lives across a call.
+;; calls: not inlined
 (module
   (func $other (param i32 i64) (result i64)
     (i64.add (local.get 1) (i64.extend_i32_u (local.get 0))))

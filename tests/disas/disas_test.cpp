@@ -28,7 +28,8 @@ namespace {
 /// Optimised code is for this processor, whatever the machine is.
 constexpr const char* kProcessor = "x86-64-v3";
 
-constexpr const char* kDense = ";; memory: dense\n";  // in a text: memories have no guard pages
+constexpr const char* kDense = ";; memory: dense\n";       // in a text: memories have no guard pages
+constexpr const char* kCalls = ";; calls: not inlined\n";  // in a text
 constexpr std::string_view kTierNames[] = {"baseline", "opt"};
 
 /// What begins the expected code of a tier.
@@ -121,7 +122,13 @@ class Labels {
 
 std::string render(const vm::Module& module, uint32_t func, const jit::CompiledCode& code, const std::string& listing) {
   std::map<uint32_t, std::string> instructions;  // by their offset in the image
-  for (vm::DisasmLine& line : vm::disassemble(module, func)) instructions[line.offset] = std::move(line.text);
+  auto read = [&](uint32_t index, const std::string& note) {
+    for (const vm::DisasmLine& line : vm::disassemble(module, index)) instructions[line.offset] = line.text + note;
+  };
+  for (const jit::InlinedPlace& place : code.inlined) {
+    read(place.func_index, " (inlined func " + std::to_string(place.func_index) + ")");
+  }
+  read(func, "");
   const std::vector<Line> lines = lines_of(listing);
   const Labels labels(code, lines);
   std::string out;
@@ -131,9 +138,10 @@ std::string render(const vm::Module& module, uint32_t func, const jit::CompiledC
     if (does_nothing(line)) continue;
     std::string text = ";;   " + line.text + (line.jumps ? labels.at(line.target) : "");
     std::string note;
-    const uint32_t offset = code.source_at(line.pc, false);
-    if (offset != last && instructions.contains(offset)) note = " " + instructions[offset];
-    last = offset;
+    const uint32_t place = code.place_at(line.pc, false);
+    const uint32_t offset = code.offset_of(place);
+    if (place != last && instructions.contains(offset)) note = " " + instructions[offset];
+    last = place;
     for (const jit::PadMark& pad : code.pads) {
       if (pad.return_pc == line.pc) note += " (throws to " + labels.at(pad.pad) + ")";
     }
@@ -147,11 +155,13 @@ std::string render(const vm::Module& module, uint32_t func, const jit::CompiledC
 }
 
 /// The code that a tier makes of a function, as it is kept.
-std::string code_of(jit::Compiler& compiler, const jit::Plugin& plugin, const vm::Module& module, uint32_t func) {
+std::string code_of(jit::Compiler& compiler, const jit::Plugin& plugin, const vm::Module& module, uint32_t func,
+                    Inlining inlining) {
   jit::CompileRequest request;
   request.module = &module;
   request.func_index = func;
   request.every_mark = true;
+  request.inlining = inlining;
   request.check_merges = false;  // in all builds alike
   const jit::CompileResult result = compiler.compile(request);
   if (result.status != jit::CompileResult::Status::done) return ";; none: " + result.reason + '\n';
@@ -163,6 +173,7 @@ std::string code_of(jit::Compiler& compiler, const jit::Plugin& plugin, const Ex
   Config config;
   config.tiers = Tiers::Interp;  // nothing is compiled but what is looked at
   config.dense_memory = expected.text.find(kDense) != std::string::npos;
+  const Inlining inlining = expected.text.find(kCalls) != std::string::npos ? Inlining::Off : Inlining::On;
   const std::string image = VMRUN_IMAGES "/" + expected.path.stem().string() + ".wasm";
   const Module module = ok(Module::compile_file(Engine(config), image));
   std::string out;
@@ -171,7 +182,7 @@ std::string code_of(jit::Compiler& compiler, const jit::Plugin& plugin, const Ex
     for (const ExportType& item : module.exports()) {
       if (item.type.kind() == ExternKind::Func && item.index == body.func_index) out += " \"" + item.name + '"';
     }
-    out += '\n' + code_of(compiler, plugin, *module.impl(), body.func_index);
+    out += '\n' + code_of(compiler, plugin, *module.impl(), body.func_index, inlining);
   }
   return out;
 }

@@ -57,6 +57,10 @@ void expect_wide(Tally& tally);
 Bytes make_effects(uint64_t number, Tally& tally);
 void expect_effects(Tally& tally);
 
+/// Chains of small functions that call each other in all ways and end in all ways.
+Bytes make_inlined(uint64_t number, Tally& tally);
+void expect_inlined(Tally& tally);
+
 }  // namespace generate
 
 /// All kinds of aimed modules.

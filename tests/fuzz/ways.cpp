@@ -25,6 +25,10 @@ const std::vector<Way>& all_ways() {
     way.config.*option = true;
     return way;
   };
+  auto inlining = [](Way way, Inlining inlining) {
+    way.config.inlining = inlining;
+    return way;
+  };
   auto threads = [](Way way) {
     way.threads = 3;
     return way;
@@ -50,10 +54,15 @@ const std::vector<Way>& all_ways() {
       threads(way("threads", Effort::Auto, Tiers::InterpBaseline, Force::disturb)),
       way("opt", Effort::Auto, Tiers::Opt),
       with(way("opt-dense", Effort::Auto, Tiers::Opt), &Config::dense_memory),
+      inlining(way("opt-calls", Effort::Auto, Tiers::Opt), Inlining::Off),
+      inlining(way("opt-inline", Effort::Auto, Tiers::Opt), Inlining::All),
+      inlining(with(way("opt-inline-dense", Effort::Auto, Tiers::Opt), &Config::dense_memory), Inlining::All),
       way("loops-opt", Effort::Quick, Tiers::Auto, Force::loops_opt),
+      inlining(way("loops-inline", Effort::Quick, Tiers::Auto, Force::loops_opt), Inlining::All),
       with(way("steps", Effort::Auto, Tiers::Steps), &Config::profile),
       way("all", Effort::Auto, Tiers::Auto),
       with(way("disturb-opt", Effort::Auto, Tiers::Auto, Force::disturb), &Config::profile),
+      inlining(way("disturb-inline", Effort::Auto, Tiers::Auto, Force::disturb), Inlining::All),
       threads(way("threads-opt", Effort::Auto, Tiers::Auto, Force::disturb)),
       node(way("node", Effort::Auto, Tiers::Interp)),
   };

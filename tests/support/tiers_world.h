@@ -26,8 +26,10 @@ class World {
   Store store;
   Linker linker;
 
-  explicit World(tiering::Schedule schedule = nothing(), const StoreLimits& limits = {})
-      : engine(config()), store(engine, limits), linker(engine) {
+  /// Without `inlining` every call is one, so that it is known which code runs.
+  explicit World(tiering::Schedule schedule = nothing(), const StoreLimits& limits = {},
+                 Inlining inlining = Inlining::Off)
+      : engine(config(inlining)), store(engine, limits), linker(engine) {
     engine.impl()->tiers->set_schedule(std::move(schedule));
   }
 
@@ -55,9 +57,10 @@ class World {
   }
 
  private:
-  static Config config() {
+  static Config config(Inlining inlining) {
     Config config;
     config.count_runs = true;
+    config.inlining = inlining;
     return config;
   }
 };

@@ -23,6 +23,27 @@ const SegmentOps& ops_of(const Activation& activation) {
   return *segment_ops[static_cast<size_t>(activation.kind)].load(std::memory_order_acquire);
 }
 
+/// What the guest's frame at a position is.
+bool describe(const SegmentOps& ops, const FrameAt& at, FrameInfo& info) {
+  info.call = 0;
+  if (!ops.describe(at, info)) return false;
+  // Stopped before the first instruction that anything is known about.
+  if (info.offset == 0 && info.code->module != nullptr) {
+    info.offset = info.code->module->funcs[info.code->func_index].body.begin;
+  }
+  return true;
+}
+
+/// Adds the guest's frames at a position, innermost first, until there are `max` in all.
+void add_frames(const SegmentOps& ops, FrameAt at, size_t max, std::vector<Frame>& out) {
+  FrameInfo info;
+  while (out.size() < max && describe(ops, at, info)) {
+    out.push_back({info.code->module, info.code->func_index, info.offset});
+    if (info.call == 0) return;
+    at.call = info.call;
+  }
+}
+
 /// Counts what happened to the newest frame, where its module asked for that.
 void count(const Vcpu& cx, std::atomic<uint64_t> TierCounts::* what) {
   FrameWalk walk(cx.activation);
@@ -53,20 +74,13 @@ FrameWalk::FrameWalk(const Activation* newest) { enter(newest); }
 
 void FrameWalk::enter(const Activation* activation) {
   for (; activation != nullptr; activation = activation->previous) {
-    at_ = {activation, activation->pc, activation->fp, activation->sp, activation->instance, activation->exact};
+    at_ = {activation, activation->pc, activation->fp, activation->sp, activation->instance, activation->exact, 0};
     if (ops_of(*activation).begin(at_)) return;
   }
   at_.activation = nullptr;
 }
 
-bool FrameWalk::describe(FrameInfo& info) const {
-  if (!ops_of(*at_.activation).describe(at_, info)) return false;
-  // Stopped before the first instruction that anything is known about.
-  if (info.offset == 0 && info.code->module != nullptr) {
-    info.offset = info.code->module->funcs[info.code->func_index].body.begin;
-  }
-  return true;
-}
+bool FrameWalk::describe(FrameInfo& info) const { return vm::describe(ops_of(*at_.activation), at_, info); }
 
 void FrameWalk::next() {
   if (!ops_of(*at_.activation).up(at_)) enter(at_.activation->previous);
@@ -76,9 +90,8 @@ std::vector<Frame> backtrace(const Vcpu& cx, size_t max) { return backtrace(cx.a
 
 std::vector<Frame> backtrace(const Activation* newest, size_t max) {
   std::vector<Frame> out;
-  FrameInfo info;
   for (FrameWalk walk(newest); walk.valid() && out.size() < max; walk.next()) {
-    if (walk.describe(info)) out.push_back({info.code->module, info.code->func_index, info.offset});
+    add_frames(ops_of(*walk.at().activation), walk.at(), max, out);
   }
   return out;
 }
@@ -91,7 +104,7 @@ void record_backtrace(Vcpu& cx) try {
 void machine_pcs(const Vcpu& cx, std::vector<const void*>& out) {
   for (const Activation* a = cx.activation; a != nullptr; a = a->previous) {
     if (a->kind != Activation::Kind::machine) continue;
-    FrameAt at{a, a->pc, a->fp, a->sp, nullptr, a->exact};
+    FrameAt at{a, a->pc, a->fp, a->sp, nullptr, a->exact, 0};
     if (!ops_of(*a).begin(at)) continue;
     do {
       out.push_back(at.pc);
@@ -135,11 +148,9 @@ namespace {
 /// Backtrace of an exception that leaves by `entry`, some of whose frames are gone.
 void record_unwound(Vcpu& cx, const Activation& entry) try {
   if (!cx.backtrace.empty()) return;
-  FrameInfo info;
   for (const Unwound::Position& p : cx.store->unwound()) {
-    const FrameAt at{nullptr, p.pc, nullptr, nullptr, p.instance, p.exact};
-    if (!segment_ops[static_cast<size_t>(p.kind)].load(std::memory_order_acquire)->describe(at, info)) continue;
-    cx.backtrace.push_back({info.code->module, info.code->func_index, info.offset});
+    const SegmentOps& ops = *segment_ops[static_cast<size_t>(p.kind)].load(std::memory_order_acquire);
+    add_frames(ops, {nullptr, p.pc, nullptr, nullptr, p.instance, p.exact, 0}, kMaxBacktrace, cx.backtrace);
   }
   const std::vector<Frame> rest = backtrace(entry.previous, kMaxBacktrace - cx.backtrace.size());
   cx.backtrace.insert(cx.backtrace.end(), rest.begin(), rest.end());
@@ -149,7 +160,7 @@ void record_unwound(Vcpu& cx, const Activation& entry) try {
 /// The search has come by all of a segment.
 void pass(Unwound& unwound, const Activation& segment) {
   if (segment.kind == Activation::Kind::machine) return;  // done by land
-  FrameAt at{&segment, segment.pc, segment.fp, segment.sp, segment.instance, segment.exact};
+  FrameAt at{&segment, segment.pc, segment.fp, segment.sp, segment.instance, segment.exact, 0};
   if (!ops_of(segment).begin(at)) return;
   do {
     unwound.add({at.pc, at.instance, segment.kind, at.exact});

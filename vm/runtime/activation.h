@@ -39,15 +39,18 @@ struct FrameAt {
   void* sp = nullptr;            // machine only
   Instance* instance = nullptr;  // interp only
   bool exact = false;
+  uint32_t call = 0;  // machine: the inlined call that is meant (FrameInfo::call); 0: where the frame stands
 };
 
-/// What is known about one guest frame.
+/// What is known about one guest frame. Machine code may have inlined calls: then one frame of the machine stands for
+/// several of the guest's.
 struct FrameInfo {
   FuncCode* code = nullptr;
   uint32_t offset = 0;  // byte offset of the instruction in the image
   Tier tier = Tier::interp;
   Instance* instance = nullptr;  // null in machine code, whose frame keeps it where it likes
   const void* pc = nullptr;      // interp: const interp::Cell*; machine: return address, or instruction when exact
+  uint32_t call = 0;             // not 0: inlined at that call, which FrameAt::call takes to describe the caller
 };
 
 /// Where to go on, as described above. `to` null: nowhere, the guest goes on behind its call.
@@ -63,7 +66,7 @@ struct SegmentOps {
   bool (*begin)(FrameAt& at);
   /// The caller inside the segment; false when there is none (machine: pc is then where the oldest frame returns to).
   bool (*up)(FrameAt& at);
-  /// Says what the frame is; false when it is nobody's (a trampoline).
+  /// Says what the frame is, the innermost one where there are several; false when it is nobody's (a trampoline).
   bool (*describe)(const FrameAt& at, FrameInfo& info);
   /// Looks for the landing of cx.exception in the segment, from where it stands. If there is one, changes the
   /// activation's position accordingly, prepares what has to be prepared, and says where to go on. Machine segments tell
@@ -72,13 +75,13 @@ struct SegmentOps {
 };
 void set_segment_ops(Activation::Kind kind, const SegmentOps* ops);
 
-/// Walks all frames, innermost first:  for (FrameWalk walk(cx.activation); walk.valid(); walk.next()) ... walk.at()
+/// Walks all frames of interpreter and machine, innermost first:  for (FrameWalk walk(cx.activation); walk.valid(); walk.next()) ... walk.at()
 class FrameWalk {
  public:
   explicit FrameWalk(const Activation* newest);
   bool valid() const { return at_.activation != nullptr; }
   const FrameAt& at() const { return at_; }
-  /// False for frames that are nobody's.
+  /// The guest's frame, the innermost one where there are several. False for frames that are nobody's.
   bool describe(FrameInfo& info) const;
   void next();
 

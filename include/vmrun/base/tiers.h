@@ -22,4 +22,12 @@ enum class Tiers : uint8_t {
   Steps,           // each call and each loop iteration moves what runs a tier up, at once: for tests, very slow
 };
 
+/// Which calls optimised code inlines: replaces by the callee's own instructions. What a guest computes, its traps and
+/// their backtraces are the same.
+enum class Inlining : uint8_t {
+  On,   // calls of small functions
+  Off,  // none
+  All,  // whatever can be, in units as large as may be compiled at all: for tests, slow to compile
+};
+
 }  // namespace vmrun

@@ -122,7 +122,7 @@ TEST_CASE("perf's jitdump holds compiled code and where it came from") {
     if (id == 2 && take<uint64_t>(bytes, at + 16) == begin) {
       lines = true;
       CHECK(take<uint64_t>(bytes, at + 24) == compiled.code->marks.size());
-      CHECK(take<uint32_t>(bytes, at + 40) == compiled.code->marks[0].offset);
+      CHECK(take<uint32_t>(bytes, at + 40) == compiled.code->marks[0].place);
     }
     if (id == 0 && take<uint64_t>(bytes, at + 32) == begin) {
       found = true;

@@ -111,6 +111,7 @@ struct Bench {
     request.module = module.get();
     request.func_index = func_index;
     request.unit = unit;
+    request.inlining = Inlining::Off;  // a call is one
     return request;
   }
 

@@ -41,6 +41,12 @@ TEST_CASE("options of which a tier makes nothing") {
   refused({"--stats", "-O", "tier=interp,profile", image}, {"tier=interp", "profile", out});
   refused({"--stats", "-O", "tier=opt,profile", image}, {"tier=opt", "profile", out});
   refused({"-O", "profile", image}, {"profile", "add --stats"});
+  for (const char* tier : {"interp", "baseline", "interp+baseline"}) {
+    refused({"-O", std::string("inline=all,tier=") + tier, image}, {"inline=all", out});
+  }
+  refused({"-O", "inline=some", image}, {"some", "on, off and all"});
+  accepted({"-O", "tier=opt,inline=all"});
+  accepted({"-O", "tier=baseline,inline=off"});
   refused({"-O", "tier=interp,compile-threads=2", image}, {"tier=interp", "compile-threads", out});
   refused({"-O", "tier=baseline,compile-threads=2", image}, {"tier=baseline", "compile-threads", "eager=baseline"});
   refused({"-O", "tier=interp", "--profile", "perfmap", image}, {"--profile", "tier=interp", out});

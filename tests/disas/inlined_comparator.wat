@@ -1,0 +1,328 @@
+;; A sort by a comparator of the table: the call is a comparison of the table's entry with the one function that it may be,
+;; and behind that the comparator's own instructions. Any other entry takes the checked way.
+(module
+  (type $less (func (param i32 i32) (result i32)))
+  (memory 1)
+  (table 2 funcref)
+  (elem (i32.const 1) func $ascending)
+  (func $ascending (type $less)
+    (i32.lt_s (i32.load (local.get 0)) (i32.load (local.get 1))))
+  (func (export "sift") (param $at i32) (param $begin i32) (param $less i32) (local $v i32)
+    (local.set $v (i32.load (local.get $at)))
+    (block $placed
+      (loop $next
+        (br_if $placed (i32.le_u (local.get $at) (local.get $begin)))
+        (br_if $placed (i32.eqz (call_indirect (type $less)
+          (local.get $at) (i32.sub (local.get $at) (i32.const 4)) (local.get $less))))
+        (i32.store (local.get $at) (i32.load (i32.sub (local.get $at) (i32.const 4))))
+        (local.set $at (i32.sub (local.get $at) (i32.const 4)))
+        (i32.store (local.get $at) (local.get $v))
+        (br $next)))))
+;; === baseline
+;; func 0
+;; entry:
+;;   push rbp
+;;   mov rbp, rsp
+;;   sub rsp, 48
+;;   cmp rsp, qword ptr [r12 + 16]
+;;   jb L2
+;; L0:
+;;   mov qword ptr [rbp - 8], r12
+;;   mov qword ptr [rbp - 16], r13
+;;   mov qword ptr [rbp - 24], r14
+;;   dec qword ptr [r12]
+;;   js L3
+;; L1:
+;;   mov r11d, r15d                                      ; i32.load
+;;   mov eax, dword ptr [r14 + r11]
+;;   mov r11d, edi                                       ; i32.load
+;;   mov ecx, dword ptr [r14 + r11]
+;;   cmp eax, ecx                                        ; i32.lt_s
+;;   setl dl
+;;   movzx edx, dl
+;;   mov eax, edx                                        ; end
+;;   add rsp, 48
+;;   pop rbp
+;;   ret
+;; L2:
+;;   mov rax, qword ptr [r12 + 32]
+;;   call qword ptr [rax + 72]
+;;   jmp L0
+;; L3:
+;;   mov rax, qword ptr [r12 + 32]
+;;   call qword ptr [rax + 80]
+;;   jmp L1
+;; func 1 "sift"
+;; entry:
+;;   push rbp
+;;   mov rbp, rsp
+;;   sub rsp, 64
+;;   cmp rsp, qword ptr [r12 + 16]
+;;   jb L14
+;; L0:
+;;   mov qword ptr [rbp - 8], r12
+;;   mov qword ptr [rbp - 16], r13
+;;   mov qword ptr [rbp - 24], r14
+;;   dec qword ptr [r12]
+;;   js L15
+;; L1:
+;;   xor ebx, ebx
+;;   mov r11d, r15d                                      ; i32.load
+;;   mov ebx, dword ptr [r14 + r11]
+;;   mov qword ptr [rbp - 56], rbx                       ; loop
+;;   mov qword ptr [rbp - 40], rdi
+;;   mov qword ptr [rbp - 48], rsi
+;;   mov r15d, r15d
+;;   mov edi, edi
+;;   mov esi, esi
+;; L2:
+;;   cmp r15d, edi                                       ; i32.le_u
+;;   jbe L4                                              ; br_if 1
+;;   lea eax, [r15 - 4]                                  ; i32.sub
+;;   mov r11, qword ptr [r13 + 16]                       ; call_indirect (type 0)
+;;   mov r11, qword ptr [r11]
+;;   cmp rsi, qword ptr [r11 + 8]
+;;   mov ecx, 0
+;;   cmovb rcx, rsi
+;;   jae L7
+;;   mov r11, qword ptr [r11]
+;;   mov rcx, qword ptr [r11 + 8*rcx]
+;;   test rcx, rcx
+;;   je L8
+;;   cmp dword ptr [rcx], 0
+;;   jne L9
+;;   mov qword ptr [rbp - 32], r15
+;;   mov rbx, rcx
+;;   mov edi, eax
+;;   mov r9, qword ptr [rbx + 16]
+;;   mov r11, r13
+;;   mov rax, qword ptr [rbx + 8]
+;;   test rax, rax
+;;   cmovne r13, rax
+;;   mov r14, qword ptr [r13]
+;;   call qword ptr [r9 + 8]
+;;   mov r12, qword ptr [rbp - 8]
+;;   mov r13, qword ptr [rbp - 16]
+;;   mov r14, qword ptr [rbp - 24]
+;;   test eax, eax                                       ; i32.eqz
+;;   jne L3                                              ; br_if 1
+;;   mov r15d, dword ptr [rbp - 32]
+;;   mov ebx, dword ptr [rbp - 56]
+;;   mov edi, dword ptr [rbp - 40]
+;;   mov esi, dword ptr [rbp - 48]
+;;   jmp L4
+;; L3:
+;;   mov r15d, dword ptr [rbp - 32]                      ; i32.sub
+;;   lea eax, [r15 - 4]
+;;   mov eax, dword ptr [r14 + rax]                      ; i32.load
+;;   mov dword ptr [r14 + r15], eax                      ; i32.store
+;;   add r15d, -4                                        ; i32.sub
+;;   mov ebx, dword ptr [rbp - 56]                       ; i32.store
+;;   mov dword ptr [r14 + r15], ebx
+;;   mov edi, dword ptr [rbp - 40]                       ; br 0
+;;   mov esi, dword ptr [rbp - 48]
+;;   dec qword ptr [r12]
+;;   jns L2
+;;   jmp L5
+;;   mov edi, dword ptr [rbp - 40]                       ; end
+;;   mov esi, dword ptr [rbp - 48]
+;; L4:
+;;   add rsp, 64                                         ; end
+;;   pop rbp
+;;   ret
+;; L5:
+;;   mov qword ptr [rbp - 32], r15
+;;   mov rsi, qword ptr [r13 + 96]
+;;   add rsi, 128
+;;   movabs rdx, 17179869272
+;;   mov rdi, r12
+;;   mov rax, qword ptr [r12 + 32]
+;;   call qword ptr [rax + 88]
+;;   test rax, rax                                       ; loop
+;;   jne L6
+;;   mov r15d, dword ptr [rbp - 32]
+;;   mov ebx, dword ptr [rbp - 56]
+;;   mov edi, dword ptr [rbp - 40]
+;;   mov esi, dword ptr [rbp - 48]
+;;   jmp L2
+;; L6:
+;;   mov r15, qword ptr [r12 + 40]
+;;   add rsp, 64
+;;   pop rbp
+;;   jmp rax
+;; L7:
+;;   call L10
+;; L8:
+;;   call L11                                            ; call_indirect (type 0)
+;; L9:
+;;   call L12
+;; L10:
+;;   mov esi, 7
+;;   mov rdi, r12
+;;   mov rax, qword ptr [r12 + 32]
+;;   jmp qword ptr [rax]
+;; L11:
+;;   mov esi, 8
+;;   mov rdi, r12
+;;   mov rax, qword ptr [r12 + 32]
+;;   jmp qword ptr [rax]
+;; L12:
+;;   mov esi, 9
+;;   mov rdi, r12
+;;   mov rax, qword ptr [r12 + 32]
+;;   jmp qword ptr [rax]
+;; entry_of_loop:
+;;   push rbp
+;;   mov rbp, rsp
+;;   sub rsp, 64
+;;   cmp rsp, qword ptr [r12 + 16]
+;;   jb L16
+;; L13:
+;;   mov qword ptr [rbp - 8], r12
+;;   mov qword ptr [rbp - 16], r13
+;;   mov qword ptr [rbp - 24], r14
+;;   mov rsi, r15
+;;   mov edx, 4
+;;   mov rdi, r12
+;;   mov rax, qword ptr [r12 + 32]
+;;   call qword ptr [rax + 96]
+;;   mov r15d, dword ptr [rbp - 32]
+;;   mov ebx, dword ptr [rbp - 56]
+;;   mov edi, dword ptr [rbp - 40]
+;;   mov esi, dword ptr [rbp - 48]
+;;   jmp L2
+;; L14:
+;;   mov rax, qword ptr [r12 + 32]
+;;   call qword ptr [rax + 72]
+;;   jmp L0
+;; L15:
+;;   mov rax, qword ptr [r12 + 32]
+;;   call qword ptr [rax + 80]
+;;   jmp L1
+;; L16:
+;;   mov rax, qword ptr [r12 + 32]
+;;   call qword ptr [rax + 72]
+;;   jmp L13
+;; === opt
+;; func 0
+;; entry:
+;;   push rbp
+;;   mov rbp, rsp
+;;   mov eax, r15d                                       ; i32.load
+;;   mov ecx, dword ptr [r14 + rax]
+;;   mov edx, edi                                        ; i32.load
+;;   xor eax, eax                                        ; i32.lt_s
+;;   cmp ecx, dword ptr [r14 + rdx]                      ; i32.load
+;;   setl al                                             ; i32.lt_s
+;;   pop rbp                                             ; end
+;;   ret
+;; func 1 "sift"
+;; entry:
+;;   push rbp
+;;   mov rbp, rsp
+;;   sub rsp, 80
+;;   mov qword ptr [rbp - 16], r13
+;;   mov qword ptr [rbp - 8], r12
+;;   cmp rsp, qword ptr [r12 + 16]
+;;   mov qword ptr [rbp - 32], rdi
+;;   jb L8
+;; L0:
+;;   mov eax, r15d                                       ; i32.load
+;;   mov eax, dword ptr [r14 + rax]
+;;   mov dword ptr [rbp - 20], eax
+;;   cmp r15d, edi                                       ; i32.le_u
+;;   jbe L4                                              ; br_if 1
+;;   mov rax, qword ptr [rbp - 16]
+;;   mov rax, qword ptr [rax + 16]
+;;   mov rdx, qword ptr [rax]
+;;   mov esi, esi
+;;   mov qword ptr [rbp - 56], r14
+;;   mov qword ptr [rbp - 48], rdx
+;;   mov qword ptr [rbp - 40], rsi
+;;   jmp L3
+;; L1:
+;;   mov ecx, r15d                                       ; i32.load (inlined func 0)
+;;   mov eax, dword ptr [r14 + rcx]
+;;   mov r8d, ebx                                        ; i32.load (inlined func 0)
+;;   cmp eax, dword ptr [r14 + r8]
+;;   jge L4                                              ; br_if 1
+;; L2:
+;;   mov eax, dword ptr [r14 + r8]                       ; i32.load
+;;   mov dword ptr [r14 + rcx], eax                      ; i32.store
+;;   mov eax, dword ptr [rbp - 20]
+;;   mov dword ptr [r14 + r8], eax                       ; i32.store
+;;   mov r15d, ebx
+;;   cmp ebx, edi                                        ; i32.le_u
+;;   jbe L4                                              ; br_if 1
+;; L3:
+;;   mov rcx, qword ptr [rdx + 8]                        ; call_indirect (type 0)
+;;   cmp rsi, rcx
+;;   mov eax, 0
+;;   sbb rax, rax
+;;   cmp rsi, rcx
+;;   jae L5
+;;   lea ebx, [r15 - 4]
+;;   and eax, esi
+;;   mov rcx, qword ptr [rdx]
+;;   mov rax, qword ptr [rcx + 8*rax]
+;;   mov rcx, qword ptr [rbp - 16]
+;;   mov rcx, qword ptr [rcx + 40]
+;;   cmp rax, qword ptr [rcx]
+;;   je L1
+;;   test rax, rax
+;;   je L7
+;;   cmp dword ptr [rax], 0
+;;   jne L6
+;;   mov r13, qword ptr [rax + 8]
+;;   test r13, r13
+;;   mov rcx, r13
+;;   mov r11, qword ptr [rbp - 16]
+;;   cmove rcx, r11
+;;   mov r9, qword ptr [rax + 16]
+;;   mov r14, qword ptr [rcx]
+;;   mov r15d, r15d
+;;   mov qword ptr [rbp - 72], r15
+;;   mov edi, ebx
+;;   mov qword ptr [rbp - 64], rdi
+;;   mov r12, qword ptr [rbp - 8]
+;;   mov dword ptr [rbp - 24], ebx
+;;   call qword ptr [r9 + 8]
+;;   mov r8, qword ptr [rbp - 64]
+;;   mov rcx, qword ptr [rbp - 72]
+;;   mov ebx, dword ptr [rbp - 24]
+;;   test eax, eax                                       ; i32.eqz
+;;   mov rdi, qword ptr [rbp - 32]
+;;   mov r14, qword ptr [rbp - 56]
+;;   mov rdx, qword ptr [rbp - 48]
+;;   mov rsi, qword ptr [rbp - 40]
+;;   jne L2                                              ; br_if 1
+;; L4:
+;;   add rsp, 80                                         ; end
+;;   pop rbp
+;;   ret
+;; L5:
+;;   mov rdi, qword ptr [rbp - 8]
+;;   mov rax, qword ptr [rdi + 32]                       ; call_indirect (type 0)
+;;   mov esi, 7
+;;   call qword ptr [rax]
+;;   ud2
+;; L6:
+;;   mov rdi, qword ptr [rbp - 8]
+;;   mov rax, qword ptr [rdi + 32]
+;;   mov esi, 9
+;;   call qword ptr [rax]
+;;   ud2
+;; L7:
+;;   mov rdi, qword ptr [rbp - 8]
+;;   mov rax, qword ptr [rdi + 32]
+;;   mov esi, 8
+;;   call qword ptr [rax]
+;;   ud2
+;; L8:
+;;   mov rdi, qword ptr [rbp - 8]
+;;   mov rax, qword ptr [rdi + 32]
+;;   mov rbx, rsi
+;;   call qword ptr [rax + 8]
+;;   mov rdi, qword ptr [rbp - 32]
+;;   mov rsi, rbx
+;;   jmp L0
