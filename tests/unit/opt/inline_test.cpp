@@ -117,7 +117,7 @@ TEST_CASE("inline: what is inlined into a unit is bounded, however often it call
   const uint32_t type = m.type({kI32}, {kI32});
   const uint32_t callee = m.func("callee", type), caller = m.func("caller", type);
   const uint32_t fibonacci = m.func("fibonacci", type);
-  m.define(callee, padded(Code().get(0).i32_load(), 150));
+  m.define(callee, padded(Code().get(0).i32_load(), 100));
   Code calls;
   calls.get(0);
   for (int i = 0; i < 500; ++i) calls.call(callee);
@@ -131,8 +131,8 @@ TEST_CASE("inline: what is inlined into a unit is bounded, however often it call
     const size_t bytes = limits.unit_bytes + calls.bytes.size() * limits.unit_percent / 100;
     const auto loads = static_cast<size_t>(
         std::ranges::count_if(many.code.inlined, [&](const auto& p) { return p.func_index == callee; }));
-    CHECK(loads >= bytes / 160 / 2);
-    CHECK(loads <= bytes / 150 + 1);
+    CHECK(loads >= bytes / 102 / 2);
+    CHECK(loads <= bytes / 102);
     // A recursion doubles at each level.
     const Compiled recursive = compile(m, fibonacci, inlining);
     CHECK(recursive.contains(fibonacci));
