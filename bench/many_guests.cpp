@@ -176,9 +176,8 @@ void measure_idle(const std::string& kind, size_t count, const Setting& setting,
   for (size_t i = 0; i < count; ++i) {
     guests[i] = std::make_unique<Guest>(setting.engine, setting.limits);
     const int fd = kind == "pipe" ? pipe[0] : kind == "socket" ? sockets->fds[i] : WasiConfig::kNull;
-    guests[i]->task = ok(executor.spawn(guests[i]->store, [&, i, fd] {
-      run(*guests[i], setting, WasiConfig().stdin_fd(fd), failures);
-    }));
+    guests[i]->task = ok(executor.spawn(guests[i]->store,
+                                        [&, i, fd] { run(*guests[i], setting, WasiConfig().stdin_fd(fd), failures); }));
   }
   for (ExecutorStats stats = executor.stats(), last{}; stats.ready != 0 || stats.switches != last.switches;) {
     last = stats;

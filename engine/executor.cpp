@@ -117,9 +117,9 @@ Result<Executor> Executor::create(const ExecutorConfig& config) {
                                        " bytes, not " + std::to_string(config.stack_bytes));
   }
   constexpr unsigned kMostThreads = 1 << 14;
-  constexpr size_t kMostStack = size_t{16} << 30;
+  constexpr size_t kMostStack = size_t{17} << 30;  // a guest's 16 GiB and what hosts put beside it
   if (config.workers > kMostThreads || config.max_threads > kMostThreads || config.stack_bytes > kMostStack) {
-    return Error(ErrorKind::Usage, "an executor has at most 16384 workers, 16384 threads and stacks of 16 GiB");
+    return Error(ErrorKind::Usage, "an executor has at most 16384 workers, 16384 threads and stacks of 17 GiB");
   }
   auto options = io_options(config.io);
   if (!options) return options.error();
@@ -166,7 +166,7 @@ Result<Task> Executor::start(Store* store, std::function<void()> f, const TaskOp
           },
           spawn);
     }
-    (void)end.release();  // AtEnd::ended has it
+    [[maybe_unused]] const AtEnd* handed_over = end.release();  // AtEnd::ended has it
     return Task(std::move(handle));
   } catch (const std::bad_alloc&) {
     if (expects) completions->give_up();

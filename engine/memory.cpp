@@ -83,7 +83,7 @@ Result<SharedMemory> SharedMemory::create(const Engine& engine, const MemoryType
   if (!type.shared) return usage("the type is not that of a shared memory");
   Result<vm::MemoryType> machine = to_machine(type);
   if (!machine) return std::move(machine).error();
-  auto made = vm::make_memory(engine.impl()->pool, std::make_shared<vm::MemoryBudget>(most_bytes), *machine, nullptr);
+  auto made = vm::make_memory(engine.impl()->pool, std::make_shared<vm::Budget>(most_bytes, 0, 0), *machine, nullptr);
   if (!made) return std::move(made).error();
   return SharedMemory(*std::move(made));
 }

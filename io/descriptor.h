@@ -54,9 +54,9 @@ struct Cell {
   int fd = -1;
   int watched_fd = -1;  // `fd`, or its duplicate where another cell watches the same number
   sys::Kind kind = sys::Kind::Other;
-  bool owned = false;                          // closed with the cell; non-blocking, unless a file
-  bool quiet = true;                           // raises no signals
-  bool shared = false;                         // Reactor::borrow gives it to all who ask
+  bool owned = false;   // closed with the cell; non-blocking, unless a file
+  bool quiet = true;    // raises no signals
+  bool shared = false;  // Reactor::borrow gives it to all who ask
   sys::FileId file;
   std::array<std::atomic<uint8_t>, 3> slow{};  // how slow reads, writes and syncs have proved
   std::atomic<uint8_t> calls{0};               // of a file

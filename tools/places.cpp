@@ -41,6 +41,7 @@ PlaceKey place_key(const Place& place) {
 
 std::string group_text(const SamePlace& group) {
   std::vector<uint32_t> numbers;
+  numbers.reserve(group.places.size());
   for (const Place* place : group.places) numbers.push_back(place->number);
   const Place& first = *group.places[0];
   std::string out =
@@ -76,6 +77,7 @@ std::string places_text(const std::vector<Place>& places) {
   std::map<PlaceKey, SamePlace> by_key;
   for (const Place& place : places) by_key[place_key(place)].places.push_back(&place);
   std::vector<const SamePlace*> groups;
+  groups.reserve(by_key.size());
   for (const auto& [key, group] : by_key) groups.push_back(&group);
   std::ranges::sort(groups, [](const SamePlace* a, const SamePlace* b) {
     return std::pair(b->places.size(), a->places[0]->number) < std::pair(a->places.size(), b->places[0]->number);

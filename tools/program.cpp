@@ -173,9 +173,9 @@ Result<Instance> instantiate_quickly(const Program& program, Store& store, const
     if (!context) return explain_context(std::move(context).error(), program.options);
     auto instance = instantiate_wasi(store, program.module, *context);
     if (instance) return instance;
-    if (instance.error().kind != ErrorKind::Link) {
-      return explain(std::move(instance).error(), program, program.module, Linker(program.engine));
-    }
+    Linker linker(program.engine);  // for what the message says about imports
+    if (auto added = add_wasi(linker, *context); !added) return added.error();
+    return explain(std::move(instance).error(), program, program.module, linker);
   }
   Linker linker(program.engine);
   return instantiate(program, linker, store, wasi);

@@ -248,6 +248,8 @@ Errno path_open(Context& cx, Mem memory, Fd fd, LookupFlags lookup, PathArg arg,
                      (fdflags.value & (kFdRsync | kFdSyncFlag) ? rights::kFdSync : 0);
   if ((inherited & ~d->inheriting) != 0) return Errno::notcapable;
 
+  // Before anything is made or truncated.
+  if (cx.fds.full()) return Errno::mfile;
   GuestPath path;
   if (Errno e = load_path(memory, arg, path); e != Errno::success) return e;
   int flags = host_open_flags(lookup.value, oflags.value, fdflags.value, base);

@@ -104,7 +104,7 @@ struct Descriptor {
   std::unique_ptr<Stream> stream;  // its transfers are the stream's; `host` is the null device
   mutable Waits waits;             // made when a task first may have to wait
   mutable Sharing sharing;
-  std::shared_ptr<Turn> turn;      // whoever writes has it; null: several may write at a time
+  std::shared_ptr<Turn> turn;  // whoever writes has it; null: several may write at a time
 
   bool is_socket() const { return type == FileType::SocketStream || type == FileType::SocketDgram; }
 };

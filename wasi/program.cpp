@@ -18,6 +18,13 @@ namespace {
 
 constexpr const char* kEntry = "wasi_thread_start";
 
+/// Bytes that another instance of the module takes, its memories, table elements and stack not counted.
+uint64_t records_of(const vm::Module& module) {
+  constexpr uint64_t kImport = 256, kFunc = 64, kOther = 128;
+  return kImport * module.imports.size() + kFunc * module.funcs.size() +
+         kOther * (module.globals.size() + module.tables.size() + module.tags.size() + module.memories.size());
+}
+
 int32_t refusal(Errno why) { return -static_cast<int32_t>(why); }
 
 /// What a new thread calls.
@@ -42,7 +49,13 @@ struct Program::Thread {
       std::lock_guard guard(program->lock_);
       program->end(Error(ErrorKind::Limit, "there is no memory for the stack of a thread"), nullptr);
     }
-    if (counted) program->running_.done();
+    if (counted) {
+      {
+        std::lock_guard guard(program->lock_);
+        program->records_ -= records;
+      }
+      program->running_.done();
+    }
   }
   Thread(const Thread&) = delete;
   Thread& operator=(const Thread&) = delete;
@@ -57,6 +70,7 @@ struct Program::Thread {
   const std::shared_ptr<Program> program;
   const uint32_t id;
   uint32_t argument = 0;
+  uint64_t records = 0;
   std::shared_ptr<io::Reactor> reactor;
   std::unique_ptr<Store> store;
   vm::Instance* instance = nullptr;
@@ -101,12 +115,16 @@ Result<int32_t> Program::spawn(Context& context, vm::Instance& caller, uint32_t 
     std::lock_guard guard(lock_);
     if (over_) return refusal(Errno::canceled);
     if (threads_.size() >= most_) return refusal(Errno::again);
+    const uint64_t records = records_of(*caller.module);
+    if (records > kMostRecords - records_) return refusal(Errno::nomem);
     do {
       last_id_ = last_id_ + 1 < kIds ? last_id_ + 1 : 1;
     } while (threads_.contains(last_id_));
     thread = std::make_shared<Thread>(shared_from_this(), last_id_);
     threads_.emplace(thread->id, thread.get());
     thread->listed = thread->counted = true;
+    thread->records = records;
+    records_ += records;
     running_.add();
   }
   context.fds.share();

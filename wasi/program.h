@@ -29,6 +29,9 @@ class Program final : public vm::StoreGroup, public std::enable_shared_from_this
   /// What ids of threads lie below: the rest is the C library's.
   static constexpr uint32_t kIds = 1u << 29;
 
+  /// Bytes of records (of imports, functions, tables' heads) that all threads' instances may take together.
+  static constexpr uint64_t kMostRecords = uint64_t{4} << 30;
+
   /// `main` is the store of its first thread. At most `most` others live at a time.
   Program(vm::Store& main, uint32_t most) : main_(&main), most_(most) {}
 
@@ -56,6 +59,7 @@ class Program final : public vm::StoreGroup, public std::enable_shared_from_this
   vm::Store* main_;  // null: it is gone
   const uint32_t most_;
   uint32_t last_id_ = 0;
+  uint64_t records_ = 0;  // bytes, of the threads that are in the table or have yet to go
   std::unordered_map<uint32_t, Thread*> threads_;
   bool over_ = false;
   std::optional<Error> end_;  // over: how, unless the main thread has returned

@@ -35,7 +35,7 @@ struct ExecutorConfig {
   /// Tasks that run at the same time, each on its thread; 0: one for each processor of the machine.
   unsigned workers = 0;
   /// Threads at most, those included that hold a call of the system which cannot be waited for otherwise.
-  unsigned max_threads = 1024;
+  unsigned max_threads = 4096;
   /// Binds each worker to a processor, of those that the calling thread may run on.
   bool pin = false;
   /// How long a task runs while others wait.

@@ -147,10 +147,11 @@ class AnyValue {
   /// Throws std::bad_alloc, for a value that is not small.
   template <class T>
   void put(T&& value) {
+    static_assert(!std::is_reference_v<T>, "a value to be moved");
     if constexpr (small<T>()) {
-      new (place_) T(std::move(value));
+      new (place_) T(std::forward<T>(value));
     } else {
-      new (place_) T*(new T(std::move(value)));
+      new (place_) T*(new T(std::forward<T>(value)));
     }
     ops_ = &kOps<T>;
   }

@@ -55,7 +55,8 @@ std::optional<uint32_t> named_function(const vm::Module& image, const vm::ConstE
   constexpr uint8_t kRefFunc = 0xd2, kEnd = 0x0b;
   const uint8_t* p = image.bytes() + expression.begin;
   const uint8_t* const end = image.bytes() + expression.end;
-  if (p == end || *p++ != kRefFunc) return std::nullopt;
+  if (p == end || *p != kRefFunc) return std::nullopt;
+  ++p;
   uint32_t func_index = 0;
   if (vm::read_leb<uint32_t, 32>(p, end, func_index) != vm::LebStatus::ok || p == end || *p != kEnd) {
     return std::nullopt;

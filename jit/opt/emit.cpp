@@ -58,11 +58,11 @@ void insert_stack_check(llvm::Function& unit) {
   llvm::IRBuilder<> b(first);
   llvm::DISubprogram* subprogram = unit.getSubprogram();
   llvm::DebugLoc place = llvm::DILocation::get(context, subprogram->getLine(), 0, subprogram);
+  // The first instruction's, if it is this frame's own: behind what is inlined comes another place.
   for (const llvm::Instruction& i : llvm::make_range(first->getIterator(), entry.end())) {
-    if (i.getDebugLoc() && (i.getDebugLoc().getLine() & kInlined) == 0) {  // this frame's own
-      place = i.getDebugLoc();
-      break;
-    }
+    if (!i.getDebugLoc()) continue;
+    if ((i.getDebugLoc().getLine() & kInlined) == 0) place = i.getDebugLoc();
+    break;
   }
   b.SetCurrentDebugLocation(place);
   llvm::MDNode* name = llvm::MDNode::get(context, {llvm::MDString::get(context, "rsp")});

@@ -221,41 +221,26 @@
 ;;   push rbp
 ;;   mov rbp, rsp
 ;;   sub rsp, 80
-;;   mov qword ptr [rbp - 16], r13
+;;   mov rdx, r13
 ;;   mov qword ptr [rbp - 8], r12
 ;;   cmp rsp, qword ptr [r12 + 16]
-;;   mov qword ptr [rbp - 32], rdi
+;;   mov qword ptr [rbp - 24], rdi
 ;;   jb L8
 ;; L0:
 ;;   mov eax, r15d                                       ; i32.load
 ;;   mov eax, dword ptr [r14 + rax]
-;;   mov dword ptr [rbp - 20], eax
+;;   mov dword ptr [rbp - 12], eax
 ;;   cmp r15d, edi                                       ; i32.le_u
 ;;   jbe L4                                              ; br_if 1
-;;   mov rax, qword ptr [rbp - 16]
-;;   mov rax, qword ptr [rax + 16]
-;;   mov rdx, qword ptr [rax]
+;;   mov rax, qword ptr [rdx + 16]
+;;   mov r8, qword ptr [rax]
 ;;   mov esi, esi
 ;;   mov qword ptr [rbp - 56], r14
-;;   mov qword ptr [rbp - 48], rdx
+;;   mov qword ptr [rbp - 32], rdx
+;;   mov qword ptr [rbp - 48], r8
 ;;   mov qword ptr [rbp - 40], rsi
-;;   jmp L3
 ;; L1:
-;;   mov ecx, r15d                                       ; i32.load (inlined func 0)
-;;   mov eax, dword ptr [r14 + rcx]
-;;   mov r8d, ebx                                        ; i32.load (inlined func 0)
-;;   cmp eax, dword ptr [r14 + r8]
-;;   jge L4                                              ; br_if 1
-;; L2:
-;;   mov eax, dword ptr [r14 + r8]                       ; i32.load
-;;   mov dword ptr [r14 + rcx], eax                      ; i32.store
-;;   mov eax, dword ptr [rbp - 20]
-;;   mov dword ptr [r14 + r8], eax                       ; i32.store
-;;   mov r15d, ebx
-;;   cmp ebx, edi                                        ; i32.le_u
-;;   jbe L4                                              ; br_if 1
-;; L3:
-;;   mov rcx, qword ptr [rdx + 8]                        ; call_indirect (type 0)
+;;   mov rcx, qword ptr [r8 + 8]                         ; call_indirect (type 0)
 ;;   cmp rsi, rcx
 ;;   mov eax, 0
 ;;   sbb rax, rax
@@ -263,39 +248,57 @@
 ;;   jae L5
 ;;   lea ebx, [r15 - 4]
 ;;   and eax, esi
-;;   mov rcx, qword ptr [rdx]
+;;   mov rcx, qword ptr [r8]
 ;;   mov rax, qword ptr [rcx + 8*rax]
-;;   mov rcx, qword ptr [rbp - 16]
-;;   mov rcx, qword ptr [rcx + 40]
+;;   mov rcx, qword ptr [rdx + 40]
+;;   mov r10d, ebx
+;;   mov r15d, r15d
 ;;   cmp rax, qword ptr [rcx]
-;;   je L1
+;;   mov qword ptr [rbp - 72], r10
+;;   mov qword ptr [rbp - 64], r15
+;;   je L2
 ;;   test rax, rax
 ;;   je L7
+;;   mov dword ptr [rbp - 16], ebx
 ;;   cmp dword ptr [rax], 0
 ;;   jne L6
 ;;   mov r13, qword ptr [rax + 8]
-;;   test r13, r13
-;;   mov rcx, r13
-;;   mov r11, qword ptr [rbp - 16]
-;;   cmove rcx, r11
 ;;   mov r9, qword ptr [rax + 16]
-;;   mov r14, qword ptr [rcx]
-;;   mov r15d, r15d
-;;   mov qword ptr [rbp - 72], r15
-;;   mov edi, ebx
-;;   mov qword ptr [rbp - 64], rdi
+;;   test r13, r13
+;;   mov rax, r13
+;;   cmove rax, rdx
+;;   mov r14, qword ptr [rax]
 ;;   mov r12, qword ptr [rbp - 8]
-;;   mov dword ptr [rbp - 24], ebx
+;;   mov rdi, r10
+;;   mov r11, qword ptr [rbp - 32]
 ;;   call qword ptr [r9 + 8]
-;;   mov r8, qword ptr [rbp - 64]
-;;   mov rcx, qword ptr [rbp - 72]
-;;   mov ebx, dword ptr [rbp - 24]
+;;   mov rdx, qword ptr [rbp - 32]
 ;;   test eax, eax                                       ; i32.eqz
-;;   mov rdi, qword ptr [rbp - 32]
+;;   sete al
+;;   mov rdi, qword ptr [rbp - 24]
 ;;   mov r14, qword ptr [rbp - 56]
-;;   mov rdx, qword ptr [rbp - 48]
+;;   mov r8, qword ptr [rbp - 48]
 ;;   mov rsi, qword ptr [rbp - 40]
-;;   jne L2                                              ; br_if 1
+;;   mov ebx, dword ptr [rbp - 16]
+;;   test al, al                                         ; br_if 1
+;;   je L3
+;;   jmp L4
+;; L2:
+;;   mov eax, dword ptr [r14 + r15]                      ; i32.load (inlined func 0)
+;;   cmp eax, dword ptr [r14 + r10]                      ; i32.load (inlined func 0)
+;;   setge al                                            ; i32.lt_s (inlined func 0)
+;;   test al, al                                         ; br_if 1
+;;   jne L4
+;; L3:
+;;   mov rcx, qword ptr [rbp - 72]
+;;   mov eax, dword ptr [r14 + rcx]                      ; i32.load
+;;   mov r9, qword ptr [rbp - 64]
+;;   mov dword ptr [r14 + r9], eax                       ; i32.store
+;;   mov eax, dword ptr [rbp - 12]
+;;   mov dword ptr [r14 + rcx], eax                      ; i32.store
+;;   mov r15d, ebx
+;;   cmp ebx, edi                                        ; i32.le_u
+;;   ja L1                                               ; br_if 1
 ;; L4:
 ;;   add rsp, 80                                         ; end
 ;;   pop rbp
@@ -322,7 +325,9 @@
 ;;   mov rdi, qword ptr [rbp - 8]
 ;;   mov rax, qword ptr [rdi + 32]
 ;;   mov rbx, rsi
+;;   mov r12, rdx
 ;;   call qword ptr [rax + 8]
-;;   mov rdi, qword ptr [rbp - 32]
+;;   mov rdx, r12
+;;   mov rdi, qword ptr [rbp - 24]
 ;;   mov rsi, rbx
 ;;   jmp L0

@@ -34,9 +34,9 @@ struct TierCounts {
 struct LoopCode {
   uint32_t offset = 0;                         // of the `loop` opcode in the image
   std::atomic<BlockState> state[kTiers] = {};  // of its OSR entry in each machine tier
-  std::atomic<uint32_t> heat{0};   // charged by slices and ticks; racy on purpose
-  std::atomic<uint32_t> paid{0};   // how much of the heat has paid for compiles by the optimiser
-  std::atomic<uint32_t> polls{0};  // that its back-edge has made in sampled code
+  std::atomic<uint32_t> heat{0};               // charged by slices and ticks; racy on purpose
+  std::atomic<uint32_t> paid{0};               // how much of the heat has paid for compiles by the optimiser
+  std::atomic<uint32_t> polls{0};              // that its back-edge has made in sampled code
   std::atomic<const void*> entry{
       nullptr};  // machine code to go on in (jit/crossing/abi.h: OSR entry), the best tier's; or null
   std::atomic<Tier> entry_tier{Tier::interp};

@@ -22,6 +22,7 @@ uint64_t size_of(uint32_t slots) { return slots <= kSmallSlots ? kSmallBytes : s
 }  // namespace
 
 ExnHeap::~ExnHeap() {
+  store_.budget()->exception_bytes.uncharge(bytes_);
   for (ExnCell* cell : cells_) {
     if (!is_small(cell)) std::free(cell);
   }
@@ -57,15 +58,25 @@ ExnCell* ExnHeap::allocate(uint32_t slots) {
 }
 
 ExnCell* ExnHeap::make(TagInst* tag, const Slot* payload, uint32_t slots, const std::byte* stack_top) try {
-  const uint64_t limit = store_.limits().exception_bytes, size = size_of(slots);
-  if (live_ >= threshold_ || bytes_ + size > limit) {
+  Quota& quota = store_.budget()->exception_bytes;
+  const uint64_t limit = quota.limit(), size = size_of(slots);
+  if (live_ >= threshold_ || quota.used() + size > limit) {
     collect(stack_top, {payload, slots});
     threshold_ = std::max<size_t>(1024, 2 * live_);
     // An eighth must be free by then, or a guest at its limit would collect at each throw.
-    if (bytes_ + size > limit - limit / 8) return nullptr;
+    if (quota.used() + size > limit - limit / 8) return nullptr;
   }
   ExnCell* cell = allocate(slots);
   if (cell == nullptr) return nullptr;
+  if (!quota.charge(size)) {  // other threads of the program have taken the rest
+    if (slots <= kSmallSlots) {
+      free_small_.push_back(cell);
+    } else {
+      cells_.pop_back();
+      std::free(cell);
+    }
+    return nullptr;
+  }
   ++live_;
   bytes_ += size;
   cell->tag = tag;
@@ -78,10 +89,15 @@ ExnCell* ExnHeap::make(TagInst* tag, const Slot* payload, uint32_t slots, const 
   return nullptr;
 }
 
+void ExnHeap::give_back(uint64_t size) {
+  bytes_ -= size;
+  store_.budget()->exception_bytes.uncharge(size);
+}
+
 void ExnHeap::free(ExnCell* cell) {
   VMRUN_ASSERT(!cell->free && live_ > 0, "exception freed twice");
   --live_;
-  bytes_ -= size_of(cell->payload_slots);
+  give_back(size_of(cell->payload_slots));
   cell->free = true;
   if (is_small(cell)) {
     free_small_.push_back(cell);
@@ -175,7 +191,7 @@ void ExnHeap::collect(const std::byte* stack_top, std::span<const Slot> more_roo
       return false;
     }
     --live_;
-    bytes_ -= size_of(cell->payload_slots);
+    give_back(size_of(cell->payload_slots));
     if (!is_small(cell)) {
       std::free(cell);
       return true;

@@ -54,6 +54,7 @@ class ExnHeap {
   void scan(const Slot* begin, const Slot* end);
   void scan_native_stack();
   ExnCell* allocate(uint32_t slots);  // null: the host has no memory
+  void give_back(uint64_t size);      // what a cell was charged with
 
   Store& store_;
   std::vector<ExnCell*> cells_;       // all cells, free small ones included; sorted by a collection

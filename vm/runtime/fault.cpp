@@ -73,21 +73,39 @@ const CodeRange* code_at(uintptr_t pc) {
   return nullptr;
 }
 
-enum class Kind { trap, bug, not_ours };
+enum class Kind { trap, bug, not_ours, again };
 
 /// Whether guests of `store` may touch `memory`.
 bool is_guests(const MemoryInst& memory, const Store* store) {
   return memory.type.shared ? store != nullptr && store->keeps(memory) : memory.store == store;
 }
 
-/// What a fault in guest code at `address` is.
-Kind kind_of(int signal, const void* address) {
+/// The access that the thread's last fault lets it repeat.
+struct Repeated {
+  uintptr_t pc;
+  const void* address;
+  unsigned times;
+};
+[[gnu::tls_model("initial-exec")]] constinit thread_local Repeated repeated{};
+
+/// Whether an access within the present size of a shared memory may be tried again. What a guest can grow cannot fault
+/// twice at one address; it may where memories come and go at one place. Pages that somebody else protects always do.
+bool may_repeat(uintptr_t pc, const void* address) {
+  constexpr unsigned kMost = 100;
+  if (repeated.pc != pc || repeated.address != address) repeated = {pc, address, 0};
+  return ++repeated.times <= kMost;
+}
+
+/// What a fault in guest code at `pc` and `address` is.
+Kind kind_of(int signal, uintptr_t pc, const void* address) {
   if (signal == SIGFPE) return Kind::trap;
   if (signal == SIGILL) return Kind::bug;
   const MemoryInst* memory = fault_memory_at(address);
   if (memory == nullptr || running_vcpu == nullptr || !is_guests(*memory, running_vcpu->store)) return Kind::bug;
   const auto offset = static_cast<uint64_t>(static_cast<const std::byte*>(address) - memory->base);
-  return offset >= memory->bytes.load(std::memory_order_relaxed) ? Kind::trap : Kind::not_ours;
+  if (offset >= memory->bytes.load(std::memory_order_relaxed)) return Kind::trap;
+  // Another thread may have grown the memory since. Then the access, repeated, succeeds.
+  return memory->type.shared && may_repeat(pc, address) ? Kind::again : Kind::not_ours;
 }
 
 [[noreturn]] void report_bug(int signal, const siginfo_t* info, uintptr_t pc, const CodeRange& range) {
@@ -114,7 +132,8 @@ void handle(int signal, siginfo_t* info, void* ucontext) {
   const CodeRange* range = info->si_code > 0 ? code_at(pc) : nullptr;  // not above 0: somebody sent it
   if (range != nullptr) {
     const void* address = signal == SIGFPE ? reinterpret_cast<const void*>(pc) : info->si_addr;
-    const Kind kind = kind_of(signal, address);
+    const Kind kind = kind_of(signal, pc, address);
+    if (kind == Kind::again) return;
     if (kind == Kind::trap && range->redirect.load(std::memory_order_relaxed)(signal, address, ucontext)) return;
     if (kind != Kind::not_ours) report_bug(signal, info, pc, *range);
   }

@@ -22,14 +22,14 @@ uint64_t memory_grow(MemoryInst& memory, uint64_t delta_pages) {
   if (delta_pages == 0) return old_pages;
   if (delta_pages > memory.max_pages || old_pages > memory.max_pages - delta_pages) return kGrowFailed;
   const uint64_t new_bytes = (old_pages + delta_pages) << log2;
-  if (!owner.budget->charge(new_bytes - old_bytes)) return kGrowFailed;
+  if (!owner.budget->memory_bytes.charge(new_bytes - old_bytes)) return kGrowFailed;
 
   MemoryMapping& mapping = owner.mapping;
   if (new_bytes > mapping.accessible) {
     const uint64_t host_page = 4096;
     const uint64_t wanted = (new_bytes + host_page - 1) & ~(host_page - 1);
     if (mprotect(memory.base + mapping.accessible, wanted - mapping.accessible, PROT_READ | PROT_WRITE) != 0) {
-      owner.budget->uncharge(new_bytes - old_bytes);
+      owner.budget->memory_bytes.uncharge(new_bytes - old_bytes);
       return kGrowFailed;
     }
     mapping.accessible = wanted;

@@ -16,7 +16,7 @@ uint64_t pages_to_bytes(uint64_t pages, unsigned log2) {
 
 }  // namespace
 
-Result<std::shared_ptr<MemoryOwner>> make_memory(std::shared_ptr<MemoryPool> pool, std::shared_ptr<MemoryBudget> budget,
+Result<std::shared_ptr<MemoryOwner>> make_memory(std::shared_ptr<MemoryPool> pool, std::shared_ptr<Budget> budget,
                                                  const MemoryType& type, Store* store) {
   const unsigned log2 = type.page_log2;
   const uint64_t bytes = pages_to_bytes(type.limits.min, log2);
@@ -24,7 +24,7 @@ Result<std::shared_ptr<MemoryOwner>> make_memory(std::shared_ptr<MemoryPool> poo
   const uint64_t max_pages = std::min(type.limits.max.value_or(spec_max), spec_max);
   // The owner first: once there is a mapping, nothing may throw.
   auto owner = std::make_shared<MemoryOwner>(std::move(pool), std::move(budget));
-  MemoryBudget& limits = *owner->budget;
+  Quota& limits = owner->budget->memory_bytes;
   if (!limits.charge(bytes)) {
     return Error(ErrorKind::Limit, "a memory of " + std::to_string(bytes) + " bytes exceeds the limit of " +
                                        std::to_string(limits.limit()));
@@ -57,7 +57,7 @@ MemoryOwner::~MemoryOwner() {
   const uint64_t bytes = inst.bytes.load(std::memory_order_relaxed);
   // What a dense memory never grew to was never touched.
   if (mapping.pooled && !mapping.guarded) mapping.accessible = bytes;
-  budget->credit(bytes);
+  budget->memory_bytes.credit(bytes);
   if (mapping.roomed) {
     inst.store->room_memory_left(bytes);
   } else {

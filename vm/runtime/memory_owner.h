@@ -1,4 +1,4 @@
-// Who owns a linear memory, and what limits those of a program together.
+// Who owns a linear memory, and what the stores of a program may take together.
 //
 // A memory that is not shared belongs to one store. A shared one belongs to nobody: each store that uses it holds a
 // reference, the embedder may hold one, and the last one to go gives its address space back.
@@ -18,12 +18,12 @@
 
 namespace vmrun::vm {
 
-/// What memories may take together: those of a store, or those of the stores of one program.
-class MemoryBudget {
+/// What may be taken of one thing, by all who share it.
+class Quota {
  public:
-  explicit MemoryBudget(uint64_t limit) : limit_(limit) {}
-  MemoryBudget(const MemoryBudget&) = delete;
-  MemoryBudget& operator=(const MemoryBudget&) = delete;
+  explicit Quota(uint64_t limit) : limit_(limit) {}
+  Quota(const Quota&) = delete;
+  Quota& operator=(const Quota&) = delete;
 
   uint64_t limit() const { return limit_; }
   uint64_t used() const { return used_.load(std::memory_order_relaxed); }
@@ -54,9 +54,16 @@ class MemoryBudget {
   std::atomic<uint64_t> peak_{0};  // before something was last given back
 };
 
+/// What a store may take, or the stores of one program together.
+struct Budget {
+  Budget(uint64_t memory, uint64_t elements, uint64_t exceptions)
+      : memory_bytes(memory), table_elements(elements), exception_bytes(exceptions) {}
+  Quota memory_bytes, table_elements, exception_bytes;
+};
+
 /// A linear memory with what it is made of; MemoryInst::impl points back to it.
 struct MemoryOwner {
-  MemoryOwner(std::shared_ptr<MemoryPool> from, std::shared_ptr<MemoryBudget> limits)
+  MemoryOwner(std::shared_ptr<MemoryPool> from, std::shared_ptr<Budget> limits)
       : pool(std::move(from)), budget(std::move(limits)) {}
   ~MemoryOwner();
   MemoryOwner(const MemoryOwner&) = delete;
@@ -65,12 +72,12 @@ struct MemoryOwner {
   MemoryInst inst;
   MemoryMapping mapping;
   const std::shared_ptr<MemoryPool> pool;
-  const std::shared_ptr<MemoryBudget> budget;
+  const std::shared_ptr<Budget> budget;
   std::mutex growth;  // taken by growth of a shared memory
 };
 
 /// A memory of `type`, which belongs to `store` unless it is shared. Errors: Limit.
-Result<std::shared_ptr<MemoryOwner>> make_memory(std::shared_ptr<MemoryPool> pool, std::shared_ptr<MemoryBudget> budget,
+Result<std::shared_ptr<MemoryOwner>> make_memory(std::shared_ptr<MemoryPool> pool, std::shared_ptr<Budget> budget,
                                                  const MemoryType& type, Store* store);
 
 }  // namespace vmrun::vm

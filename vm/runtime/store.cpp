@@ -56,10 +56,12 @@ Instance* carve(Carver& carver, const Module& module) {
 }  // namespace
 
 Store::Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry, const Limits& limits,
-             std::shared_ptr<MemoryBudget> budget)
+             std::shared_ptr<Budget> budget)
     : pool_(std::move(pool)),
       registry_(std::move(registry)),
-      budget_(budget != nullptr ? std::move(budget) : std::make_shared<MemoryBudget>(limits.memory_bytes)),
+      budget_(budget != nullptr
+                  ? std::move(budget)
+                  : std::make_shared<Budget>(limits.memory_bytes, limits.table_elements, limits.exception_bytes)),
       limits_(limits),
       exns_(*this) {
   vcpu_.store = this;
@@ -141,12 +143,6 @@ void Store::undo(const Mark& mark) {
   funcs_.resize(mark.funcs);
   host_codes_.resize(mark.funcs);
   host_envs_.resize(mark.host_envs);
-}
-
-bool Store::charge_table(uint64_t elements) {
-  if (elements > limits_.table_elements || table_elements_ > limits_.table_elements - elements) return false;
-  table_elements_ += elements;
-  return true;
 }
 
 Result<MemoryInst*> Store::new_memory(const MemoryType& type) {
@@ -250,11 +246,6 @@ bool Store::share_as(const Store& other) {
     shared_env_ = other.shared_env_;
   }
   return shared_env_ == other.shared_env_;
-}
-
-std::shared_ptr<void> Store::env_of(const FuncRecord& func) const {
-  const auto found = std::ranges::find_if(host_envs_, [&](const auto& env) { return env.get() == func.host_env; });
-  return found != host_envs_.end() ? *found : nullptr;
 }
 
 Ref Store::new_extern(void* value) {

@@ -53,9 +53,9 @@ class Store {
   };
 
   /// The first instance or host function gets a VM stack for the store; when there is no address space, `new_instance`
-  /// reports it. `budget` is what memories are charged to; null: one of the store's own, with the limit of `limits`.
+  /// reports it. `budget` is what memories, tables and exceptions are charged to; null: one of the store's own, by `limits`.
   Store(std::shared_ptr<MemoryPool> pool, std::shared_ptr<TypeRegistry> registry, const Limits& limits,
-        std::shared_ptr<MemoryBudget> budget = nullptr);
+        std::shared_ptr<Budget> budget = nullptr);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -66,7 +66,7 @@ class Store {
   const Limits& limits() const { return limits_; }
   const std::shared_ptr<TypeRegistry>& registry() const { return registry_; }
   const std::shared_ptr<MemoryPool>& pool() { return pool_; }
-  const std::shared_ptr<MemoryBudget>& budget() const { return budget_; }
+  const std::shared_ptr<Budget>& budget() const { return budget_; }
   ExnHeap& exns() { return exns_; }
   Unwound& unwound() { return unwound_; }
   Waker& waker() { return waker_; }
@@ -88,8 +88,8 @@ class Store {
   TagInst* new_tag(TypeId type);
   /// `env` is kept alive by the store.
   FuncRecord* new_host_func(TypeId type, HostFn fn, std::shared_ptr<void> env);
-  /// What keeps the env of a host function of this store alive; null: nothing does.
-  std::shared_ptr<void> env_of(const FuncRecord& func) const;
+  /// What keeps the envs of the host functions of this store alive.
+  const std::vector<std::shared_ptr<void>>& host_envs() const { return host_envs_; }
 
   // What owners of memories ask.
   /// Address space for a memory of this store: in its room, if that has so much to spare and the memory is not shared.
@@ -133,10 +133,10 @@ class Store {
   std::shared_ptr<const Module> module_of(const Instance& instance) const;
 
   // Accounting, used by growth.
-  bool charge_table(uint64_t elements);
-  void credit_table(uint64_t elements) { table_elements_ -= elements; }
-  uint64_t memory_bytes() const { return budget_->used(); }
-  uint64_t peak_memory_bytes() const { return budget_->peak(); }
+  bool charge_table(uint64_t elements) { return budget_->table_elements.charge(elements); }
+  void credit_table(uint64_t elements) { budget_->table_elements.uncharge(elements); }
+  uint64_t memory_bytes() const { return budget_->memory_bytes.used(); }
+  uint64_t peak_memory_bytes() const { return budget_->memory_bytes.peak(); }
 
   /// Says that calls into this store are made on the stack [lowest, lowest + bytes) from now on; null: on the calling
   /// thread's own. While no guest of the store has frames.
@@ -172,7 +172,7 @@ class Store {
 
   std::shared_ptr<MemoryPool> pool_;
   std::shared_ptr<TypeRegistry> registry_;
-  std::shared_ptr<MemoryBudget> budget_;
+  std::shared_ptr<Budget> budget_;
   Limits limits_;
   Vcpu vcpu_;
   VcpuEntry vcpu_entry_{vcpu_};
@@ -200,7 +200,6 @@ class Store {
   // Where function records lie, by their beginnings: filled in at questions, as far as has been asked.
   std::map<const FuncRecord*, const FuncRecord*> func_ranges_;
   size_t instances_in_ranges_ = 0, funcs_in_ranges_ = 0;
-  uint64_t table_elements_ = 0;
 };
 
 }  // namespace vmrun::vm

@@ -166,4 +166,29 @@ TEST_CASE("an instance that was made before its task runs there, too") {
   })).join();
 }
 
+TEST_CASE("a shared memory that is made in a room's task lies elsewhere, and outlives the store") {
+  Config config;
+  config.dense_memory = true;
+  Engine engine(config);
+  Executor executor = executor_of(size_t{1} << 20);
+  const MemoryType shared{.min = 1, .max = 1, .shared = true}, own{.min = 1, .max = 1};
+  std::optional<SharedMemory> kept;
+  bool in_room = false;
+  {
+    Store store(engine);
+    ok(executor.spawn(store, [&] {
+      in_room = has_room(store);
+      kept = ok(Memory::create(store, shared)).shared(store);
+      std::ranges::fill(kept->data(), std::byte{7});
+    })).join();
+  }
+  REQUIRE(in_room);
+  REQUIRE(kept.has_value());
+  for (int i = 0; i < 3; ++i) {
+    Store store(engine);
+    ok(executor.spawn(store, [&] { std::ranges::fill(ok(Memory::create(store, own)).data(), std::byte{9}); })).join();
+  }
+  CHECK(std::ranges::all_of(kept->data(), [](std::byte b) { return b == std::byte{7}; }));
+}
+
 }  // namespace vmrun::test

@@ -1,4 +1,6 @@
 // Memories that several stores use: whose they are, what they count for, and what guests on several threads see.
+#include <signal.h>
+
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -6,6 +8,8 @@
 #include <vector>
 
 #include "tests/unit/engine/fixture.h"
+#include "vm/runtime/memory_owner.h"
+#include "vm/runtime/store.h"
 #include "vmrun/executor.h"
 
 namespace vmrun {
@@ -162,6 +166,51 @@ TEST_CASE("stores beside each other have one limit, and one's memory outlives it
   CHECK(again.grow(1));
   CHECK(!again.grow(1));
   CHECK(second->peak_memory_bytes() == 10 << 16);
+}
+
+TEST_CASE("stores beside each other have one limit for tables and for exceptions, too") {
+  const Engine engine;
+  StoreLimits limits;
+  limits.table_elements = 100;
+  limits.exception_bytes = 1000;
+  Store first(engine, limits);
+  std::unique_ptr<Store> second = Store::beside(first);
+  const TableType type{.min = 60};
+  const Val null = Val::null(HeapKind::Func);
+  Table table = ok(Table::create(first, type, null));
+  CHECK(!Table::create(*second, type, null));
+  CHECK(table.grow(40, null));
+  CHECK(!table.grow(1, null));
+  CHECK(first.impl().budget()->exception_bytes.limit() == 1000);
+  CHECK(first.impl().budget() == second->impl().budget());
+}
+
+TEST_CASE("an access that meets another thread's growth traps or succeeds, and the process goes on handling faults") {
+  constexpr uint64_t kPages = 10;
+  for (Tiers tiers : {Tiers::Interp, Tiers::Baseline, Tiers::Opt}) {
+    const Engine engine = engine_with(false, tiers);
+    const Module module = load(engine, "engine_shared");
+    struct sigaction before = {}, after = {};
+    sigaction(SIGSEGV, nullptr, &before);
+    for (int round = 0; round < 300; ++round) {
+      const SharedMemory memory = ok(SharedMemory::create(engine, shared_type(1, kPages)));
+      User grows(module, memory), reads(module, memory);
+      std::atomic<bool> wrong{false};
+      std::thread reader([&] {
+        for (uint64_t page = 1; page < kPages;) {  // always the page that comes next
+          const auto got = reads.try_call("load", {Val::i32(static_cast<int32_t>(page << 16))});
+          page += got ? 1 : 0;
+          wrong = wrong || (!got && got.error().trap != TrapCode::MemoryOutOfBounds);
+        }
+      });
+      for (uint64_t page = 1; page < kPages; ++page) grows.call("grow", {Val::i32(1)});
+      reader.join();
+      CHECK(!wrong);
+    }
+    sigaction(SIGSEGV, nullptr, &after);
+    const bool same = before.sa_sigaction == after.sa_sigaction;
+    REQUIRE(same);
+  }
 }
 
 TEST_CASE("a linker makes the shared memories that an image imports") {

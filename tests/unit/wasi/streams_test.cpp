@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <filesystem>
 #include <thread>
 
 #include "tests/unit/wasi/host.h"
@@ -389,6 +390,11 @@ TEST_CASE("a guest has so many descriptors and no more") {
   CHECK(fd_renumber(g.cx(), g.memory, second, first) == Errno::success);
   CHECK(g.must_open("f").value == second.value);
   CHECK(g.open("f", 0, rights::kFdRead, none) == Errno::mfile);
+  // Nothing is truncated or made for a descriptor that there is no room for.
+  CHECK(g.open("f", kOTrunc, FakeGuest::kFileRights, none) == Errno::mfile);
+  CHECK(g.open("made", kOCreat, FakeGuest::kFileRights, none) == Errno::mfile);
+  CHECK(std::filesystem::file_size(std::filesystem::path(t.box()) / "f") == 4);
+  CHECK(!std::filesystem::exists(std::filesystem::path(t.box()) / "made"));
   CHECK(fd_close(g.cx(), g.memory, {0}) == Errno::success);
   CHECK(g.must_open("f").value == 0);
 
