@@ -34,13 +34,13 @@ int Completions::descriptor() const { return impl_->event; }
 std::vector<uint64_t> Completions::take() {
   std::lock_guard guard(impl_->lock);
   if (impl_->ended.empty()) return {};
+  std::vector<uint64_t> tokens;
+  tokens.reserve(impl_->expected);  // for those that are still to come; nothing has changed yet if this throws
   uint64_t count;
   // Cannot fail: the count is not 0, and only this function reads it.
   const ssize_t got = ::read(impl_->event, &count, sizeof count);
   VMRUN_ASSERT(got == sizeof count, "an eventfd with a count");
   (void)got;
-  std::vector<uint64_t> tokens;
-  tokens.reserve(impl_->expected);  // room for those that are still to come
   tokens.swap(impl_->ended);
   return tokens;
 }

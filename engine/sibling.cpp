@@ -20,7 +20,7 @@ void* twin_of_import(vm::Store& to, const vm::Instance& from, const vm::Import& 
   switch (import.kind) {
     case vm::ExternKind::func: {
       vm::FuncRecord& func = *from.funcs[import.index];
-      if (own.shares(&func)) return to.share_as(own) ? &func : nullptr;
+      if (own.shares(func)) return to.share_as(own) ? &func : nullptr;
       if (func.host == nullptr) return nullptr;
       const auto env = envs.find(func.host_env);
       return to.new_host_func(func.type, func.host, env != envs.end() ? env->second : nullptr);

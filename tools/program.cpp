@@ -175,6 +175,7 @@ Result<Instance> instantiate_quickly(const Program& program, Store& store, const
     if (instance) return instance;
     Linker linker(program.engine);  // for what the message says about imports
     if (auto added = add_wasi(linker, *context); !added) return added.error();
+    if (auto added = linker.add_shared_memories(store, program.module); !added) return added.error();
     return explain(std::move(instance).error(), program, program.module, linker);
   }
   Linker linker(program.engine);

@@ -27,7 +27,7 @@ class Completions {
   /// Readable while take() has something to give. The object's own: not to be read, written or closed.
   int descriptor() const;
   /// The tokens of the tasks that have ended since the last call, in the order of their ends; empty when there are none.
-  /// Does not wait.
+  /// Does not wait. Throws std::bad_alloc, and keeps them then.
   std::vector<uint64_t> take();
 
   struct Impl;

@@ -57,7 +57,7 @@ struct TaskOptions {
   /// Cancels the task together with all others that have the token.
   CancelToken cancel{};
   /// Called once when the task has ended, whether it ran or not, on a thread of the executor and in no task. Task::done()
-  /// is true then, and the store is the caller's again. It must be quick, must not wait and must not throw.
+  /// is true then, and the store is the caller's again; join() may return a moment before. It must be quick, must not wait and must not throw.
   std::function<void()> on_end{};
   /// Gets `token` when the task has ended, for an event loop; outlives the task. After on_end.
   Completions* completions = nullptr;

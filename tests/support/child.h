@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <string>
 
 namespace vmrun::test {
@@ -44,6 +45,20 @@ inline Ended in_child(const std::string& name) {
   ended.status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   CAPTURE(ended.text);
   return ended;
+}
+
+/// The signal by which a child ends that writes to `at`; 0: it goes on.
+inline int signal_of_writing(std::byte* at) {
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    ::signal(SIGSEGV, SIG_DFL);
+    *const_cast<volatile std::byte*>(at) = std::byte{1};
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
 /// Whether `text` says `part`.

@@ -300,7 +300,12 @@ Result<std::byte*> MemoryPool::acquire_stack(size_t bytes) {
   }
   std::byte* base = map(bytes + kStackExtra + kHostPage, PROT_READ | PROT_WRITE);
   if (base == nullptr) return no_room("stack", bytes);
-  guard_page(base + bytes + kStackExtra);
+  if (!guard_page(base + bytes + kStackExtra)) {
+    const int why = errno;
+    munmap(base, bytes + kStackExtra + kHostPage);
+    errno = why;
+    return no_room("stack", bytes);
+  }
   return base;
 }
 

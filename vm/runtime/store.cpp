@@ -280,7 +280,7 @@ bool Store::owns(const FuncRecord* record) {
     const uint64_t offset = reinterpret_cast<uintptr_t>(record) - reinterpret_cast<uintptr_t>(begin);
     if (record < end) return offset % sizeof(FuncRecord) == 0;
   }
-  return shares(record);
+  return shared_funcs_ != nullptr && shared_funcs_->holds(record);
 }
 
 bool Store::owns(const ExternCell* cell) const {

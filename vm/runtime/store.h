@@ -114,8 +114,10 @@ class Store {
   void share(std::shared_ptr<const SharedFuncs> funcs, std::shared_ptr<void> env);
   /// Lets it use those that `other` uses, on the same env. False: it uses them on another one.
   bool share_as(const Store& other);
-  /// Whether `record` is one of the shared functions that it uses.
-  bool shares(const FuncRecord* record) const { return shared_funcs_ != nullptr && shared_funcs_->holds(record); }
+  /// Whether a record of a store of its engine is one of the shared functions that it uses.
+  bool shares(const FuncRecord& record) const {
+    return shared_funcs_ != nullptr && shared_funcs_->find(record.host) == &record;
+  }
   /// Null: the store uses no shared functions.
   void* shared_env() const { return shared_env_.get(); }
 

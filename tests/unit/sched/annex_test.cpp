@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -14,6 +13,7 @@
 
 #include "sched/scheduler.h"
 #include "sched/stack.h"
+#include "tests/support/child.h"
 #include "tests/unit/sched/fixture.h"
 
 using namespace vmrun::sched;
@@ -31,24 +31,6 @@ Config with_annex(unsigned workers) {
   config.idle_keep = std::chrono::milliseconds(20);
   return config;
 }
-
-#if !defined(__has_feature) || !(__has_feature(thread_sanitizer) || __has_feature(address_sanitizer))
-
-/// Whether a child that touches `at` ends by SIGSEGV.
-bool faults(std::byte* at) {
-  const pid_t child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    ::signal(SIGSEGV, SIG_DFL);
-    *const_cast<volatile std::byte*>(at) = std::byte{1};
-    _exit(0);
-  }
-  int status = 0;
-  REQUIRE(waitpid(child, &status, 0) == child);
-  return WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV;
-}
-
-#endif
 
 }  // namespace
 
@@ -122,9 +104,9 @@ TEST_CASE("what a stack and its annex held is gone when the pool hands them out 
     stack = pool.take();
     CHECK(stack.low == before.low);
 #if !defined(__has_feature) || !(__has_feature(thread_sanitizer) || __has_feature(address_sanitizer))
-    CHECK(faults(stack.low - 1));
-    CHECK(faults(annex + kShape.shared + kShape.guard));
-    CHECK(faults(annex + kShape.shared + kShape.guard + 4095));
+    CHECK(signal_of_writing(stack.low - 1) == SIGSEGV);
+    CHECK(signal_of_writing(annex + kShape.shared + kShape.guard) == SIGSEGV);
+    CHECK(signal_of_writing(annex + kShape.shared + kShape.guard + 4095) == SIGSEGV);
 #endif
   }
   pool.give(stack);

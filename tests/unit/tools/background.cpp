@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,8 +13,6 @@
 #include <cstdlib>
 #include <string_view>
 #include <thread>
-
-extern char** environ;
 
 namespace vmrun::test {
 namespace {
@@ -56,30 +53,10 @@ int connected(unsigned port) {
 }  // namespace
 
 Background::Background(const std::vector<std::string>& args, const char* program) {
-  std::vector<char*> argv{const_cast<char*>(program)};
-  for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
-  argv.push_back(nullptr);
-  int out[2], err[2];
-  if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) return;
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-  posix_spawn_file_actions_adddup2(&actions, err[1], 2);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t heard;
-  sigemptyset(&heard);
-  sigaddset(&heard, SIGINT);
-  posix_spawnattr_setsigdefault(&attributes, &heard);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-  if (posix_spawn(&child_, program, &actions, &attributes, argv.data(), environ) != 0) child_ = -1;
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  close(out[1]);
-  close(err[1]);
-  out_ = out[0];
-  err_ = err[0];
+  const Child child = start_child(program, args);
+  child_ = child.pid;
+  out_ = child.out;
+  err_ = child.err;
 }
 
 Background::~Background() {

@@ -47,12 +47,25 @@ void drain(int out, int err, CommandResult& result, pid_t child, int ctrl_c_afte
 
 CommandResult spawn(const char* program, const std::vector<std::string>& args, const std::string& cwd,
                     int ctrl_c_after) {
+  CommandResult result;
+  const Child child = start_child(program, args, cwd);
+  if (child.pid < 0) return result;
+  drain(child.out, child.err, result, child.pid, ctrl_c_after);
+  int status = 0;
+  if (waitpid(child.pid, &status, 0) == child.pid) {
+    result.status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+  return result;
+}
+
+}  // namespace
+
+Child start_child(const char* program, const std::vector<std::string>& args, const std::string& cwd) {
   std::vector<char*> argv{const_cast<char*>(program)};
   for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);
   int out[2], err[2];
-  CommandResult result;
-  if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) return result;
+  if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) return {};
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   if (!cwd.empty()) posix_spawn_file_actions_addchdir_np(&actions, cwd.c_str());
@@ -67,21 +80,17 @@ CommandResult spawn(const char* program, const std::vector<std::string>& args, c
   sigaddset(&heard, SIGINT);
   posix_spawnattr_setsigdefault(&attributes, &heard);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-  pid_t child = 0;
-  const int failure = posix_spawn(&child, program, &actions, &attributes, argv.data(), environ);
+  Child child{.out = out[0], .err = err[0]};
+  const int failure = posix_spawn(&child.pid, program, &actions, &attributes, argv.data(), environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(out[1]);
   close(err[1]);
-  drain(out[0], err[0], result, child, ctrl_c_after);
-  int status = 0;
-  if (failure == 0 && waitpid(child, &status, 0) == child) {
-    result.status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  }
-  return result;
+  if (failure == 0) return child;
+  close(out[0]);
+  close(err[0]);
+  return {};
 }
-
-}  // namespace
 
 CommandResult run_vmrun(const std::vector<std::string>& args, const std::string& cwd) {
   return spawn(VMRUN_COMMAND, args, cwd, -1);

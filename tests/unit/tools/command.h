@@ -11,6 +11,14 @@ struct CommandResult {
   std::string out, err;
 };
 
+/// A program that runs. The reading ends of its output belong to whoever asked for it.
+struct Child {
+  int pid = -1;  // it could not be started
+  int out = -1, err = -1;
+};
+/// Starts `program` with `args` in the directory `cwd`. Its standard input is empty, and it hears Ctrl-C.
+Child start_child(const char* program, const std::vector<std::string>& args, const std::string& cwd = {});
+
 /// Runs vmrun with `args` in the directory `cwd` (the current one when empty). Its standard input is empty.
 CommandResult run_vmrun(const std::vector<std::string>& args, const std::string& cwd = {});
 

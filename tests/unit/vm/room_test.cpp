@@ -4,12 +4,12 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
 #include <memory>
 
+#include "tests/support/child.h"
 #include "vm/runtime/guard.h"
 #include "vm/runtime/memory.h"
 #include "vm/runtime/store.h"
@@ -21,20 +21,6 @@ namespace {
 
 constexpr size_t kNative = size_t{256} << 10;
 constexpr RoomShape kShape = RoomShape::beside(kNative);
-
-/// The signal by which a child ends that writes to `at`; 0: it goes on.
-int signal_of_writing(std::byte* at) {
-  const pid_t child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    ::signal(SIGSEGV, SIG_DFL);
-    *const_cast<volatile std::byte*>(at) = std::byte{1};
-    _exit(0);
-  }
-  int status = 0;
-  REQUIRE(waitpid(child, &status, 0) == child);
-  return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-}
 
 /// Memory for rooms, one after the other, and how often they came back.
 struct Lender {
@@ -76,14 +62,14 @@ TEST_CASE("a guarded page faults, also when pages were dropped, and in a child")
   auto* pages = static_cast<std::byte*>(p);
   REQUIRE(guard_page(pages + 4096));
   pages[0] = pages[2 * 4096] = std::byte{7};
-  CHECK(signal_of_writing(pages) == 0);
-  CHECK(signal_of_writing(pages + 4096) == SIGSEGV);
-  CHECK(signal_of_writing(pages + 2 * 4096 - 1) == SIGSEGV);
-  CHECK(signal_of_writing(pages + 2 * 4096) == 0);
+  CHECK(test::signal_of_writing(pages) == 0);
+  CHECK(test::signal_of_writing(pages + 4096) == SIGSEGV);
+  CHECK(test::signal_of_writing(pages + 2 * 4096 - 1) == SIGSEGV);
+  CHECK(test::signal_of_writing(pages + 2 * 4096) == 0);
   REQUIRE(madvise(pages, 3 * 4096, MADV_DONTNEED) == 0);
   CHECK(pages[0] == std::byte{0});
   CHECK(pages[2 * 4096] == std::byte{0});
-  CHECK(signal_of_writing(pages + 4096) == SIGSEGV);
+  CHECK(test::signal_of_writing(pages + 4096) == SIGSEGV);
   munmap(p, 3 * 4096);
 }
 
@@ -124,7 +110,7 @@ TEST_CASE("a store takes its stack and its first memory from the room, and leave
       CHECK(first.base[at] == std::byte{0});
       first.base[at] = std::byte{7};
     }
-    CHECK(signal_of_writing(first.base - 1) == SIGSEGV);  // the guard
+    CHECK(test::signal_of_writing(first.base - 1) == SIGSEGV);  // the guard
     CHECK(lender.returned == round);
     store.reset();
     CHECK(lender.returned == round + 1);
