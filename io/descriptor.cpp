@@ -85,15 +85,15 @@ Descriptor Reactor::share(Cell& cell, const sys::FileId& file) noexcept {
   return handles != 0 ? Descriptor(&cell) : Descriptor();
 }
 
-Descriptor Reactor::borrow(int fd, int64_t& error, bool raises) noexcept {
+Descriptor Reactor::borrow(int fd, int64_t& error, const Borrowing& how) noexcept {
   sys::FileId file;
   const int64_t described = sys::describe(fd, &file);
   error = described < 0 ? described : 0;
   if (error != 0) return {};
   const auto kind = static_cast<sys::Kind>(described);
   // Files need no place to wait in, and what else there is may be one file with many others.
-  const bool lends = kind == sys::Kind::Pipe || kind == sys::Kind::Stream || kind == sys::Kind::Socket;
-  auto& lent = borrowed_[raises];
+  const bool lends = !how.alone && (kind == sys::Kind::Pipe || kind == sys::Kind::Stream || kind == sys::Kind::Socket);
+  auto& lent = borrowed_[how.raises];
   std::unique_lock lock(borrowed_lock_, std::defer_lock);
   if (lends) {
     lock.lock();
@@ -101,7 +101,7 @@ Descriptor Reactor::borrow(int fd, int64_t& error, bool raises) noexcept {
       if (Descriptor same = share(*found->second, file)) return same;
     }
   }
-  Descriptor made = make(fd, kind, false, raises);
+  Descriptor made = make(fd, kind, false, how.raises);
   if (!made) {
     error = -ENOMEM;
     return {};

@@ -88,6 +88,8 @@ class Descriptor {
   /// The system's number, for calls that do not wait. It may be closed, and mean another file, once close() was called.
   int fd() const { return cell_->fd; }
   sys::Kind kind() const { return cell_->kind; }
+  /// Whether others who borrow the same number get handles to it.
+  bool is_lent() const { return cell_->shared; }
 
  private:
   friend class Reactor;

@@ -50,6 +50,12 @@ struct Interest {
   short happened = 0;
 };
 
+/// How a descriptor is borrowed.
+struct Borrowing {
+  bool raises = false;  ///< writes raise SIGPIPE and SIGXFSZ as they would without this
+  bool alone = false;   ///< nobody else gets a handle to the same
+};
+
 class Reactor final : public sched::Poller, private Sink {
  public:
   /// Null with a negated errno value in `error` where the system has nothing to wait with.
@@ -63,9 +69,9 @@ class Reactor final : public sched::Poller, private Sink {
   /// shares the open file). Null with the reason in `error`; the descriptor is then closed too.
   Descriptor adopt(int fd, int64_t& error) noexcept;
   /// For a descriptor that others use as well, such as an inherited stream: it is never closed, and its flags are not
-  /// touched. `raises`: writes raise SIGPIPE and SIGXFSZ as they would without this. Whoever borrows a pipe or socket that
-  /// is lent already gets a handle to the same: they wait in one line, and close() ends it for all.
-  Descriptor borrow(int fd, int64_t& error, bool raises = false) noexcept;
+  /// touched. Whoever borrows a pipe or socket that is lent already gets a handle to the same: they wait in one line, and
+  /// close() ends it for all. Who is going to close it therefore borrows it `alone`.
+  Descriptor borrow(int fd, int64_t& error, const Borrowing& how = {}) noexcept;
   /// An eventfd that post() makes readable; 8 bytes are read from it.
   Descriptor open_event(int64_t& error) noexcept;
   int64_t post(const Descriptor& event) noexcept;

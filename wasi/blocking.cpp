@@ -61,20 +61,22 @@ class Handle {
     waits_ = &d.waits;
     if (d.waits.reactor == reactor && d.waits.handle) [[likely]]
       return 0;
-    return make(d, reactor, d.waits);
+    return make(d, reactor, d.waits, {.raises = d.raises});
   }
   io::Reactor& reactor() const { return *waits_->reactor; }
   const io::Descriptor& descriptor() const { return waits_->handle; }
 
  private:
-  static int64_t make(const Descriptor& d, const std::shared_ptr<io::Reactor>& reactor, Waits& waits) {
+  static int64_t make(const Descriptor& d, const std::shared_ptr<io::Reactor>& reactor, Waits& waits,
+                      const io::Borrowing& how) {
     waits.handle = {};  // before its reactor goes
     waits.reactor = reactor;
     int64_t error = 0;
-    waits.handle = reactor->borrow(d.host, error, d.raises);
+    waits.handle = reactor->borrow(d.host, error, how);
     return error;
   }
-  /// Threads have references of their own to one handle, which is closed with the guest's descriptor.
+  /// Threads have references of their own to one handle, which is closed with the guest's descriptor. It is this program's
+  /// alone: other guests go on with what they share.
   int64_t share(const Descriptor& d, const std::shared_ptr<io::Reactor>& reactor) {
     waits_ = &own_;
     {
@@ -84,7 +86,7 @@ class Handle {
     }
     if (own_.reactor == reactor && own_.handle) [[likely]]
       return 0;
-    if (const int64_t error = make(d, reactor, own_); error != 0) return error;
+    if (const int64_t error = make(d, reactor, own_, {.raises = d.raises, .alone = true}); error != 0) return error;
     Waits other;
     std::lock_guard guard(d.sharing.lock);
     if (d.sharing.shut) return -EBADF;

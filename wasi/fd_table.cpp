@@ -11,6 +11,8 @@
 #include <mutex>
 #include <utility>
 
+#include "vm/base/assert.h"
+
 namespace vmrun::wasi {
 namespace {
 
@@ -58,7 +60,9 @@ class FdTable::Guard {
 void FdTable::share() {
   if (shared_.load(std::memory_order_relaxed)) return;
   for (const auto& d : slots_) {
-    if (d != nullptr) d->sharing.on = true;
+    if (d == nullptr) continue;
+    d->sharing.on = true;
+    d->waits = {};  // perhaps shared with other guests; from here on it is closed with the descriptor
   }
   shared_.store(true, std::memory_order_relaxed);
 }
@@ -83,7 +87,10 @@ void FdTable::drop(std::unique_ptr<Descriptor> d) {
     d->sharing.shut = true;
     waits = d->waits;
   }
-  if (waits.handle) waits.reactor->close(waits.handle);
+  if (waits.handle) {
+    VMRUN_ASSERT(!waits.handle.is_lent(), "what other guests wait with is not this one's to close");
+    waits.reactor->close(waits.handle);
+  }
   const Guard guard(*this);
   if (d->sharing.users == 0) return;
   d->sharing.closed = true;

@@ -76,7 +76,8 @@ TEST_CASE("a second watch of one number needs a descriptor more") {
   REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
   {
     int64_t error = 0;
-    Descriptor a = w.borrow(ends[0]), b = r.borrow(ends[0], error, true);  // which is another one: it raises signals
+    Descriptor a = w.borrow(ends[0]),
+               b = r.borrow(ends[0], error, {.raises = true});  // which is another one: it raises signals
     REQUIRE(error == 0);
     char byte;
     auto first = w.spawn([&] { CHECK(r.read(a, &byte, 1) == 1); });

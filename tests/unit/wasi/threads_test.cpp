@@ -414,6 +414,35 @@ TEST_CASE("threads: a descriptor that is closed ends what others wait for in it,
   }
 }
 
+TEST_CASE("threads: other guests go on waiting for a stream that one program closes") {
+  Engine engine;
+  const Module module = threads_module(engine), waiting = waiting_module(engine);
+  for (const char* io : kIo) {
+    CAPTURE(io);
+    const Pipe input;
+    Threads program(module, WasiConfig().stdin_fd(input.reading()));
+    Guest other(engine, waiting, WasiConfig().stdin_fd(input.reading()));
+    Executor executor = executor_with(2, io);
+    std::atomic<int> other_errno{-1};
+    const Task waits = ok(executor.spawn(other.store, [&] { other_errno = ok(other.call("read"))[0].as_i32(); }));
+    ok(executor.spawn(program.store, [&] {
+      CHECK(run_wasi(program.store, [&]() -> Result<void> {
+        this_task::sleep_for(5ms);  // the other one waits by now
+        for (int i = 0; i < 3; ++i) CHECK(program.spawn(what(Reads)) > 0);
+        program.await_begun(3);
+        this_task::sleep_for(2ms);
+        CHECK(ok(program.call("close", {Val::i32(0)}))[0].as_i32() == 0);
+        program.join(3);
+        return {};
+      }));
+    })).join();
+    CHECK(!waits.done());
+    CHECK(::write(input.writing(), "x", 1) == 1);
+    CHECK(waits.join());
+    CHECK(other_errno == 0);
+  }
+}
+
 TEST_CASE("threads: one context serves all at once") {
   Engine engine;
   const Module module = threads_module(engine);
