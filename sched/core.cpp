@@ -2,6 +2,7 @@
 #include "sched/core.h"
 
 #include <algorithm>
+#include <optional>
 #include <system_error>
 
 #include "sched/check.h"
@@ -69,6 +70,28 @@ void Core::free_cell(TaskCell* cell) noexcept {
   free_cells_ = cell;
 }
 
+namespace {
+
+/// A fiber that goes back unless it was released.
+class SpareFiber {
+ public:
+  SpareFiber(Core& core, Fiber* fiber) : core_(core), fiber_(fiber) {}
+  ~SpareFiber() {
+    if (fiber_ != nullptr) {
+      core_.keep_fiber(fiber_);
+    }
+  }
+  SpareFiber(const SpareFiber&) = delete;
+  SpareFiber& operator=(const SpareFiber&) = delete;
+  Fiber* release() { return std::exchange(fiber_, nullptr); }
+
+ private:
+  Core& core_;
+  Fiber* fiber_;
+};
+
+}  // namespace
+
 TaskCell* Core::prepare(const SpawnOptions& options) {
   SCHED_ASSERT(config.auto_shutdown || !stopping.load(std::memory_order_relaxed), "spawn after join()");
   Worker* w = current_worker();
@@ -76,7 +99,13 @@ TaskCell* Core::prepare(const SpawnOptions& options) {
   if (!inside) {
     need_thread();
   }
-  need_stack(inside && w->idle_fibers_ != nullptr);
+  std::optional<SpareFiber> fiber;
+  if (options.with_stack) {
+    SCHED_ASSERT(inside, "a stack at once is for tasks that tasks spawn");
+    fiber.emplace(*this, w->take_fiber());
+  } else {
+    need_stack(inside && w->idle_fibers_ != nullptr);
+  }
   // Each has at most two timers: its deadline's and that of a wait.
   timers.reserve(2 * (live.load(std::memory_order_relaxed) + 64));
   size_t got = 0;
@@ -109,6 +138,10 @@ TaskCell* Core::prepare(const SpawnOptions& options) {
   cell->end = options.end;
   if (options.user != nullptr) {
     cell->set_user(options.user);
+  }
+  if (fiber) {
+    cell->fiber = fiber->release();
+    cell->fiber->task = cell;
   }
   cell->id.store(inside ? w->take_id() : next_id.fetch_add(1, std::memory_order_relaxed), std::memory_order_relaxed);
   return cell;
@@ -160,6 +193,8 @@ void Core::finish(TaskCell* task) {
     WaitList::signal(node);
     node = next;
   }
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // see TaskCell::hurry
+  task->calm_down(Hurry::No);
   bump(&ThreadCounters::finished);
   if (const EndHook end = task->end; end.ended != nullptr) {
     end.ended(end.context);
@@ -169,6 +204,10 @@ void Core::finish(TaskCell* task) {
 }
 
 void Core::discard(TaskCell* cell) {
+  if (Fiber* fiber = std::exchange(cell->fiber, nullptr)) {
+    fiber->task = nullptr;
+    keep_fiber(fiber);
+  }
   cell->set_user(nullptr);
   cell->done.store(true, std::memory_order_relaxed);
   free_cell(cell);

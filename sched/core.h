@@ -71,8 +71,14 @@ class Core {
   void set_preempt(PreemptHook hook, void* context);
   /// Asks the worker that runs `task` to stop it.
   void request_preempt(TaskCell* task);
-  /// Has the monitor unpark `task`, to which the caller has a reference. Async-signal-safe.
+  /// Has the monitor unpark `task`, to which the caller has a reference, and hurry it. Async-signal-safe.
   void unpark_soon(TaskCell* task);
+  /// See TaskCell::hurry.
+  void one_hurries() {
+    hurrying_.fetch_add(1, std::memory_order_relaxed);
+    poke_monitor();
+  }
+  void one_hurries_no_more() { hurrying_.fetch_sub(1, std::memory_order_relaxed); }
   Counters counters();
   /// Adds to a counter of the calling thread.
   void bump(std::atomic<uint64_t> ThreadCounters::* which, uint64_t n = 1);
@@ -157,7 +163,7 @@ class Core {
   /// Unparks those that unpark_soon was called for.
   void unpark_those_soon();
   /// Looks after one processor; true when its worker lost it. Lowers `until` to when it should be looked at again.
-  bool watch(Processor& p, Nanos at, Nanos& until);
+  bool watch(Processor& p, Nanos at, Nanos slice, Nanos& until);
   /// Whether there is a poller and something that it waits for.
   bool events_awaited_locked() const;
   /// Waits in poll() as the poll worker; returns how many tasks it made ready.
@@ -182,6 +188,7 @@ class Core {
   Worker* poll_worker_ = nullptr;   // under idle_lock_
   std::atomic<uint32_t> monitor_word_{0};
   std::atomic<TaskCell*> soon_{nullptr};  // linked by soon_next, each with a reference
+  std::atomic<size_t> hurrying_{0};       // tasks that are to stop and wait for their turn
 
   static constexpr size_t cells_a_chunk = 64;
   void one_less();

@@ -55,6 +55,9 @@ struct SpawnOptions {
   const SwitchHooks* hooks = nullptr;
   void* user = nullptr;
   EndHook end{};
+  /// It has its stack from now on, not from its first turn on: where there is no memory for one, the spawn fails and not
+  /// the task. By a task of the same scheduler.
+  bool with_stack = false;
 };
 
 /// A task that is to be stopped.

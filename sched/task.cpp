@@ -2,6 +2,7 @@
 #include "sched/task.h"
 
 #include "sched/core.h"
+#include "sched/worker.h"
 
 namespace vmrun::sched {
 
@@ -38,7 +39,38 @@ void TaskCell::request_cancel(CancelReason reason) {
   }
   core->bump(&ThreadCounters::cancels);
   unpark();
+  hurry();
   core->request_preempt(this);
+}
+
+void TaskCell::hurry() {
+  const Worker* on = worker.load(std::memory_order_acquire);
+  if (on != nullptr && on->current() == this) {
+    auto none = Hurry::No;
+    hurry_state.compare_exchange_strong(none, Hurry::Runs, std::memory_order_acq_rel);
+    return;
+  }
+  if (done.load(std::memory_order_acquire)) {
+    return;
+  }
+  if (hurry_state.exchange(Hurry::Waits, std::memory_order_acq_rel) != Hurry::Waits) {
+    core->one_hurries();
+  }
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // either this sees that it has ended, or Core::finish the state
+  if (done.load(std::memory_order_relaxed)) {
+    calm_down(Hurry::No);
+  }
+}
+
+bool TaskCell::calm_down(Hurry to) {
+  if (hurry_state.load(std::memory_order_relaxed) == Hurry::No) {
+    return false;
+  }
+  const Hurry before = hurry_state.exchange(to, std::memory_order_acq_rel);
+  if (before == Hurry::Waits) {
+    core->one_hurries_no_more();
+  }
+  return before != Hurry::No;
 }
 
 void TokenState::drop_ref() {

@@ -9,6 +9,9 @@
 //   user    changed by the task alone, null in a cell that is free. It and `cancel`'s way back to None are changed under
 //           user_lock, which is held around the preempt hook.
 //   soon    whether the cell is in Core's list of tasks that are to be unparked soon.
+//   hurry   No -> Waits when the task is to stop and is not running: Core counts those, and while there are any slices are
+//           short. Waits -> Runs at its turn, No -> Runs where it runs already: its next yield returns at once, so that it
+//           learns why before others have their slices. -> No at that yield, at its next wait and at its end.
 // Cells are never given back to the system before the scheduler ends: the monitor may read one that has been reused.
 #pragma once
 
@@ -27,6 +30,7 @@ struct Fiber;
 class Worker;
 
 enum class ParkState : uint32_t { Running, Permit, Parked };
+enum class Hurry : uint8_t { No, Waits, Runs };
 
 struct TaskCell {
   std::atomic<ParkState> park{ParkState::Running};
@@ -35,7 +39,7 @@ struct TaskCell {
   std::atomic<bool> done{false};
   Priority priority = Priority::Normal;
   bool woken = false;      // made ready by unpark and not run since: the owner's
-  Fiber* fiber = nullptr;  // from its first run on
+  Fiber* fiber = nullptr;  // from its first run on, or from its spawn on
   TaskCell* next = nullptr;
   std::atomic<Worker*> worker{nullptr};  // that runs it or ran it last
   Nanos ready_at = 0;                    // when it was queued, in samples; else 0
@@ -43,6 +47,7 @@ struct TaskCell {
   SpinLock user_lock;
   void* user = nullptr;
   std::atomic<bool> soon{false};
+  std::atomic<Hurry> hurry_state{Hurry::No};
   TaskCell* soon_next = nullptr;
   std::atomic<uint64_t> id{0};
   Core* core = nullptr;
@@ -85,6 +90,11 @@ struct TaskCell {
   void unpark();
   /// Any thread that holds a reference.
   void request_cancel(CancelReason reason);
+  /// Any thread that holds a reference: there is something that the task should learn soon. It need not wait for long
+  /// behind others, however many are ready.
+  void hurry();
+  /// To another state than Waits. Returns whether there was any hurry.
+  bool calm_down(Hurry to);
 };
 
 /// The tasks of a CancelToken.

@@ -175,6 +175,7 @@ void Worker::enter(TaskCell* task) {
   p_->tick.store(p_->tick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   p_->preempt.store(false, std::memory_order_relaxed);
   task->woken = false;
+  task->calm_down(Hurry::Runs);
   count(counters.switches);
   if (task->ready_at != 0) {
     count(counters.queue_latency.of(now() - task->ready_at));
@@ -251,6 +252,10 @@ void Worker::leave_task(TaskCell* task, After after, TaskCell* next) {
 
 CancelReason Worker::yield(bool preempted) {
   TaskCell* task = current();
+  if (task->calm_down(Hurry::No)) {
+    p_->preempt.store(false, std::memory_order_relaxed);
+    return task->cancel.load(std::memory_order_acquire);
+  }
   count(preempted ? counters.preemptions : counters.yields);
   p_->preempt.store(false, std::memory_order_relaxed);
   TaskCell* next = pick_startable();
@@ -277,6 +282,7 @@ void Worker::park() {
       task->park.compare_exchange_strong(permit, ParkState::Running, std::memory_order_acq_rel)) {
     return;
   }
+  task->calm_down(Hurry::No);
   count(counters.parks);
   if (task->woke_at != 0) {
     task->quiet_wakes = now() - std::exchange(task->woke_at, 0) < quiet_within ? quiet_wakes_max : 0;

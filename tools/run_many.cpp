@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cinttypes>
 #include <cstdio>
 #include <ctime>
 #include <memory>
@@ -181,7 +182,9 @@ class Guests {
     std::ranges::sort(places_, {}, &Place::number);
     std::string text = strf("vmrun: interrupted: %zu guest%s", places_.size(), places_.size() == 1 ? "" : "s");
     if (missing != 0) text += strf(", %zu more had not been started", missing);
-    print_patiently(text + "\n" + places_text(places_), std::chrono::milliseconds(kPatienceMs));
+    text += "\n" + places_text(places_);
+    if (live_ != 0) text += why_alive();
+    print_patiently(std::move(text), std::chrono::milliseconds(kPatienceMs));
     _exit(kExitCtrlC);
   }
 
@@ -199,6 +202,15 @@ class Guests {
       wait(static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(end - now).count()));
     }
     return take_ended() != 0;
+  }
+
+  /// What the threads do that guests should have ended on.
+  std::string why_alive() const {
+    const ExecutorStats now = executor_.stats();
+    return strf(
+        "vmrun: %zu threads: %zu in calls of the system, %zu asleep; %u workers: %u without work; %zu guests ready, "
+        "%" PRIu64 " switches\n",
+        now.threads, now.blocked_threads, now.idle_threads, now.workers, now.idle_workers, now.ready, now.switches);
   }
 
   std::string name_of(const Guest& guest) const {

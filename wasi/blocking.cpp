@@ -38,6 +38,13 @@ bool suspends() {
   return task != nullptr && task->reactor() != nullptr;
 }
 
+int64_t waited(int64_t r) {
+  GuestTask* task = GuestTask::current();
+  const bool over = r == -ECANCELED;
+  if (task != nullptr && (over || sched::cancel_reason() != sched::CancelReason::None)) task->interrupt_guest();
+  return over ? -EINTR : r;
+}
+
 namespace {
 
 /// A pointer as a system call takes it.
@@ -117,20 +124,13 @@ Until until_of(const Descriptor& d) {
   return flags >= 0 && (flags & O_NONBLOCK) != 0 ? Until::now() : patience();
 }
 
-/// The result of a wait; where the task was cancelled or the guest interrupted, the guest traps when it goes on.
-int64_t result_of(int64_t r) {
-  if (r != -ECANCELED) return r;
-  if (GuestTask* task = GuestTask::current()) task->interrupt_guest();
-  return -EINTR;
-}
-
 /// For a guest that is suspended where it waits `wait`s by the reactor; else makes the system call.
 template <class Wait, class Held>
 int64_t wait_or_hold(const Descriptor& d, Wait wait, Held held) {
   if (!suspends()) return held();
   Handle handle;
   if (const int64_t error = handle.prepare(d); error != 0) return error;
-  return result_of(wait(handle.reactor(), handle.descriptor()));
+  return waited(wait(handle.reactor(), handle.descriptor()));
 }
 
 sched::Clock::time_point deadline_of(const timespec& time) {
@@ -149,7 +149,7 @@ int64_t suspended_poll(std::span<pollfd> fds, std::span<const Handle> handles, c
   }
   io::Reactor& reactor = *GuestTask::current()->reactor();
   const int64_t r = interests.empty() ? reactor.sleep(until) : reactor.wait_any(interests, until);
-  if (r < 0 && r != -ETIMEDOUT && r != -EAGAIN) return result_of(r);
+  if (r < 0 && r != -ETIMEDOUT && r != -EAGAIN) return waited(r);
   int64_t ready = 0;
   const Interest* interest = interests.data();
   for (pollfd& fd : fds) {
@@ -271,7 +271,7 @@ int64_t sleep_until(clockid_t clock, const timespec& when) {
     const auto start = sched::Clock::now();
     const auto deadline =
         rest < sched::Clock::time_point::max() - start ? start + rest : sched::Clock::time_point::max();
-    if (io::Waiter(patience(sched::nanos(deadline))).wait() != sched::Wake::TimedOut) return result_of(-ECANCELED);
+    if (io::Waiter(patience(sched::nanos(deadline))).wait() != sched::Wake::TimedOut) return waited(-ECANCELED);
   }
 }
 int64_t getrandom(void* buffer, size_t length) {
@@ -280,11 +280,10 @@ int64_t getrandom(void* buffer, size_t length) {
 }
 bool between_pieces() {
   if (sched::on_task() && sched::preempt_requested() && sched::preempted() != sched::CancelReason::None) {
-    result_of(-ECANCELED);
+    waited(-ECANCELED);
   }
   return vm::guest_interrupted();
 }
-int64_t end_guest() { return result_of(-ECANCELED); }
 int64_t getdents64(int fd, void* buffer, size_t length) {
   return held_call(SYS_getdents64, fd, address(buffer), static_cast<long>(length));
 }
@@ -297,7 +296,7 @@ int64_t take_turn(sched::Mutex& turn) {
     const sched::Wake how = turn.lock_until(sched::nanos(sched::Clock::now() + kLook));
     if (how == sched::Wake::Unparked) return 0;
     if (how == sched::Wake::Cancelled || (task != nullptr ? task->interrupted().load() : vm::guest_interrupted())) {
-      return result_of(-ECANCELED);
+      return waited(-ECANCELED);
     }
   }
 }
@@ -305,7 +304,7 @@ void yield() {
   if (!sched::on_task()) {
     ::sched_yield();
   } else if (sched::yield() != sched::CancelReason::None) {
-    result_of(-ECANCELED);
+    waited(-ECANCELED);
   }
 }
 

@@ -58,8 +58,9 @@ int64_t getdents64(int fd, void* buffer, size_t length);
 bool between_pieces();
 /// Lets others run.
 void yield();
-/// A wait of the guest's ended because its task was cancelled: it traps when it goes on. Returns -EINTR.
-int64_t end_guest();
+/// The result of a wait that was made elsewhere. Where the task was cancelled meanwhile the guest traps when it goes on, also
+/// where a part of what it asked for was done; -ECANCELED becomes -EINTR.
+int64_t waited(int64_t r);
 /// Waits for `turn` and takes it: 0, or -EINTR.
 int64_t take_turn(sched::Mutex& turn);
 

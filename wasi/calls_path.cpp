@@ -249,7 +249,8 @@ Errno path_open(Context& cx, Mem memory, Fd fd, LookupFlags lookup, PathArg arg,
   if ((inherited & ~d->inheriting) != 0) return Errno::notcapable;
 
   // Before anything is made or truncated.
-  if (cx.fds.full()) return Errno::mfile;
+  FdTable::Place place(cx.fds);
+  if (!place) return Errno::mfile;
   GuestPath path;
   if (Errno e = load_path(memory, arg, path); e != Errno::success) return e;
   int flags = host_open_flags(lookup.value, oflags.value, fdflags.value, base);
@@ -266,7 +267,7 @@ Errno path_open(Context& cx, Mem memory, Fd fd, LookupFlags lookup, PathArg arg,
   opened.inheriting = opened.type == FileType::Directory ? inheriting : 0;
   opened.sync_flags = fdflags.value & (kFdDsync | kFdRsync | kFdSyncFlag);
   uint32_t number;
-  if (!cx.fds.insert(std::move(opened), number)) return Errno::mfile;
+  if (!cx.fds.insert(std::move(opened), number, std::move(place))) return Errno::mfile;
   return out.store(memory, number);
 }
 

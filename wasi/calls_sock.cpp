@@ -24,12 +24,14 @@ Errno sock_accept(Context& cx, Mem memory, Fd fd, FdFlags flags, Out<uint32_t> o
   FdRef d;
   if (Errno e = need_socket(cx, fd, rights::kSockAccept, d); e != Errno::success) return e;
   Rights inheriting = d->inheriting;
-  if (cx.fds.full()) return Errno::mfile;  // the connection stays in the queue
+  FdTable::Place place(cx.fds);
+  if (!place) return Errno::mfile;  // the connection stays in the queue
   if (d->nonblocking && d->host_waits && !is_ready(d->host, POLLIN)) return Errno::again;
   int64_t r = blocking::accept(*d, SOCK_CLOEXEC | (flags.value & kFdNonblock ? SOCK_NONBLOCK : 0));
   if (r < 0) return errno_of(r);
   uint32_t number;
-  if (!cx.fds.insert(describe(HostFd(static_cast<int>(r)), d->type, inheriting), number)) return Errno::mfile;
+  Descriptor accepted = describe(HostFd(static_cast<int>(r)), d->type, inheriting);
+  if (!cx.fds.insert(std::move(accepted), number, std::move(place))) return Errno::mfile;
   return out.store(memory, number);
 }
 

@@ -152,8 +152,10 @@ Result<void> add_strings(const std::vector<std::string>& args,
 /// `given`: all that the guest is given, standard streams included.
 Result<void> add(Descriptor d, size_t given, Context& cx) {
   uint32_t fd;
-  if (cx.fds.insert(std::move(d), fd)) return {};
-  if (!cx.fds.full()) return Error(ErrorKind::Io, "this process has too many open files");
+  FdTable::Place place(cx.fds);
+  const bool has_place = static_cast<bool>(place);
+  if (has_place && cx.fds.insert(std::move(d), fd, std::move(place))) return {};
+  if (has_place) return Error(ErrorKind::Io, "this process has too many open files");
   return Error(ErrorKind::Limit, "the guest is given " + std::to_string(given) + " descriptors, but may have " +
                                      std::to_string(cx.fds.limit()) + " open (WasiConfig::max_descriptors)");
 }

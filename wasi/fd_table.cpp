@@ -97,19 +97,32 @@ void FdTable::drop(std::unique_ptr<Descriptor> d) {
   d.release();  // NOLINT(bugprone-unused-return-value): its last user deletes it
 }
 
+FdTable::Place::Place(FdTable& table) : table_(&table) {
+  const Guard guard(table);
+  if (table.open_ < table.limit_) {
+    ++table.open_;
+  } else {
+    table_ = nullptr;
+  }
+}
+
 bool FdTable::insert(Descriptor d, uint32_t& fd) {
+  Place place(*this);
+  return place && insert(std::move(d), fd, std::move(place));
+}
+
+bool FdTable::insert(Descriptor d, uint32_t& fd, Place place) {
   if (d.owner && !move_above_streams(d)) return false;
   d.sharing.on = false;
   auto entry = std::make_unique<Descriptor>(std::move(d));
-  const Guard guard(*this);  // is released before what finds no room is closed
-  if (full()) return false;
+  const Guard guard(*this);
   entry->sharing.on = shared_.load(std::memory_order_relaxed);
   size_t at = lowest_free_;
   while (at < slots_.size() && taken(at)) ++at;
   if (at == slots_.size()) slots_.emplace_back();
   slots_[at] = std::move(entry);
   lowest_free_ = static_cast<uint32_t>(at) + 1;
-  ++open_;
+  place.table_ = nullptr;  // it is the descriptor's now
   fd = static_cast<uint32_t>(at);
   return true;
 }

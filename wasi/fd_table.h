@@ -144,6 +144,22 @@ class FdRef {
 /// One thread uses a table, until share() says that several do. Its lock is held for a few instructions.
 class FdTable {
  public:
+  /// Room for one more descriptor, while it lives. Tests false where the table is full.
+  class Place {
+   public:
+    explicit Place(FdTable& table);
+    Place(Place&& other) noexcept : table_(std::exchange(other.table_, nullptr)) {}
+    Place& operator=(Place&&) = delete;
+    ~Place() {
+      if (table_ != nullptr) --table_->open_;
+    }
+    explicit operator bool() const { return table_ != nullptr; }
+
+   private:
+    friend class FdTable;
+    FdTable* table_;
+  };
+
   FdTable() = default;
   FdTable(const FdTable&) = delete;
   FdTable& operator=(const FdTable&) = delete;
@@ -153,7 +169,6 @@ class FdTable {
   uint32_t limit() const { return limit_; }
   /// How many of the host's descriptors the table owns.
   size_t owned() const;
-  bool full() const { return open_ >= limit_; }
   /// The limit for a guest whose embedder states none: half of what the process may open, at most 4,096.
   static uint32_t default_limit();
 
@@ -176,6 +191,8 @@ class FdTable {
   /// Adds under the lowest free number, as POSIX does. False when the table is full, or when the host has no number
   /// above those of its standard streams; `d` is closed then.
   bool insert(Descriptor d, uint32_t& fd);
+  /// The same in a place that was taken before: for what cannot be given back, such as a connection.
+  bool insert(Descriptor d, uint32_t& fd, Place place);
   /// The next number, one of a standard stream, stays closed for ever: what the guest opens must not receive what it
   /// writes to that stream. Only while nothing has been closed yet.
   void add_closed();
@@ -207,8 +224,8 @@ class FdTable {
   std::vector<std::unique_ptr<Descriptor>> slots_;
   uint32_t lowest_free_ = 0;  // no number below it is free
   uint32_t limit_ = 4096;
-  std::atomic<uint32_t> open_{0};
-  uint32_t never_ = 0;  // bit i: number i is never given to anything
+  std::atomic<uint32_t> open_{0};  // with the places that are taken
+  uint32_t never_ = 0;             // bit i: number i is never given to anything
 };
 
 inline FdRef::~FdRef() {

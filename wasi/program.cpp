@@ -45,10 +45,6 @@ struct Program::Thread {
   ~Thread() {
     retire();
     store.reset();
-    if (launched && !ran) {
-      std::lock_guard guard(program->lock_);
-      program->end(Error(ErrorKind::Limit, "there is no memory for the stack of a thread"), nullptr);
-    }
     if (counted) {
       {
         std::lock_guard guard(program->lock_);
@@ -76,14 +72,11 @@ struct Program::Thread {
   vm::Instance* instance = nullptr;
   std::optional<Func> entry;
   sched::Task task;
-  bool listed = false;    // in the table
-  bool counted = false;   // the program waits for it
-  bool launched = false;  // its task exists
-  bool ran = false;
+  bool listed = false;   // in the table
+  bool counted = false;  // the program waits for it
 };
 
 void Program::run(Thread& thread) {
-  thread.ran = true;
   std::optional<Error> error;
   try {
     const GuestTask here(*thread.store, thread.reactor);
@@ -152,12 +145,11 @@ Result<int32_t> Program::spawn(Context& context, vm::Instance& caller, uint32_t 
           run(*thread);
           thread.reset();
         },
-        {.name = "guest's thread"});
+        {.name = "guest's thread", .with_stack = true});
   } catch (const std::system_error&) {
     return refusal(Errno::again);
   }
   std::lock_guard guard(lock_);
-  thread->launched = true;
   thread->task = started;
   if (over_) started.cancel();
   return id;

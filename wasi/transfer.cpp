@@ -149,12 +149,12 @@ int64_t give_to_sink(const Stream& stream, const iovec* iov, int count) {
 
 int64_t write_stream(const Descriptor& d, const iovec* iov, int count) {
   Stream& stream = *d.stream;
-  if (!d.sharing.on) return give_to_sink(stream, iov, count);
+  if (!d.sharing.on) return blocking::waited(give_to_sink(stream, iov, count));
   // A sink may wait, for which the next one waits too. What ends a program's threads ends both waits.
-  if (stream.writing.lock_until(sched::never) != sched::Wake::Unparked) return blocking::end_guest();
+  if (stream.writing.lock_until(sched::never) != sched::Wake::Unparked) return blocking::waited(-ECANCELED);
   const int64_t written = give_to_sink(stream, iov, count);
   stream.writing.unlock();
-  return written;
+  return blocking::waited(written);
 }
 
 }  // namespace

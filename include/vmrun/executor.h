@@ -108,7 +108,9 @@ struct ExecutorStats {
   size_t ready = 0;                                                 ///< that could run
   size_t threads = 0;                                               ///< worker threads
   size_t blocked_threads = 0;                                       ///< those that a call of the system holds
+  size_t idle_threads = 0;                                          ///< those that sleep until there is work
   unsigned workers = 0;                                             ///< tasks that may run at the same time
+  unsigned idle_workers = 0;                                        ///< how many more could now
   size_t stacks = 0;                                                ///< in use or kept
   uint64_t spawned = 0, switches = 0, preemptions = 0, steals = 0;  ///< since the beginning
   uint64_t parks = 0;                                               ///< times a task suspended itself

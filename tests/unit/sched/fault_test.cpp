@@ -144,6 +144,56 @@ TEST_CASE("a task whose stack is missing when its turn comes ends without having
   }
 }
 
+TEST_CASE("a task that is to have its stack at once has it, or the spawn fails") {
+  for (unsigned workers : worker_counts) {
+    CAPTURE(workers);
+    Scheduler s({.workers = workers, .stack_size = 64 * 1024});
+    constexpr size_t n = 200;  // more than one slab has
+    std::atomic<int> ran{0};
+    auto token = std::make_shared<int>(1);
+    int spawned = 0, refused = 0;
+    s.spawn([&] {
+       no_mappings = true;
+       std::vector<Task> tasks;
+       for (size_t i = 0; i < n; ++i) {
+         try {
+           tasks.push_back(spawn_beside(
+               [&, token] {
+                 park();
+                 ran.fetch_add(1);
+               },
+               {.with_stack = true}));
+           ++spawned;
+         } catch (const std::bad_alloc&) {
+           ++refused;
+         }
+       }
+       for (Task& t : tasks) {
+         t.unpark();
+         CHECK(t.join() == Wake::Unparked);
+         CHECK(!t.failed());
+       }
+       no_mappings = false;
+       // Nothing starts where its callable cannot be made; the stack is kept.
+       struct Thrower {
+         Thrower() = default;
+         Thrower(const Thrower&) { throw 1; }
+         void operator()() const {}
+       };
+       const Thrower thrower;
+       CHECK_THROWS_AS(spawn_beside(thrower, {.with_stack = true}), int);
+     }).join();
+    CHECK(refused > 0);
+    CHECK(spawned + refused == n);
+    CHECK(ran == spawned);
+    CHECK(s.counters().fiber_failures == 0);
+    s.wait_idle();
+    CHECK(token.use_count() == 1);
+    s.join();
+    CHECK(s.fibers() == 0);
+  }
+}
+
 TEST_CASE("without threads the spawn fails; with one of several, the work is done") {
   for (unsigned workers : worker_counts) {
     CAPTURE(workers);

@@ -254,6 +254,41 @@ TEST_CASE("three endless loops take turns on two workers") {
   s.wait_idle();
 }
 
+TEST_CASE("a task that is to stop need not wait until those before it have had their slices") {
+  for (unsigned workers : {1u, 2u}) {
+    CAPTURE(workers);
+    Scheduler s({.workers = workers, .slice = std::chrono::hours(1)});
+    Signals signals(s);
+    std::vector<Loop> loops(20);
+    std::vector<Task> tasks;
+    for (Loop& loop : loops) {
+      tasks.push_back(s.spawn([&loop] { endless(&loop.stop); }, {.user = &loop}));
+    }
+    // The last ones have not had a turn, and the first ones would not give theirs up.
+    for (size_t i = loops.size(); i-- != 10;) {
+      tasks[i].cancel();
+      CHECK(tasks[i].join() == Wake::Unparked);
+    }
+    // By its deadline, and by what a signal handler does.
+    auto due = std::make_unique<Loop>();
+    Task late = s.spawn([&due] { endless(&due->stop); }, {.deadline = Clock::now() + 1ms, .user = due.get()});
+    CHECK(late.join() == Wake::Unparked);
+    std::atomic<bool> told{false};
+    Task waiting = s.spawn([&] {
+      while (!told) park();
+    });
+    told = true;
+    waiting.unpark_soon();
+    CHECK(waiting.join() == Wake::Unparked);
+    // The slices are long again.
+    const uint64_t before = s.counters().preemptions;
+    std::this_thread::sleep_for(20ms);
+    CHECK(s.counters().preemptions == before);
+    for (Task& t : tasks) t.cancel();
+    s.wait_idle();
+  }
+}
+
 TEST_CASE("a task is stopped only when another waits, unless asked otherwise") {
   Scheduler s({.workers = 2, .slice = 1ms});
   Signals signals(s);

@@ -30,6 +30,7 @@ TEST_CASE("a program that waits in accept answers 10,000 requests") {
     CHECK(ask(port, kRequests, 4, false, "yes") == kRequests);
     server.signal(SIGINT);
     const auto end = server.wait();
+    CAPTURE(end.err);
     CHECK(end.status == 130);
     CHECK(end.err.find("did not stop") == std::string::npos);
   }
@@ -44,6 +45,7 @@ TEST_CASE("a program that polls 200 connections answers 10,000 requests") {
     CHECK(ask(port, kRequests, 200, true, "Hello GET /page\n") == kRequests);
     server.signal(SIGINT);
     const auto end = server.wait();
+    CAPTURE(end.err);
     CHECK(end.status == 130);
     CHECK(end.err.find("did not stop") == std::string::npos);
   }
@@ -69,6 +71,7 @@ TEST_CASE("a program of Go's net/http answers 10,000 requests") {
     CHECK(ask(port, kRequests, 32, true, "Hello GET /page\n") == kRequests);
     server.signal(SIGINT);
     const auto end = server.wait();
+    CAPTURE(end.err);
     CHECK(end.status == 130);
     CHECK(end.err.find("did not stop") == std::string::npos);
   }

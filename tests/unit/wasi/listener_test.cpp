@@ -118,5 +118,27 @@ TEST_CASE("a connection that a guest has no descriptor for stays in the queue") 
   CHECK(g.text(buf, 1) == "2");
 }
 
+TEST_CASE("a guest that waits for a connection has room for it, whatever its other threads open meanwhile") {
+  const Listening listening(true);
+  FakeGuest g(listening.config().max_descriptors(5));
+  FdTable& fds = g.cx().fds;
+  fds.share();
+  const auto out = g.out();
+  std::thread guest([&] {
+    Errno result;
+    do {
+      result = sock_accept(g.cx(), g.memory, kListener, {0}, out);
+    } while (result == Errno::mfile);  // the look below was first
+    CHECK(result == Errno::success);
+  });
+  while (FdTable::Place(fds)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const HostFd client = listening.connect();
+  guest.join();
+  CHECK(g.value(out) == 4);
+  CHECK(!FdTable::Place(fds));
+  CHECK(fds.close(4));
+  CHECK(FdTable::Place(fds));
+}
+
 }  // namespace
 }  // namespace vmrun::wasi

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -81,6 +82,30 @@ TEST_CASE("cancelling a task, or its deadline, ends its guest's wait") {
         CHECK(interrupted == tasks.size());
         CHECK(known == tasks.size());
       }
+    }
+  }
+}
+
+TEST_CASE("a guest that is cancelled when a part of its write is done does not go on") {
+  const Engine engine;
+  const Module module = waiting_module(engine);
+  for (const char* io : kIo) {
+    CAPTURE(io);
+    for (int i = 0; i < 20; ++i) {
+      const Pipe out;
+      const std::string before(4096, 'x');  // so that 64 KiB do not fit in
+      REQUIRE(::write(out.writing(), before.data(), before.size()) == 4096);
+      Executor executor = executor_with(1, io);
+      Guest guest(engine, module, WasiConfig().stdout_fd(out.writing()));
+      std::atomic<bool> interrupted{false};
+      const Task task =
+          ok(executor.spawn(guest.store, [&] { interrupted = was_interrupted(guest.call("write_once")); }));
+      for (int ready = 0; ready < 65536; std::this_thread::sleep_for(1ms)) {
+        REQUIRE(::ioctl(out.reading(), FIONREAD, &ready) == 0);
+      }
+      task.cancel();
+      CHECK(task.join());
+      CHECK(interrupted);
     }
   }
 }
