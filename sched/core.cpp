@@ -11,12 +11,19 @@
 
 namespace vmrun::sched {
 
+namespace {
+std::atomic<bool> scatters_all{false};
+}
+
+void scatter_all(bool on) { scatters_all.store(on, std::memory_order_relaxed); }
+
 Core::Core(const Config& given)
     : config(given), stacks(std::make_shared<StackPool>(given.stack_size, 64, StackPool::kMostGuarded, given.annex)) {
   if (config.workers == 0) {
     config.workers = std::max(1u, std::thread::hardware_concurrency());
   }
   config.max_threads = std::max(config.max_threads, config.workers);
+  config.scatter = config.workers > 1 && (config.scatter || scatters_all.load(std::memory_order_relaxed));
   for (unsigned i = 0; i < config.workers; ++i) {
     processors.push_back(std::make_unique<Processor>(config.local_queue));
     idle_processors_.push_back(processors.back().get());

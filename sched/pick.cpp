@@ -1,4 +1,7 @@
 // How a worker finds its next task, and what it does when there is none.
+#include <chrono>
+#include <thread>
+
 #include "sched/check.h"
 #include "sched/worker.h"
 
@@ -160,16 +163,39 @@ TaskCell* Worker::pick() {
   return p.queue(Lane::Low).pop();
 }
 
-TaskCell* Worker::pick_or_global() {
-  if (p_ == nullptr) {
-    return nullptr;
-  }
+TaskCell* Worker::pick_any() {
   TaskCell* task = pick();
   if (task == nullptr && !core_.global_empty()) {
     task = core_.take_global(*p_);
     if (task != nullptr) {
       count(counters.global_picks);
     }
+  }
+  return task;
+}
+
+TaskCell* Worker::pick_or_global() {
+  if (p_ == nullptr) {
+    return nullptr;
+  }
+  TaskCell* task = pick_any();
+  if (core_.config.scatter) [[unlikely]] {
+    return elsewhere(task);
+  }
+  return task;
+}
+
+TaskCell* Worker::elsewhere(TaskCell* task) {
+  constexpr uint32_t tries = 10;
+  while (task != nullptr && task->worker.load(std::memory_order_relaxed) == this && task->passed_on != tries) {
+    ++task->passed_on;
+    core_.push_global(task);
+    core_.maybe_wake();
+    std::this_thread::sleep_for(std::chrono::microseconds(10));
+    task = pick_any();
+  }
+  if (task != nullptr) {
+    task->passed_on = 0;
   }
   return task;
 }

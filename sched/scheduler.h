@@ -92,6 +92,9 @@ struct Config {
   Clock::duration slice = std::chrono::milliseconds(10);
   /// Stop tasks at the end of a slice even if nobody waits (tests of preemption).
   bool preempt_alone = false;
+  /// A task that has waited, or yielded, goes on on another worker than before, wherever one is to be had in some 100 µs (for
+  /// tests: what must not outlive a switch then shows). See also scatter_all().
+  bool scatter = false;
   /// Tasks a processor's own queue holds (each priority); more go to the global queue. Go's figure.
   unsigned local_queue = 256;
   /// Fibers of ended tasks kept for reuse, with what their stacks have committed.
@@ -111,6 +114,9 @@ struct Config {
   void (*thread_stopped)(void* context) = nullptr;
   void* thread_context = nullptr;
 };
+
+/// For tests: schedulers made from now on scatter their tasks, whatever their Config says.
+void scatter_all(bool on);
 
 /// What there is at one moment; parts are approximate while tasks run.
 struct Statistics {

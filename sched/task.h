@@ -68,6 +68,7 @@ struct TaskCell {
 
   // Wake-ups of other workers that it need not cause, see Worker::make_ready. Its worker's alone.
   uint32_t quiet_wakes = 0;
+  uint32_t passed_on = 0;  // times in a row that it was left to another worker (Config::scatter): the owner's
   Nanos woke_at = 0;
 
   std::atomic<bool> failed{false};  // ended without having run

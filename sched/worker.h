@@ -98,7 +98,10 @@ class Worker {
   void hold(Processor& p);
   void adopt(Fiber* fiber);
   TaskCell* pick();
+  TaskCell* pick_any();
   TaskCell* pick_or_global();
+  /// Config::scatter: `task`, or another if it ran here last and another worker takes it.
+  TaskCell* elsewhere(TaskCell* task);
   /// The same, of tasks that can be run.
   TaskCell* pick_startable();
   TaskCell* find_work();

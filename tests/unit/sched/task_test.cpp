@@ -284,6 +284,28 @@ TEST_CASE("stacks: one mapping a slab where guards are light") {
   pool.give(again);
 }
 
+TEST_CASE("scattered tasks go on on another thread than before") {
+  for (unsigned workers : {2u, 8u}) {
+    CAPTURE(workers);
+    Scheduler s({.workers = workers, .scatter = true});
+    constexpr int n = 4, rounds = 50;
+    std::atomic<int> waits{0};
+    for (int i = 0; i < n; ++i) {
+      s.spawn([&] {
+        for (int k = 0; k < rounds; ++k) {
+          sleep_for(std::chrono::microseconds(100));
+          yield();
+          waits.fetch_add(1);
+        }
+      });
+    }
+    s.wait_idle();
+    CHECK(waits == n * rounds);
+    // Of 400 waits most have moved, also where the machine is busy.
+    CHECK(s.counters().migrations > n * rounds / 2);
+  }
+}
+
 TEST_CASE("run queue: owner and thieves see each element once") {
   for (uint32_t capacity : {2u, 8u, 256u}) {
     RunQueue queue(capacity);
