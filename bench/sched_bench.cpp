@@ -1,16 +1,12 @@
 // What the scheduler's steps cost: yield, spawn and join, steal, park and unpark, mutex, condition, channel, sleep; beside
-// threads, and beside Go: bench/go/sched has the same rows, which are run after these where `go` is on the PATH.
+// threads. bench/go/sched has the same rows in Go; bench/sched prints both side by side.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <cstdlib>
-#include <filesystem>
 #include <functional>
-#include <iostream>
 #include <mutex>
-#include <string>
 #include <thread>
 #include <vector>
 
@@ -67,7 +63,7 @@ void spawn_join(benchmark::State& state) {
     }
   });
 }
-BENCHMARK(spawn_join)->Arg(1)->Arg(2)->ArgName("workers");
+BENCHMARK(spawn_join)->Arg(1)->Arg(2)->ArgName("workers")->MeasureProcessCPUTime()->UseRealTime();
 
 void spawn_1000_join_all(benchmark::State& state) {
   on_task_of(static_cast<unsigned>(state.range(0)), [&](Scheduler& s) {
@@ -83,7 +79,7 @@ void spawn_1000_join_all(benchmark::State& state) {
     state.SetItemsProcessed(state.iterations() * 1000);
   });
 }
-BENCHMARK(spawn_1000_join_all)->Arg(1)->Arg(2)->ArgName("workers");
+BENCHMARK(spawn_1000_join_all)->Arg(1)->Arg(2)->ArgName("workers")->MeasureProcessCPUTime()->UseRealTime();
 
 // Two tasks that wake each other in turns: the time of one park with its unpark.
 void park_unpark(benchmark::State& state) {
@@ -350,34 +346,3 @@ void thread_ping_pong(benchmark::State& state) {
 BENCHMARK(thread_ping_pong)->UseRealTime();
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  std::string filter = ".";
-  bool run = true;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    const std::string option = "--benchmark_filter=";
-    if (argument.starts_with(option)) {
-      filter = argument.substr(option.size());
-    }
-    run &= !argument.starts_with("--benchmark_list_tests") && !argument.starts_with("--benchmark_format");
-  }
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) {
-    return 1;
-  }
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-  if (!run) {
-    return 0;
-  }
-  if (std::system("command -v go >/dev/null 2>&1") != 0) {
-    std::cout << "\nGo is not on the PATH: its rows are missing\n";
-    return 0;
-  }
-  std::cout << "\nThe same rows in Go:\n" << std::flush;
-  const auto folder = std::filesystem::path(__FILE__).parent_path() / "go" / "sched";
-  ::setenv("VMRUN_FILTER", filter.c_str(), 1);  // not part of the command: the shell must not read it
-  const std::string command = "cd '" + folder.string() + "' && go run . -filter \"$VMRUN_FILTER\"";
-  return std::system(command.c_str()) == 0 ? 0 : 1;
-}

@@ -9,9 +9,7 @@ namespace vmrun::io {
 
 /// Whether the calling task is cancelled, or its Stop or flag is set.
 inline bool is_cancelled(const Until& until) noexcept {
-  if (until.is_over()) return true;
-  return until.cancellable == sched::Cancellable::Yes && sched::on_task() &&
-         sched::cancel_reason() != sched::CancelReason::None;
+  return until.is_over() || (until.cancellable == sched::Cancellable::Yes && sched::is_cancelled());
 }
 
 /// After a call that did not have to wait: a task whose slice is over gives way.

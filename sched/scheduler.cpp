@@ -100,6 +100,12 @@ CancelReason cancel_reason() {
   return worker_of_task("cancel_reason outside a task").current()->cancel.load(std::memory_order_acquire);
 }
 
+bool is_cancelled() {
+  Worker* w = current_worker();
+  TaskCell* task = w != nullptr ? w->current() : nullptr;
+  return task != nullptr && task->cancel.load(std::memory_order_acquire) != CancelReason::None;
+}
+
 CancelReason take_cancel() {
   TaskCell* task = worker_of_task("take_cancel outside a task").current();
   std::lock_guard lock(task->user_lock);

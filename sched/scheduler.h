@@ -279,7 +279,9 @@ Wake sleep_for(Clock::duration time, Cancellable cancellable = Cancellable::Yes)
 
 /// Why the running task is cancelled, if it is.
 CancelReason cancel_reason();
-/// The same, and ends the cancellation: waits work again, for cleaning up.
+/// Whether a task runs here that is cancelled.
+bool is_cancelled();
+/// As cancel_reason, and ends the cancellation: waits work again, for cleaning up.
 CancelReason take_cancel();
 
 /// The stack the running task is on. The whole usable part, frames so far included.

@@ -39,10 +39,10 @@ bool suspends() {
 }
 
 int64_t waited(int64_t r) {
-  GuestTask* task = GuestTask::current();
-  const bool over = r == -ECANCELED;
-  if (task != nullptr && (over || sched::cancel_reason() != sched::CancelReason::None)) task->interrupt_guest();
-  return over ? -EINTR : r;
+  if (r != -ECANCELED && !sched::is_cancelled()) [[likely]]
+    return r;
+  if (GuestTask* task = GuestTask::current()) task->interrupt_guest();
+  return r == -ECANCELED ? -EINTR : r;
 }
 
 namespace {
@@ -55,6 +55,14 @@ template <class... Args>
 int64_t held_call(long number, Args... args) {
   io::Region region(suspends());
   return vm::stoppable_call(number, static_cast<long>(args)...);
+}
+
+/// A transfer that holds its thread. Of one buffer it is the call that takes one: the system copies and checks no list then,
+/// a sixth of what reading 4 KiB takes.
+template <class... Offset>
+int64_t held_transfer(long of_one, long of_many, int fd, const iovec* iov, int count, Offset... offset) {
+  if (count == 1) return held_call(of_one, fd, address(iov->iov_base), iov->iov_len, offset...);
+  return held_call(of_many, fd, address(iov), count, offset...);
 }
 
 /// What the running task waits with for a descriptor.
@@ -166,12 +174,12 @@ int64_t suspended_poll(std::span<pollfd> fds, std::span<const Handle> handles, c
 int64_t readv(const Descriptor& d, const iovec* iov, int count) {
   return wait_or_hold(
       d, [&](io::Reactor& r, const io::Descriptor& h) { return r.readv(h, iov, count, until_of(d)); },
-      [&] { return held_call(SYS_readv, d.host, address(iov), count); });
+      [&] { return held_transfer(SYS_read, SYS_readv, d.host, iov, count); });
 }
 int64_t writev(const Descriptor& d, const iovec* iov, int count) {
   return wait_or_hold(
       d, [&](io::Reactor& r, const io::Descriptor& h) { return r.writev(h, iov, count, until_of(d)); },
-      [&] { return held_call(SYS_writev, d.host, address(iov), count); });
+      [&] { return held_transfer(SYS_write, SYS_writev, d.host, iov, count); });
 }
 int64_t writev2(const Descriptor& d, const iovec* iov, int count, int flags) {
   constexpr long kOwnPosition = -1;  // where the descriptor stands
@@ -181,12 +189,12 @@ int64_t writev2(const Descriptor& d, const iovec* iov, int count, int flags) {
 int64_t preadv(const Descriptor& d, const iovec* iov, int count, int64_t offset) {
   return wait_or_hold(
       d, [&](io::Reactor& r, const io::Descriptor& h) { return r.readv_at(h, iov, count, offset, patience()); },
-      [&] { return held_call(SYS_preadv, d.host, address(iov), count, offset); });
+      [&] { return held_transfer(SYS_pread64, SYS_preadv, d.host, iov, count, offset); });
 }
 int64_t pwritev(const Descriptor& d, const iovec* iov, int count, int64_t offset) {
   return wait_or_hold(
       d, [&](io::Reactor& r, const io::Descriptor& h) { return r.writev_at(h, iov, count, offset, patience()); },
-      [&] { return held_call(SYS_pwritev, d.host, address(iov), count, offset); });
+      [&] { return held_transfer(SYS_pwrite64, SYS_pwritev, d.host, iov, count, offset); });
 }
 int64_t fsync(const Descriptor& d) {
   return wait_or_hold(
