@@ -110,6 +110,31 @@ TEST_CASE("a guest that is cancelled when a part of its write is done does not g
   }
 }
 
+TEST_CASE("a guest in a task may call as deep as on a thread") {
+  for (Tiers tiers : {Tiers::Interp, Tiers::Baseline, Tiers::Opt}) {
+    CAPTURE(static_cast<int>(tiers));
+    const Engine engine = engine_of(tiers);
+    const Module module = waiting_module(engine);
+    const auto depth = [&](Guest& guest) {
+      const auto end = guest.call("deep");
+      CHECK((!end && end.error().trap == TrapCode::StackOverflow));
+      return ok(guest.instance.global("depth")).get().as_i32();
+    };
+    int32_t on_thread = 0, in_task = 0;
+    Guest first(engine, module, WasiConfig());
+    std::thread([&] { on_thread = depth(first); }).join();
+    ExecutorConfig config;
+    config.workers = 1;
+    config.stack_bytes = StoreLimits().stack_bytes + (256 << 10);
+    Executor executor = ok(Executor::create(config));
+    Guest second(engine, module, WasiConfig());
+    CHECK(ok(executor.spawn(second.store, [&] { in_task = depth(second); })).join());
+    CHECK(on_thread > 10'000);
+    // But for what is kept of either stack for the host's functions.
+    CHECK(in_task > on_thread / 20 * 19);
+  }
+}
+
 TEST_CASE("guests that wait hold no threads") {
   Engine engine;
   const Module module = waiting_module(engine);
