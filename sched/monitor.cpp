@@ -20,7 +20,7 @@ constexpr Nanos handoff_after = 50'000;
 constexpr Nanos handoff_idle_after = 10'000'000;
 // The longest time between looks while tasks wait for a slice to end.
 constexpr Nanos longest_look_contended = 2'000'000;
-// A slice while tasks that are to stop wait for their turn: as long as five switches and signals take. A guest of 4,000
+// A slice while tasks that are to stop wait for their turn: ten times what a switch and its signal take. A guest of 4,000
 // busy threads ended 12 s after its time limit in slices of 10 ms, with two workers.
 constexpr Nanos hurried_slice = 50'000;
 // It polls when nobody has for so long.
