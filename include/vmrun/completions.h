@@ -13,6 +13,7 @@
 
 #include "vmrun/base/result.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// Outlives the tasks that were given it (TaskOptions::completions). Any thread.
@@ -39,3 +40,4 @@ class Completions {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

@@ -9,6 +9,7 @@
 
 #include "vmrun/base/error.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 namespace detail {
@@ -100,3 +101,4 @@ class [[nodiscard]] Result<void> {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop
