@@ -14,6 +14,7 @@ install(TARGETS vmrun-opt vmrun-pool LIBRARY DESTINATION ${plugins} COMPONENT ru
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/LICENSE-APACHE ${PROJECT_SOURCE_DIR}/LICENSE-MIT
               ${PROJECT_SOURCE_DIR}/CHANGELOG.md ${PROJECT_SOURCE_DIR}/README.md
         DESTINATION ${docs} COMPONENT runtime)
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${docs} RENAME copyright COMPONENT runtime)  # Debian's name for it
 
 # ---- to build with ----
 
@@ -53,14 +54,12 @@ set(CPACK_ARCHIVE_COMPONENT_INSTALL OFF)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME vmrun)
-set(CPACK_DEBIAN_RUNTIME_DESCRIPTION "Virtual machine for WebAssembly images
- The command, the shared library and its plug-ins.")
+set(CPACK_DEBIAN_RUNTIME_DESCRIPTION "The command, the shared library and its plug-ins.")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION interpreters)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME vmrun-dev)
-set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION "Virtual machine for WebAssembly images, to build programs with
- Headers for C++ and C, the static library, files for CMake and pkg-config, documents and examples.")
+set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION "Headers for C++ and C, the static library, files for CMake and pkg-config, documents and examples.")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "vmrun (= ${PROJECT_VERSION}), libstdc++-12-dev | libstdc++-dev")
 include(CPack)

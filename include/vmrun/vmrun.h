@@ -29,6 +29,7 @@
 #include "vmrun/base/text.h"
 #include "vmrun/base/trap.h"
 #include "vmrun/caller.h"
+#include "vmrun/deadline.h"
 #include "vmrun/engine.h"
 #include "vmrun/features.h"
 #include "vmrun/func.h"
