@@ -50,7 +50,7 @@ class Values {
 
 /// A callback as what a HostFunc owns.
 struct Env {
-  Env(FuncType t, const Callback& c) : type(std::move(t)), callback(c) {}
+  Env(FuncType t, const Callback& c) : type(std::move(t)), callback(c), refs_(has_refs(type)) {}
   ~Env() {
     if (callback.finalizer != nullptr) callback.finalizer(callback.env);
   }
@@ -74,8 +74,18 @@ struct Env {
   }
 
  private:
-  wasm_trap_t* enter(vmrun_caller_t& caller, const wasm_val_vec_t* args, wasm_val_vec_t* results) const {
-    if (callback.with_caller != nullptr) return callback.with_caller(callback.env, &caller, args, results);
+  static bool has_refs(const FuncType& type) {
+    auto is_ref = [](ValType t) { return t.is_ref(); };
+    return std::any_of(type.params.begin(), type.params.end(), is_ref) ||
+           std::any_of(type.results.begin(), type.results.end(), is_ref);
+  }
+
+  wasm_trap_t* enter(const Caller& caller, const StorePtr& state, const wasm_val_vec_t* args,
+                     wasm_val_vec_t* results) const {
+    if (callback.with_caller != nullptr) {
+      vmrun_caller_t described{&caller, {state}};
+      return callback.with_caller(callback.env, &described, args, results);
+    }
     if (callback.with_env != nullptr) return callback.with_env(callback.env, args, results);
     return callback.plain(args, results);
   }
@@ -83,12 +93,12 @@ struct Env {
   Outcome run(const Caller& caller, const Slot* args, Slot* results) const {
     // Threads of a guest have stores beside the one that the C API knows.
     auto* const known = caller.data<StoreState>();
-    const StorePtr state = &known->store == &caller.store() ? known->shared_from_this() : nullptr;
-    auto is_ref = [](ValType t) { return t.is_ref(); };
-    if (state == nullptr && (std::any_of(type.params.begin(), type.params.end(), is_ref) ||
-                             std::any_of(type.results.begin(), type.results.end(), is_ref))) {
+    const bool own = &known->store == &caller.store();
+    if (!own && refs_) {
       return caller.fail(Error(ErrorKind::Usage, "threads of a guest hand no references to callbacks of the C API"));
     }
+    // Whoever called the guest keeps the store.
+    const StorePtr state = own && (refs_ || callback.with_caller != nullptr) ? known->shared_from_this() : nullptr;
 
     Values in(type.params.size()), out(type.results.size());
     for (const ValType param : type.params) {
@@ -101,24 +111,29 @@ struct Env {
       zero.of.i64 = 0;
       out.push(zero);
     }
-    vmrun_caller_t described{&caller, {state}};
-    if (const std::unique_ptr<wasm_trap_t> trap(enter(described, in.vec(), out.vec())); trap != nullptr) {
+    if (wasm_trap_t* const trap = enter(caller, state, in.vec(), out.vec()); trap != nullptr) [[unlikely]] {
+      const std::unique_ptr<wasm_trap_t> owned(trap);
       std::shared_ptr<TrapObject> object = trap_of(*trap);
       Error error = object->error;
       // An exception is a guest's to catch, and then there is nothing to give back.
-      if (state != nullptr && error.kind != ErrorKind::Exception) state->pending = std::move(object);
+      if (own && error.kind != ErrorKind::Exception) known->pending = std::move(object);
       return caller.fail(std::move(error));
     }
-    for (size_t i = 0; i < type.results.size(); ++i) {
-      const std::string what = "result " + std::to_string(i) + " of a callback";
-      const wasm_val_t& value = out.vec()->data[i];
-      // Without a state there are numbers alone, which no store is asked about.
-      Result<Val> converted = to_val(*known, type.results[i], value, what);
-      if (!converted) return caller.fail(std::move(converted).error());
-      results += converted->to_slots(results);
+    const wasm_val_t* value = out.vec()->data;
+    for (const ValType result : type.results) {
+      if (to_slot(result.kind(), *value, results)) {
+        ++results;
+      } else {
+        Result<Val> converted = to_val(*known, result, *value, "a result of a callback");
+        if (!converted) return caller.fail(std::move(converted).error());
+        results += converted->to_slots(results);
+      }
+      ++value;
     }
     return Outcome::Return;
   }
+
+  const bool refs_;
 };
 
 Error usage(std::string message) { return Error(ErrorKind::Usage, std::move(message)); }
@@ -139,6 +154,10 @@ wasm_trap_t* call(const wasm_func_t* func, const wasm_val_vec_t* args, wasm_val_
   Room<Slot> slots(std::max<size_t>(type.param_slots, type.result_slots));
   Slot* at = slots.data();
   for (size_t i = 0; i < given; ++i) {
+    if (to_slot(engine::to_public(type.params[i]).kind(), args->data[i], at)) {
+      ++at;
+      continue;
+    }
     Result<Val> value = to_val(*state, engine::to_public(type.params[i]), args->data[i], "an argument");
     if (!value) {
       Error error = std::move(value).error();

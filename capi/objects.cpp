@@ -26,7 +26,7 @@ wasm_externkind_t wasm_extern_kind(const wasm_extern_t* item) {
     case Kind::Global: return WASM_EXTERN_GLOBAL;
     case Kind::Table: return WASM_EXTERN_TABLE;
     case Kind::Memory: return WASM_EXTERN_MEMORY;
-    default: return VMRUN_EXTERN_TAG;
+    default: return WASM_EXTERN_TAG;
   }
 }
 wasm_externtype_t* wasm_extern_type(const wasm_extern_t* item) {
@@ -145,9 +145,9 @@ wasm_memory_t* vmrun_memory_obtain(wasm_store_t* store, const vmrun_shared_memor
 
 // ---- tags and exceptions ----
 
-vmrun_tag_t* vmrun_tag_new(wasm_store_t* store, const wasm_valtype_vec_t* params) {
+vmrun_tag_t* vmrun_tag_new(wasm_store_t* store, const wasm_tagtype_t* type) {
   return guarded([&] {
-    return with(Tag::create(store->state->store, TagType{from_vec(*params)}),
+    return with(Tag::create(store->state->store, from_tagtype(*type)),
                 [&](Tag& made) { return new wasm_extern_t(Kind::Tag, store->state, made.impl()); });
   });
 }

@@ -28,6 +28,18 @@ std::optional<uint64_t> max_of(const vmrun_limits64_t& limits) {
   return limits.max;
 }
 
+/// A vector that a function was given: what is in it at the end is released.
+template <class Vec, void (*release)(Vec*)>
+struct Owned {
+  explicit Owned(Vec* v) : vec(v) {}
+  ~Owned() { release(vec); }
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+  Vec* const vec;
+};
+using OwnedTypes = Owned<wasm_valtype_vec_t, wasm_valtype_vec_delete>;
+using OwnedName = Owned<wasm_name_t, wasm_byte_vec_delete>;
+
 }  // namespace
 
 wasm_tabletype_t::wasm_tabletype_t(TableType t)
@@ -63,6 +75,7 @@ FuncType from_functype(const wasm_functype_t& type) { return {from_vec(type.para
 GlobalType from_globaltype(const wasm_globaltype_t& type) { return type.type; }
 TableType from_tabletype(const wasm_tabletype_t& type) { return type.type; }
 MemoryType from_memorytype(const wasm_memorytype_t& type) { return type.type; }
+TagType from_tagtype(const wasm_tagtype_t& type) { return {from_vec(type.func->params)}; }
 
 wasm_externtype_t* new_externtype(const ExternType& type) {
   switch (type.kind()) {
@@ -77,9 +90,11 @@ wasm_externtype_t* new_externtype(const ExternType& type) {
     case ExternKind::Global: return new wasm_globaltype_t(*type.global());
     case ExternKind::Tag: break;
   }
-  auto made = std::make_unique<TagExternType>();
-  made->params = to_vec(type.tag()->params);
-  return made.release();
+  auto func = std::make_unique<wasm_functype_t>();
+  func->params = to_vec(type.tag()->params);
+  auto* const made = new wasm_tagtype_t(func.get());
+  (void)func.release();
+  return made;
 }
 
 namespace {
@@ -92,7 +107,7 @@ ExternType plain(const wasm_externtype_t& type) {
     case ExternKind::Global: return static_cast<const wasm_globaltype_t&>(type).type;
     case ExternKind::Tag: break;
   }
-  return TagType{from_vec(static_cast<const TagExternType&>(type).params)};
+  return from_tagtype(static_cast<const wasm_tagtype_t&>(type));
 }
 
 }  // namespace
@@ -117,11 +132,10 @@ wasm_valkind_t wasm_valtype_kind(const wasm_valtype_t* type) { return kind_of(ty
 
 wasm_functype_t* wasm_functype_new(wasm_valtype_vec_t* params, wasm_valtype_vec_t* results) {
   return guarded([&] {
+    const OwnedTypes own_params(params), own_results(results);
     auto* made = new wasm_functype_t;
-    made->params = *params;
-    made->results = *results;
-    wasm_valtype_vec_new_empty(params);
-    wasm_valtype_vec_new_empty(results);
+    std::swap(made->params, *params);
+    std::swap(made->results, *results);
     return made;
   });
 }
@@ -166,6 +180,16 @@ void vmrun_memorytype_limits(const wasm_memorytype_t* type, vmrun_limits64_t* ou
   out->page_log2 = type->type.page_log2;
 }
 
+wasm_tagtype_t* wasm_tagtype_new(wasm_functype_t* func) {
+  std::unique_ptr<wasm_functype_t> owned(func);
+  return guarded([&] {
+    auto* const made = new wasm_tagtype_t(func);
+    (void)owned.release();
+    return made;
+  });
+}
+const wasm_functype_t* wasm_tagtype_functype(const wasm_tagtype_t* type) { return type->func.get(); }
+
 wasm_externkind_t wasm_externtype_kind(const wasm_externtype_t* type) {
   switch (type->kind) {
     case ExternKind::Func: return WASM_EXTERN_FUNC;
@@ -174,16 +198,12 @@ wasm_externkind_t wasm_externtype_kind(const wasm_externtype_t* type) {
     case ExternKind::Memory: return WASM_EXTERN_MEMORY;
     case ExternKind::Tag: break;
   }
-  return VMRUN_EXTERN_TAG;
+  return WASM_EXTERN_TAG;
 }
 void wasm_externtype_delete(wasm_externtype_t* type) { delete type; }
 wasm_externtype_t* wasm_externtype_copy(const wasm_externtype_t* type) {
   return guarded([&] { return new_externtype(plain(*type)); });
 }
-const wasm_valtype_vec_t* vmrun_externtype_tag_params(const wasm_externtype_t* type) {
-  return type->kind == ExternKind::Tag ? &static_cast<const TagExternType*>(type)->params : nullptr;
-}
-
 #define EXTERN_TYPE(name, Kind)                                                                            \
   void wasm_##name##_delete(wasm_##name##_t* type) { delete type; }                                        \
   wasm_##name##_t* wasm_##name##_copy(const wasm_##name##_t* type) {                                       \
@@ -201,6 +221,7 @@ EXTERN_TYPE(functype, Func)
 EXTERN_TYPE(globaltype, Global)
 EXTERN_TYPE(tabletype, Table)
 EXTERN_TYPE(memorytype, Memory)
+EXTERN_TYPE(tagtype, Tag)
 
 // ---- imports and exports ----
 
@@ -231,10 +252,12 @@ struct wasm_exporttype_t {
 
 wasm_importtype_t* wasm_importtype_new(wasm_name_t* module, wasm_name_t* name, wasm_externtype_t* type) {
   return guarded([&] {
+    const OwnedName own_module(module), own_name(name);
+    std::unique_ptr<wasm_externtype_t> own_type(type);
     auto* made = new wasm_importtype_t;
-    made->module = std::exchange(*module, {});
-    made->name = std::exchange(*name, {});
-    made->type = type;
+    std::swap(made->module, *module);
+    std::swap(made->name, *name);
+    made->type = own_type.release();
     return made;
   });
 }
@@ -251,9 +274,11 @@ const wasm_externtype_t* wasm_importtype_type(const wasm_importtype_t* type) { r
 
 wasm_exporttype_t* wasm_exporttype_new(wasm_name_t* name, wasm_externtype_t* type) {
   return guarded([&] {
+    const OwnedName own_name(name);
+    std::unique_ptr<wasm_externtype_t> own_type(type);
     auto* made = new wasm_exporttype_t;
-    made->name = std::exchange(*name, {});
-    made->type = type;
+    std::swap(made->name, *name);
+    made->type = own_type.release();
     return made;
   });
 }

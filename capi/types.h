@@ -40,9 +40,7 @@ struct wasm_memorytype_t : wasm_externtype_t {
   const wasm_limits_t limits;
 };
 
-/// A tag's; wasm.h has no name for it.
-struct TagExternType : wasm_externtype_t {
-  TagExternType() : wasm_externtype_t(vmrun::ExternKind::Tag) {}
-  ~TagExternType() override { wasm_valtype_vec_delete(&params); }
-  wasm_valtype_vec_t params{};
+struct wasm_tagtype_t : wasm_externtype_t {
+  explicit wasm_tagtype_t(wasm_functype_t* own) : wasm_externtype_t(vmrun::ExternKind::Tag), func(own) {}
+  const std::unique_ptr<wasm_functype_t> func;
 };

@@ -23,6 +23,17 @@ std::optional<ValType> type_of(wasm_valkind_t kind);
 Result<Val> to_val(StoreState& state, ValType type, const wasm_val_t& value, std::string_view what);
 /// The same of a reference, or null.
 Result<Val> to_val(StoreState& state, ValType type, const wasm_ref_t* ref, std::string_view what);
+/// A number whose kind fits, as its slot: what most values are. False for all else.
+inline bool to_slot(ValKind type, const wasm_val_t& value, Slot* slot) {
+  switch (type) {
+    case ValKind::I32: *slot = Slot::i32(static_cast<uint32_t>(value.of.i32)); return value.kind == WASM_I32;
+    case ValKind::I64: *slot = Slot::i64(static_cast<uint64_t>(value.of.i64)); return value.kind == WASM_I64;
+    case ValKind::F32: *slot = Slot::f32(value.of.f32); return value.kind == WASM_F32;
+    case ValKind::F64: *slot = Slot::f64(value.of.f64); return value.kind == WASM_F64;
+    default: return false;
+  }
+}
+
 /// The value in `slots`, owned by the caller. Throws std::bad_alloc.
 wasm_val_t from_slots(const StorePtr& state, ValType type, const Slot* slots);
 wasm_val_t from_val(const StorePtr& state, const Val& value);
@@ -37,5 +48,6 @@ wasm_externtype_t* new_externtype(const ExternType& type);
 GlobalType from_globaltype(const wasm_globaltype_t& type);
 TableType from_tabletype(const wasm_tabletype_t& type);
 MemoryType from_memorytype(const wasm_memorytype_t& type);
+TagType from_tagtype(const wasm_tagtype_t& type);
 
 }  // namespace vmrun::capi

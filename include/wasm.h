@@ -177,10 +177,21 @@ WASM_DECLARE_TYPE(memorytype)
 WASM_API_EXTERN own wasm_memorytype_t* wasm_memorytype_new(const wasm_limits_t*);
 WASM_API_EXTERN const wasm_limits_t* wasm_memorytype_limits(const wasm_memorytype_t*);
 
+// What exceptions of a tag carry: the parameters of a function type. It takes that over.
+WASM_DECLARE_TYPE(tagtype)
+WASM_API_EXTERN own wasm_tagtype_t* wasm_tagtype_new(own wasm_functype_t*);
+WASM_API_EXTERN const wasm_functype_t* wasm_tagtype_functype(const wasm_tagtype_t*);
+
 WASM_DECLARE_TYPE(externtype)
 
 typedef uint8_t wasm_externkind_t;
-enum wasm_externkind_enum { WASM_EXTERN_FUNC, WASM_EXTERN_GLOBAL, WASM_EXTERN_TABLE, WASM_EXTERN_MEMORY };
+enum wasm_externkind_enum {
+  WASM_EXTERN_FUNC,
+  WASM_EXTERN_GLOBAL,
+  WASM_EXTERN_TABLE,
+  WASM_EXTERN_MEMORY,
+  WASM_EXTERN_TAG
+};
 
 WASM_API_EXTERN wasm_externkind_t wasm_externtype_kind(const wasm_externtype_t*);
 
@@ -194,6 +205,7 @@ VMRUN_DECLARE_EXTERNTYPE(functype)
 VMRUN_DECLARE_EXTERNTYPE(globaltype)
 VMRUN_DECLARE_EXTERNTYPE(tabletype)
 VMRUN_DECLARE_EXTERNTYPE(memorytype)
+VMRUN_DECLARE_EXTERNTYPE(tagtype)
 
 WASM_DECLARE_TYPE(importtype)
 WASM_API_EXTERN own wasm_importtype_t* wasm_importtype_new(own wasm_name_t* module, own wasm_name_t* name,

@@ -209,13 +209,10 @@ VMRUN_API wasm_memory_t* vmrun_memory_obtain(wasm_store_t*, const vmrun_shared_m
 
 // ---- tags and exceptions ----
 
-#define VMRUN_EXTERN_TAG ((wasm_externkind_t)4)
-typedef struct wasm_extern_t vmrun_tag_t;  // deleted, copied and compared as an extern
-VMRUN_API vmrun_tag_t* vmrun_tag_new(wasm_store_t*, const wasm_valtype_vec_t* params);
+typedef struct wasm_extern_t vmrun_tag_t;  // deleted, copied, compared and asked for its type as an extern
+VMRUN_API vmrun_tag_t* vmrun_tag_new(wasm_store_t*, const wasm_tagtype_t*);
 /// NULL for an extern of another kind; borrowed.
 VMRUN_API vmrun_tag_t* vmrun_extern_as_tag(wasm_extern_t*);
-/// What exceptions of a tag carry; NULL for a type of another kind. Lives as long as the type.
-VMRUN_API const wasm_valtype_vec_t* vmrun_externtype_tag_params(const wasm_externtype_t*);
 /// A new exception of that tag. It is kept while the handle exists. NULL: values that do not fit, no room.
 VMRUN_API wasm_ref_t* vmrun_exception_new(const vmrun_tag_t*, const wasm_val_vec_t* values);
 /// Whether `exception` is one of that tag; then, where `out` is not NULL, what it carries, owned by the caller.

@@ -4,11 +4,10 @@
 more_t new_more(world_t world, vmrun_callback_t throws, vmrun_callback_t waits, void* env) {
   more_t more;
   more.world = world;
-  wasm_valtype_t* carried[] = {wasm_valtype_new_i32(), wasm_valtype_new_i64()};
-  wasm_valtype_vec_t params;
-  wasm_valtype_vec_new(&params, 2, carried);
-  more.fail = vmrun_tag_new(world.store, &params);
-  wasm_valtype_vec_delete(&params);
+  wasm_tagtype_t* const carried =
+      wasm_tagtype_new(wasm_functype_new_2_0(wasm_valtype_new_i32(), wasm_valtype_new_i64()));
+  more.fail = vmrun_tag_new(world.store, carried);
+  wasm_tagtype_delete(carried);
   NEED(more.fail != NULL);
 
   vmrun_linker_t* const linker = vmrun_linker_new(world.store);
@@ -88,7 +87,7 @@ void test_exceptions(void) {
   wasm_extern_t* const item = vmrun_instance_export(more.instance, "own");
   vmrun_tag_t* const own_tag = vmrun_extern_as_tag(item);
   NEED(own_tag != NULL);
-  CHECK(wasm_extern_kind(item) == VMRUN_EXTERN_TAG && vmrun_extern_as_tag(wasm_func_as_extern(uncaught)) == NULL);
+  CHECK(wasm_extern_kind(item) == WASM_EXTERN_TAG && vmrun_extern_as_tag(wasm_func_as_extern(uncaught)) == NULL);
   CHECK(vmrun_exception_values(exception, own_tag, NULL));
   // It lives while the handle does, whatever is thrown meanwhile.
   for (int i = 0; i < 5000; ++i) wasm_trap_delete(wasm_func_call(uncaught, &none, &results));
@@ -99,11 +98,12 @@ void test_exceptions(void) {
   CHECK(values.size == 2 && values.data[0].of.i32 == 7 && values.data[1].of.i64 == 8);
   wasm_val_vec_delete(&values);
   wasm_externtype_t* const type = wasm_extern_type(item);
-  NEED(vmrun_externtype_tag_params(type) != NULL);
-  CHECK(vmrun_externtype_tag_params(type)->size == 2);
-  wasm_externtype_t* const copy = wasm_externtype_copy(type);
-  CHECK(wasm_valtype_kind(vmrun_externtype_tag_params(copy)->data[1]) == WASM_I64);
-  wasm_externtype_delete(copy);
+  const wasm_tagtype_t* const tag_type = wasm_externtype_as_tagtype_const(type);
+  NEED(tag_type != NULL && wasm_externtype_as_functype_const(type) == NULL);
+  CHECK(wasm_functype_params(wasm_tagtype_functype(tag_type))->size == 2);
+  wasm_tagtype_t* const copy = wasm_tagtype_copy(tag_type);
+  CHECK(wasm_valtype_kind(wasm_functype_params(wasm_tagtype_functype(copy))->data[1]) == WASM_I64);
+  wasm_tagtype_delete(copy);
   wasm_externtype_delete(type);
 
   wasm_ref_t* const twin = wasm_ref_copy(exception);
