@@ -85,6 +85,14 @@ foreach(pair IN LISTS COMPILERS)
   endforeach()
 endforeach()
 
+# As the document says.
+include(${CMAKE_CURRENT_LIST_DIR}/blocks.cmake)
+doc_project(${DOCUMENT} find_package ${WORK}/document)
+run(COMMAND ${CMAKE_COMMAND} -S ${WORK}/document -B ${WORK}/document/build -G ${GENERATOR} -DCMAKE_C_COMPILER=${cc}
+            -DCMAKE_CXX_COMPILER=${cxx} -DCMAKE_PREFIX_PATH=${prefix})
+run(COMMAND ${CMAKE_COMMAND} --build ${WORK}/document/build)
+run(COMMAND ${WORK}/document/build/app)
+
 # By pkg-config, which hands no run path with a space on.
 file(RENAME "${prefix}" ${WORK}/again)
 set(prefix ${WORK}/again)
