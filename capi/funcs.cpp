@@ -2,9 +2,13 @@
 #include "capi/funcs.h"
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 
 #include "capi/types.h"
 #include "engine/convert.h"
+#include "engine/exceptions.h"
+#include "engine/outcome.h"
 #include "vmrun/caller.h"
 #include "vmrun/deadline.h"
 
@@ -138,9 +142,36 @@ struct Env {
 
 Error usage(std::string message) { return Error(ErrorKind::Usage, std::move(message)); }
 
-wasm_trap_t* call(const wasm_func_t* func, const wasm_val_vec_t* args, wasm_val_vec_t* results) {
-  const StorePtr state = func->store;  // a callback may delete the handle
-  vm::FuncRecord& record = *static_cast<vm::FuncRecord*>(func->thing);
+/// One call more that is in others.
+class Deeper {
+ public:
+  explicit Deeper(StoreState& state) : state_(state) { ++state_.depth; }
+  ~Deeper() { --state_.depth; }
+  Deeper(const Deeper&) = delete;
+  Deeper& operator=(const Deeper&) = delete;
+  bool allowed() const { return state_.depth <= state_.store.impl().limits().host_depth; }
+
+ private:
+  StoreState& state_;
+};
+
+/// Hands `results` over: all of them or, when there is no memory, none.
+void give(const StorePtr& state, const vm::FuncType& type, const Slot* from, wasm_val_t* results) {
+  size_t given = 0;
+  try {
+    for (const vm::ValType result : type.results) {
+      results[given] = from_slots(state, engine::to_public(result), from);
+      from += result.slots();
+      ++given;
+    }
+  } catch (...) {
+    while (given > 0) wasm_val_delete(&results[--given]);
+    throw;
+  }
+}
+
+wasm_trap_t* call_in(const StorePtr& state, vm::FuncRecord& record, const wasm_val_vec_t* args,
+                     wasm_val_vec_t* results) {
   const vm::FuncType& type = state->store.impl().registry()->get(record.type).func;
   const size_t given = args != nullptr ? args->size : 0, room = results != nullptr ? results->size : 0;
   if (given != type.params.size()) {
@@ -169,15 +200,26 @@ wasm_trap_t* call(const wasm_func_t* func, const wasm_val_vec_t* args, wasm_val_
   const Outcome outcome = detail::invoke(state->store.impl(), record, slots.data(), slots.data());
   if (outcome != Outcome::Return) return trap_for(state, detail::take_error(state->store.impl(), outcome));
 
-  const Slot* from = slots.data();
-  for (size_t i = 0; i < type.results.size(); ++i) {
-    results->data[i] = from_slots(state, engine::to_public(type.results[i]), from);
-    from += type.results[i].slots();
-  }
+  if (!type.results.empty()) give(state, type, slots.data(), results->data);
   return nullptr;
 }
 
+wasm_trap_t* call(const wasm_func_t* func, const wasm_val_vec_t* args, wasm_val_vec_t* results) {
+  const StorePtr state = func->store;  // a callback may delete the handle
+  const Deeper deeper(*state);
+  if (!deeper.allowed()) return new_trap(state, engine::trap_error(TrapCode::StackOverflow));
+  try {
+    return call_in(state, *static_cast<vm::FuncRecord*>(func->thing), args, results);
+  } catch (const std::bad_alloc&) {  // ours: a callback's is a failure of the guest by now
+    return new_trap(state, engine::out_of_memory());
+  }
+}
+
 wasm_func_t* new_func(wasm_store_t* store, const wasm_functype_t* type, const Callback& callback) {
+  if (callback.plain == nullptr && callback.with_env == nullptr && callback.with_caller == nullptr) {
+    set_last_error(usage("the callback is NULL"));
+    return nullptr;
+  }
   return guarded([&] {
     return with(Func::from_host(store->state->store, host_func(from_functype(*type), callback)),
                 [&](Func& func) { return new wasm_func_t(Kind::Func, store->state, func.impl()); });
@@ -223,7 +265,12 @@ wasm_trap_t* vmrun_func_call_within(const wasm_func_t* func, uint64_t nanosecond
                                     wasm_val_vec_t* results) {
   const StorePtr state = func->store;
   const auto most = static_cast<uint64_t>(std::chrono::nanoseconds::max().count());
-  const Deadline deadline(state->store, std::chrono::nanoseconds(std::min(nanoseconds, most)));
+  std::optional<Deadline> deadline;
+  try {
+    deadline.emplace(state->store, std::chrono::nanoseconds(std::min(nanoseconds, most)));
+  } catch (const std::exception&) {
+    return new_trap(state, Error(ErrorKind::Limit, "no memory or no thread for a deadline"));
+  }
   return call(func, args, results);
 }
 

@@ -35,6 +35,8 @@ struct StoreState : std::enable_shared_from_this<StoreState> {
   /// The trap that a callback returned, until the host's call gives it back.
   std::shared_ptr<TrapObject> pending;
   void* data = nullptr;
+  /// Calls that are in each other. The engine bounds those of guests; callbacks may call each other without one between.
+  uint32_t depth = 0;
   /// Goes first: finalizers of its host functions are called while all else is there.
   Store store;
 };

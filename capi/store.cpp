@@ -23,7 +23,7 @@ void wasm_config_delete(wasm_config_t* config) { delete config; }
 
 static_assert(VMRUN_TIERS_STEPS == static_cast<int>(Tiers::Steps) && VMRUN_TIERS_OPT == static_cast<int>(Tiers::Opt));
 void vmrun_config_set_tiers(wasm_config_t* config, vmrun_tiers_t tiers) {
-  config->config.tiers = tiers <= VMRUN_TIERS_STEPS ? static_cast<Tiers>(tiers) : Tiers::Auto;
+  config->config.tiers = tiers >= 0 && tiers <= VMRUN_TIERS_STEPS ? static_cast<Tiers>(tiers) : Tiers::Auto;
 }
 bool vmrun_config_set_feature(wasm_config_t* config, const char* name, bool on) {
   const std::optional<Feature> feature = feature_named(name);

@@ -82,7 +82,6 @@ vmrun_error_t* vmrun_executor_spawn(vmrun_executor_t* executor, wasm_store_t* st
   try {
     std::unique_ptr<vmrun_task_t> handle = out != nullptr ? std::make_unique<vmrun_task_t>() : nullptr;
     auto body = [run, env] { run(env); };
-    // The task refers to the store; the embedder keeps a handle of it until the task has ended.
     Result<Task> task = store != nullptr ? executor->executor.spawn(store->state->store, body, options_of(options))
                                          : executor->executor.spawn(body, options_of(options));
     if (!task) return new_error(std::move(task).error());

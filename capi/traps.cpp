@@ -35,12 +35,18 @@ bool can_be_of(const FrameInfo& frame, const vm::Instance& instance) {
   return frame.offset >= body.begin && frame.offset <= body.end;
 }
 
+/// A trap of a callback's own. It may have been called by a thread of the guest's, whose store has no handle.
+wasm_trap_t* new_own_trap(const wasm_store_t* store, Error error) {
+  return new_trap(store != nullptr ? store->state : nullptr, std::move(error));
+}
+
 }  // namespace
 
 /// A frame knows its module by name and place alone: machine code keeps its instance where it likes.
 wasm_frame_t::wasm_frame_t(const StorePtr& state, FrameInfo f) : info(std::move(f)) {
   vm::Instance* only = nullptr;
   const vm::Module* module = nullptr;
+  if (state == nullptr) return;  // of a trap that a thread of a guest's made
   for (vm::Instance* candidate : state->instances) {
     if (!can_be_of(info, *candidate)) continue;
     only = module == nullptr ? candidate : nullptr;
@@ -106,7 +112,7 @@ static_assert(VMRUN_TRAP_CAST_FAILURE == static_cast<int>(TrapCode::CastFailure)
 wasm_trap_t* wasm_trap_new(wasm_store_t* store, const wasm_message_t* message) {
   std::string text(message->data != nullptr ? std::string_view(message->data, message->size) : std::string_view());
   if (!text.empty() && text.back() == 0) text.pop_back();
-  return new_trap(store->state, Error(ErrorKind::Host, std::move(text)));
+  return new_own_trap(store, Error(ErrorKind::Host, std::move(text)));
 }
 
 wasm_trap_t* vmrun_trap_new_code(wasm_store_t* store, vmrun_trap_code_t code) {
@@ -116,13 +122,13 @@ wasm_trap_t* vmrun_trap_new_code(wasm_store_t* store, vmrun_trap_code_t code) {
   }
   Error error(ErrorKind::Trap, std::string(trap_message(static_cast<TrapCode>(code))));
   error.trap = static_cast<TrapCode>(code);
-  return new_trap(store->state, std::move(error));
+  return new_own_trap(store, std::move(error));
 }
 
 wasm_trap_t* vmrun_trap_new_exit(wasm_store_t* store, int status) {
   Error error(ErrorKind::Exit, "exit with status " + std::to_string(status));
   error.exit_status = status;
-  return new_trap(store->state, std::move(error));
+  return new_own_trap(store, std::move(error));
 }
 
 wasm_trap_t* vmrun_trap_new_exception(const wasm_ref_t* exception) {

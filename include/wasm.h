@@ -6,7 +6,8 @@
 // `own ... out` parameter the caller's, who releases it with its _delete. A vector that is owned owns its elements. What is
 // not `own` is borrowed for the call, or, as a result, for the life of what it was got from. Every _delete accepts NULL.
 // Handles are references: deleting one leaves the thing alive that it names. A store lives until its last handle is gone,
-// in whatever order handles are deleted, and all that its guests are made of lives as long.
+// in whatever order handles are deleted, and all that its guests are made of lives as long. So an `env` that owns a handle of
+// its own store, and gives it up in its finalizer alone, keeps that store for ever.
 //
 // THREADS. Engines and shared modules: any thread. A store and all handles of it: one thread at a time.
 //

@@ -22,7 +22,8 @@ VMRUN_API void vmrun_set_plugin_folder(const char* folder);
 // ---- errors ----
 
 /// What sort of failure it is: the numbers of vmrun::ErrorKind.
-typedef enum vmrun_error_kind_t {
+typedef int vmrun_error_kind_t;
+enum vmrun_error_kind_enum {
   VMRUN_ERROR_MALFORMED,    // the bytes are no image
   VMRUN_ERROR_INVALID,      // decoded, but against a validation rule
   VMRUN_ERROR_UNSUPPORTED,  // valid, but uses what this build or configuration does not execute
@@ -34,7 +35,7 @@ typedef enum vmrun_error_kind_t {
   VMRUN_ERROR_IO,           // a file or a system call failed
   VMRUN_ERROR_USAGE,        // the caller used the API wrongly
   VMRUN_ERROR_HOST          // a callback failed
-} vmrun_error_kind_t;
+};
 
 typedef struct vmrun_error_t vmrun_error_t;
 VMRUN_API void vmrun_error_delete(vmrun_error_t*);
@@ -56,7 +57,8 @@ VMRUN_API vmrun_error_t* vmrun_load_optimiser(void);
 // ---- traps ----
 
 /// Why a guest trapped: the numbers of vmrun::TrapCode.
-typedef enum vmrun_trap_code_t {
+typedef int vmrun_trap_code_t;
+enum vmrun_trap_code_enum {
   VMRUN_TRAP_NONE,
   VMRUN_TRAP_UNREACHABLE,
   VMRUN_TRAP_INTEGER_DIVIDE_BY_ZERO,
@@ -77,7 +79,7 @@ typedef enum vmrun_trap_code_t {
   VMRUN_TRAP_OUT_OF_MEMORY,
   VMRUN_TRAP_INTERRUPTED,  // vmrun_store_interrupt, a deadline, a cancelled task
   VMRUN_TRAP_UNSUPPORTED
-} vmrun_trap_code_t;
+};
 
 /// A wasm_trap_t is any end of a call without results; its kind says which.
 VMRUN_API vmrun_error_kind_t vmrun_trap_kind(const wasm_trap_t*);
@@ -87,7 +89,8 @@ VMRUN_API vmrun_trap_code_t vmrun_trap_code(const wasm_trap_t*);
 VMRUN_API bool vmrun_trap_exit_status(const wasm_trap_t*, int* status);
 /// The exception that nobody caught, owned by the caller; NULL unless the kind is VMRUN_ERROR_EXCEPTION.
 VMRUN_API wasm_ref_t* vmrun_trap_exception(const wasm_trap_t*);
-/// For a callback to return: makes the guest trap with that code, or exit with that status.
+/// For a callback to return: makes the guest trap with that code, or exit with that status. In a thread of the guest's the
+/// store is NULL, here and for wasm_trap_new.
 VMRUN_API wasm_trap_t* vmrun_trap_new_code(wasm_store_t*, vmrun_trap_code_t);
 VMRUN_API wasm_trap_t* vmrun_trap_new_exit(wasm_store_t*, int status);
 /// Of the module and the function, with a NUL; live as long as the frame.
@@ -96,14 +99,15 @@ VMRUN_API const char* vmrun_frame_func_name(const wasm_frame_t*);
 
 // ---- configuration ----
 
-typedef enum vmrun_tiers_t {
+typedef int vmrun_tiers_t;
+enum vmrun_tiers_enum {
   VMRUN_TIERS_AUTO,             // all, chosen by heat
   VMRUN_TIERS_INTERP,           // the interpreter alone
   VMRUN_TIERS_BASELINE,         // baseline code at a function's first call
   VMRUN_TIERS_OPT,              // optimised code at a function's first call
   VMRUN_TIERS_INTERP_BASELINE,  // as AUTO, without optimised code
   VMRUN_TIERS_STEPS             // a tier up with each call and each iteration: for tests
-} vmrun_tiers_t;
+};
 VMRUN_API void vmrun_config_set_tiers(wasm_config_t*, vmrun_tiers_t);
 /// Switches a proposal on or off, by its name ("simd", "tail-call"). All are on. False: there is no such proposal.
 VMRUN_API bool vmrun_config_set_feature(wasm_config_t*, const char* name, bool on);
@@ -154,7 +158,7 @@ VMRUN_API wasm_trap_t* vmrun_func_call_within(const wasm_func_t*, uint64_t nanos
 
 /// Who called a callback; valid during the call.
 typedef struct vmrun_caller_t vmrun_caller_t;
-/// Borrowed.
+/// Borrowed. NULL in a thread of a guest's, whose store has no handles.
 VMRUN_API wasm_store_t* vmrun_caller_store(vmrun_caller_t*);
 /// The instance that called, owned by the callback; NULL when the host called.
 VMRUN_API wasm_instance_t* vmrun_caller_instance(vmrun_caller_t*);
@@ -163,7 +167,7 @@ VMRUN_API wasm_instance_t* vmrun_caller_instance(vmrun_caller_t*);
 VMRUN_API byte_t* vmrun_caller_bytes(vmrun_caller_t*, uint64_t address, uint64_t size);
 typedef wasm_trap_t* (*vmrun_callback_t)(void* env, vmrun_caller_t*, const wasm_val_vec_t* args,
                                          wasm_val_vec_t* results);
-/// As wasm_func_new_with_env, with the caller.
+/// As wasm_func_new_with_env, with the caller. The finalizer is called also when this fails.
 VMRUN_API wasm_func_t* vmrun_func_new(wasm_store_t*, const wasm_functype_t*, vmrun_callback_t, void* env,
                                       void (*finalizer)(void*));
 
@@ -306,7 +310,7 @@ typedef struct vmrun_task_options_t {
 
 typedef struct vmrun_task_t vmrun_task_t;
 /// Starts a task that calls `run(env)`, which may call guests of `store` (NULL: of none). The store is the task's alone
-/// until its end: no other thread uses it or deletes handles of it. `options` may be NULL, and `out` too.
+/// until its end: no other thread uses it or deletes handles of it, and this handle stays until then. `options` may be NULL, and `out` too.
 VMRUN_API vmrun_error_t* vmrun_executor_spawn(vmrun_executor_t*, wasm_store_t* store, void (*run)(void* env), void* env,
                                               const vmrun_task_options_t* options, vmrun_task_t** out);
 /// Gives the handle up; the task goes on. Before the executor.

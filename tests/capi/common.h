@@ -10,6 +10,10 @@
 #include "vmrun/c.h"
 #include "wasm.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /// Failed checks so far.
 extern int failures;
 
@@ -72,9 +76,15 @@ void test_trap(void);
 void test_errors(void);
 void test_exceptions(void);
 void test_limits(void);
+void test_misuse(void);
 void test_order(void);
 void test_tasks(void);
+void test_throws(void);
 void test_vectors(void);
 void test_wasi(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

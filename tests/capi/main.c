@@ -117,8 +117,9 @@ static const struct {
     {"multi", test_multi},       {"reflect", test_reflect},   {"serialize", test_serialize},
     {"start", test_start},       {"table", test_table},       {"threads", test_threads},
     {"trap", test_trap},         {"errors", test_errors},     {"exceptions", test_exceptions},
-    {"limits", test_limits},     {"order", test_order},       {"tasks", test_tasks},
-    {"vectors", test_vectors},   {"wasi", test_wasi},
+    {"limits", test_limits},     {"misuse", test_misuse},     {"throws", test_throws},
+    {"order", test_order},       {"tasks", test_tasks},       {"vectors", test_vectors},
+    {"wasi", test_wasi},
 };
 
 int main(int argc, char** argv) {
