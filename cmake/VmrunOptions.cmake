@@ -37,12 +37,14 @@ endif()
 
 # vmrun_flags is what everything is compiled with, and vmrun_plain_flags the same without sanitizers and assertions: for
 # the interpreter's handlers, which are the same in every configuration and take the longest to compile. A library shows
-# what the public headers declare.
+# what the public headers declare; a test may put a function of its own in the C library's place, for all to see.
+set(is_library $<NOT:$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>>)
 foreach(flags vmrun_plain_flags vmrun_flags)
   add_library(${flags} INTERFACE)
   target_include_directories(${flags} INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
   target_compile_options(${flags} INTERFACE -Wall -Wextra -ffp-contract=off -fno-omit-frame-pointer)
-  target_compile_options(${flags} INTERFACE -fvisibility=hidden $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
+  target_compile_options(${flags} INTERFACE "$<${is_library}:-fvisibility=hidden>"
+                         "$<$<AND:${is_library},$<COMPILE_LANGUAGE:CXX>>:-fvisibility-inlines-hidden>")
   if(VMRUN_WERROR)
     target_compile_options(${flags} INTERFACE -Werror)
   endif()
