@@ -1,6 +1,7 @@
 # vmrun_library(NAME [ROOMS room...] [DEPENDS lib...] [LINK lib...]): the library of this folder, from its .cpp files and
 # those of its rooms. DEPENDS names the project's folders that it may include. ROOMS are its subfolders, lowest first: what
-# lies in a room may include that room, the rooms before it and the folder itself.
+# lies in a room may include that room, the rooms before it and the folder itself. The target is vmrun_NAME, which meets no
+# target of a project that has this one as a subdirectory; by itself the project calls it NAME, too.
 function(vmrun_library name)
   cmake_parse_arguments(ARG "" "" "ROOMS;DEPENDS;LINK" ${ARGN})
   set(folders . ${ARG_ROOMS})
@@ -10,11 +11,16 @@ function(vmrun_library name)
   list(TRANSFORM folders APPEND /*.def OUTPUT_VARIABLE table_globs)
   file(GLOB sources CONFIGURE_DEPENDS ${source_globs})
   file(GLOB headers CONFIGURE_DEPENDS ${header_globs} ${table_globs})
-  add_library(${name} STATIC ${sources})
-  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
-  target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} PRIVATE vmrun_flags ${ARG_LINK})
+  add_library(vmrun_${name} STATIC ${sources})
+  target_include_directories(vmrun_${name} PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+  list(TRANSFORM ARG_DEPENDS PREPEND vmrun_ OUTPUT_VARIABLE depends)
+  target_link_libraries(vmrun_${name} PUBLIC ${depends} PRIVATE vmrun_flags ${ARG_LINK})
+  if(PROJECT_IS_TOP_LEVEL)
+    add_library(${name} ALIAS vmrun_${name})
+  endif()
+  set_property(GLOBAL APPEND PROPERTY VMRUN_LIBRARIES vmrun_${name})
 
-  vmrun_unity(${name})
+  vmrun_unity(vmrun_${name})
 
   get_filename_component(folder ${CMAKE_CURRENT_SOURCE_DIR} NAME)
   vmrun_check_includes(FILES ${sources} ${headers} MAY ${folder} ${ARG_DEPENDS} ROOMS ${ARG_ROOMS})

@@ -1,7 +1,11 @@
-# Build-wide settings: language level, warnings, sanitizers, ccache.
-option(VMRUN_TESTS "Build the tests" ON)
-option(VMRUN_BENCH "Build the benchmarks and the guest programs" ON)
-option(VMRUN_WERROR "Treat warnings as errors" ON)
+# Build-wide settings: language level, warnings, sanitizers, ccache. They hold in this folder and below it: a project that
+# has this one as a subdirectory keeps its own, and gets the library alone.
+option(VMRUN_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(VMRUN_BENCH "Build the benchmarks and the guest programs" ${PROJECT_IS_TOP_LEVEL})
+option(VMRUN_TOOL "Build the vmrun command" ${PROJECT_IS_TOP_LEVEL})
+option(VMRUN_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
+option(VMRUN_INSTALL "Make rules for cmake --install and cpack" ${PROJECT_IS_TOP_LEVEL})
+option(VMRUN_WERROR "Treat warnings as errors" ${PROJECT_IS_TOP_LEVEL})
 option(VMRUN_ASSERTIONS "Check internal invariants at run time (always on in Debug builds)" OFF)
 set(VMRUN_SANITIZE "" CACHE STRING "Sanitizers, such as address,undefined or thread")
 option(VMRUN_UNITY "Compile eight sources of a library at once: half of the time" ON)
@@ -10,7 +14,8 @@ option(VMRUN_FUZZ "Build the libFuzzer targets with full instrumentation" OFF)
 
 if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang" OR CMAKE_CXX_COMPILER_VERSION VERSION_LESS 22)
   message(FATAL_ERROR "vmrun needs clang 22 or newer (preserve_none and musttail); configure with a preset or with "
-                      "-DCMAKE_C_COMPILER=clang-22 -DCMAKE_CXX_COMPILER=clang++-22")
+                      "-DCMAKE_C_COMPILER=clang-22 -DCMAKE_CXX_COMPILER=clang++-22. Programs on an installed vmrun may "
+                      "use other compilers: docs/install.md")
 endif()
 
 set(CMAKE_CXX_STANDARD 20)
@@ -18,8 +23,10 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-if(NOT CMAKE_BUILD_TYPE)
+if(NOT CMAKE_BUILD_TYPE AND PROJECT_IS_TOP_LEVEL)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+elseif(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release)  # here alone
 endif()
 
 find_program(VMRUN_CCACHE ccache)
@@ -29,11 +36,15 @@ if(VMRUN_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 
 # vmrun_flags is what everything is compiled with, and vmrun_plain_flags the same without sanitizers and assertions: for
-# the interpreter's handlers, which are the same in every configuration and take the longest to compile.
+# the interpreter's handlers, which are the same in every configuration and take the longest to compile. A library shows
+# what the public headers declare; a test may put a function of its own in the C library's place, for all to see.
+set(is_library $<NOT:$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>>)
 foreach(flags vmrun_plain_flags vmrun_flags)
   add_library(${flags} INTERFACE)
   target_include_directories(${flags} INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
   target_compile_options(${flags} INTERFACE -Wall -Wextra -ffp-contract=off -fno-omit-frame-pointer)
+  target_compile_options(${flags} INTERFACE "$<${is_library}:-fvisibility=hidden>"
+                         "$<$<AND:${is_library},$<COMPILE_LANGUAGE:CXX>>:-fvisibility-inlines-hidden>")
   if(VMRUN_WERROR)
     target_compile_options(${flags} INTERFACE -Werror)
   endif()

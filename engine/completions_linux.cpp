@@ -2,6 +2,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -43,6 +44,22 @@ std::vector<uint64_t> Completions::take() {
   (void)got;
   tokens.swap(impl_->ended);
   return tokens;
+}
+
+size_t Completions::take(std::span<uint64_t> tokens) {
+  std::lock_guard guard(impl_->lock);
+  std::vector<uint64_t>& ended = impl_->ended;
+  const size_t taken = std::min(tokens.size(), ended.size());
+  if (taken == 0) return 0;
+  std::copy_n(ended.begin(), taken, tokens.begin());
+  ended.erase(ended.begin(), ended.begin() + static_cast<ptrdiff_t>(taken));  // its room stays, for those to come
+  if (ended.empty()) {
+    uint64_t count;
+    const ssize_t got = ::read(impl_->event, &count, sizeof count);
+    VMRUN_ASSERT(got == sizeof count, "an eventfd with a count");
+    (void)got;
+  }
+  return taken;
 }
 
 Completions::Impl::~Impl() { ::close(event); }

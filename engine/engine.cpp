@@ -4,9 +4,12 @@
 #include <vector>
 
 #include "engine/engine_impl.h"
+#include "engine/exceptions.h"
 #include "jit/code/announce.h"
+#include "jit/compiler.h"
 #include "jit/crossing/trampoline.h"
 #include "jit/stop/preempt.h"
+#include "vm/base/plugin.h"
 #include "vm/runtime/fault.h"
 
 namespace vmrun {
@@ -56,6 +59,15 @@ Result<void> announce_code(CodeTool tool) {
   jit::announce_to(std::move(announcer));
   return {};
 }
+
+void set_plugin_folder(std::string folder) { vm::name_plugin_folder(std::move(folder)); }
+
+Result<void> load_optimiser() try {
+  std::string why;
+  if (jit::load_opt_compiler(&why) != nullptr) return {};
+  return Error(ErrorKind::Unsupported, "no optimised code: " + why);
+}
+VMRUN_CATCH_OUR_EXCEPTIONS
 
 std::span<const TiersName> tiers_names() {
   static const std::vector<TiersName> names = [] {

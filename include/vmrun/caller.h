@@ -12,6 +12,7 @@
 #include "vmrun/base/trap.h"
 #include "vmrun/fwd.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// A view, valid during the call of the host function that received it, on the thread that runs it.
@@ -61,3 +62,4 @@ class Caller {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

@@ -7,12 +7,15 @@
 //   for (uint64_t token : completions->take()) ...
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "vmrun/base/result.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// Outlives the tasks that were given it (TaskOptions::completions). Any thread.
@@ -29,6 +32,8 @@ class Completions {
   /// The tokens of the tasks that have ended since the last call, in the order of their ends; empty when there are none.
   /// Does not wait. Throws std::bad_alloc, and keeps them then.
   std::vector<uint64_t> take();
+  /// The same, into `tokens`, as many as there is room for; returns how many. The others stay.
+  size_t take(std::span<uint64_t> tokens);
 
   struct Impl;
 
@@ -39,3 +44,4 @@ class Completions {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

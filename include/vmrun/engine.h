@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "vmrun/base/effort.h"
 #include "vmrun/base/result.h"
 #include "vmrun/base/tiers.h"
 #include "vmrun/features.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// What a value of Tiers is called on command lines, with half a sentence of help.
@@ -66,6 +68,13 @@ enum class CodeTool : uint8_t {
 /// error of kind Io when the tool's file cannot be written.
 Result<void> announce_code(CodeTool tool);
 
+/// The folder in which vmrun-opt.so and vmrun-pool.so are looked for before all others (docs/install.md names these). Says
+/// nothing about plug-ins that are loaded already. Any thread.
+void set_plugin_folder(std::string folder);
+/// Loads the optimising tier now, some 15 ms, and not with the first hot code. An error of kind Unsupported says where it
+/// was looked for: guests run without optimised code then. Any thread.
+Result<void> load_optimiser();
+
 /// The first engine of a process installs handlers of SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGURG, for good. Signals that
 /// concern no guest go to the handler that was there before, with its own mask and flags. A program that installs
 /// handlers of these signals later must call the ones that it replaces, or guests lose their traps. The handlers run on
@@ -92,3 +101,4 @@ class Engine {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

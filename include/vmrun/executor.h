@@ -29,6 +29,7 @@
 #include "vmrun/fwd.h"
 #include "vmrun/sync.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 struct ExecutorConfig {
@@ -192,3 +193,4 @@ StopReason take_stop();
 }  // namespace this_task
 
 }  // namespace vmrun
+#pragma GCC visibility pop

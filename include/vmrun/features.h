@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// A proposal, or WebAssembly 1.0 itself.
@@ -65,3 +66,4 @@ class FeatureSet {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

@@ -34,6 +34,7 @@
 #include "vmrun/types.h"
 #include "vmrun/value.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// A raw host function: reads its parameters' slots from `args` and leaves its results' slots in `results` (which may
@@ -109,13 +110,13 @@ namespace detail {
 
 template <class T>
 struct Abi;  // the wasm type of a C++ type, and how it lies in slots
-#define VMRUN_ABI(T, Kind, from, to)                                   \
-  template <>                                                          \
-  struct Abi<T> {                                                      \
-    static constexpr ValKind kind = ValKind::Kind;                     \
-    static constexpr uint32_t slots = 1;                               \
-    static T load(const Slot* s) { return static_cast<T>(s->from()); } \
-    static void store(Slot* s, T v) { *s = Slot::to(v); }              \
+#define VMRUN_ABI(T, Kind, from, to)                                                            \
+  template <>                                                                                   \
+  struct Abi<T> {                                                                               \
+    static constexpr ValKind kind = ValKind::Kind;                                              \
+    static constexpr uint32_t slots = 1;                                                        \
+    static T load(const Slot* s) { return static_cast<T>(s->from()); }                          \
+    static void store(Slot* s, T v) { *s = Slot::to(static_cast<decltype(Slot{}.from())>(v)); } \
   }
 VMRUN_ABI(int32_t, I32, as_i32, i32);
 VMRUN_ABI(uint32_t, I32, as_i32, i32);
@@ -326,3 +327,4 @@ Result<TypedFunc<Signature>> Func::typed() const {
 }
 
 }  // namespace vmrun
+#pragma GCC visibility pop

@@ -15,6 +15,7 @@ struct TagInst;
 struct Vcpu;
 }  // namespace vmrun::vm
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 class Caller;
 class Engine;
@@ -29,3 +30,4 @@ class Store;
 class Table;
 class Tag;
 }  // namespace vmrun
+#pragma GCC visibility pop

@@ -14,6 +14,7 @@
 #include "vmrun/memory.h"
 #include "vmrun/module.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// Anything that can be imported or exported. The order is ExternKind's.
@@ -66,3 +67,4 @@ class Instance {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

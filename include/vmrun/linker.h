@@ -14,6 +14,7 @@
 #include "vmrun/module.h"
 #include "vmrun/store.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// A set of definitions by (module name, item name). Host functions and shared memories belong to no store: a linker that
@@ -77,3 +78,4 @@ class Linker {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

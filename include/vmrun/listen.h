@@ -6,6 +6,7 @@
 
 #include "vmrun/base/result.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// A TCP socket that listens on `address`: "host:port", ":port" (all addresses of this machine) or "[v6]:port", where the
@@ -23,3 +24,4 @@ std::string address_of(int socket);
 uint64_t raise_descriptor_limit();
 
 }  // namespace vmrun
+#pragma GCC visibility pop

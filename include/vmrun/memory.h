@@ -17,6 +17,7 @@
 #include "vmrun/types.h"
 #include "vmrun/value.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// A linear memory.
@@ -148,3 +149,4 @@ class Tag {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

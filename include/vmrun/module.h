@@ -18,6 +18,7 @@
 #include "vmrun/fwd.h"
 #include "vmrun/types.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// A section of an image.
@@ -165,3 +166,4 @@ class Module {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

@@ -21,6 +21,7 @@
 #include "vmrun/store.h"
 #include "vmrun/wasi.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 struct ServerConfig {
@@ -87,3 +88,4 @@ class Server {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

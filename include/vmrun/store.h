@@ -10,6 +10,7 @@
 #include "vmrun/engine.h"
 #include "vmrun/fwd.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// Limits of one store. What would go beyond one fails: growth returns -1 to the guest, creation an Error of kind
@@ -106,3 +107,4 @@ class GuestPause {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

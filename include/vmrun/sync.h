@@ -20,6 +20,7 @@
 #include <type_traits>
 #include <utility>
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// How a wait ended.
@@ -290,3 +291,4 @@ class Channel {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

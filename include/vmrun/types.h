@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// The kind of a value type, with its code in the binary format.
@@ -135,3 +136,4 @@ struct ExportType {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

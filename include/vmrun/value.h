@@ -9,6 +9,7 @@
 #include "vmrun/fwd.h"
 #include "vmrun/types.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// A value. References are borrowed: they stay valid for as long as the store they came from, except an exnref, which
@@ -71,3 +72,4 @@ class Val {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

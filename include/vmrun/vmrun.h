@@ -17,8 +17,8 @@
 // so should one that is installed later. A thread that runs guests gets an alternate signal stack if it has none that
 // is large enough (vmrun/engine.h), and, where what is hot is optimised, SIGURG every 4 ms of its processor time while
 // it runs them. Compile threads begin with the first thing to compile. LLVM comes with the first optimised code, from
-// vmrun-opt.so beside the executable, in ../lib/vmrun or in the folder that VMRUN_PLUGINS names; without it there is no
-// optimised code. After fork, the child may only exec or end.
+// vmrun-opt.so (docs/install.md says where it is looked for; load_optimiser tells whether it is there); without it there is
+// no optimised code. After fork, the child may only exec or end.
 #pragma once
 
 #include "vmrun/base/effort.h"
@@ -29,6 +29,7 @@
 #include "vmrun/base/text.h"
 #include "vmrun/base/trap.h"
 #include "vmrun/caller.h"
+#include "vmrun/deadline.h"
 #include "vmrun/engine.h"
 #include "vmrun/features.h"
 #include "vmrun/func.h"

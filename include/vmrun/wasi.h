@@ -34,6 +34,7 @@
 #include "vmrun/executor.h"
 #include "vmrun/fwd.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 namespace wasi {
@@ -181,3 +182,4 @@ bool starts_threads(const Module& module);
 Result<void> run_wasi(Store& store, const std::function<Result<void>()>& main, const ExecutorConfig& config = {});
 
 }  // namespace vmrun
+#pragma GCC visibility pop

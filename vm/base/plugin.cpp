@@ -2,31 +2,83 @@
 #include "vm/base/plugin.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstdlib>
+#include <mutex>
+#include <utility>
 #include <vector>
+
+// Where an installation keeps them: from an executable's folder, and by itself. vm/CMakeLists.txt says where.
+#ifndef VMRUN_PLUGINS_BESIDE
+#define VMRUN_PLUGINS_BESIDE "../lib/vmrun"
+#endif
+#ifndef VMRUN_PLUGINS_INSTALLED
+#define VMRUN_PLUGINS_INSTALLED "/usr/local/lib/vmrun"
+#endif
 
 namespace vmrun::vm {
 namespace {
+
+std::mutex named_lock;
+std::string named_folder;  // guarded by named_lock
+
+std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 std::string executable_folder() {
   char path[PATH_MAX];
   const ssize_t size = readlink("/proc/self/exe", path, sizeof path);
   if (size <= 0) return {};
-  const std::string text(path, static_cast<size_t>(size));
-  return text.substr(0, text.rfind('/'));
+  return folder_of(std::string(path, static_cast<size_t>(size)));
+}
+
+/// The folder of the shared library that this code is in; "" in an executable. The linker's own record: the name in
+/// Dl_info is whatever the executable was called as.
+std::string library_folder() {
+  Dl_info info;
+  link_map* map = nullptr;
+  if (dladdr1(reinterpret_cast<void*>(&open_plugin), &info, reinterpret_cast<void**>(&map), RTLD_DL_LINKMAP) == 0)
+    return {};
+  if (map == nullptr || map->l_name == nullptr || map->l_name[0] == 0) return {};
+  char path[PATH_MAX];
+  if (realpath(map->l_name, path) == nullptr) return {};
+  return folder_of(path);
+}
+
+std::vector<std::string> folders_to_search() {
+  std::vector<std::string> folders;
+  {
+    std::lock_guard guard(named_lock);
+    if (!named_folder.empty()) folders.push_back(named_folder);
+  }
+  // Not from the environment of a program that runs with other rights than its caller's.
+  if (const char* named = secure_getenv("VMRUN_PLUGINS"); named != nullptr && *named != 0) folders.emplace_back(named);
+  if (const std::string library = library_folder(); !library.empty()) {
+    for (const char* at : {"", "/vmrun"}) folders.push_back(library + at);
+  }
+  if (const std::string beside = executable_folder(); !beside.empty()) {
+    for (const char* at : {"", "/..", "/../lib/vmrun", "/" VMRUN_PLUGINS_BESIDE}) folders.push_back(beside + at);
+  }
+  for (const char* at : {VMRUN_PLUGINS_INSTALLED, "/usr/local/lib/vmrun", "/usr/lib/vmrun"}) folders.emplace_back(at);
+  std::vector<std::string> once;
+  for (std::string& folder : folders) {
+    if (std::find(once.begin(), once.end(), folder) == once.end()) once.push_back(std::move(folder));
+  }
+  return once;
 }
 
 }  // namespace
 
+void name_plugin_folder(std::string folder) {
+  std::lock_guard guard(named_lock);
+  named_folder = std::move(folder);
+}
+
 void* open_plugin(const char* file, std::string* why) {
-  std::vector<std::string> folders;
-  if (const char* named = std::getenv("VMRUN_PLUGINS"); named != nullptr && *named != 0) folders.emplace_back(named);
-  if (const std::string beside = executable_folder(); !beside.empty()) {
-    for (const char* at : {"", "/..", "/../lib/vmrun"}) folders.push_back(beside + at);
-  }
+  const std::vector<std::string> folders = folders_to_search();
   *why = std::string("there is no ") + file + " in";
   for (const std::string& folder : folders) *why += (&folder == folders.data() ? " " : ", ") + folder;
   *why += "; VMRUN_PLUGINS names a further folder";
@@ -37,7 +89,8 @@ void* open_plugin(const char* file, std::string* why) {
     *why = dlerror();
     return nullptr;
   }
-  return nullptr;
+  // By its name alone: that is how the run path of a program with the static library counts.
+  return dlopen(file, RTLD_NOW | RTLD_LOCAL);
 }
 
 }  // namespace vmrun::vm

@@ -5,9 +5,13 @@
 
 namespace vmrun::vm {
 
-/// Opens the plug-in `file` ("vmrun-opt.so"): beside the executable, in the folder above it, in ../lib/vmrun from there,
-/// or in the one that VMRUN_PLUGINS names, which goes first. It stays loaded. Null, with the reason in `*why`, when there
-/// is none or it does not load. Any thread.
+/// Opens the plug-in `file` ("vmrun-opt.so"), which stays loaded. It is looked for in the folder that name_plugin_folder
+/// named, in the one that VMRUN_PLUGINS names, beside libvmrun.so and in vmrun/ there, beside the executable, in the folder
+/// above it, in ../lib/vmrun from there, where this build is installed, in /usr/local/lib/vmrun and /usr/lib/vmrun, and by
+/// the executable's run path. Null, with the reason in `*why`, when there is none or it does not load. Any thread.
 void* open_plugin(const char* file, std::string* why);
+
+/// The folder to look in first; "": none. For plug-ins that are not loaded yet. Any thread.
+void name_plugin_folder(std::string folder);
 
 }  // namespace vmrun::vm

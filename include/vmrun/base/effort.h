@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// How much the interpreter does to a function before it runs it. In ascending order of what it costs.
@@ -13,3 +14,4 @@ enum class Effort : uint8_t {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

@@ -15,6 +15,7 @@
 
 #include "vmrun/base/trap.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// What sort of failure an Error is. The first eight concern the image or the guest, the rest the caller or the host.
@@ -63,3 +64,4 @@ struct Error {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

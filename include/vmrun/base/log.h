@@ -6,6 +6,7 @@
 
 #include "vmrun/base/result.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// Whether `setting` is one for VMRUN_LOG: LEVEL, or COMPONENT=LEVEL, or several with commas, where COMPONENT is "all" or
@@ -14,3 +15,4 @@ namespace vmrun {
 Result<void> check_log_setting(std::string_view setting);
 
 }  // namespace vmrun
+#pragma GCC visibility pop

@@ -9,6 +9,7 @@
 
 #include "vmrun/base/error.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 namespace detail {
@@ -37,6 +38,9 @@ class [[nodiscard]] Result {
   T& value() & { return *checked(); }
   const T& value() const& { return *checked(); }
   T&& value() && { return std::move(*checked()); }
+  /// The same by the name that people look for: the value, or the end of the program with the error's text.
+  T& unwrap() & { return *checked(); }
+  T&& unwrap() && { return std::move(*checked()); }
   T& operator*() & { return *checked(); }
   const T& operator*() const& { return *checked(); }
   T&& operator*() && { return std::move(*checked()); }
@@ -83,6 +87,7 @@ class [[nodiscard]] Result<void> {
   void value() const {
     if (error_) detail::no_value(*error_);
   }
+  void unwrap() const { value(); }
 
   /// The failure. Only when !ok().
   Error& error() & {
@@ -100,3 +105,4 @@ class [[nodiscard]] Result<void> {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// A 128-bit vector value; lane 0 is in the lowest byte (WebAssembly 3.0, 2.3.2). Occupies two slots.
@@ -62,3 +63,4 @@ inline void store_v128(Slot* s, V128 v) {
 static_assert(sizeof(Slot) == 8 && sizeof(Ref) == 8 && sizeof(V128) == 16);
 
 }  // namespace vmrun
+#pragma GCC visibility pop

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// `text` with everything escaped that would change more than the place where it is printed: control characters, marks
@@ -17,3 +18,4 @@ std::string printable(std::string_view text);
 std::string printable_name(std::string_view name);
 
 }  // namespace vmrun
+#pragma GCC visibility pop

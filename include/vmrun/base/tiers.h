@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// A way of executing a function.
@@ -31,3 +32,4 @@ enum class Inlining : uint8_t {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

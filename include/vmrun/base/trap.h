@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// Why a guest stopped. `None` means that it did not.
@@ -42,3 +43,4 @@ enum class [[nodiscard]] Outcome : uint8_t {
 };
 
 }  // namespace vmrun
+#pragma GCC visibility pop

@@ -120,8 +120,8 @@ TEST_CASE("a failure names its guest; the status is that of the first") {
 }
 
 TEST_CASE("a time limit is each guest's own") {
-  const auto r = run_vmrun({"-W", "timeout=1s", "--also", fixture("cli_guest"), "--arg", "in time", "--instances",
-                            "3", "--invoke", "loop", fixture("stop_spin")});
+  const auto r = run_vmrun({"-W", "timeout=1s", "--also", fixture("cli_guest"), "--arg", "in time", "--instances", "3",
+                            "--invoke", "loop", fixture("stop_spin")});
   CHECK(r.status == kTrap);
   CHECK(has(r.out, "arg in time\n"));
   CHECK(has(r.err, "(stop_spin.wasm): trap: time limit of 1s reached\n    0: spin!loop @ 0x"));

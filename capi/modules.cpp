@@ -1,0 +1,144 @@
+// Modules: made of images, shared between stores, as bytes.
+#include <algorithm>
+#include <cstring>
+#include <span>
+
+#include "capi/types.h"
+#include "vm/wasm/image.h"
+#include "vm/wasm/module.h"
+
+using namespace vmrun;
+using namespace vmrun::capi;
+
+namespace {
+
+std::span<const uint8_t> bytes_of(const wasm_byte_vec_t& vec) {
+  return {reinterpret_cast<const uint8_t*>(vec.data), vec.size};
+}
+
+wasm_module_t* new_module(const StorePtr& state, Module module) {
+  return new wasm_module_t(state, std::make_shared<ModuleObject>(std::move(module)));
+}
+
+vmrun_error_t* take_module(const StorePtr& state, Result<Module> made, wasm_module_t** out) {
+  if (!made) return new_error(std::move(made).error());
+  *out = guarded([&] { return new_module(state, std::move(*made)); });
+  return *out != nullptr ? nullptr : new_error(Error(ErrorKind::Limit, "out of memory"));
+}
+
+void set_name(wasm_name_t* out, std::string_view text) {
+  wasm_name_new(out, text.size(), text.data());
+  if (out->size != text.size()) throw std::bad_alloc();
+}
+
+/// What stands before the image in serialised bytes: who wrote them, and how many bytes of which sum follow. The sum tells
+/// of accidents; what comes through is validated all the same.
+struct Header {
+  char version[16];
+  uint64_t size, sum;
+};
+
+Header header_of(std::span<const uint8_t> image) {
+  Header header{};
+  static_assert(sizeof "\0vmrun " VMRUN_VERSION_TEXT <= sizeof header.version);
+  std::memcpy(header.version, "\0vmrun " VMRUN_VERSION_TEXT, sizeof "\0vmrun " VMRUN_VERSION_TEXT);
+  header.size = image.size();
+  header.sum = 0xcbf29ce484222325;
+  for (const uint8_t byte : image) header.sum = (header.sum ^ byte) * 0x100000001b3;
+  return header;
+}
+
+}  // namespace
+
+wasm_module_t* wasm_module_new(wasm_store_t* store, const wasm_byte_vec_t* binary) {
+  return guarded([&] {
+    return with(Module::compile(store->state->store.engine(), bytes_of(*binary)),
+                [&](Module& module) { return new_module(store->state, module); });
+  });
+}
+
+vmrun_error_t* vmrun_module_new(wasm_store_t* store, const wasm_byte_vec_t* binary, const char* name,
+                                wasm_module_t** out) {
+  *out = nullptr;
+  const std::string_view text = name != nullptr ? name : "";
+  return take_module(store->state, Module::compile(store->state->store.engine(), bytes_of(*binary), text), out);
+}
+
+vmrun_error_t* vmrun_module_new_from_file(wasm_store_t* store, const char* path, wasm_module_t** out) {
+  *out = nullptr;
+  return guarded(
+      [&] { return take_module(store->state, Module::compile_file(store->state->store.engine(), path), out); });
+}
+
+bool wasm_module_validate(wasm_store_t* store, const wasm_byte_vec_t* binary) {
+  return guarded([&] {
+    return with(Module::compile(store->state->store.engine(), bytes_of(*binary)), [](Module&) { return true; });
+  });
+}
+
+void wasm_module_imports(const wasm_module_t* module, wasm_importtype_vec_t* out) {
+  wasm_importtype_vec_new_empty(out);
+  guarded([&] {
+    const std::vector<ImportType> imports = module_of(*module).imports();
+    wasm_importtype_vec_new_uninitialized(out, imports.size());
+    for (size_t i = 0; i < out->size; ++i) {
+      wasm_name_t from, name;
+      set_name(&from, imports[i].module);
+      set_name(&name, imports[i].name);
+      out->data[i] = wasm_importtype_new(&from, &name, new_externtype(imports[i].type));
+    }
+  });
+}
+
+void wasm_module_exports(const wasm_module_t* module, wasm_exporttype_vec_t* out) {
+  wasm_exporttype_vec_new_empty(out);
+  guarded([&] {
+    const std::vector<ExportType> exports = module_of(*module).exports();
+    wasm_exporttype_vec_new_uninitialized(out, exports.size());
+    for (size_t i = 0; i < out->size; ++i) {
+      wasm_name_t name;
+      set_name(&name, exports[i].name);
+      out->data[i] = wasm_exporttype_new(&name, new_externtype(exports[i].type));
+    }
+  });
+}
+
+// ---- as bytes ----
+
+void wasm_module_serialize(const wasm_module_t* module, wasm_byte_vec_t* out) {
+  wasm_byte_vec_new_empty(out);
+  guarded([&] {
+    const Module& from = module_of(*module);
+    (void)from.custom_sections();  // reads those that were left in the file
+    const std::span<const uint8_t> image = from.impl()->image->bytes();
+    const Header header = header_of(image);
+    wasm_byte_vec_new_uninitialized(out, sizeof header + image.size());
+    if (out->data == nullptr) return;
+    std::memcpy(out->data, &header, sizeof header);
+    std::memcpy(out->data + sizeof header, image.data(), image.size());
+  });
+}
+
+wasm_module_t* wasm_module_deserialize(wasm_store_t* store, const wasm_byte_vec_t* bytes) {
+  return guarded([&]() -> wasm_module_t* {
+    const std::span<const uint8_t> all = bytes_of(*bytes);
+    const std::span<const uint8_t> image = all.subspan(std::min(sizeof(Header), all.size()));
+    const Header header = header_of(image);
+    if (all.size() < sizeof header || std::memcmp(all.data(), &header, sizeof header) != 0) {
+      set_last_error(Error(ErrorKind::Usage, "these bytes are no module that vmrun " VMRUN_VERSION_TEXT " serialised"));
+      return nullptr;
+    }
+    return with(Module::compile(store->state->store.engine(), image),
+                [&](Module& module) { return new_module(store->state, module); });
+  });
+}
+
+// ---- between stores ----
+
+wasm_shared_module_t* wasm_module_share(const wasm_module_t* module) {
+  return guarded([&] { return new wasm_shared_module_t{module_of(*module)}; });
+}
+void wasm_shared_module_delete(wasm_shared_module_t* shared) { delete shared; }
+wasm_module_t* wasm_module_obtain(wasm_store_t* store, const wasm_shared_module_t* shared) {
+  return guarded([&] { return new_module(store->state, shared->module); });
+}

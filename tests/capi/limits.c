@@ -1,0 +1,80 @@
+// Limits of stores, deadlines, interrupts.
+#include <pthread.h>
+
+#include "more.h"
+
+static wasm_trap_t* echo(void* env, vmrun_caller_t* caller, const wasm_val_vec_t* args, wasm_val_vec_t* results) {
+  (void)env, (void)caller;
+  for (size_t i = 0; i < results->size; ++i) wasm_val_copy(&results->data[i], &args->data[i]);
+  return NULL;
+}
+
+static void* interrupt(void* store) {
+  const struct timespec moment = {0, 20 * 1000 * 1000};
+  nanosleep(&moment, NULL);
+  vmrun_store_interrupt(store);
+  return NULL;
+}
+
+void test_limits(void) {
+  world_t world;
+  world.engine = wasm_engine_new();
+  vmrun_limits_t limits;
+  vmrun_limits_init(&limits);
+  CHECK(limits.memory_bytes == UINT64_MAX && limits.host_depth > 0);
+  limits.memory_bytes = 2 * MEMORY_PAGE_SIZE;
+  world.store = vmrun_store_new(world.engine, &limits);
+  int data = 0;
+  vmrun_store_set_data(world.store, &data);
+  CHECK(vmrun_store_data(world.store) == &data);
+  const more_t more = new_more(world, echo, echo, NULL);
+
+  // A page is there; the store holds two; the type has four.
+  wasm_func_t* const grow = get_func(more.instance, "grow");
+  wasm_val_t in[1] = {WASM_I64_VAL(2)}, out[1] = {WASM_INIT_VAL};
+  const wasm_val_vec_t args = WASM_ARRAY_VEC(in), none = WASM_EMPTY_VEC;
+  wasm_val_vec_t results = WASM_ARRAY_VEC(out), no_results = WASM_EMPTY_VEC;
+  CHECK(wasm_func_call(grow, &args, &results) == NULL && out[0].of.i64 == -1);
+  in[0].of.i64 = 1;
+  CHECK(wasm_func_call(grow, &args, &results) == NULL && out[0].of.i64 == 1);
+  wasm_memory_t* const memory = get_memory(more.instance, "memory");
+  CHECK(!vmrun_memory_grow(memory, 1) && vmrun_memory_size(memory) == 2);
+  CHECK(vmrun_store_memory_bytes(world.store) == 2 * MEMORY_PAGE_SIZE);
+  CHECK(vmrun_store_peak_memory_bytes(world.store) == 2 * MEMORY_PAGE_SIZE);
+  wasm_memorytype_t* const type = wasm_memory_type(memory);
+  vmrun_limits64_t asked;
+  vmrun_memorytype_limits(type, &asked);
+  CHECK(asked.is64 && asked.min == 2 && asked.has_max && asked.max == 4 && asked.page_log2 == 16 && !asked.shared);
+  wasm_memorytype_delete(type);
+  wasm_memory_delete(memory);
+
+  // A deadline ends a loop, and nothing of it is left.
+  wasm_func_t* const spin = get_func(more.instance, "spin");
+  wasm_trap_t* trap = vmrun_func_call_within(spin, 20 * 1000 * 1000, &none, &no_results);
+  NEED(trap != NULL);
+  CHECK(vmrun_trap_code(trap) == VMRUN_TRAP_INTERRUPTED);
+  wasm_trap_delete(trap);
+  in[0].of.i64 = 0;
+  CHECK(vmrun_func_call_within(grow, UINT64_MAX, &args, &results) == NULL && out[0].of.i64 == 2);
+  // One that is over at once, too: this call may be through before the deadline is noticed, the next is its own.
+  trap = vmrun_func_call_within(grow, 0, &args, &results);
+  wasm_trap_delete(trap);
+  CHECK(wasm_func_call(grow, &args, &results) == NULL && out[0].of.i64 == 2);
+
+  // An interrupt from another thread.
+  pthread_t other;
+  NEED(pthread_create(&other, NULL, interrupt, world.store) == 0);
+  trap = wasm_func_call(spin, &none, &no_results);
+  pthread_join(other, NULL);
+  NEED(trap != NULL);
+  CHECK(vmrun_trap_code(trap) == VMRUN_TRAP_INTERRUPTED);
+  wasm_trap_delete(trap);
+  vmrun_store_interrupt(world.store);
+  vmrun_store_clear_interrupt(world.store);
+  CHECK(wasm_func_call(grow, &args, &results) == NULL);
+
+  wasm_func_delete(spin);
+  wasm_func_delete(grow);
+  end_more(more);
+  end_world(world);
+}

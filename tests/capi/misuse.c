@@ -1,0 +1,199 @@
+// What programs do wrong: each is told, and nothing is lost.
+#include <pthread.h>
+
+#include "common.h"
+
+static wasm_trap_t* many(const wasm_val_vec_t* args, wasm_val_vec_t* results) {
+  for (size_t i = 0; i < results->size; ++i) wasm_val_copy(&results->data[i], &args->data[args->size - 1 - i]);
+  return NULL;
+}
+
+/// More parameters and results than there is room for in place.
+static void check_many(wasm_store_t* store) {
+  enum { count = 40 };
+  wasm_valtype_t *ps[count], *rs[count];
+  for (int i = 0; i < count; ++i) {
+    ps[i] = i % 2 != 0 ? wasm_valtype_new_i64() : wasm_valtype_new(VMRUN_V128);
+    rs[i] = i % 2 != 0 ? wasm_valtype_new(VMRUN_V128) : wasm_valtype_new_i64();
+  }
+  wasm_valtype_vec_t params, results;
+  wasm_valtype_vec_new(&params, count, ps);
+  wasm_valtype_vec_new(&results, count, rs);
+  wasm_functype_t* const type = wasm_functype_new(&params, &results);
+  CHECK(params.size == 0 && results.size == 0);  // taken over
+  wasm_func_t* const func = wasm_func_new(store, type, many);
+  wasm_functype_delete(type);
+  wasm_val_t in[count], out[count];
+  uint8_t bytes[16] = {0};
+  for (int i = 0; i < count; ++i) {
+    bytes[3] = (uint8_t)i;
+    in[i].kind = WASM_I64;
+    in[i].of.i64 = i;
+    if (i % 2 == 0) NEED(vmrun_val_new_v128(&in[i], bytes));
+  }
+  const wasm_val_vec_t args = WASM_ARRAY_VEC(in);
+  wasm_val_vec_t got = WASM_ARRAY_VEC(out);
+  CHECK(wasm_func_call(func, &args, &got) == NULL);
+  for (int i = 0; i < count; ++i) {
+    if (i % 2 == 0) {
+      CHECK(out[i].of.i64 == count - 1 - i);
+    } else {
+      CHECK(vmrun_val_v128(&out[i], bytes) && bytes[3] == count - 1 - i);
+    }
+    wasm_val_delete(&in[i]);
+    wasm_val_delete(&out[i]);
+  }
+  wasm_func_delete(func);
+}
+
+static wasm_func_t* recursive;
+static int depth;
+static wasm_trap_t* recurse(const wasm_val_vec_t* args, wasm_val_vec_t* results) {
+  ++depth;
+  return wasm_func_call(recursive, args, results);
+}
+
+static wasm_ref_t* strange;
+static wasm_trap_t* give_strange(const wasm_val_vec_t* args, wasm_val_vec_t* results) {
+  (void)args;
+  results->data[0].kind = WASM_EXTERNREF;
+  results->data[0].of.ref = wasm_ref_copy(strange);
+  return NULL;
+}
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int from_threads;
+static wasm_trap_t* go(void* env, vmrun_caller_t* caller, const wasm_val_vec_t* args, wasm_val_vec_t* results) {
+  (void)env, (void)args, (void)results;
+  // A thread of the guest has a store that has no handles.
+  CHECK(vmrun_caller_store(caller) == NULL && vmrun_caller_instance(caller) == NULL);
+  CHECK(vmrun_caller_bytes(caller, 0, 4) != NULL);
+  pthread_mutex_lock(&lock);
+  ++from_threads;
+  const bool exits = from_threads == 2;
+  pthread_mutex_unlock(&lock);
+  return exits ? vmrun_trap_new_exit(vmrun_caller_store(caller), 9) : NULL;
+}
+
+static void check_threads(wasm_engine_t* engine, int wanted) {
+  wasm_store_t* const store = wasm_store_new(engine);
+  vmrun_wasi_config_t* const config = vmrun_wasi_config_new();
+  vmrun_linker_t* const linker = vmrun_linker_new(store);
+  wasm_module_t* const module = load(store, "wasi_threads_host");
+  wasm_functype_t* const type = wasm_functype_new_0_0();
+  NEED(vmrun_linker_define_wasi(linker, config) == NULL);
+  NEED(vmrun_linker_define_shared_memories(linker, module) == NULL);
+  NEED(vmrun_linker_define_func(linker, "host", "go", type, go, NULL, NULL) == NULL);
+  wasm_instance_t* instance = NULL;
+  NEED(vmrun_linker_instantiate(linker, module, &instance) == NULL);
+  int status = -1;
+  CHECK(vmrun_wasi_run(instance, &status) == NULL && status == wanted);
+  wasm_functype_delete(type);
+  wasm_instance_delete(instance);
+  wasm_module_delete(module);
+  vmrun_linker_delete(linker);
+  vmrun_wasi_config_delete(config);
+  wasm_store_delete(store);
+}
+
+void test_misuse(void) {
+  const world_t world = new_world(), other = new_world();
+  wasm_store_t* const store = world.store;
+
+  // Images.
+  wasm_byte_vec_t bytes = WASM_EMPTY_VEC;
+  CHECK(wasm_module_new(store, &bytes) == NULL && !wasm_module_validate(store, &bytes));
+  CHECK(wasm_module_deserialize(store, &bytes) == NULL);
+
+  // Imports: too many, none, of another kind, of another store, of another engine's module.
+  wasm_module_t* const module = load(store, "capi_hello");
+  wasm_functype_t* const nothing = wasm_functype_new_0_0();
+  wasm_func_t* const func = wasm_func_new(store, nothing, many);
+  wasm_func_t* const foreigner = wasm_func_new(other.store, nothing, many);
+  const wasm_limits_t one_page = {1, 1};
+  wasm_memorytype_t* const memory_type = wasm_memorytype_new(&one_page);
+  wasm_memory_t* const memory = wasm_memory_new(store, memory_type);
+  wasm_memorytype_delete(memory_type);
+  wasm_extern_t* two[] = {wasm_func_as_extern(func), wasm_func_as_extern(func)};
+  wasm_extern_t* wrong[] = {wasm_memory_as_extern(memory)};
+  wasm_extern_t* strangers[] = {wasm_func_as_extern(foreigner)};
+  wasm_extern_t* null[] = {NULL};
+  const struct {
+    wasm_extern_t** items;
+    size_t count;
+  } cases[] = {{two, 2}, {two, 0}, {wrong, 1}, {strangers, 1}, {null, 1}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+    const wasm_extern_vec_t imports = {cases[i].count, cases[i].items};
+    wasm_trap_t* trap = NULL;
+    CHECK(wasm_instance_new(store, module, &imports, &trap) == NULL);
+    CHECK(trap != NULL && vmrun_trap_kind(trap) == VMRUN_ERROR_LINK);
+    wasm_trap_delete(trap);
+  }
+  wasm_trap_t* trap = NULL;
+  const wasm_extern_vec_t theirs = {1, strangers};
+  CHECK(wasm_instance_new(other.store, module, &theirs, &trap) == NULL);
+  CHECK(trap != NULL && vmrun_trap_kind(trap) == VMRUN_ERROR_USAGE);
+  wasm_trap_delete(trap);
+  vmrun_linker_t* const linker = vmrun_linker_new(store);
+  vmrun_error_t* const error = vmrun_linker_define(linker, "", "hello", wasm_func_as_extern(foreigner));
+  CHECK(error != NULL && vmrun_error_kind(error) == VMRUN_ERROR_USAGE);
+  vmrun_error_delete(error);
+  vmrun_linker_delete(linker);
+
+  // Types that validation would refuse.
+  const wasm_limits_t limits = {1, 2};
+  wasm_tabletype_t* const numbers = wasm_tabletype_new(wasm_valtype_new_i32(), &limits);
+  CHECK(wasm_table_new(store, numbers, NULL) == NULL);
+  wasm_tabletype_delete(numbers);
+  const vmrun_limits64_t odd_page = {1, 1, true, false, false, 5};
+  wasm_memorytype_t* const odd = vmrun_memorytype_new(&odd_page);
+  CHECK(wasm_memory_new(store, odd) == NULL);
+  wasm_memorytype_delete(odd);
+
+  // Messages.
+  wasm_message_t message = WASM_EMPTY_VEC;
+  CHECK(says(wasm_trap_new(store, &message), ""));
+  message.data = (byte_t*)"abc";
+  message.size = 3;  // without a NUL
+  CHECK(says(wasm_trap_new(store, &message), "abc"));
+  CHECK(vmrun_trap_new_code(store, VMRUN_TRAP_NONE) == NULL &&
+        vmrun_trap_new_code(store, (vmrun_trap_code_t)99) == NULL);
+  wasm_foreign_t* const foreign = wasm_foreign_new(other.store);
+  CHECK(vmrun_trap_new_exception(wasm_foreign_as_ref(foreign)) == NULL && vmrun_trap_new_exception(NULL) == NULL);
+
+  // No vectors where there is nothing to hand over.
+  CHECK(wasm_func_call(func, NULL, NULL) == NULL);
+  check_many(store);
+
+  // Callbacks that call each other for ever, and one that gives away a reference of another store.
+  recursive = wasm_func_new(store, nothing, recurse);
+  depth = 0;
+  trap = wasm_func_call(recursive, NULL, NULL);
+  CHECK(trap != NULL && vmrun_trap_code(trap) == VMRUN_TRAP_STACK_OVERFLOW && depth == 200);
+  wasm_trap_delete(trap);
+  wasm_func_delete(recursive);
+  wasm_functype_t* const gives = wasm_functype_new_0_1(wasm_valtype_new_externref());
+  wasm_func_t* const giver = wasm_func_new(store, gives, give_strange);
+  strange = wasm_foreign_as_ref(foreign);
+  wasm_val_t out[1] = {WASM_INIT_VAL};
+  wasm_val_vec_t results = WASM_ARRAY_VEC(out);
+  const wasm_val_vec_t none = WASM_EMPTY_VEC;
+  CHECK(says(wasm_func_call(giver, &none, &results),
+             "a result of a callback is a reference that does not belong to this store"));
+  wasm_func_delete(giver);
+  wasm_functype_delete(gives);
+
+  from_threads = 0;
+  check_threads(world.engine, 0);
+  check_threads(world.engine, 9);  // the second one exits
+  CHECK(from_threads == 2 && wasm_func_new(store, nothing, NULL) == NULL);
+
+  wasm_foreign_delete(foreign);
+  wasm_memory_delete(memory);
+  wasm_func_delete(func);
+  wasm_func_delete(foreigner);
+  wasm_functype_delete(nothing);
+  wasm_module_delete(module);
+  end_world(other);
+  end_world(world);
+}
