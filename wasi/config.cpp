@@ -180,10 +180,12 @@ Rights stream_rights(const Descriptor& d, bool input, bool terminal) {
   return d.base & allowed;
 }
 
-/// The null device, one for the process: open for both directions, and never closed.
+/// The null device, one for the process: open for both directions, and never closed. Opened by the plain system call, which
+/// does not wait here: a task that lost its processor in blocking::openat would be suspended with the static's lock, at
+/// which the threads of all others would then stand for ever.
 int null_device() {
   static const int fd = [] {
-    int64_t r = blocking::openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
+    int64_t r = raw([] { return ::open("/dev/null", O_RDWR | O_CLOEXEC); });
     // Not where a standard stream would be: what the process prints is not to vanish.
     if (r >= 0 && r <= STDERR_FILENO) {
       const HostFd low(static_cast<int>(r));

@@ -51,6 +51,24 @@ TEST_CASE("one guest on a worker is run as without") {
   }
 }
 
+TEST_CASE("guests wait for no other that has lost its processor in opening what all have") {
+  // The first guest with an empty input opens the null device, which takes 0.3 s here: long enough for the monitor to give
+  // its processor to the others. They once stood at the lock of a static that it was suspended with, with all threads.
+  const auto r = run_script(
+      "slow() { timeout -s KILL 60 strace -f -qq -o /dev/null -P /dev/null -e trace=openat -e "
+      "inject=openat:delay_exit=300000 \"$@\"; }\n"
+      "slow true || exit 99\n"
+      "slow \"$1\" --instances 8 --workers \"$3\" \"$2\" exit:3 </dev/null",
+      {VMRUN_COMMAND, fixture("cli_guest"), "2"});
+  if (r.status == 99) {
+    MESSAGE("skipped: no test of a slow null device, strace is not installed or may not trace");
+    return;
+  }
+  CAPTURE(r.err);
+  CHECK(r.status == 3);
+  CHECK(times(r.out, "arg exit:3") == 8);
+}
+
 TEST_CASE("a start function that fails is run once") {
   const auto alone = run_vmrun({fixture("cli_start_spawn")});
   const auto on_worker = run_vmrun({"--workers", "1", fixture("cli_start_spawn")});
