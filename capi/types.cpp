@@ -92,9 +92,7 @@ wasm_externtype_t* new_externtype(const ExternType& type) {
   }
   auto func = std::make_unique<wasm_functype_t>();
   func->params = to_vec(type.tag()->params);
-  auto* const made = new wasm_tagtype_t(func.get());
-  (void)func.release();
-  return made;
+  return new wasm_tagtype_t(std::move(func));
 }
 
 namespace {
@@ -182,11 +180,7 @@ void vmrun_memorytype_limits(const wasm_memorytype_t* type, vmrun_limits64_t* ou
 
 wasm_tagtype_t* wasm_tagtype_new(wasm_functype_t* func) {
   std::unique_ptr<wasm_functype_t> owned(func);
-  return guarded([&] {
-    auto* const made = new wasm_tagtype_t(func);
-    (void)owned.release();
-    return made;
-  });
+  return guarded([&] { return new wasm_tagtype_t(std::move(owned)); });
 }
 const wasm_functype_t* wasm_tagtype_functype(const wasm_tagtype_t* type) { return type->func.get(); }
 

@@ -41,6 +41,7 @@ struct wasm_memorytype_t : wasm_externtype_t {
 };
 
 struct wasm_tagtype_t : wasm_externtype_t {
-  explicit wasm_tagtype_t(wasm_functype_t* own) : wasm_externtype_t(vmrun::ExternKind::Tag), func(own) {}
+  explicit wasm_tagtype_t(std::unique_ptr<wasm_functype_t> own)
+      : wasm_externtype_t(vmrun::ExternKind::Tag), func(std::move(own)) {}
   const std::unique_ptr<wasm_functype_t> func;
 };

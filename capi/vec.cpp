@@ -1,6 +1,6 @@
 // Vectors of wasm.h.
+#include <algorithm>
 #include <cstdlib>
-#include <cstring>
 
 #include "capi/handles.h"
 
@@ -28,7 +28,7 @@ bool make_room(Vec* out, size_t size) {
   void wasm_##name##_vec_new_empty(wasm_##name##_vec_t* out) { make_room(out, 0); }                         \
   void wasm_##name##_vec_new_uninitialized(wasm_##name##_vec_t* out, size_t size) { make_room(out, size); } \
   void wasm_##name##_vec_new(wasm_##name##_vec_t* out, size_t size, element const data[]) {                 \
-    if (make_room(out, size) && size != 0) std::memcpy(out->data, data, size * sizeof *data);               \
+    if (make_room(out, size) && size != 0) std::copy_n(data, size, out->data);                              \
   }
 
 /// Elements that are plain data.

@@ -387,7 +387,7 @@ static inline own wasm_valtype_t* wasm_valtype_new_externref(void) { return wasm
 static inline own wasm_valtype_t* wasm_valtype_new_anyref(void) { return wasm_valtype_new(WASM_EXTERNREF); }
 static inline own wasm_valtype_t* wasm_valtype_new_funcref(void) { return wasm_valtype_new(WASM_FUNCREF); }
 
-// wasm_functype_new_P_R: with P parameters and R results.
+// wasm_functype_new_P_R: with P parameters and R results. NOLINTBEGIN(modernize-use-nullptr): this is C.
 static inline own wasm_functype_t* vmrun_functype_of(size_t params, wasm_valtype_t* const ps[], size_t results,
                                                      wasm_valtype_t* const rs[]) {
   wasm_valtype_vec_t p, r;
@@ -447,6 +447,8 @@ static inline own wasm_functype_t* wasm_functype_new_3_2(own wasm_valtype_t* p1,
   wasm_valtype_t *ps[3] = {p1, p2, p3}, *rs[2] = {r1, r2};
   return vmrun_functype_of(3, ps, 2, rs);
 }
+
+// NOLINTEND(modernize-use-nullptr)
 
 // A pointer of the host's as a number.
 static inline void wasm_val_init_ptr(own wasm_val_t* out, void* p) {

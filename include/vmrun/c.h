@@ -310,7 +310,8 @@ typedef struct vmrun_task_options_t {
 
 typedef struct vmrun_task_t vmrun_task_t;
 /// Starts a task that calls `run(env)`, which may call guests of `store` (NULL: of none). The store is the task's alone
-/// until its end: no other thread uses it or deletes handles of it, and this handle stays until then. `options` may be NULL, and `out` too.
+/// until its end: no other thread uses it or deletes handles of it, and this handle stays until then. `options` may be
+/// NULL, and `out` too.
 VMRUN_API vmrun_error_t* vmrun_executor_spawn(vmrun_executor_t*, wasm_store_t* store, void (*run)(void* env), void* env,
                                               const vmrun_task_options_t* options, vmrun_task_t** out);
 /// Gives the handle up; the task goes on. Before the executor.
