@@ -5,6 +5,7 @@
 
 #include "tools/commands.h"
 #include "tools/deadline.h"
+#include "tools/guest_profile.h"
 #include "tools/guest_stack.h"
 #include "tools/program.h"
 #include "tools/report.h"
@@ -62,6 +63,7 @@ int load_and_run(const RunOptions& options, const Parsed& parsed, Args args, Dea
   if (!listeners) return fail(listeners.error());
   if (auto told = announce(options); !told) return fail(told.error());
   const Engine engine(options.config);
+  GuestProfileFile guest_profile(options);
   auto preloads = load_preloads(options, engine);
   if (!preloads) return fail(preloads.error());
   auto program = load_program(options, engine, parsed.positional[0], *preloads);
@@ -77,6 +79,7 @@ int load_and_run(const RunOptions& options, const Parsed& parsed, Args args, Dea
     const int status = run_once(*program, wasi, deadline, times);
     if (options.repeat) print_times(i, runs, times);
     if (status != kExitOk || i == runs) {
+      guest_profile.write();
       if (options.stats) print_stats(loaded, times, program->module);
       // What is still being compiled nobody wants any more.
       if (program->engine.compiling()) leave(status);

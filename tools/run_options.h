@@ -11,6 +11,7 @@
 
 #include "tools/options.h"
 #include "vmrun/engine.h"
+#include "vmrun/profile.h"
 #include "vmrun/store.h"
 
 namespace vmrun::tools {
@@ -35,6 +36,13 @@ struct RunOptions {
   std::vector<Variable> env;
   bool stats = false;
   std::optional<CodeTool> profile;
+  /// --profile=guest
+  struct GuestSamples {
+    std::string file = "vmrun-guest-profile.json";
+    std::chrono::nanoseconds interval = std::chrono::milliseconds(10);
+    ProfileFormat format = ProfileFormat::Speedscope;
+  };
+  std::optional<GuestSamples> guest_samples;
   std::optional<uint64_t> repeat;
 
   // -O

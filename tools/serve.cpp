@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tools/commands.h"
+#include "tools/guest_profile.h"
 #include "tools/image.h"
 #include "tools/line_log.h"
 #include "tools/report.h"
@@ -73,6 +74,7 @@ int serve(const RunOptions& options, const std::string& image, Args args) {
 
   if (auto told = announce(options); !told) return fail(told.error());
   Engine engine(options.config);
+  GuestProfileFile guest_profile(options);
   auto module = load_image(engine, image);
   if (!module) return fail(module.error());
   std::vector<std::string> argv{options.argv0.value_or(image_name(image))};
@@ -103,6 +105,7 @@ int serve(const RunOptions& options, const std::string& image, Args args) {
                signal == SIGINT ? "interrupted" : "terminated", options.serve.http ? "requests" : "connections",
                duration_text(options.serve.grace.value_or(ServerConfig().grace)).c_str()));
   server->wait();
+  guest_profile.write();
   const ServerStats stats = server->stats();
   log.add(strf("served %llu connections, %llu guests, %llu of which failed",
                static_cast<unsigned long long>(stats.connections), static_cast<unsigned long long>(stats.requests),
