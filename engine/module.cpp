@@ -234,6 +234,19 @@ FunctionRuns Module::function_runs(uint32_t func_index) const {
   return out;
 }
 
+FunctionHeat Module::function_heat(uint32_t func_index) const {
+  FunctionHeat out;
+  if (func_index < impl_->imported_funcs || func_index >= impl_->funcs.size()) return out;
+  const auto time = [](double ns) { return std::chrono::nanoseconds(static_cast<int64_t>(ns)); };
+  const tiering::FunctionHeat heat = tiering::Manager::heat(*impl_, func_index);
+  out.tier = static_cast<Tier>(heat.tier);
+  out.heat = time(heat.nanoseconds);
+  for (const auto& loop : heat.loops) {
+    out.loops.push_back({loop.offset, static_cast<Tier>(loop.tier), time(loop.nanoseconds)});
+  }
+  return out;
+}
+
 FunctionProfile Module::profile(uint32_t func_index) const {
   FunctionProfile out;
   if (func_index < impl_->imported_funcs || func_index >= impl_->funcs.size()) return out;

@@ -5,7 +5,9 @@
 #include <tuple>
 
 #include "engine/exceptions.h"
+#include "jit/code/compiled.h"
 #include "jit/stop/guest_samples.h"
+#include "tiering/events.h"
 #include "vm/runtime/samples.h"
 
 namespace vmrun {
@@ -123,6 +125,42 @@ GuestProfile GuestProfiler::take() const {
   for (const vm::SampleSnapshot::Tick& tick : snapshot.ticks) {
     out.ticks.push_back(
         {nanoseconds(static_cast<int64_t>(tick.time)) - begin, tick.thread, tick.node, nanoseconds(tick.nanoseconds)});
+  }
+  return out;
+}
+
+// ---- what the tiers did ---------------------------------------------------------------------------------------------
+
+void record_compiles() { tiering::CompileEvents::want(); }
+
+CompileRecords compile_records() {
+  CompileRecords out;
+  for (tiering::CompileEvent& event : tiering::CompileEvents::take(out.left_out)) {
+    const auto time = [](double ns) { return nanoseconds(static_cast<int64_t>(ns)); };
+    CompileRecord& record = out.all.emplace_back();
+    record.module = std::move(event.module_name);
+    record.function = std::move(event.function);
+    record.func_index = event.func_index;
+    if (event.unit != jit::kWholeFunction) record.loop = event.unit;
+    record.from = static_cast<Tier>(event.why.from);
+    record.tier = static_cast<Tier>(event.tier);
+    record.reason = event.why.reason;
+    record.work = event.why.work;
+    record.heat = time(event.why.heat);
+    record.gain = time(event.why.gain);
+    record.cost = time(event.why.cost);
+    record.waiting = event.why.waiting;
+    record.idle = event.why.idle;
+    record.background = event.background;
+    record.thread = event.thread;
+    record.wasm_bytes = event.wasm_bytes;
+    record.code_bytes = event.code_bytes;
+    record.begin = std::chrono::steady_clock::time_point(nanoseconds(event.begin));
+    if (event.why.asked != 0) record.waited = nanoseconds(event.begin - event.why.asked);
+    record.compiling = nanoseconds(event.compiling);
+    record.installing = nanoseconds(event.installing);
+    record.publishing = nanoseconds(event.publishing);
+    record.failure = std::move(event.failure);
   }
   return out;
 }

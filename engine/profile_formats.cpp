@@ -257,13 +257,15 @@ std::string micros(std::chrono::nanoseconds time) {
   return text;
 }
 
-/// Complete events of a thread: a frame lasts for as long as samples in a row have it at the same depth.
+/// Events of a thread: a frame lasts for as long as samples in a row have it at the same depth.
 class Trace {
  public:
   Trace(const GuestProfile& profile, std::string& out) : profile_(profile), out_(out) {}
 
   void thread(uint32_t number, const std::vector<const GuestProfile::Tick*>& ticks) {
-    name(number);
+    const std::string thread = std::to_string(number);
+    event("M", thread, "\"name\":\"thread_name\",\"args\":{\"name\":\"guests on thread " + thread + "\"}");
+    std::vector<uint32_t> open;
     std::chrono::nanoseconds end{};
     for (const GuestProfile::Tick* tick : ticks) {
       const std::chrono::nanoseconds begin = std::max(tick->time - tick->used, end);
@@ -271,48 +273,38 @@ class Trace {
       // After a pause nothing goes on.
       size_t same = 0;
       if (begin - end <= 2 * profile_.interval) {
-        while (same < std::min(open_.size(), path.size()) &&
-               profile_.nodes[open_[same].node].function == profile_.nodes[path[same]].function) {
+        while (same < std::min(open.size(), path.size()) &&
+               profile_.nodes[open[same]].function == profile_.nodes[path[same]].function) {
           ++same;
         }
       }
-      close(number, same, end);
-      for (; same < path.size(); ++same) open_.push_back({path[same], begin});
-      end = std::max(tick->time, end);
+      close(thread, open, same, end);
+      for (; same < path.size(); ++same) {
+        const Node& node = profile_.nodes[path[same]];
+        event("B", thread,
+              "\"cat\":\"guest\",\"ts\":" + micros(begin) +
+                  ",\"name\":" + quoted(label(profile_.functions[node.function])) + ",\"args\":{\"tier\":\"" +
+                  tier_of(node.code) + "\",\"offset\":" + std::to_string(node.offset) + "}");
+        open.push_back(path[same]);
+      }
+      end = std::max(tick->time, begin);
     }
-    close(number, 0, end);
+    close(thread, open, 0, end);
   }
 
  private:
-  struct Open {
-    uint32_t node;
-    std::chrono::nanoseconds begin;
-  };
-  void event(const std::string& text) {
+  void event(const char* phase, const std::string& thread, const std::string& rest) {
     out_ += first_ ? "\n" : ",\n";
     first_ = false;
-    out_ += text;
+    ((out_ += "{\"ph\":\"") += phase) += "\",\"pid\":1,\"tid\":" + thread + "," + rest + "}";
   }
-  void name(uint32_t number) {
-    event("{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":1,\"tid\":" + std::to_string(number) +
-          ",\"args\":{\"name\":\"guests on thread " + std::to_string(number) + "\"}}");
-  }
-  void close(uint32_t number, size_t depth, std::chrono::nanoseconds end) {
-    while (open_.size() > depth) {
-      const Node& node = profile_.nodes[open_.back().node];
-      const std::chrono::nanoseconds begin = open_.back().begin;
-      event("{\"ph\":\"X\",\"cat\":\"guest\",\"pid\":1,\"tid\":" + std::to_string(number) + ",\"ts\":" + micros(begin) +
-            ",\"dur\":" + micros(std::max(end - begin, std::chrono::nanoseconds(1))) +
-            ",\"name\":" + quoted(label(profile_.functions[node.function])) + ",\"args\":{\"tier\":\"" +
-            tier_of(node.code) + "\",\"offset\":" + std::to_string(node.offset) + "}}");
-      open_.pop_back();
-    }
+  void close(const std::string& thread, std::vector<uint32_t>& open, size_t depth, std::chrono::nanoseconds end) {
+    for (; open.size() > depth; open.pop_back()) event("E", thread, "\"ts\":" + micros(end));
   }
 
   const GuestProfile& profile_;
   std::string& out_;
   bool first_ = true;
-  std::vector<Open> open_;
 };
 
 std::string trace(const GuestProfile& profile) {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "tools/guest_profile.h"
+#include "tools/profiling.h"
 #include "vmrun/base/log.h"
 
 namespace vmrun::tools {
@@ -113,8 +113,7 @@ Result<void> set_profiling(RunOptions& o, Value v) {
 Result<void> set_profile(RunOptions& o, Value v) {
   if (v == "perfmap") return o.profile = CodeTool::PerfMap, Result<void>();
   if (v == "jitdump") return o.profile = CodeTool::JitDump, Result<void>();
-  if (v == "guest" || v.starts_with("guest,")) return set_guest_profile(o, v);
-  return usage_error("'" + std::string(v) + "' is none of guest, perfmap and jitdump");
+  return set_profile_file(o, v);
 }
 
 Result<void> set_dense(RunOptions& o, Value v) {
@@ -395,6 +394,8 @@ constexpr Row kRunOptions[] = {
     {0, "stats", nullptr, "print times, translated and compiled functions and memory on standard error",
      set_switch<&RunOptions::stats>},
     {0, "profile", "WHAT",
+     "FILE.json[,INTERVAL]: dump what the tiers did and where time went into FILE.json, at the end, at SIGUSR2\n"
+     "and every INTERVAL, for 'vmrun report';\n"
      "guest[,FILE[,INTERVAL]]: sample the guest's stacks, every 10ms or INTERVAL, into FILE, which is by its\n"
      "end .json (speedscope), .trace.json (Perfetto), .pprof (go tool pprof) or .folded (flame graphs);\n"
      "perfmap and jitdump name machine code for perf: /tmp/perf-PID.map, or jit-PID.dump\n"

@@ -43,6 +43,12 @@ struct RunOptions {
     ProfileFormat format = ProfileFormat::Speedscope;
   };
   std::optional<GuestSamples> guest_samples;
+  /// --profile=FILE.json
+  struct Dump {
+    std::string file;
+    std::optional<std::chrono::nanoseconds> every;
+  };
+  std::optional<Dump> dump;
   std::optional<uint64_t> repeat;
 
   // -O

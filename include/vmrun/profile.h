@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "vmrun/base/result.h"
+#include "vmrun/base/tiers.h"
 
 namespace vmrun {
 
@@ -93,5 +94,38 @@ class GuestProfiler {
   std::chrono::steady_clock::time_point begin_;
   std::chrono::system_clock::time_point start_;
 };
+
+// ---- what the tiers did ----
+
+/// A compile, and why it was asked for.
+struct CompileRecord {
+  std::string module, function;
+  uint32_t func_index = 0;
+  std::optional<uint64_t> loop;  ///< its code is entered at this loop; none: the whole function
+  Tier from = Tier::Interp;      ///< what the figures compare with
+  Tier tier = Tier::Baseline;
+  std::string reason;  ///< "first call", "entered often", "the hot loop", ...
+  std::string work;    ///< what the code does, as far as that was weighed; else empty
+  /// Time that the block has used so far, what of it the better code would have saved, and what the compile was taken to
+  /// cost. Zero where nothing was weighed.
+  std::chrono::nanoseconds heat{}, gain{}, cost{};
+  uint32_t waiting = 0;     ///< compiles that waited when this one was asked for
+  bool idle = false;        ///< a processor had nothing else to do
+  bool background = false;  ///< on a compile thread
+  uint32_t thread = 0;      ///< the kernel's number
+  uint64_t wasm_bytes = 0, code_bytes = 0;
+  std::chrono::steady_clock::time_point begin;
+  std::chrono::nanoseconds waited{}, compiling{}, installing{}, publishing{};
+  std::string failure;  ///< empty: its code was in force
+};
+struct CompileRecords {
+  std::vector<CompileRecord> all;  ///< in order of their ends; the first 65536
+  uint64_t left_out = 0;
+};
+
+/// Records all compiles of the process from now on. Any thread.
+void record_compiles();
+/// What has been recorded. Any thread.
+CompileRecords compile_records();
 
 }  // namespace vmrun
