@@ -29,6 +29,8 @@ int run_command(Args args);
 std::string run_options_help(bool markdown);
 int serve_command(Args args);
 std::string serve_options_help(bool markdown);
+int report_command(Args args);
+std::string report_options_help(bool markdown);
 int inspect_command(Args args);
 std::string inspect_options_help(bool markdown);
 int objdump_command(Args args);

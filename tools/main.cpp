@@ -26,6 +26,8 @@ constexpr CommandInfo kCommands[] = {
     {"serve", "--http ADDRESS|--tcp ADDRESS [options] IMAGE [ARGS...]",
      "run a fresh instance of a WASI program for each HTTP request or TCP connection", serve_command,
      serve_options_help},
+    {"report", "[options] FILE...", "make a page of dumps (--profile=FILE.json); of two, with what changed",
+     report_command, report_options_help},
     {"inspect", "[--json] IMAGE", "print an image's sections, types, imports, exports and proposals", inspect_command,
      inspect_options_help},
     {"objdump", "[options] IMAGE", "disassemble an image", objdump_command, objdump_options_help},
