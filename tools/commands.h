@@ -31,6 +31,8 @@ int serve_command(Args args);
 std::string serve_options_help(bool markdown);
 int report_command(Args args);
 std::string report_options_help(bool markdown);
+int bench_command(Args args);
+std::string bench_options_help(bool markdown);
 int inspect_command(Args args);
 std::string inspect_options_help(bool markdown);
 int objdump_command(Args args);

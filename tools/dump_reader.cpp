@@ -31,7 +31,8 @@ std::string short_text(const ParsedJson& value) {
 std::string object_problem(const ParsedJson& value, const ParsedJson& schema, const std::string& where) {
   if (schema.contains("required")) {
     for (const ParsedJson& name : schema["required"]) {
-      if (!value.contains(name.get<std::string>())) return (where.empty() ? "the file" : where) + " has no " + name.get<std::string>();
+      if (!value.contains(name.get<std::string>()))
+        return (where.empty() ? "the file" : where) + " has no " + name.get<std::string>();
     }
   }
   for (const auto& [name, item] : value.items()) {

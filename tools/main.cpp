@@ -28,6 +28,8 @@ constexpr CommandInfo kCommands[] = {
      serve_options_help},
     {"report", "[options] FILE...", "make a page of dumps (--profile=FILE.json); of two, with what changed",
      report_command, report_options_help},
+    {"bench", "[options] IMAGE [ARGS...]", "measure tiers on an image, from its cold start to its steady state",
+     bench_command, bench_options_help},
     {"inspect", "[--json] IMAGE", "print an image's sections, types, imports, exports and proposals", inspect_command,
      inspect_options_help},
     {"objdump", "[options] IMAGE", "disassemble an image", objdump_command, objdump_options_help},

@@ -84,6 +84,15 @@ struct RunOptions {
     bool wanted() const { return !also.empty() || instances || workers != 0 || pin; }
   } many;
 
+  // `vmrun bench` alone.
+  struct Bench {
+    std::vector<std::string> tiers;  // none: auto, interp, baseline, opt
+    std::vector<std::string> peers;
+    std::chrono::nanoseconds time = std::chrono::seconds(3);  // of each setting
+    size_t iterations = 10'000;                               // of each, at most
+    std::string json, svg;
+  } bench;
+
   // `vmrun serve` alone.
   struct Serve {
     std::optional<std::string> tcp, http;
