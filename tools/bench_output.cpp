@@ -63,7 +63,7 @@ double round_up(double value) {
   double unit = 1;
   while (unit * 10 <= value) unit *= 10;
   while (unit > value) unit /= 10;
-  for (double step : {1.0, 2.0, 5.0, 10.0}) {
+  for (double step : {1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0}) {
     if (unit * step >= value) return unit * step;
   }
   return value;
@@ -87,11 +87,13 @@ std::string bench_text(const std::string& image, const std::vector<BenchRun>& ru
                 f.is_steady(run) ? time_of(f.steady_at) : "never",
                 f.is_steady(run) ? strf("%zu it.", f.steady.begin) : "-", time_of(first.end - first.begin),
                 time_of(static_cast<int64_t>(f.steady.median)), strf("%zu", run.pauses.size()), time_of(f.longest)});
-    notes += strf("%s: %s; %zu iterations in %s, %s of processor time, %s of it compiling\n", run.name.c_str(),
-                  f.steady.kind == std::string_view("too few") ? "too few iterations to say" : f.steady.kind,
-                  run.iterations.size(), time_of(run.iterations.back().end).c_str(), time_of(run.processor).c_str(),
-                  time_of(run.compile).c_str());
-    if (run.each_in_a_process) notes.replace(notes.rfind(", 0"), notes.npos, ", each in a process of its own\n");
+    const bool too_few = f.steady.kind == std::string_view("too few");
+    notes +=
+        strf("%s: %s; %zu iterations in %s", run.name.c_str(), too_few ? "too few iterations to say" : f.steady.kind,
+             run.iterations.size(), time_of(run.iterations.back().end).c_str());
+    notes += run.each_in_a_process ? ", each in a process of its own\n"
+                                   : strf(", %s of processor time, %s of it compiling\n",
+                                          time_of(run.processor).c_str(), time_of(run.compile).c_str());
   }
   out +=
       "\nfirst: the guest's first instruction. baseline, optimised: the first code of that tier is in force.\n"
@@ -157,7 +159,7 @@ std::string bench_svg(const std::string& image, const std::vector<BenchRun>& run
       "</style>\n<rect class=\"page\" width=\"%d\" height=\"%d\"/>\n",
       kWidth, kHeight, kWidth, kHeight);
   out += strf("<text x=\"%d\" y=\"20\" font-size=\"14\">%s: runs done against time since the start</text>\n", kLeft,
-              escaped(image).c_str());
+              escaped(image.substr(image.rfind('/') + 1)).c_str());
   for (int i = 0; i <= 5; ++i) {
     const double n = work * i / 5, ms = time * i / 5;
     out +=

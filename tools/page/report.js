@@ -416,7 +416,7 @@ function showChanges(before, after) {
     {title: 'Function', text: true, class: 'name', value: (r) => r.name},
     {title: 'Before', value: (r) => r.was, cell: (r) => time(r.was)},
     {title: 'After', value: (r) => r.is, cell: (r) => time(r.is)},
-    {title: 'Change', value: (r) => r.change, cell: sign},
+    {title: 'Change', value: (r) => Math.abs(r.change), cell: sign},
     {title: 'Times', value: (r) => (r.was ? r.is / r.was : Infinity),
       cell: (r) => (r.was ? (r.is / r.was).toFixed(2) : 'new')},
   ], rows, 3);
