@@ -9,6 +9,7 @@
 #include "jit/stop/guest_samples.h"
 #include "tiering/events.h"
 #include "vm/runtime/samples.h"
+#include "vmrun/base/text.h"
 
 namespace vmrun {
 namespace {
@@ -51,7 +52,10 @@ class Functions {
     }
     return "[vmrun]";
   }
+  /// What images and files call things becomes valid UTF-8, without control characters.
   uint32_t add(GuestProfile::Function function) {
+    function.module = printable(function.module);
+    function.name = printable(function.name);
     const auto key = std::tuple(function.module, function.name, function.index);
     const auto [at, fresh] = numbers_.try_emplace(key, static_cast<uint32_t>(out_.size()));
     if (fresh) out_.push_back(std::move(function));
@@ -138,8 +142,8 @@ CompileRecords compile_records() {
   for (tiering::CompileEvent& event : tiering::CompileEvents::take(out.left_out)) {
     const auto time = [](double ns) { return nanoseconds(static_cast<int64_t>(ns)); };
     CompileRecord& record = out.all.emplace_back();
-    record.module = std::move(event.module_name);
-    record.function = std::move(event.function);
+    record.module = printable(event.module_name);
+    record.function = printable(event.function);
     record.func_index = event.func_index;
     if (event.unit != jit::kWholeFunction) record.loop = event.unit;
     record.from = static_cast<Tier>(event.why.from);

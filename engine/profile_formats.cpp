@@ -33,7 +33,7 @@ std::vector<uint32_t> path_to(const GuestProfile& profile, uint32_t node) {
   return path;
 }
 
-/// A string in JSON. Names that are no UTF-8 have been refused by the decoder, or come escaped.
+/// A string in JSON. Names are valid UTF-8 (engine/profile.cpp).
 std::string quoted(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {

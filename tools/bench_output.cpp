@@ -26,6 +26,7 @@ struct Figures {
 
   explicit Figures(const BenchRun& run) {
     std::vector<double> times;
+    times.reserve(run.iterations.size());
     for (const auto& one : run.iterations) times.push_back(static_cast<double>(one.end - one.begin));
     steady = judge(times);
     const bool is = steady.begin < run.iterations.size();

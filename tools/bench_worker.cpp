@@ -15,8 +15,6 @@
 #include "tools/run.h"
 #include "vmrun/profile.h"
 
-extern char** environ;
-
 namespace vmrun::tools {
 namespace {
 

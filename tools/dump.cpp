@@ -8,6 +8,7 @@
 
 #include "tools/profiling.h"
 #include "tools/report.h"
+#include "vmrun/base/text.h"
 
 namespace vmrun::tools {
 namespace {
@@ -108,7 +109,7 @@ Json function_json(const Module& module, const FuncBody& body, const SelfTimes& 
   const auto self = times.find(body.func_index);
   if (heat.heat.count() == 0 && heat.tier == Tier::Interp && counts.entries == 0 && self == times.end()) return {};
   Json out = {{"index", body.func_index},
-              {"name", body.name.empty() ? strf("func[%u]", body.func_index) : std::string(body.name)},
+              {"name", body.name.empty() ? strf("func[%u]", body.func_index) : printable(body.name)},
               {"offset", body.offset},
               {"bytes", body.size},
               {"tier", name_of(heat.tier)},
@@ -153,7 +154,7 @@ Json tier_json(const Module& module, Tier tier) {
 }
 
 Json module_json(const std::string& image, const Module& module, const GuestProfile* samples) {
-  const std::string name(module.name());
+  const std::string name = printable(module.name());
   const SelfTimes times = samples != nullptr ? self_times(*samples, name) : SelfTimes();
   Json functions = Json::array();
   for (const FuncBody& body : module.functions()) {

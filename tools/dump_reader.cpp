@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <vector>
 
 #include "tools/page_texts.h"
 
@@ -13,6 +14,8 @@ namespace {
 using ParsedJson = nlohmann::json;
 
 constexpr size_t kMostBytes = size_t{256} << 20;
+/// Frames of a stack: more than any of ours has.
+constexpr size_t kDeepest = 1000;
 
 bool is_a(const ParsedJson& value, const std::string& type) {
   if (type == "object") return value.is_object();
@@ -36,7 +39,9 @@ std::string object_problem(const ParsedJson& value, const ParsedJson& schema, co
     }
   }
   for (const auto& [name, item] : value.items()) {
-    const std::string its = where.empty() ? name : where + "." + name;
+    std::string its = where;
+    if (!its.empty()) its += ".";
+    its += name;
     if (schema.contains("properties") && schema["properties"].contains(name)) {
       if (std::string problem = schema_problem(item, schema["properties"][name], its); !problem.empty()) return problem;
     } else if (schema.contains("additionalProperties") && schema["additionalProperties"] == false) {
@@ -64,8 +69,12 @@ std::string reference_problem(const ParsedJson& dump) {
   if (sampling.is_null()) return {};
   const ParsedJson& nodes = sampling["nodes"];
   if (nodes.empty()) return "sampling.nodes has no root";
+  std::vector<size_t> depths(nodes.size());
   for (size_t i = 0; i < nodes.size(); ++i) {
-    if (i != 0 && nodes[i][0].get<uint64_t>() >= i) return "sampling.nodes[" + std::to_string(i) + "] has no parent";
+    const uint64_t parent = nodes[i][0];
+    if (i != 0 && parent >= i) return "sampling.nodes[" + std::to_string(i) + "] has no parent";
+    if (i != 0) depths[i] = depths[parent] + 1;
+    if (depths[i] > kDeepest) return "sampling.nodes[" + std::to_string(i) + "] is nested too deeply";
     if (nodes[i][1].get<uint64_t>() >= sampling["functions"].size()) {
       return "sampling.nodes[" + std::to_string(i) + "] has no function";
     }

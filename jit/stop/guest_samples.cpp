@@ -37,9 +37,10 @@ constexpr int64_t kBusyPart = 8;
 /// longer than a tick does.
 constexpr uint32_t kWaitingTicks = 8;
 
-constinit char tick_marker = 0, start_marker = 0;  // by their addresses
-constinit std::atomic<int64_t> interval{0};        // 0: nobody samples
-constinit std::atomic<uint32_t> handlers{0};       // that are at work
+constinit char tick_marker = 0, start_marker = 0;   // by their addresses
+constinit std::atomic<int64_t> interval{0};         // 0: nobody samples
+constinit std::atomic<uint32_t> handlers{0};        // that are at work
+constinit std::atomic<uint32_t> profile_number{0};  // of the profile that is being taken
 
 int64_t clock_now(clockid_t clock) {
   timespec time{};
@@ -159,9 +160,18 @@ struct Stack {
   }
 };
 
+/// Forgets time that an earlier profile has left in the vCPU.
+void begin_unsampled(vm::Vcpu& cx) {
+  const uint32_t number = profile_number.load(std::memory_order_relaxed);
+  if (cx.unsampled_profile == number) return;
+  cx.unsampled_profile = number;
+  cx.unsampled_host = cx.unsampled_guest = 0;
+}
+
 /// The guest polls, or its frames end: its position is recorded. Called by vm::poll, whatever the thread.
 void count_unsampled(vm::Vcpu& cx) {
   handlers.fetch_add(1, std::memory_order_acquire);
+  begin_unsampled(cx);
   uint64_t host = 0, guest = 0;
   std::swap(host, cx.unsampled_host);
   std::swap(guest, cx.unsampled_guest);
@@ -204,6 +214,7 @@ void add_machine(Stack& stack, const vm::Vcpu& cx, const InterruptedAt& at) {
 void sample_guest(vm::Vcpu& cx, const InterruptedAt& at, uint64_t nanoseconds) {
   const Activation* running = cx.activation;
   if (running == nullptr) return;
+  begin_unsampled(cx);
   const CodeSpace* space = CodeSpace::existing();
   const CodeObject* object = space != nullptr ? space->find(at.pc) : nullptr;
   const bool in_interp = object == nullptr && interp::in_handlers(at.pc);
@@ -238,6 +249,7 @@ bool start_guest_samples(int64_t nanoseconds, std::string* why) {
   samples.reset();
   watch_guest_threads();
   vm::set_request_server(vm::Request::sample, count_unsampled);
+  profile_number.fetch_add(1, std::memory_order_relaxed);
   interval.store(nanoseconds, std::memory_order_release);
   GuestThreads& threads = guest_threads();
   std::lock_guard lock(threads.mutex);
@@ -269,6 +281,8 @@ void guest_tick(const void* value, const void* ucontext) {
   const int64_t wanted = interval.load(std::memory_order_seq_cst);
   if (value == &start_marker) {
     timer.start(wanted);
+  } else if (!timer.made) {
+    // The thread ends, and its timer's number may be another's by now.
   } else if (wanted == 0) {
     timer.set(0);
   } else {

@@ -164,6 +164,7 @@ struct Vcpu {
   // Processor time that a profiler's ticks have found and nobody could say the stack of, in nanoseconds: Request::sample
   // has it counted where the guest polls next. Its thread's own, signal handlers included.
   uint64_t unsampled_host = 0, unsampled_guest = 0;
+  uint32_t unsampled_profile = 0;  // the profile that they are of, by number
 };
 
 }  // namespace vmrun::vm

@@ -249,6 +249,23 @@ TEST_CASE("a profile begins empty, and there is one at a time") {
   CHECK(profile_text(between, ProfileFormat::Folded) == "");
 }
 
+TEST_CASE("what one profile has seen of a host call is not the next one's") {
+  const Engine engine;
+  Store store(engine);
+  Linker linker(engine);
+  std::optional<GuestProfiler> profiler;
+  ok(linker.func_wrap("env", "work", [&] {
+    for (const auto end = used() + kLong; used() < end;) {
+    }
+    profiler.reset();
+    profiler.emplace(ok(GuestProfiler::start(milliseconds(1))));
+  }));
+  const Instance instance = ok(linker.instantiate(store, load(engine, "profile")));
+  profiler.emplace(ok(GuestProfiler::start(milliseconds(1))));
+  ok(ok(ok(instance.func("host")).typed<void(int32_t)>()).call(1));
+  CHECK(profiler->take().total() < kLong / 2);
+}
+
 TEST_CASE("intervals beyond what there is are refused") {
   for (nanoseconds interval : {nanoseconds(49'999), nanoseconds(0), nanoseconds(-1), nanoseconds(10'000'000'001)}) {
     const auto profiler = GuestProfiler::start(interval);

@@ -125,6 +125,17 @@ TEST_CASE("a dump in every tier, and of guests at the same time") {
   CHECK(json["scheduler"]["workers"] == 2);
 }
 
+TEST_CASE("names that are no UTF-8 leave a dump, and profiles, that are") {
+  const TemporaryDirectory folder;
+  const std::string image = folder.path() + "/\xff\n\"<.wasm", file = folder.path() + "/dump.json";
+  std::filesystem::copy_file(fixture("cli_exit"), image);  // has no name of its own
+  const std::string scope = folder.path() + "/a.json";
+  run_vmrun({"run", "--profile", file, "--profile", "guest," + scope + ",50us", image});
+  check_schema(file);
+  CHECK(read_dump(file)["modules"][0]["name"] == "\\xff\\x0a\"<.wasm");
+  CHECK(!read_dump(scope).is_discarded());
+}
+
 TEST_CASE("how a guest ended is in its dump") {
   const TemporaryDirectory folder;
   const std::string file = folder.path() + "/dump.json";

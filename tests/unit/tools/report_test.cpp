@@ -137,6 +137,19 @@ TEST_CASE("what is no dump, or a damaged one, is told with the reason") {
        "a damaged dump: sampling.nodes[1] has no function");
   says(changed([](Json& d) { d["sampling"]["nodes"][1][3] = "fast"; }),
        "a damaged dump: sampling.nodes[1][3] is \"fast\"");
+  says(changed([](Json& d) {
+         for (size_t i = d["sampling"]["nodes"].size(); i < 2000; ++i) {
+           d["sampling"]["nodes"].push_back({i - 1, 0, 0, "opt", 0, 0});
+         }
+       }),
+       "a damaged dump: sampling.nodes[" + std::to_string([&] {
+         // The chain hangs on the last node, wherever that is.
+         size_t depth = 0;
+         const size_t count = dump["sampling"]["nodes"].size();
+         for (size_t at = count - 1; at != 0; at = dump["sampling"]["nodes"][at][0]) ++depth;
+         return count + 1000 - depth;
+       }()) +
+           "] is nested too deeply");
   says(changed([](Json& d) { d["sampling"]["nodes"] = Json::array(); }), "a damaged dump: sampling.nodes has no root");
   says(changed([](Json& d) { d["sampling"]["ticks"][0][2] = 99999; }), "a damaged dump: sampling.ticks[0] has no node");
   const auto r = run_vmrun({"report", folder.path() + "/missing.json"});
