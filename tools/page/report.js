@@ -399,8 +399,18 @@ function drawTime(dump) {
 
 function showChanges(before, after) {
   $('compare-section').hidden = false;
-  const a = new Map(functionsOf(before.dump).map((e) => [e.module + '!' + e.name, e]));
-  const b = new Map(functionsOf(after.dump).map((e) => [e.module + '!' + e.name, e]));
+  // A program's versions may have other names: with one module each, those are the same.
+  const single = before.dump.modules.length === 1 && after.dump.modules.length === 1;
+  const byName = (dump) => {
+    const out = new Map();
+    for (const e of functionsOf(dump)) {
+      const key = single && e.module ? e.name : e.module + '!' + e.name;
+      const known = out.get(key);
+      out.set(key, known ? {...e, self: e.self + known.self} : e);
+    }
+    return out;
+  };
+  const a = byName(before.dump), b = byName(after.dump);
   const rows = [];
   for (const key of new Set([...a.keys(), ...b.keys()])) {
     const [x, y] = [a.get(key), b.get(key)];

@@ -65,6 +65,8 @@
     if (DUMPS.length > 1) {
       check(!$('compare-section').hidden, 'nothing is compared');
       check($('compare').querySelector('.slower'), 'nothing got slower');
+      const spins = [...document.querySelectorAll('#compare tbody tr')].filter((tr) => tr.cells[0].textContent === 'spin');
+      check(spins.length === 1, 'spin is compared with itself in ' + spins.length + ' rows');
       $('file').value = 1;
       $('file').dispatchEvent(new Event('change'));
       check($('about').textContent.includes('tier=interp'), 'the other dump is not shown');

@@ -45,7 +45,10 @@ TEST_CASE("a report is used in a browser, by mouse and keyboard, large and small
   }
   const TemporaryDirectory folder;
   const std::string a = make_dump(folder, "a.json", "auto", kRounds);
-  const std::string b = make_dump(folder, "b.json", "interp", kRounds);
+  // Another version, whose module has another name.
+  std::string other = contents(make_dump(folder, "b.json", "interp", kRounds));
+  for (size_t at = 0; (at = other.find("\"prof\"", at)) != other.npos;) other.replace(at, 6, "\"prof2\"");
+  const std::string b = folder.write("b.json", other);
   const std::string page = folder.path() + "/page.html";
   auto r = run_vmrun({"report", "-o", page, a, b});
   CHECK(r.status == 0);
