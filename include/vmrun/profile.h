@@ -20,6 +20,7 @@
 #include "vmrun/base/result.h"
 #include "vmrun/base/tiers.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// What was seen. Plain data: it names everything, and needs no module or engine to live.
@@ -129,3 +130,4 @@ void record_compiles();
 CompileRecords compile_records();
 
 }  // namespace vmrun
+#pragma GCC visibility pop
