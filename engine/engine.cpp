@@ -8,6 +8,7 @@
 #include "jit/code/announce.h"
 #include "jit/compiler.h"
 #include "jit/crossing/trampoline.h"
+#include "jit/stop/guest_samples.h"
 #include "jit/stop/preempt.h"
 #include "vm/base/plugin.h"
 #include "vm/runtime/fault.h"
@@ -43,6 +44,7 @@ Engine::Engine(const Config& config) : impl_(std::make_shared<Impl>()) {
   impl_->shared_funcs = std::make_shared<vm::SharedFuncs>();
   vm::fault_install();
   jit::preempt_install();
+  jit::watch_guest_threads();
   jit::initialize();
   impl_->tiers = make_tiers(config);
 }

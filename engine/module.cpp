@@ -2,6 +2,7 @@
 #include "vmrun/module.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "engine/convert.h"
 #include "engine/engine_impl.h"
@@ -9,6 +10,7 @@
 #include "interp/interp.h"
 #include "jit/listing.h"
 #include "vm/blocks/profile.h"
+#include "vm/runtime/samples.h"
 #include "vm/wasm/disasm.h"
 #include "vm/wasm/image.h"
 #include "vm/wasm/loops.h"
@@ -91,10 +93,13 @@ Result<std::shared_ptr<vm::Module>> make(const Engine& engine, Result<std::share
   module->guarded_memories = engine.impl()->pool->guards();
   module->effort = config.effort;
   module->count_runs = config.count_runs;
+  static constinit std::atomic<uint32_t> made_modules{0};
+  module->number = made_modules.fetch_add(1, std::memory_order_relaxed) + 1;
   const std::shared_ptr<tiering::Manager>& tiers = engine.impl()->tiers;
   // All code goes when the last handle and the last store let go of the module, or when something is missing below.
   std::shared_ptr<vm::Module> made(module, [keep = std::move(*decoded), tiers](vm::Module* m) {
     if (m->interp == nullptr) return;
+    vm::forget_samples_of(*m);
     if (tiers != nullptr) tiers->detach(*m);
     interp::detach(*m);
     vm::free_block_records(*m);
@@ -226,6 +231,19 @@ FunctionRuns Module::function_runs(uint32_t func_index) const {
   }
   // The interpreter's entries are what it has reported and what it has charged since.
   out.runs[0] += code.heat.load(std::memory_order_relaxed);
+  return out;
+}
+
+FunctionHeat Module::function_heat(uint32_t func_index) const {
+  FunctionHeat out;
+  if (func_index < impl_->imported_funcs || func_index >= impl_->funcs.size()) return out;
+  const auto time = [](double ns) { return std::chrono::nanoseconds(static_cast<int64_t>(ns)); };
+  const tiering::FunctionHeat heat = tiering::Manager::heat(*impl_, func_index);
+  out.tier = static_cast<Tier>(heat.tier);
+  out.heat = time(heat.nanoseconds);
+  for (const auto& loop : heat.loops) {
+    out.loops.push_back({loop.offset, static_cast<Tier>(loop.tier), time(loop.nanoseconds)});
+  }
   return out;
 }
 

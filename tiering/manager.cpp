@@ -70,6 +70,11 @@ TierStats Manager::stats(const vm::Module& module, vm::Tier tier) {
   return static_cast<ModuleTiers*>(module.tiers)->stats(tier);
 }
 
+FunctionHeat Manager::heat(const vm::Module& module, uint32_t func_index) {
+  if (module.tiers == nullptr) return {};
+  return static_cast<ModuleTiers*>(module.tiers)->heat_of_function(func_index);
+}
+
 size_t Manager::threads() const { return thread_count_.load(std::memory_order_acquire); }
 
 void Manager::enqueue(Job job) {

@@ -77,6 +77,8 @@ class Manager {
   /// Whether a compile thread is at work.
   bool compiling() { return queue_.running() != 0; }
   static TierStats stats(const vm::Module& module, vm::Tier tier);
+  /// Of an own function; nothing where the module has no tiers.
+  static FunctionHeat heat(const vm::Module& module, uint32_t func_index);
   /// Compile threads that exist.
   size_t threads() const;
 

@@ -1,6 +1,9 @@
 // A module's tiers: compiling, publishing and giving up code. See module_tiers.h.
 #include "tiering/module_tiers.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <new>
@@ -25,6 +28,8 @@ using vm::Tier;
 namespace {
 
 constexpr const char* kDying = "the module is being dropped";
+
+constexpr CompileWhy kAhead{.reason = "compiled ahead"};
 
 /// A reason without the place, so that equal ones count together.
 std::string without_offset(const std::string& reason) { return reason.substr(0, reason.find(" at ")); }
@@ -88,7 +93,7 @@ void ModuleTiers::end() {
 void ModuleTiers::compile_all(unsigned helpers) {
   all_next_.store(module_.imported_funcs, std::memory_order_relaxed);
   for (unsigned i = 0; i < helpers; ++i) {
-    manager_.enqueue({INFINITY, shared_from_this(), 0, kEveryFunction, Tier::baseline});
+    manager_.enqueue({INFINITY, shared_from_this(), 0, kEveryFunction, Tier::baseline, 0, kAhead});
   }
   compile_share();
   // Helpers that have not begun will find nothing to do.
@@ -97,6 +102,7 @@ void ModuleTiers::compile_all(unsigned helpers) {
 }
 
 void ModuleTiers::compile_share() {
+  const BecauseOf because(kAhead);
   const auto count = static_cast<uint32_t>(module_.funcs.size());
   while (!dying_.load(std::memory_order_relaxed)) {
     uint32_t first = all_next_.load(std::memory_order_relaxed), last;
@@ -125,6 +131,7 @@ void ModuleTiers::run(const Task& jobs) {
         !state->compare_exchange_strong(expected, BlockState::compiling, std::memory_order_acq_rel)) {
       continue;
     }
+    const BecauseOf because(job.why);
     compile(key, *state);
     ++units;
   }
@@ -161,7 +168,11 @@ std::string ModuleTiers::promote(uint32_t func_index, uint32_t unit, Tier tier) 
     }
     if (state->compare_exchange_strong(now, BlockState::compiling, std::memory_order_acq_rel)) {
       // The optimiser needs much stack, of which a guest's thread may have little left.
-      auto work = [&] { reason = compile(key, *state); };
+      const CompileWhy why = BecauseOf::current();  // on whatever thread
+      auto work = [&] {
+        const BecauseOf because(why);
+        reason = compile(key, *state);
+      };
       if (tier != Tier::opt) {
         work();
       } else if (!manager_.on_compile_thread(work)) {
@@ -220,10 +231,12 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
   request.count_heat = !sampling_ && decisions().counts();
   request.cancelled = &dying_;
   const auto start = std::chrono::steady_clock::now();
+  auto compiled = start;
   jit::CompileResult result;
   const jit::CodeObject* object = nullptr;  // done: it is installed
   try {
     result = compiler->compile(request);
+    compiled = std::chrono::steady_clock::now();
     if (result.status == jit::CompileResult::Status::done) {
       object = jit::install(jit::CodeSpace::get(), std::move(result.code), module_, &arena_);
       if (object == nullptr) result.status = jit::CompileResult::Status::no_memory;
@@ -231,26 +244,33 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
   } catch (const std::bad_alloc&) {
     result.status = jit::CompileResult::Status::no_memory;
   }
-  const auto time = std::chrono::steady_clock::now() - start;
+  const auto installed = std::chrono::steady_clock::now();
+  const auto time = installed - start;
   {
     std::lock_guard lock(mutex_);
     stats_[static_cast<unsigned>(key.tier)].compile_time += time;
   }
   switch (result.status) {
-    case jit::CompileResult::Status::done:
+    case jit::CompileResult::Status::done: {
       manager_.made_code(key.tier);
-      vm::counts_of(code);  // of entries in loops; without memory for it they go uncounted
+      vm::counts_of(code);                 // of entries in loops; without memory for it they go uncounted
+      const uint32_t size = object->size;  // once published it may be replaced, and go, at any time
       publish(key, object);
+      record(key, size, start, compiled, installed, {});
       if (key.tier == Tier::opt) {
         start_again(code, key.unit);
         VMRUN_LOG_AT(log(), debug, "{}: {} has {} bytes of optimised code after {:.1f} ms", module_.display_name(),
-                     unit_name(module_, key.func_index, key.unit), object->size,
+                     unit_name(module_, key.func_index, key.unit), size,
                      std::chrono::duration<double, std::milli>(time).count());
       }
       manager_.make_room();
       jit::reclaim_code();
       return {};
-    case jit::CompileResult::Status::unsupported: fail(key, result.reason, UINT32_MAX); return result.reason;
+    }
+    case jit::CompileResult::Status::unsupported:
+      record(key, 0, start, compiled, installed, result.reason);
+      fail(key, result.reason, UINT32_MAX);
+      return result.reason;
     case jit::CompileResult::Status::bug: {
       VMRUN_LOG_AT(log(), error, "a bug of vmrun, please report it: the {} compiler on function {}: {}",
                    key.tier == vm::Tier::opt ? "optimising" : "baseline", key.func_index, result.reason);
@@ -258,11 +278,13 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
         std::lock_guard lock(mutex_);
         ++stats_[static_cast<unsigned>(key.tier)].bugs;
       }
+      record(key, 0, start, compiled, installed, result.reason);
       fail(key, result.reason, UINT32_MAX);
       return result.reason;
     }
     case jit::CompileResult::Status::cancelled: state.store(BlockState::cold, std::memory_order_release); return kDying;
     case jit::CompileResult::Status::no_memory: {
+      record(key, 0, start, compiled, installed, "no memory for code");
       const uint32_t heat = heat_.sum(own(code));
       const bool far = heat >= UINT32_MAX / policy::kRetryFactor;
       fail(key, "no memory for code", far ? UINT32_MAX - 1 : std::max(heat, 1u) * policy::kRetryFactor);
@@ -271,6 +293,45 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
     }
   }
   return {};
+}
+
+void ModuleTiers::record(const Key& key, uint32_t code_bytes, Time begin, Time compiled, Time installed,
+                         const std::string& failure) {
+  if (!CompileEvents::wanted()) return;
+  const auto count = [](auto time) { return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count(); };
+  CompileEvent event;
+  event.why = BecauseOf::current();
+  event.module = module_.number;
+  event.module_name = module_.display_name();
+  event.function = module_.func_label(key.func_index);
+  event.func_index = key.func_index;
+  event.unit = key.unit;
+  event.tier = key.tier;
+  event.wasm_bytes = module_.funcs[key.func_index].body.size();
+  event.code_bytes = code_bytes;
+  event.begin = count(begin.time_since_epoch());
+  event.compiling = count(compiled - begin);
+  event.installing = count(installed - compiled);
+  event.publishing = count(std::chrono::steady_clock::now() - installed);
+  event.thread = static_cast<uint32_t>(syscall(SYS_gettid));
+  event.background = is_compile_thread();
+  event.failure = failure;
+  CompileEvents::add(std::move(event));
+}
+
+FunctionHeat ModuleTiers::heat_of_function(uint32_t func_index) {
+  const FuncCode& code = module_.code(func_index);
+  FunctionHeat out;
+  out.tier = code.tier.load(std::memory_order_relaxed);
+  if (heat_.exists()) out.nanoseconds = heat_.sum(own(code)) * policy::kHeatNanoseconds;
+  const LoopTable* table = code.loops.load(std::memory_order_acquire);
+  for (uint32_t i = 0; table != nullptr && i < table->count; ++i) {
+    const LoopCode& loop = table->loops[i];
+    const uint32_t heat = loop.heat.load(std::memory_order_relaxed);
+    const Tier tier = loop.entry_tier.load(std::memory_order_relaxed);
+    if (heat != 0) out.loops.push_back({loop.offset, tier, heat * policy::kHeatNanoseconds});
+  }
+  return out;
 }
 
 void ModuleTiers::fail(const Key& key, std::string reason, uint32_t retry_heat) {

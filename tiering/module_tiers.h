@@ -10,6 +10,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -21,6 +22,7 @@
 
 #include "jit/code/arena.h"
 #include "jit/compiler.h"
+#include "tiering/events.h"
 #include "tiering/heat.h"
 #include "tiering/loop_nest.h"
 #include "tiering/mode.h"
@@ -62,6 +64,8 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   static bool decide_sample(vm::FuncCode& code, bool at_entry);
 
   TierStats stats(vm::Tier tier);
+  /// How hot an own function has been found, and which tier's code it has. Any thread; approximate.
+  FunctionHeat heat_of_function(uint32_t func_index);
   const vm::Module& module() const { return module_; }
 
   // ---- for decisions ----
@@ -155,6 +159,10 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   std::string compile(const Key& key, std::atomic<vm::BlockState>& state);
   std::string try_compile(const Key& key, std::atomic<vm::BlockState>& state);
   void publish(const Key& key, const jit::CodeObject* object);
+  using Time = std::chrono::steady_clock::time_point;
+  /// For CompileEvents, where somebody wants them. After its publication, or before the block is free again.
+  void record(const Key& key, uint32_t code_bytes, Time begin, Time compiled, Time installed,
+              const std::string& failure);
   void fail(const Key& key, std::string reason, uint32_t retry_heat);
   /// Takes the entries that lead into `object` back. With mutex_.
   void unlink(const Code& code);

@@ -262,7 +262,19 @@ void ModuleTiers::request(FuncCode& code, const Unit& unit, Tier from, Tier to, 
   const double costs = cost(unit.size, to, !manager_.has_code(to), idle);
   if (!pays(gains, costs, here ? 0 : manager_.waiting())) return;
   sample_this_thread();
+  const auto time = std::chrono::steady_clock::now().time_since_epoch();
+  const int64_t now_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
+  const CompileWhy why{.reason = unit.reason,
+                       .work = policy::kWorkNames[static_cast<unsigned>(unit.work)],
+                       .from = from,
+                       .heat = heat * policy::kHeatNanoseconds,
+                       .gain = gains,
+                       .cost = costs,
+                       .waiting = static_cast<uint32_t>(manager_.waiting()),
+                       .idle = idle,
+                       .asked = here ? 0 : now_ns};
   if (here) {
+    const BecauseOf because(why);
     promote(code.func_index, unit.at, to);
     return;
   }
@@ -275,10 +287,8 @@ void ModuleTiers::request(FuncCode& code, const Unit& unit, Tier from, Tier to, 
       module_.display_name(), to_string(to), unit_name(module_, code.func_index, unit.at), unit.reason,
       policy::kWorkNames[static_cast<unsigned>(unit.work)], heat * policy::kHeatNanoseconds / 1e6, to_string(from),
       gains / 1e6, unit.size, costs / 1e6, idle ? "a" : "no", manager_.waiting());
-  const auto time = std::chrono::steady_clock::now().time_since_epoch();
-  const double since = static_cast<double>(std::chrono::duration_cast<std::chrono::nanoseconds>(time).count());
-  manager_.enqueue({priority(gains, cost(unit.size, to, false, idle), since), shared_from_this(), code.func_index,
-                    unit.at, to, unit.size});
+  manager_.enqueue({priority(gains, cost(unit.size, to, false, idle), static_cast<double>(now_ns)), shared_from_this(),
+                    code.func_index, unit.at, to, unit.size, why});
 }
 
 }  // namespace vmrun::tiering

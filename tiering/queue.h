@@ -17,6 +17,7 @@
 #include <mutex>
 #include <vector>
 
+#include "tiering/events.h"
 #include "vm/blocks/block.h"
 
 namespace vmrun::tiering {
@@ -32,7 +33,8 @@ struct Job {
   uint32_t func_index = 0;
   uint32_t unit = 0;  // as in jit::CompileRequest, or kEveryFunction
   vm::Tier tier = vm::Tier::baseline;
-  uint32_t bytes = 0;                 // of the function
+  uint32_t bytes = 0;  // of the function
+  CompileWhy why = {};
   std::function<void()> errand = {};  // instead of all that: something to be done on a compile thread
 };
 

@@ -5,6 +5,9 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
+
+#include "vm/blocks/block.h"
 
 namespace vmrun::tiering {
 
@@ -21,6 +24,18 @@ struct TierStats {
   std::chrono::nanoseconds compile_time{0};
   uint64_t osr_entries = 0;                 // frames that moved into this tier in mid-loop
   std::map<std::string, uint64_t> reasons;  // of failures, without their offsets
+};
+
+/// A function's heat, and its loops'.
+struct FunctionHeat {
+  struct Loop {
+    uint32_t offset;  // of the `loop` opcode in the image
+    vm::Tier tier;    // of the code that it may be entered in
+    double nanoseconds;
+  };
+  vm::Tier tier = vm::Tier::interp;  // of the code in force
+  double nanoseconds = 0;            // that the function has used, as far as reports and ticks say
+  std::vector<Loop> loops;
 };
 
 }  // namespace vmrun::tiering

@@ -22,8 +22,8 @@ constexpr Pointless kPointless[] = {
      "-O profile counts in baseline code, of which tier=interp makes none: leave one of them out"},
     {[](const RunOptions& o) { return o.config.profile && is_tier(o, Tiers::Opt); },
      "-O profile counts in baseline code, of which tier=opt makes none: leave one of them out"},
-    {[](const RunOptions& o) { return o.config.profile && !o.stats; },
-     "-O profile counts for --stats, which prints the sums: add --stats"},
+    {[](const RunOptions& o) { return o.config.profile && !o.stats && !o.dump; },
+     "-O profile counts for --stats, which prints the sums, and for a dump: add --stats or --profile=FILE.json"},
     {[](const RunOptions& o) {
        const bool optimises = is_tier(o, Tiers::Auto) || is_tier(o, Tiers::Opt) || is_tier(o, Tiers::Steps);
        return o.config.inlining == Inlining::All && !optimises;

@@ -149,8 +149,32 @@ bool print_patiently(std::string text, std::chrono::milliseconds patience) {
   return state->written == size;
 }
 
+namespace {
+
+struct SuddenEnd {
+  std::mutex mutex;
+  std::function<void()> work;
+};
+SuddenEnd& sudden_end() {
+  static auto* one = new SuddenEnd;  // threads may end the process while it ends
+  return *one;
+}
+
+}  // namespace
+
+void before_sudden_end(std::function<void()> work) {
+  SuddenEnd& end = sudden_end();
+  std::lock_guard lock(end.mutex);
+  end.work = std::move(work);
+}
+
 void fail_trap_at_once(const std::string& message) {
   print_patiently(line("trap:", message), std::chrono::milliseconds(200));
+  {
+    SuddenEnd& end = sudden_end();
+    std::lock_guard lock(end.mutex);
+    if (end.work) end.work();
+  }
   _exit(kExitTrap);
 }
 

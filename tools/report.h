@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdarg>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,6 +68,9 @@ int fail_trap(std::string_view message, const std::vector<FrameInfo>& backtrace 
 /// Ends the process with kExitTrap after at most a moment, in which it tries to print "vmrun: trap: MESSAGE", whatever
 /// other threads are doing and whether or not anybody reads standard error.
 [[noreturn]] void fail_trap_at_once(const std::string& message);
+
+/// What fail_trap_at_once does before it ends the process, on its thread; empty: nothing. It may take a moment, not more.
+void before_sudden_end(std::function<void()> work);
 
 /// The exit status when all else is done: results that could not be written (a full disk, a closed pipe) are not a
 /// success.

@@ -6,6 +6,7 @@
 #include "tools/commands.h"
 #include "tools/deadline.h"
 #include "tools/guest_stack.h"
+#include "tools/profiling.h"
 #include "tools/program.h"
 #include "tools/report.h"
 
@@ -29,6 +30,12 @@ int report(const Result<void>& done, const CtrlC& ctrl_c, const Deadline* deadli
   if (done) return kExitOk;
   if (stopped && deadline && deadline->interrupted()) return fail_trap(deadline->message(), done.error().backtrace);
   return fail(done.error());
+}
+
+const char* how_it_ended(int status, const Deadline* deadline) {
+  if (status == kExitCtrlC) return "interrupt";
+  if (deadline && deadline->interrupted()) return "time limit";
+  return status == kExitTrap ? "failure" : "end";
 }
 
 /// One run in a fresh store. Returns the exit status; a failure has been printed.
@@ -62,10 +69,13 @@ int load_and_run(const RunOptions& options, const Parsed& parsed, Args args, Dea
   if (!listeners) return fail(listeners.error());
   if (auto told = announce(options); !told) return fail(told.error());
   const Engine engine(options.config);
+  Profiling profiling(options, parsed.positional[0], args.subspan(parsed.rest));
   auto preloads = load_preloads(options, engine);
   if (!preloads) return fail(preloads.error());
   auto program = load_program(options, engine, parsed.positional[0], *preloads);
   if (!program) return fail(program.error());
+  profiling.add(program->image, program->module);
+  for (const auto& [name, module] : *preloads) profiling.add(name, module);
   give_arguments(*program, args.subspan(parsed.rest));
   const WasiConfig wasi = make_wasi_config(options, program->argv, *listeners);
   const auto loaded = Clock::now() - start;
@@ -77,6 +87,7 @@ int load_and_run(const RunOptions& options, const Parsed& parsed, Args args, Dea
     const int status = run_once(*program, wasi, deadline, times);
     if (options.repeat) print_times(i, runs, times);
     if (status != kExitOk || i == runs) {
+      profiling.finish({how_it_ended(status, deadline), status}, times.peak_memory);
       if (options.stats) print_stats(loaded, times, program->module);
       // What is still being compiled nobody wants any more.
       if (program->engine.compiling()) leave(status);
@@ -150,6 +161,7 @@ int run_command(Args args) {
   if (parsed->positional.empty()) return fail_usage("no image given", "run");
   if (auto fit = check_together(options, parsed->positional[0]); !fit) return fail_usage(fit.error().message, "run");
 
+  keep_dump_signal(options);
   std::optional<Deadline> deadline;
   if (options.timeout) deadline.emplace(*options.timeout);
   if (options.many.wanted()) return flushed(run_many(options, *parsed, args, deadline));

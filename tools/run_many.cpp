@@ -18,6 +18,7 @@
 
 #include "tools/image.h"
 #include "tools/places.h"
+#include "tools/profiling.h"
 #include "tools/report.h"
 #include "tools/run.h"
 #include "vmrun/listen.h"
@@ -124,8 +125,13 @@ std::chrono::nanoseconds processor_time() {
 /// The guests of one command, from their start to their end. The main thread's.
 class Guests {
  public:
-  Guests(const RunOptions& options, Executor& executor, int event, bool several)
-      : options_(options), executor_(executor), event_(event), several_(several), ended_(event) {}
+  Guests(const RunOptions& options, Executor& executor, int event, bool several, Profiling& profiling)
+      : options_(options),
+        executor_(executor),
+        event_(event),
+        several_(several),
+        profiling_(profiling),
+        ended_(event) {}
 
   void start(const Program& program, const WasiConfig& wasi) {
     all_.push_back(std::make_unique<Guest>(program, wasi, static_cast<uint32_t>(all_.size() + 1)));
@@ -185,6 +191,7 @@ class Guests {
     text += "\n" + places_text(places_);
     if (live_ != 0) text += why_alive();
     print_patiently(std::move(text), std::chrono::milliseconds(kPatienceMs));
+    profiling_.finish({"interrupt", kExitCtrlC});
     _exit(kExitCtrlC);
   }
 
@@ -276,6 +283,7 @@ class Guests {
   Executor& executor_;
   const int event_;
   const bool several_;
+  Profiling& profiling_;
   EndedGuests ended_;
   std::vector<std::unique_ptr<Guest>> all_;  // by number; null: has ended
   size_t live_ = 0;
@@ -330,6 +338,8 @@ int run_many(const RunOptions& options, const Parsed& parsed, Args args, std::op
   if (auto told = announce(options); !told) return fail(told.error());
   auto programs = load_programs(options, parsed.positional[0], args.subspan(parsed.rest));
   if (!programs) return fail(programs.error());
+  Profiling profiling(options, parsed.positional[0], args.subspan(parsed.rest));
+  for (const Program& program : *programs) profiling.add(program.image, program.module);
   const auto loaded = Clock::now() - start;
   deadline.reset();  // each guest has its own
 
@@ -354,7 +364,8 @@ int run_many(const RunOptions& options, const Parsed& parsed, Args args, std::op
   if (event.fd < 0) return fail("this process has too many open files");
   auto executor = Executor::create(tasks);
   if (!executor) return fail(executor.error());
-  Guests guests(options, *executor, event.fd, count > 1);
+  Guests guests(options, *executor, event.fd, count > 1, profiling);
+  profiling.watch(*executor);
   const CtrlCEvent ctrl_c(event.fd);
   const auto begin = Clock::now();
   for (size_t i = 0; i < count && !ctrl_c.pressed(); ++i) {
@@ -368,6 +379,8 @@ int run_many(const RunOptions& options, const Parsed& parsed, Args args, std::op
     if (ctrl_c.pressed()) guests.interrupt(0);
   }
   guests.summarise();
+  profiling.finish({guests.status() == kExitTrap ? "failure" : "end", guests.status()},
+                   guests.figures().largest_memory);
   if (options.stats) {
     ManyFigures& figures = guests.figures();
     figures.load = loaded;

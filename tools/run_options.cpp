@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "tools/profiling.h"
 #include "vmrun/base/log.h"
 
 namespace vmrun::tools {
@@ -112,7 +113,7 @@ Result<void> set_profiling(RunOptions& o, Value v) {
 Result<void> set_profile(RunOptions& o, Value v) {
   if (v == "perfmap") return o.profile = CodeTool::PerfMap, Result<void>();
   if (v == "jitdump") return o.profile = CodeTool::JitDump, Result<void>();
-  return usage_error("'" + std::string(v) + "' is neither perfmap nor jitdump");
+  return set_profile_file(o, v);
 }
 
 Result<void> set_dense(RunOptions& o, Value v) {
@@ -392,9 +393,13 @@ constexpr Row kRunOptions[] = {
     {0, "argv0", "NAME", "the guest's program name (its image's file name)", set_argv0},
     {0, "stats", nullptr, "print times, translated and compiled functions and memory on standard error",
      set_switch<&RunOptions::stats>},
-    {0, "profile", "TOOL",
-     "name machine code for perf: perfmap writes /tmp/perf-PID.map; jitdump writes jit-PID.dump\n"
-     "here, for 'perf record -k mono' and 'perf inject --jit'",
+    {0, "profile", "WHAT",
+     "FILE.json[,INTERVAL]: dump what the tiers did and where time went into FILE.json, at the end, at SIGUSR2\n"
+     "and every INTERVAL, for 'vmrun report';\n"
+     "guest[,FILE[,INTERVAL]]: sample the guest's stacks, every 10ms or INTERVAL, into FILE, which is by its\n"
+     "end .json (speedscope), .trace.json (Perfetto), .pprof (go tool pprof) or .folded (flame graphs);\n"
+     "perfmap and jitdump name machine code for perf: /tmp/perf-PID.map, or jit-PID.dump\n"
+     "here, for 'perf record -k mono' and 'perf inject --jit'; may be given again",
      set_profile},
     {0, "repeat", "N", "run N times, in a fresh instance each, and print the time of each", set_repeat},
     {0, "instances", "N", "run N guests of IMAGE at once, each with memory of its own", set_instances},

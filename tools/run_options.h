@@ -11,6 +11,7 @@
 
 #include "tools/options.h"
 #include "vmrun/engine.h"
+#include "vmrun/profile.h"
 #include "vmrun/store.h"
 
 namespace vmrun::tools {
@@ -35,6 +36,19 @@ struct RunOptions {
   std::vector<Variable> env;
   bool stats = false;
   std::optional<CodeTool> profile;
+  /// --profile=guest
+  struct GuestSamples {
+    std::string file = "vmrun-guest-profile.json";
+    std::chrono::nanoseconds interval = std::chrono::milliseconds(10);
+    ProfileFormat format = ProfileFormat::Speedscope;
+  };
+  std::optional<GuestSamples> guest_samples;
+  /// --profile=FILE.json
+  struct Dump {
+    std::string file;
+    std::optional<std::chrono::nanoseconds> every;
+  };
+  std::optional<Dump> dump;
   std::optional<uint64_t> repeat;
 
   // -O
@@ -69,6 +83,15 @@ struct RunOptions {
 
     bool wanted() const { return !also.empty() || instances || workers != 0 || pin; }
   } many;
+
+  // `vmrun bench` alone.
+  struct Bench {
+    std::vector<std::string> tiers;  // none: auto, interp, baseline, opt
+    std::vector<std::string> peers;
+    std::chrono::nanoseconds time = std::chrono::seconds(3);  // of each setting
+    size_t iterations = 10'000;                               // of each, at most
+    std::string json, svg;
+  } bench;
 
   // `vmrun serve` alone.
   struct Serve {

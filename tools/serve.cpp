@@ -9,6 +9,7 @@
 #include "tools/commands.h"
 #include "tools/image.h"
 #include "tools/line_log.h"
+#include "tools/profiling.h"
 #include "tools/report.h"
 #include "tools/run.h"
 #include "vmrun/executor.h"
@@ -64,6 +65,7 @@ ServerConfig server_config(const RunOptions& options, std::vector<std::string> a
 }
 
 int serve(const RunOptions& options, const std::string& image, Args args) {
+  keep_dump_signal(options);
   // Before there is a second thread: all of them block what this one waits for.
   sigset_t ends;
   sigemptyset(&ends);
@@ -73,8 +75,10 @@ int serve(const RunOptions& options, const std::string& image, Args args) {
 
   if (auto told = announce(options); !told) return fail(told.error());
   Engine engine(options.config);
+  Profiling profiling(options, image, args);
   auto module = load_image(engine, image);
   if (!module) return fail(module.error());
+  profiling.add(image, *module);
   std::vector<std::string> argv{options.argv0.value_or(image_name(image))};
   argv.insert(argv.end(), args.begin(), args.end());
 
@@ -86,8 +90,12 @@ int serve(const RunOptions& options, const std::string& image, Args args) {
   LineLog log;  // outlives the tasks that write to it
   auto executor = Executor::create(tasks);
   if (!executor) return fail(executor.error());
+  profiling.watch(*executor);
   auto server = Server::listen(*executor, engine, *module, server_config(options, std::move(argv), log));
-  if (!server) return fail(server.error());
+  if (!server) {
+    profiling.finish({"failure", kExitError});
+    return fail(server.error());
+  }
   const unsigned workers = executor->stats().workers;
   log.add(strf("serving %s on %s with %u worker%s, %s; Ctrl-C ends it", options.serve.http ? "http" : "tcp",
                server->address().c_str(), workers, workers == 1 ? "" : "s", executor->io()));
@@ -103,6 +111,7 @@ int serve(const RunOptions& options, const std::string& image, Args args) {
                signal == SIGINT ? "interrupted" : "terminated", options.serve.http ? "requests" : "connections",
                duration_text(options.serve.grace.value_or(ServerConfig().grace)).c_str()));
   server->wait();
+  profiling.finish({"end", kExitOk});
   const ServerStats stats = server->stats();
   log.add(strf("served %llu connections, %llu guests, %llu of which failed",
                static_cast<unsigned long long>(stats.connections), static_cast<unsigned long long>(stats.requests),

@@ -91,6 +91,19 @@ struct FunctionProfile {
   std::vector<IndirectCall> indirect_calls;
 };
 
+/// How hot a function has been found. Time is what reports of the interpreter, counters and ticks stand for: an estimate
+/// that decides on compiles, of the time until it was optimised.
+struct FunctionHeat {
+  struct Loop {
+    uint64_t offset;  // of the `loop` in the image
+    Tier tier;        // of the code that it may be entered in
+    std::chrono::nanoseconds heat;
+  };
+  Tier tier = Tier::Interp;  // of the code that calls get
+  std::chrono::nanoseconds heat{};
+  std::vector<Loop> loops;  // those that have been hot
+};
+
 /// A line of disassembly.
 struct DisassembledInstr {
   uint64_t offset;                 // in the image
@@ -147,6 +160,8 @@ class Module {
   TierStats tier_stats(Tier tier) const;
   /// The profile of an own function; empty when there is none.
   FunctionProfile profile(uint32_t func_index) const;
+  /// Of an own function; nothing for an import, an index out of range or an engine that only interprets.
+  FunctionHeat function_heat(uint32_t func_index) const;
   /// Zero for an import or an index out of range.
   FunctionRuns function_runs(uint32_t func_index) const;
   /// The instructions of an own function. Usage error for an import or an index out of range.

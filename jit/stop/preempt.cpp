@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "jit/code/code.h"
+#include "jit/stop/guest_samples.h"
 #include "jit/stop/preempt_stub.h"
 #include "jit/stop/sample.h"
 #include "vm/base/earlier_handler.h"
@@ -97,17 +98,19 @@ void handle(int signal, siginfo_t* info, void* ucontext) {
     const uint32_t ticks = 1 + static_cast<uint32_t>(std::max(info->si_overrun, 0));
     cx != nullptr ? sample(*cx, interrupted_pc(ucontext), ticks) : sample_no_guest(ticks);
   }
+  const bool guest_sample = is_guest_tick(value);
+  if (guest_sample) guest_tick(value, ucontext);
   if (cx != nullptr && value == &yield_marker) {
     cx->requests.fetch_or(static_cast<uint8_t>(vm::Request::yield), std::memory_order_relaxed);
   }
-  if (cx != nullptr && vm::stop_wanted(*cx)) {
+  if (cx != nullptr && vm::stop_urgent(*cx)) {
     stop_guest(*cx, ucontext, value == &retry_marker);
   } else {
     ask_no_more();
   }
   // An earlier handler's work is done before ours if the context has been redirected; neither minds. The default action
   // is to ignore the signal.
-  const bool ours = value == &yield_marker || value == &retry_marker || tick;
+  const bool ours = value == &yield_marker || value == &retry_marker || tick || guest_sample;
   if (!ours) (void)earlier.pass_on(signal, info, ucontext);
   errno = saved_errno;
 }

@@ -186,6 +186,23 @@ const void* interrupted_pc(const void* ucontext) {
   return reinterpret_cast<const void*>(static_cast<const ucontext_t*>(ucontext)->uc_mcontext.gregs[REG_RIP]);
 }
 
+InterruptedAt interrupted_at(const void* ucontext) {
+  const greg_t* regs = static_cast<const ucontext_t*>(ucontext)->uc_mcontext.gregs;
+  // Handlers have the cell and the frame in the first two registers of preserve_none (interp/cell.h).
+  return {reinterpret_cast<const void*>(regs[REG_RIP]), reinterpret_cast<std::byte*>(regs[REG_RBP]),
+          reinterpret_cast<void*>(regs[REG_RSP]), reinterpret_cast<const void*>(regs[REG_R12]),
+          reinterpret_cast<std::byte*>(regs[REG_R13])};
+}
+
+// Reads a stack and code that address checks know nothing of.
+__attribute__((no_sanitize("address"))) const void* return_address_without_frame(const InterruptedAt& at) {
+  auto* code = static_cast<const uint8_t*>(at.pc);
+  auto* stack = static_cast<const void* const*>(at.sp);
+  if (code[0] == 0x55 || code[0] == 0xc3) return stack[0];  // push rbp; ret
+  const bool moves = code[0] == 0x48 && ((code[1] == 0x89 && code[2] == 0xe5) || (code[1] == 0x8b && code[2] == 0xec));
+  return moves && stack[0] == at.fp ? stack[1] : nullptr;  // mov rbp, rsp, behind the push
+}
+
 // Writes beneath a frame that address checks know nothing of.
 __attribute__((no_sanitize("address"))) void redirect_to_preempt_stub(void* ucontext) {
   greg_t* regs = static_cast<ucontext_t*>(ucontext)->uc_mcontext.gregs;

@@ -19,6 +19,7 @@ namespace vmrun::jit {
 namespace {
 
 constinit SampleServer server;
+constinit std::atomic<bool> serving{false};
 constinit char tick_marker = 0;  // tells the timers' signals from others, by its address
 
 /// Whether a tick was charged that nobody has decided about yet.
@@ -59,7 +60,7 @@ thread_local TimerEnd timer_end;
 
 void set_sample_server(const SampleServer& given) {
   server = given;
-  vm::guest_thread_begins.store(&sample_this_thread, std::memory_order_release);
+  serving.store(true, std::memory_order_release);
 }
 
 bool can_sample() {
@@ -76,7 +77,7 @@ bool can_sample() {
 }
 
 void sample_this_thread() {
-  if (CodeSpace::existing() == nullptr) return;
+  if (!serving.load(std::memory_order_acquire) || CodeSpace::existing() == nullptr) return;
   if (timer.state == Timer::State::none) {
     timer_end.wanted = timer.make();
     timer.state = timer_end.wanted ? Timer::State::suspended : Timer::State::refused;

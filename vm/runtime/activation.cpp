@@ -82,6 +82,12 @@ void FrameWalk::enter(const Activation* activation) {
 
 bool FrameWalk::describe(FrameInfo& info) const { return vm::describe(ops_of(*at_.activation), at_, info); }
 
+bool FrameWalk::describe_caller(uint32_t call, FrameInfo& info) const {
+  FrameAt at = at_;
+  at.call = call;
+  return vm::describe(ops_of(*at.activation), at, info);
+}
+
 void FrameWalk::next() {
   if (!ops_of(*at_.activation).up(at_)) enter(at_.activation->previous);
 }
@@ -133,6 +139,7 @@ void pop_activations(Vcpu& cx, Activation* activation) {
 }
 
 Transfer leave_to_host(Vcpu& cx, Outcome outcome) {
+  serve_sample(cx);
   if (outcome == Outcome::Trap) count(cx, &TierCounts::traps);
   record_backtrace(cx);
   return leave_at(cx, host_entry(cx), outcome);

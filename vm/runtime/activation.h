@@ -79,10 +79,14 @@ void set_segment_ops(Activation::Kind kind, const SegmentOps* ops);
 class FrameWalk {
  public:
   explicit FrameWalk(const Activation* newest);
+  /// From a frame of the newest segment that runs. `at` is at a frame.
+  explicit FrameWalk(const FrameAt& at) : at_(at) {}
   bool valid() const { return at_.activation != nullptr; }
   const FrameAt& at() const { return at_; }
   /// The guest's frame, the innermost one where there are several. False for frames that are nobody's.
   bool describe(FrameInfo& info) const;
+  /// The caller of an inlined frame: `call` is its FrameInfo::call.
+  bool describe_caller(uint32_t call, FrameInfo& info) const;
   void next();
 
  private:

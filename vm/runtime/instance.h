@@ -161,6 +161,10 @@ struct Vcpu {
   int exit_status = 0;                 // with is_exit: the guest asked to end with this status
   bool is_exit = false;
   uint32_t host_depth = 0;  // nesting of host -> guest -> host calls, bounded
+  // Processor time that a profiler's ticks have found and nobody could say the stack of, in nanoseconds: Request::sample
+  // has it counted where the guest polls next. Its thread's own, signal handlers included.
+  uint64_t unsampled_host = 0, unsampled_guest = 0;
+  uint32_t unsampled_profile = 0;  // the profile that they are of, by number
 };
 
 }  // namespace vmrun::vm

@@ -15,11 +15,11 @@
 namespace vmrun::vm {
 namespace {
 
-constexpr unsigned kRequests = 2;
+constexpr unsigned kRequests = 3;
 std::atomic<ServeRequest> servers[kRequests];
 std::atomic<int> stop_signal{0};
 
-unsigned index_of(Request request) { return request == Request::yield ? 0 : 1; }
+unsigned index_of(Request request) { return request == Request::yield ? 0 : request == Request::report ? 1 : 2; }
 
 /// Unblocks what guests cannot do without: the signals of their faults, and the one that stops them. A fault whose
 /// signal is blocked ends the process.
@@ -128,12 +128,19 @@ TrapCode poll(Vcpu& cx) {
   // What is served may free code: positions in it are good no longer.
   if (cx.store != nullptr) cx.store->unwound().clear();
   const uint8_t wanted = cx.requests.exchange(0, std::memory_order_acq_rel);
-  // The report first: the guest may be away for long.
-  for (Request request : {Request::report, Request::yield}) {
+  // Yielding last: the guest may be away for long.
+  for (Request request : {Request::sample, Request::report, Request::yield}) {
     if ((wanted & static_cast<uint8_t>(request)) == 0) continue;
     if (ServeRequest serve = servers[index_of(request)].load(std::memory_order_acquire)) serve(cx);
   }
   return interrupted() ? TrapCode::Interrupted : TrapCode::None;
+}
+
+void serve_sample(Vcpu& cx) {
+  constexpr auto kSample = static_cast<uint8_t>(Request::sample);
+  if ((cx.requests.load(std::memory_order_relaxed) & kSample) == 0) return;
+  if ((cx.requests.fetch_and(static_cast<uint8_t>(~kSample), std::memory_order_acq_rel) & kSample) == 0) return;
+  if (ServeRequest serve = servers[index_of(Request::sample)].load(std::memory_order_acquire)) serve(cx);
 }
 
 TrapCode poll_on_return(Vcpu& cx) {

@@ -22,6 +22,7 @@ namespace vmrun::vm {
 enum class Request : uint8_t {
   yield = 1,   // let others run
   report = 2,  // say which code it stands in
+  sample = 8,  // count where it stands, for a profile. Stops nobody: it is served where the guest polls anyway
 };
 
 /// A bit of Vcpu::requests beside those: the guest's task is cancelled, so its system calls that wait end
@@ -39,6 +40,12 @@ inline bool stop_wanted(const Vcpu& cx) {
   return cx.interrupt.load(std::memory_order_relaxed) || cx.requests.load(std::memory_order_relaxed) != 0;
 }
 
+/// Whether it has anything to do that machine code has to be stopped for.
+inline bool stop_urgent(const Vcpu& cx) {
+  return cx.interrupt.load(std::memory_order_relaxed) ||
+         (cx.requests.load(std::memory_order_relaxed) & ~static_cast<uint8_t>(Request::sample)) != 0;
+}
+
 /// Whether a system call of the guest that waits is to end.
 inline bool ends_calls(const Vcpu& cx) {
   return cx.interrupt.load(std::memory_order_relaxed) || (cx.requests.load(std::memory_order_relaxed) & kEndCalls) != 0;
@@ -47,6 +54,9 @@ inline bool ends_calls(const Vcpu& cx) {
 /// Serves what was asked for. The guest's position is in its activation. Returns Interrupted when it has to end, None
 /// when it goes on, which it may do on another thread.
 TrapCode poll(Vcpu& cx);
+
+/// What poll() does for Request::sample alone, where the guest's frames end without another poll.
+void serve_sample(Vcpu& cx);
 
 /// poll() by the runtime on the way back to machine code: also puts back the limits that make_poll took away.
 [[gnu::visibility("hidden")]] TrapCode poll_on_return(Vcpu& cx);

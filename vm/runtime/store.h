@@ -131,6 +131,8 @@ class Store {
   /// Destroys what was made since. Only while nothing but that refers to it: before a guest could run.
   void undo(const Mark& mark);
 
+  /// All of it. Signal handlers may read it while a guest of the store runs on the thread.
+  const auto& instances() const { return instances_; }
   /// The shared handle to the module of an instance of this store.
   std::shared_ptr<const Module> module_of(const Instance& instance) const;
 

@@ -128,7 +128,8 @@ class Module {
  public:
   std::shared_ptr<const Image> image;
   std::shared_ptr<TypeRegistry> registry;
-  std::string name;  // the file's base name, or what the embedder called the module; may be empty
+  std::string name;     // the file's base name, or what the embedder called the module; may be empty
+  uint32_t number = 0;  // among the modules that engines of the process have made, from 1
 
   std::vector<TypeId> types;              // by type index
   std::vector<const TypeDef*> type_defs;  // their definitions, by type index

@@ -1,0 +1,329 @@
+// A profile in the formats of other tools.
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "vmrun/base/text.h"
+#include "vmrun/profile.h"
+
+namespace vmrun {
+namespace {
+
+using Code = GuestProfile::Code;
+using Node = GuestProfile::Node;
+
+const char* tier_of(Code code) {
+  constexpr const char* kNames[] = {"interp", "baseline", "opt", "host", "cut"};
+  return kNames[static_cast<size_t>(code)];
+}
+
+/// "module!function", or the name alone of what is no guest's.
+std::string label(const GuestProfile::Function& function) {
+  return function.module.empty() ? function.name : function.module + "!" + function.name;
+}
+
+/// Frames of a node, outermost first.
+std::vector<uint32_t> path_to(const GuestProfile& profile, uint32_t node) {
+  std::vector<uint32_t> path;
+  for (; node != 0; node = profile.nodes[node].parent) path.push_back(node);
+  std::ranges::reverse(path);
+  return path;
+}
+
+/// A string in JSON. Names are valid UTF-8 (engine/profile.cpp).
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      (out += '\\') += c;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\u%04x", byte);
+      out += escape;
+    } else {
+      out += c;
+    }
+  }
+  return out += '"';
+}
+
+// ---- folded stacks --------------------------------------------------------------------------------------------------
+
+std::string folded(const GuestProfile& profile) {
+  // Lines by function: stacks that differ in offsets alone are one.
+  std::map<std::string, uint64_t> lines;
+  for (uint32_t i = 1; i < profile.nodes.size(); ++i) {
+    const Node& node = profile.nodes[i];
+    if (node.samples == 0) continue;
+    std::string line;
+    for (uint32_t at : path_to(profile, i)) {
+      std::string name = printable(label(profile.functions[profile.nodes[at].function]));
+      std::ranges::replace(name, ';', ':');
+      (line += line.empty() ? "" : ";") += name;
+    }
+    lines[line] += static_cast<uint64_t>(node.self.count());
+  }
+  std::string out;
+  for (const auto& [line, nanoseconds] : lines) {
+    out += line + " " + std::to_string(std::max<uint64_t>((nanoseconds + 500) / 1000, 1)) + "\n";
+  }
+  return out;
+}
+
+// ---- pprof ----------------------------------------------------------------------------------------------------------
+
+/// A message of protocol buffers: fields are added in any order.
+class Message {
+ public:
+  void number(uint32_t field, uint64_t value) {
+    varint(field << 3);
+    varint(value);
+  }
+  void bytes(uint32_t field, std::string_view value) {
+    varint(field << 3 | 2);
+    varint(value.size());
+    out_ += value;
+  }
+  void message(uint32_t field, const Message& value) { bytes(field, value.out_); }
+  void packed(uint32_t field, const std::vector<uint64_t>& values) {
+    Message inner;
+    for (uint64_t value : values) inner.varint(value);
+    message(field, inner);
+  }
+  std::string take() { return std::move(out_); }
+
+ private:
+  void varint(uint64_t value) {
+    for (; value >= 0x80; value >>= 7) out_ += static_cast<char>(value | 0x80);
+    out_ += static_cast<char>(value);
+  }
+  std::string out_;
+};
+
+/// By the field numbers of profile.proto. A location is an instruction in a tier; its line is the offset in the image,
+/// because images have no lines.
+std::string pprof(const GuestProfile& profile) {
+  Message out;
+  std::map<std::string, uint64_t> strings{{"", 0}};
+  std::vector<std::string> table{""};
+  const auto text = [&](const std::string& value) {
+    const auto [at, fresh] = strings.try_emplace(value, table.size());
+    if (fresh) table.push_back(value);
+    return at->second;
+  };
+  const auto value_type = [&](const char* type, const char* unit) {
+    Message message;
+    message.number(1, text(type));
+    message.number(2, text(unit));
+    return message;
+  };
+  out.message(1, value_type("samples", "count"));
+  out.message(1, value_type("cpu", "nanoseconds"));
+
+  std::map<std::tuple<uint32_t, uint64_t>, uint64_t> locations;  // function, offset: id
+  std::map<std::tuple<std::vector<uint64_t>, Code>, std::pair<uint64_t, uint64_t>> samples;
+  for (uint32_t i = 1; i < profile.nodes.size(); ++i) {
+    const Node& node = profile.nodes[i];
+    if (node.samples == 0) continue;
+    std::vector<uint64_t> ids;  // innermost first
+    for (uint32_t at = i; at != 0; at = profile.nodes[at].parent) {
+      const Node& frame = profile.nodes[at];
+      const auto key = std::tuple(frame.function, frame.offset);
+      ids.push_back(locations.try_emplace(key, locations.size() + 1).first->second);
+    }
+    auto& [count, time] = samples[{std::move(ids), node.code}];
+    count += node.samples;
+    time += static_cast<uint64_t>(node.self.count());
+  }
+  for (const auto& [key, values] : samples) {
+    Message sample, tier;
+    sample.packed(1, std::get<0>(key));
+    sample.packed(2, {values.first, values.second});
+    tier.number(1, text("tier"));
+    tier.number(2, text(tier_of(std::get<1>(key))));
+    sample.message(3, tier);
+    out.message(2, sample);
+  }
+  // One mapping for each module, so that its name shows.
+  std::map<std::string, uint64_t> mappings;
+  for (const auto& [key, id] : locations) {
+    const auto [function, offset] = key;
+    const std::string& module = profile.functions[function].module;
+    Message location, line;
+    location.number(1, id);
+    if (!module.empty()) location.number(2, mappings.try_emplace(module, mappings.size() + 1).first->second);
+    location.number(3, offset);
+    line.number(1, function + 1);
+    line.number(2, offset);
+    location.message(4, line);
+    out.message(4, location);
+  }
+  for (const auto& [module, id] : mappings) {
+    Message mapping;
+    mapping.number(1, id);
+    mapping.number(3, uint64_t{1} << 32);  // limit: images are smaller
+    mapping.number(5, text(module));
+    mapping.number(7, 1);  // has_functions
+    out.message(3, mapping);
+  }
+  for (uint32_t i = 0; i < profile.functions.size(); ++i) {
+    const GuestProfile::Function& function = profile.functions[i];
+    Message message;
+    message.number(1, i + 1);
+    message.number(2, text(function.name));
+    message.number(3, text(function.name));
+    message.number(4, text(function.module));
+    out.message(5, message);
+  }
+  out.number(9, static_cast<uint64_t>(std::chrono::nanoseconds(profile.start.time_since_epoch()).count()));
+  out.number(10, static_cast<uint64_t>(profile.duration.count()));
+  out.message(11, value_type("cpu", "nanoseconds"));
+  out.number(12, static_cast<uint64_t>(profile.interval.count()));
+  out.number(14, text("cpu"));
+  for (const std::string& value : table) out.bytes(6, value);
+  return out.take();
+}
+
+// ---- speedscope -----------------------------------------------------------------------------------------------------
+
+/// The ticks of each thread, in order of time.
+std::map<uint32_t, std::vector<const GuestProfile::Tick*>> by_thread(const GuestProfile& profile) {
+  std::map<uint32_t, std::vector<const GuestProfile::Tick*>> threads;
+  for (const GuestProfile::Tick& tick : profile.ticks) threads[tick.thread].push_back(&tick);
+  return threads;
+}
+
+std::string stack_text(const GuestProfile& profile, uint32_t node) {
+  std::string out = "[";
+  for (uint32_t at : path_to(profile, node)) {
+    (out += out.size() > 1 ? "," : "") += std::to_string(profile.nodes[at].function);
+  }
+  return out + "]";
+}
+
+std::string speedscope_profile(const std::string& name, const std::string& samples, const std::string& weights,
+                               uint64_t total) {
+  return "{\"type\":\"sampled\",\"name\":" + quoted(name) +
+         ",\"unit\":\"nanoseconds\",\"startValue\":0,\"endValue\":" + std::to_string(total) + ",\"samples\":[" +
+         samples + "],\"weights\":[" + weights + "]}";
+}
+
+std::string speedscope(const GuestProfile& profile) {
+  std::string out =
+      "{\"$schema\":\"https://www.speedscope.app/file-format-schema.json\",\"exporter\":\"vmrun\","
+      "\"name\":\"vmrun guest profile\",\"activeProfileIndex\":0,\"shared\":{\"frames\":[";
+  for (size_t i = 0; i < profile.functions.size(); ++i) {
+    const GuestProfile::Function& function = profile.functions[i];
+    out += i != 0 ? "," : "";
+    out += "{\"name\":" + quoted(function.name);
+    if (!function.module.empty()) out += ",\"file\":" + quoted(function.module);
+    out += "}";
+  }
+  out += "]},\"profiles\":[";
+  std::string samples, weights;
+  uint64_t total = 0;
+  for (uint32_t i = 0; i < profile.nodes.size(); ++i) {
+    const Node& node = profile.nodes[i];
+    if (node.samples == 0) continue;
+    const auto used = static_cast<uint64_t>(node.self.count());
+    (samples += samples.empty() ? "" : ",") += stack_text(profile, i);
+    (weights += weights.empty() ? "" : ",") += std::to_string(used);
+    total += used;
+  }
+  out += speedscope_profile("all threads", samples, weights, total);
+  for (const auto& [thread, ticks] : by_thread(profile)) {
+    samples.clear(), weights.clear(), total = 0;
+    for (const GuestProfile::Tick* tick : ticks) {
+      const auto used = static_cast<uint64_t>(tick->used.count());
+      (samples += samples.empty() ? "" : ",") += stack_text(profile, tick->node);
+      (weights += weights.empty() ? "" : ",") += std::to_string(used);
+      total += used;
+    }
+    out += "," + speedscope_profile("thread " + std::to_string(thread) + " in order", samples, weights, total);
+  }
+  return out + "]}\n";
+}
+
+// ---- trace events ---------------------------------------------------------------------------------------------------
+
+std::string micros(std::chrono::nanoseconds time) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%lld.%03lld", static_cast<long long>(time.count() / 1000),
+                static_cast<long long>(time.count() % 1000));
+  return text;
+}
+
+/// Events of a thread: a frame lasts for as long as samples in a row have it at the same depth.
+class Trace {
+ public:
+  Trace(const GuestProfile& profile, std::string& out) : profile_(profile), out_(out) {}
+
+  void thread(uint32_t number, const std::vector<const GuestProfile::Tick*>& ticks) {
+    const std::string thread = std::to_string(number);
+    event("M", thread, "\"name\":\"thread_name\",\"args\":{\"name\":\"guests on thread " + thread + "\"}");
+    std::vector<uint32_t> open;
+    std::chrono::nanoseconds end{};
+    for (const GuestProfile::Tick* tick : ticks) {
+      const std::chrono::nanoseconds begin = std::max(tick->time - tick->used, end);
+      const std::vector<uint32_t> path = path_to(profile_, tick->node);
+      // After a pause nothing goes on.
+      size_t same = 0;
+      if (begin - end <= 2 * profile_.interval) {
+        while (same < std::min(open.size(), path.size()) &&
+               profile_.nodes[open[same]].function == profile_.nodes[path[same]].function) {
+          ++same;
+        }
+      }
+      close(thread, open, same, end);
+      for (; same < path.size(); ++same) {
+        const Node& node = profile_.nodes[path[same]];
+        event("B", thread,
+              "\"cat\":\"guest\",\"ts\":" + micros(begin) +
+                  ",\"name\":" + quoted(label(profile_.functions[node.function])) + ",\"args\":{\"tier\":\"" +
+                  tier_of(node.code) + "\",\"offset\":" + std::to_string(node.offset) + "}");
+        open.push_back(path[same]);
+      }
+      end = std::max(tick->time, begin);
+    }
+    close(thread, open, 0, end);
+  }
+
+ private:
+  void event(const char* phase, const std::string& thread, const std::string& rest) {
+    out_ += first_ ? "\n" : ",\n";
+    first_ = false;
+    ((out_ += "{\"ph\":\"") += phase) += "\",\"pid\":1,\"tid\":" + thread + "," + rest + "}";
+  }
+  void close(const std::string& thread, std::vector<uint32_t>& open, size_t depth, std::chrono::nanoseconds end) {
+    for (; open.size() > depth; open.pop_back()) event("E", thread, "\"ts\":" + micros(end));
+  }
+
+  const GuestProfile& profile_;
+  std::string& out_;
+  bool first_ = true;
+};
+
+std::string trace(const GuestProfile& profile) {
+  std::string out = "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[";
+  Trace events(profile, out);
+  for (const auto& [thread, ticks] : by_thread(profile)) events.thread(thread, ticks);
+  return out + "\n]}\n";
+}
+
+}  // namespace
+
+std::string profile_text(const GuestProfile& profile, ProfileFormat format) {
+  switch (format) {
+    case ProfileFormat::Folded: return folded(profile);
+    case ProfileFormat::Pprof: return pprof(profile);
+    case ProfileFormat::Speedscope: return speedscope(profile);
+    case ProfileFormat::Trace: return trace(profile);
+  }
+  return {};
+}
+
+}  // namespace vmrun

@@ -1,0 +1,231 @@
+// --profile=FILE.json: the dump is what its schema says, whenever and however the guest ends, and nobody sees half of it.
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "tests/unit/tools/command.h"
+
+namespace vmrun::test {
+namespace {
+
+using Json = nlohmann::json;
+
+/// Rounds of the guest that spins: some tenths of a second in any tier.
+constexpr const char* kRounds = "300000000";
+
+Json read_dump(const std::string& path) {
+  std::ifstream file(path);
+  Json out = Json::parse(file, nullptr, false);
+  CHECK_MESSAGE(!out.is_discarded(), path << " is no JSON");
+  return out;
+}
+
+void check_schema(const std::string& path) {
+  if (run_script("command -v python3").status != 0) {
+    MESSAGE("skipped: python3 is not installed");
+    return;
+  }
+  const auto r = run_script("python3 \"$1/tests/unit/tools/check_schema.py\" \"$1/docs/profile.schema.json\" \"$2\"",
+                            {VMRUN_SOURCE, path});
+  CHECK(r.err == "");
+  CHECK(r.status == 0);
+}
+
+CommandResult dump(const std::string& file, std::vector<std::string> more) {
+  std::vector<std::string> args{"run", "-W", "unknown-imports-trap", "--profile", file};
+  args.insert(args.end(), more.begin(), more.end());
+  return run_vmrun(args);
+}
+
+const Json* find_function(const Json& dump, const std::string& name) {
+  for (const Json& function : dump["modules"][0]["functions"]) {
+    if (function["name"] == name) return &function;
+  }
+  return nullptr;
+}
+
+TEST_CASE("a dump says what the tiers did and where time went") {
+  const TemporaryDirectory folder;
+  const std::string file = folder.path() + "/dump.json";
+  const auto r = dump(file, {"-O", "profile", "--invoke", "spin", fixture("profile"), kRounds});
+  CHECK(r.status == 0);
+  CHECK(r.err == "");
+  check_schema(file);
+  const Json json = read_dump(file);
+  CHECK(json["version"] == 1);
+  CHECK(json["command"] == Json({fixture("profile"), kRounds}));
+  CHECK(json["end"] == Json({{"by", "end"}, {"status", 0}}));
+  CHECK(json["tier"] == "auto");
+  CHECK(json["sampling"]["samples"] > 5);
+  CHECK(json["process"]["peak_linear_memory_bytes"] == 1 << 20);
+  CHECK(json["scheduler"].is_null());
+  const Json* spin = find_function(json, "spin");
+  REQUIRE(spin != nullptr);
+  int64_t self = 0;
+  for (const auto& [tier, time] : (*spin)["self_ns"].items()) self += time.get<int64_t>();
+  CHECK(self > 20'000'000);
+  bool to_baseline = false, to_opt = false;
+  for (const Json& compile : json["compiles"]) {
+    if (!compile["failure"].is_null()) continue;
+    to_baseline |= compile["to"] == "baseline";
+    if (compile["to"] != "opt") continue;
+    to_opt = true;
+    // It was weighed, waited, and made code.
+    CHECK(compile["gain_ns"] > 0);
+    CHECK(compile["cost_ns"] > 0);
+    CHECK(compile["work"] == "a loop in registers");
+    CHECK(compile["waited_ns"] > 0);
+    CHECK(compile["compile_ns"] > 0);
+    CHECK(compile["code_bytes"] > 0);
+    CHECK(compile["background"] == true);
+    CHECK(compile["begin_ns"] < json["duration_ns"]);
+  }
+  CHECK(to_baseline);
+  CHECK(to_opt);
+}
+
+TEST_CASE("a dump counts what -O profile counts") {
+  const TemporaryDirectory folder;
+  const std::string file = folder.path() + "/dump.json";
+  CHECK(dump(file, {"-O", "profile,tier=baseline", "--invoke", "calls", fixture("profile"), "1000"}).status == 0);
+  const Json json = read_dump(file);
+  const Json* leaf = find_function(json, "leaf");
+  REQUIRE(leaf != nullptr);
+  CHECK((*leaf)["entries"] == 1000);
+  const Json* calls = find_function(json, "calls");
+  REQUIRE(calls != nullptr);
+  CHECK((*calls)["conditions"][0]["count"] == 1);
+  CHECK(json["compiles"][0]["reason"] == "first call");
+}
+
+TEST_CASE("a dump in every tier, and of guests at the same time") {
+  const TemporaryDirectory folder;
+  const std::string file = folder.path() + "/dump.json";
+  for (const char* tier : {"auto", "interp", "interp+baseline", "baseline", "opt", "steps"}) {
+    CAPTURE(tier);
+    const bool steps = std::string(tier) == "steps";
+    CHECK(dump(file,
+               {"-O", std::string("tier=") + tier, "--invoke", "calls", fixture("profile"), steps ? "50" : "100000"})
+              .status == 0);
+    check_schema(file);
+    CHECK(read_dump(file)["tier"] == tier);
+  }
+  CHECK(dump(file, {"--instances", "3", "--workers", "2", "--invoke", "spin", fixture("profile"), "1000000"}).status ==
+        0);
+  check_schema(file);
+  const Json json = read_dump(file);
+  CHECK(json["scheduler"]["spawned"] == 3);
+  CHECK(json["scheduler"]["workers"] == 2);
+}
+
+TEST_CASE("names that are no UTF-8 leave a dump, and profiles, that are") {
+  const TemporaryDirectory folder;
+  const std::string image = folder.path() + "/\xff\n\"<.wasm", file = folder.path() + "/dump.json";
+  std::filesystem::copy_file(fixture("cli_exit"), image);  // has no name of its own
+  const std::string scope = folder.path() + "/a.json";
+  run_vmrun({"run", "--profile", file, "--profile", "guest," + scope + ",50us", image});
+  check_schema(file);
+  CHECK(read_dump(file)["modules"][0]["name"] == "\\xff\\x0a\"<.wasm");
+  CHECK(!read_dump(scope).is_discarded());
+}
+
+TEST_CASE("how a guest ended is in its dump") {
+  const TemporaryDirectory folder;
+  const std::string file = folder.path() + "/dump.json";
+  const auto ends = [&](const std::vector<std::string>& more, int status, const char* by) {
+    CAPTURE(by);
+    CHECK(dump(file, more).status == status);
+    check_schema(file);
+    CHECK(read_dump(file)["end"] == Json({{"by", by}, {"status", status}}));
+  };
+  ends({"--invoke", "trap", fixture("profile"), "1000"}, 134, "failure");
+  ends({"-W", "timeout=300ms", "--invoke", "memory", fixture("stop_spin")}, 134, "time limit");
+  ends({fixture("cli_exit")}, run_vmrun({"run", fixture("cli_exit")}).status, "end");
+  const auto r = run_vmrun_with_ctrl_c({"run", "--profile", file, "--invoke", "memory", fixture("stop_spin")}, 300);
+  CHECK(r.status == 130);
+  CHECK(read_dump(file)["end"]["by"] == "interrupt");
+}
+
+/// Waits until a dump says that it was written because of `by`.
+bool dumped(const std::string& file, const std::string& by) {
+  for (int i = 0; i < 3000; ++i) {
+    if (std::filesystem::exists(file)) {
+      const Json json = read_dump(file);  // whole at any moment
+      if (!json.is_discarded() && json["end"]["by"] == by) return true;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
+int end(const Child& child) {
+  kill(child.pid, SIGKILL);
+  int status = 0;
+  waitpid(child.pid, &status, 0);
+  close(child.out);
+  close(child.err);
+  return status;
+}
+
+TEST_CASE("a dump at SIGUSR2, again and again; one that is killed leaves the last") {
+  const TemporaryDirectory folder;
+  const std::string file = folder.path() + "/dump.json";
+  const Child child =
+      start_child(VMRUN_COMMAND, {"run", "--profile", file, "--invoke", "memory", fixture("stop_spin")}, folder.path());
+  REQUIRE(child.pid > 0);
+  // Until the command has blocked the signal, it would end by it.
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  for (int i = 0; i < 3; ++i) {
+    std::filesystem::remove(file);
+    CHECK(kill(child.pid, SIGUSR2) == 0);
+    CHECK(dumped(file, "signal"));
+    CHECK(read_dump(file)["end"]["status"].is_null());
+  }
+  CHECK(WTERMSIG(end(child)) == SIGKILL);
+  check_schema(file);
+}
+
+TEST_CASE("a dump at an interval is whole whenever it is read") {
+  const TemporaryDirectory folder;
+  const std::string file = folder.path() + "/dump.json";
+  const Child child = start_child(
+      VMRUN_COMMAND, {"run", "--profile", file + ",10ms", "--invoke", "memory", fixture("stop_spin")}, folder.path());
+  REQUIRE(child.pid > 0);
+  CHECK(dumped(file, "interval"));
+  for (int i = 0; i < 200; ++i) {
+    CHECK(!read_dump(file).is_discarded());
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  end(child);
+}
+
+TEST_CASE("a dump and samples for another tool in one run") {
+  const TemporaryDirectory folder;
+  const std::string file = folder.path() + "/dump.json", stacks = folder.path() + "/stacks.folded";
+  CHECK(dump(file, {"--profile", "guest," + stacks + ",1ms", "--invoke", "spin", fixture("profile"), kRounds}).err ==
+        "");
+  CHECK(read_dump(file)["sampling"]["interval_ns"] == 1'000'000);
+  CHECK(std::filesystem::file_size(stacks) > 0);
+}
+
+TEST_CASE("a dump that cannot be written is one message, and the guest runs all the same") {
+  const TemporaryDirectory folder;
+  const std::string missing = folder.path() + "/missing/dump.json", full = folder.path() + "/full.json";
+  auto r = dump(missing, {"--invoke", "calls", fixture("profile"), "10"});
+  CHECK(r.status == 0);
+  CHECK(r.err == "vmrun: warning: cannot write '" + missing + "': No such file or directory; there will be no dump\n");
+  std::filesystem::create_symlink("/dev/full", full);
+  r = dump(full + ",10ms", {"--invoke", "spin", fixture("profile"), kRounds});  // often, but told once
+  CHECK(r.status == 0);
+  CHECK(r.err == "vmrun: warning: cannot write '" + full + "': No space left on device\n");
+}
+
+}  // namespace
+}  // namespace vmrun::test
