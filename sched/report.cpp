@@ -34,7 +34,8 @@ std::string TaskCell::state() const {
     return "has ended";
   }
   const char* what = waits_for.load(std::memory_order_relaxed);
-  if (what == nullptr) {
+  // One that was unparked and has not had its turn since waits for nothing any more.
+  if (what == nullptr || park.load(std::memory_order_acquire) != ParkState::Parked) {
     const Worker* on = worker.load(std::memory_order_acquire);
     if (on == nullptr || on->current() != this) {
       return "is ready";

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "vmrun/base/text.h"
@@ -119,7 +120,7 @@ int fail_trap(std::string_view message, const std::vector<FrameInfo>& backtrace)
   return kExitTrap;
 }
 
-bool print_patiently(std::string text, std::chrono::milliseconds patience) {
+bool print_patiently(const std::string& text, std::chrono::milliseconds patience) {
   // Another thread writes, since that may wait for ever, on a pipe for its reader. The streams' own locks may be taken
   // for as long, so it uses none.
   struct Writing {
@@ -130,7 +131,7 @@ bool print_patiently(std::string text, std::chrono::milliseconds patience) {
   };
   const auto state = std::make_shared<Writing>();  // the thread may outlive this call
   const size_t size = text.size();
-  std::thread([state, text = std::move(text)] {
+  const auto write_all = [state](const std::string& text) {
     for (ssize_t n = 1; n > 0 || (n < 0 && errno == EINTR);) {
       n = write(STDERR_FILENO, text.data() + state->written, text.size() - state->written);
       std::lock_guard lock(state->mutex);
@@ -140,7 +141,12 @@ bool print_patiently(std::string text, std::chrono::milliseconds patience) {
     std::lock_guard lock(state->mutex);
     state->over = true;
     state->wake.notify_one();
-  }).detach();
+  };
+  try {
+    std::thread([write_all, text] { write_all(text); }).detach();
+  } catch (const std::system_error&) {  // without a thread this one waits, if it comes to that
+    write_all(text);
+  }
   std::unique_lock lock(state->mutex);
   for (size_t seen = size; !state->over && seen != state->written;) {
     seen = state->written;

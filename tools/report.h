@@ -58,7 +58,7 @@ std::string backtrace_text(const std::vector<FrameInfo>& frames, size_t most);
 void print_lines(std::string_view text);
 /// Writes `text` to standard error, whatever other threads are doing there, as long as somebody reads it: gives up after
 /// `patience` in which nothing could be written. Whether all was.
-bool print_patiently(std::string text, std::chrono::milliseconds patience);
+bool print_patiently(const std::string& text, std::chrono::milliseconds patience);
 /// Prints "vmrun: MESSAGE".
 void print_note(std::string_view message);
 

@@ -190,7 +190,7 @@ class Guests {
     if (missing != 0) text += strf(", %zu more had not been started", missing);
     text += "\n" + places_text(places_);
     if (live_ != 0) text += why_alive();
-    print_patiently(std::move(text), std::chrono::milliseconds(kPatienceMs));
+    print_patiently(text, std::chrono::milliseconds(kPatienceMs));
     profiling_.finish({"interrupt", kExitCtrlC});
     _exit(kExitCtrlC);
   }
