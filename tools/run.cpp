@@ -78,6 +78,7 @@ int load_and_run(const RunOptions& options, const Parsed& parsed, Args args, Dea
     if (options.repeat) print_times(i, runs, times);
     if (status != kExitOk || i == runs) {
       if (options.stats) print_stats(loaded, times, program->module);
+      store_code(*program);
       // What is still being compiled nobody wants any more.
       if (program->engine.compiling()) leave(status);
       return status;
@@ -150,6 +151,7 @@ int run_command(Args args) {
   if (parsed->positional.empty()) return fail_usage("no image given", "run");
   if (auto fit = check_together(options, parsed->positional[0]); !fit) return fail_usage(fit.error().message, "run");
 
+  settle_cache(options);
   std::optional<Deadline> deadline;
   if (options.timeout) deadline.emplace(*options.timeout);
   if (options.many.wanted()) return flushed(run_many(options, *parsed, args, deadline));

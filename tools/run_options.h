@@ -38,6 +38,11 @@ struct RunOptions {
   std::optional<uint64_t> repeat;
 
   // -O
+  struct Cache {
+    enum class Mode : uint8_t { on, off, read } mode = Mode::on;
+    std::string folder;  // empty: the user's
+    std::optional<uint64_t> bytes;
+  } cache;
   bool dense_memory_max = false;  // config.dense_memory_max_bytes was given
 
   // -W
@@ -70,6 +75,12 @@ struct RunOptions {
     bool wanted() const { return !also.empty() || instances || workers != 0 || pin; }
   } many;
 
+  // `vmrun compile` alone.
+  struct Compile {
+    std::string output;
+    bool all_opt = false;
+  } compile;
+
   // `vmrun serve` alone.
   struct Serve {
     std::optional<std::string> tcp, http;
@@ -86,6 +97,12 @@ struct RunOptions {
 std::span<const OptionRow<RunOptions>> run_rows();
 /// Those of `vmrun serve`: its own, and those of run that mean something for guests that are started for each request.
 std::span<const OptionRow<RunOptions>> serve_rows();
+
+/// Those of `vmrun compile`.
+std::span<const OptionRow<RunOptions>> compile_rows();
+
+/// Gives the engine the cache that -O cache asks for, unless the guest may write in its folder: then there is none.
+void settle_cache(RunOptions& options);
 
 /// Refuses options that do nothing beside others, two directories of one name and a standard input that is read twice.
 /// `image` as on the command line. Errors: Usage.

@@ -73,7 +73,7 @@ int serve(const RunOptions& options, const std::string& image, Args args) {
 
   if (auto told = announce(options); !told) return fail(told.error());
   Engine engine(options.config);
-  auto module = load_image(engine, image);
+  auto module = load_image_beside(engine, image, options.dirs);
   if (!module) return fail(module.error());
   std::vector<std::string> argv{options.argv0.value_or(image_name(image))};
   argv.insert(argv.end(), args.begin(), args.end());
@@ -103,6 +103,7 @@ int serve(const RunOptions& options, const std::string& image, Args args) {
                signal == SIGINT ? "interrupted" : "terminated", options.serve.http ? "requests" : "connections",
                duration_text(options.serve.grace.value_or(ServerConfig().grace)).c_str()));
   server->wait();
+  module->store();
   const ServerStats stats = server->stats();
   log.add(strf("served %llu connections, %llu guests, %llu of which failed",
                static_cast<unsigned long long>(stats.connections), static_cast<unsigned long long>(stats.requests),
@@ -129,6 +130,7 @@ int serve_command(Args args) {
   }
   if (parsed->positional.empty()) return fail_usage("no image given", "serve");
   if (auto fit = check_serve(options, parsed->positional[0]); !fit) return fail_usage(fit.error().message, "serve");
+  settle_cache(options);
   return serve(options, std::string(parsed->positional[0]), args.subspan(parsed->rest));
 }
 

@@ -93,7 +93,7 @@ TEST_CASE("a log setting that is none") {
   says(std::string("-D log=wasi=loud: there is no level 'loud'; there are error, warn, info, debug, trace") + kHelpRun,
        {"-D", "log=wasi=loud", "x.wasm"});
   says(std::string(
-           "-D log=disk=trace: no component 'disk' has messages; there are io, memory, serve, tiering, wasi and all") +
+           "-D log=disk=trace: no component 'disk' has messages; there are cache, io, memory, serve, tiering, wasi and all") +
            kHelpRun,
        {"-D", "log=disk=trace", "x.wasm"});
   setenv("VMRUN_LOG", "foo", 1);

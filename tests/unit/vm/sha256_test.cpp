@@ -1,0 +1,81 @@
+// SHA-256: the standard's examples, pieces, and the processor's instructions against plain arithmetic.
+#include "vm/base/sha256.h"
+
+#include <doctest/doctest.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "vm/base/build.h"
+
+using namespace vmrun::vm;
+
+namespace {
+
+std::string hash(std::string_view text) { return Sha256().add(text).finish().hex(); }
+
+std::vector<std::byte> random_bytes(size_t count) {
+  std::mt19937_64 random(count);
+  std::vector<std::byte> out(count);
+  for (std::byte& byte : out) byte = static_cast<std::byte>(random());
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("sha256: the examples of FIPS 180-4") {
+  CHECK(hash("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  CHECK(hash("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(hash("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq") ==
+        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  CHECK(hash(std::string(1'000'000, 'a')) == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  CHECK(Sha256().add("abc").finish().hex(4) == "ba7816bf");
+}
+
+TEST_CASE("sha256: pieces of any size make the same hash") {
+  const std::vector<std::byte> bytes = random_bytes(1000);
+  for (size_t size = 0; size < 200; ++size) {
+    const auto all = std::span(bytes).first(size);
+    for (size_t step : {1, 7, 63, 64, 65, 129}) {
+      Sha256 pieces;
+      for (size_t at = 0; at < size; at += step) pieces.add(all.subspan(at, std::min(step, size - at)));
+      CAPTURE(size);
+      CAPTURE(step);
+      CHECK(pieces.finish() == sha256(all));
+    }
+  }
+}
+
+TEST_CASE("sha256: the processor's instructions compute what plain ones do") {
+  const Sha256Blocks own = sha256_blocks_of_processor();
+  if (own == nullptr) {
+    MESSAGE("this processor has none");
+    return;
+  }
+  const std::vector<std::byte> bytes = random_bytes(64 * 100);
+  std::array<uint32_t, 8> a = {1, 2, 3, 4, 5, 6, 7, 8}, b = a;
+  for (size_t count = 0; count < 14; ++count) {
+    own(a, bytes.data() + 64 * count, count);
+    sha256_blocks_portable(b, bytes.data() + 64 * count, count);
+    CHECK(a == b);
+  }
+}
+
+TEST_CASE("sha256: the hash of pieces depends on the bytes and not on the threads") {
+  std::vector<std::byte> bytes = random_bytes(3 << 20);
+  const Digest one = sha256_of_pieces(bytes, 1);
+  for (unsigned threads : {0, 2, 3, 16}) CHECK(sha256_of_pieces(bytes, threads) == one);
+  for (size_t at : {size_t{0}, size_t{512} << 10, bytes.size() - 1}) {
+    bytes[at] ^= std::byte{1};
+    CHECK(sha256_of_pieces(bytes) != one);
+    bytes[at] ^= std::byte{1};
+  }
+  CHECK(sha256_of_pieces(std::span(bytes).first(bytes.size() - 1)) != one);
+  CHECK(sha256_of_pieces({}) != sha256_of_pieces(std::span(bytes).first(1)));
+}
+
+TEST_CASE("build_id: 64 digits") {
+  CHECK(build_id().size() == 64);
+  CHECK(build_id().find_first_not_of("0123456789abcdef") == std::string_view::npos);
+}
