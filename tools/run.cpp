@@ -78,6 +78,9 @@ int load_and_run(const RunOptions& options, const Parsed& parsed, Args args, Dea
     if (options.repeat) print_times(i, runs, times);
     if (status != kExitOk || i == runs) {
       if (options.stats) print_stats(loaded, times, program->module);
+      // What the guest has to say is out before anything is stored, and has no time limit any more.
+      std::fflush(stdout);
+      if (deadline) deadline->end();
       store_code(*program);
       // What is still being compiled nobody wants any more.
       if (program->engine.compiling()) leave(status);

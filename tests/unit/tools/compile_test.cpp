@@ -43,8 +43,8 @@ TEST_CASE("compile: a C program runs as compiled, in a fresh process, without co
     REQUIRE(made.status == 0);
     CHECK(made.err.empty());
     CHECK(says(made.out, all_opt ? "of optimised code" : "functions of baseline and 0 of optimised code"));
-    const CommandResult plain = run_vmrun({"-O", "cache=off", fixture("cli_guest"), "a", "b c"});
-    const CommandResult ran = run_vmrun({"--stats", "-O", "cache=off", file, "a", "b c"});
+    const CommandResult plain = run_vmrun({"--argv0", "x", "-O", "cache=off", fixture("cli_guest"), "a", "b c"});
+    const CommandResult ran = run_vmrun({"--argv0", "x", "--stats", "-O", "cache=off", file, "a", "b c"});
     CHECK(ran.status == plain.status);
     CHECK(ran.out == plain.out);
     CAPTURE(ran.err);
@@ -85,8 +85,8 @@ TEST_CASE("compile: what fits neither this build nor this processor, and what is
   // Its own image is not at stake where code is damaged: it is compiled anew, and a line tells.
   bytes = good;
   for (size_t at = good.size() - 2000; at < good.size(); ++at) bytes[at] ^= 0x55;
-  const CommandResult plain = run_vmrun({"-O", "cache=off", fixture("cli_guest")});
-  const CommandResult ran = run_vmrun({"-O", "cache=off", folder.write("code.cwasm", bytes)});
+  const CommandResult plain = run_vmrun({"--argv0", "x", "-O", "cache=off", fixture("cli_guest")});
+  const CommandResult ran = run_vmrun({"--argv0", "x", "-O", "cache=off", folder.write("code.cwasm", bytes)});
   CHECK(ran.status == plain.status);
   CHECK(ran.out == plain.out);
 }
