@@ -5,16 +5,17 @@
 //   index    a record for each unit (a function, or an entry at a loop) of each tier, by rising function
 //   code     a unit's tables and its code, one piece each; pieces that are likely wanted together lie together
 //
-// Sections begin at pages. The header and the index have hashes, and so has each piece of code: what is used is checked,
-// and what is not used is not even read. Code is kept as it lay in code memory (compiled.h); nothing in it depends on
+// Sections begin at pages. The header, the index and the image have hashes, and each piece of code a checksum: what is used
+// is checked, and what is not used is not even read. Code is kept as it lay in code memory (compiled.h); nothing in it depends on
 // where it lies, but types stand in it by numbers that the loading engine may have to replace.
 //
-// The hashes find damage. They prove nothing about who wrote the file: that is trusted by whoever opens it.
+// Hashes and checksums find damage. They prove nothing about who wrote the file: that is trusted by whoever opens it.
 #pragma once
 
 #include <array>
 #include <cstdint>
 
+#include "vm/base/checksum.h"
 #include "vm/base/sha256.h"
 
 namespace vmrun::jit::stored {
@@ -64,15 +65,15 @@ static_assert(sizeof(Header) == 288 && sizeof(Header) <= kPage);
 /// A record of the index; they are sorted by function, tier and unit.
 struct UnitRecord {
   uint32_t func_index;
-  uint32_t unit;                 // CodeTables::unit
-  uint32_t tier;                 // vm::Tier
-  uint32_t idle;                 // writes of the file since a run last used it
-  uint64_t at;                   // from the begin of the section of code
-  uint32_t size;                 // of the piece
-  uint32_t code_size;            // of the code in it
-  std::array<uint8_t, 16> hash;  // the first half of the piece's
+  uint32_t unit;       // CodeTables::unit
+  uint32_t tier;       // vm::Tier
+  uint32_t idle;       // writes of the file since a run last used it
+  uint64_t at;         // from the begin of the section of code
+  uint32_t size;       // of the piece
+  uint32_t code_size;  // of the code in it
+  uint64_t checksum;   // of the piece
 };
-static_assert(sizeof(UnitRecord) == 48);
+static_assert(sizeof(UnitRecord) == 40);
 
 /// A piece: this, the tables in this order, then the code to the piece's end.
 struct PieceHead {

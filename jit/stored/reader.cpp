@@ -114,8 +114,7 @@ Result<std::shared_ptr<const vm::Image>> File::image(std::string_view name) cons
 std::vector<std::byte> File::piece(const UnitRecord& record) const {
   std::vector<std::byte> bytes(record.size);
   if (!source_->read(header_.code.at + record.at, bytes)) return {};
-  const vm::Digest hash = vm::sha256(bytes);
-  if (std::memcmp(hash.bytes.data(), record.hash.data(), record.hash.size()) != 0) return {};
+  if (vm::checksum(bytes) != record.checksum) return {};
   return bytes;
 }
 

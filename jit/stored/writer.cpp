@@ -52,8 +52,7 @@ bool write(const About& about, std::vector<Unit> units, const Sink& sink) {
     record.at = places[static_cast<size_t>(unit - units.data())];
     record.size = static_cast<uint32_t>(unit->piece.size());
     record.code_size = unit->code_size;
-    const vm::Digest hash = vm::sha256(unit->piece);
-    std::memcpy(record.hash.data(), hash.bytes.data(), record.hash.size());
+    record.checksum = vm::checksum(unit->piece);
     index.push_back(record);
   }
   const auto index_bytes = std::as_bytes(std::span(index));

@@ -63,8 +63,7 @@ void seal(std::vector<std::byte>& file) {
       const size_t at = header.index.at + i * sizeof(UnitRecord);
       auto record = get<UnitRecord>(file, at);
       if (record.at > header.code.size || record.size > header.code.size - record.at) continue;
-      const vm::Digest hash = vm::sha256(std::span(file).subspan(header.code.at + record.at, record.size));
-      std::memcpy(record.hash.data(), hash.bytes.data(), record.hash.size());
+      record.checksum = vm::checksum(std::span(file).subspan(header.code.at + record.at, record.size));
       std::memcpy(file.data() + at, &record, sizeof record);
     }
     header.index_hash = vm::sha256(std::span(file).subspan(header.index.at, header.index.size));

@@ -3,11 +3,13 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "vm/base/build.h"
+#include "vm/base/checksum.h"
 
 using namespace vmrun::vm;
 
@@ -73,6 +75,26 @@ TEST_CASE("sha256: the hash of pieces depends on the bytes and not on the thread
   }
   CHECK(sha256_of_pieces(std::span(bytes).first(bytes.size() - 1)) != one);
   CHECK(sha256_of_pieces({}) != sha256_of_pieces(std::span(bytes).first(1)));
+}
+
+TEST_CASE("checksum: each bit and each length counts, whatever the bytes are") {
+  for (const size_t size :
+       {size_t{0}, size_t{1}, size_t{7}, size_t{16}, size_t{63}, size_t{64}, size_t{65}, size_t{300}}) {
+    for (const bool zeros : {false, true}) {
+      std::vector<std::byte> bytes = zeros ? std::vector<std::byte>(size) : random_bytes(size);
+      std::vector<uint64_t> sums{checksum(bytes)};
+      for (size_t bit = 0; bit < 8 * size; ++bit) {
+        bytes[bit / 8] ^= std::byte{1} << (bit % 8);
+        sums.push_back(checksum(bytes));
+        bytes[bit / 8] ^= std::byte{1} << (bit % 8);
+      }
+      CHECK(checksum(bytes) == sums[0]);
+      bytes.push_back(std::byte{0});
+      sums.push_back(checksum(bytes));
+      std::ranges::sort(sums);
+      CHECK(std::ranges::adjacent_find(sums) == sums.end());
+    }
+  }
 }
 
 TEST_CASE("build_id: 64 digits") {
