@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/auxv.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -169,6 +170,12 @@ bool NewFile::fail() {
 bool NewFile::write(std::span<const std::byte> bytes) {
   if (file_ < 0 || !why_.empty()) return false;
   bytes_ += bytes.size();
+  // Beyond it a signal would end the process.
+  rlimit limit;
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes_ > limit.rlim_cur) {
+    errno = EFBIG;
+    return fail();
+  }
   if (buffer_.size() + bytes.size() <= kBuffer) {
     buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
     return true;

@@ -38,7 +38,7 @@ const jit::stored::UnitRecord* ModuleTiers::find_stored(const Key& key) const {
   return stored_.file->find(key.func_index, key.unit, key.tier);
 }
 
-bool ModuleTiers::load_stored(const Key& key) {
+bool ModuleTiers::load_stored(const Key& key) try {
   const jit::stored::UnitRecord* record = find_stored(key);
   if (record == nullptr || !Manager::may_make_code()) return false;
   FuncCode& code = module_.code(key.func_index);
@@ -62,6 +62,8 @@ bool ModuleTiers::load_stored(const Key& key) {
   manager_.make_room();
   jit::reclaim_code();
   return true;
+} catch (const std::bad_alloc&) {
+  return false;  // compiling will find out, too
 }
 
 bool ModuleTiers::use_stored(const FuncCode& code) {

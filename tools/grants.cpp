@@ -22,12 +22,17 @@ fs::path plain(const std::string& path) {
 
 std::optional<std::string> writable_above(const std::vector<RunOptions::Dir>& dirs, const std::string& path) {
   if (std::ranges::all_of(dirs, &RunOptions::Dir::read_only)) return std::nullopt;
-  const fs::path inner = plain(path);
-  for (const RunOptions::Dir& dir : dirs) {
-    if (dir.read_only) continue;
-    const fs::path outer = plain(dir.host);
-    const auto [end, at] = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
-    if (end == outer.end()) return dir.host;
+  std::error_code failure;
+  // What lies above it by name too: a guest that may write there may put another link in the place of one.
+  for (fs::path at = fs::absolute(path, failure); !at.empty(); at = at.parent_path()) {
+    const fs::path inner = plain(at);
+    for (const RunOptions::Dir& dir : dirs) {
+      if (dir.read_only) continue;
+      const fs::path outer = plain(dir.host);
+      const auto [end, rest] = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
+      if (end == outer.end()) return dir.host;
+    }
+    if (at == at.root_path()) break;
   }
   return std::nullopt;
 }

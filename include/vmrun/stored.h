@@ -64,7 +64,8 @@ Result<StoredInfo> describe_compiled_image(const std::filesystem::path& path);
 
 /// A cache of code in a folder, by image, build, processor and settings. Processes share it without waiting for each
 /// other: an entry is written to a file of its own, which then takes its name. The folder and the entries have to be the
-/// user's own, and nobody else's to read or write; else they are left alone.
+/// user's own, and nobody else's to read or write; else they are left alone. A module that has found
+/// code there keeps one file open for as long as it lives.
 struct CacheConfig {
   std::filesystem::path folder;            // made when there is first something to store
   bool write = true;                       // false: nothing is ever changed there

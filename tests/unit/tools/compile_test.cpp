@@ -155,4 +155,6 @@ TEST_CASE("compile: the code of a file that the guest may write is not run") {
   CHECK(!stored({"--dir", "/", file}));
   CHECK(!stored({"--dir", ".", "x.cwasm"}, folder.path()));
   CHECK(!stored({"--dir", folder.path(), folder.path() + "/sub/link/x.cwasm"}));
+  // By a link that the guest may replace.
+  CHECK(!stored({"--dir", folder.path() + "/sub", folder.path() + "/sub/link/x.cwasm"}));
 }

@@ -83,8 +83,8 @@ TEST_CASE("what is neither a command nor an image") {
   says(std::string("there is no command 'objdmp'; the nearest is 'objdump'") + kHelp, {"help", "objdmp"});
   // A file of that name is run all the same, and what looks like a path is one.
   TemporaryDirectory dir;
-  CHECK(run_script("cp \"$1\" \"$2/precompile\"; cd \"$2\"; $vmrun precompile", {fixture("cli_exit"), dir.path()}).status ==
-        7);
+  CHECK(run_script("cp \"$1\" \"$2/precompile\"; cd \"$2\"; $vmrun precompile", {fixture("cli_exit"), dir.path()})
+            .status == 7);
   CHECK(run_vmrun({"precompile.wasm"}).err ==
         "vmrun: error: cannot open 'precompile.wasm': No such file or directory; check the path\n");
 }
@@ -92,8 +92,8 @@ TEST_CASE("what is neither a command nor an image") {
 TEST_CASE("a log setting that is none") {
   says(std::string("-D log=wasi=loud: there is no level 'loud'; there are error, warn, info, debug, trace") + kHelpRun,
        {"-D", "log=wasi=loud", "x.wasm"});
-  says(std::string(
-           "-D log=disk=trace: no component 'disk' has messages; there are cache, io, memory, serve, tiering, wasi and all") +
+  says(std::string("-D log=disk=trace: no component 'disk' has messages; there are cache, io, memory, serve, tiering, "
+                   "wasi and all") +
            kHelpRun,
        {"-D", "log=disk=trace", "x.wasm"});
   setenv("VMRUN_LOG", "foo", 1);
