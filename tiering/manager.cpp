@@ -105,6 +105,8 @@ std::optional<Kept> Manager::store(const vm::Module& module, std::optional<vm::T
     const Options& options = tiers.manager().options();
     const unsigned threads = options.threads != 0 ? options.threads : std::max(std::thread::hardware_concurrency(), 1u);
     if (!tiers.keep_all(*all, threads, progress, kept)) return std::nullopt;
+    // What the optimiser refuses.
+    if (*all == vm::Tier::opt) tiers.keep_all(vm::Tier::baseline, threads, {}, kept);
   }
   return kept;
 }

@@ -80,7 +80,7 @@ class Manager {
   bool compiling() { return queue_.running() != 0; }
   static TierStats stats(const vm::Module& module, vm::Tier tier);
   /// All code of a module that is in force or stored, for storing it; with `all`, that of all functions, compiled for
-  /// that tier on threads of their own: as many as Options::threads, else as there are processors. Nothing, when
+  /// that tier, or for a lower one whose compiler takes them, on threads of their own: as many as Options::threads, else as there are processors. Nothing, when
   /// `progress` said so. Empty for a module without tiers.
   static std::optional<Kept> store(const vm::Module& module, std::optional<vm::Tier> all, const Progress& progress);
   /// Compile threads that exist.

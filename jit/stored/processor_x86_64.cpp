@@ -2,20 +2,31 @@
 // the same leaves for.
 #include <cpuid.h>
 
+#include <initializer_list>
+
 #include "jit/stored/format.h"
 
 namespace vmrun::jit::stored {
 namespace {
 
-// Bits that say nothing about instructions which code uses, and change with the system, the boot or the core.
-constexpr uint32_t kNotInstructions1 =
-    1u << 27 | 1u << 31 | 1u << 21 | 1u << 24;  // OSXSAVE, hypervisor, x2APIC, deadline
-constexpr uint32_t kNotInstructions7 = 1u << 14 | 1u << 15 | 1u << 12 | 1u << 13;  // MPX, RDT: of the system
-constexpr uint32_t kNotInstructions7c = 1u << 4;                                   // OSPKE
-// What needs registers that the system saves: of AVX and of AVX-512.
-constexpr uint32_t kAvx1 = 1u << 28 | 1u << 12 | 1u << 29;  // AVX, FMA, F16C
-constexpr uint32_t kAvx512In7 = 0xdc230000, kAvx2In7 = 1u << 5, kAvx512In7c = 1u << 1 | 1u << 6 | 0x5800;
-constexpr uint32_t kVexIn7c = 1u << 9 | 1u << 10;  // VAES, VPCLMULQDQ
+constexpr uint32_t bits(std::initializer_list<unsigned> numbers) {
+  uint32_t out = 0;
+  for (unsigned number : numbers) out |= 1u << number;
+  return out;
+}
+
+// Of each leaf's register what a compiler may choose instructions by: of use without the system's help, with AVX's
+// registers, and with those of AVX-512. Other bits are about the system, and differ between machines of one kind.
+struct Mask {
+  uint32_t plain, avx, avx512;
+};
+constexpr Mask kLeaf1c = {bits({0, 1, 9, 13, 19, 20, 22, 23, 25, 26, 30}), bits({12, 28, 29}), 0};
+constexpr Mask kLeaf7b = {bits({0, 3, 8, 9, 18, 19, 23, 24, 29}), bits({5}), bits({16, 17, 21, 26, 27, 28, 30, 31})};
+constexpr Mask kLeaf7c = {bits({0, 5, 8, 22, 25, 27, 28}), bits({9, 10}), bits({1, 6, 11, 12, 14})};
+constexpr Mask kLeaf7d = {bits({14}), 0, bits({2, 3, 8, 23})};
+constexpr Mask kLeaf71a = {bits({3, 7}), bits({0, 1, 2, 4, 23}), bits({5})};
+constexpr Mask kLeaf71d = {bits({14, 21}), bits({4, 5, 10}), bits({19})};
+constexpr Mask kExtendedC = {bits({0, 5, 6, 8, 21}), bits({11, 16}), 0};
 constexpr uint64_t kSavesAvx = 6, kSavesAvx512 = 0xe6;
 
 struct Leaf {
@@ -40,13 +51,11 @@ ProcessorBits this_processor() {
   const Leaf one = leaf(1, 0), seven = leaf(7, 0), more = leaf(7, 1), extended = leaf(0x80000001, 0);
   const uint64_t saved = saved_state((one.c & 1u << 27) != 0);
   const bool avx = (saved & kSavesAvx) == kSavesAvx, avx512 = (saved & kSavesAvx512) == kSavesAvx512;
-  ProcessorBits bits = {};
-  bits[0] = one.c & ~kNotInstructions1 & ~(avx ? 0 : kAvx1);
-  bits[1] = seven.b & ~kNotInstructions7 & ~(avx ? 0 : kAvx2In7) & ~(avx512 ? 0 : kAvx512In7);
-  bits[2] = seven.c & ~kNotInstructions7c & ~(avx ? 0 : kVexIn7c) & ~(avx512 ? 0 : kAvx512In7c);
-  bits[3] = avx ? more.a : 0;
-  bits[4] = extended.c & ~(avx ? 0 : 1u << 11 | 1u << 16);  // XOP, FMA4
-  return bits;
+  const auto of = [&](uint32_t there, const Mask& mask) {
+    return there & (mask.plain | (avx ? mask.avx : 0) | (avx512 ? mask.avx512 : 0));
+  };
+  return {of(one.c, kLeaf1c),   of(seven.b, kLeaf7b),       of(seven.c, kLeaf7c), of(seven.d, kLeaf7d),
+          of(more.a, kLeaf71a), of(extended.c, kExtendedC), of(more.d, kLeaf71d)};
 }
 
 bool runs_on(const ProcessorBits& wanted, const ProcessorBits& present) {

@@ -78,6 +78,18 @@ TEST_CASE("stored: what was compiled is stored, and no more") {
   CHECK(ok(again.serialize(options)).size() == info.file_bytes);
 }
 
+TEST_CASE("stored: each function has code of one tier, the best that takes it") {
+  Config config = with_tiers(Tiers::Auto);
+  const Module module = ok(Module::compile_file(Engine(config), kStoredImage));
+  SerializeOptions options;
+  options.code = Code::Opt;
+  const Folder folder;
+  ok(module.serialize_file(folder.path() / "x.cwasm", options));
+  const StoredInfo info = ok(describe_compiled_image(folder.path() / "x.cwasm"));
+  // Each function once, by whichever compiler.
+  CHECK(info.units.size() == module.functions().size());
+}
+
 TEST_CASE("stored: an interpreter takes the image and leaves the code") {
   const auto bytes = serialized(Tiers::Baseline, Code::Baseline);
   const Module module = ok(Module::deserialize(Engine(with_tiers(Tiers::Interp)), bytes));
