@@ -13,7 +13,7 @@ namespace vmrun::engine {
 CacheKey cache_key(const Engine& engine, const vm::Image& image) {
   const Config& config = engine.config();
   const Engine::Impl& impl = *engine.impl();
-  return {vm::sha256_of_pieces(std::as_bytes(image.bytes()), config.validation_threads),
+  return {vm::content_hash(std::as_bytes(image.bytes()), config.validation_threads),
           impl.tiers->settings(impl.pool->guards(), config.count_runs)};
 }
 

@@ -42,7 +42,7 @@ Result<bool> write(const vm::Module& module, const SerializeOptions& options, co
   jit::stored::About about;
   about.module = &module;
   about.image = module.image->custom(0, static_cast<uint32_t>(module.image->bytes().size()));
-  about.content = vm::sha256_of_pieces(std::as_bytes(about.image));
+  about.content = vm::content_hash(std::as_bytes(about.image));
   about.settings = kept->settings;
   return jit::stored::write(about, std::move(kept->units), sink);
 }

@@ -16,6 +16,7 @@
 #include <cstdint>
 
 #include "vm/base/checksum.h"
+#include "vm/base/content_hash.h"
 #include "vm/base/sha256.h"
 
 namespace vmrun::jit::stored {
@@ -54,7 +55,7 @@ struct Header {
   uint64_t features = 0;    // vm::Features: what the image uses
   uint32_t validated = 0;   // 1: the image is valid, all features allowed
   uint32_t func_count = 0;  // of the image, imports included: a first check that the two belong together
-  vm::Digest content;       // sha256_of_pieces of the image
+  vm::Digest content;       // content_hash of the image
   Range image, index, code;
   uint64_t file_bytes = 0;
   vm::Digest index_hash;

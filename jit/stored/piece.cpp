@@ -114,6 +114,7 @@ std::vector<std::byte> make_piece(const CodeTables& tables, std::span<const std:
     types.push_back({use.at, *index, static_cast<uint32_t>(use.as)});
   }
   std::vector<StoredSite> sites;
+  sites.reserve(tables.profile.size());
   for (const vm::ProfileSite& site : tables.profile) {
     sites.push_back({site.offset, static_cast<uint32_t>(site.kind), site.word});
   }

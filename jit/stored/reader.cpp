@@ -107,7 +107,7 @@ Result<std::shared_ptr<const vm::Image>> File::image(std::string_view name) cons
     return source_->read(header_.image.at, std::as_writable_bytes(to));
   });
   if (!image) return image;
-  if (vm::sha256_of_pieces(std::as_bytes((*image)->bytes())) != header_.content) return damaged();
+  if (vm::content_hash(std::as_bytes((*image)->bytes())) != header_.content) return damaged();
   return image;
 }
 

@@ -69,7 +69,7 @@ void seal(std::vector<std::byte>& file) {
     header.index_hash = vm::sha256(std::span(file).subspan(header.index.at, header.index.size));
   }
   if (fits(header.image)) {
-    header.content = vm::sha256_of_pieces(std::span(file).subspan(header.image.at, header.image.size), 1);
+    header.content = vm::content_hash(std::span(file).subspan(header.image.at, header.image.size), 1);
   }
   header.header_hash = vm::sha256(std::as_bytes(std::span(&header, 1)).first(offsetof(Header, header_hash)));
   std::memcpy(file.data(), &header, sizeof header);

@@ -2,19 +2,13 @@
 #include "vm/base/sha256.h"
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cstring>
-#include <system_error>
-#include <thread>
-#include <vector>
 
 namespace vmrun::vm {
 namespace {
 
 constexpr size_t kBlock = 64;
-/// What a thread hashes at a time: some 0.3 ms.
-constexpr size_t kPiece = 512 << 10;
 
 Sha256Blocks blocks_function() {
   static const Sha256Blocks best = [] {
@@ -105,33 +99,6 @@ std::string Digest::hex(size_t count) const {
     out += kDigits[bytes[i] & 15];
   }
   return out;
-}
-
-Digest sha256_of_pieces(std::span<const std::byte> bytes, unsigned threads) {
-  const size_t count = (bytes.size() + kPiece - 1) / kPiece;
-  std::vector<Digest> digests(count);
-  std::atomic<size_t> next{0};
-  const auto work = [&] {
-    for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) {
-      digests[i] = sha256(bytes.subspan(i * kPiece, std::min(kPiece, bytes.size() - i * kPiece)));
-    }
-  };
-  if (threads == 0) threads = std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
-  {
-    std::vector<std::jthread> helpers;
-    for (size_t i = 1; i < std::min<size_t>(threads, count); ++i) {
-      try {
-        helpers.emplace_back(work);
-      } catch (const std::system_error&) {
-        break;  // the others take its share
-      }
-    }
-    work();
-  }
-  Sha256 all;
-  all.add_number(bytes.size());
-  for (const Digest& digest : digests) all.add(std::as_bytes(std::span(digest.bytes)));
-  return all.finish();
 }
 
 }  // namespace vmrun::vm

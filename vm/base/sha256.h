@@ -38,10 +38,6 @@ class Sha256 {
 
 inline Digest sha256(std::span<const std::byte> bytes) { return Sha256().add(bytes).finish(); }
 
-/// Something else than sha256, as strong, of bytes that `threads` threads (0: as many as there are processors, at most
-/// 8) hash piece by piece: the hash of their number and of the pieces' hashes. It does not depend on the threads.
-Digest sha256_of_pieces(std::span<const std::byte> bytes, unsigned threads = 0);
-
 /// Takes `count` blocks of 64 bytes into a state. An implementation detail; two of them for a test to compare.
 using Sha256Blocks = void (*)(std::array<uint32_t, 8>& state, const std::byte* blocks, size_t count);
 void sha256_blocks_portable(std::array<uint32_t, 8>& state, const std::byte* blocks, size_t count);

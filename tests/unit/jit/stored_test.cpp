@@ -58,7 +58,7 @@ struct Written {
     About about;
     about.module = &image();
     about.image = image().image->bytes();
-    about.content = vm::sha256_of_pieces(std::as_bytes(about.image));
+    about.content = vm::content_hash(std::as_bytes(about.image));
     Bytes out;
     REQUIRE(write(about, std::move(units), [&](std::span<const std::byte> bytes) {
       out.insert(out.end(), bytes.begin(), bytes.end());

@@ -1,15 +1,17 @@
-// SHA-256: the standard's examples, pieces, and the processor's instructions against plain arithmetic.
+// Hashes: what standards give as examples, pieces, and the processor's instructions against plain arithmetic.
 #include "vm/base/sha256.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "vm/base/build.h"
 #include "vm/base/checksum.h"
+#include "vm/base/content_hash_lanes.h"
 
 using namespace vmrun::vm;
 
@@ -64,17 +66,60 @@ TEST_CASE("sha256: the processor's instructions compute what plain ones do") {
   }
 }
 
-TEST_CASE("sha256: the hash of pieces depends on the bytes and not on the threads") {
+TEST_CASE("content hash: chunks are hashed as BLAKE3 does, by each kind of vectors") {
+  std::vector<std::byte> bytes(8 * kHashChunk);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i % 251);
+  ChainingValues values;
+  hash_chunks_portable(bytes.data(), 0, values);
+  // The published hash of the first two chunks is that of their parent, at the root.
+  constexpr uint32_t kIv[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                               0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  constexpr uint32_t kParent = 4, kRoot = 8;
+  Lanes v[16], m[16];
+  for (size_t i = 0; i < 16; ++i) {
+    v[i] = Lanes{} + (i < 12 ? kIv[i % 8] : i == 14 ? 64 : i == 15 ? kParent | kRoot : 0);
+    m[i] = Lanes{} + values[i / 8][i % 8];
+  }
+  mix_all<0>(v, m), mix_all<1>(v, m), mix_all<2>(v, m), mix_all<3>(v, m);
+  mix_all<4>(v, m), mix_all<5>(v, m), mix_all<6>(v, m);
+  Digest root;
+  for (size_t i = 0; i < 8; ++i) {
+    const uint32_t word = v[i][0] ^ v[i + 8][0];
+    std::memcpy(root.bytes.data() + 4 * i, &word, sizeof word);
+  }
+  CHECK(root.hex() == "e776b6028c7cd22a4d0ba182a8bf62205d2ef576467e838ed6f2529b85fba24a");
+  // Each lane does what the first one does, and the wider vectors what the plain ones do.
+  for (const uint64_t counter : {uint64_t{0}, uint64_t{3}, ~uint64_t{0} >> 32}) {
+    hash_chunks_portable(bytes.data(), counter, values);
+    for (size_t lane = 0; lane < 8; ++lane) {
+      std::vector<std::byte> moved(bytes.size());
+      std::copy_n(bytes.begin() + static_cast<ptrdiff_t>(lane * kHashChunk), kHashChunk, moved.begin());
+      ChainingValues first;
+      hash_chunks_portable(moved.data(), counter + lane, first);
+      CHECK(first[0] == values[lane]);
+    }
+    if (const HashChunks own = hash_chunks_of_processor()) {
+      ChainingValues wide;
+      own(bytes.data(), counter, wide);
+      CHECK(wide == values);
+    }
+  }
+}
+
+TEST_CASE("content hash: it depends on each byte and on their number, and not on the threads") {
   std::vector<std::byte> bytes = random_bytes(3 << 20);
-  const Digest one = sha256_of_pieces(bytes, 1);
-  for (unsigned threads : {0, 2, 3, 16}) CHECK(sha256_of_pieces(bytes, threads) == one);
-  for (size_t at : {size_t{0}, size_t{512} << 10, bytes.size() - 1}) {
+  bytes.resize(bytes.size() - 77);
+  const Digest one = content_hash(bytes, 1);
+  for (unsigned threads : {0, 2, 3, 16}) CHECK(content_hash(bytes, threads) == one);
+  for (size_t at : {size_t{0}, size_t{5000}, size_t{512} << 10, bytes.size() - 100, bytes.size() - 1}) {
     bytes[at] ^= std::byte{1};
-    CHECK(sha256_of_pieces(bytes) != one);
+    CHECK(content_hash(bytes) != one);
     bytes[at] ^= std::byte{1};
   }
-  CHECK(sha256_of_pieces(std::span(bytes).first(bytes.size() - 1)) != one);
-  CHECK(sha256_of_pieces({}) != sha256_of_pieces(std::span(bytes).first(1)));
+  std::swap_ranges(bytes.begin(), bytes.begin() + 1024, bytes.begin() + 8192);
+  CHECK(content_hash(bytes) != one);
+  CHECK(content_hash(std::span(bytes).first(bytes.size() - 1)) != content_hash(bytes));
+  CHECK(content_hash({}) != content_hash(std::span(bytes).first(1)));
 }
 
 TEST_CASE("checksum: each bit and each length counts, whatever the bytes are") {
