@@ -90,7 +90,9 @@ void ModuleTiers::consider_known(FuncCode& code) {
   if (stored_.hot.empty() || !mode().facts.optimises || !heat_.exists()) return;
   const auto known = std::ranges::equal_range(stored_.hot, code.func_index, {}, &HotUnit::func_index);
   for (const HotUnit& hot : known) {
-    const Unit unit{hot.unit, module_.funcs[code.func_index].body.size(), work_of(code), "hot in earlier runs"};
+    const vm::ByteRange& body = module_.funcs[code.func_index].body;
+    const uint32_t from = hot.unit == jit::kWholeFunction ? body.begin : std::clamp(hot.unit, body.begin, body.end);
+    const Unit unit{hot.unit, body.end - from, work_of(code), "hot in earlier runs"};
     request(code, unit, Tier::baseline, Tier::opt, hot.heat);
   }
 }
@@ -133,7 +135,15 @@ News ModuleTiers::news() {
     if (code.key.tier == Tier::opt) {
       news.hot.push_back({code.key.func_index, code.key.unit, code.loaded ? 0 : std::max(heat, kLeastHeat)});
     } else if (heat >= kLeastHeat) {
-      news.hot.push_back({code.key.func_index, code.key.unit, heat});
+      // What was asked for is worth it, and did not come in time.
+      const size_t before = news.hot.size();
+      const LoopTable* table = module_.code(code.key.func_index).loops.load(std::memory_order_acquire);
+      for (uint32_t i = 0; table != nullptr && i < table->count; ++i) {
+        const auto state = table->loops[i].state[static_cast<unsigned>(Tier::opt)].load(std::memory_order_relaxed);
+        if (state != vm::BlockState::queued && state != vm::BlockState::compiling) continue;
+        news.hot.push_back({code.key.func_index, table->loops[i].offset, heat});
+      }
+      if (news.hot.size() == before) news.hot.push_back({code.key.func_index, code.key.unit, heat});
     }
   }
   for (const TierStats& stats : stats_) news.nanoseconds += static_cast<uint64_t>(stats.compile_time.count());
