@@ -17,6 +17,7 @@
 #include "vmrun/base/result.h"
 #include "vmrun/base/tiers.h"
 
+#pragma GCC visibility push(default)
 namespace vmrun {
 
 /// What a compiled image holds besides the image.
@@ -95,3 +96,4 @@ class Engine;
 Result<std::vector<std::string>> explain_cache(const Engine& engine, const std::filesystem::path& path);
 
 }  // namespace vmrun
+#pragma GCC visibility pop
