@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "engine/cache.h"
 #include "tiering/manager.h"
 #include "vm/runtime/memory.h"
 #include "vm/runtime/shared_funcs.h"
@@ -16,7 +17,8 @@ struct Engine::Impl {
   std::shared_ptr<vm::TypeRegistry> registry;
   std::shared_ptr<vm::MemoryPool> pool;
   std::shared_ptr<vm::SharedFuncs> shared_funcs;
-  std::shared_ptr<tiering::Manager> tiers;  // null: interpreter only
+  std::unique_ptr<const engine::Cache> cache;  // null: none, or nothing is compiled
+  std::shared_ptr<tiering::Manager> tiers;     // null: interpreter only
 };
 
 }  // namespace vmrun

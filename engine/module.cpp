@@ -2,18 +2,15 @@
 #include "vmrun/module.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include "engine/convert.h"
 #include "engine/engine_impl.h"
 #include "engine/exceptions.h"
-#include "interp/interp.h"
+#include "engine/load.h"
 #include "jit/listing.h"
 #include "vm/blocks/profile.h"
-#include "vm/runtime/samples.h"
 #include "vm/wasm/disasm.h"
 #include "vm/wasm/image.h"
-#include "vm/wasm/loops.h"
 #include "vm/wasm/module.h"
 
 namespace vmrun {
@@ -74,52 +71,27 @@ CustomSection custom(const vm::Module& module, const vm::CustomSection& section)
   return {section.name, section.bytes.begin, module.image->custom(section.bytes.begin, section.bytes.end)};
 }
 
-/// Decodes and validates, and gives the functions their first entries.
-Result<std::shared_ptr<vm::Module>> make(const Engine& engine, Result<std::shared_ptr<const vm::Image>> image,
-                                         std::string_view name) {
-  if (!image) return std::move(image).error();
-  const Config& config = engine.config();
-  if ((*image)->bytes().size() > config.max_image_bytes) {
-    return Error(ErrorKind::Limit, "image of " + std::to_string((*image)->bytes().size()) +
-                                       " bytes is larger than the limit of " + std::to_string(config.max_image_bytes));
-  }
-  vm::DecodeOptions options;
-  options.features.bits = config.features.bits() | FeatureSet{Feature::Mvp}.bits();
-  options.threads = config.validation_threads;
-  options.name = name;
-  Result<std::shared_ptr<vm::Module>> decoded = vm::decode_module(std::move(*image), engine.impl()->registry, options);
-  if (!decoded) return decoded;
-  vm::Module* module = decoded->get();
-  module->guarded_memories = engine.impl()->pool->guards();
-  module->effort = config.effort;
-  module->count_runs = config.count_runs;
-  static constinit std::atomic<uint32_t> made_modules{0};
-  module->number = made_modules.fetch_add(1, std::memory_order_relaxed) + 1;
-  const std::shared_ptr<tiering::Manager>& tiers = engine.impl()->tiers;
-  // All code goes when the last handle and the last store let go of the module, or when something is missing below.
-  std::shared_ptr<vm::Module> made(module, [keep = std::move(*decoded), tiers](vm::Module* m) {
-    if (m->interp == nullptr) return;
-    vm::forget_samples_of(*m);
-    if (tiers != nullptr) tiers->detach(*m);
-    interp::detach(*m);
-    vm::free_block_records(*m);
-  });
-  interp::attach(*module);
-  if (tiers != nullptr) tiers->attach(*module);
-  return made;
+/// The stored machine code of a function, if the module came with it.
+std::optional<std::string> stored_listing(const vm::Module& module, uint32_t func_index, vm::Tier tier) {
+  const tiering::StoredCode stored = tiering::Manager::stored(module);
+  const auto* record = stored.file != nullptr ? stored.file->find(func_index, jit::kWholeFunction, tier) : nullptr;
+  const auto code = record != nullptr ? stored.file->load(*record, module) : std::nullopt;
+  const jit::Plugin* plugin = code ? jit::load_plugin(nullptr) : nullptr;
+  if (plugin == nullptr) return std::nullopt;
+  return jit::listing(*plugin, *code);
 }
 
 }  // namespace
 
 Result<Module> Module::compile(const Engine& engine, std::span<const uint8_t> bytes, std::string_view name) try {
-  Result<std::shared_ptr<vm::Module>> module = make(engine, vm::Image::copy(bytes, name), name);
+  Result<std::shared_ptr<vm::Module>> module = engine::load_module(engine, vm::Image::copy(bytes, name), name);
   if (!module) return std::move(module).error();
   return Module(engine, std::move(*module));
 }
 VMRUN_CATCH_OUR_EXCEPTIONS
 
 Result<Module> Module::compile_file(const Engine& engine, const std::filesystem::path& path) try {
-  Result<std::shared_ptr<vm::Module>> module = make(engine, vm::Image::open(path), {});
+  Result<std::shared_ptr<vm::Module>> module = engine::load_module(engine, vm::Image::open(path), {});
   if (!module) return std::move(module).error();
   return Module(engine, std::move(*module));
 }
@@ -276,6 +248,7 @@ TierStats Module::tier_stats(Tier tier) const {
   out.bugs = stats.bugs;
   out.tasks = stats.tasks;
   out.task_units = stats.task_units;
+  out.loaded = stats.loaded;
   out.dropped = stats.dropped;
   out.wasm_bytes = stats.wasm_bytes;
   out.code_bytes = stats.code_bytes;
@@ -293,6 +266,7 @@ Result<std::string> Module::disassemble_code(uint32_t func_index, Tier tier) con
     return Error(ErrorKind::Usage, "function " + std::to_string(func_index) + " has no body in this module");
   }
   if (tier == Tier::Interp) return Error(ErrorKind::Usage, "the interpreter makes no machine code");
+  if (auto listed = stored_listing(*impl_, func_index, static_cast<vm::Tier>(tier))) return std::move(*listed);
   jit::CompileRequest request;
   request.module = impl_.get();
   request.func_index = func_index;

@@ -8,6 +8,7 @@
 #include "jit/code/code.h"
 #include "jit/code/reclaim.h"
 #include "jit/stop/sample.h"
+#include "jit/stored/settings.h"
 #include "tiering/log.h"
 #include "vm/base/assert.h"
 
@@ -24,14 +25,14 @@ Manager::Manager(Options options)
 
 Manager::~Manager() { join_threads(); }
 
-void Manager::attach(vm::Module& module, Schedule schedule) {
+void Manager::attach(vm::Module& module, Schedule schedule, StoredCode stored) {
   std::shared_ptr<ModuleTiers> tiers;
   bool eager = options_.eager_baseline && options_.mode->facts.baseline;
   {
     std::lock_guard lock(mutex_);
     if (schedule.empty()) schedule = schedule_;
     eager &= schedule.empty();
-    tiers = std::make_shared<ModuleTiers>(*this, module, std::move(schedule));
+    tiers = std::make_shared<ModuleTiers>(*this, module, std::move(schedule), std::move(stored));
     modules_.push_back(tiers);
     module.tiers = tiers.get();
   }
@@ -73,6 +74,46 @@ TierStats Manager::stats(const vm::Module& module, vm::Tier tier) {
 FunctionHeat Manager::heat(const vm::Module& module, uint32_t func_index) {
   if (module.tiers == nullptr) return {};
   return static_cast<ModuleTiers*>(module.tiers)->heat_of_function(func_index);
+}
+
+StoredCode Manager::stored(const vm::Module& module) {
+  if (module.tiers == nullptr) return {};
+  return static_cast<ModuleTiers*>(module.tiers)->stored();
+}
+
+News Manager::news(const vm::Module& module) {
+  if (module.tiers == nullptr) return {};
+  return static_cast<ModuleTiers*>(module.tiers)->news();
+}
+
+jit::CompileRequest Manager::request(bool sampling, bool counts) const {
+  jit::CompileRequest request;
+  request.profile = options_.profile;
+  request.inlining = options_.inlining;
+  request.polls = options_.polls;
+  request.sample_heat = sampling;
+  request.count_heat = !sampling && counts;
+  return request;
+}
+
+jit::stored::Settings Manager::settings(bool guarded_memories, bool count_runs) const {
+  jit::CompileRequest each = request(samples_, options_.mode->counts());
+  each.count_runs = count_runs;
+  return jit::stored::settings_of(each, guarded_memories);
+}
+
+std::optional<Kept> Manager::store(const vm::Module& module, std::optional<vm::Tier> all, const Progress& progress) {
+  if (module.tiers == nullptr) return Kept();
+  ModuleTiers& tiers = *static_cast<ModuleTiers*>(module.tiers);
+  Kept kept = tiers.keep();
+  if (all) {
+    const Options& options = tiers.manager().options();
+    const unsigned threads = options.threads != 0 ? options.threads : std::max(std::thread::hardware_concurrency(), 1u);
+    if (!tiers.keep_all(*all, threads, progress, kept)) return std::nullopt;
+    // What the optimiser refuses.
+    if (*all == vm::Tier::opt) tiers.keep_all(vm::Tier::baseline, threads, {}, kept);
+  }
+  return kept;
 }
 
 size_t Manager::threads() const { return thread_count_.load(std::memory_order_acquire); }

@@ -16,6 +16,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -61,7 +62,8 @@ class Manager {
   /// Takes charge of a module that the interpreter knows already and nobody runs yet. With a schedule, its promotions
   /// and no others are made. Module::count_runs is set before. With Options::eager_baseline, returns when all functions
   /// are compiled, by this thread and the compile threads.
-  void attach(vm::Module& module, Schedule schedule = {});
+  /// `stored` is code of the module from another process, which is used instead of compiling.
+  void attach(vm::Module& module, Schedule schedule = {}, StoredCode stored = {});
   /// Takes leave of a module in which nobody runs any more; afterwards nothing of it is touched. Harmless when the
   /// module was never attached.
   void detach(vm::Module& module);
@@ -79,10 +81,24 @@ class Manager {
   static TierStats stats(const vm::Module& module, vm::Tier tier);
   /// Of an own function; nothing where the module has no tiers.
   static FunctionHeat heat(const vm::Module& module, uint32_t func_index);
+  /// All code of a module that is in force or stored, for storing it; with `all`, that of all functions, compiled for
+  /// that tier, or for a lower one whose compiler takes them, on threads of their own: as many as Options::threads, else as there are processors. Nothing, when
+  /// `progress` said so. Empty for a module without tiers.
+  static std::optional<Kept> store(const vm::Module& module, std::optional<vm::Tier> all, const Progress& progress);
   /// Compile threads that exist.
   size_t threads() const;
 
+  /// What a module came with, and what is new since.
+  static StoredCode stored(const vm::Module& module);
+  static News news(const vm::Module& module);
+  /// What code that is stored of modules here depends on.
+  jit::stored::Settings settings(bool guarded_memories, bool count_runs) const;
+
   // ---- for ModuleTiers ----
+  /// What all compiles of a module have in common whose heat is sampled, or whose mode counts it.
+  jit::CompileRequest request(bool sampling, bool counts) const;
+  /// Whether the system gives this process executable memory. The first time that it does not, the log says so.
+  static bool may_make_code();
   void enqueue(Job job);
   /// Runs `work` on a compile thread before anything else that waits, and waits for it: for what needs more stack than
   /// a guest's thread may have left. On a compile thread it just runs. False: there is no such thread, and nothing ran.
@@ -104,8 +120,6 @@ class Manager {
 
  private:
   unsigned thread_limit() const;
-  /// Whether the system gives this process executable memory. The first time that it does not, the log says so.
-  static bool may_make_code();
   void start_threads();
   void join_threads();
   void serve();

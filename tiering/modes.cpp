@@ -34,11 +34,13 @@ class OnlyInterp final : public Mode {
   void first_call(ModuleTiers&, FuncCode&) const override {}
 };
 
-/// Baseline code at a function's first call, but for the first functions of a module; then what heat asks for.
+/// Stored code at a function's first call, else baseline code, but for the first functions of a module; then what heat
+/// asks for.
 class ByHeat final : public Mode {
   using Mode::Mode;
   void first_call(ModuleTiers& tiers, FuncCode& code) const override {
-    if (!tiers.is_quiet_call()) tiers.compile_at_first_call(code, Tier::baseline);
+    if (!tiers.use_stored(code) && !tiers.is_quiet_call()) tiers.compile_at_first_call(code, Tier::baseline);
+    tiers.consider_known(code);
   }
 };
 

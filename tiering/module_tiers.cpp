@@ -45,17 +45,23 @@ bool is_small(const vm::Module& module) {
 
 }  // namespace
 
-ModuleTiers::ModuleTiers(Manager& manager, vm::Module& module, Schedule schedule)
+ModuleTiers::ModuleTiers(Manager& manager, vm::Module& module, Schedule schedule, StoredCode stored)
     : manager_(manager),
       module_(module),
       arena_(is_small(module)),
       forced_(schedule.empty() ? nullptr : std::make_unique<Forced>(std::move(schedule))),
       sampling_(manager.samples() && forced_ == nullptr),
-      heat_(module.funcs.size() - module.imported_funcs) {
+      heat_(module.funcs.size() - module.imported_funcs),
+      stored_(std::move(stored)) {
   hot_function = &on_hot_function;
   hot_loop = &on_hot_loop;
   first_call = &on_first_call;
   slice = decisions().slice();
+  if (stored_.file != nullptr && stored_.file->header().func_count == module.funcs.size()) {
+    const jit::stored::Settings here = settings(), there = stored_.file->header().settings;
+    stored_fits_[static_cast<unsigned>(Tier::baseline)] = here.baseline == there.baseline;
+    stored_fits_[static_cast<unsigned>(Tier::opt)] = here.opt == there.opt;
+  }
   if (module.count_runs) {
     const size_t own = module.funcs.size() - module.imported_funcs;
     for (size_t i = 0; i < own; ++i) vm::counts_of(module.codes[i]);
@@ -167,6 +173,7 @@ std::string ModuleTiers::promote(uint32_t func_index, uint32_t unit, Tier tier) 
       continue;
     }
     if (state->compare_exchange_strong(now, BlockState::compiling, std::memory_order_acq_rel)) {
+      if (load_stored(key)) break;
       // The optimiser needs much stack, of which a guest's thread may have little left.
       const CompileWhy why = BecauseOf::current();  // on whatever thread
       auto work = [&] {
@@ -209,6 +216,7 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
     }
     return reason;
   }
+  if (load_stored(key)) return {};
   std::string reason;
   jit::Compiler* compiler = manager_.compiler(key.tier, &reason);
   if (compiler == nullptr) {
@@ -219,17 +227,7 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
     fail(key, "no memory for the block's counters", UINT32_MAX);
     return "no memory for the block's counters";
   }
-  jit::CompileRequest request;
-  request.module = &module_;
-  request.func_index = key.func_index;
-  request.unit = key.unit;
-  request.count_runs = module_.count_runs;
-  request.profile = manager_.options().profile;
-  request.inlining = manager_.options().inlining;
-  request.polls = manager_.options().polls;
-  request.sample_heat = sampling_;
-  request.count_heat = !sampling_ && decisions().counts();
-  request.cancelled = &dying_;
+  const jit::CompileRequest request = request_of(key);
   const auto start = std::chrono::steady_clock::now();
   auto compiled = start;
   jit::CompileResult result;
@@ -347,15 +345,26 @@ void ModuleTiers::fail(const Key& key, std::string reason, uint32_t retry_heat) 
   state_of(key)->store(BlockState::failed, std::memory_order_release);
 }
 
-void ModuleTiers::publish(const Key& key, const jit::CodeObject* object) {
+jit::CompileRequest ModuleTiers::request_of(const Key& key) const {
+  jit::CompileRequest request = manager_.request(sampling_, decisions().counts());
+  request.module = &module_;
+  request.func_index = key.func_index;
+  request.unit = key.unit;
+  request.count_runs = module_.count_runs;
+  request.cancelled = &dying_;
+  return request;
+}
+
+void ModuleTiers::publish(const Key& key, const jit::CodeObject* object, bool loaded) {
   FuncCode& code = module_.code(key.func_index);
   std::lock_guard lock(mutex_);
   TierStats& stats = stats_[static_cast<unsigned>(key.tier)];
   ++(key.unit == jit::kWholeFunction ? stats.functions : stats.osr_units);
   stats.wasm_bytes += module_.funcs[key.func_index].body.size();
   stats.code_bytes += object->size;
+  stats.loaded += loaded;
   try {
-    codes_.push_back({manager_.next_number(), key, object});
+    codes_.push_back({manager_.next_number(), key, object, loaded});
   } catch (const std::bad_alloc&) {
     jit::CodeSpace::get().retire(object);
     throw;

@@ -1,7 +1,8 @@
 // What the tier manager keeps of one module: the heat of its functions, its compiled code, what failed and why. It is
 // the TierHooks of the module, and what compile jobs refer to.
 //
-// hooks.cpp has what guests call, policy.cpp what is asked for by heat, module_tiers.cpp compiling and publishing.
+// hooks.cpp has what guests call, policy.cpp what is asked for by heat, module_tiers.cpp compiling and publishing, and
+// stored.cpp what is kept of a module's code from one process to the next.
 //
 // Threads: the hooks run on guests' threads, compile() on compile threads, or for baseline code on a guest's; the module
 // is detached by whoever drops its last reference. A block is compiled by the one thread that took its state from cold
@@ -22,6 +23,8 @@
 
 #include "jit/code/arena.h"
 #include "jit/compiler.h"
+#include "jit/stored/reader.h"
+#include "jit/stored/writer.h"
 #include "tiering/events.h"
 #include "tiering/heat.h"
 #include "tiering/loop_nest.h"
@@ -29,6 +32,7 @@
 #include "tiering/queue.h"
 #include "tiering/schedule.h"
 #include "tiering/stats.h"
+#include "tiering/stored.h"
 #include "vm/wasm/module.h"
 
 namespace vmrun::tiering {
@@ -37,7 +41,7 @@ class Manager;
 
 class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<ModuleTiers> {
  public:
-  ModuleTiers(Manager& manager, vm::Module& module, Schedule schedule);
+  ModuleTiers(Manager& manager, vm::Module& module, Schedule schedule, StoredCode stored);
 
   /// Compiles and publishes at once: baseline code on this thread, optimised code on a compile thread, for which this
   /// one waits. An empty string when the block's code of that tier is in force afterwards (or a better tier's), else the
@@ -67,8 +71,25 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   /// How hot an own function has been found, and which tier's code it has. Any thread; approximate.
   FunctionHeat heat_of_function(uint32_t func_index);
   const vm::Module& module() const { return module_; }
+  const Manager& manager() const { return manager_; }
+
+  // ---- stored code (stored.cpp) ----
+  /// What code that is stored here depends on.
+  jit::stored::Settings settings() const;
+  /// What the module came with.
+  const StoredCode& stored() const { return stored_; }
+  News news();
+  /// All code that is in force, what was optimised first, then that of the stored file which nobody has used meanwhile.
+  Kept keep();
+  /// Code of all functions that have none in `kept`, or none as good, compiled for a tier by `threads` threads and not put into force.
+  /// False, when `progress` said so: see Manager::store.
+  bool keep_all(vm::Tier tier, unsigned threads, const Progress& progress, Kept& kept);
 
   // ---- for decisions ----
+  /// Puts the best stored code of a function that is called first into force. False: there is none that the mode wants.
+  bool use_stored(const vm::FuncCode& code);
+  /// Asks for optimised code of a function that earlier processes found hot.
+  void consider_known(vm::FuncCode& code);
   /// Whether the function that is called first is one of those that the interpreter is left; counts it.
   bool is_quiet_call();
   /// Makes its code on the spot.
@@ -99,6 +120,7 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
     uint64_t number;  // of its publication
     Key key;
     const jit::CodeObject* object;
+    bool loaded;  // it was stored
   };
   struct Failure {
     std::string reason;
@@ -158,7 +180,14 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   /// block is cold again: nobody has tried.
   std::string compile(const Key& key, std::atomic<vm::BlockState>& state);
   std::string try_compile(const Key& key, std::atomic<vm::BlockState>& state);
-  void publish(const Key& key, const jit::CodeObject* object);
+  jit::CompileRequest request_of(const Key& key) const;
+  /// The stored code of a unit, or null.
+  const jit::stored::UnitRecord* find_stored(const Key& key) const;
+  /// Installs and publishes it. False: there is none, or it is damaged.
+  bool load_stored(const Key& key);
+  void keep_published(Kept& kept);
+  void keep_unused(Kept& kept);
+  void publish(const Key& key, const jit::CodeObject* object, bool loaded = false);
   using Time = std::chrono::steady_clock::time_point;
   /// For CompileEvents, where somebody wants them. After its publication, or before the block is free again.
   void record(const Key& key, uint32_t code_bytes, Time begin, Time compiled, Time installed,
@@ -177,6 +206,9 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   std::atomic<uint32_t> sampled_[4] = {};
   std::atomic<uint32_t> first_calls_{0};  // that the interpreter was left, up to policy::kQuietCalls
   HeatTable heat_;
+  const StoredCode stored_;
+  bool stored_fits_[vm::kTiers] = {};  // the file's code of that tier is what would be compiled here
+  std::atomic<bool> said_damaged_{false};
 
   std::mutex mutex_;
   std::condition_variable changed_;     // a compile ended

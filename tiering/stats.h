@@ -18,6 +18,7 @@ struct TierStats {
   uint64_t bugs = 0;        // of these: by an error of ours
   uint64_t tasks = 0;       // shares of work: of compile threads, and of who waits for a whole module
   uint64_t task_units = 0;  // compiled in these, and not by a guest's thread
+  uint64_t loaded = 0;      // of the functions and units: they were stored, and nobody compiled them
   uint64_t dropped = 0;     // given up for want of code memory
   uint64_t wasm_bytes = 0;  // of the compiled bodies
   uint64_t code_bytes = 0;  // that they became

@@ -39,6 +39,10 @@ int objdump_command(Args args);
 std::string objdump_options_help(bool markdown);
 int wast_command(Args args);
 std::string wast_options_help(bool markdown);
+int compile_command(Args args);
+std::string compile_options_help(bool markdown);
+int cache_command(Args args);
+std::string cache_options_help(bool markdown);
 int help_command(Args args);
 
 }  // namespace vmrun::tools

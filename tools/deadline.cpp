@@ -113,6 +113,11 @@ void Deadline::watch(Store* store) {
   impl_->loaded |= store != nullptr;
 }
 
+void Deadline::end() {
+  std::lock_guard lock(impl_->mutex);
+  impl_->end = Clock::time_point::max();
+}
+
 bool Deadline::interrupted() const {
   std::lock_guard lock(impl_->mutex);
   return impl_->interrupted;

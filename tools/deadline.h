@@ -25,6 +25,8 @@ class Deadline {
   void restart();
   /// From now on `store` is what is interrupted; it must outlive this or the next call. Null: none.
   void watch(Store* store);
+  /// There is no limit any more.
+  void end();
   /// The time was over while a store was watched, and that was interrupted.
   bool interrupted() const;
   /// "time limit of 1s reached"

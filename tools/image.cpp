@@ -12,6 +12,7 @@
 #include <span>
 #include <string_view>
 
+#include "tools/grants.h"
 #include "tools/report.h"
 
 namespace vmrun::tools {
@@ -48,6 +49,10 @@ std::string head_of(const std::string& path) {
   return head;
 }
 
+std::span<const uint8_t> bytes_of(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
 /// True when `head` looks like the text format: after blanks and comments an opening parenthesis.
 bool is_text_format(std::string_view head) {
   const size_t first = head.find_first_not_of(" \t\r\n");
@@ -57,6 +62,7 @@ bool is_text_format(std::string_view head) {
 /// What the file is instead of an image, or "" when it does begin like one.
 std::string explain(const std::string& path, std::string_view head) {
   if (head.empty()) return "is empty";
+  if (is_compiled_image(bytes_of(head))) return {};
   for (const Signature& signature : kSignatures) {
     if (head.starts_with(signature.bytes)) return signature.meaning;
   }
@@ -148,11 +154,12 @@ Result<std::string> read_stream(const std::string& path, uint64_t limit) {
   }
 }
 
-Result<Module> load_stream(const Engine& engine, const std::string& path) {
+Result<Module> load_stream(const Engine& engine, const std::string& path, StoredTrust trust) {
   auto bytes = read_stream(path, engine.config().max_image_bytes);
   if (!bytes) return bytes.error();
-  const std::span<const uint8_t> span(reinterpret_cast<const uint8_t*>(bytes->data()), bytes->size());
-  auto module = Module::compile(engine, span, image_name(path));
+  const std::span<const uint8_t> span = bytes_of(*bytes);
+  auto module = is_compiled_image(span) ? Module::deserialize(engine, span, image_name(path), trust)
+                                        : Module::compile(engine, span, image_name(path));
   if (module) return module;
   return explained(std::move(module).error(), path, std::string_view(*bytes).substr(0, kHead));
 }
@@ -169,17 +176,34 @@ std::string image_name(std::string_view path) {
   return std::string(path.substr(slash == path.npos ? 0 : slash + 1));
 }
 
-Result<Module> load_image(const Engine& engine, const std::string& path) {
-  if (is_standard_input(path)) return load_stream(engine, path);
+bool is_compiled(const std::string& path) {
+  struct stat info;  // a pipe is not to be read from
+  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && is_compiled_image(bytes_of(head_of(path)));
+}
+
+Result<Module> load_image_beside(const Engine& engine, const std::string& path,
+                                 const std::vector<RunOptions::Dir>& dirs) {
+  if (is_standard_input(path) || !is_compiled(path)) return load_image(engine, path);
+  const auto dir = writable_above(dirs, path);
+  if (!dir) return load_image(engine, path, StoredTrust::Code);
+  warn(shown(path) + " lies in '" + *dir +
+       "', where the guest may write: its code is not run, and is compiled anew; "
+       "grant the folder for reading only (--dir HOST::GUEST::ro), or keep the compiled image elsewhere");
+  return load_image(engine, path, StoredTrust::Image);
+}
+
+Result<Module> load_image(const Engine& engine, const std::string& path, StoredTrust trust) {
+  if (is_standard_input(path)) return load_stream(engine, path, trust);
   struct stat info;
   if (stat(path.c_str(), &info) != 0) return io_error(path, errno);
   if (S_ISDIR(info.st_mode)) {
     return Error(ErrorKind::Io, "'" + path + "' is a directory; name a .wasm file in it");
   }
-  if (!S_ISREG(info.st_mode)) return load_stream(engine, path);
+  if (!S_ISREG(info.st_mode)) return load_stream(engine, path, trust);
   const uint64_t limit = engine.config().max_image_bytes;
-  if (static_cast<uint64_t>(info.st_size) > limit) return too_large(path, limit);
-  auto module = Module::compile_file(engine, path);
+  const bool compiled = is_compiled(path);
+  if (!compiled && static_cast<uint64_t>(info.st_size) > limit) return too_large(path, limit);
+  auto module = compiled ? Module::deserialize_file(engine, path, trust) : Module::compile_file(engine, path);
   if (module) return module;
   return explained(std::move(module).error(), path, head_of(path));
 }

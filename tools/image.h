@@ -3,7 +3,9 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "tools/run_options.h"
 #include "vmrun/base/result.h"
 #include "vmrun/module.h"
 
@@ -16,8 +18,16 @@ bool is_standard_input(std::string_view path);
 std::string image_name(std::string_view path);
 
 /// The module of the image at `path`: a file, a pipe or the like, or standard input, which is at its end then. Of what is
-/// no file at most Config::max_image_bytes are accepted. Errors: those of Module::compile_file, with every message
-/// naming the image and, where the bytes tell what they are instead of one, saying so.
-Result<Module> load_image(const Engine& engine, const std::string& path);
+/// no file at most Config::max_image_bytes are accepted. Of a compiled image the code is run, if `trust` says so.
+/// Errors: those of Module::compile_file and deserialize_file, with every message naming the image and, where the bytes
+/// tell what they are instead of one, saying so.
+Result<Module> load_image(const Engine& engine, const std::string& path, StoredTrust trust = StoredTrust::Image);
+/// The same for a guest that is given `dirs`: the code of a compiled image is run if it comes from a file that the guest
+/// may not write; if it may, a warning tells.
+Result<Module> load_image_beside(const Engine& engine, const std::string& path,
+                                 const std::vector<RunOptions::Dir>& dirs);
+
+/// Whether the file at `path` is a compiled image.
+bool is_compiled(const std::string& path);
 
 }  // namespace vmrun::tools

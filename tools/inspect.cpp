@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "tools/branch_hints.h"
 #include "tools/commands.h"
@@ -53,7 +54,36 @@ std::string shown_name(const FuncBody& body) {
   return body.name.empty() ? strf("func[%u]", body.func_index) : std::string(body.name);
 }
 
-void print_text(const std::string& path, const Module& module) {
+/// Functions and entries at loops with code of a tier, and its bytes.
+struct StoredCode {
+  size_t functions = 0, loops = 0;
+  uint64_t bytes = 0;
+};
+StoredCode stored_code(const StoredInfo& info, Tier tier) {
+  StoredCode sum;
+  for (const StoredUnit& unit : info.units) {
+    if (unit.tier != tier) continue;
+    ++(unit.loop ? sum.loops : sum.functions);
+    sum.bytes += unit.bytes;
+  }
+  return sum;
+}
+constexpr std::pair<Tier, const char*> kStoredTiers[] = {{Tier::Baseline, "baseline"}, {Tier::Opt, "optimised"}};
+
+void print_stored(const StoredInfo& info) {
+  std::printf("\ncompiled: by %s of vmrun (%s), for %s\n", info.this_build ? "this build" : "another build",
+              printable(info.build).c_str(),
+              info.this_processor ? "processors like this one" : "a processor that can do what this one cannot");
+  std::printf("  image %s, %llu bytes in all\n", info.content.c_str(),
+              static_cast<unsigned long long>(info.file_bytes));
+  for (const auto& [tier, name] : kStoredTiers) {
+    const StoredCode sum = stored_code(info, tier);
+    std::printf("  %s code: %zu functions, %zu loops, %llu bytes\n", name, sum.functions, sum.loops,
+                static_cast<unsigned long long>(sum.bytes));
+  }
+}
+
+void print_text(const std::string& path, const Module& module, const std::optional<StoredInfo>& stored) {
   std::printf("%s: module '%s', %zu bytes\n", printable(path).c_str(), printable(module.name()).c_str(), module.size());
 
   std::string proposals;
@@ -61,6 +91,8 @@ void print_text(const std::string& path, const Module& module) {
     proposals += (proposals.empty() ? "" : ", ") + name;
   }
   std::printf("proposals used: %s\n", proposals.empty() ? "none" : proposals.c_str());
+
+  if (stored) print_stored(*stored);
 
   std::printf("\nsections:\n");
   for (const SectionInfo& s : module.sections()) {
@@ -97,12 +129,24 @@ void print_text(const std::string& path, const Module& module) {
   std::printf("\nstart function: %s\n", module.has_start() ? "yes" : "no");
 }
 
-Json to_json(const std::string& path, const Module& module) {
+Json to_json(const std::string& path, const Module& module, const std::optional<StoredInfo>& stored) {
   Json out;
   out["path"] = path;
   out["name"] = module.name();
   out["bytes"] = module.size();
   out["proposals"] = feature_names(module.features_used());
+  if (stored) {
+    Json& compiled = out["compiled"];
+    compiled = {{"build", stored->build},
+                {"this_build", stored->this_build},
+                {"this_processor", stored->this_processor},
+                {"image", stored->content},
+                {"bytes", stored->file_bytes}};
+    for (const auto& [tier, name] : kStoredTiers) {
+      const StoredCode sum = stored_code(*stored, tier);
+      compiled[name] = {{"functions", sum.functions}, {"loops", sum.loops}, {"bytes", sum.bytes}};
+    }
+  }
   Json& sections = out["sections"] = Json::array();
   for (const SectionInfo& s : module.sections()) {
     sections.push_back({{"id", s.id}, {"name", s.name}, {"offset", s.offset}, {"size", s.size}, {"items", s.items}});
@@ -147,12 +191,18 @@ int inspect_command(Args args) {
   const std::string path(parsed->positional[0]);
   auto module = load_image(Engine(), path);
   if (!module) return fail(module.error());
+  std::optional<StoredInfo> stored;
+  if (is_compiled(path)) {
+    auto info = describe_compiled_image(path);
+    if (!info) return fail(info.error());
+    stored = std::move(*info);
+  }
   if (options.json) {
     // Beyond ASCII in escapes: a name may hold characters that a terminal obeys.
-    const std::string text = to_json(path, *module).dump(2, ' ', true, Json::error_handler_t::replace);
+    const std::string text = to_json(path, *module, stored).dump(2, ' ', true, Json::error_handler_t::replace);
     std::printf("%s\n", text.c_str());
   } else {
-    print_text(path, *module);
+    print_text(path, *module, stored);
   }
   if (auto hints = check_branch_hints(*module); !hints) warn(hints.error().to_string());
   return kExitOk;

@@ -25,7 +25,7 @@ constexpr const char* kUseDense = "use -O dense-memory";
 constexpr const char* kUseTrap = "use -W unknown-imports-trap";
 constexpr const char* kUseStack = "use -W max-wasm-stack=SIZE";
 constexpr const char* kUseMemory = "use -W max-memory-size=SIZE";
-constexpr const char* kNoCache = "vmrun compiles while it runs and keeps no compiled code";
+constexpr const char* kUseCache = "use -O cache=on|off|read|FOLDER";
 constexpr const char* kAllOn = "every proposal is on; -W KEY=n turns one off";
 constexpr const char* kNoComponents = "vmrun runs core modules, not components";
 constexpr const char* kPreview1 = "vmrun has WASI preview 1 alone";
@@ -67,11 +67,11 @@ constexpr Foreign kOptions[] = {
     {"verbose", "use --stats, or -D log=wasi=trace"},
     {"cpuprofile", "use --profile TOOL"},
     {"link", "use --preload NAME=IMAGE"},
-    {"cache", kNoCache},
-    {"cachedir", kNoCache},
-    {"cache-dir", kNoCache},
-    {"disable-cache", kNoCache},
-    {"allow-precompiled", kNoCache},
+    {"cache", kUseCache},
+    {"cachedir", kUseCache},
+    {"cache-dir", kUseCache},
+    {"disable-cache", kUseCache},
+    {"allow-precompiled", "vmrun runs what 'vmrun compile' has made as any image"},
     {"codegen", kUseTier},
     {"enable-all", kAllOn},
     {"wasm-features", kAllOn},
@@ -84,7 +84,7 @@ constexpr Foreign kFamilies[] = {
 };
 
 constexpr Foreign kLetters[] = {
-    {"C", "vmrun compiles while it runs and keeps no compiled code; -O says how it compiles"},
+    {"C", "-O says how vmrun compiles, and where it keeps compiled code"},
     {"E", "use --env NAME=VALUE"},
     {"e", kUseInvoke},
     {"g", "use -D gdb"},
@@ -125,8 +125,8 @@ constexpr ForeignKey kKeys[] = {
 constexpr const char* kUseInspect = "'vmrun inspect' does that";
 constexpr const char* kUseObjdump = "'vmrun objdump' does that";
 constexpr Foreign kForeignCommands[] = {
-    {"compile", "vmrun compiles while it runs; -O eager=baseline compiles before the first instruction"},
-    {"precompile", "vmrun compiles while it runs; -O eager=baseline compiles before the first instruction"},
+    {"precompile", "'vmrun compile' does that"},
+    {"aot", "'vmrun compile' does that"},
     {"validate", "'vmrun inspect' validates an image, and prints what is in it"},
     {"version", "'vmrun --version' prints it"},
     {"invoke", "an export is called by 'vmrun --invoke NAME IMAGE ARGS...'"},
@@ -139,7 +139,6 @@ constexpr Foreign kForeignCommands[] = {
     {"disassemble", kUseObjdump},
     {"wasm2wat", kUseObjdump},
     {"test", "'vmrun wast' runs scripts of the WebAssembly test suite"},
-    {"cache", kNoCache},
     {"config", "vmrun has no configuration file"},
     {"settings", "vmrun has no configuration file"},
 };

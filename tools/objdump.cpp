@@ -25,7 +25,9 @@ constexpr OptionRow<ObjdumpOptions> kObjdumpOptions[] = {
      [](ObjdumpOptions& o, std::string_view v) -> Result<void> { return o.functions.emplace_back(v), Result<void>(); }},
     {0, "no-bytes", nullptr, "leave out the instructions' bytes",
      [](ObjdumpOptions& o, std::string_view) -> Result<void> { return o.no_bytes = true, Result<void>(); }},
-    {0, "tier", "TIER", "machine code beneath the instructions it was made of, by that tier: baseline or opt",
+    {0, "tier", "TIER",
+     "machine code beneath the instructions it was made of, by that tier: baseline or opt; of a compiled\n"
+     "image what it holds, else what the compiler makes now",
      [](ObjdumpOptions& o, std::string_view v) -> Result<void> {
        if (v == "baseline") return o.tier = Tier::Baseline, Result<void>();
        if (v == "opt") return o.tier = Tier::Opt, Result<void>();
@@ -133,7 +135,9 @@ int objdump_command(Args args) {
   if (!parsed) return fail_usage(parsed.error().message, "objdump");
   if (parsed->help) return print_help("objdump");
   if (parsed->positional.size() != 1) return fail_usage("objdump needs one image", "objdump");
-  auto module = load_image(Engine(), std::string(parsed->positional[0]));
+  // Only for its machine code does a compiled image have to be this build's.
+  const StoredTrust trust = options.tier == Tier::Interp ? StoredTrust::Image : StoredTrust::Code;
+  auto module = load_image(Engine(), std::string(parsed->positional[0]), trust);
   if (!module) return fail(module.error());
 
   const ExportedNames exports(*module);

@@ -36,6 +36,10 @@ constexpr Pointless kPointless[] = {
      },
      "-O tier=baseline compiles each function on the thread that calls it, so that compile-threads have nothing to do: "
      "leave one of them out, or add eager=baseline"},
+    {[](const RunOptions& o) { return o.cache.bytes && o.cache.mode != RunOptions::Cache::Mode::on; },
+     "-O cache-size is for a cache that is written: leave it out, or use cache=on or a folder"},
+    {[](const RunOptions& o) { return (o.cache.bytes || !o.cache.folder.empty()) && is_tier(o, Tiers::Interp); },
+     "-O tier=interp makes no machine code that a cache could keep: leave one of them out"},
     {[](const RunOptions& o) { return o.dense_memory_max && !o.config.dense_memory; },
      "-O dense-memory-max is the limit of dense memories: add dense-memory, or use -W max-memory-size=SIZE"},
     {[](const RunOptions& o) { return o.repeat && o.many.wanted(); },

@@ -105,7 +105,7 @@ Result<void> initialize(const Instance& instance) {
 Result<Preloads> load_preloads(const RunOptions& options, const Engine& engine) {
   Preloads preloads;
   for (const auto& [name, file] : options.preloads) {
-    auto module = load_image(engine, file);
+    auto module = load_image_beside(engine, file, options.dirs);
     if (!module) return module.error();
     preloads.emplace_back(name, *module);
   }
@@ -115,7 +115,7 @@ Result<Preloads> load_preloads(const RunOptions& options, const Engine& engine) 
 Result<Program> load_program(const RunOptions& options, const Engine& engine, std::string_view image,
                              const Preloads& preloads) {
   const std::string path(image);
-  auto module = load_image(engine, path);
+  auto module = load_image_beside(engine, path, options.dirs);
   if (!module) return module.error();
   Program program{options, path, engine, *module, preloads, {image_name(path)}};
   program.needs_wasi = imports_wasi(*module);
@@ -127,6 +127,11 @@ Result<Program> load_program(const RunOptions& options, const Engine& engine, st
   program.needs_wasi &= options.wasi;
   program.starts_threads &= program.needs_wasi && options.threads;
   return program;
+}
+
+void store_code(const Program& program) {
+  program.module.store();
+  for (const auto& [name, module] : program.preloads) module.store();
 }
 
 Result<void> check_entry(const Program& program) {

@@ -36,6 +36,9 @@ Result<Preloads> load_preloads(const RunOptions& options, const Engine& engine);
 Result<Program> load_program(const RunOptions& options, const Engine& engine, std::string_view image,
                              const Preloads& preloads);
 
+/// Puts what was compiled of the images into the cache, if there is one.
+void store_code(const Program& program);
+
 /// What would be wrong of each run alike: there is nothing to call, or ARGS do not fit. Errors: Usage.
 Result<void> check_entry(const Program& program);
 

@@ -89,6 +89,10 @@ int load_and_run(const RunOptions& options, const Parsed& parsed, Args args, Dea
     if (status != kExitOk || i == runs) {
       profiling.finish({how_it_ended(status, deadline), status}, times.peak_memory);
       if (options.stats) print_stats(loaded, times, program->module);
+      // What the guest has to say is out before anything is stored, and has no time limit any more.
+      std::fflush(stdout);
+      if (deadline) deadline->end();
+      store_code(*program);
       // What is still being compiled nobody wants any more.
       if (program->engine.compiling()) leave(status);
       return status;
@@ -162,6 +166,7 @@ int run_command(Args args) {
   if (auto fit = check_together(options, parsed->positional[0]); !fit) return fail_usage(fit.error().message, "run");
 
   keep_dump_signal(options);
+  settle_cache(options);
   std::optional<Deadline> deadline;
   if (options.timeout) deadline.emplace(*options.timeout);
   if (options.many.wanted()) return flushed(run_many(options, *parsed, args, deadline));

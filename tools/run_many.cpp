@@ -389,6 +389,7 @@ int run_many(const RunOptions& options, const Parsed& parsed, Args args, std::op
     figures.io = executor->io();
     print_many_stats(figures, *programs);
   }
+  for (const Program& program : *programs) store_code(program);
   if ((*programs)[0].engine.compiling()) leave(guests.status());
   return guests.status();
 }

@@ -123,6 +123,36 @@ Result<void> set_dense(RunOptions& o, Value v) {
   return {};
 }
 
+Result<void> set_cache(RunOptions& o, Value v) {
+  using Mode = RunOptions::Cache::Mode;
+  o.cache.folder.clear();
+  if (v == "on" || v == "y") {
+    o.cache.mode = Mode::on;
+  } else if (v == "off" || v == "n") {
+    o.cache.mode = Mode::off;
+  } else if (v == "read") {
+    o.cache.mode = Mode::read;
+  } else if (v.starts_with("read:") && v.find('/') != v.npos) {
+    o.cache.mode = Mode::read;
+    o.cache.folder = v.substr(v.find(':') + 1);
+  } else if (v.find('/') != v.npos) {
+    o.cache.mode = Mode::on;
+    o.cache.folder = v;
+  } else {
+    return usage_error("'" + std::string(v) + "' is none of on, off and read, and no folder: of one in the current " +
+                       "directory write ./" + std::string(v));
+  }
+  return {};
+}
+
+Result<void> set_cache_size(RunOptions& o, Value v) {
+  auto n = parse_size(v);
+  if (!n) return n.error();
+  if (*n < (uint64_t{1} << 20)) return usage_error("must be at least 1M; cache=off stores nothing");
+  o.cache.bytes = *n;
+  return {};
+}
+
 Result<void> set_dense_max(RunOptions& o, Value v) {
   auto n = parse_size(v);
   if (!n) return n.error();
@@ -353,6 +383,12 @@ constexpr Key kOptimize[] = {
      "calls that optimised code replaces by the callee's own instructions: on: of small functions (default);\n"
      "off: none; all: whatever can be, for tests: slow to compile",
      set_inline},
+    {"cache", "WHERE",
+     "code kept from run to run: on: in $XDG_CACHE_HOME/vmrun or ~/.cache/vmrun (default); off; read: nothing\n"
+     "is written; a folder, with a slash in its name; read:FOLDER: that one, and nothing is written",
+     set_cache},
+    {"cache-size", "SIZE", "bytes that the cache may grow to (1G); what was used least recently goes first",
+     set_cache_size},
     {"dense-memory", nullptr, "memories with explicit bounds checks, packed in little address space", set_dense},
     {"dense-memory-max", "SIZE", "what a dense memory may grow to (64M; from 4K to 4G)", set_dense_max},
     {"validation-threads", "N", "threads that validate an image (0, the default: one per processor)", set_threads},

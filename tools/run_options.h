@@ -52,6 +52,11 @@ struct RunOptions {
   std::optional<uint64_t> repeat;
 
   // -O
+  struct Cache {
+    enum class Mode : uint8_t { on, off, read } mode = Mode::on;
+    std::string folder;  // empty: the user's
+    std::optional<uint64_t> bytes;
+  } cache;
   bool dense_memory_max = false;  // config.dense_memory_max_bytes was given
 
   // -W
@@ -92,6 +97,11 @@ struct RunOptions {
     size_t iterations = 10'000;                               // of each, at most
     std::string json, svg;
   } bench;
+  // `vmrun compile` alone.
+  struct Compile {
+    std::string output;
+    bool all_opt = false;
+  } compile;
 
   // `vmrun serve` alone.
   struct Serve {
@@ -109,6 +119,12 @@ struct RunOptions {
 std::span<const OptionRow<RunOptions>> run_rows();
 /// Those of `vmrun serve`: its own, and those of run that mean something for guests that are started for each request.
 std::span<const OptionRow<RunOptions>> serve_rows();
+
+/// Those of `vmrun compile`.
+std::span<const OptionRow<RunOptions>> compile_rows();
+
+/// Gives the engine the cache that -O cache asks for, unless the guest may write in its folder: then there is none.
+void settle_cache(RunOptions& options);
 
 /// Refuses options that do nothing beside others, two directories of one name and a standard input that is read twice.
 /// `image` as on the command line. Errors: Usage.

@@ -76,7 +76,7 @@ int serve(const RunOptions& options, const std::string& image, Args args) {
   if (auto told = announce(options); !told) return fail(told.error());
   Engine engine(options.config);
   Profiling profiling(options, image, args);
-  auto module = load_image(engine, image);
+  auto module = load_image_beside(engine, image, options.dirs);
   if (!module) return fail(module.error());
   profiling.add(image, *module);
   std::vector<std::string> argv{options.argv0.value_or(image_name(image))};
@@ -112,6 +112,7 @@ int serve(const RunOptions& options, const std::string& image, Args args) {
                duration_text(options.serve.grace.value_or(ServerConfig().grace)).c_str()));
   server->wait();
   profiling.finish({"end", kExitOk});
+  module->store();
   const ServerStats stats = server->stats();
   log.add(strf("served %llu connections, %llu guests, %llu of which failed",
                static_cast<unsigned long long>(stats.connections), static_cast<unsigned long long>(stats.requests),
@@ -138,6 +139,7 @@ int serve_command(Args args) {
   }
   if (parsed->positional.empty()) return fail_usage("no image given", "serve");
   if (auto fit = check_serve(options, parsed->positional[0]); !fit) return fail_usage(fit.error().message, "serve");
+  settle_cache(options);
   return serve(options, std::string(parsed->positional[0]), args.subspan(parsed->rest));
 }
 

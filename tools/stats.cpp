@@ -59,6 +59,9 @@ void print_code_stats(const Module& module) {
                strf("%llu functions, %llu loops, %llu bytes to %llu, %.3f ms", number(stats.functions),
                     number(stats.osr_units), number(stats.wasm_bytes), number(stats.code_bytes),
                     milliseconds(stats.compile_time)));
+    if (stats.loaded != 0) {
+      stats_line(strf("%s code that was stored", name).c_str(), strf("%llu of these", number(stats.loaded)));
+    }
     stats_line(strf("%s compile tasks", name).c_str(),
                strf("%llu, with %llu of these", number(stats.tasks), number(stats.task_units)));
     stats_line(strf("%s entries in loops", name).c_str(), strf("%llu", number(stats.osr_entries)));

@@ -27,7 +27,7 @@ struct WastOptions {
   std::string ledger;
   std::vector<std::string> only, except;
   RunOptions engine;
-  bool verbose = false;
+  bool verbose = false, stored = false;
 };
 
 constexpr OptionRow<WastOptions> kWastOptions[] = {
@@ -50,6 +50,10 @@ constexpr OptionRow<WastOptions> kWastOptions[] = {
      [](WastOptions& o, std::string_view) -> Result<void> {
        return o.engine.config.count_runs = true, Result<void>();
      }},
+    {0, "stored", nullptr,
+     "compile, store and load each module, by engines of their own; with --count, code that was not\n"
+     "stored fails the run",
+     [](WastOptions& o, std::string_view) -> Result<void> { return o.stored = true, Result<void>(); }},
     {'v', "verbose", nullptr, "a line for each script, with its time",
      [](WastOptions& o, std::string_view) -> Result<void> { return o.verbose = true, Result<void>(); }},
 };
@@ -121,7 +125,10 @@ bool selected(const WastOptions& options, const std::string& name) {
 class Session {
  public:
   Session(const WastOptions& options, Ledger ledger)
-      : options_(options), ledger_(std::move(ledger)), engine_(options.engine.config), tiers_(engine_.config().tiers) {}
+      : options_(options),
+        ledger_(std::move(ledger)),
+        engine_(options.engine.config),
+        tiers_(engine_.config().tiers, options.stored) {}
 
   Result<void> run(const Source& source) {
     if (options_.verbose) {
@@ -134,7 +141,7 @@ class Session {
     Counts counts;
     counts.scripts = 1;
     const Engine engine = engine_for(source.name);
-    WastRunner runner(engine, *script);
+    WastRunner runner(engine, *script, options_.stored);
     std::map<uint32_t, const LedgerEntry*> excused;  // lines that failed as expected, for what depends on them
     for (const Command& command : script->commands) {
       judge(source.name, command, runner.run(command), counts, excused);

@@ -50,8 +50,9 @@ CommandOutcome expect_values(const std::vector<Pattern>& expected, const std::ve
 
 }  // namespace
 
-WastRunner::WastRunner(const Engine& engine, const Script& script)
+WastRunner::WastRunner(const Engine& engine, const Script& script, bool stored)
     : engine_(engine), store_(std::make_unique<Store>(engine)), linker_(engine) {
+  if (stored) maker_.emplace(engine.config());
   const size_t slash = script.path.rfind('/');
   folder_ = slash == std::string::npos ? "" : script.path.substr(0, slash + 1);
   linker_.allow_shadowing(true);
@@ -84,8 +85,19 @@ std::optional<uint32_t> WastRunner::missing_provider(const Module& module) const
   return {};
 }
 
+Result<Module> WastRunner::load_stored(const std::string& path, const std::string& name) {
+  auto made = Module::compile_file(*maker_, path);
+  if (!made) return made;
+  SerializeOptions options;
+  options.code = engine_.config().tiers == Tiers::Opt ? SerializeOptions::Code::Opt : SerializeOptions::Code::Baseline;
+  auto bytes = made->serialize(options);
+  if (!bytes) return bytes.error();
+  return Module::deserialize(engine_, *bytes, name);
+}
+
 Result<Module> WastRunner::compile(const Command& command) {
-  auto module = Module::compile_file(engine_, folder_ + command.filename);
+  const std::string path = folder_ + command.filename;
+  auto module = maker_ ? load_stored(path, command.filename) : Module::compile_file(engine_, path);
   if (module) modules_.push_back(*module);
   return module;
 }

@@ -31,7 +31,8 @@ struct CommandOutcome {
 /// One script at a time, in a store of its own with the suite's "spectest" module. Not thread-safe.
 class WastRunner {
  public:
-  WastRunner(const Engine& engine, const Script& script);
+  /// `stored`: each module is compiled by another engine of the same settings, stored, and loaded from that.
+  WastRunner(const Engine& engine, const Script& script, bool stored = false);
 
   /// Runs the next command: call once for each, in order.
   CommandOutcome run(const Command& command);
@@ -61,7 +62,10 @@ class WastRunner {
   std::optional<uint32_t> missing_provider(const Module& module) const;
   static CommandOutcome blocked_by(uint32_t line);
 
+  Result<Module> load_stored(const std::string& path, const std::string& name);
+
   Engine engine_;
+  std::optional<Engine> maker_;  // of what is stored
   std::vector<Module> modules_;
   std::string folder_;  // where the script's modules lie
   std::unique_ptr<Store> store_;

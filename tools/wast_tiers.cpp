@@ -20,6 +20,7 @@ void WastTiers::add(const std::string& script, const Module& module) {
     const TierStats stats = module.tier_stats(static_cast<Tier>(tier));
     compiled_[tier] += stats.functions;
     units_[tier] += stats.osr_units;
+    loaded_ += stats.loaded;
     for (const auto& [reason, count] : stats.reasons) reasons_[tier][reason] += count;
   }
   for (uint32_t i = 0; i < module.function_count(); ++i) {
@@ -73,6 +74,12 @@ bool WastTiers::finish() const {
   }
   std::printf("functions that ran: %llu, elsewhere than wanted: %llu\n", static_cast<unsigned long long>(ran_),
               static_cast<unsigned long long>(elsewhere_));
+  if (stored_) {
+    const uint64_t all = compiled_[kBaseline] + compiled_[kOpt] + units_[kBaseline] + units_[kOpt];
+    std::printf("functions and loops whose code was stored: %llu of %llu\n", static_cast<unsigned long long>(loaded_),
+                static_cast<unsigned long long>(all));
+    if (loaded_ != all) return false;
+  }
   // A tier whose compiler refuses everything, or is not installed, has proved nothing.
   const unsigned wanted = wanted_ == Tiers::Baseline ? kBaseline : wanted_ == Tiers::Opt ? kOpt : 0;
   return elsewhere_ == 0 && (wanted == 0 || ran_ == 0 || ran_in_[wanted] != 0);

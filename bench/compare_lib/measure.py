@@ -68,6 +68,7 @@ class Bench:
         self.launcher, self.limit, self.clock = launcher, limit, clock
         self.scratch = tempfile.mkdtemp(prefix="vmrun-compare-")
         self.work = os.path.join(self.scratch, "work")
+        os.environ["XDG_CACHE_HOME"] = os.path.join(self.scratch, "cache")  # not the user's, and empty at first
         self.first_words = ""  # of what the last run printed
 
     def close(self):

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -11,6 +12,7 @@
 #include "vmrun/base/result.h"
 #include "vmrun/base/tiers.h"
 #include "vmrun/features.h"
+#include "vmrun/stored.h"
 
 #pragma GCC visibility push(default)
 namespace vmrun {
@@ -41,6 +43,10 @@ struct Config {
   unsigned compile_threads = 0;
   /// Count each function's runs in every tier; for tests and profiles, at a small cost.
   bool count_runs = false;
+
+  /// Where code is looked for before it is compiled, and stored by Module::store; none: nowhere. Modules that come from
+  /// bytes have a part in it as those from files. See vmrun/stored.h for who may write there.
+  std::optional<CacheConfig> cache = {};
 
   /// Linear memories in pooled slots with explicit bounds checks instead of 8 GiB guarded reservations: some 3 times
   /// slower accesses, but address space for very many instances. Without it, an engine that finds no room for one such

@@ -16,6 +16,7 @@
 #include "vmrun/base/result.h"
 #include "vmrun/engine.h"
 #include "vmrun/fwd.h"
+#include "vmrun/stored.h"
 #include "vmrun/types.h"
 
 #pragma GCC visibility push(default)
@@ -59,6 +60,7 @@ struct TierStats {
   uint64_t bugs = 0;        // of these: by an error of vmrun's own, which its log names: please report it
   uint64_t tasks = 0;       // shares of work that compile threads took
   uint64_t task_units = 0;  // functions and loops that were compiled in these
+  uint64_t loaded = 0;      // of the functions and units: taken from stored code instead of being compiled
   uint64_t dropped = 0;     // given up again for want of code memory
   uint64_t wasm_bytes = 0;  // of the compiled functions' bodies
   uint64_t code_bytes = 0;  // of machine code that they became
@@ -123,6 +125,27 @@ class Module {
   /// 64 KiB and more (debug information) are read when they are asked for; the file stays open for that. Errors: Io in
   /// addition.
   static Result<Module> compile_file(const Engine& engine, const std::filesystem::path& path);
+
+  /// The module as a compiled image: its bytes, with machine code for this build and processor and for the settings of
+  /// its engine (none, where that only interprets). May take long: `options` say what is compiled. Guests may run
+  /// meanwhile. Errors: Limit, Usage (options.progress ended it).
+  Result<std::vector<uint8_t>> serialize(const SerializeOptions& options = {}) const;
+  /// The same into a file, which takes its name when it is complete. Errors: Io in addition.
+  Result<void> serialize_file(const std::filesystem::path& path, const SerializeOptions& options = {}) const;
+  /// A module from a compiled image, which is not validated again and whose code is run: these bytes are trusted as the
+  /// program itself is (vmrun/stored.h). `name`: as for compile. Code that was made for other settings than the engine's
+  /// (Config::dense_memory, profile, inlining and so on) is left alone, and functions are compiled as if there was none.
+  /// Errors: Malformed (these are no such bytes, or damaged ones), Unsupported (another build or processor), Limit.
+  static Result<Module> deserialize(const Engine& engine, std::span<const uint8_t> bytes, std::string_view name = {},
+                                    StoredTrust trust = StoredTrust::Code);
+  /// The same for a file, of which code is read when it is first called; the file stays open. It may be replaced by
+  /// another one, but must not be changed. Errors: Io in addition.
+  static Result<Module> deserialize_file(const Engine& engine, const std::filesystem::path& path,
+                                         StoredTrust trust = StoredTrust::Code);
+  /// Puts what was compiled of the module, and what was hot, into the engine's cache, for later processes. To be called
+  /// when a program ends, or now and then. True: something was written; false: there is no cache, nothing new that is
+  /// worth it, or no way to write it, which the log tells (VMRUN_LOG=cache=info). Any thread; guests may run meanwhile.
+  bool store() const;
 
   const Engine& engine() const;
   /// From the name section, else the name or the file's base name given at compilation.

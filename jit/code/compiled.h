@@ -51,8 +51,19 @@ struct OsrEntry {
 };
 inline constexpr uint32_t kWholeFunction = 0xffffffff;
 
+/// Four bytes in which code holds a type by the number that the engine of the request's module has given it. Another
+/// engine gives the same type another number: code that is to run there needs that one written over it.
+struct TypeUse {
+  enum class As : uint8_t { id, heap };  // vm::TypeId, or the bits of the vm::HeapType
+  uint32_t at;                           // distance from the code's first byte
+  vm::TypeId type;
+  As as;
+  /// What stands there where `type` has the number `id`.
+  uint32_t value(vm::TypeId id) const { return as == As::id ? static_cast<uint32_t>(id) : vm::HeapType(id).bits(); }
+};
+
 /// What is known about code, wherever it lies: places are distances from its first byte. Each table is sorted by its
-/// first member, but for `inlined`.
+/// first member, but for `inlined` and `profile`.
 struct CodeTables {
   uint32_t text = 0;  // bytes of instructions at the beginning; constants may follow
   vm::Tier tier = vm::Tier::baseline;
@@ -63,6 +74,10 @@ struct CodeTables {
   std::vector<PadMark> pads;
   std::vector<PreemptRange> preempt;
   std::vector<InlinedPlace> inlined;  // what places stand for; in no order
+  std::vector<TypeUse> types;
+  std::vector<vm::ProfileSite> profile;  // counters that the code wants behind the function's record
+  uint32_t profile_words = 0;            // one more than the last of them
+  bool counts_runs = false;              // FuncCode::counts has to be there before the code is entered
 
   /// The place of a return address (`is_return`) or of an instruction (then of the last mark at or before it).
   uint32_t place_at(uint32_t pc, bool is_return) const;
@@ -77,17 +92,6 @@ struct CodeTables {
   }
   /// offset_of the place of a pc; 0 when unknown.
   uint32_t source_at(uint32_t pc, bool is_return) const { return offset_of(place_at(pc, is_return)); }
-};
-
-/// Four bytes in which code holds a type by the number that the engine of the request's module has given it. Another
-/// engine gives the same type another number: code that is to run there needs that one written over it.
-struct TypeUse {
-  enum class As : uint8_t { id, heap };  // vm::TypeId, or the bits of the vm::HeapType
-  uint32_t at;                           // distance from the code's first byte
-  vm::TypeId type;
-  As as;
-  /// What stands there where `type` has the number `id`.
-  uint32_t value(vm::TypeId id) const { return as == As::id ? static_cast<uint32_t>(id) : vm::HeapType(id).bits(); }
 };
 
 /// Memory that a compiler lends with what it made.
@@ -108,10 +112,6 @@ struct CompiledCode : CodeTables {
   std::span<const std::byte> bytes;                      // text, then constants; to lie at a multiple of kCodeAlignment
   std::unique_ptr<CodeStorage, ReleaseStorage> storage;  // keeps `bytes`
   uint32_t func_index = 0;
-  std::vector<TypeUse> types;
-  std::vector<vm::ProfileSite> profile;  // counters that the code wants behind the function's record
-  uint32_t profile_words = 0;            // one more than the last of them
-  bool counts_runs = false;              // FuncCode::counts has to be there before the code is entered
 };
 inline constexpr size_t kCodeAlignment = 64;
 

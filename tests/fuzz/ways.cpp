@@ -33,6 +33,10 @@ const std::vector<Way>& all_ways() {
     way.threads = 3;
     return way;
   };
+  auto stored = [](Way way) {
+    way.stored = true;
+    return way;
+  };
   auto node = [](Way way) {
     way.node = true;
     return way;
@@ -52,6 +56,9 @@ const std::vector<Way>& all_ways() {
       way("auto", Effort::Auto, Tiers::InterpBaseline),
       with(way("disturb", Effort::Auto, Tiers::InterpBaseline, Force::disturb), &Config::profile),
       threads(way("threads", Effort::Auto, Tiers::InterpBaseline, Force::disturb)),
+      stored(way("stored", Effort::Auto, Tiers::Baseline)),
+      stored(with(way("stored-dense", Effort::Auto, Tiers::Baseline), &Config::dense_memory)),
+      stored(way("stored-opt", Effort::Auto, Tiers::Opt)),
       way("opt", Effort::Auto, Tiers::Opt),
       with(way("opt-dense", Effort::Auto, Tiers::Opt), &Config::dense_memory),
       inlining(way("opt-calls", Effort::Auto, Tiers::Opt), Inlining::Off),
@@ -160,6 +167,15 @@ Result<Module> load(const Way& way, std::span<const uint8_t> image, uint64_t see
     if (!module) return module;
     std::mt19937_64 random(seed);
     engine.impl()->tiers->set_schedule(make_schedule(*module->impl(), way.force, random));
+  }
+  if (way.stored) {
+    SerializeOptions options;
+    options.code = way.opt ? SerializeOptions::Code::Opt : SerializeOptions::Code::Baseline;
+    Result<Module> made = Module::compile(Engine(way.config), image, "fuzz");
+    if (!made) return made;
+    const Result<std::vector<uint8_t>> bytes = made->serialize(options);
+    if (!bytes) return bytes.error();
+    return Module::deserialize(engine, *bytes, "fuzz");
   }
   return Module::compile(engine, image, "fuzz");
 }

@@ -20,7 +20,7 @@ namespace vmrun::vm {
 enum class LogLevel : uint8_t { error, warn, info, debug, trace };
 
 /// The components that have messages; a setting that names another is wrong.
-inline constexpr std::string_view kLogComponents[] = {"io", "memory", "serve", "tiering", "wasi"};
+inline constexpr std::string_view kLogComponents[] = {"cache", "io", "memory", "serve", "tiering", "wasi"};
 
 /// The name of one of them; another does not compile.
 class LogComponent {

@@ -116,6 +116,21 @@ Result<std::shared_ptr<const Image>> Image::copy(std::span<const uint8_t> bytes,
   return std::shared_ptr<const Image>(std::move(image));
 }
 
+Result<std::shared_ptr<const Image>> Image::fill(uint64_t size, std::string_view name,
+                                                 const std::function<bool(std::span<uint8_t>)>& fill) {
+  if (size > kMaxImageBytes) return too_large(name);
+  std::shared_ptr<Image> image(new Image);
+  image->name_ = name;
+  if (size == 0) return std::shared_ptr<const Image>(std::move(image));
+  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return Error(ErrorKind::Limit, "no memory for the image");
+  image->memory_ = static_cast<uint8_t*>(memory);
+  image->bytes_ = {image->memory_, size};
+  ::madvise(memory, size, MADV_POPULATE_WRITE);
+  if (!fill({image->memory_, size})) return Error(ErrorKind::Io, std::string(name) + " cannot be read");
+  return std::shared_ptr<const Image>(std::move(image));
+}
+
 Result<std::shared_ptr<const Image>> Image::open(const std::filesystem::path& path) {
   File file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.fd >= 0 && file.fd <= STDERR_FILENO) {  // of a standard stream that is closed: nobody may take it for that

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -26,6 +27,11 @@ class Image {
 
   /// Copies `bytes`. `name` stands for a file's base name. Errors: Limit.
   static Result<std::shared_ptr<const Image>> copy(std::span<const uint8_t> bytes, std::string_view name = {});
+
+  /// `size` bytes of memory of its own that `fill` writes; when that returns false, they could not be had: an error of
+  /// kind Io. Errors besides: Limit.
+  static Result<std::shared_ptr<const Image>> fill(uint64_t size, std::string_view name,
+                                                   const std::function<bool(std::span<uint8_t>)>& fill);
 
   ~Image();
   Image(const Image&) = delete;

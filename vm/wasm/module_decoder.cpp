@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "vm/wasm/validated.h"
+
 namespace vmrun::vm {
 
 namespace {
@@ -17,13 +19,15 @@ uint32_t to_u32(uint64_t n) { return static_cast<uint32_t>(n); }
 
 }  // namespace
 
-Result<std::shared_ptr<Module>> decode_module(std::shared_ptr<const Image> image,
-                                              std::shared_ptr<TypeRegistry> registry, const DecodeOptions& options) {
+namespace {
+
+Result<std::shared_ptr<Module>> decode(std::shared_ptr<const Image> image, std::shared_ptr<TypeRegistry> registry,
+                                       const DecodeOptions& options, std::optional<Features> validated) {
   auto module = std::make_shared<Module>();
   module->name = options.name.empty() ? image->name() : options.name;
   module->image = std::move(image);
   module->registry = std::move(registry);
-  ModuleDecoder decoder(*module, options);
+  ModuleDecoder decoder(*module, options, validated);
   if (!decoder.run()) {
     Error error = decoder.error();
     // Images in an encoding of garbage-collected types from before they were standardised look malformed or invalid.
@@ -34,6 +38,19 @@ Result<std::shared_ptr<Module>> decode_module(std::shared_ptr<const Image> image
     return error;
   }
   return module;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Module>> decode_module(std::shared_ptr<const Image> image,
+                                              std::shared_ptr<TypeRegistry> registry, const DecodeOptions& options) {
+  return decode(std::move(image), std::move(registry), options, std::nullopt);
+}
+
+Result<std::shared_ptr<Module>> decode_validated_module(std::shared_ptr<const Image> image,
+                                                        std::shared_ptr<TypeRegistry> registry,
+                                                        const DecodeOptions& options, Features used) {
+  return decode(std::move(image), std::move(registry), options, used);
 }
 
 bool ModuleDecoder::take_error(Reader& r) {
@@ -147,6 +164,11 @@ bool ModuleDecoder::custom(Reader& r) {
 bool ModuleDecoder::finish() {
   state_.has_data_count = data_count_.has_value();
   state_.declared_funcs.resize(m_.funcs.size());
+  if (validated_ && (validated_->bits & ~options_.features.bits) == 0) {
+    m_.features_used.bits |= validated_->bits;
+    make_codes();
+    return true;
+  }
   OpsSeen seen;
   if (std::optional<Error> error = validate_bodies(m_, state_, options_.threads, seen)) {
     error_ = std::move(*error);
@@ -170,13 +192,17 @@ bool ModuleDecoder::finish() {
         [&](Op op, uint32_t offset, uint32_t func) { m_.unsupported = UnsupportedOp{op, offset, func}; });
   }
 
+  make_codes();
+  return true;
+}
+
+void ModuleDecoder::make_codes() {
   size_t own = m_.funcs.size() - m_.imported_funcs;
   m_.codes = std::make_unique<FuncCode[]>(own);
   for (size_t i = 0; i < own; ++i) {
     m_.codes[i].module = &m_;
     m_.codes[i].func_index = to_u32(i) + m_.imported_funcs;
   }
-  return true;
 }
 
 /// Some body uses a feature that is off: finds the first instruction that does.

@@ -16,9 +16,11 @@ inline constexpr uint64_t kMaxAllLocals = 50'000'000;
 
 class ModuleDecoder {
  public:
-  ModuleDecoder(Module& module, const DecodeOptions& options)
+  /// `validated`: what decode_validated_module is told.
+  ModuleDecoder(Module& module, const DecodeOptions& options, std::optional<Features> validated)
       : m_(module),
         options_(options),
+        validated_(validated),
         r_(module.bytes(), module.bytes(), module.bytes() + module.image->bytes().size()) {
     m_.features_used = Features::none().add(Feature::mvp);
   }
@@ -33,6 +35,7 @@ class ModuleDecoder {
   bool section(uint8_t id, Reader& r, Section& info);
   bool custom(Reader& r);
   bool finish();
+  void make_codes();
   bool check_features();
   bool take_error(Reader& r);
 
@@ -81,6 +84,7 @@ class ModuleDecoder {
 
   Module& m_;
   const DecodeOptions& options_;
+  const std::optional<Features> validated_;
   Reader r_;
   ValidationState state_;
   NullConsumer null_;

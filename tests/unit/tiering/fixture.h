@@ -56,9 +56,9 @@ inline Options only_opt(jit::Compiler& opt, unsigned threads) {
 /// A module that is in the hands of a manager of the test's own, and not in its engine's. Functions by their index.
 class Attached {
  public:
-  Attached(Manager& manager, const Module& module)
+  Attached(Manager& manager, const Module& module, StoredCode stored = {})
       : manager_(manager), module_(const_cast<vm::Module&>(*module.impl())) {
-    manager_.attach(module_);
+    manager_.attach(module_, {}, std::move(stored));
   }
   ~Attached() { detach(); }
   void detach() {
@@ -66,6 +66,8 @@ class Attached {
   }
   vm::FuncCode& code(uint32_t func) { return module_.code(func); }
   vm::BlockState state(uint32_t func, vm::Tier tier) { return code(func).state[static_cast<unsigned>(tier)].load(); }
+  /// As if the function was called for the first time.
+  void call_first(uint32_t func) { module_.tiers->first_call(module_.tiers, code(func)); }
   /// As if the interpreter had entered the function often, so many times.
   void heat(uint32_t func, unsigned times = 1) {
     for (; times != 0; --times) module_.tiers->hot_function(module_.tiers, code(func));

@@ -61,6 +61,9 @@ CommandResult spawn(const char* program, const std::vector<std::string>& args, c
 }  // namespace
 
 Child start_child(const char* program, const std::vector<std::string>& args, const std::string& cwd) {
+  // Not the user's cache of code. What a test expects of a first run, it expects of each.
+  static const TemporaryDirectory home;
+  setenv("XDG_CACHE_HOME", home.path().c_str(), 0);
   std::vector<char*> argv{const_cast<char*>(program)};
   for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);

@@ -57,7 +57,7 @@ TEST_CASE("options of other engines") {
   option("-mount=.:/", "use --dir HOST::GUEST");
   option("--volume", "use --dir HOST::GUEST");
   option("--fuel", "use -W timeout=TIME");
-  option("-C", "vmrun compiles while it runs and keeps no compiled code; -O says how it compiles");
+  option("-C", "-O says how vmrun compiles, and where it keeps compiled code");
   option("--singlepass", "use -O tier=baseline");
   option("--experimental-wasm-gc", "every proposal is on; -W KEY=n turns one off");
   option("-g", "use -D gdb");
@@ -73,7 +73,7 @@ TEST_CASE("what is neither a command nor an image") {
   const auto word = [](const std::string& text, const std::string& message) {
     says("there is no command '" + text + "', and no image of that name" + message + kHelp, {text, "x.wasm"});
   };
-  word("compile", "; vmrun compiles while it runs; -O eager=baseline compiles before the first instruction");
+  word("precompile", "; 'vmrun compile' does that");
   word("validate", "; 'vmrun inspect' validates an image, and prints what is in it");
   word("version", "; 'vmrun --version' prints it");
   word("runn", "; the nearest is 'run'");
@@ -83,17 +83,17 @@ TEST_CASE("what is neither a command nor an image") {
   says(std::string("there is no command 'objdmp'; the nearest is 'objdump'") + kHelp, {"help", "objdmp"});
   // A file of that name is run all the same, and what looks like a path is one.
   TemporaryDirectory dir;
-  CHECK(run_script("cp \"$1\" \"$2/compile\"; cd \"$2\"; $vmrun compile", {fixture("cli_exit"), dir.path()}).status ==
-        7);
-  CHECK(run_vmrun({"compile.wasm"}).err ==
-        "vmrun: error: cannot open 'compile.wasm': No such file or directory; check the path\n");
+  CHECK(run_script("cp \"$1\" \"$2/precompile\"; cd \"$2\"; $vmrun precompile", {fixture("cli_exit"), dir.path()})
+            .status == 7);
+  CHECK(run_vmrun({"precompile.wasm"}).err ==
+        "vmrun: error: cannot open 'precompile.wasm': No such file or directory; check the path\n");
 }
 
 TEST_CASE("a log setting that is none") {
   says(std::string("-D log=wasi=loud: there is no level 'loud'; there are error, warn, info, debug, trace") + kHelpRun,
        {"-D", "log=wasi=loud", "x.wasm"});
-  says(std::string(
-           "-D log=disk=trace: no component 'disk' has messages; there are io, memory, serve, tiering, wasi and all") +
+  says(std::string("-D log=disk=trace: no component 'disk' has messages; there are cache, io, memory, serve, tiering, "
+                   "wasi and all") +
            kHelpRun,
        {"-D", "log=disk=trace", "x.wasm"});
   setenv("VMRUN_LOG", "foo", 1);

@@ -80,7 +80,7 @@ TEST_CASE("a log setting is checked") {
   CHECK(check_log_setting("foo").error().message ==
         "there is no level 'foo'; there are error, warn, info, debug, trace");
   CHECK(check_log_setting("jit=trace").error().message ==
-        "no component 'jit' has messages; there are io, memory, serve, tiering, wasi and all");
+        "no component 'jit' has messages; there are cache, io, memory, serve, tiering, wasi and all");
   CHECK_FALSE(check_log_setting("").ok());
   CHECK_FALSE(check_log_setting("wasi=trace,foo").ok());
 }

@@ -1,0 +1,76 @@
+// The files of a cache: names, and how they are opened, written and listed. See cache.h.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vmrun::engine {
+
+struct FileDescriptor {
+  explicit FileDescriptor(int number) : number(number) {}
+  ~FileDescriptor();
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  int number;
+};
+
+/// Names of files, by their parts in hexadecimal digits.
+std::string code_name(std::string_view content, std::string_view key);
+std::string hot_name(std::string_view content);
+
+struct FoundFile {
+  enum class Kind : uint8_t { code, hot, unfinished } kind;
+  std::string name, content;
+  uint64_t bytes;
+  std::chrono::system_clock::time_point used;
+  /// Nobody can be writing it any more.
+  bool is_old() const { return std::chrono::system_clock::now() - used > std::chrono::hours(1); }
+};
+/// Those of the folder that are a cache's, by their names.
+std::vector<FoundFile> list_files(int folder);
+
+/// Why something was not opened.
+struct Refusal {
+  std::string why;      // empty: it is not there
+  bool unsafe = false;  // others than the user could have written it
+};
+/// Opens the folder, if it is private to the user; -1, with the reason, else. `make`: and makes it if it is not there.
+int open_cache_folder(const std::filesystem::path& folder, bool make, Refusal& refusal);
+/// A file of that folder for reading, if it is private to the user; -1, with the reason, else.
+int open_cache_file(int folder, const std::string& name, uint64_t& bytes, Refusal& refusal);
+bool read_whole(int file, uint64_t at, std::span<std::byte> to);
+/// Notes that an open file was of use, unless that was done less than a minute ago.
+void mark_used(int file);
+
+/// A file that comes into being under another name, and is removed if it is not finished.
+class NewFile {
+ public:
+  explicit NewFile(int folder);
+  ~NewFile();
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+  /// False: it could not be written, and why() says what was the matter.
+  bool write(std::span<const std::byte> bytes);
+  /// Gives it its name, in the place of a file that has it.
+  bool finish(const std::string& name);
+  uint64_t bytes() const { return bytes_; }
+  const std::string& why() const { return why_; }
+
+ private:
+  bool fail();
+  bool flush();
+
+  const int folder_;
+  int file_ = -1;
+  std::string name_, why_;
+  uint64_t bytes_ = 0;
+  std::vector<std::byte> buffer_;
+};
+
+}  // namespace vmrun::engine

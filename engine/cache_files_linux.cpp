@@ -1,0 +1,269 @@
+// See cache_files.h.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/auxv.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "engine/cache_files.h"
+#include "vmrun/stored.h"
+
+namespace vmrun::engine {
+namespace {
+
+constexpr std::string_view kUnfinished = ".new-", kCode = ".code", kHot = ".hot";
+constexpr size_t kContentDigits = 32, kKeyDigits = 16;
+/// Small pieces are written together.
+constexpr size_t kBuffer = 256 << 10;
+
+bool is_hex(std::string_view text) { return text.find_first_not_of("0123456789abcdef") == text.npos; }
+
+/// Whether something that is open is the user's own and closed to others; else why not.
+bool is_private(int file, bool folder, struct stat& info, Refusal& refusal) {
+  const auto refuse = [&](const char* why) {
+    refusal = {why, true};
+    return false;
+  };
+  if (fstat(file, &info) != 0) return refuse(std::strerror(errno));
+  if (folder ? !S_ISDIR(info.st_mode) : !S_ISREG(info.st_mode)) return refuse("it is no plain file");
+  if (info.st_uid != geteuid()) return refuse("it belongs to another user");
+  if ((info.st_mode & 077) != 0) return refuse("others may use it; 'chmod go=' closes it to them");
+  return true;
+}
+
+/// Above the standard streams, of which some may be closed: nobody may take it for one.
+int move_up(int file) {
+  if (file < 0 || file > STDERR_FILENO) return file;
+  const int moved = fcntl(file, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  close(file);
+  return moved;
+}
+
+}  // namespace
+
+FileDescriptor::~FileDescriptor() {
+  if (number >= 0) close(number);
+}
+
+std::string code_name(std::string_view content, std::string_view key) {
+  return std::string(content) + "-" + std::string(key) + std::string(kCode);
+}
+std::string hot_name(std::string_view content) { return std::string(content) + std::string(kHot); }
+
+int open_cache_folder(const std::filesystem::path& folder, bool make, Refusal& refusal) {
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  int descriptor = open(folder.c_str(), kFlags);
+  if (descriptor < 0 && errno == ENOENT) {
+    if (!make) return -1;
+    // The folders above are the system's usual ones, or named by the user.
+    for (std::filesystem::path above; const auto& part : folder) {
+      above /= part;
+      if (mkdir(above.c_str(), 0700) != 0 && errno != EEXIST) break;
+    }
+    descriptor = open(folder.c_str(), kFlags);
+  }
+  descriptor = move_up(descriptor);
+  if (descriptor < 0) {
+    refusal.why = folder.string() + ": " + std::strerror(errno);
+    return -1;
+  }
+  struct stat info;
+  if (is_private(descriptor, true, info, refusal)) return descriptor;
+  refusal.why = folder.string() + ": " + refusal.why;
+  close(descriptor);
+  return -1;
+}
+
+int open_cache_file(int folder, const std::string& name, uint64_t& bytes, Refusal& refusal) {
+  const int file = move_up(openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  if (file < 0) {
+    if (errno != ENOENT) refusal.why = std::strerror(errno);
+    return -1;
+  }
+  struct stat info;
+  if (is_private(file, false, info, refusal)) {
+    bytes = static_cast<uint64_t>(info.st_size);
+    return file;
+  }
+  close(file);
+  return -1;
+}
+
+bool read_whole(int file, uint64_t at, std::span<std::byte> to) {
+  while (!to.empty()) {
+    const ssize_t n = pread(file, to.data(), to.size(), static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    at += static_cast<uint64_t>(n);
+    to = to.subspan(static_cast<size_t>(n));
+  }
+  return true;
+}
+
+void mark_used(int file) {
+  struct stat info;
+  timespec now;
+  if (fstat(file, &info) != 0 || clock_gettime(CLOCK_REALTIME, &now) != 0) return;
+  if (now.tv_sec - info.st_mtim.tv_sec >= 60) futimens(file, nullptr);
+}
+
+std::vector<FoundFile> list_files(int folder) {
+  std::vector<FoundFile> out;
+  const int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* listing = copy >= 0 ? fdopendir(copy) : nullptr;
+  if (listing == nullptr) {
+    if (copy >= 0) close(copy);
+    return out;
+  }
+  while (const dirent* entry = readdir(listing)) {
+    const std::string_view name(entry->d_name);
+    const std::string_view content = name.substr(0, std::min(kContentDigits, name.size()));
+    FoundFile found{FoundFile::Kind::code, std::string(name), std::string(content), 0, {}};
+    if (name.starts_with(kUnfinished)) {
+      found.kind = FoundFile::Kind::unfinished;
+    } else if (name.size() == kContentDigits + kHot.size() && is_hex(content) && name.ends_with(kHot)) {
+      found.kind = FoundFile::Kind::hot;
+    } else if (name.size() != kContentDigits + 1 + kKeyDigits + kCode.size() || !is_hex(content) ||
+               name[kContentDigits] != '-' || !is_hex(name.substr(kContentDigits + 1, kKeyDigits)) ||
+               !name.ends_with(kCode)) {
+      continue;
+    }
+    struct stat info;
+    if (fstatat(folder, found.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode)) continue;
+    found.bytes = static_cast<uint64_t>(info.st_size);
+    found.used = std::chrono::system_clock::from_time_t(info.st_mtim.tv_sec);
+    out.push_back(std::move(found));
+  }
+  closedir(listing);
+  return out;
+}
+
+NewFile::NewFile(int folder) : folder_(folder) {
+  uint64_t number = 0;
+  if (getrandom(&number, sizeof number, 0) != sizeof number) number = static_cast<uint64_t>(getpid());
+  char text[32];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(number));
+  name_ = std::string(kUnfinished) + text;
+  file_ = move_up(openat(folder, name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (file_ < 0) fail();
+}
+
+NewFile::~NewFile() {
+  if (file_ < 0) return;
+  close(file_);
+  unlinkat(folder_, name_.c_str(), 0);
+}
+
+bool NewFile::fail() {
+  if (why_.empty()) why_ = std::strerror(errno);
+  return false;
+}
+
+bool NewFile::write(std::span<const std::byte> bytes) {
+  if (file_ < 0 || !why_.empty()) return false;
+  bytes_ += bytes.size();
+  // Beyond it a signal would end the process.
+  rlimit limit;
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes_ > limit.rlim_cur) {
+    errno = EFBIG;
+    return fail();
+  }
+  if (buffer_.size() + bytes.size() <= kBuffer) {
+    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+    return true;
+  }
+  if (!flush()) return false;
+  if (bytes.size() < kBuffer) {
+    buffer_.assign(bytes.begin(), bytes.end());
+    return true;
+  }
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(file_, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return fail();
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+  return true;
+}
+
+bool NewFile::flush() {
+  std::span<const std::byte> rest(buffer_);
+  while (!rest.empty()) {
+    const ssize_t n = ::write(file_, rest.data(), rest.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return fail();
+    rest = rest.subspan(static_cast<size_t>(n));
+  }
+  buffer_.clear();
+  return true;
+}
+
+bool NewFile::finish(const std::string& name) {
+  if (file_ < 0 || !why_.empty() || !flush()) return false;
+  // Some systems say only here that there is no room.
+  const int file = std::exchange(file_, -1);
+  if (close(file) == 0 && renameat(folder_, name_.c_str(), folder_, name.c_str()) == 0) return true;
+  fail();
+  unlinkat(folder_, name_.c_str(), 0);
+  return false;
+}
+
+}  // namespace vmrun::engine
+
+namespace vmrun {
+
+std::filesystem::path default_cache_folder() {
+  if (getauxval(AT_SECURE) != 0) return {};
+  // As the XDG base directory specification has it: a relative name is as none.
+  if (const char* caches = std::getenv("XDG_CACHE_HOME"); caches != nullptr && caches[0] == '/') {
+    return std::filesystem::path(caches) / "vmrun";
+  }
+  if (const char* home = std::getenv("HOME"); home != nullptr && home[0] == '/') {
+    return std::filesystem::path(home) / ".cache" / "vmrun";
+  }
+  return {};
+}
+
+Result<std::vector<CacheEntry>> cache_entries(const std::filesystem::path& folder) {
+  engine::Refusal refusal;
+  const engine::FileDescriptor open(engine::open_cache_folder(folder, false, refusal));
+  std::vector<CacheEntry> out;
+  if (open.number < 0) {
+    if (!refusal.why.empty()) return Error(ErrorKind::Io, refusal.why);
+    return out;
+  }
+  for (engine::FoundFile& file : engine::list_files(open.number)) {
+    if (file.kind == engine::FoundFile::Kind::unfinished) continue;
+    out.push_back({std::move(file.name), file.bytes, file.used, file.kind == engine::FoundFile::Kind::hot,
+                   std::move(file.content)});
+  }
+  std::ranges::sort(out, std::ranges::greater(), &CacheEntry::used);
+  return out;
+}
+
+Result<uint64_t> clear_cache(const std::filesystem::path& folder) {
+  engine::Refusal refusal;
+  const engine::FileDescriptor open(engine::open_cache_folder(folder, false, refusal));
+  if (open.number < 0) {
+    if (!refusal.why.empty()) return Error(ErrorKind::Io, refusal.why);
+    return uint64_t{0};
+  }
+  uint64_t bytes = 0;
+  for (const engine::FoundFile& file : engine::list_files(open.number)) {
+    if (unlinkat(open.number, file.name.c_str(), 0) != 0 && errno != ENOENT) {
+      return Error(ErrorKind::Io, folder.string() + "/" + file.name + ": " + std::strerror(errno));
+    }
+    bytes += file.bytes;
+  }
+  return bytes;
+}
+
+}  // namespace vmrun

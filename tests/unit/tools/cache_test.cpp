@@ -1,0 +1,169 @@
+// The cache as the command uses it: found again, left out where it must be, unharmed by whatever happens to processes.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <thread>
+
+#include "tests/unit/tools/command.h"
+
+using namespace vmrun::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+bool says(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+/// A run that has something to store: optimised code of what is called.
+CommandResult run_in(const std::string& folder, std::vector<std::string> more = {}) {
+  std::vector<std::string> args{"--stats", "-O", "tier=opt,cache=" + folder};
+  args.insert(args.end(), more.begin(), more.end());
+  args.insert(args.end(), {"--invoke", "add", fixture("opt_basic"), "40", "2"});
+  CommandResult ran = run_vmrun(args);
+  CAPTURE(ran.err);
+  CHECK(ran.status == 0);
+  CHECK(ran.out == "42\n");
+  return ran;
+}
+bool stored(const CommandResult& ran) { return says(ran.err, "code that was stored"); }
+
+size_t files_in(const fs::path& folder) {
+  return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
+
+}  // namespace
+
+TEST_CASE("cache: the second run finds what the first one stored") {
+  const TemporaryDirectory base;
+  const std::string folder = base.path() + "/c";
+  CHECK(!stored(run_in(folder)));
+  CHECK(stored(run_in(folder)));
+  CHECK(files_in(folder) == 2);  // the code, and what was hot
+  const auto cache = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "cache");
+    words.insert(words.end(), {"-O", "tier=opt,cache=" + folder});
+    return run_vmrun(words);
+  };
+  CHECK(says(cache({}).out, ".code\n"));
+  CHECK(says(cache({"list"}).out, ".hot\n"));
+  CHECK(says(cache({"size"}).out, "in 2 files in "));
+  CHECK(says(cache({"why-not", fixture("opt_basic")}).out, "used: code of 1 functions"));
+  CHECK(says(run_vmrun({"cache", "why-not", fixture("opt_basic"), "-O", "cache=" + folder}).out, "other settings"));
+  CHECK(says(cache({"why-not", fixture("cli_guest")}).out, "nothing of this image"));
+  CHECK(says(cache({"clear"}).out, "removed "));
+  CHECK(files_in(folder) == 0);
+  CHECK(!stored(run_in(folder)));
+  CHECK(cache({"eat"}).status == 2);
+  CHECK(cache({"why-not"}).status == 2);
+  CHECK(cache({"list", "x"}).status == 2);
+}
+
+TEST_CASE("cache: off, for reading alone, and where the user's is") {
+  const TemporaryDirectory base;
+  const auto run = [&](const std::string& setting, const std::string& option) {
+    return run_script(setting + " $vmrun --stats -O tier=opt" + option + " --invoke add \"$1\" 40 2",
+                      {fixture("opt_basic")});
+  };
+  const std::string here = "XDG_CACHE_HOME=" + base.path();
+  CHECK(run(here, ",cache=off").out == "42\n");
+  CHECK(run(here, ",cache=read").out == "42\n");
+  CHECK(files_in(base.path()) == 0);
+  CHECK(!stored(run(here, "")));
+  CHECK(files_in(base.path() + "/vmrun") == 2);
+  CHECK(stored(run(here, "")));
+  CHECK(stored(run(here, ",cache=read")));
+  CHECK(stored(run("XDG_CACHE_HOME=/nonexistent", ",cache=read:" + base.path() + "/vmrun")));
+  CHECK(!stored(run(here, ",cache=off")));
+  CHECK(!stored(run("XDG_CACHE_HOME= HOME=" + base.path() + "/home", "")));
+  CHECK(files_in(base.path() + "/home/.cache/vmrun") == 2);
+  CHECK(run("env -u XDG_CACHE_HOME -u HOME", "").out == "42\n");
+  CHECK(run_vmrun({"-O", "cache=maybe", fixture("opt_basic")}).status == 2);
+  CHECK(run_vmrun({"-O", "cache=off,cache-size=1G", fixture("opt_basic")}).status == 2);
+  CHECK(run_vmrun({"-O", "cache-size=1", fixture("opt_basic")}).status == 2);
+  CHECK(run_vmrun({"-O", "tier=interp,cache=./x", fixture("opt_basic")}).status == 2);
+}
+
+TEST_CASE("cache: a guest that may write in its folder gets none") {
+  const TemporaryDirectory base;
+  const std::string folder = base.path() + "/a/c";
+  CHECK(!stored(run_in(folder)));
+  CHECK(stored(run_in(folder)));
+  CHECK(stored(run_in(folder, {"--dir", base.path() + "::/::ro"})));
+  for (const std::string& dir : {base.path(), base.path() + "/a", folder, std::string("/")}) {
+    CHECK(!stored(run_in(folder, {"--dir", dir})));
+  }
+  // Neither is anything stored there by such a run, even if there is no folder yet.
+  CHECK(!stored(run_in(base.path() + "/b/c", {"--dir", base.path()})));
+  CHECK(!fs::exists(base.path() + "/b"));
+}
+
+TEST_CASE("cache: a folder that cannot be written, and a full disk, are no errors") {
+  const TemporaryDirectory base;
+  CHECK(!stored(run_in("/proc/c")));
+  CHECK(!stored(run_in("/dev/null/c")));
+  const std::string folder = base.path() + "/c";
+  // A limit of the size of files stands for a disk that is full.
+  const CommandResult ran = run_script("ulimit -f 1; $vmrun -O tier=opt,cache=\"$2\" --invoke add \"$1\" 40 2",
+                                       {fixture("opt_basic"), folder});
+  CHECK(ran.status == 0);
+  CHECK(ran.out == "42\n");
+  size_t code = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) code += entry.path().extension() != ".hot";
+  CHECK(code == 0);
+  CHECK(!stored(run_in(folder)));
+  CHECK(stored(run_in(folder)));
+}
+
+TEST_CASE("cache: many processes at once store and find") {
+  const TemporaryDirectory base;
+  const std::string folder = base.path() + "/c";
+  std::vector<std::thread> threads;
+  std::atomic<int> right{0};
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int n = 0; n < 4; ++n) {
+        const CommandResult ran =
+            run_vmrun({"-O", "tier=opt,cache=" + folder, "--invoke", "add", fixture("opt_basic"), "40", "2"});
+        right += ran.status == 0 && ran.out == "42\n" && ran.err.empty();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(right == 16);
+  CHECK(files_in(folder) == 2);
+  CHECK(stored(run_in(folder)));
+}
+
+TEST_CASE("cache: processes that are killed at any moment leave one that can be used") {
+  const TemporaryDirectory base;
+  const std::string folder = base.path() + "/c";
+  std::mt19937 random(1);
+  // From the start of the command to beyond its end.
+  const auto begun = std::chrono::steady_clock::now();
+  run_in(folder);
+  const auto whole =
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun).count();
+  for (int i = 0; i < 60; ++i) {
+    fs::remove_all(folder);
+    const Child child = start_child(
+        VMRUN_COMMAND, {"-O", "tier=opt,cache=" + folder, "--invoke", "add", fixture("opt_basic"), "40", "2"});
+    REQUIRE(child.pid > 0);
+    usleep(static_cast<useconds_t>(random() % static_cast<unsigned>(whole + whole / 4)));
+    kill(child.pid, SIGKILL);
+    int status = 0;
+    REQUIRE(waitpid(child.pid, &status, 0) == child.pid);
+    close(child.out);
+    close(child.err);
+    // Whatever is there is right: used, or not there.
+    const CommandResult ran = run_in(folder);
+    CHECK(!says(ran.err, "damaged"));
+    CHECK(stored(run_in(folder)));
+  }
+}

@@ -1,0 +1,248 @@
+// Stored code: using it, and gathering what is to be stored. See module_tiers.h.
+#include "tiering/stored.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "jit/code/install.h"
+#include "jit/code/reclaim.h"
+#include "jit/stored/piece.h"
+#include "jit/stored/settings.h"
+#include "tiering/log.h"
+#include "tiering/manager.h"
+#include "tiering/module_tiers.h"
+#include "vm/blocks/policy.h"
+#include "vm/wasm/loops.h"
+
+namespace vmrun::tiering {
+
+using vm::FuncCode;
+using vm::LoopTable;
+using vm::Tier;
+
+jit::stored::Settings ModuleTiers::settings() const {
+  return jit::stored::settings_of(request_of({0, jit::kWholeFunction, Tier::baseline}), module_.guarded_memories);
+}
+
+// ---- using it -------------------------------------------------------------------------------------------------------
+
+const jit::stored::UnitRecord* ModuleTiers::find_stored(const Key& key) const {
+  if (!stored_fits_[static_cast<unsigned>(key.tier)]) return nullptr;
+  return stored_.file->find(key.func_index, key.unit, key.tier);
+}
+
+bool ModuleTiers::load_stored(const Key& key) try {
+  const jit::stored::UnitRecord* record = find_stored(key);
+  if (record == nullptr || !Manager::may_make_code()) return false;
+  FuncCode& code = module_.code(key.func_index);
+  std::optional<jit::CompiledCode> made = stored_.file->load(*record, module_);
+  // Its loops have to be the function's.
+  const LoopTable* loops = made && !made->osr.empty() ? vm::loops_of(code) : nullptr;
+  const bool good = made && std::ranges::all_of(made->osr, [&](const jit::OsrEntry& entry) {
+                      return loops != nullptr && loops->find(entry.loop_offset) != nullptr;
+                    });
+  if (!good) {
+    if (!said_damaged_.exchange(true, std::memory_order_relaxed)) {
+      VMRUN_LOG_AT(log(), warn, "{}: stored code of {} is damaged; it is compiled anew", module_.display_name(),
+                   unit_name(module_, key.func_index, key.unit));
+    }
+    return false;
+  }
+  const jit::CodeObject* object = jit::install(jit::CodeSpace::get(), std::move(*made), module_, &arena_);
+  if (object == nullptr) return false;
+  vm::counts_of(code);  // as after a compile
+  publish(key, object, true);
+  manager_.make_room();
+  jit::reclaim_code();
+  return true;
+} catch (const std::bad_alloc&) {
+  return false;  // compiling will find out, too
+}
+
+bool ModuleTiers::use_stored(const FuncCode& code) {
+  if (stored_.file == nullptr) return false;
+  const Mode::Facts& facts = mode().facts;
+  const uint32_t func = code.func_index;
+  if (facts.optimises && find_stored({func, jit::kWholeFunction, Tier::opt}) != nullptr) {
+    sample_this_thread();
+    if (promote(func, jit::kWholeFunction, Tier::opt).empty()) return true;
+  }
+  if (!facts.baseline || find_stored({func, jit::kWholeFunction, Tier::baseline}) == nullptr) return false;
+  sample_this_thread();
+  if (!promote(func, jit::kWholeFunction, Tier::baseline).empty()) return false;
+  if (!facts.optimises || !stored_fits_[static_cast<unsigned>(Tier::opt)]) return true;
+  for (const jit::stored::UnitRecord& record : stored_.file->units_of(func)) {
+    if (record.tier == static_cast<uint32_t>(Tier::opt) && record.unit != jit::kWholeFunction) {
+      promote(func, record.unit, Tier::opt);
+    }
+  }
+  return true;
+}
+
+void ModuleTiers::consider_known(FuncCode& code) {
+  if (stored_.hot.empty() || !mode().facts.optimises || !heat_.exists()) return;
+  const auto known = std::ranges::equal_range(stored_.hot, code.func_index, {}, &HotUnit::func_index);
+  for (const HotUnit& hot : known) {
+    const vm::ByteRange& body = module_.funcs[code.func_index].body;
+    const uint32_t from = hot.unit == jit::kWholeFunction ? body.begin : std::clamp(hot.unit, body.begin, body.end);
+    const Unit unit{hot.unit, body.end - from, work_of(code), "hot in earlier runs"};
+    request(code, unit, Tier::baseline, Tier::opt, hot.heat);
+  }
+}
+
+// ---- gathering it ---------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// Code that so many writes of the file in a row have found unused is left out of the next one.
+constexpr uint32_t kMostIdle = 20;
+
+}  // namespace
+
+Kept ModuleTiers::keep() {
+  Kept kept;
+  kept.settings = settings();
+  keep_published(kept);
+  keep_unused(kept);
+  return kept;
+}
+
+void ModuleTiers::keep_published(Kept& kept) {
+  std::lock_guard lock(mutex_);
+  for (const Tier tier : {Tier::opt, Tier::baseline}) {
+    for (const Code& code : codes_) {
+      if (code.key.tier != tier) continue;
+      jit::stored::Unit unit{code.key.func_index, code.key.unit, tier, 0, code.object->size, {}};
+      unit.piece = jit::stored::make_piece(*code.object, {code.object->begin, code.object->size}, module_);
+      if (!unit.piece.empty()) kept.units.push_back(std::move(unit));
+    }
+  }
+}
+
+News ModuleTiers::news() {
+  News news;
+  std::lock_guard lock(mutex_);
+  for (const Code& code : codes_) {
+    if (!code.loaded) ++news.units[static_cast<unsigned>(code.key.tier)];
+    const uint32_t heat = heat_.exists() ? heat_.sum(own(module_.code(code.key.func_index))) : 0;
+    if (code.key.tier == Tier::opt) {
+      news.hot.push_back({code.key.func_index, code.key.unit, code.loaded ? 0 : std::max(heat, kLeastHeat)});
+    } else if (heat >= kLeastHeat) {
+      // What was asked for is worth it, and did not come in time.
+      const size_t before = news.hot.size();
+      const LoopTable* table = module_.code(code.key.func_index).loops.load(std::memory_order_acquire);
+      for (uint32_t i = 0; table != nullptr && i < table->count; ++i) {
+        const auto state = table->loops[i].state[static_cast<unsigned>(Tier::opt)].load(std::memory_order_relaxed);
+        if (state != vm::BlockState::queued && state != vm::BlockState::compiling) continue;
+        news.hot.push_back({code.key.func_index, table->loops[i].offset, heat});
+      }
+      if (news.hot.size() == before) news.hot.push_back({code.key.func_index, code.key.unit, heat});
+    }
+  }
+  for (const TierStats& stats : stats_) news.nanoseconds += static_cast<uint64_t>(stats.compile_time.count());
+  // Of a function that has both, its optimised code counts.
+  const auto name = [](const HotUnit& unit) { return std::pair(unit.func_index, unit.unit); };
+  std::ranges::sort(news.hot, {}, name);
+  const auto same = std::ranges::unique(news.hot, {}, name);
+  news.hot.erase(same.begin(), same.end());
+  return news;
+}
+
+void ModuleTiers::keep_unused(Kept& kept) {
+  if (stored_.file == nullptr) return;
+  std::set<Key> there;
+  for (const jit::stored::Unit& unit : kept.units) there.insert({unit.func_index, unit.unit, unit.tier});
+  for (const jit::stored::UnitRecord& record : stored_.file->units()) {
+    const Key key{record.func_index, record.unit, static_cast<Tier>(record.tier)};
+    if (!stored_fits_[record.tier] || key.func_index < module_.imported_funcs || there.contains(key)) continue;
+    // Code of another tier may have replaced it, or stand where it would.
+    const bool used = module_.code(key.func_index).tier.load(std::memory_order_relaxed) != Tier::interp;
+    jit::stored::Unit unit{key.func_index, key.unit, key.tier, used ? 0 : record.idle + 1, record.code_size, {}};
+    if (unit.idle > kMostIdle) continue;
+    unit.piece = stored_.file->piece(record);
+    if (!unit.piece.empty()) kept.units.push_back(std::move(unit));
+  }
+}
+
+bool ModuleTiers::keep_all(Tier tier, unsigned threads, const Progress& progress, Kept& kept) {
+  std::string why;
+  jit::Compiler* compiler = manager_.compiler(tier, &why);
+  if (compiler == nullptr) {
+    VMRUN_LOG_AT(log(), warn, "{}: no code to be stored: {}", module_.display_name(), why);
+    return true;
+  }
+  const auto first = module_.imported_funcs, count = static_cast<uint32_t>(module_.funcs.size());
+  struct Shared {
+    std::vector<uint8_t> have;
+    std::vector<jit::stored::Unit> made;  // by function
+    std::atomic<uint32_t> next{0}, done{0};
+    std::atomic<bool> stop{false}, no_memory{false};
+    std::mutex mutex;  // one thread at a time tells of progress
+    std::function<void()> work;
+  } shared;
+  shared.have.resize(count - first);
+  shared.made.resize(count - first);
+  uint32_t all = count - first;
+  for (const jit::stored::Unit& unit : kept.units) {
+    if (unit.tier < tier || unit.unit != jit::kWholeFunction) continue;
+    all -= shared.have[unit.func_index - first] == 0;
+    shared.have[unit.func_index - first] = 1;
+  }
+  shared.work = [&] {
+    try {
+      for (uint32_t i; !shared.stop.load(std::memory_order_relaxed) &&
+                       (i = shared.next.fetch_add(1, std::memory_order_relaxed)) < count - first;) {
+        if (shared.have[i] != 0) continue;
+        jit::CompileRequest request = request_of({first + i, jit::kWholeFunction, tier});
+        request.cancelled = &shared.stop;
+        const jit::CompileResult result = compiler->compile(request);
+        if (result.status == jit::CompileResult::Status::done) {
+          jit::stored::Unit& unit = shared.made[i];
+          unit = {first + i, jit::kWholeFunction, tier, 0, static_cast<uint32_t>(result.code.bytes.size()), {}};
+          unit.piece = jit::stored::make_piece(result.code, result.code.bytes, module_);
+        } else if (result.status == jit::CompileResult::Status::bug) {
+          VMRUN_LOG_AT(log(), error, "a bug of vmrun, please report it: compiling function {} ahead: {}", first + i,
+                       result.reason);
+        }
+        const uint32_t done = shared.done.fetch_add(1, std::memory_order_relaxed) + 1;
+        if (!progress) continue;
+        std::lock_guard lock(shared.mutex);
+        if (!progress(done, all)) shared.stop.store(true, std::memory_order_relaxed);
+      }
+    } catch (const std::bad_alloc&) {
+      shared.no_memory.store(true, std::memory_order_relaxed);
+      shared.stop.store(true, std::memory_order_relaxed);
+    }
+  };
+  // Threads of their own, because the optimiser needs much stack and the guests' compiles go on beside it.
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, policy::kCompileStack);
+  std::vector<pthread_t> helpers;
+  helpers.reserve(threads);
+  for (unsigned i = 0; i < threads; ++i) {
+    pthread_t thread;
+    auto run = [](void* work) -> void* {
+      (*static_cast<std::function<void()>*>(work))();
+      return nullptr;
+    };
+    if (pthread_create(&thread, &attributes, run, &shared.work) == 0) helpers.push_back(thread);
+  }
+  pthread_attr_destroy(&attributes);
+  for (pthread_t thread : helpers) pthread_join(thread, nullptr);
+  if (helpers.empty() || shared.no_memory.load(std::memory_order_relaxed)) throw std::bad_alloc();
+  if (shared.stop.load(std::memory_order_relaxed)) return false;
+  for (jit::stored::Unit& unit : shared.made) {
+    if (!unit.piece.empty()) kept.units.push_back(std::move(unit));
+  }
+  return true;
+}
+
+}  // namespace vmrun::tiering

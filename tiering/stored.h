@@ -1,0 +1,51 @@
+// What of a module's code goes from one process to the next: stored code that it came with, and what is to be stored.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "jit/stored/reader.h"
+#include "jit/stored/writer.h"
+#include "vm/blocks/policy.h"
+
+namespace vmrun::tiering {
+
+/// A function, or a loop of it, that earlier processes found hot.
+struct HotUnit {
+  uint32_t func_index, unit;  // unit: as in jit::CompileRequest
+  uint32_t heat;              // as in HeatTable
+  uint32_t reserved = 0;
+};
+/// What was hot for less than a millisecond is not remembered.
+inline constexpr uint32_t kLeastHeat = 25'000;
+static_assert(kLeastHeat * policy::kHeatNanoseconds == 1e6);
+
+/// What a module comes with.
+struct StoredCode {
+  std::shared_ptr<const jit::stored::File> file;  // of this build and processor; null: there is none
+  std::vector<HotUnit> hot;                       // by rising function; whatever became of their code
+  std::optional<vm::Digest> content;              // by which its code may be stored; none: it may not
+};
+
+/// What a process has found out about a module that nobody has stored yet.
+struct News {
+  uint64_t units[3] = {};    // functions and entries at loops with code that was compiled here, by tier
+  uint64_t nanoseconds = 0;  // that compiling has taken
+  /// What has optimised code or was hot enough to be remembered, by rising function; heat 0: it was not measured, because
+  /// its optimised code was stored.
+  std::vector<HotUnit> hot;
+};
+
+/// What is to be stored.
+struct Kept {
+  jit::stored::Settings settings;
+  std::vector<jit::stored::Unit> units;
+};
+
+/// How many of so many functions are compiled; false: stop. Called by one thread at a time.
+using Progress = std::function<bool(uint32_t done, uint32_t all)>;
+
+}  // namespace vmrun::tiering

@@ -1,0 +1,52 @@
+// See grants.h.
+#include "tools/grants.h"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace vmrun::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Without links and dots, as far as it exists.
+fs::path plain(const std::string& path) {
+  std::error_code failure;
+  fs::path out = fs::weakly_canonical(path, failure);
+  if (failure) out = fs::absolute(path, failure).lexically_normal();
+  if (!out.has_filename()) out = out.parent_path();  // a slash at the end
+  return out;
+}
+
+}  // namespace
+
+std::optional<std::string> writable_above(const std::vector<RunOptions::Dir>& dirs, const std::string& path) {
+  if (std::ranges::all_of(dirs, &RunOptions::Dir::read_only)) return std::nullopt;
+  std::error_code failure;
+  // What lies above it by name too: a guest that may write there may put another link in the place of one.
+  for (fs::path at = fs::absolute(path, failure); !at.empty(); at = at.parent_path()) {
+    const fs::path inner = plain(at);
+    for (const RunOptions::Dir& dir : dirs) {
+      if (dir.read_only) continue;
+      const fs::path outer = plain(dir.host);
+      const auto [end, rest] = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
+      if (end == outer.end()) return dir.host;
+    }
+    if (at == at.root_path()) break;
+  }
+  return std::nullopt;
+}
+
+void settle_cache(RunOptions& options) {
+  const RunOptions::Cache& wanted = options.cache;
+  options.config.cache.reset();
+  if (wanted.mode == RunOptions::Cache::Mode::off) return;
+  CacheConfig cache;
+  cache.folder = wanted.folder.empty() ? default_cache_folder() : fs::path(wanted.folder);
+  if (cache.folder.empty() || writable_above(options.dirs, cache.folder)) return;
+  cache.write = wanted.mode == RunOptions::Cache::Mode::on;
+  if (wanted.bytes) cache.max_bytes = *wanted.bytes;
+  options.config.cache = std::move(cache);
+}
+
+}  // namespace vmrun::tools
