@@ -34,7 +34,7 @@ std::vector<uint32_t> path_to(const GuestProfile& profile, uint32_t node) {
 }
 
 /// A string in JSON. Names are valid UTF-8 (engine/profile.cpp).
-std::string quoted(std::string_view text) {
+std::string json_text(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
@@ -207,7 +207,7 @@ std::string stack_text(const GuestProfile& profile, uint32_t node) {
 
 std::string speedscope_profile(const std::string& name, const std::string& samples, const std::string& weights,
                                uint64_t total) {
-  return "{\"type\":\"sampled\",\"name\":" + quoted(name) +
+  return "{\"type\":\"sampled\",\"name\":" + json_text(name) +
          ",\"unit\":\"nanoseconds\",\"startValue\":0,\"endValue\":" + std::to_string(total) + ",\"samples\":[" +
          samples + "],\"weights\":[" + weights + "]}";
 }
@@ -219,8 +219,8 @@ std::string speedscope(const GuestProfile& profile) {
   for (size_t i = 0; i < profile.functions.size(); ++i) {
     const GuestProfile::Function& function = profile.functions[i];
     out += i != 0 ? "," : "";
-    out += "{\"name\":" + quoted(function.name);
-    if (!function.module.empty()) out += ",\"file\":" + quoted(function.module);
+    out += "{\"name\":" + json_text(function.name);
+    if (!function.module.empty()) out += ",\"file\":" + json_text(function.module);
     out += "}";
   }
   out += "]},\"profiles\":[";
@@ -283,7 +283,7 @@ class Trace {
         const Node& node = profile_.nodes[path[same]];
         event("B", thread,
               "\"cat\":\"guest\",\"ts\":" + micros(begin) +
-                  ",\"name\":" + quoted(label(profile_.functions[node.function])) + ",\"args\":{\"tier\":\"" +
+                  ",\"name\":" + json_text(label(profile_.functions[node.function])) + ",\"args\":{\"tier\":\"" +
                   tier_of(node.code) + "\",\"offset\":" + std::to_string(node.offset) + "}");
         open.push_back(path[same]);
       }

@@ -299,11 +299,6 @@ Outcome invoke(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args, vm::S
 
 // ---- faults ---------------------------------------------------------------------------------------------------------
 
-extern "C" {
-extern const char __start_vmrun_handlers[] __attribute__((visibility("hidden")));
-extern const char __stop_vmrun_handlers[] __attribute__((visibility("hidden")));
-}
-
 namespace {
 
 /// Sends a faulting handler to the trap's: its arguments are all where a handler expects them.

@@ -82,6 +82,12 @@ void landing();
 VMRUN_COLD_HANDLER leave_error(VMRUN_PARAMS);
 VMRUN_COLD_HANDLER enter_hot(VMRUN_PARAMS);
 
+/// The handlers' section, by the linker's names.
+extern "C" {
+extern const char __start_vmrun_handlers[] __attribute__((visibility("hidden")));
+extern const char __stop_vmrun_handlers[] __attribute__((visibility("hidden")));
+}
+
 /// Tells vm/fault about the handlers' section. Once per process.
 void register_faults();
 

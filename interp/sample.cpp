@@ -8,11 +8,6 @@
 
 namespace vmrun::interp {
 
-extern "C" {
-extern const char __start_vmrun_handlers[] __attribute__((visibility("hidden")));
-extern const char __stop_vmrun_handlers[] __attribute__((visibility("hidden")));
-}
-
 namespace {
 
 /// Instances whose code is looked through for a cell.
