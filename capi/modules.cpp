@@ -1,10 +1,8 @@
 // Modules: made of images, shared between stores, as bytes.
-#include <algorithm>
-#include <cstring>
 #include <span>
+#include <vector>
 
 #include "capi/types.h"
-#include "vm/wasm/image.h"
 #include "vm/wasm/module.h"
 
 using namespace vmrun;
@@ -29,23 +27,6 @@ vmrun_error_t* take_module(const StorePtr& state, Result<Module> made, wasm_modu
 void set_name(wasm_name_t* out, std::string_view text) {
   wasm_name_new(out, text.size(), text.data());
   if (out->size != text.size()) throw std::bad_alloc();
-}
-
-/// What stands before the image in serialised bytes: who wrote them, and how many bytes of which sum follow. The sum tells
-/// of accidents; what comes through is validated all the same.
-struct Header {
-  char version[16];
-  uint64_t size, sum;
-};
-
-Header header_of(std::span<const uint8_t> image) {
-  Header header{};
-  static_assert(sizeof "\0vmrun " VMRUN_VERSION_TEXT <= sizeof header.version);
-  std::memcpy(header.version, "\0vmrun " VMRUN_VERSION_TEXT, sizeof "\0vmrun " VMRUN_VERSION_TEXT);
-  header.size = image.size();
-  header.sum = 0xcbf29ce484222325;
-  for (const uint8_t byte : image) header.sum = (header.sum ^ byte) * 0x100000001b3;
-  return header;
 }
 
 }  // namespace
@@ -108,27 +89,15 @@ void wasm_module_exports(const wasm_module_t* module, wasm_exporttype_vec_t* out
 void wasm_module_serialize(const wasm_module_t* module, wasm_byte_vec_t* out) {
   wasm_byte_vec_new_empty(out);
   guarded([&] {
-    const Module& from = module_of(*module);
-    (void)from.custom_sections();  // reads those that were left in the file
-    const std::span<const uint8_t> image = from.impl()->image->bytes();
-    const Header header = header_of(image);
-    wasm_byte_vec_new_uninitialized(out, sizeof header + image.size());
-    if (out->data == nullptr) return;
-    std::memcpy(out->data, &header, sizeof header);
-    std::memcpy(out->data + sizeof header, image.data(), image.size());
+    const Result<std::vector<uint8_t>> bytes = module_of(*module).serialize();
+    if (!bytes) return set_last_error(bytes.error());
+    wasm_byte_vec_new(out, bytes->size(), reinterpret_cast<const wasm_byte_t*>(bytes->data()));
   });
 }
 
 wasm_module_t* wasm_module_deserialize(wasm_store_t* store, const wasm_byte_vec_t* bytes) {
-  return guarded([&]() -> wasm_module_t* {
-    const std::span<const uint8_t> all = bytes_of(*bytes);
-    const std::span<const uint8_t> image = all.subspan(std::min(sizeof(Header), all.size()));
-    const Header header = header_of(image);
-    if (all.size() < sizeof header || std::memcmp(all.data(), &header, sizeof header) != 0) {
-      set_last_error(Error(ErrorKind::Usage, "these bytes are no module that vmrun " VMRUN_VERSION_TEXT " serialised"));
-      return nullptr;
-    }
-    return with(Module::compile(store->state->store.engine(), image),
+  return guarded([&] {
+    return with(Module::deserialize(store->state->store.engine(), bytes_of(*bytes)),
                 [&](Module& module) { return new_module(store->state, module); });
   });
 }

@@ -267,8 +267,9 @@ WASM_API_EXTERN void wasm_trap_trace(const wasm_trap_t*, own wasm_frame_vec_t* o
 WASM_DECLARE_REF(foreign)
 WASM_API_EXTERN own wasm_foreign_t* wasm_foreign_new(wasm_store_t*);
 
-// `serialize` gives bytes for `deserialize` of the same version of vmrun: the image behind a small header (not machine
-// code). NULL for bytes that are something else. They are validated like an image.
+// `serialize` gives the image with machine code of all its functions, for `deserialize` by the same build of vmrun on a
+// processor that can do as much; nothing where memory is short. Its code is run: deserialise no bytes that you would not run
+// as a program (vmrun/stored.h). NULL for bytes that are something else, or damaged.
 WASM_DECLARE_SHARABLE_REF(module)
 WASM_API_EXTERN own wasm_module_t* wasm_module_new(wasm_store_t*, const wasm_byte_vec_t* binary);
 WASM_API_EXTERN bool wasm_module_validate(wasm_store_t*, const wasm_byte_vec_t* binary);

@@ -131,6 +131,10 @@ int bench_command(Args args) {
   }
   if (options.config.tiers != Tiers::Auto)
     return fail_usage("bench compares tiers: --tiers says which, not -O tier", "bench");
+  if (options.cache.asked_for) {
+    return fail_usage("bench measures from the cold start: no run takes code from a cache, so leave -O cache out",
+                      "bench");
+  }
   if (options.timeout) return fail_usage("--for says how long bench runs an image, not -W timeout", "bench");
   if (auto fit = check_together(options, parsed->positional[0]); !fit) return fail_usage(fit.error().message, "bench");
   for (const std::string* file : {&options.bench.json, &options.bench.svg}) {

@@ -126,6 +126,7 @@ Result<void> set_dense(RunOptions& o, Value v) {
 Result<void> set_cache(RunOptions& o, Value v) {
   using Mode = RunOptions::Cache::Mode;
   o.cache.folder.clear();
+  o.cache.asked_for = true;
   if (v == "on" || v == "y") {
     o.cache.mode = Mode::on;
   } else if (v == "off" || v == "n") {
@@ -150,6 +151,7 @@ Result<void> set_cache_size(RunOptions& o, Value v) {
   if (!n) return n.error();
   if (*n < (uint64_t{1} << 20)) return usage_error("must be at least 1M; cache=off stores nothing");
   o.cache.bytes = *n;
+  o.cache.asked_for = true;
   return {};
 }
 

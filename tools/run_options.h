@@ -56,6 +56,7 @@ struct RunOptions {
     enum class Mode : uint8_t { on, off, read } mode = Mode::on;
     std::string folder;  // empty: the user's
     std::optional<uint64_t> bytes;
+    bool asked_for = false;  // -O says something of it
   } cache;
   bool dense_memory_max = false;  // config.dense_memory_max_bytes was given
 

@@ -129,6 +129,8 @@ TEST_CASE("bench: options that are nothing") {
   says({"--for", "2h"}, "'--for': must be at most 1h");
   says({"-O", "tier=opt"}, "bench compares tiers: --tiers says which, not -O tier");
   says({"-W", "timeout=1s"}, "--for says how long bench runs an image, not -W timeout");
+  says({"-O", "cache=off"},
+       "bench measures from the cold start: no run takes code from a cache, so leave -O cache out");
 }
 
 }  // namespace

@@ -39,7 +39,8 @@ void check_schema(const std::string& path) {
 }
 
 CommandResult dump(const std::string& file, std::vector<std::string> more) {
-  std::vector<std::string> args{"run", "-W", "unknown-imports-trap", "--profile", file};
+  // From the cold start: what a cache has needs no compile.
+  std::vector<std::string> args{"run", "-O", "cache=off", "-W", "unknown-imports-trap", "--profile", file};
   args.insert(args.end(), more.begin(), more.end());
   return run_vmrun(args);
 }

@@ -25,8 +25,8 @@ std::string contents(const std::string& path) {
 
 std::string make_dump(const TemporaryDirectory& folder, const char* name, const char* tier, const char* rounds) {
   const std::string file = folder.path() + "/" + name;
-  const auto r = run_vmrun({"run", "-O", std::string("tier=") + tier, "-W", "unknown-imports-trap", "--profile", file,
-                            "--invoke", "spin", fixture("profile"), rounds});
+  const auto r = run_vmrun({"run", "-O", std::string("cache=off,tier=") + tier, "-W", "unknown-imports-trap",
+                            "--profile", file, "--invoke", "spin", fixture("profile"), rounds});
   CHECK(r.status == 0);
   CHECK(r.err == "");
   return file;
