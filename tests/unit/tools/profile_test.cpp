@@ -12,8 +12,8 @@
 namespace vmrun::test {
 namespace {
 
-bool is_installed(const char* program) {
-  const bool found = run_script(std::string("command -v ") + program).status == 0;
+bool is_installed(const std::string& program) {
+  const bool found = run_script("command -v " + program).status == 0;
   if (!found) MESSAGE("skipped: " << program << " is not installed");
   return found;
 }
