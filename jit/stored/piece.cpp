@@ -133,8 +133,8 @@ std::vector<std::byte> make_piece(const CodeTables& tables, std::span<const std:
   head.counts_runs = tables.counts_runs;
   head.code_size = static_cast<uint32_t>(code.size());
   std::vector<std::byte> out;
-  out.reserve(sizeof head + 8 * (head.osr + head.marks + head.pads + head.preempt) +
-              size_t{12} * (head.inlined + head.types + head.profile) + code.size());
+  out.reserve(sizeof head + 8 * (tables.osr.size() + tables.marks.size() + tables.pads.size() + tables.preempt.size()) +
+              12 * (tables.inlined.size() + types.size() + sites.size()) + code.size());
   put(out, std::span<const PieceHead>(&head, 1));
   put(out, std::span<const OsrEntry>(tables.osr));
   put(out, std::span<const SourceMark>(tables.marks));
