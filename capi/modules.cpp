@@ -24,6 +24,16 @@ vmrun_error_t* take_module(const StorePtr& state, Result<Module> made, wasm_modu
   return *out != nullptr ? nullptr : new_error(Error(ErrorKind::Limit, "out of memory"));
 }
 
+/// What `f` returns, or an error where memory is short.
+template <class F>
+vmrun_error_t* error_of(F&& f) {
+  try {
+    return f();
+  } catch (const std::bad_alloc&) {
+    return new_error(Error(ErrorKind::Limit, "out of memory"));
+  }
+}
+
 void set_name(wasm_name_t* out, std::string_view text) {
   wasm_name_new(out, text.size(), text.data());
   if (out->size != text.size()) throw std::bad_alloc();
@@ -47,7 +57,7 @@ vmrun_error_t* vmrun_module_new(wasm_store_t* store, const wasm_byte_vec_t* bina
 
 vmrun_error_t* vmrun_module_new_from_file(wasm_store_t* store, const char* path, wasm_module_t** out) {
   *out = nullptr;
-  return guarded(
+  return error_of(
       [&] { return take_module(store->state, Module::compile_file(store->state->store.engine(), path), out); });
 }
 
@@ -99,6 +109,32 @@ wasm_module_t* wasm_module_deserialize(wasm_store_t* store, const wasm_byte_vec_
   return guarded([&] {
     return with(Module::deserialize(store->state->store.engine(), bytes_of(*bytes)),
                 [&](Module& module) { return new_module(store->state, module); });
+  });
+}
+
+vmrun_error_t* vmrun_module_serialize(const wasm_module_t* module, const wasm_byte_vec_t* key, wasm_byte_vec_t* out) {
+  wasm_byte_vec_new_empty(out);
+  return error_of([&]() -> vmrun_error_t* {
+    SerializeOptions options;
+    Result<MacKey> secret = MacKey::from_bytes(bytes_of(*key));
+    if (!secret) return new_error(std::move(secret).error());
+    options.key = std::move(*secret);
+    Result<std::vector<uint8_t>> bytes = module_of(*module).serialize(options);
+    if (!bytes) return new_error(std::move(bytes).error());
+    wasm_byte_vec_new(out, bytes->size(), reinterpret_cast<const wasm_byte_t*>(bytes->data()));
+    if (out->size != bytes->size()) return new_error(Error(ErrorKind::Limit, "out of memory"));
+    return nullptr;
+  });
+}
+
+vmrun_error_t* vmrun_module_deserialize(wasm_store_t* store, const wasm_byte_vec_t* bytes, const wasm_byte_vec_t* key,
+                                        wasm_module_t** out) {
+  *out = nullptr;
+  return error_of([&]() -> vmrun_error_t* {
+    Result<MacKey> secret = MacKey::from_bytes(bytes_of(*key));
+    if (!secret) return new_error(std::move(secret).error());
+    return take_module(store->state, Module::deserialize(store->state->store.engine(), bytes_of(*bytes), {}, *secret),
+                       out);
   });
 }
 

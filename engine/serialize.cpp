@@ -12,6 +12,7 @@
 #include "engine/engine_impl.h"
 #include "engine/exceptions.h"
 #include "engine/load.h"
+#include "engine/sealed.h"
 #include "jit/stored/writer.h"
 #include "vm/base/build.h"
 #include "vmrun/module.h"
@@ -44,7 +45,11 @@ Result<bool> write(const vm::Module& module, const SerializeOptions& options, co
   about.image = module.image->custom(0, static_cast<uint32_t>(module.image->bytes().size()));
   about.content = vm::content_hash(std::as_bytes(about.image));
   about.settings = kept->settings;
-  return jit::stored::write(about, std::move(kept->units), sink);
+  if (!options.key) return jit::stored::write(about, std::move(kept->units), sink);
+  engine::Sealing sealing(*options.key, engine::kCompiledImage, sink);
+  return jit::stored::write(about, std::move(kept->units),
+                            [&](std::span<const std::byte> bytes) { return sealing.write(bytes); }) &&
+         sealing.finish();
 }
 
 /// A file that is open for reading. Errors: Io.
@@ -69,6 +74,7 @@ Result<std::unique_ptr<jit::stored::Source>> open_source(const std::filesystem::
 Result<std::shared_ptr<vm::Module>> load(const Engine& engine, std::unique_ptr<jit::stored::Source> source,
                                          std::string_view name, StoredTrust trust) {
   const bool code = trust == StoredTrust::Code;
+  source = engine::without_mac(std::move(source)).source;
   auto file = File::open(std::move(source), code ? File::Fit::required : File::Fit::ignored);
   if (!file) return std::move(file).error();
   if ((*file)->header().image.size > engine.config().max_image_bytes) {
@@ -78,6 +84,14 @@ Result<std::shared_ptr<vm::Module>> load(const Engine& engine, std::unique_ptr<j
   }
   auto image = (*file)->image(name);
   return engine::load_module(engine, std::move(image), name, code ? std::move(*file) : nullptr);
+}
+
+/// A module from bytes that are trusted for their MAC alone.
+Result<std::shared_ptr<vm::Module>> load_verified(const Engine& engine, std::unique_ptr<jit::stored::Source> source,
+                                                  std::string_view name, const MacKey& key) {
+  auto bytes = engine::verified(std::move(source), engine::kCompiledImage, key);
+  if (!bytes) return std::move(bytes).error();
+  return load(engine, jit::stored::source_of(std::move(*bytes)), name, StoredTrust::Code);
 }
 
 }  // namespace
@@ -101,7 +115,7 @@ Result<void> Module::serialize_file(const std::filesystem::path& path, const Ser
   if (folder.number < 0) {
     return Error(ErrorKind::Io, "cannot write into " + above.string() + ": " + std::strerror(errno));
   }
-  engine::NewFile file(folder.number);
+  engine::NewFile file(folder.number, 0600);
   const Result<bool> written =
       write(*impl_, options, [&](std::span<const std::byte> bytes) { return file.write(bytes); });
   if (!written) return written.error();
@@ -132,6 +146,26 @@ Result<Module> Module::deserialize_file(const Engine& engine, const std::filesys
 }
 VMRUN_CATCH_OUR_EXCEPTIONS
 
+Result<Module> Module::deserialize(const Engine& engine, std::span<const uint8_t> bytes, std::string_view name,
+                                   const MacKey& key) try {
+  const auto all = std::as_bytes(bytes);
+  auto module =
+      load_verified(engine, jit::stored::source_of(std::vector<std::byte>(all.begin(), all.end())), name, key);
+  if (!module) return std::move(module).error();
+  return Module(engine, std::move(*module));
+}
+VMRUN_CATCH_OUR_EXCEPTIONS
+
+Result<Module> Module::deserialize_file(const Engine& engine, const std::filesystem::path& path,
+                                        const MacKey& key) try {
+  auto source = open_source(path);
+  if (!source) return std::move(source).error();
+  auto module = load_verified(engine, std::move(*source), path.filename().string(), key);
+  if (!module) return std::move(module).error();
+  return Module(engine, std::move(*module));
+}
+VMRUN_CATCH_OUR_EXCEPTIONS
+
 bool Module::store() const try {
   const engine::Cache* cache = engine_.impl()->cache.get();
   return cache != nullptr && cache->store(*impl_);
@@ -153,10 +187,12 @@ bool is_compiled_image(std::span<const uint8_t> head) { return jit::stored::is_s
 Result<StoredInfo> describe_compiled_image(const std::filesystem::path& path) try {
   auto source = open_source(path);
   if (!source) return std::move(source).error();
-  auto file = File::open(std::move(*source), File::Fit::ignored);
+  engine::Unsealed unsealed = engine::without_mac(std::move(*source));
+  auto file = File::open(std::move(unsealed.source), File::Fit::ignored);
   if (!file) return std::move(file).error();
   const jit::stored::Header& header = (*file)->header();
   StoredInfo info;
+  info.has_mac = unsealed.has_mac;
   info.build.assign(header.build.begin(), std::ranges::find(header.build, '\0'));
   info.content = header.content.hex();
   info.this_build = info.build == vm::build_id();

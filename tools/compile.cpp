@@ -22,6 +22,9 @@ constexpr Row kCompileOptions[] = {
     {0, "all-opt", nullptr,
      "optimised code of all functions, by all processors, instead of baseline code: slow to make",
      [](RunOptions& o, std::string_view) -> Result<void> { return o.compile.all_opt = true, Result<void>(); }},
+    {0, "mac-key", "FILE",
+     "append a MAC (HMAC-SHA-256) under the key in FILE, for run --mac-key: 'head -c 32 /dev/urandom > FILE' makes one",
+     set_mac_key},
 };
 
 /// Shows how far it is, on a terminal.
@@ -93,6 +96,7 @@ int compile_command(Args args) {
   SerializeOptions what;
   what.code = options.compile.all_opt ? SerializeOptions::Code::Opt : SerializeOptions::Code::Baseline;
   what.progress = progress();
+  what.key = options.mac_key;
   if (auto written = module->serialize_file(output, what); !written) return fail(written.error());
   tell(output);
   return kExitOk;

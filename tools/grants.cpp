@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "tools/report.h"
+
 namespace vmrun::tools {
 namespace {
 
@@ -20,14 +22,16 @@ fs::path plain(const std::string& path) {
 
 }  // namespace
 
-std::optional<std::string> writable_above(const std::vector<RunOptions::Dir>& dirs, const std::string& path) {
-  if (std::ranges::all_of(dirs, &RunOptions::Dir::read_only)) return std::nullopt;
+std::optional<std::string> granted_above(const std::vector<RunOptions::Dir>& dirs, const std::string& path,
+                                         Access access) {
+  const auto counts = [&](const RunOptions::Dir& dir) { return access == Access::read || !dir.read_only; };
+  if (std::ranges::none_of(dirs, counts)) return std::nullopt;
   std::error_code failure;
   // What lies above it by name too: a guest that may write there may put another link in the place of one.
   for (fs::path at = fs::absolute(path, failure); !at.empty(); at = at.parent_path()) {
     const fs::path inner = plain(at);
     for (const RunOptions::Dir& dir : dirs) {
-      if (dir.read_only) continue;
+      if (!counts(dir)) continue;
       const fs::path outer = plain(dir.host);
       const auto [end, rest] = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
       if (end == outer.end()) return dir.host;
@@ -43,7 +47,11 @@ void settle_cache(RunOptions& options) {
   if (wanted.mode == RunOptions::Cache::Mode::off) return;
   CacheConfig cache;
   cache.folder = wanted.folder.empty() ? default_cache_folder() : fs::path(wanted.folder);
-  if (cache.folder.empty() || writable_above(options.dirs, cache.folder)) return;
+  if (cache.folder.empty()) return;
+  for (const RunOptions::Dir& dir : options.dirs) {
+    if (dir.read_only || plain(dir.host) != plain(cache.folder)) continue;
+    warn("'" + dir.host + "' is the cache of code: the guest can read it, but change nothing in it");
+  }
   cache.write = wanted.mode == RunOptions::Cache::Mode::on;
   if (wanted.bytes) cache.max_bytes = *wanted.bytes;
   options.config.cache = std::move(cache);

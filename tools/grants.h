@@ -1,6 +1,7 @@
-// What a guest may write, so that vmrun runs no machine code from there.
+// What a guest may reach, so that vmrun runs no machine code that it may write and keeps from it what is secret.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,8 +10,12 @@
 
 namespace vmrun::tools {
 
-/// The host's name of a directory among `dirs` that the guest may write in and that `path` lies in, or is; nothing when
+/// What a guest may do in a directory that it is given.
+enum class Access : uint8_t { read, write };
+
+/// The host's name of a directory among `dirs` in which the guest may do so and that `path` lies in, or is; nothing when
 /// there is none. `path` need not exist.
-std::optional<std::string> writable_above(const std::vector<RunOptions::Dir>& dirs, const std::string& path);
+std::optional<std::string> granted_above(const std::vector<RunOptions::Dir>& dirs, const std::string& path,
+                                         Access access);
 
 }  // namespace vmrun::tools

@@ -154,14 +154,34 @@ Result<std::string> read_stream(const std::string& path, uint64_t limit) {
   }
 }
 
-Result<Module> load_stream(const Engine& engine, const std::string& path, StoredTrust trust) {
+/// `key`: null for none.
+Result<Module> load_stream(const Engine& engine, const std::string& path, StoredTrust trust, const MacKey* key) {
   auto bytes = read_stream(path, engine.config().max_image_bytes);
   if (!bytes) return bytes.error();
   const std::span<const uint8_t> span = bytes_of(*bytes);
-  auto module = is_compiled_image(span) ? Module::deserialize(engine, span, image_name(path), trust)
-                                        : Module::compile(engine, span, image_name(path));
+  auto module = key != nullptr            ? Module::deserialize(engine, span, image_name(path), *key)
+                : is_compiled_image(span) ? Module::deserialize(engine, span, image_name(path), trust)
+                                          : Module::compile(engine, span, image_name(path));
   if (module) return module;
   return explained(std::move(module).error(), path, std::string_view(*bytes).substr(0, kHead));
+}
+
+Result<Module> load(const Engine& engine, const std::string& path, StoredTrust trust, const MacKey* key) {
+  if (is_standard_input(path)) return load_stream(engine, path, trust, key);
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return io_error(path, errno);
+  if (S_ISDIR(info.st_mode)) {
+    return Error(ErrorKind::Io, "'" + path + "' is a directory; name a .wasm file in it");
+  }
+  if (!S_ISREG(info.st_mode)) return load_stream(engine, path, trust, key);
+  const uint64_t limit = engine.config().max_image_bytes;
+  const bool compiled = key != nullptr || is_compiled(path);
+  if (!compiled && static_cast<uint64_t>(info.st_size) > limit) return too_large(path, limit);
+  auto module = key != nullptr ? Module::deserialize_file(engine, path, *key)
+                : compiled     ? Module::deserialize_file(engine, path, trust)
+                               : Module::compile_file(engine, path);
+  if (module) return module;
+  return explained(std::move(module).error(), path, head_of(path));
 }
 
 }  // namespace
@@ -181,31 +201,20 @@ bool is_compiled(const std::string& path) {
   return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && is_compiled_image(bytes_of(head_of(path)));
 }
 
-Result<Module> load_image_beside(const Engine& engine, const std::string& path,
-                                 const std::vector<RunOptions::Dir>& dirs) {
+Result<Module> load_image_beside(const Engine& engine, const std::string& path, const RunOptions& options) {
+  if (options.mac_key) return load(engine, path, StoredTrust::Code, &*options.mac_key);
   if (is_standard_input(path) || !is_compiled(path)) return load_image(engine, path);
-  const auto dir = writable_above(dirs, path);
+  const auto dir = granted_above(options.dirs, path, Access::write);
   if (!dir) return load_image(engine, path, StoredTrust::Code);
   warn(shown(path) + " lies in '" + *dir +
        "', where the guest may write: its code is not run, and is compiled anew; "
-       "grant the folder for reading only (--dir HOST::GUEST::ro), or keep the compiled image elsewhere");
+       "grant the folder for reading only (--dir HOST::GUEST::ro), keep the compiled image elsewhere, or give it a MAC "
+       "(--mac-key)");
   return load_image(engine, path, StoredTrust::Image);
 }
 
 Result<Module> load_image(const Engine& engine, const std::string& path, StoredTrust trust) {
-  if (is_standard_input(path)) return load_stream(engine, path, trust);
-  struct stat info;
-  if (stat(path.c_str(), &info) != 0) return io_error(path, errno);
-  if (S_ISDIR(info.st_mode)) {
-    return Error(ErrorKind::Io, "'" + path + "' is a directory; name a .wasm file in it");
-  }
-  if (!S_ISREG(info.st_mode)) return load_stream(engine, path, trust);
-  const uint64_t limit = engine.config().max_image_bytes;
-  const bool compiled = is_compiled(path);
-  if (!compiled && static_cast<uint64_t>(info.st_size) > limit) return too_large(path, limit);
-  auto module = compiled ? Module::deserialize_file(engine, path, trust) : Module::compile_file(engine, path);
-  if (module) return module;
-  return explained(std::move(module).error(), path, head_of(path));
+  return load(engine, path, trust, nullptr);
 }
 
 }  // namespace vmrun::tools

@@ -74,8 +74,8 @@ void print_stored(const StoredInfo& info) {
   std::printf("\ncompiled: by %s of vmrun (%s), for %s\n", info.this_build ? "this build" : "another build",
               printable(info.build).c_str(),
               info.this_processor ? "processors like this one" : "a processor that can do what this one cannot");
-  std::printf("  image %s, %llu bytes in all\n", info.content.c_str(),
-              static_cast<unsigned long long>(info.file_bytes));
+  std::printf("  image %s, %llu bytes in all%s\n", info.content.c_str(),
+              static_cast<unsigned long long>(info.file_bytes), info.has_mac ? ", and a MAC" : "");
   for (const auto& [tier, name] : kStoredTiers) {
     const StoredCode sum = stored_code(info, tier);
     std::printf("  %s code: %zu functions, %zu loops, %llu bytes\n", name, sum.functions, sum.loops,
@@ -137,11 +137,9 @@ Json to_json(const std::string& path, const Module& module, const std::optional<
   out["proposals"] = feature_names(module.features_used());
   if (stored) {
     Json& compiled = out["compiled"];
-    compiled = {{"build", stored->build},
-                {"this_build", stored->this_build},
-                {"this_processor", stored->this_processor},
-                {"image", stored->content},
-                {"bytes", stored->file_bytes}};
+    compiled = {
+        {"build", stored->build},   {"this_build", stored->this_build}, {"this_processor", stored->this_processor},
+        {"image", stored->content}, {"mac", stored->has_mac},           {"bytes", stored->file_bytes}};
     for (const auto& [tier, name] : kStoredTiers) {
       const StoredCode sum = stored_code(*stored, tier);
       compiled[name] = {{"functions", sum.functions}, {"loops", sum.loops}, {"bytes", sum.bytes}};

@@ -1,5 +1,6 @@
 // Options that have no effect beside others: each is refused with what to do, since who gives an option expects
 // something of it.
+#include "tools/grants.h"
 #include "tools/image.h"
 #include "tools/run_options.h"
 
@@ -115,6 +116,12 @@ Result<void> check_together(RunOptions& options, std::string_view image) {
                        " is for the system interface, which -S wasi=n keeps from the guest: leave one of them out");
   }
   if (auto settled = settle_dirs(options.dirs); !settled) return settled;
+  if (options.mac_key) {
+    if (const auto dir = granted_above(options.dirs, options.mac_key_file, Access::read)) {
+      return usage_error("the key '" + options.mac_key_file + "' lies in '" + *dir +
+                         "', where the guest may read it, and could make what is accepted: keep it elsewhere");
+    }
+  }
   return check_standard_input(options, image);
 }
 

@@ -105,7 +105,7 @@ Result<void> initialize(const Instance& instance) {
 Result<Preloads> load_preloads(const RunOptions& options, const Engine& engine) {
   Preloads preloads;
   for (const auto& [name, file] : options.preloads) {
-    auto module = load_image_beside(engine, file, options.dirs);
+    auto module = load_image_beside(engine, file, options);
     if (!module) return module.error();
     preloads.emplace_back(name, *module);
   }
@@ -115,7 +115,7 @@ Result<Preloads> load_preloads(const RunOptions& options, const Engine& engine) 
 Result<Program> load_program(const RunOptions& options, const Engine& engine, std::string_view image,
                              const Preloads& preloads) {
   const std::string path(image);
-  auto module = load_image_beside(engine, path, options.dirs);
+  auto module = load_image_beside(engine, path, options);
   if (!module) return module.error();
   Program program{options, path, engine, *module, preloads, {image_name(path)}};
   program.needs_wasi = imports_wasi(*module);

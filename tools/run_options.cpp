@@ -428,6 +428,8 @@ constexpr Row kRunOptions[] = {
      "let the guest use the directory HOST, as GUEST, and only read it (ro); may be given again", add_dir},
     {0, "env", "NAME[=VALUE]", "set a variable for the guest, or hand on this process's; may be given again", add_env},
     {0, "preload", "NAME=IMAGE", "instantiate IMAGE first and offer its exports as module NAME; in order", add_preload},
+    {0, "mac-key", "FILE", "run compiled images alone, and only with the MAC that compile --mac-key FILE gave them",
+     set_mac_key},
     {0, "argv0", "NAME", "the guest's program name (its image's file name)", set_argv0},
     {0, "stats", nullptr, "print times, translated and compiled functions and memory on standard error",
      set_switch<&RunOptions::stats>},
@@ -452,6 +454,14 @@ constexpr Row kRunOptions[] = {
 };
 
 }  // namespace
+
+Result<void> set_mac_key(RunOptions& o, Value v) {
+  auto key = MacKey::read_file(std::string(v));
+  if (!key) return std::move(key).error();
+  o.mac_key = std::move(*key);
+  o.mac_key_file = v;
+  return {};
+}
 
 Result<void> set_inline(RunOptions& o, Value v) {
   const auto on = parse_switch(v);

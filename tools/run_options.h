@@ -50,6 +50,9 @@ struct RunOptions {
   };
   std::optional<Dump> dump;
   std::optional<uint64_t> repeat;
+  /// Compiled images are made with it, or run only if their MAC is right under it.
+  std::optional<MacKey> mac_key;
+  std::string mac_key_file;
 
   // -O
   struct Cache {
@@ -124,7 +127,7 @@ std::span<const OptionRow<RunOptions>> serve_rows();
 /// Those of `vmrun compile`.
 std::span<const OptionRow<RunOptions>> compile_rows();
 
-/// Gives the engine the cache that -O cache asks for, unless the guest may write in its folder: then there is none.
+/// Gives the engine the cache that -O cache asks for.
 void settle_cache(RunOptions& options);
 
 /// Refuses options that do nothing beside others, two directories of one name and a standard input that is read twice.
@@ -139,6 +142,8 @@ struct Misplaced {
 };
 Misplaced sort_arguments(Args args);
 
+/// --mac-key, also an option of `vmrun compile`.
+Result<void> set_mac_key(RunOptions& options, std::string_view file);
 /// -O inline, also an option of `vmrun wast`.
 Result<void> set_inline(RunOptions& options, std::string_view value);
 /// -O effort, also an option of `vmrun wast`.

@@ -76,7 +76,7 @@ int serve(const RunOptions& options, const std::string& image, Args args) {
   if (auto told = announce(options); !told) return fail(told.error());
   Engine engine(options.config);
   Profiling profiling(options, image, args);
-  auto module = load_image_beside(engine, image, options.dirs);
+  auto module = load_image_beside(engine, image, options);
   if (!module) return fail(module.error());
   profiling.add(image, *module);
   std::vector<std::string> argv{options.argv0.value_or(image_name(image))};

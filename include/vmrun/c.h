@@ -149,6 +149,13 @@ VMRUN_API void* vmrun_store_data(const wasm_store_t*);
 VMRUN_API vmrun_error_t* vmrun_module_new(wasm_store_t*, const wasm_byte_vec_t* binary, const char* name,
                                           wasm_module_t** out);
 VMRUN_API vmrun_error_t* vmrun_module_new_from_file(wasm_store_t*, const char* path, wasm_module_t** out);
+/// wasm_module_serialize with a MAC (HMAC-SHA-256) under a secret `key` of 32 to 4096 random bytes, and the way back: what
+/// has no MAC that is right under the key is refused before anything else of it is used (VMRUN_ERROR_MALFORMED). For bytes
+/// that are kept where others can write. `out` is empty, or NULL, where it fails.
+VMRUN_API vmrun_error_t* vmrun_module_serialize(const wasm_module_t*, const wasm_byte_vec_t* key,
+                                                /* own */ wasm_byte_vec_t* out);
+VMRUN_API vmrun_error_t* vmrun_module_deserialize(wasm_store_t*, const wasm_byte_vec_t* bytes,
+                                                  const wasm_byte_vec_t* key, /* own */ wasm_module_t** out);
 
 // ---- functions ----
 

@@ -142,6 +142,12 @@ class Module {
   /// another one, but must not be changed. Errors: Io in addition.
   static Result<Module> deserialize_file(const Engine& engine, const std::filesystem::path& path,
                                          StoredTrust trust = StoredTrust::Code);
+  /// The same for bytes, or a file, that others could have written: its MAC is looked at first, in one pass over bytes that
+  /// are in this process's memory, and nothing of a file with another one is used. Errors: Malformed in addition (it has
+  /// no MAC, or none under this key).
+  static Result<Module> deserialize(const Engine& engine, std::span<const uint8_t> bytes, std::string_view name,
+                                    const MacKey& key);
+  static Result<Module> deserialize_file(const Engine& engine, const std::filesystem::path& path, const MacKey& key);
   /// Puts what was compiled of the module, and what was hot, into the engine's cache, for later processes. To be called
   /// when a program ends, or now and then. True: something was written; false: there is no cache, nothing new that is
   /// worth it, or no way to write it, which the log tells (VMRUN_LOG=cache=info). Any thread; guests may run meanwhile.

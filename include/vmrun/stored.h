@@ -1,17 +1,22 @@
 // Compiled images and the cache: what of a module's code is kept from one process to the next.
 //
 // Stored code is machine code. Whoever can write a file of it can make a process that loads it do anything: it is trusted
-// as the program itself is, and neither its hashes, which find damage alone, nor anything else here replaces that trust.
-// So no guest, and nobody else who is not trusted, may be able to write such a file or the cache's folder.
+// as the program itself is, and its hashes, which find damage alone, do not replace that trust. So nobody who is not
+// trusted may be able to write such a file or the cache's folder. Two things help:
+//   - the system interface keeps guests from changing the engine's cache, whatever they are granted (docs/cache.md);
+//   - a compiled image can carry a MAC under a secret key (MacKey), for places that others can write to.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "vmrun/base/result.h"
@@ -19,6 +24,22 @@
 
 #pragma GCC visibility push(default)
 namespace vmrun {
+
+/// A secret from which a MAC (HMAC-SHA-256) of a compiled image is computed, so that only who knows it can make one that is
+/// accepted. Copies share the bytes, which are overwritten when the last one goes. Any thread.
+class MacKey {
+ public:
+  static constexpr size_t kLeast = 32, kMost = 4096;
+  /// From kLeast to kMost bytes, which should be random. Errors: Usage.
+  static Result<MacKey> from_bytes(std::span<const uint8_t> bytes);
+  /// All bytes of a file, a newline at the end included: `head -c 32 /dev/urandom > FILE` makes one. Errors: Io, Usage.
+  static Result<MacKey> read_file(const std::filesystem::path& path);
+  std::span<const uint8_t> bytes() const { return *bytes_; }
+
+ private:
+  explicit MacKey(std::shared_ptr<const std::vector<uint8_t>> bytes) : bytes_(std::move(bytes)) {}
+  std::shared_ptr<const std::vector<uint8_t>> bytes_;
+};
 
 /// What a compiled image holds besides the image.
 struct SerializeOptions {
@@ -31,6 +52,8 @@ struct SerializeOptions {
   /// Called now and then, on threads that compile, one at a time: how many of the functions are compiled. Returning false
   /// ends it, with an error of kind Usage.
   std::function<bool(uint32_t done, uint32_t all)> progress = {};
+  /// Appends a MAC under this key. Who has no key reads the compiled image as if there were none.
+  std::optional<MacKey> key = {};
 };
 
 /// How far the bytes of a compiled image are trusted.
@@ -53,6 +76,7 @@ struct StoredInfo {
   std::string content;  // hash of its image
   bool this_build = false, this_processor = false;
   bool validated = false;
+  bool has_mac = false;  // whether it is the right one is not looked at
   uint64_t file_bytes = 0, image_bytes = 0;
   std::vector<StoredUnit> units;
 };
@@ -71,6 +95,24 @@ struct CacheConfig {
   std::filesystem::path folder;            // made when there is first something to store
   bool write = true;                       // false: nothing is ever changed there
   uint64_t max_bytes = uint64_t{1} << 30;  // what was used least recently goes, once there is more
+};
+
+/// A cache that the embedder keeps: in a database, in object storage, in memory. Entries have names of up to 80 letters,
+/// digits, '-' and '.', and each name stands for one image, build, processor and setting; a name's entry may be replaced by
+/// a newer one, and may be lost at any time.
+///
+/// Threads: both are called on the thread that compiles a module or stores it (Module::compile, Module::store), by several
+/// threads at a time; they may wait. Exceptions are not caught here: they come out of that call.
+///
+/// Trust: what `get` returns is machine code that is run. Without a key nobody but the embedder may be able to write where
+/// it comes from. With one (the same wherever entries are to be found) an entry whose MAC under the key and its name is not
+/// right is left alone, so that somebody who can write there can only remove entries, or bring back older ones.
+struct CacheHooks {
+  /// The entry of that name, as `put` was given it; nothing where there is none.
+  std::function<std::optional<std::vector<uint8_t>>(std::string_view name)> get = {};
+  /// Keeps an entry; false: it was not kept. Empty: nothing is ever stored.
+  std::function<bool(std::string_view name, std::span<const uint8_t> bytes)> put = {};
+  std::optional<MacKey> key = {};
 };
 
 /// The user's: vmrun in $XDG_CACHE_HOME, else in .cache of $HOME. Empty when neither names a folder, or the process has

@@ -22,6 +22,41 @@ static void run(wasm_store_t* store, const wasm_module_t* module) {
   wasm_func_delete(func);
 }
 
+static void refused(vmrun_error_t* error, vmrun_error_kind_t kind) {
+  NEED(error != NULL);
+  CHECK(vmrun_error_kind(error) == kind);
+  vmrun_error_delete(error);
+}
+
+// With a key, and with another one; `plain` has no MAC.
+static void check_macs(wasm_store_t* store, const wasm_module_t* module, const wasm_byte_vec_t* plain) {
+  wasm_byte_t secret[32] = {1, 2, 3}, other[32] = {1, 2, 4};
+  const wasm_byte_vec_t key = {32, secret}, wrong = {32, other}, small = {31, secret};
+  wasm_byte_vec_t bytes;
+  refused(vmrun_module_serialize(module, &small, &bytes), VMRUN_ERROR_USAGE);
+  CHECK(bytes.size == 0);
+  NEED(vmrun_module_serialize(module, &key, &bytes) == NULL);
+  wasm_module_t* again = NULL;
+  NEED(vmrun_module_deserialize(store, &bytes, &key, &again) == NULL);
+  run(store, again);
+  wasm_module_delete(again);
+  refused(vmrun_module_deserialize(store, &bytes, &wrong, &again), VMRUN_ERROR_MALFORMED);
+  CHECK(again == NULL);
+  refused(vmrun_module_deserialize(store, &bytes, &small, &again), VMRUN_ERROR_USAGE);
+  refused(vmrun_module_deserialize(store, plain, &key, &again), VMRUN_ERROR_MALFORMED);
+  for (size_t i = 0; i < bytes.size; i += 251) {
+    bytes.data[i] ^= 1;
+    refused(vmrun_module_deserialize(store, &bytes, &key, &again), VMRUN_ERROR_MALFORMED);
+    bytes.data[i] ^= 1;
+  }
+  // Without a key it is as if there were no MAC.
+  again = wasm_module_deserialize(store, &bytes);
+  NEED(again != NULL);
+  run(store, again);
+  wasm_module_delete(again);
+  wasm_byte_vec_delete(&bytes);
+}
+
 void test_serialize(void) {
   const world_t world = new_world();
   wasm_module_t* const module = load(world.store, "capi_hello");
@@ -46,6 +81,7 @@ void test_serialize(void) {
   CHECK(wasm_module_deserialize(world.store, &image) == NULL);
   CHECK(wasm_module_validate(world.store, &image) && !wasm_module_validate(world.store, &bytes));
   wasm_byte_vec_delete(&image);
+  check_macs(world.store, module, &bytes);
   wasm_byte_vec_delete(&bytes);
 
   // In another store.

@@ -158,3 +158,57 @@ TEST_CASE("compile: the code of a file that the guest may write is not run") {
   // By a link that the guest may replace.
   CHECK(!stored({"--dir", folder.path() + "/sub", folder.path() + "/sub/link/x.cwasm"}));
 }
+
+TEST_CASE("compile: with a key, what was made with it is run, also where the guest may write, and nothing else is") {
+  const TemporaryDirectory folder, keys;
+  const std::string file = folder.path() + "/x.cwasm", plain = folder.path() + "/y.cwasm", image = fixture("cli_guest");
+  const std::string key = keys.write("key", std::string(32, 'k')), other = keys.write("other", std::string(32, 'o'));
+  REQUIRE(run_vmrun({"compile", "--mac-key", key, image, "-o", file}).status == 0);
+  REQUIRE(run_vmrun({"compile", image, "-o", plain}).status == 0);
+  const auto runs = [&](const std::vector<std::string>& options) {
+    std::vector<std::string> args{"--stats", "-O", "cache=off"};
+    args.insert(args.end(), options.begin(), options.end());
+    const CommandResult ran = run_vmrun(args);
+    CAPTURE(ran.err);
+    return says(ran.err, "code that was stored") && !says(ran.err, "warning");
+  };
+  CHECK(runs({"--mac-key", key, file}));
+  CHECK(runs({"--mac-key", key, "--dir", folder.path(), file}));
+  CHECK(runs({file}));
+  CHECK(says(run_script("$vmrun --stats --mac-key \"$1\" - < \"$2\"", {key, file}).err, "code that was stored"));
+  const auto refused = [&](const std::vector<std::string>& args, const std::string& why, int status = 1) {
+    const CommandResult ran = run_vmrun(args);
+    CAPTURE(ran.err);
+    CHECK(ran.status == status);
+    CHECK(ran.out.empty());
+    CHECK(says(ran.err, why));
+  };
+  refused({"--mac-key", other, file}, "not right under this key");
+  refused({"--mac-key", key, plain}, "there is no MAC");
+  refused({"--mac-key", key, image}, "there is no MAC");
+  refused({"--mac-key", key, "--preload", "m=" + plain, file}, "there is no MAC");
+  refused({"--mac-key", folder.write("short", "secret"), file}, "32 to 4096 bytes", 2);
+  refused({"--mac-key", keys.path() + "/none", file}, "cannot read the key", 2);
+  for (const char* mode : {"", "::/k", "::/k::ro"}) {
+    refused({"--mac-key", key, "--dir", keys.path() + mode, file}, "where the guest may read it", 2);
+  }
+  std::string bytes = read_file(file);
+  bytes[bytes.size() - 100] ^= 1;
+  refused({"--mac-key", key, folder.write("z.cwasm", bytes)}, "not right under this key");
+  CHECK(says(run_vmrun({"inspect", file}).out, ", and a MAC"));
+  CHECK(!says(run_vmrun({"inspect", plain}).out, ", and a MAC"));
+  CHECK(says(run_vmrun({"inspect", "--json", file}).out, "\"mac\": true"));
+  // It is what anybody computes who has the key.
+  const CommandResult computed = run_script(
+      "command -v openssl >/dev/null || exit 0; size=$(($(stat -c %s \"$1\") - 48)); "
+      "{ printf 'vmrun stored code\\016\\0\\0\\0\\0\\0\\0\\0compiled image'; head -c $size \"$1\"; } | "
+      "openssl dgst -sha256 -mac HMAC -macopt key:$(head -c 32 /dev/zero | tr '\\0' k) | sed 's/.*= //'; "
+      "tail -c 32 \"$1\" | od -An -v -tx1 | tr -d ' \\n'",
+      {file});
+  if (computed.out.empty()) {
+    MESSAGE("skipped: there is no openssl command");
+  } else {
+    REQUIRE(computed.out.size() == 129);
+    CHECK(computed.out.substr(0, 64) == computed.out.substr(65));
+  }
+}
