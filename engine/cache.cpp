@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "engine/cache_files.h"
+#include "engine/hot_list.h"
 #include "jit/stored/settings.h"
 #include "vm/base/build.h"
 
@@ -25,92 +26,30 @@ constexpr uint64_t kWorthNanoseconds = 2'000'000;
 /// An image that large is stored even without code, so that its next start need not validate it.
 constexpr uint64_t kWorthValidating = 4 << 20;
 
-std::string content_name(const vm::Digest& content) { return content.hex(16); }
-
 // ---- hot lists ------------------------------------------------------------------------------------------------------
 
-constexpr std::array<char, 8> kHotMagic = {'v', 'm', 'r', 'u', 'n', '\0', 'h', 't'};
-constexpr uint32_t kHotFormat = 1;
-constexpr uint32_t kMostHot = 10'000;
-/// More heat is not remembered: ten seconds.
-constexpr uint32_t kMostHeat = 250'000'000;
-
-struct HotHeader {
-  std::array<char, 8> magic = kHotMagic;
-  uint32_t format = kHotFormat;
-  uint32_t count = 0;
-  vm::Digest content;
-  vm::Digest hash;  // of what stands above, and of the units that follow
-};
-static_assert(sizeof(HotHeader) == 80 && sizeof(HotUnit) == 16);
-
-vm::Digest hash_of(const HotHeader& header, std::span<const HotUnit> units) {
-  return vm::Sha256()
-      .add(std::as_bytes(std::span(&header, 1)).first(offsetof(HotHeader, hash)))
-      .add(std::as_bytes(units))
-      .finish();
-}
-
-auto name_of(const HotUnit& unit) { return std::pair(unit.func_index, unit.unit); }
-
 std::vector<HotUnit> read_hot(int folder, const CacheKey& key) {
-  uint64_t bytes = 0;
+  uint64_t size = 0;
   Refusal refusal;
   const std::string name = hot_name(content_name(key.content));
-  const FileDescriptor file(open_cache_file(folder, name, bytes, refusal));
-  HotHeader header;
-  if (file.number < 0 || bytes < sizeof header || bytes > sizeof header + kMostHot * sizeof(HotUnit)) return {};
-  std::vector<HotUnit> units((bytes - sizeof header) / sizeof(HotUnit));
-  if (!read_whole(file.number, 0, std::as_writable_bytes(std::span(&header, 1))) ||
-      !read_whole(file.number, sizeof header, std::as_writable_bytes(std::span(units)))) {
-    return {};
-  }
-  if (header.magic != kHotMagic || header.format != kHotFormat || header.count != units.size() ||
-      header.content != key.content || header.hash != hash_of(header, units) ||
-      !std::ranges::is_sorted(units, {}, &name_of)) {
-    VMRUN_LOG_AT(cache_log(), info, "{} is ignored: it is damaged or of another format", name);
-    return {};
-  }
-  return units;
-}
-
-/// What was hot in this process, and what was before, which fades.
-std::vector<HotUnit> merge(std::vector<HotUnit> now, std::span<const HotUnit> before) {
-  std::vector<HotUnit> out = std::move(now);
-  const size_t fresh = out.size();
-  for (HotUnit& unit : out) {
-    const auto old = std::ranges::lower_bound(before, name_of(unit), {}, &name_of);
-    const bool known = old != before.end() && name_of(*old) == name_of(unit);
-    const uint64_t heat = known ? old->heat : 0;
-    // What was stored as optimised code is as hot as it was. Of all else the runs add up, so that what is hot in many
-    // short ones is optimised in the end.
-    unit.heat = static_cast<uint32_t>(
-        std::clamp<uint64_t>(unit.heat == 0 ? heat : unit.heat + heat / 4 * 3, tiering::kLeastHeat, kMostHeat));
-  }
-  for (HotUnit unit : before) {
-    unit.heat = std::min(unit.heat / 2, kMostHeat);
-    const bool again = std::ranges::binary_search(std::span(out).first(fresh), name_of(unit), {}, &name_of);
-    if (!again && unit.heat >= tiering::kLeastHeat) out.push_back(unit);
-  }
-  if (out.size() > kMostHot) {
-    std::ranges::nth_element(out, out.begin() + kMostHot, std::ranges::greater(), &HotUnit::heat);
-    out.resize(kMostHot);
-  }
-  std::ranges::sort(out, {}, &name_of);
-  return out;
+  const FileDescriptor file(open_cache_file(folder, name, size, refusal));
+  if (file.number < 0 || size > kMostHotBytes) return {};
+  std::vector<std::byte> bytes(size);
+  if (!read_whole(file.number, 0, bytes)) return {};
+  auto units = parse_hot(bytes, key.content);
+  if (units) return std::move(*units);
+  VMRUN_LOG_AT(cache_log(), info, "{} is ignored: it is damaged or of another format", name);
+  return {};
 }
 
 bool write_hot(int folder, const vm::Digest& content, std::span<const HotUnit> units) {
-  HotHeader header;
-  header.count = static_cast<uint32_t>(units.size());
-  header.content = content;
-  header.hash = hash_of(header, units);
   NewFile file(folder);
-  return file.write(std::as_bytes(std::span(&header, 1))) && file.write(std::as_bytes(units)) &&
-         file.finish(hot_name(content_name(content)));
+  return file.write(format_hot(content, units)) && file.finish(hot_name(content_name(content)));
 }
 
 }  // namespace
+
+std::string content_name(const vm::Digest& content) { return content.hex(16); }
 
 std::string CacheKey::name() const {
   const jit::stored::ProcessorBits processor = jit::stored::this_processor();
@@ -125,7 +64,33 @@ std::string CacheKey::name() const {
   return code_name(content_name(content), key);
 }
 
+std::shared_ptr<const jit::stored::File> Cache::opened(std::unique_ptr<jit::stored::Source> source,
+                                                       const std::string& name, const CacheKey& key) {
+  auto file = jit::stored::File::open(std::move(source));
+  if (!file) {
+    VMRUN_LOG_AT(cache_log(), info, "{} is ignored: {}", name, file.error().message);
+  } else if ((*file)->header().content != key.content || (*file)->header().settings != key.settings) {
+    VMRUN_LOG_AT(cache_log(), info, "{} is ignored: it belongs to another image or to other settings", name);
+  } else {
+    VMRUN_LOG_AT(cache_log(), info, "{} has code of {} functions and loops", name, (*file)->units().size());
+    return std::move(*file);
+  }
+  return nullptr;
+}
+
+Cache::Worth Cache::worth_storing(const vm::Module& module, const tiering::StoredCode& before,
+                                  const tiering::News& news) {
+  const bool optimised = news.units[static_cast<unsigned>(vm::Tier::opt)] != 0;
+  const bool costly =
+      news.nanoseconds >= kWorthNanoseconds && news.units[static_cast<unsigned>(vm::Tier::baseline)] != 0;
+  const bool validated = before.file == nullptr && module.image->bytes().size() >= kWorthValidating;
+  // Heat of what has no optimised code adds up from run to run.
+  const bool hot = std::ranges::any_of(news.hot, [](const HotUnit& unit) { return unit.heat != 0; });
+  return {optimised || costly || validated, hot};
+}
+
 tiering::StoredCode Cache::find(const CacheKey& key) const {
+  if (hooks_) return find_by_hooks(key);
   tiering::StoredCode found;
   found.content = key.content;
   Refusal refusal;
@@ -145,31 +110,18 @@ tiering::StoredCode Cache::find(const CacheKey& key) const {
     VMRUN_LOG_AT(cache_log(), info, "no code from {}: {}", name, refusal.why.empty() ? "there is none" : refusal.why);
   } else {
     if (config_.write) mark_used(descriptor);
-    auto file = jit::stored::File::open(jit::stored::source_of(descriptor, bytes));
-    if (!file) {
-      VMRUN_LOG_AT(cache_log(), info, "{} is ignored: {}", name, file.error().message);
-    } else if ((*file)->header().content != key.content || (*file)->header().settings != key.settings) {
-      VMRUN_LOG_AT(cache_log(), info, "{} is ignored: it belongs to another image or to other settings", name);
-    } else {
-      VMRUN_LOG_AT(cache_log(), info, "{} has code of {} functions and loops", name, (*file)->units().size());
-      found.file = std::move(*file);
-    }
+    found.file = opened(jit::stored::source_of(descriptor, bytes), name, key);
   }
   found.hot = read_hot(folder.number, key);
   return found;
 }
 
 bool Cache::store(const vm::Module& module) const {
+  if (hooks_) return store_by_hooks(module);
   const tiering::StoredCode before = tiering::Manager::stored(module);
   if (!config_.write || !before.content) return false;
   const tiering::News news = tiering::Manager::news(module);
-  const bool optimised = news.units[static_cast<unsigned>(vm::Tier::opt)] != 0;
-  const bool costly =
-      news.nanoseconds >= kWorthNanoseconds && news.units[static_cast<unsigned>(vm::Tier::baseline)] != 0;
-  const bool validated = before.file == nullptr && module.image->bytes().size() >= kWorthValidating;
-  const bool code = optimised || costly || validated;
-  // Heat of what has no optimised code adds up from run to run.
-  const bool hot = std::ranges::any_of(news.hot, [](const HotUnit& unit) { return unit.heat != 0; });
+  const auto [code, hot] = worth_storing(module, before, news);
   if (!code && !hot) return false;
   Refusal refusal;
   const FileDescriptor folder(open_cache_folder(config_.folder, true, refusal));
@@ -177,7 +129,7 @@ bool Cache::store(const vm::Module& module) const {
     VMRUN_LOG_AT(cache_log(), info, "nothing is stored: {}", refusal.why);
     return false;
   }
-  if (hot && !write_hot(folder.number, *before.content, merge(news.hot, before.hot))) {
+  if (hot && !write_hot(folder.number, *before.content, merge_hot(news.hot, before.hot))) {
     VMRUN_LOG_AT(cache_log(), info, "{} is not stored", hot_name(content_name(*before.content)));
   }
   return code && store_code(folder.number, module, *before.content);
@@ -206,6 +158,7 @@ bool Cache::store_code(int folder, const vm::Module& module, const vm::Digest& c
 
 std::vector<std::string> Cache::explain(const CacheKey& key) const {
   std::vector<std::string> lines;
+  if (hooks_) return {"the cache is kept by the embedder (Config::cache_hooks); this entry is called " + key.name()};
   Refusal refusal;
   const FileDescriptor folder(open_cache_folder(config_.folder, false, refusal));
   if (folder.number < 0) {

@@ -6,7 +6,9 @@
 //
 // Trust. Entries hold machine code, so they are used only if nobody but the user can have written them: the folder and
 // the file are the user's own and closed to everybody else, which is checked on what was opened, and links are not
-// followed. No guest can reach the folder, unless somebody grants it: who does that turns the cache off (tools/grants.h).
+// followed. Guests run as the user. An entry has a mode that no file has which a guest makes, and none may be opened for
+// writing by a guest (cache_files.h, wasi/guard.h); what a guest is granted above the folder does not reach it
+// (protected_places.h).
 // The image's whole hash stands in the file and is compared, so that no image gets another one's code, whoever made it.
 //
 // Threads and processes: any number. A file is complete before it has its name, and is never changed afterwards; who has
@@ -15,6 +17,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,9 +43,14 @@ struct CacheKey {
   std::string name() const;
 };
 
+/// An image's part of names.
+std::string content_name(const vm::Digest& content);
+
 class Cache {
  public:
   explicit Cache(CacheConfig config) : config_(std::move(config)) {}
+  /// One that the embedder keeps (cache_hooks.cpp).
+  explicit Cache(CacheHooks hooks) : hooks_(std::move(hooks)) {}
 
   const CacheConfig& config() const { return config_; }
   /// What there is for a key: code, and what was hot. Whatever is wrong with a file, it is as if it were not there.
@@ -53,11 +61,22 @@ class Cache {
   std::vector<std::string> explain(const CacheKey& key) const;
 
  private:
+  /// What of a module is worth storing.
+  struct Worth {
+    bool code, hot;
+  };
+  static Worth worth_storing(const vm::Module& module, const tiering::StoredCode& before, const tiering::News& news);
+  /// The entry `name`, if it is one of this key; null, which the log tells, else.
+  static std::shared_ptr<const jit::stored::File> opened(std::unique_ptr<jit::stored::Source> source,
+                                                         const std::string& name, const CacheKey& key);
+  tiering::StoredCode find_by_hooks(const CacheKey& key) const;
+  bool store_by_hooks(const vm::Module& module) const;
   bool store_code(int folder, const vm::Module& module, const vm::Digest& content) const;
   /// Removes what was used least recently until `bytes` more fit, which take the place of the file `name`.
   void make_room(int folder, const std::string& name, uint64_t bytes) const;
 
   const CacheConfig config_;
+  const std::optional<CacheHooks> hooks_;
 };
 
 }  // namespace vmrun::engine

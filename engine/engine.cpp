@@ -47,7 +47,12 @@ Engine::Engine(const Config& config) : impl_(std::make_shared<Impl>()) {
   jit::watch_guest_threads();
   jit::initialize();
   impl_->tiers = make_tiers(config);
-  if (config.cache && impl_->tiers != nullptr) impl_->cache = std::make_unique<engine::Cache>(*config.cache);
+  if (impl_->tiers == nullptr) return;
+  if (config.cache_hooks) {
+    impl_->cache = std::make_unique<engine::Cache>(*config.cache_hooks);
+  } else if (config.cache) {
+    impl_->cache = std::make_unique<engine::Cache>(*config.cache);
+  }
 }
 
 Result<void> announce_code(CodeTool tool) {

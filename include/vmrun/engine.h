@@ -47,6 +47,8 @@ struct Config {
   /// Where code is looked for before it is compiled, and stored by Module::store; none: nowhere. Modules that come from
   /// bytes have a part in it as those from files. See vmrun/stored.h for who may write there.
   std::optional<CacheConfig> cache = {};
+  /// The same, kept by the embedder; `cache` is not looked at then.
+  std::optional<CacheHooks> cache_hooks = {};
 
   /// Linear memories in pooled slots with explicit bounds checks instead of 8 GiB guarded reservations: some 3 times
   /// slower accesses, but address space for very many instances. Without it, an engine that finds no room for one such

@@ -1,0 +1,85 @@
+// The cache that an embedder keeps: Config::cache_hooks. See cache.h.
+//
+// Entries are what the files of a folder are, by the same names; with a key each has a MAC of its name and its bytes.
+#include <utility>
+
+#include "engine/cache.h"
+#include "engine/cache_files.h"
+#include "engine/hot_list.h"
+#include "engine/sealed.h"
+#include "jit/stored/writer.h"
+
+namespace vmrun::engine {
+namespace {
+
+/// The bytes of an entry that can be trusted; nothing where there are none.
+std::optional<std::vector<std::byte>> get(const CacheHooks& hooks, const std::string& name) {
+  if (!hooks.get) return std::nullopt;
+  const std::optional<std::vector<uint8_t>> found = hooks.get(name);
+  if (!found) {
+    VMRUN_LOG_AT(cache_log(), info, "no code from {}: there is none", name);
+    return std::nullopt;
+  }
+  const auto all = std::as_bytes(std::span(*found));
+  std::vector<std::byte> bytes(all.begin(), all.end());
+  if (!hooks.key) return bytes;
+  auto right = verified(jit::stored::source_of(std::move(bytes)), name, *hooks.key);
+  if (right) return std::move(*right);
+  VMRUN_LOG_AT(cache_log(), warn, "{} is ignored: {}", name, right.error().message);
+  return std::nullopt;
+}
+
+/// Writes an entry by `write`, which gets a sink. False: it is too large, or was not kept.
+bool put(const CacheHooks& hooks, const std::string& name, const std::function<bool(const jit::stored::Sink&)>& write) {
+  std::vector<uint8_t> entry;
+  const jit::stored::Sink append = [&](std::span<const std::byte> bytes) {
+    const auto* first = reinterpret_cast<const uint8_t*>(bytes.data());
+    entry.insert(entry.end(), first, first + bytes.size());
+    return true;
+  };
+  bool written;
+  if (hooks.key) {
+    Sealing sealing(*hooks.key, name, append);
+    written = write([&](std::span<const std::byte> bytes) { return sealing.write(bytes); }) && sealing.finish();
+  } else {
+    written = write(append);
+  }
+  written = written && hooks.put(name, entry);
+  VMRUN_LOG_AT(cache_log(), info, "{} is {}stored, {} bytes", name, written ? "" : "not ", entry.size());
+  return written;
+}
+
+}  // namespace
+
+tiering::StoredCode Cache::find_by_hooks(const CacheKey& key) const {
+  tiering::StoredCode found;
+  found.content = key.content;
+  const std::string name = key.name();
+  if (auto bytes = get(*hooks_, name)) found.file = opened(jit::stored::source_of(std::move(*bytes)), name, key);
+  if (auto bytes = get(*hooks_, hot_name(content_name(key.content)))) {
+    found.hot = parse_hot(*bytes, key.content).value_or(std::vector<tiering::HotUnit>());
+  }
+  return found;
+}
+
+bool Cache::store_by_hooks(const vm::Module& module) const {
+  const tiering::StoredCode before = tiering::Manager::stored(module);
+  if (!hooks_->put || !before.content) return false;
+  const tiering::News news = tiering::Manager::news(module);
+  const auto [code, hot] = worth_storing(module, before, news);
+  if (hot) {
+    put(*hooks_, hot_name(content_name(*before.content)), [&](const jit::stored::Sink& sink) {
+      return sink(format_hot(*before.content, merge_hot(news.hot, before.hot)));
+    });
+  }
+  if (!code) return false;
+  tiering::Kept kept = *tiering::Manager::store(module, {}, {});
+  jit::stored::About about;
+  about.module = &module;
+  about.content = *before.content;
+  about.settings = kept.settings;
+  return put(*hooks_, CacheKey{*before.content, kept.settings}.name(),
+             [&](const jit::stored::Sink& sink) { return jit::stored::write(about, std::move(kept.units), sink); });
+}
+
+}  // namespace vmrun::engine
