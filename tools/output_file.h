@@ -8,7 +8,8 @@
 
 namespace vmrun::tools {
 
-/// Whether `path` could be written now. Nothing is left behind. Errors: Io.
+/// Whether `path` could be written now. Nothing is left behind. From now on write_whole_file writes where the path leads now:
+/// a guest that may write in its folder cannot put a link there that leads elsewhere. Before guests run. Errors: Io.
 Result<void> check_writable(const std::string& path);
 
 /// Writes `bytes` to a temporary file beside `path`, which then takes its name; what cannot be written whole leaves
