@@ -1,6 +1,8 @@
 // The files of a cache: names, and how they are opened, written and listed. See cache.h.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +21,11 @@ struct FileDescriptor {
   FileDescriptor& operator=(const FileDescriptor&) = delete;
   int number;
 };
+
+/// The mode of an entry's file, from its first moment on. Nobody may write it; and guests, whose files are made with mode
+/// 0666 and whose system interface changes no mode, cannot make one like it, wherever that is.
+inline constexpr mode_t kEntryMode = 0500;
+inline bool is_entry(mode_t mode) { return S_ISREG(mode) && (mode & 07777) == kEntryMode; }
 
 /// Names of files, by their parts in hexadecimal digits.
 std::string code_name(std::string_view content, std::string_view key);
@@ -51,7 +58,7 @@ void mark_used(int file);
 /// A file that comes into being under another name, and is removed if it is not finished.
 class NewFile {
  public:
-  explicit NewFile(int folder);
+  explicit NewFile(int folder, mode_t mode = kEntryMode);
   ~NewFile();
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;

@@ -36,6 +36,10 @@ bool is_private(int file, bool folder, struct stat& info, Refusal& refusal) {
   if (folder ? !S_ISDIR(info.st_mode) : !S_ISREG(info.st_mode)) return refuse("it is no plain file");
   if (info.st_uid != geteuid()) return refuse("it belongs to another user");
   if ((info.st_mode & 077) != 0) return refuse("others may use it; 'chmod go=' closes it to them");
+  if (folder) return true;
+  // What a guest of any run could have made, or could change by another name.
+  if (!is_entry(info.st_mode)) return refuse("its mode is not 0500, as vmrun makes it");
+  if (info.st_nlink > 1) return refuse("it has another name too (a hard link)");
   return true;
 }
 
@@ -146,14 +150,14 @@ std::vector<FoundFile> list_files(int folder) {
   return out;
 }
 
-NewFile::NewFile(int folder) : folder_(folder) {
+NewFile::NewFile(int folder, mode_t mode) : folder_(folder) {
   uint64_t number = 0;
   if (getrandom(&number, sizeof number, 0) != sizeof number) number = static_cast<uint64_t>(getpid());
   char text[32];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(number));
   name_ = std::string(kUnfinished) + text;
-  file_ = move_up(openat(folder, name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (file_ < 0) fail();
+  file_ = move_up(openat(folder, name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+  if (file_ < 0 || fchmod(file_, mode) != 0) fail();  // the process's mask may have taken bits away
 }
 
 NewFile::~NewFile() {

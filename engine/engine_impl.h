@@ -2,8 +2,10 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 
 #include "engine/cache.h"
+#include "engine/protected_places.h"
 #include "tiering/manager.h"
 #include "vm/runtime/memory.h"
 #include "vm/runtime/shared_funcs.h"
@@ -19,6 +21,8 @@ struct Engine::Impl {
   std::shared_ptr<vm::SharedFuncs> shared_funcs;
   std::unique_ptr<const engine::Cache> cache;  // null: none, or nothing is compiled
   std::shared_ptr<tiering::Manager> tiers;     // null: interpreter only
+  std::once_flag places_known;
+  std::shared_ptr<const engine::ProtectedPlaces> places;  // once known: ask protected_places
 };
 
 }  // namespace vmrun

@@ -127,6 +127,7 @@ struct Linker::Impl {
   }
 };
 
+const Engine& Linker::engine() const { return impl_->engine; }
 Linker::Linker(const Engine& engine) : impl_(new Impl{engine, {}, false, false}) {}
 Linker::~Linker() = default;
 Linker::Linker(const Linker& other) : impl_(new Impl(*other.impl_)) {}

@@ -152,6 +152,7 @@ Errno fd_filestat_set_times(Context& cx, Mem, Fd fd, Time atim, Time mtim, FstFl
   if (d->read_only) return Errno::rofs;
   timespec times[2];
   if (Errno e = times_of(atim, mtim, flags, times); e != Errno::success) return e;
+  if (Errno e = cx.guard.may_set_times(d->host); e != Errno::success) return e;
   return errno_of(raw([&] { return ::futimens(d->host, times); }));
 }
 

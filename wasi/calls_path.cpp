@@ -1,5 +1,5 @@
 // Calls that name files. Each resolves its path beneath the descriptor (path.h) and then acts on a directory descriptor
-// and one checked name, never on more of a guest's path.
+// and one checked name, never on more of a guest's path. Those that change something ask the guard first (guard.h).
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -34,12 +34,13 @@ Errno load_path(Mem memory, PathArg arg, GuestPath& path) {
   return arg.text(memory, text) ? path.assign(text) : Errno::fault;
 }
 
-/// Resolves a path to an entry (resolve_entry) of a directory that may be written.
+/// Resolves a path to an entry (resolve_entry) that may be changed, of a directory that may be written.
 Errno writable_entry(Context& cx, Mem memory, Fd fd, PathArg arg, Rights needed, GuestPath& path, Entry& out) {
   FdRef d;
   if (Errno e = need_writable_dir(cx, fd, needed, d); e != Errno::success) return e;
   if (Errno e = load_path(memory, arg, path); e != Errno::success) return e;
-  return resolve_entry(cx.resolver, d->host, path, out);
+  if (Errno e = resolve_entry(cx.resolver, d->host, path, out); e != Errno::success) return e;
+  return cx.guard.may_change(out);
 }
 
 /// A link is to be made under a name with a trailing slash, so there is no good outcome: says which bad one it is.
@@ -118,6 +119,7 @@ Errno path_link(Context& cx, Mem memory, Fd old_fd, LookupFlags flags, PathArg o
   }
   bool follow = (flags.value & kSymlinkFollow) != 0;
   if (Errno e = resolve_object(cx.resolver, d->host, old_path, follow, from); e != Errno::success) return e;
+  if (Errno e = cx.guard.may_change(from); e != Errno::success) return e;
   if (to.trailing_slash()) return refuse_slash(to);
   return errno_of(raw([&] { return ::linkat(from.dir(), from.name(), to.dir(), to.name(), 0); }));
 }
@@ -188,6 +190,7 @@ Errno path_filestat_set_times(Context& cx, Mem memory, Fd fd, LookupFlags flags,
   if (Errno e = load_path(memory, arg, path); e != Errno::success) return e;
   bool follow = (flags.value & kSymlinkFollow) != 0;
   if (Errno e = resolve_object(cx.resolver, d->host, path, follow, entry); e != Errno::success) return e;
+  if (Errno e = cx.guard.may_set_times(entry); e != Errno::success) return e;
   return errno_of(raw([&] { return ::utimensat(entry.dir(), entry.name(), times, AT_SYMLINK_NOFOLLOW); }));
 }
 
@@ -209,6 +212,14 @@ Errno open_read_only(Context& cx, int dir, const char* path, bool writes, int& f
   if (int64_t r = raw([&] { return ::fstat(there.get(), &st); }); r < 0) return errno_of(r);
   if (S_ISLNK(st.st_mode)) return Errno::loop;  // opened itself, by O_NOFOLLOW
   return S_ISDIR(st.st_mode) ? Errno::isdir : Errno::rofs;
+}
+
+Errno open_to_read(Context& cx, int dir, const char* path, int flags, HostFd& out) {
+  HostFd file;
+  if (Errno e = cx.resolver.open(dir, path, flags, 0, file); e != Errno::success) return e;
+  if (Errno e = cx.guard.may_read(file.get()); e != Errno::success) return e;
+  out = std::move(file);
+  return Errno::success;
 }
 
 int host_open_flags(uint32_t lookup, uint32_t oflags, uint32_t fdflags, Rights base) {
@@ -259,7 +270,12 @@ Errno path_open(Context& cx, Mem memory, Fd fd, LookupFlags lookup, PathArg arg,
     if (Errno e = open_read_only(cx, d->host, path.c_str(), writes, flags); e != Errno::success) return e;
   }
   HostFd host;
-  if (Errno e = cx.resolver.open(d->host, path.c_str(), flags, 0666, host); e != Errno::success) return e;
+  const bool changes = (flags & (O_WRONLY | O_RDWR | O_TRUNC | O_CREAT)) != 0;
+  if (Errno e = changes ? cx.guard.open_to_change(cx.resolver, d->host, path, flags, 0666, host)
+                        : open_to_read(cx, d->host, path.c_str(), flags, host);
+      e != Errno::success) {
+    return e;
+  }
 
   bool read_only = d->read_only;
   Descriptor opened = describe(std::move(host), base);

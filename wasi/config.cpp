@@ -259,6 +259,7 @@ Result<WasiContext> WasiContext::create(const WasiConfig& config) {
     d.preopen = true;
     d.preopen_name = dir.guest;
     d.read_only = dir.read_only;
+    cx->changes_files |= !dir.read_only;
     if (auto added = add(std::move(d), given, *cx); !added) return added.error();
   }
   for (int socket : config.sockets_) {

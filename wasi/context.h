@@ -10,6 +10,7 @@
 
 #include "vm/base/log.h"
 #include "wasi/fd_table.h"
+#include "wasi/guard.h"
 #include "wasi/path.h"
 
 namespace vmrun::wasi {
@@ -34,6 +35,8 @@ class StringBlock {
 struct Context {
   FdTable fds;
   Resolver resolver;
+  Guard guard;
+  bool changes_files = false;  // a directory that may be written was granted
   StringBlock args, environ;
   bool files_limited = false;               // the process has a limit on files' sizes (RLIMIT_FSIZE)
   std::function<uint64_t(uint32_t)> clock;  // replaces the host's clocks when set

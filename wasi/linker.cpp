@@ -151,7 +151,17 @@ const Definition* find_definition(std::string_view module, std::string_view name
 }  // namespace
 }  // namespace wasi
 
+namespace wasi {
+namespace {
+/// What guests of this engine may not change, whatever they are granted.
+void protect_places(const Engine& engine, Context& context) {
+  if (context.changes_files) context.guard.add(engine);
+}
+}  // namespace
+}  // namespace wasi
+
 Result<void> add_wasi(Linker& linker, const WasiContext& context) {
+  wasi::protect_places(linker.engine(), *context.impl());
   for (const wasi::Definition& d : wasi::kDefinitions) {
     auto func = std::make_shared<const HostFunc>(HostFunc{d.type(), d.call, context.impl()});
     if (d.where & wasi::Preview1) {
@@ -166,6 +176,7 @@ Result<void> add_wasi(Linker& linker, const WasiContext& context) {
 }
 
 Result<Instance> instantiate_wasi(Store& store, const Module& module, const WasiContext& context) try {
+  wasi::protect_places(store.engine(), *context.impl());
   const std::vector<vm::Import>& wanted = module.impl()->imports;
   std::vector<Extern> imports;
   imports.reserve(wanted.size());

@@ -25,6 +25,7 @@ namespace vmrun {
 class Linker {
  public:
   explicit Linker(const Engine& engine);
+  const Engine& engine() const;
   ~Linker();
   Linker(const Linker&);
   Linker& operator=(const Linker&);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <cstddef>
 #include <cstdlib>
 #include <mutex>
 #include <utility>
@@ -48,7 +49,9 @@ std::string library_folder() {
   return folder_of(path);
 }
 
-std::vector<std::string> folders_to_search() {
+}  // namespace
+
+std::vector<std::string> plugin_folders() {
   std::vector<std::string> folders;
   {
     std::lock_guard guard(named_lock);
@@ -70,7 +73,22 @@ std::vector<std::string> folders_to_search() {
   return once;
 }
 
-}  // namespace
+std::vector<std::string> library_folders() {
+  std::vector<std::string> folders;
+  void* const program = dlopen(nullptr, RTLD_LAZY);
+  Dl_serinfo size;
+  if (program == nullptr) return folders;
+  if (dlinfo(program, RTLD_DI_SERINFOSIZE, &size) == 0) {
+    std::vector<std::max_align_t> room(size.dls_size / sizeof(std::max_align_t) + 1);
+    auto* all = reinterpret_cast<Dl_serinfo*>(room.data());
+    *all = size;
+    if (dlinfo(program, RTLD_DI_SERINFO, all) == 0) {
+      for (unsigned i = 0; i < all->dls_cnt; ++i) folders.emplace_back(all->dls_serpath[i].dls_name);
+    }
+  }
+  dlclose(program);
+  return folders;
+}
 
 void name_plugin_folder(std::string folder) {
   std::lock_guard guard(named_lock);
@@ -78,7 +96,7 @@ void name_plugin_folder(std::string folder) {
 }
 
 void* open_plugin(const char* file, std::string* why) {
-  const std::vector<std::string> folders = folders_to_search();
+  const std::vector<std::string> folders = plugin_folders();
   *why = std::string("there is no ") + file + " in";
   for (const std::string& folder : folders) *why += (&folder == folders.data() ? " " : ", ") + folder;
   *why += "; VMRUN_PLUGINS names a further folder";

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace vmrun::vm {
 
@@ -10,6 +11,13 @@ namespace vmrun::vm {
 /// above it, in ../lib/vmrun from there, where this build is installed, in /usr/local/lib/vmrun and /usr/lib/vmrun, and by
 /// the executable's run path. Null, with the reason in `*why`, when there is none or it does not load. Any thread.
 void* open_plugin(const char* file, std::string* why);
+
+/// Those folders, without the run path, in this order; they need not exist. Any thread.
+std::vector<std::string> plugin_folders();
+
+/// The folders in which the linker looks for libraries of this process: LD_LIBRARY_PATH, the executable's run path and the
+/// system's. Any thread.
+std::vector<std::string> library_folders();
 
 /// The folder to look in first; "": none. For plug-ins that are not loaded yet. Any thread.
 void name_plugin_folder(std::string folder);

@@ -40,6 +40,14 @@ std::vector<CacheEntry> entries(const fs::path& folder, bool profiles = false) {
 }
 
 fs::perms mode_of(const fs::path& path) { return fs::status(path).permissions(); }
+constexpr fs::perms kPermsOfEntry = fs::perms::owner_read | fs::perms::owner_exec;
+
+/// Puts bytes in the place of an entry, as the cache itself would have written them.
+void replace_entry(const fs::path& file, const std::string& bytes) {
+  fs::remove(file);
+  write_file(file, bytes);
+  fs::permissions(file, kPermsOfEntry);
+}
 
 }  // namespace
 
@@ -51,7 +59,7 @@ TEST_CASE("cache: a second process takes the code of the first") {
   CHECK(ran.stored);
   CHECK(mode_of(folder) == fs::perms::owner_all);
   REQUIRE(entries(folder).size() == 1);
-  CHECK(mode_of(folder / entries(folder)[0].file) == (fs::perms::owner_read | fs::perms::owner_write));
+  CHECK(mode_of(folder / entries(folder)[0].file) == kPermsOfEntry);
   CHECK(entries(folder, true).size() == 1);
   ran = run(cached(folder));
   CHECK(ran.came.compiled == 0);
@@ -119,10 +127,11 @@ TEST_CASE("cache: a file that anybody else could have written is left alone") {
     CHECK(ran.came.loaded == 0);
     return ran.stored;
   };
-  for (const int mode : {0620, 0602, 0640, 0666}) {
+  // 0600 and 0700: a guest may have made, or written, what its user can write.
+  for (const int mode : {0620, 0602, 0640, 0666, 0600, 0700, 0400, 0550}) {
     chmod(file.c_str(), static_cast<mode_t>(mode));
     CHECK(untouched());  // and another one takes its place
-    CHECK(mode_of(file) == (fs::perms::owner_read | fs::perms::owner_write));
+    CHECK(mode_of(file) == kPermsOfEntry);
     CHECK(run(cached(folder)).came.compiled == 0);
   }
   for (const int mode : {0770, 0705, 0711}) {
@@ -130,6 +139,10 @@ TEST_CASE("cache: a file that anybody else could have written is left alone") {
     CHECK(!untouched());
   }
   chmod(folder.c_str(), 0700);
+  CHECK(run(cached(folder)).came.compiled == 0);
+  // Nor is one that has another name, by which somebody may reach it.
+  fs::create_hard_link(file, base.path() / "other name");
+  CHECK(untouched());
   CHECK(run(cached(folder)).came.compiled == 0);
   // Links are not followed, neither to a folder nor to a file.
   fs::create_directory_symlink(folder, base.path() / "link");
@@ -154,7 +167,7 @@ TEST_CASE("cache: damaged and foreign entries are ignored and replaced") {
   const fs::path file = folder / entries(folder)[0].file;
   const std::string good = read_file(file);
   const auto spoilt = [&](const std::string& bytes) {
-    write_file(file, bytes);
+    replace_entry(file, bytes);
     const Ran ran = run(cached(folder));
     CHECK(ran.came.compiled >= 1);
     CHECK(ran.stored);
@@ -188,8 +201,7 @@ TEST_CASE("cache: no image gets the code of another one, whatever a file is call
   auto all = entries(folder);
   REQUIRE(all.size() == 2);
   const std::string theirs = all[0].file == name ? all[1].file : all[0].file;
-  fs::copy_file(folder / name, folder / theirs, fs::copy_options::overwrite_existing);
-  chmod((folder / theirs).c_str(), 0600);
+  replace_entry(folder / theirs, read_file(folder / name));
   const Ran ran = run(cached(folder), other);
   CHECK(ran.came.loaded == 0);
   CHECK(ran.stored);
@@ -268,7 +280,7 @@ TEST_CASE("cache: what was hot is known when its code is gone, and is optimised 
   const fs::path list = folder / entries(folder, true)[0].file;
   std::string bytes = read_file(list);
   bytes[bytes.size() - 5] ^= 1;
-  write_file(list, bytes);
+  replace_entry(list, bytes);
   const Module other = ok(Module::compile_file(Engine(config), kStoredImage));
   CHECK(tiering::Manager::stored(*other.impl()).hot.empty());
   check_stored(other);

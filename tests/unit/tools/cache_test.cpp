@@ -9,6 +9,8 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <map>
 #include <random>
 #include <thread>
 
@@ -90,18 +92,68 @@ TEST_CASE("cache: off, for reading alone, and where the user's is") {
   CHECK(run_vmrun({"-O", "tier=interp,cache=./x", fixture("opt_basic")}).status == 2);
 }
 
-TEST_CASE("cache: a guest that may write in its folder gets none") {
+TEST_CASE("cache: a guest that is granted what lies above it has its cache, and cannot change it") {
   const TemporaryDirectory base;
   const std::string folder = base.path() + "/a/c";
   CHECK(!stored(run_in(folder)));
-  CHECK(stored(run_in(folder)));
-  CHECK(stored(run_in(folder, {"--dir", base.path() + "::/::ro"})));
+  const auto contents = [&] {
+    std::map<std::string, std::string> all;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      std::ifstream in(entry.path(), std::ios::binary);
+      all[entry.path()] = {std::istreambuf_iterator<char>(in), {}};
+    }
+    return all;
+  };
+  const auto before = contents();
+  REQUIRE(before.size() == 2);
+  const auto check_attack = [&](const std::string& cache_option, const std::string& grant, const std::string& guest,
+                                const std::string& above) {
+    CAPTURE(grant);
+    const CommandResult ran = run_vmrun(
+        {"-O", cache_option, "--dir", grant + "::/g", "--dir", "/proc", fixture("cache_attack"), guest, above});
+    CAPTURE(ran.err);
+    CHECK(ran.status == 0);
+    CHECK(says(ran.out, "2 entries"));
+    CHECK(says(ran.out, "reached 0\n"));
+    if (!says(ran.out, "reached 0\n")) MESSAGE(ran.out);
+    CHECK(contents() == before);
+  };
+  check_attack("cache=read:" + folder, base.path(), "/g/a/c", "/g/a");
+  check_attack("cache=read:" + folder, base.path() + "/a", "/g/c", "/g");
+  check_attack("cache=read:" + folder, "/", "/g" + base.path() + "/a/c", "/g" + base.path() + "/a");
+  // A run that has no cache, or another one, keeps its hands off the user's too.
+  setenv("XDG_CACHE_HOME", (base.path() + "/home").c_str(), 1);
+  fs::create_directory(base.path() + "/home");
+  fs::rename(folder, base.path() + "/home/vmrun");
+  fs::create_directory_symlink(base.path() + "/home/vmrun", folder);
+  check_attack("cache=off", base.path(), "/g/home/vmrun", "/g/home");
+  unsetenv("XDG_CACHE_HOME");
+  fs::remove(folder);
+  fs::rename(base.path() + "/home/vmrun", folder);
   for (const std::string& dir : {base.path(), base.path() + "/a", folder, std::string("/")}) {
-    CHECK(!stored(run_in(folder, {"--dir", dir})));
+    CHECK(stored(run_in(folder, {"--dir", dir})));
   }
-  // Neither is anything stored there by such a run, even if there is no folder yet.
-  CHECK(!stored(run_in(base.path() + "/b/c", {"--dir", base.path()})));
-  CHECK(!fs::exists(base.path() + "/b"));
+  CHECK(stored(run_in(folder, {"--dir", base.path() + "::/::ro"})));
+  // It is there before the guest could make it.
+  const CommandResult ran = run_vmrun({"-O", "cache=" + base.path() + "/b/c", "--dir", base.path() + "::/g",
+                                       fixture("cache_attack"), "/g/b/c", "/g/b"});
+  CHECK(says(ran.out, "reached 0\n"));
+  CHECK(fs::status(base.path() + "/b/c").permissions() == fs::perms::owner_all);
+  // One that is only read, and is not there, is not made by anybody.
+  run_vmrun({"-O", "cache=read:" + base.path() + "/d/c", "--dir", base.path() + "::/g", fixture("cache_attack"), "/g/d",
+             "/g"});
+  CHECK(!fs::exists(base.path() + "/d"));
+}
+
+TEST_CASE("cache: a grant of the folder itself, or in it, is told") {
+  const TemporaryDirectory base;
+  const std::string folder = base.path() + "/c";
+  CHECK(!stored(run_in(folder)));
+  CHECK(says(run_in(folder, {"--dir", folder}).err, "is the cache of code"));
+  fs::create_directory(folder + "/sub");
+  CHECK(says(run_in(folder, {"--dir", folder + "/sub/.."}).err, "is the cache of code"));
+  CHECK(!says(run_in(folder, {"--dir", base.path()}).err, "is the cache of code"));
+  CHECK(!says(run_in(folder, {"--dir", folder + "::/c::ro"}).err, "is the cache of code"));
 }
 
 TEST_CASE("cache: a folder that cannot be written, and a full disk, are no errors") {
@@ -166,4 +218,33 @@ TEST_CASE("cache: processes that are killed at any moment leave one that can be 
     CHECK(!says(ran.err, "damaged"));
     CHECK(stored(run_in(folder)));
   }
+}
+
+TEST_CASE("grants: what vmrun writes into a guest's folder does not follow the guest's links out of it") {
+  const TemporaryDirectory base;
+  fs::create_directory(base.path() + "/work");
+  base.write("precious", "precious");
+  base.write("work/p.json", "older");
+  const std::string file = base.path() + "/work/p.json";
+  const auto precious = [&] {
+    std::ifstream in(base.path() + "/precious");
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  for (const char* what : {"", "guest,"}) {
+    const CommandResult ran =
+        run_vmrun({"-O", "cache=off", "--dir", base.path() + "/work::/w", std::string("--profile=") + what + file,
+                   fixture("cache_attack"), "link", "../precious", "/w/p.json"});
+    CAPTURE(ran.err);
+    CHECK(ran.status == 0);
+    CHECK(precious() == "precious");
+    CHECK(fs::is_regular_file(fs::symlink_status(file)));
+    CHECK(fs::file_size(file) > 20);
+  }
+  // The user's own link leads where it leads.
+  fs::remove(file);
+  fs::create_symlink("../precious", file);
+  const CommandResult ran = run_vmrun({"-O", "cache=off", "--profile=" + file, fixture("cli_guest")});
+  CHECK(ran.status != -1);
+  CHECK(precious() != "precious");
+  CHECK(fs::is_symlink(file));
 }

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -69,11 +70,13 @@ class FakeGuest {
     auto context = WasiContext::create(config);
     REQUIRE_MESSAGE(context.ok(), (context.ok() ? "" : context.error().message));
     holder_ = context->impl();
+    context_ = std::move(*context);
   }
   explicit FakeGuest(const TempDir& dir, bool read_only = false)
       : FakeGuest(WasiConfig().preopen_dir(dir.box(), "/box", read_only)) {}
 
   Context& cx() { return *holder_; }
+  const WasiContext& context() const { return *context_; }
 
   uint32_t alloc(uint32_t size) {
     uint32_t at = (top_ + 7) & ~7u;
@@ -147,6 +150,7 @@ class FakeGuest {
   std::vector<std::byte> bytes_;
   uint32_t top_ = 64;
   std::shared_ptr<Context> holder_;
+  std::optional<WasiContext> context_;
 
  public:
   GuestMemory memory;

@@ -1,0 +1,70 @@
+// What no guest may change, whatever directories it is granted: the caches of code, the plug-ins, and the folders in which
+// this process looks for libraries. This process or a later one runs what is there as machine code.
+//
+// A place is protected by identity (device and inode), not by its path. `steps` has everything that the path goes through:
+// the directories from the root down, symbolic links on the way, and the place itself. No guest may move, remove or replace
+// a step, nor open one that is a file for writing. So the path goes on leading where it led when the places were looked up,
+// and the check before a call cannot be outrun: what a name stands for becomes a step only if somebody moves that step.
+// The steps' names in their directories are protected as well, so that no guest makes what is missing, or what somebody else
+// removes meanwhile.
+//
+// Immutable once its adds are done; any thread.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <compare>
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace vmrun {
+class Engine;
+}
+
+namespace vmrun::engine {
+
+/// A file or directory, by whatever path.
+struct FileId {
+  dev_t device = 0;
+  ino_t inode = 0;
+  auto operator<=>(const FileId&) const = default;
+};
+inline FileId id_of(const struct stat& info) { return {info.st_dev, info.st_ino}; }
+
+class ProtectedPlaces {
+ public:
+  /// The directory at `path`, in which nothing is to be changed, be it there or not.
+  void add_folder(const std::filesystem::path& path) { add(path, &folders_); }
+  /// A directory in which no library is to be changed, nor what the linker takes for a folder of further ones.
+  void add_libraries(const std::filesystem::path& path) { add(path, &libraries_); }
+  /// The file at `path`, be it there or not.
+  void add_file(const std::filesystem::path& path) { add(path, nullptr); }
+
+  bool is_folder(FileId id) const { return folders_.contains(id); }
+  bool is_step(FileId id) const { return steps_.contains(id); }
+  /// Whether that name in that directory, be there something or not, stays as it is.
+  bool is_name(FileId folder, std::string_view name) const {
+    if (libraries_.contains(folder) && is_library(name)) return true;
+    const auto of_folder = names_.lower_bound({folder, {}});
+    if (of_folder == names_.end() || of_folder->first != folder) return false;
+    return names_.contains({folder, std::string(name)});
+  }
+
+ private:
+  void add(const std::filesystem::path& path, std::set<FileId>* kind);
+  static bool is_library(std::string_view name);
+
+  std::set<FileId> steps_, folders_, libraries_;
+  std::set<std::pair<FileId, std::string>> names_;
+};
+
+/// Those of an engine: its cache's folder, which is made if it is to be written, the user's default one, the plug-ins, and
+/// the folders of libraries.
+/// Looked up at the first call; any thread.
+std::shared_ptr<const ProtectedPlaces> protected_places(const Engine& engine);
+
+}  // namespace vmrun::engine

@@ -1,0 +1,448 @@
+// What a guest may not change though it was granted: the places of code, by whatever name, call and order of events.
+#include "wasi/guard.h"
+
+#include <sys/statfs.h>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <thread>
+
+#include "engine/cache_files.h"
+#include "tests/unit/wasi/host.h"
+#include "vmrun/vmrun.h"
+
+using namespace vmrun;
+using namespace vmrun::wasi;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// box/home/.cache/vmrun is the cache, known by way of the link box/way; beside it lie things that are nobody's concern.
+struct World {
+  World() {
+    t.dir("box/home/.cache/vmrun/sub");
+    t.dir("box/home/work");
+    t.put("box/home/.cache/vmrun/entry", "code");
+    t.put("box/home/.cache/vmrun/notes", "writable");
+    fs::permissions(t / "box/home/.cache/vmrun/entry", fs::perms(engine::kEntryMode));
+    t.put("box/home/work/mine", "mine");
+    t.link("home", "box/way");
+    t.link("../.cache/vmrun", "box/home/work/in");
+    t.link("../.cache/vmrun/entry", "box/home/work/to_entry");
+    places->add_folder(t / "box/way/.cache/vmrun");
+  }
+  void check_untouched() const {
+    CHECK(t.get("box/home/.cache/vmrun/entry") == "code");
+    CHECK(t.get("box/home/.cache/vmrun/notes") == "writable");
+    CHECK(t.get("box/way/.cache/vmrun/entry") == "code");
+    CHECK(std::distance(fs::directory_iterator(t / "box/home/.cache/vmrun"), {}) == 3);
+  }
+
+  TempDir t;
+  std::shared_ptr<engine::ProtectedPlaces> places = std::make_shared<engine::ProtectedPlaces>();
+};
+
+/// By both ways of resolving.
+void in_both_ways(const std::function<void(FakeGuest&, World&)>& test) {
+  for (const bool walk : {false, true}) {
+    CAPTURE(walk);
+    World world;
+    FakeGuest g(world.t);
+    if (walk) g.cx().resolver.force_walk();
+    g.cx().guard.add(world.places);
+    test(g, world);
+    world.check_untouched();
+  }
+}
+
+Errno make_dir(FakeGuest& g, std::string_view p) { return path_create_directory(g.cx(), g.memory, g.kBox, g.path(p)); }
+Errno remove_dir(FakeGuest& g, std::string_view p) {
+  return path_remove_directory(g.cx(), g.memory, g.kBox, g.path(p));
+}
+Errno unlink(FakeGuest& g, std::string_view p) { return path_unlink_file(g.cx(), g.memory, g.kBox, g.path(p)); }
+Errno rename(FakeGuest& g, std::string_view from, std::string_view to) {
+  return path_rename(g.cx(), g.memory, g.kBox, g.path(from), g.kBox, g.path(to));
+}
+Errno link(FakeGuest& g, std::string_view from, std::string_view to, bool follow = false) {
+  return path_link(g.cx(), g.memory, g.kBox, {follow ? kSymlinkFollow : 0}, g.path(from), g.kBox, g.path(to));
+}
+Errno symlink(FakeGuest& g, std::string_view text, std::string_view p) {
+  return path_symlink(g.cx(), g.memory, g.path(text), g.kBox, g.path(p));
+}
+Errno set_times(FakeGuest& g, std::string_view p, bool follow) {
+  return path_filestat_set_times(g.cx(), g.memory, g.kBox, {follow ? kSymlinkFollow : 0}, g.path(p), {1}, {1},
+                                 {kSetAtim | kSetMtim});
+}
+Errno open(FakeGuest& g, std::string_view p, uint32_t oflags, Rights base = rights::kFdRead | rights::kFdWrite,
+           Fd dir = FakeGuest::kBox) {
+  Fd fd{0};
+  return g.open(p, oflags, base, fd, 0, true, dir);
+}
+
+}  // namespace
+
+TEST_CASE("guard: nothing in the cache is made, written, truncated, removed, moved, linked or dated") {
+  in_both_ways([](FakeGuest& g, World&) {
+    for (const std::string dir : {"home/.cache/vmrun/", "way/.cache/vmrun/", "home/work/in/",
+                                  "home/work/../.cache/vmrun/", "home/.cache/vmrun/sub/../", "home/work/in/sub/../"}) {
+      CAPTURE(dir);
+      CHECK(open(g, dir + "new", kOCreat) == Errno::perm);
+      CHECK(open(g, dir + "new", kOCreat | kOExcl) == Errno::perm);
+      CHECK(open(g, dir + "new", kOCreat, rights::kFdRead) == Errno::perm);
+      for (const char* file : {"entry", "notes"}) {
+        CHECK(open(g, dir + file, 0) == Errno::perm);
+        CHECK(open(g, dir + file, kOTrunc, rights::kFdRead) == Errno::perm);
+        CHECK(open(g, dir + file, 0, rights::kFdAllocate) == Errno::perm);
+        CHECK(unlink(g, dir + file) == Errno::perm);
+        CHECK(rename(g, dir + file, "out") == Errno::perm);
+        CHECK(rename(g, "home/work/mine", dir + file) == Errno::perm);
+        CHECK(link(g, dir + file, "out") == Errno::perm);
+        CHECK(link(g, dir + file, "out", true) == Errno::perm);
+        CHECK(set_times(g, dir + file, true) == Errno::perm);
+      }
+      CHECK(make_dir(g, dir + "new") == Errno::perm);
+      CHECK(make_dir(g, dir + "new/") == Errno::perm);
+      CHECK(remove_dir(g, dir + "sub") == Errno::perm);
+      CHECK(rename(g, "home/work/mine", dir + "new") == Errno::perm);
+      CHECK(link(g, "home/work/mine", dir + "new") == Errno::perm);
+      CHECK(symlink(g, "sub", dir + "new") == Errno::perm);
+    }
+    CHECK(open(g, "home/work/to_entry", 0) == Errno::perm);
+    CHECK(open(g, "home/work/to_entry", kOTrunc) == Errno::perm);
+    CHECK(link(g, "home/work/to_entry", "out", true) == Errno::perm);
+    CHECK(set_times(g, "home/work/to_entry", true) == Errno::perm);
+    // What is in it may be looked at.
+    CHECK(g.read(g.must_open("home/.cache/vmrun/entry", 0, rights::kFdRead)) == "code");
+  });
+}
+
+TEST_CASE("guard: what leads to the cache stays where it is") {
+  in_both_ways([](FakeGuest& g, World& w) {
+    for (const char* step : {"home", "home/", "home/.cache", "home/.cache/vmrun", "home/.cache/vmrun/", "way",
+                             "home/work/in/../../.cache", "home/work/../.cache/vmrun"}) {
+      CAPTURE(step);
+      CHECK(rename(g, step, "out") == Errno::perm);
+      CHECK(rename(g, "home/work", step) == Errno::perm);
+      CHECK(rename(g, "home/work/mine", step) == Errno::perm);
+      CHECK(remove_dir(g, step) == Errno::perm);
+      CHECK(unlink(g, step) == Errno::perm);
+      CHECK(link(g, "home/work/mine", step) == Errno::perm);
+      CHECK(make_dir(g, step) == Errno::perm);
+      CHECK(symlink(g, "home", step) == Errno::perm);
+    }
+    CHECK(link(g, "way", "out") == Errno::perm);  // a second name of the link is none of its own
+    // An empty one could be replaced by a rename.
+    fs::remove_all(w.t / "box/home/empty");
+    w.t.dir("box/home/empty");
+    w.places->add_folder(w.t / "box/home/empty");
+    CHECK(rename(g, "home/work", "home/empty") == Errno::perm);
+    CHECK(remove_dir(g, "home/empty") == Errno::perm);
+    // All else is the guest's.
+    CHECK(make_dir(g, "home/.cache/other") == Errno::success);
+    CHECK(rename(g, "home/.cache/other", "home/other") == Errno::success);
+    CHECK(open(g, "home/.cache/file", kOCreat) == Errno::success);
+    CHECK(rename(g, "home/work/mine", "home/.cache/mine") == Errno::success);
+    CHECK(unlink(g, "home/.cache/mine") == Errno::success);
+    CHECK(remove_dir(g, "home/other") == Errno::success);
+    CHECK(set_times(g, "home/work", true) == Errno::success);
+  });
+}
+
+TEST_CASE("guard: descriptors from before, grants of the cache and in it, and names of directories that moved") {
+  for (const char* grant : {"box/home/.cache/vmrun", "box/home/work/in", "box/way/.cache/vmrun"}) {
+    CAPTURE(grant);
+    World w;
+    FakeGuest g(WasiConfig().preopen_dir(w.t / grant, "/x"));
+    Fd fd{0};
+    CHECK(g.open("notes", 0, rights::kFdRead | rights::kFdFilestatSetTimes, fd) == Errno::success);
+    g.cx().guard.add(w.places);
+    CHECK(open(g, "new", kOCreat) == Errno::perm);
+    CHECK(open(g, "notes", 0) == Errno::perm);
+    CHECK(unlink(g, "entry") == Errno::perm);
+    CHECK(make_dir(g, "new") == Errno::perm);
+    // A file that is open has a folder no more; of the cache's own ones not even the times are set.
+    CHECK(fd_filestat_set_times(g.cx(), g.memory, fd, {1}, {1}, {kSetMtim}) == Errno::success);
+    CHECK(g.open("entry", 0, rights::kFdRead | rights::kFdFilestatSetTimes, fd) == Errno::success);
+    CHECK(fd_filestat_set_times(g.cx(), g.memory, fd, {1}, {1}, {kSetMtim}) == Errno::perm);
+    CHECK(fd_filestat_set_times(g.cx(), g.memory, g.kBox, {1}, {1}, {kSetMtim}) == Errno::perm);
+    w.check_untouched();
+  }
+  World w;
+  FakeGuest g(w.t);
+  g.cx().guard.add(w.places);
+  Fd dir{0};
+  REQUIRE(g.open("home/.cache/vmrun", kODirectory, rights::kDirectory, dir, 0, true, g.kBox, rights::kAll) ==
+          Errno::success);
+  // Somebody on the host moves it: it is the same folder still.
+  fs::rename(w.t / "box/home/.cache/vmrun", w.t / "box/moved");
+  CHECK(open(g, "new", kOCreat, rights::kFdWrite, dir) == Errno::perm);
+  CHECK(open(g, "moved/new", kOCreat) == Errno::perm);
+  CHECK(path_unlink_file(g.cx(), g.memory, dir, g.path("entry")) == Errno::perm);
+  CHECK(path_rename(g.cx(), g.memory, dir, g.path("entry"), g.kBox, g.path("e")) == Errno::perm);
+}
+
+TEST_CASE("guard: a place that is not there is not made") {
+  for (const bool walk : {false, true}) {
+    World w;
+    w.t.link("missing/place", "box/dangling");
+    w.places->add_folder(w.t / "box/home/no/cache/vmrun");
+    w.places->add_file(w.t / "box/home/plugin.so");
+    w.places->add_folder(w.t / "box/dangling/deeper");
+    FakeGuest g(w.t);
+    if (walk) g.cx().resolver.force_walk();
+    g.cx().guard.add(w.places);
+    for (const char* name : {"home/no", "home/plugin.so", "way/no", "home/work/../no", "missing", "dangling"}) {
+      CAPTURE(name);
+      CHECK(make_dir(g, name) == Errno::perm);
+      CHECK(rename(g, "home/work", name) == Errno::perm);
+      CHECK(link(g, "home/work/mine", name) == Errno::perm);
+      CHECK(symlink(g, "work", name) == Errno::perm);
+    }
+    CHECK(make_dir(g, "home/no/") == Errno::perm);
+    CHECK(open(g, "home/no", kOCreat) == Errno::perm);
+    CHECK(open(g, "home/plugin.so", kOCreat) == Errno::perm);
+    CHECK(open(g, "home/plugin.so", kOCreat | kOExcl) == Errno::perm);
+    CHECK(symlink(g, "plugin.so", "home/l") == Errno::success);
+    CHECK(open(g, "home/l", kOCreat) == Errno::perm);
+    CHECK(open(g, "dangling", kOCreat) == Errno::perm);
+    CHECK(make_dir(g, "no") == Errno::success);  // that name elsewhere
+    CHECK(!w.t.exists("box/home/no"));
+    CHECK(!w.t.exists("box/home/plugin.so"));
+    CHECK(!w.t.exists("box/missing"));
+  }
+}
+
+TEST_CASE("guard: a file that is protected by itself is not written by another name either") {
+  World w;
+  w.t.put("box/home/plugin.so", "code");
+  fs::create_hard_link(w.t / "box/home/plugin.so", w.t / "box/alias");
+  w.places->add_file(w.t / "box/home/plugin.so");
+  FakeGuest g(w.t);
+  g.cx().guard.add(w.places);
+  for (const char* name : {"alias", "home/plugin.so"}) {
+    CHECK(open(g, name, 0) == Errno::perm);
+    CHECK(open(g, name, kOTrunc) == Errno::perm);
+    CHECK(open(g, name, kOCreat | kOTrunc) == Errno::perm);
+    CHECK(open(g, name, kOTrunc, rights::kFdRead) == Errno::perm);
+    CHECK(unlink(g, name) == Errno::perm);
+    CHECK(rename(g, "home/work/mine", name) == Errno::perm);
+  }
+  CHECK(w.t.get("box/alias") == "code");
+}
+
+TEST_CASE("guard: where libraries are looked for, none is put, and all else may be") {
+  World w;
+  w.t.put("box/home/libx.so.1", "code");
+  w.places->add_libraries(w.t / "box/home");
+  FakeGuest g(w.t);
+  g.cx().guard.add(w.places);
+  for (const char* name : {"home/libx.so.1", "home/liby.so", "home/glibc-hwcaps", "home/tls"}) {
+    CAPTURE(name);
+    CHECK(open(g, name, kOCreat) == Errno::perm);
+    CHECK(make_dir(g, name) == Errno::perm);
+    CHECK(unlink(g, name) == Errno::perm);
+    CHECK(rename(g, "home/work/mine", name) == Errno::perm);
+    CHECK(link(g, "home/work/mine", name) == Errno::perm);
+    CHECK(symlink(g, "x", name) == Errno::perm);
+  }
+  CHECK(open(g, "home/text", kOCreat) == Errno::success);
+  CHECK(open(g, "home/work/liby.so", kOCreat) == Errno::success);
+  CHECK(unlink(g, "home/text") == Errno::success);
+}
+
+TEST_CASE("guard: a file that nobody may write is not written, by whatever user and wherever it is") {
+  TempDir t;
+  t.put("box/entry", "code");
+  fs::create_hard_link(t / "box/entry", t / "box/alias");
+  FakeGuest g(t);  // no place is known
+  for (const int mode : {0500, 0400, 0444, 0555}) {
+    fs::permissions(t / "box/entry", fs::perms(mode));
+    for (const char* name : {"entry", "alias"}) {
+      CHECK(open(g, name, 0) == Errno::acces);
+      CHECK(open(g, name, kOTrunc) == Errno::acces);
+      CHECK(open(g, name, kOCreat | kOTrunc) == Errno::acces);
+      CHECK(open(g, name, kOTrunc, rights::kFdRead) == Errno::acces);
+      CHECK(open(g, name, kOCreat, rights::kFdRead) == Errno::success);
+      CHECK(open(g, name, 0, rights::kFdRead) == Errno::success);
+    }
+  }
+  CHECK(t.get("box/entry") == "code");
+  fs::permissions(t / "box/entry", fs::perms(0600));
+  CHECK(open(g, "entry", kOTrunc) == Errno::success);
+  CHECK(t.get("box/entry").empty());
+  // What a guest makes is none of the cache's, whatever the process's mask is.
+  for (const mode_t mask : {0u, 0022u, 0077u, 0177u, 0111u}) {
+    const mode_t before = ::umask(mask);
+    const std::string name = "made" + std::to_string(mask);
+    CHECK(open(g, name, kOCreat) == Errno::success);
+    ::umask(before);
+    struct stat info;
+    REQUIRE(::stat((t / ("box/" + name)).c_str(), &info) == 0);
+    CHECK(!engine::is_entry(info.st_mode));
+  }
+}
+
+TEST_CASE("guard: truncating and making by path_open go on as the system has them") {
+  TempDir t;
+  t.put("box/f", "text");
+  t.dir("box/d");
+  t.link("f", "box/l");
+  t.link("fresh", "box/dangling");
+  t.link("d/", "box/to_d");
+  for (const bool walk : {false, true}) {
+    FakeGuest g(t);
+    if (walk) g.cx().resolver.force_walk();
+    t.put("box/f", "text");
+    CHECK(open(g, "l", kOTrunc, rights::kFdRead) == Errno::success);
+    CHECK(t.get("box/f").empty());
+    CHECK(open(g, "d", kOTrunc) == Errno::isdir);
+    CHECK(open(g, "to_d", 0) == Errno::isdir);
+    CHECK(open(g, "to_d", kOCreat) == Errno::isdir);
+    CHECK(open(g, ".", 0) == Errno::isdir);
+    CHECK(open(g, "d/..", kOCreat) == Errno::isdir);
+    CHECK(open(g, "d/.", kOCreat | kOExcl) == Errno::exist);
+    CHECK(open(g, "none/", kOCreat) == Errno::isdir);
+    CHECK(open(g, "none/", 0) == Errno::noent);
+    CHECK(open(g, "none/x/", kOCreat) == Errno::noent);
+    CHECK(open(g, "f/", kOCreat) == Errno::notdir);
+    CHECK(open(g, "dangling", 0) == Errno::noent);
+    CHECK(open(g, "dangling", kOCreat | kOExcl) == Errno::exist);
+    CHECK(open(g, "dangling", kOCreat) == Errno::success);
+    CHECK(t.exists("box/fresh"));
+    fs::remove(t / "box/fresh");
+    CHECK(open(g, "../secret", kOCreat | kOTrunc) == Errno::notcapable);
+    CHECK(t.get("secret") == "out of bounds");
+  }
+}
+
+TEST_CASE("guard: what an engine's guests may not change: its cache, the user's, and plug-ins, without a call for it") {
+  World w;
+  const char* const before = std::getenv("XDG_CACHE_HOME");
+  const std::string old = before != nullptr ? before : "";
+  ::setenv("XDG_CACHE_HOME", (w.t / "box/user").c_str(), 1);
+  w.t.dir("box/user/vmrun");
+  w.t.put("box/vmrun-opt.so", "code");
+  set_plugin_folder(w.t / "box");
+  Config config;
+  config.cache.emplace();
+  config.cache->folder = w.t / "box/own/cache";
+  const Engine engine(config);
+  const auto links = [&](FakeGuest& g) {
+    Linker linker(engine);
+    REQUIRE(add_wasi(linker, g.context()));
+  };
+  FakeGuest reader(w.t, true);
+  links(reader);
+  CHECK(!w.t.exists("box/own"));  // nothing is looked up, or made, for one that changes nothing
+  FakeGuest g(w.t);
+  links(g);
+  links(g);
+  set_plugin_folder("");
+  old.empty() ? ::unsetenv("XDG_CACHE_HOME") : ::setenv("XDG_CACHE_HOME", old.c_str(), 1);
+  struct stat info;
+  REQUIRE(::stat((w.t / "box/own/cache").c_str(), &info) == 0);
+  CHECK((info.st_mode & 0777) == 0700);
+  CHECK(open(g, "own/cache/new", kOCreat) == Errno::perm);
+  CHECK(rename(g, "own", "out") == Errno::perm);
+  CHECK(open(g, "user/vmrun/new", kOCreat) == Errno::perm);
+  CHECK(remove_dir(g, "user/vmrun") == Errno::perm);
+  CHECK(open(g, "vmrun-opt.so", kOTrunc) == Errno::perm);
+  CHECK(rename(g, "home/work/mine", "vmrun-opt.so") == Errno::perm);
+  CHECK(open(g, "vmrun-pool.so", kOCreat) == Errno::perm);  // would come before the one that there is
+  CHECK(open(g, "user/new", kOCreat) == Errno::success);
+  CHECK(w.t.get("box/vmrun-opt.so") == "code");
+}
+
+TEST_CASE("guard: the memory of a process is no file") {
+  struct statfs system;
+  if (::statfs("/proc", &system) != 0 || ::access("/proc/self/mem", F_OK) != 0) {
+    MESSAGE("skipped: there is no /proc");
+    return;
+  }
+  for (const bool walk : {false, true}) {
+    FakeGuest g(WasiConfig().preopen_dir("/proc", "/proc").preopen_dir("/", "/"));
+    if (walk) g.cx().resolver.force_walk();
+    const Fd proc{3}, root{4};
+    const std::string self = std::to_string(::getpid());
+    for (const std::string& dir : {std::string("self"), self, self + "/task/" + self}) {
+      CAPTURE(dir);
+      for (const Rights wanted : {rights::kFdRead, rights::kFdWrite, rights::kFdRead | rights::kFdWrite}) {
+        CHECK(open(g, dir + "/mem", 0, wanted, proc) == Errno::perm);
+        CHECK(open(g, "proc/" + dir + "/mem", 0, wanted, root) == Errno::perm);
+      }
+      CHECK(open(g, dir + "/mem", kOCreat, rights::kFdRead, proc) == Errno::perm);
+      CHECK(open(g, dir + "/mem", kOTrunc, rights::kFdRead, proc) == Errno::perm);
+      CHECK(open(g, dir + "/comm", 0, rights::kFdWrite, proc) == Errno::perm);
+      CHECK(open(g, dir + "/coredump_filter", 0, rights::kFdWrite, proc) != Errno::success);
+      CHECK(open(g, dir + "/status", 0, rights::kFdRead, proc) == Errno::success);
+      for (const char* magic : {"/exe", "/fd/0", "/root/etc/passwd", "/cwd/x"}) {
+        CHECK(open(g, dir + magic, 0, rights::kFdRead, proc) != Errno::success);
+        CHECK(open(g, dir + magic, 0, rights::kFdWrite, proc) != Errno::success);
+      }
+    }
+  }
+}
+
+TEST_CASE("guard: a race of links and directories against the check changes nothing in the cache") {
+  for (const bool walk : {false, true}) {
+    World w;
+    w.t.dir("box/plain");
+    w.t.put("box/plain/notes", "plain");
+    std::atomic<bool> done{false};
+    // Another thread of the guest, by the calls that it has: `x` is a link to the cache at times, else a directory, and
+    // `y` a file or a link to an entry.
+    std::thread other([&] {
+      FakeGuest g(w.t);
+      g.cx().guard.add(w.places);
+      ::symlink("home/.cache/vmrun", (w.t / "box/l").c_str());
+      ::symlink("home/.cache/vmrun/notes", (w.t / "box/m").c_str());
+      w.t.put("box/f", "plain");
+      uint32_t number = 0;
+      const auto names = [&](const char* a, const char* b) {
+        // Names are put once: the guest's memory is small.
+        static thread_local std::map<std::string, PathArg> known;
+        for (const char* n : {a, b}) {
+          if (!known.contains(n)) known.emplace(n, g.path(n));
+        }
+        return path_rename(g.cx(), g.memory, g.kBox, known.at(a), g.kBox, known.at(b));
+      };
+      for (; !done.load(); ++number) {
+        names("l", "x");
+        names("m", "y");
+        names("x", "l");
+        names("y", "m");
+        names("plain", "x");
+        names("f", "y");
+        names("x", "plain");
+        names("y", "f");
+      }
+      CHECK(number > 0);
+    });
+    FakeGuest g(w.t);
+    if (walk) g.cx().resolver.force_walk();
+    g.cx().guard.add(w.places);
+    const PathArg made = g.path("x/made"), notes = g.path("x/notes"), y = g.path("y"), moved = g.path("moved");
+    const auto out = g.out();
+    size_t opened = 0;
+    const auto try_open = [&](PathArg path, uint32_t oflags) {
+      const Errno e = path_open(g.cx(), g.memory, g.kBox, {kSymlinkFollow}, path, {oflags},
+                                {rights::kFdRead | rights::kFdWrite}, {0}, {0}, out);
+      if (e != Errno::success) return;
+      ++opened;
+      fd_close(g.cx(), g.memory, {g.value(out)});
+    };
+    for (int i = 0; i < 20'000; ++i) {
+      try_open(made, kOCreat);
+      try_open(notes, kOTrunc);
+      try_open(y, kOTrunc);
+      path_unlink_file(g.cx(), g.memory, g.kBox, made);
+      path_unlink_file(g.cx(), g.memory, g.kBox, notes);
+      path_rename(g.cx(), g.memory, g.kBox, notes, g.kBox, moved);
+    }
+    done = true;
+    other.join();
+    CHECK(opened > 0);
+    w.check_untouched();
+  }
+}
