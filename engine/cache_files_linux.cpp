@@ -157,7 +157,8 @@ NewFile::NewFile(int folder, mode_t mode) : folder_(folder) {
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(number));
   name_ = std::string(kUnfinished) + text;
   file_ = move_up(openat(folder, name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
-  if (file_ < 0 || fchmod(file_, mode) != 0) fail();  // the process's mask may have taken bits away
+  // The process's mask may have taken bits away, without which an entry is none.
+  if (file_ < 0 || (mode == kEntryMode && fchmod(file_, mode) != 0)) fail();
 }
 
 NewFile::~NewFile() {
