@@ -1,7 +1,8 @@
 # What a real gdb says of a guest's machine code: its frames by name, from a host function and from the middle of a loop
 # down to main(). Run by ctest with
 #   GDB, VMRUN     the two programs
-#   FIXTURES       the directory with wasi_env.wasm and stop_spin.wasm
+#   FIXTURES       the directory with wasi_env.wasm, stop_spin.wasm and lines_ledger5.wasm
+#   SOURCE         the project's directory
 # Prints "skipped: " and the reason where gdb may not do its work.
 
 # Runs vmrun under gdb with the commands in between, and puts what gdb prints into `out`.
@@ -70,4 +71,27 @@ foreach(tier baseline opt)
            "vmrun::Func::call" "main \\(")
   endforeach()
 endforeach()
+# By source lines: a breakpoint in code that is not there yet, callers with their lines, and a step to the next line.
+if(EXISTS ${FIXTURES}/lines_ledger5.wasm)
+  foreach(image lines_ledger4 lines_ledger5)
+    debug(printed COMMANDS "set breakpoint pending on" "set substitute-path /guest ${SOURCE}" "break lines_ledger.cpp:40"
+                           run "delete" "break lines_ledger.cpp:32" continue bt "delete" step step step
+          ARGS -O tier=baseline -D debug-info ${FIXTURES}/${image}.wasm spin)
+    foreach(wanted "Breakpoint 1, [^\n]*lines_ledger.cpp:40\n"
+                   "Breakpoint [0-9]+, [^\n]*app::spin[^\n]*lines_ledger.cpp:32\n32[^\n]*// line 32"
+                   "#0 [^\n]*app::spin[^\n]*baseline[^\n]*lines_ledger.cpp:32"
+                   "#1 [^\n]*main[^\n]*baseline[^\n]*lines_ledger.cpp:40" "\n26[^\n]*// line 26")
+      if(NOT printed MATCHES "${wanted}")
+        message(FATAL_ERROR "not found: ${wanted}\nin\n${printed}")
+      endif()
+    endforeach()
+    debug(printed COMMANDS "set breakpoint pending on" "break lines_ledger.cpp:13" run bt
+          ARGS -O tier=opt -D debug-info ${FIXTURES}/${image}.wasm x)
+    if(NOT printed MATCHES "Breakpoint 1[^\n]*lines_ledger.cpp:13\n" OR NOT printed MATCHES "\\[opt\\][^\n]*lines_ledger.cpp:13")
+      message(FATAL_ERROR "not found: a breakpoint in optimised code\nin\n${printed}")
+    endif()
+  endforeach()
+else()
+  message("without a compiler for wasm32-wasi there are no source lines to look at")
+endif()
 message("frames of baseline and optimised code are named and unwound")
