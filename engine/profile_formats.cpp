@@ -206,6 +206,8 @@ std::string pprof(const GuestProfile& profile) {
     mapping.number(3, uint64_t{1} << 32);  // limit: images are smaller
     mapping.number(5, text(module));
     mapping.number(7, 1);  // has_functions
+    // has_filenames, has_line_numbers, has_inline_frames: nobody needs to look for them elsewhere.
+    for (uint32_t field = 8; field <= 10 && profile.sources.size() > 1; ++field) mapping.number(field, 1);
     out.message(3, mapping);
   }
   for (const auto& [called, id] : functions) {

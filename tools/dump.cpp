@@ -125,7 +125,7 @@ Json lines_json(const GuestProfile& profile, std::string_view module) {
   }
   std::vector<std::pair<std::string_view, const Line*>> hottest;
   for (const auto& [key, line] : lines) hottest.emplace_back(std::get<2>(key), &line);
-  std::ranges::stable_sort(hottest, std::greater<>(), [](const auto& line) { return line.second->total; });
+  std::ranges::sort(hottest, std::greater<>(), [](const auto& line) { return line.second->total; });
   if (hottest.size() > kMostLines) hottest.resize(kMostLines);
   Json out = Json::array();
   for (const auto& [function, line] : hottest) {

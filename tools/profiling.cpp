@@ -140,7 +140,7 @@ Profiling::~Profiling() {
 }
 
 void Profiling::add(const std::string& image, const Module& module) {
-  if (!dumps_) return;
+  if (!dumps_ && !profiler_) return;
   std::lock_guard lock(mutex_);
   const auto same = [&](const auto& known) { return known.second.impl() == module.impl(); };
   if (std::ranges::none_of(subject_.modules, same)) subject_.modules.emplace_back(image, module);

@@ -1,3 +1,4 @@
+// Lines that tests speak of say their number.
 // A guest with debug information, for tests of source lines: its lines are in their expectations. With an argument it
 // divides by zero, in a function that is inlined in another; without, it spins in one.
 #include <cstdlib>

@@ -139,7 +139,7 @@ TEST_CASE("each address has the places that LLVM's reader has for it") {
     CAPTURE(name);
     const Module module = test::load(engine, name);
     uint64_t begin = 0, size = 0;
-    for (const Section& section : module.sections()) {
+    for (const auto& section : module.sections()) {
       if (section.id == 10) begin = section.offset, size = section.size;
     }
     std::string theirs = output_of("seq 1 " + std::to_string(size - 1) +

@@ -51,7 +51,6 @@ Bytes abbreviations() {
   return out << 0;
 }
 
-constexpr uint8_t kUnitBytes = 11;  // of a header
 void range(Bytes& out, uint32_t begin, uint32_t size) {
   put(out, begin, 4);
   put(out, size, 4);
