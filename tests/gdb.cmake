@@ -89,8 +89,8 @@ if(EXISTS ${FIXTURES}/lines_ledger5.wasm)
     foreach(tier baseline opt)
       debug(printed COMMANDS "break vmrun::vm::leave_to_host" run bt
             ARGS -O tier=${tier},inline=off -D debug-info ${FIXTURES}/${image}.wasm x)
-      expect("${printed}" "vmrun::vm::leave_to_host" "app::Ledger::total[^\n]*\\[${tier}\\][^\n]*lines_ledger.cpp:13"
-             "main \\[${tier}\\][^\n]*lines_ledger.cpp:41" "main \\(")
+      expect("${printed}" "vmrun::vm::leave_to_host" "lines_ledger.\\.wasm!app::Ledger::total[^\n]*\\[${tier}\\][^\n]*lines_ledger.cpp:13"
+             "lines_ledger.\\.wasm!main \\[${tier}\\][^\n]*lines_ledger.cpp:41" "main \\(")
     endforeach()
   endforeach()
 else()

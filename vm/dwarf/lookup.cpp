@@ -67,8 +67,9 @@ const LineTable& Lookup::lines(uint32_t unit) {
 
 const UnitIndex* Lookup::index_of(uint64_t offset) {
   auto after = std::ranges::upper_bound(units_, offset, {}, &Unit::offset);
-  if (after == units_.begin() || offset >= (--after)->end) return nullptr;
-  return &index(static_cast<uint32_t>(after - units_.begin()));
+  if (after == units_.begin()) return nullptr;
+  --after;
+  return offset < after->end ? &index(static_cast<uint32_t>(after - units_.begin())) : nullptr;
 }
 
 /// The name of a function's entry, behind those of the scopes that it lies in.
