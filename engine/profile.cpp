@@ -69,7 +69,7 @@ class Functions {
 };
 
 size_t size_of(const std::vector<SourceLine>& lines) {
-  size_t bytes = sizeof lines;
+  size_t bytes = sizeof(std::vector<SourceLine>);
   for (const SourceLine& line : lines) bytes += sizeof line + line.function.size() + line.file.size();
   return bytes;
 }

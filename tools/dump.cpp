@@ -124,6 +124,7 @@ Json lines_json(const GuestProfile& profile, std::string_view module) {
     line.self[node.code] += node.self.count();
   }
   std::vector<std::pair<std::string_view, const Line*>> hottest;
+  hottest.reserve(lines.size());
   for (const auto& [key, line] : lines) hottest.emplace_back(std::get<2>(key), &line);
   std::ranges::sort(hottest, std::greater<>(), [](const auto& line) { return line.second->total; });
   if (hottest.size() > kMostLines) hottest.resize(kMostLines);
