@@ -33,6 +33,7 @@ bool vmrun_config_set_feature(wasm_config_t* config, const char* name, bool on) 
 void vmrun_config_set_eager_baseline(wasm_config_t* config, bool on) { config->config.eager_baseline = on; }
 void vmrun_config_set_compile_threads(wasm_config_t* config, unsigned n) { config->config.compile_threads = n; }
 void vmrun_config_set_profile(wasm_config_t* config, bool on) { config->config.profile = on; }
+void vmrun_config_set_backtrace_details(wasm_config_t* config, bool on) { config->config.backtrace_details = on; }
 void vmrun_config_set_dense_memory(wasm_config_t* config, bool on, uint64_t max_bytes) {
   config->config.dense_memory = on;
   if (on) config->config.dense_memory_max_bytes = max_bytes;

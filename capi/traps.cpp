@@ -190,3 +190,9 @@ size_t wasm_frame_func_offset(const wasm_frame_t* frame) { return frame->func_of
 size_t wasm_frame_module_offset(const wasm_frame_t* frame) { return frame->info.offset; }
 const char* vmrun_frame_module_name(const wasm_frame_t* frame) { return frame->info.module.c_str(); }
 const char* vmrun_frame_func_name(const wasm_frame_t* frame) { return frame->info.function.c_str(); }
+bool vmrun_frame_source(const wasm_frame_t* frame, size_t number, vmrun_source_t* out) {
+  if (number >= frame->info.source.size()) return false;
+  const SourceLine& line = frame->info.source[number];
+  *out = {line.function.c_str(), line.file.c_str(), line.line, line.column};
+  return true;
+}

@@ -61,7 +61,8 @@ Result<void> announce_code(CodeTool tool) {
   switch (tool) {
     case CodeTool::PerfMap: announcer = jit::make_perf_map(&why); break;
     case CodeTool::JitDump: announcer = jit::make_jitdump(&why); break;
-    case CodeTool::Gdb: announcer = jit::make_gdb_announcer(); break;
+    case CodeTool::Gdb: announcer = jit::make_gdb_announcer(jit::GdbLines::off); break;
+    case CodeTool::GdbLines: announcer = jit::make_gdb_announcer(jit::GdbLines::on); break;
   }
   if (announcer == nullptr) return Error(ErrorKind::Io, std::move(why));
   jit::announce_to(std::move(announcer));

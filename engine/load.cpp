@@ -2,6 +2,7 @@
 #include "engine/load.h"
 
 #include <atomic>
+#include <cstdlib>
 #include <utility>
 
 #include "engine/engine_impl.h"
@@ -18,6 +19,15 @@ CacheKey cache_key(const Engine& engine, const vm::Image& image) {
   return {vm::content_hash(std::as_bytes(image.bytes()), config.validation_threads),
           impl.tiers->settings(impl.pool->guards(), config.count_runs)};
 }
+
+namespace {
+
+bool details_by_environment() {
+  const char* said = std::getenv("VMRUN_BACKTRACE_DETAILS");
+  return said != nullptr && *said != 0 && std::string_view(said) != "0";
+}
+
+}  // namespace
 
 Result<std::shared_ptr<vm::Module>> load_module(const Engine& engine, Result<std::shared_ptr<const vm::Image>> image,
                                                 std::string_view name, std::shared_ptr<const jit::stored::File> file) {
@@ -47,6 +57,7 @@ Result<std::shared_ptr<vm::Module>> load_module(const Engine& engine, Result<std
   module->guarded_memories = engine.impl()->pool->guards();
   module->effort = config.effort;
   module->count_runs = config.count_runs;
+  module->source_lines = config.backtrace_details.value_or(details_by_environment());
   static constinit std::atomic<uint32_t> made_modules{0};
   module->number = made_modules.fetch_add(1, std::memory_order_relaxed) + 1;
   const std::shared_ptr<tiering::Manager>& tiers = engine.impl()->tiers;

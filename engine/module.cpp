@@ -12,6 +12,7 @@
 #include "vm/wasm/disasm.h"
 #include "vm/wasm/image.h"
 #include "vm/wasm/module.h"
+#include "vm/wasm/sources.h"
 
 namespace vmrun {
 namespace {
@@ -155,6 +156,8 @@ std::vector<CustomSection> Module::custom_sections() const {
   }
   return out;
 }
+
+std::vector<SourceLine> Module::source_at(uint64_t offset) const { return impl_->sources().at(offset); }
 
 std::optional<CustomSection> Module::custom_section(std::string_view name) const {
   const auto section = std::ranges::find(impl_->customs, name, &vm::CustomSection::name);

@@ -5,10 +5,29 @@
 #include "vm/runtime/activation.h"
 #include "vm/runtime/store.h"
 #include "vm/wasm/module.h"
+#include "vm/wasm/sources.h"
 #include "vmrun/func.h"
 
 namespace vmrun {
 namespace engine {
+
+namespace {
+
+void add_source(FrameInfo& info, const vm::Frame& frame) {
+  if (!frame.module->source_lines) {
+    if (frame.module->has_debug_info()) info.source_note = "VMRUN_BACKTRACE_DETAILS=1 shows source lines";
+    return;
+  }
+  try {
+    const vm::Sources& sources = frame.module->sources();
+    info.source = sources.at(frame.offset);
+    if (info.source.empty() || info.source.back().function.empty()) info.source_note = sources.note();
+  } catch (const std::bad_alloc&) {  // a frame without it will do
+    info.source.clear();
+  }
+}
+
+}  // namespace
 
 std::vector<FrameInfo> name_frames(const std::vector<vm::Frame>& frames) {
   std::vector<FrameInfo> out;
@@ -20,6 +39,7 @@ std::vector<FrameInfo> name_frames(const std::vector<vm::Frame>& frames) {
     info.function = frame.module->func_label(frame.func_index);
     info.func_index = frame.func_index;
     info.offset = frame.offset;
+    add_source(info, frame);
     out.push_back(std::move(info));
   }
   return out;

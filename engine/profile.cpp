@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "engine/exceptions.h"
+#include "jit/code/announce.h"
 #include "jit/code/compiled.h"
 #include "jit/stop/guest_samples.h"
 #include "tiering/events.h"
@@ -67,6 +68,12 @@ class Functions {
   std::map<std::tuple<std::string, std::string, uint32_t>, uint32_t> numbers_;
 };
 
+size_t size_of(const std::vector<SourceLine>& lines) {
+  size_t bytes = sizeof(std::vector<SourceLine>);
+  for (const SourceLine& line : lines) bytes += sizeof line + line.function.size() + line.file.size();
+  return bytes;
+}
+
 }  // namespace
 
 uint64_t GuestProfile::samples() const {
@@ -91,6 +98,7 @@ Result<GuestProfiler> GuestProfiler::start(nanoseconds interval) try {
     made.running_ = false;
     return Error(ErrorKind::Unsupported, "no profile of guests: " + why);
   }
+  jit::marking_all.store(true, std::memory_order_relaxed);  // samples come between calls, too
   return made;
 }
 VMRUN_CATCH_OUR_EXCEPTIONS
@@ -121,8 +129,8 @@ GuestProfile GuestProfiler::take() const {
   for (const vm::SampleSnapshot::Node& node : snapshot.nodes) {
     const bool root = out.nodes.empty();
     out.nodes.push_back({node.parent, root ? 0 : functions.number(node), node.frame.offset,
-                         static_cast<GuestProfile::Code>(node.frame.code), node.samples,
-                         nanoseconds(node.nanoseconds)});
+                         static_cast<GuestProfile::Code>(node.frame.code), node.samples, nanoseconds(node.nanoseconds),
+                         0});
   }
   const auto begin = begin_.time_since_epoch();
   out.ticks.reserve(snapshot.ticks.size());
@@ -131,6 +139,39 @@ GuestProfile GuestProfiler::take() const {
         {nanoseconds(static_cast<int64_t>(tick.time)) - begin, tick.thread, tick.node, nanoseconds(tick.nanoseconds)});
   }
   return out;
+}
+
+void add_sources(GuestProfile& profile, const Module& module) {
+  constexpr size_t kMostBytes = size_t{64} << 20;
+  const std::string name = printable(module.name());
+  const vm::Module& image = *module.impl();
+  std::map<uint64_t, uint32_t> known;  // by offset
+  size_t bytes = 0;
+  for (const auto& lines : profile.sources) bytes += size_of(lines);
+  for (GuestProfile::Node& node : profile.nodes) {
+    const GuestProfile::Function& function = profile.functions[node.function];
+    if (node.code == GuestProfile::Code::Host || node.code == GuestProfile::Code::Cut || function.module != name ||
+        function.index >= image.funcs.size()) {
+      continue;
+    }
+    const vm::ByteRange body = image.funcs[function.index].body;
+    if (node.offset < body.begin || node.offset >= body.end) continue;
+    const auto [at, fresh] = known.try_emplace(node.offset, 0);
+    if (fresh && bytes < kMostBytes) {
+      std::vector<SourceLine> lines = module.source_at(node.offset);
+      // As names do, files become valid UTF-8 without control characters.
+      for (SourceLine& line : lines) {
+        line.function = printable(line.function);
+        line.file = printable(line.file);
+      }
+      if (!lines.empty()) {
+        bytes += size_of(lines);
+        at->second = static_cast<uint32_t>(profile.sources.size());
+        profile.sources.push_back(std::move(lines));
+      }
+    }
+    node.source = at->second;
+  }
 }
 
 // ---- what the tiers did ---------------------------------------------------------------------------------------------

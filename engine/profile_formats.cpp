@@ -20,17 +20,47 @@ const char* tier_of(Code code) {
   return kNames[static_cast<size_t>(code)];
 }
 
-/// "module!function", or the name alone of what is no guest's.
-std::string label(const GuestProfile::Function& function) {
-  return function.module.empty() ? function.name : function.module + "!" + function.name;
-}
-
 /// Frames of a node, outermost first.
 std::vector<uint32_t> path_to(const GuestProfile& profile, uint32_t node) {
   std::vector<uint32_t> path;
   for (; node != 0; node = profile.nodes[node].parent) path.push_back(node);
   std::ranges::reverse(path);
   return path;
+}
+
+/// A frame as it is shown: of a guest's function, or of a call in it that the guest's own compiler inlined.
+struct Frame {
+  uint32_t node;
+  uint32_t function;        // among the profile's
+  const SourceLine* place;  // null: unknown
+  bool inlined;
+};
+
+/// Frames of a node, outermost first.
+std::vector<Frame> frames_to(const GuestProfile& profile, uint32_t node) {
+  std::vector<Frame> frames;
+  for (uint32_t at : path_to(profile, node)) {
+    const Node& here = profile.nodes[at];
+    const std::vector<SourceLine>& places = profile.sources[here.source];
+    if (places.empty()) frames.push_back({at, here.function, nullptr, false});
+    for (size_t i = places.size(); i-- > 0;) frames.push_back({at, here.function, &places[i], i + 1 != places.size()});
+  }
+  return frames;
+}
+
+const std::string& name_of(const GuestProfile& profile, const Frame& frame) {
+  static const std::string kUnknown = "[inlined]";
+  if (!frame.inlined) return profile.functions[frame.function].name;
+  return frame.place->function.empty() ? kUnknown : frame.place->function;
+}
+std::string label(const GuestProfile& profile, const Frame& frame) {
+  const std::string& module = profile.functions[frame.function].module;
+  return module.empty() ? name_of(profile, frame) : module + "!" + name_of(profile, frame);
+}
+/// The source file, or what stands for it: the module.
+const std::string& file_of(const GuestProfile& profile, const Frame& frame) {
+  if (frame.place != nullptr && !frame.place->file.empty()) return frame.place->file;
+  return profile.functions[frame.function].module;
 }
 
 /// A string in JSON. Names are valid UTF-8 (engine/profile.cpp).
@@ -60,8 +90,8 @@ std::string folded(const GuestProfile& profile) {
     const Node& node = profile.nodes[i];
     if (node.samples == 0) continue;
     std::string line;
-    for (uint32_t at : path_to(profile, i)) {
-      std::string name = printable(label(profile.functions[profile.nodes[at].function]));
+    for (const Frame& frame : frames_to(profile, i)) {
+      std::string name = printable(label(profile, frame));
       std::ranges::replace(name, ';', ':');
       (line += line.empty() ? "" : ";") += name;
     }
@@ -104,8 +134,8 @@ class Message {
   std::string out_;
 };
 
-/// By the field numbers of profile.proto. A location is an instruction in a tier; its line is the offset in the image,
-/// because images have no lines.
+/// By the field numbers of profile.proto. A location is an instruction, with a line for each call that the guest's
+/// compiler inlined, innermost first. Without debug information its line is the offset in the image.
 std::string pprof(const GuestProfile& profile) {
   Message out;
   std::map<std::string, uint64_t> strings{{"", 0}};
@@ -124,7 +154,7 @@ std::string pprof(const GuestProfile& profile) {
   out.message(1, value_type("samples", "count"));
   out.message(1, value_type("cpu", "nanoseconds"));
 
-  std::map<std::tuple<uint32_t, uint64_t>, uint64_t> locations;  // function, offset: id
+  std::map<std::tuple<uint32_t, uint64_t, uint32_t>, uint64_t> locations;  // function, offset, source: id
   std::map<std::tuple<std::vector<uint64_t>, Code>, std::pair<uint64_t, uint64_t>> samples;
   for (uint32_t i = 1; i < profile.nodes.size(); ++i) {
     const Node& node = profile.nodes[i];
@@ -132,7 +162,7 @@ std::string pprof(const GuestProfile& profile) {
     std::vector<uint64_t> ids;  // innermost first
     for (uint32_t at = i; at != 0; at = profile.nodes[at].parent) {
       const Node& frame = profile.nodes[at];
-      const auto key = std::tuple(frame.function, frame.offset);
+      const auto key = std::tuple(frame.function, frame.offset, frame.source);
       ids.push_back(locations.try_emplace(key, locations.size() + 1).first->second);
     }
     auto& [count, time] = samples[{std::move(ids), node.code}];
@@ -150,16 +180,24 @@ std::string pprof(const GuestProfile& profile) {
   }
   // One mapping for each module, so that its name shows.
   std::map<std::string, uint64_t> mappings;
+  std::map<std::tuple<std::string, std::string, std::string>, uint64_t> functions;  // name, file, module: id
   for (const auto& [key, id] : locations) {
-    const auto [function, offset] = key;
+    const auto [function, offset, source] = key;
     const std::string& module = profile.functions[function].module;
-    Message location, line;
+    Message location;
     location.number(1, id);
     if (!module.empty()) location.number(2, mappings.try_emplace(module, mappings.size() + 1).first->second);
     location.number(3, offset);
-    line.number(1, function + 1);
-    line.number(2, offset);
-    location.message(4, line);
+    const std::vector<SourceLine>& places = profile.sources[source];
+    for (size_t i = 0; i < std::max<size_t>(places.size(), 1); ++i) {
+      const Frame frame{0, function, i < places.size() ? &places[i] : nullptr, i + 1 < places.size()};
+      Message line;
+      const std::tuple called(name_of(profile, frame), file_of(profile, frame), module);
+      line.number(1, functions.try_emplace(called, functions.size() + 1).first->second);
+      line.number(2, frame.place != nullptr ? frame.place->line : offset);
+      if (frame.place != nullptr) line.number(3, frame.place->column);
+      location.message(4, line);
+    }
     out.message(4, location);
   }
   for (const auto& [module, id] : mappings) {
@@ -168,15 +206,16 @@ std::string pprof(const GuestProfile& profile) {
     mapping.number(3, uint64_t{1} << 32);  // limit: images are smaller
     mapping.number(5, text(module));
     mapping.number(7, 1);  // has_functions
+    // has_filenames, has_line_numbers, has_inline_frames: nobody needs to look for them elsewhere.
+    for (uint32_t field = 8; field <= 10 && profile.sources.size() > 1; ++field) mapping.number(field, 1);
     out.message(3, mapping);
   }
-  for (uint32_t i = 0; i < profile.functions.size(); ++i) {
-    const GuestProfile::Function& function = profile.functions[i];
+  for (const auto& [called, id] : functions) {
     Message message;
-    message.number(1, i + 1);
-    message.number(2, text(function.name));
-    message.number(3, text(function.name));
-    message.number(4, text(function.module));
+    message.number(1, id);
+    message.number(2, text(std::get<0>(called)));
+    message.number(3, text(std::get<0>(called)));
+    message.number(4, text(std::get<1>(called)));
     out.message(5, message);
   }
   out.number(9, static_cast<uint64_t>(std::chrono::nanoseconds(profile.start.time_since_epoch()).count()));
@@ -197,13 +236,46 @@ std::map<uint32_t, std::vector<const GuestProfile::Tick*>> by_thread(const Guest
   return threads;
 }
 
-std::string stack_text(const GuestProfile& profile, uint32_t node) {
-  std::string out = "[";
-  for (uint32_t at : path_to(profile, node)) {
-    (out += out.size() > 1 ? "," : "") += std::to_string(profile.nodes[at].function);
+/// The frames that speedscope shows: one for each function in a file, whatever the line.
+class SpeedscopeFrames {
+ public:
+  explicit SpeedscopeFrames(const GuestProfile& profile) : profile_(profile) {}
+
+  std::string stack(uint32_t node) {
+    std::string out = "[";
+    for (const Frame& frame : frames_to(profile_, node)) {
+      const std::pair key(name_of(profile_, frame), file_of(profile_, frame));
+      const auto [at, fresh] = numbers_.try_emplace(key, frames_.size());
+      if (fresh) frames_.push_back({key.first, key.second, {}});
+      if (frame.place != nullptr && frame.place->line != 0) {
+        frames_[at->second].lines[frame.place->line] += profile_.nodes[node].self.count();
+      }
+      (out += out.size() > 1 ? "," : "") += std::to_string(at->second);
+    }
+    return out + "]";
   }
-  return out + "]";
-}
+  /// All that stack() has named; their line is that with most time.
+  std::string list() const {
+    std::string out;
+    for (const Shown& frame : frames_) {
+      (out += out.empty() ? "" : ",") += "{\"name\":" + json_text(frame.name);
+      if (!frame.file.empty()) out += ",\"file\":" + json_text(frame.file);
+      const auto hottest = std::ranges::max_element(frame.lines, {}, [](const auto& line) { return line.second; });
+      if (hottest != frame.lines.end()) out += ",\"line\":" + std::to_string(hottest->first);
+      out += "}";
+    }
+    return out;
+  }
+
+ private:
+  struct Shown {
+    std::string name, file;
+    std::map<uint32_t, int64_t> lines;  // time
+  };
+  const GuestProfile& profile_;
+  std::vector<Shown> frames_;
+  std::map<std::pair<std::string, std::string>, size_t> numbers_;
+};
 
 std::string speedscope_profile(const std::string& name, const std::string& samples, const std::string& weights,
                                uint64_t total) {
@@ -213,24 +285,15 @@ std::string speedscope_profile(const std::string& name, const std::string& sampl
 }
 
 std::string speedscope(const GuestProfile& profile) {
-  std::string out =
-      "{\"$schema\":\"https://www.speedscope.app/file-format-schema.json\",\"exporter\":\"vmrun\","
-      "\"name\":\"vmrun guest profile\",\"activeProfileIndex\":0,\"shared\":{\"frames\":[";
-  for (size_t i = 0; i < profile.functions.size(); ++i) {
-    const GuestProfile::Function& function = profile.functions[i];
-    out += i != 0 ? "," : "";
-    out += "{\"name\":" + json_text(function.name);
-    if (!function.module.empty()) out += ",\"file\":" + json_text(function.module);
-    out += "}";
-  }
-  out += "]},\"profiles\":[";
+  SpeedscopeFrames frames(profile);
+  std::string out;
   std::string samples, weights;
   uint64_t total = 0;
   for (uint32_t i = 0; i < profile.nodes.size(); ++i) {
     const Node& node = profile.nodes[i];
     if (node.samples == 0) continue;
     const auto used = static_cast<uint64_t>(node.self.count());
-    (samples += samples.empty() ? "" : ",") += stack_text(profile, i);
+    (samples += samples.empty() ? "" : ",") += frames.stack(i);
     (weights += weights.empty() ? "" : ",") += std::to_string(used);
     total += used;
   }
@@ -239,13 +302,15 @@ std::string speedscope(const GuestProfile& profile) {
     samples.clear(), weights.clear(), total = 0;
     for (const GuestProfile::Tick* tick : ticks) {
       const auto used = static_cast<uint64_t>(tick->used.count());
-      (samples += samples.empty() ? "" : ",") += stack_text(profile, tick->node);
+      (samples += samples.empty() ? "" : ",") += frames.stack(tick->node);
       (weights += weights.empty() ? "" : ",") += std::to_string(used);
       total += used;
     }
     out += "," + speedscope_profile("thread " + std::to_string(thread) + " in order", samples, weights, total);
   }
-  return out + "]}\n";
+  return "{\"$schema\":\"https://www.speedscope.app/file-format-schema.json\",\"exporter\":\"vmrun\","
+         "\"name\":\"vmrun guest profile\",\"activeProfileIndex\":0,\"shared\":{\"frames\":[" +
+         frames.list() + "]},\"profiles\":[" + out + "]}\n";
 }
 
 // ---- trace events ---------------------------------------------------------------------------------------------------
@@ -265,26 +330,28 @@ class Trace {
   void thread(uint32_t number, const std::vector<const GuestProfile::Tick*>& ticks) {
     const std::string thread = std::to_string(number);
     event("M", thread, "\"name\":\"thread_name\",\"args\":{\"name\":\"guests on thread " + thread + "\"}");
-    std::vector<uint32_t> open;
+    std::vector<Frame> open;
     std::chrono::nanoseconds end{};
     for (const GuestProfile::Tick* tick : ticks) {
       const std::chrono::nanoseconds begin = std::max(tick->time - tick->used, end);
-      const std::vector<uint32_t> path = path_to(profile_, tick->node);
+      const std::vector<Frame> path = frames_to(profile_, tick->node);
       // After a pause nothing goes on.
       size_t same = 0;
       if (begin - end <= 2 * profile_.interval) {
-        while (same < std::min(open.size(), path.size()) &&
-               profile_.nodes[open[same]].function == profile_.nodes[path[same]].function) {
-          ++same;
-        }
+        while (same < std::min(open.size(), path.size()) && goes_on(open[same], path[same])) ++same;
       }
       close(thread, open, same, end);
       for (; same < path.size(); ++same) {
-        const Node& node = profile_.nodes[path[same]];
+        const Frame& frame = path[same];
+        const Node& node = profile_.nodes[frame.node];
+        std::string arguments =
+            "\"tier\":\"" + std::string(tier_of(node.code)) + "\",\"offset\":" + std::to_string(node.offset);
+        if (frame.place != nullptr && !frame.place->file.empty()) {
+          arguments += ",\"file\":" + json_text(frame.place->file) + ",\"line\":" + std::to_string(frame.place->line);
+        }
         event("B", thread,
-              "\"cat\":\"guest\",\"ts\":" + micros(begin) +
-                  ",\"name\":" + json_text(label(profile_.functions[node.function])) + ",\"args\":{\"tier\":\"" +
-                  tier_of(node.code) + "\",\"offset\":" + std::to_string(node.offset) + "}");
+              "\"cat\":\"guest\",\"ts\":" + micros(begin) + ",\"name\":" + json_text(label(profile_, frame)) +
+                  ",\"args\":{" + arguments + "}");
         open.push_back(path[same]);
       }
       end = std::max(tick->time, begin);
@@ -298,7 +365,11 @@ class Trace {
     first_ = false;
     ((out_ += "{\"ph\":\"") += phase) += "\",\"pid\":1,\"tid\":" + thread + "," + rest + "}";
   }
-  void close(const std::string& thread, std::vector<uint32_t>& open, size_t depth, std::chrono::nanoseconds end) {
+  bool goes_on(const Frame& a, const Frame& b) const {
+    return a.function == b.function && a.inlined == b.inlined &&
+           (!a.inlined || name_of(profile_, a) == name_of(profile_, b));
+  }
+  void close(const std::string& thread, std::vector<Frame>& open, size_t depth, std::chrono::nanoseconds end) {
     for (; open.size() > depth; open.pop_back()) event("E", thread, "\"ts\":" + micros(end));
   }
 

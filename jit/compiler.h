@@ -30,7 +30,7 @@ struct CompileRequest {
   bool sample_heat =
       false;             // baseline: instead, entries and back-edges poll where a sample wants it (jit/stop/sample.h)
   bool profile = false;  // baseline: count for vm/blocks/profile.h
-  bool every_mark = false;           // baseline: a SourceMark for each instruction; for listings only
+  bool every_mark = false;  // baseline: a SourceMark for each instruction, for listings, debuggers and profiles
   Inlining inlining = Inlining::On;  // opt: of callees
   bool polls = false;                // poll at back-edges instead of being preempted by signals
   /// Baseline: the code checks that registers and slots agree where paths meet, and that the upper halves of i32 are

@@ -1,7 +1,8 @@
 # What a real gdb says of a guest's machine code: its frames by name, from a host function and from the middle of a loop
 # down to main(). Run by ctest with
 #   GDB, VMRUN     the two programs
-#   FIXTURES       the directory with wasi_env.wasm and stop_spin.wasm
+#   FIXTURES       the directory with wasi_env.wasm, stop_spin.wasm and lines_ledger5.wasm
+#   SOURCE         the project's directory
 # Prints "skipped: " and the reason where gdb may not do its work.
 
 # Runs vmrun under gdb with the commands in between, and puts what gdb prints into `out`.
@@ -70,4 +71,29 @@ foreach(tier baseline opt)
            "vmrun::Func::call" "main \\(")
   endforeach()
 endforeach()
+# By source lines, as docs/debugging.md says: a breakpoint in code that is not there yet, callers with their lines, steps.
+if(EXISTS ${FIXTURES}/lines_ledger5.wasm)
+  set(prepare "set breakpoint pending on" "set mem inaccessible-by-default off" "mem 0x700000000000 0x7fff00000000 ro"
+              "set substitute-path /guest ${SOURCE}")
+  foreach(image lines_ledger4 lines_ledger5)
+    debug(printed COMMANDS ${prepare} "break lines_ledger.cpp:32" run bt delete step step step
+          ARGS -O tier=baseline,eager=baseline -D debug-info ${FIXTURES}/${image}.wasm spin)
+    foreach(wanted "Breakpoint 1, [^\n]*app::spin[^\n]*lines_ledger.cpp:32\n32[^\n]*// line 32"
+                   "#0 [^\n]*app::spin[^\n]*baseline[^\n]*lines_ledger.cpp:32"
+                   "#1 [^\n]*main[^\n]*baseline[^\n]*lines_ledger.cpp:40" "\n2[456][^\n]*h")
+      if(NOT printed MATCHES "${wanted}")
+        message(FATAL_ERROR "not found: ${wanted}\nin\n${printed}")
+      endif()
+    endforeach()
+    # Where a trap comes from, in either compiler's code.
+    foreach(tier baseline opt)
+      debug(printed COMMANDS "break vmrun::vm::leave_to_host" run bt
+            ARGS -O tier=${tier},inline=off -D debug-info ${FIXTURES}/${image}.wasm x)
+      expect("${printed}" "vmrun::vm::leave_to_host" "lines_ledger.\\.wasm!app::Ledger::total[^\n]*\\[${tier}\\][^\n]*lines_ledger.cpp:13"
+             "lines_ledger.\\.wasm!main \\[${tier}\\][^\n]*lines_ledger.cpp:41" "main \\(")
+    endforeach()
+  endforeach()
+else()
+  message("without a compiler for wasm32-wasi there are no source lines to look at")
+endif()
 message("frames of baseline and optimised code are named and unwound")

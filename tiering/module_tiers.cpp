@@ -8,6 +8,7 @@
 #include <cmath>
 #include <new>
 
+#include "jit/code/announce.h"
 #include "jit/code/install.h"
 #include "jit/code/reclaim.h"
 #include "jit/crossing/publish.h"
@@ -351,6 +352,7 @@ jit::CompileRequest ModuleTiers::request_of(const Key& key) const {
   request.func_index = key.func_index;
   request.unit = key.unit;
   request.count_runs = module_.count_runs;
+  request.every_mark = jit::marking_all.load(std::memory_order_relaxed);
   request.cancelled = &dying_;
   return request;
 }

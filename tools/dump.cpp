@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -102,6 +103,43 @@ SelfTimes self_times(const GuestProfile& profile, std::string_view module) {
   return out;
 }
 
+/// Sampled time by source line, innermost where calls were inlined: the lines with most time.
+Json lines_json(const GuestProfile& profile, std::string_view module) {
+  constexpr size_t kMostLines = 5000;
+  struct Line {
+    const SourceLine* place = nullptr;
+    int64_t total = 0;
+    std::map<GuestProfile::Code, int64_t> self;
+  };
+  std::map<std::tuple<std::string_view, uint32_t, std::string_view>, Line> lines;
+  for (const auto& node : profile.nodes) {
+    const std::vector<SourceLine>& places = profile.sources[node.source];
+    if (node.samples == 0 || places.empty() || places[0].line == 0) continue;
+    const auto& function = profile.functions[node.function];
+    if (function.module != module) continue;
+    const std::string_view name = places.size() > 1 ? std::string_view(places[0].function) : function.name;
+    Line& line = lines[{places[0].file, places[0].line, name}];
+    line.place = places.data();
+    line.total += node.self.count();
+    line.self[node.code] += node.self.count();
+  }
+  std::vector<std::pair<std::string_view, const Line*>> hottest;
+  hottest.reserve(lines.size());
+  for (const auto& [key, line] : lines) hottest.emplace_back(std::get<2>(key), &line);
+  std::ranges::sort(hottest, std::greater<>(), [](const auto& line) { return line.second->total; });
+  if (hottest.size() > kMostLines) hottest.resize(kMostLines);
+  Json out = Json::array();
+  for (const auto& [function, line] : hottest) {
+    Json self = Json::object();
+    for (const auto& [code, time] : line->self) self[name_of(code)] = time;
+    out.push_back({{"file", line->place->file},
+                   {"line", line->place->line},
+                   {"function", function},
+                   {"self_ns", std::move(self)}});
+  }
+  return out;
+}
+
 /// A function, if there is anything to say of it.
 Json function_json(const Module& module, const FuncBody& body, const SelfTimes& times) {
   const FunctionHeat heat = module.function_heat(body.func_index);
@@ -171,7 +209,8 @@ Json module_json(const std::string& image, const Module& module, const GuestProf
       {"translated",
        {{"quick", translated.quick_functions}, {"careful", translated.careful_functions}, {"bytes", translated.bytes}}},
       {"tiers", {tier_json(module, Tier::Baseline), tier_json(module, Tier::Opt)}},
-      {"functions", std::move(functions)}};
+      {"functions", std::move(functions)},
+      {"lines", samples != nullptr ? lines_json(*samples, name) : Json::array()}};
 }
 
 Json scheduler_json(const Executor* executor) {

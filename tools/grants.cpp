@@ -44,7 +44,8 @@ std::optional<std::string> granted_above(const std::vector<RunOptions::Dir>& dir
 void settle_cache(RunOptions& options) {
   const RunOptions::Cache& wanted = options.cache;
   options.config.cache.reset();
-  if (wanted.mode == RunOptions::Cache::Mode::off) return;
+  // Code of a run without -D debug-info does not know each instruction's place.
+  if (wanted.mode == RunOptions::Cache::Mode::off || options.debug_info) return;
   CacheConfig cache;
   cache.folder = wanted.folder.empty() ? default_cache_folder() : fs::path(wanted.folder);
   if (cache.folder.empty()) return;

@@ -87,7 +87,7 @@ constexpr Foreign kLetters[] = {
     {"C", "-O says how vmrun compiles, and where it keeps compiled code"},
     {"E", "use --env NAME=VALUE"},
     {"e", kUseInvoke},
-    {"g", "use -D gdb"},
+    {"g", "use -D debug-info"},
     {"v", "use --stats, or -D log=wasi=trace"},
 };
 
@@ -118,7 +118,7 @@ constexpr ForeignKey kKeys[] = {
     {'S', "threads", kPreview1},
     {'S', "inherit-network", kUseListen},
     {'S', "tcp", kUseListen},
-    {'D', "debug-info", "use -D gdb"},
+    {'D', "address-map", "vmrun always knows where its code comes from; -D backtrace-details shows source lines"},
     {'D', "logging", "use -D log=COMPONENT=LEVEL"},
 };
 

@@ -51,6 +51,12 @@ constexpr Pointless kPointless[] = {
     {[](const RunOptions& o) { return o.max_threads && !o.threads; },
      "-S threads=n keeps the guest from starting threads, so that max-threads has nothing to limit: leave one of them "
      "out"},
+    {[](const RunOptions& o) {
+       return o.debug_info && o.cache.asked_for && o.cache.mode != RunOptions::Cache::Mode::off;
+     },
+     "-D debug-info compiles everything anew, so that a cache has no part in it: leave one of them out"},
+    {[](const RunOptions& o) { return o.debug_info && is_tier(o, Tiers::Interp); },
+     "-D debug-info tells a debugger about machine code, of which -O tier=interp makes none: leave one of them out"},
     {[](const RunOptions& o) { return o.gdb && is_tier(o, Tiers::Interp); },
      "-D gdb tells about machine code, of which -O tier=interp makes none: leave one of them out"},
 };

@@ -140,7 +140,7 @@ Profiling::~Profiling() {
 }
 
 void Profiling::add(const std::string& image, const Module& module) {
-  if (!dumps_) return;
+  if (!dumps_ && !profiler_) return;
   std::lock_guard lock(mutex_);
   const auto same = [&](const auto& known) { return known.second.impl() == module.impl(); };
   if (std::ranges::none_of(subject_.modules, same)) subject_.modules.emplace_back(image, module);
@@ -179,9 +179,15 @@ void Profiling::complain(const Result<void>& done) {
   warn(done.error().message);
 }
 
+GuestProfile Profiling::take() const {
+  GuestProfile profile = profiler_->take();
+  for (const auto& [image, module] : subject_.modules) add_sources(profile, module);
+  return profile;
+}
+
 void Profiling::write_dump(const DumpEnd& end) {
   std::optional<GuestProfile> samples;
-  if (profiler_) samples = profiler_->take();
+  if (profiler_) samples = take();
   complain(write_whole_file(options_.dump->file, dump_text(options_, subject_, samples ? &*samples : nullptr, start_,
                                                            std::chrono::steady_clock::now() - begin_, end)));
 }
@@ -194,7 +200,7 @@ void Profiling::finish(const DumpEnd& end, uint64_t peak_memory) {
   if (dumps_) write_dump(end);
   if (profiler_ && options_.guest_samples) {
     const RunOptions::GuestSamples& samples = *options_.guest_samples;
-    complain(write_whole_file(samples.file, profile_text(profiler_->take(), samples.format)));
+    complain(write_whole_file(samples.file, profile_text(take(), samples.format)));
   }
   profiler_.reset();
 }

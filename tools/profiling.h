@@ -67,6 +67,8 @@ class Profiling {
   void serve();
   void write_dump(const DumpEnd& end);
   void complain(const Result<void>& done);
+  /// What has been sampled, with its places in the source.
+  GuestProfile take() const;
 
   const RunOptions& options_;
   std::timed_mutex mutex_;  // all below

@@ -54,11 +54,18 @@ const char* remedy(TrapCode trap) {
 
 std::string backtrace_text(const std::vector<FrameInfo>& frames, size_t most) {
   std::string out;
-  for (size_t i = 0; i < std::min(frames.size(), most); ++i) {
-    out += strf("  %3zu: %s!%s @ 0x%llx\n", i, printable_name(frames[i].module).c_str(),
-                printable_name(frames[i].function).c_str(), static_cast<unsigned long long>(frames[i].offset));
+  std::vector<std::string> notes;
+  size_t number = 0, frame = 0;
+  for (; frame < frames.size() && number < most; ++frame) {
+    for (const FrameText& text : frame_texts(frames[frame])) {
+      out += strf("  %3zu: %s\n", number++, text.name.c_str());
+      if (!text.place.empty()) out += "         at " + text.place + "\n";
+    }
+    const std::string& note = frames[frame].source_note;
+    if (!note.empty() && std::ranges::find(notes, note) == notes.end()) notes.push_back(note);
   }
-  if (frames.size() > most) out += strf("       (at least %zu more frames)\n", frames.size() - most);
+  if (frame < frames.size()) out += strf("       (at least %zu more frames)\n", frames.size() - frame);
+  for (const std::string& note : notes) out += "  note: " + printable(note) + "\n";
   return out;
 }
 

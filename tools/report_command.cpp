@@ -8,6 +8,7 @@
 #include "tools/output_file.h"
 #include "tools/page_texts.h"
 #include "tools/report.h"
+#include "tools/source_text.h"
 
 namespace vmrun::tools {
 namespace {
@@ -17,6 +18,7 @@ constexpr size_t kMostDumps = 16;
 
 struct ReportOptions {
   std::string output;
+  std::string source_root;  // empty: none
 };
 
 Result<void> set_output(ReportOptions& o, std::string_view value) {
@@ -25,8 +27,18 @@ Result<void> set_output(ReportOptions& o, std::string_view value) {
   return {};
 }
 
+Result<void> set_source_root(ReportOptions& o, std::string_view value) {
+  if (value.empty()) return usage_error("expected a folder");
+  o.source_root = value;
+  return {};
+}
+
 constexpr OptionRow<ReportOptions> kReportOptions[] = {
     {'o', "output", "PAGE", "where the page goes (the first FILE, with .html in place of .json)", set_output},
+    {0, "source-root", "DIR",
+     "show hot source lines with their text, from files beneath DIR: images choose which files they name,\n"
+     "and the page has lines of those",
+     set_source_root},
 };
 
 std::span<const OptionRow<ReportOptions>> rows() { return kReportOptions; }
@@ -86,6 +98,11 @@ int report_command(Args args) {
   for (const std::string& file : files) {
     auto dump = read_dump(file);
     if (!dump) return fail(dump.error());
+    size_t found = 0;
+    if (!options.source_root.empty()) {
+      if (auto done = add_source_text(*dump, options.source_root, &found); !done) return fail(done.error());
+      if (found == 0) warn("no source line of " + file + " is in a file beneath " + options.source_root);
+    }
     dumps.push_back(std::move(*dump));
   }
   const std::string output = options.output.empty() ? default_output(files[0]) : options.output;

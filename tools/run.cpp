@@ -114,6 +114,7 @@ Result<void> announce(const RunOptions& options) {
   if (options.profile) {
     if (auto told = announce_code(*options.profile); !told) return told;
   }
+  if (options.debug_info) return announce_code(CodeTool::GdbLines);
   if (options.gdb) return announce_code(CodeTool::Gdb);
   return {};
 }

@@ -123,6 +123,13 @@ Result<void> set_dense(RunOptions& o, Value v) {
   return {};
 }
 
+Result<void> set_details(RunOptions& o, Value v) {
+  auto on = parse_switch(v);
+  if (!on) return on.error();
+  o.config.backtrace_details = *on;
+  return {};
+}
+
 Result<void> set_cache(RunOptions& o, Value v) {
   using Mode = RunOptions::Cache::Mode;
   o.cache.folder.clear();
@@ -414,8 +421,14 @@ constexpr Key kWasi[] = {
 };
 
 constexpr Key kDebug[] = {
+    {"backtrace-details", nullptr,
+     "name source lines in backtraces, by the image's debug information (DWARF), as\n"
+     "VMRUN_BACKTRACE_DETAILS=1 does",
+     set_details},
     {"gdb", nullptr, "tell a debugger about machine code (GDB's interface for compiled code)",
      set_switch<&RunOptions::gdb>},
+    {"debug-info", nullptr, "as gdb, with the source lines of images that have debug information (DWARF)",
+     set_switch<&RunOptions::debug_info>},
     {"log", "COMPONENT=LEVEL",
      "messages on standard error, as VMRUN_LOG does: log=wasi=trace prints system calls;\n"
      "levels are error, warn, info, debug, trace; the component may be all",

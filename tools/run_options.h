@@ -78,6 +78,7 @@ struct RunOptions {
   std::optional<uint32_t> max_threads;
   // -D
   bool gdb = false;
+  bool debug_info = false;
 
   // Guests on a scheduler, beside each other.
   struct Many {

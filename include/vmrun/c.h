@@ -96,6 +96,16 @@ VMRUN_API wasm_trap_t* vmrun_trap_new_exit(wasm_store_t*, int status);
 /// Of the module and the function, with a NUL; live as long as the frame.
 VMRUN_API const char* vmrun_frame_module_name(const wasm_frame_t*);
 VMRUN_API const char* vmrun_frame_func_name(const wasm_frame_t*);
+/// A place in the guest's source. Strings end with a NUL and live as long as the frame; "" and 0: unknown.
+typedef struct vmrun_source_t {
+  const char* function;
+  const char* file;
+  uint32_t line;
+  uint32_t column;
+} vmrun_source_t;
+/// With vmrun_config_set_backtrace_details: the places of a frame, from number 0 on. Calls that the guest's own compiler
+/// inlined come first, innermost first; the last one is in the frame's function. False: there are no more.
+VMRUN_API bool vmrun_frame_source(const wasm_frame_t*, size_t number, vmrun_source_t* out);
 
 // ---- configuration ----
 
@@ -114,6 +124,9 @@ VMRUN_API bool vmrun_config_set_feature(wasm_config_t*, const char* name, bool o
 VMRUN_API void vmrun_config_set_eager_baseline(wasm_config_t*, bool);
 VMRUN_API void vmrun_config_set_compile_threads(wasm_config_t*, unsigned);
 VMRUN_API void vmrun_config_set_profile(wasm_config_t*, bool);
+/// Whether frames have their places in the guest's source, where the image has debug information (DWARF). Without this
+/// call it is as the environment variable VMRUN_BACKTRACE_DETAILS says (1: on).
+VMRUN_API void vmrun_config_set_backtrace_details(wasm_config_t*, bool);
 /// Memories of at most `max_bytes` each, whose accesses are checked, instead of 8 GiB of address space for each.
 VMRUN_API void vmrun_config_set_dense_memory(wasm_config_t*, bool, uint64_t max_bytes);
 VMRUN_API void vmrun_config_set_max_image_bytes(wasm_config_t*, uint64_t);

@@ -44,6 +44,11 @@ struct Config {
   /// Count each function's runs in every tier; for tests and profiles, at a small cost.
   bool count_runs = false;
 
+  /// Whether frames of errors name their places in the guest's source (FrameInfo::source), which takes time where there
+  /// is debug information (DWARF) in the image. Unset: as the environment variable VMRUN_BACKTRACE_DETAILS says, where 1
+  /// is on.
+  std::optional<bool> backtrace_details = {};
+
   /// Where code is looked for before it is compiled, and stored by Module::store; none: nowhere. Modules that come from
   /// bytes have a part in it as those from files. See vmrun/stored.h for who may write there.
   std::optional<CacheConfig> cache = {};
@@ -68,9 +73,10 @@ struct Config {
 
 /// Tools outside of the process that want to know its machine code.
 enum class CodeTool : uint8_t {
-  PerfMap,  // perf report: writes /tmp/perf-PID.map
-  JitDump,  // perf inject --jit: writes jit-PID.dump, with the code, in the current directory
-  Gdb,      // GDB's interface for compiled code
+  PerfMap,   // perf report: writes /tmp/perf-PID.map
+  JitDump,   // perf inject --jit: writes jit-PID.dump, with the code, in the current directory
+  Gdb,       // GDB's interface for compiled code
+  GdbLines,  // the same with source lines, of images that have debug information (DWARF)
 };
 /// From now on tells `tool` of all code that any engine of the process makes. Before the first module is compiled. An
 /// error of kind Io when the tool's file cannot be written.

@@ -173,6 +173,10 @@ class Module {
   std::vector<SectionInfo> sections() const;
   /// With their contents; those that a file no longer has are zero. `sections` names them for less.
   std::vector<CustomSection> custom_sections() const;
+  /// The source of the instruction at a byte offset in the image, as FrameInfo::source has it, by the debug information
+  /// (DWARF) in the image; empty: unknown. Reads of it what has not been read before, which may take a second or two and
+  /// some 300 MB, not more.
+  std::vector<SourceLine> source_at(uint64_t offset) const;
   /// First custom section of that name.
   std::optional<CustomSection> custom_section(std::string_view name) const;
   /// The proposals that the module uses. Walks all code: not for a start-up path.

@@ -19,6 +19,7 @@
 
 #include "vmrun/base/result.h"
 #include "vmrun/base/tiers.h"
+#include "vmrun/module.h"
 
 #pragma GCC visibility push(default)
 namespace vmrun {
@@ -46,6 +47,7 @@ struct GuestProfile {
     Code code = Code::Interp;
     uint64_t samples = 0;           ///< that ended here
     std::chrono::nanoseconds self;  ///< processor time of these
+    uint32_t source = 0;            ///< among `sources`
   };
   struct Tick {
     std::chrono::nanoseconds time;  ///< since the start
@@ -56,6 +58,8 @@ struct GuestProfile {
   std::vector<Function> functions;
   std::vector<Node> nodes;  ///< parents first; number 0 is the root and no frame
   std::vector<Tick> ticks;  ///< in order of time; the first 1048576 of them
+  /// Places in the source that add_sources() has found, as FrameInfo::source has them; number 0 is the unknown one.
+  std::vector<std::vector<SourceLine>> sources = {{}};
   uint64_t late_ticks = 0;  ///< samples that are not in `ticks`
   uint64_t cut = 0;  ///< samples whose innermost frames are missing, because there were too many different stacks
   std::chrono::nanoseconds interval{}, duration{};
@@ -64,6 +68,10 @@ struct GuestProfile {
   uint64_t samples() const;
   std::chrono::nanoseconds total() const;
 };
+
+/// Looks up where frames of `module` are in its source (Module::source_at): those in a module of its name, at offsets in the
+/// function that they name. At most 64 MiB of places; frames beyond stay without.
+void add_sources(GuestProfile& profile, const Module& module);
 
 enum class ProfileFormat : uint8_t {
   Folded,      ///< a line for each stack, as flamegraph.pl and inferno read it; counts are microseconds

@@ -406,6 +406,7 @@ void FunctionCompiler::emit_traps() {
     Label& shared = common[static_cast<size_t>(site.code)];
     if (!shared.valid()) shared = a_.new_label();
     a_.bind(site.label);
+    if (request_.every_mark) made_.marks.push_back({here(), site.offset});
     a_.call(shared);
     made_.marks.push_back({here(), site.offset});
   }

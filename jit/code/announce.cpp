@@ -25,6 +25,7 @@ Announcers& announcers() {
 }  // namespace
 
 std::atomic<bool> announcing{false};
+std::atomic<bool> marking_all{false};
 
 void announce_to(std::unique_ptr<Announcer> announcer) {
   Announcers& a = announcers();

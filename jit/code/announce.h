@@ -3,7 +3,7 @@
 //
 // Threads: code is announced by whoever published it, once it can be found and before anything leads to it, and taken
 // back by whoever frees it, before its memory is used again. One lock serves all announcers; nothing else is locked
-// under it. Announcers are switched on before there is code, and stay for as long as the process, but in tests.
+// under it but that of a module's sources. Announcers are switched on before there is code, and stay for as long as the process, but in tests.
 #pragma once
 
 #include <atomic>
@@ -30,8 +30,9 @@ std::unique_ptr<Announcer> make_perf_map(std::string* why);
 std::unique_ptr<Announcer> make_jitdump(std::string* why);
 
 /// GDB's interface for compiled code (also LLDB's): each piece an object file in memory with a symbol and the shape of
-/// its frame.
-std::unique_ptr<Announcer> make_gdb_announcer();
+/// its frame; with `lines` also the guest's source lines, where the image tells of them.
+enum class GdbLines : uint8_t { off, on };
+std::unique_ptr<Announcer> make_gdb_announcer(GdbLines lines);
 
 /// Code that is published from now on is announced to `announcer`.
 void announce_to(std::unique_ptr<Announcer> announcer);
@@ -44,6 +45,10 @@ std::string code_name(const CodeObject& code);
 
 /// Whether anybody listens; set before the first code.
 extern std::atomic<bool> announcing;
+
+/// Whether somebody wants to know of each instruction what it was made of: from then on baseline code has a mark for each,
+/// not only for those that are called from or can trap. Never reset.
+extern std::atomic<bool> marking_all;
 
 /// For CodeSpace.
 void announce_added(const CodeObject& code);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "jit/code/announce.h"
+#include "jit/code/gdb_lines.h"
 
 extern "C" {
 
@@ -81,12 +82,13 @@ Bytes frame_info(const CodeObject& code) {
   return out;
 }
 
-Bytes object_file(const CodeObject& code, const std::string& name) {
-  enum : uint16_t { kNull, kText, kFrames, kSymbols, kStrings, kSections };
-  constexpr char kNames[] = "\0.text\0.eh_frame\0.symtab\0.strtab";
-  constexpr uint32_t kNameAt[] = {0, 1, 7, 17, 25};
+Bytes object_file(const CodeObject& code, const std::string& name, const DebugLines& lines) {
+  enum : uint16_t { kNull, kText, kFrames, kSymbols, kStrings, kInfo, kAbbrev, kLine, kAll };
+  constexpr char kNames[] = "\0.text\0.eh_frame\0.symtab\0.strtab\0.debug_info\0.debug_abbrev\0.debug_line";
+  constexpr uint32_t kNameAt[] = {0, 1, 7, 17, 25, 33, 45, 59};
+  const uint16_t count = lines.info.empty() ? kInfo : kAll;
   Bytes out(sizeof(Elf64_Ehdr));
-  Elf64_Shdr sections[kSections] = {};
+  Elf64_Shdr sections[kAll] = {};
   auto section = [&](uint16_t index, uint32_t type, uint64_t flags, const void* bytes, size_t size) {
     align(out, 8);
     Elf64_Shdr& s = sections[index];
@@ -116,9 +118,14 @@ Bytes object_file(const CodeObject& code, const std::string& name) {
   sections[kSymbols].sh_info = 2;  // both are local
   sections[kSymbols].sh_entsize = sizeof(Elf64_Sym);
   section(kStrings, SHT_STRTAB, 0, strings.data(), strings.size());
+  if (!lines.info.empty()) {
+    section(kInfo, SHT_PROGBITS, 0, lines.info.data(), lines.info.size());
+    section(kAbbrev, SHT_PROGBITS, 0, lines.abbrev.data(), lines.abbrev.size());
+    section(kLine, SHT_PROGBITS, 0, lines.line.data(), lines.line.size());
+  }
   align(out, 8);
   const size_t table = out.size();
-  put(out, sections, sizeof sections);
+  put(out, sections, count * sizeof sections[0]);
 
   Elf64_Ehdr header{};
   std::memcpy(header.e_ident, ELFMAG, SELFMAG);
@@ -131,7 +138,7 @@ Bytes object_file(const CodeObject& code, const std::string& name) {
   header.e_shoff = table;
   header.e_ehsize = sizeof header;
   header.e_shentsize = sizeof(Elf64_Shdr);
-  header.e_shnum = kSections;
+  header.e_shnum = count;
   header.e_shstrndx = kStrings;
   std::memcpy(out.data(), &header, sizeof header);
   return out;
@@ -139,13 +146,14 @@ Bytes object_file(const CodeObject& code, const std::string& name) {
 
 class Gdb final : public Announcer {
  public:
+  explicit Gdb(GdbLines lines) : lines_(lines) {}
   ~Gdb() override {
     for (auto& [code, entry] : entries_) unlink(entry.link);
   }
   void added(const CodeObject& code, const std::string& name) override {
     removed(code);  // a space that dies with its code says nothing
     Registered& entry = entries_[&code];
-    entry.file = object_file(code, name);
+    entry.file = object_file(code, name, lines_ == GdbLines::on ? debug_lines(code, name) : DebugLines());
     // Debuggers find the frames' section where the file lies.
     auto* header = reinterpret_cast<Elf64_Ehdr*>(entry.file.data());
     auto* sections = reinterpret_cast<Elf64_Shdr*>(entry.file.data() + header->e_shoff);
@@ -179,11 +187,15 @@ class Gdb final : public Announcer {
     __jit_debug_descriptor.action = kNoAction;
     __jit_debug_descriptor.relevant = nullptr;
   }
+  const GdbLines lines_;
   std::unordered_map<const CodeObject*, Registered> entries_;
 };
 
 }  // namespace
 
-std::unique_ptr<Announcer> make_gdb_announcer() { return std::make_unique<Gdb>(); }
+std::unique_ptr<Announcer> make_gdb_announcer(GdbLines lines) {
+  if (lines == GdbLines::on) marking_all.store(true, std::memory_order_relaxed);
+  return std::make_unique<Gdb>(lines);
+}
 
 }  // namespace vmrun::jit

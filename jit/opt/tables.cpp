@@ -4,6 +4,8 @@
 #include <llvm/Object/ELFObjectFile.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "jit/opt/backend.h"
 #include "jit/opt/instructions.h"
@@ -109,9 +111,18 @@ std::string read_tables(const Object& object, Tables& tables) {
   for (const auto& unit : dwarf->compile_units()) {
     const llvm::DWARFDebugLine::LineTable* lines = dwarf->getLineTableForUnit(unit.get());
     if (lines == nullptr) continue;
+    // Line 0 is at the head of a block whose first instructions belong to no line, or to several: they are told of what
+    // follows. What stands before may be another function's, such as the caller of an inlined loop.
+    std::optional<uint32_t> unknown_from;
     for (const llvm::DWARFDebugLine::Row& row : lines->Rows) {
-      if (row.EndSequence || row.Line == 0) continue;
-      const auto pc = static_cast<uint32_t>(row.Address.Address);
+      if (row.EndSequence) unknown_from.reset();
+      if (row.EndSequence) continue;
+      const auto at = static_cast<uint32_t>(row.Address.Address);
+      if (row.Line == 0) {
+        if (!unknown_from) unknown_from = at;
+        continue;
+      }
+      const uint32_t pc = std::exchange(unknown_from, std::nullopt).value_or(at);
       if (!rows.empty() && rows.back().pc == pc) rows.pop_back();
       rows.push_back({pc, row.Line});
     }

@@ -39,9 +39,9 @@
 ;;   pop rbp
 ;;   ret
 ;; L2:
-;;   call L3
+;;   call L3                                             ; i64.load offset=8
 ;; L3:
-;;   mov esi, 5                                          ; i64.load offset=8
+;;   mov esi, 5
 ;;   mov rdi, r12
 ;;   mov rax, qword ptr [r12 + 32]
 ;;   jmp qword ptr [rax]
@@ -95,11 +95,11 @@
 ;;   pop rbp
 ;;   ret
 ;; L2:
-;;   call L4
-;; L3:
 ;;   call L4                                             ; i32.store offset=4
+;; L3:
+;;   call L4                                             ; i32.store
 ;; L4:
-;;   mov esi, 5                                          ; i32.store
+;;   mov esi, 5
 ;;   mov rdi, r12
 ;;   mov rax, qword ptr [r12 + 32]
 ;;   jmp qword ptr [rax]

@@ -50,9 +50,9 @@
 ;;   pop rbp
 ;;   ret
 ;; L2:
-;;   call L5
+;;   call L5                                             ; call_indirect (type 0)
 ;; L3:
-;;   call L6                                             ; call_indirect (type 0)
+;;   call L6
 ;; L4:
 ;;   call L7
 ;; L5:

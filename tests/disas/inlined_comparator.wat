@@ -151,9 +151,9 @@
 ;;   pop rbp
 ;;   jmp rax
 ;; L7:
-;;   call L10
+;;   call L10                                            ; call_indirect (type 0)
 ;; L8:
-;;   call L11                                            ; call_indirect (type 0)
+;;   call L11
 ;; L9:
 ;;   call L12
 ;; L10:
@@ -232,7 +232,7 @@
 ;;   mov dword ptr [rbp - 12], eax
 ;;   cmp r15d, edi                                       ; i32.le_u
 ;;   jbe L4                                              ; br_if 1
-;;   mov rax, qword ptr [rdx + 16]
+;;   mov rax, qword ptr [rdx + 16]                       ; call_indirect (type 0)
 ;;   mov r8, qword ptr [rax]
 ;;   mov esi, esi
 ;;   mov qword ptr [rbp - 56], r14
@@ -240,7 +240,7 @@
 ;;   mov qword ptr [rbp - 48], r8
 ;;   mov qword ptr [rbp - 40], rsi
 ;; L1:
-;;   mov rcx, qword ptr [r8 + 8]                         ; call_indirect (type 0)
+;;   mov rcx, qword ptr [r8 + 8]
 ;;   cmp rsi, rcx
 ;;   mov eax, 0
 ;;   sbb rax, rax
@@ -290,8 +290,8 @@
 ;;   test al, al                                         ; br_if 1
 ;;   jne L4
 ;; L3:
-;;   mov rcx, qword ptr [rbp - 72]
-;;   mov eax, dword ptr [r14 + rcx]                      ; i32.load
+;;   mov rcx, qword ptr [rbp - 72]                       ; i32.load
+;;   mov eax, dword ptr [r14 + rcx]
 ;;   mov r9, qword ptr [rbp - 64]
 ;;   mov dword ptr [r14 + r9], eax                       ; i32.store
 ;;   mov eax, dword ptr [rbp - 12]
@@ -304,8 +304,8 @@
 ;;   pop rbp
 ;;   ret
 ;; L5:
-;;   mov rdi, qword ptr [rbp - 8]
-;;   mov rax, qword ptr [rdi + 32]                       ; call_indirect (type 0)
+;;   mov rdi, qword ptr [rbp - 8]                        ; call_indirect (type 0)
+;;   mov rax, qword ptr [rdi + 32]
 ;;   mov esi, 7
 ;;   call qword ptr [rax]
 ;;   ud2

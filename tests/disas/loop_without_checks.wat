@@ -151,8 +151,8 @@
 ;;   vpaddd ymm1, ymm1, ymmword ptr [r8 + 4*r9 - 64]
 ;;   vpaddd ymm2, ymm2, ymmword ptr [r8 + 4*r9 - 32]
 ;;   vpaddd ymm3, ymm3, ymmword ptr [r8 + 4*r9]
-;;   add r9, 32
-;;   cmp rdx, r9                                         ; br_if 0
+;;   add r9, 32                                          ; br_if 0
+;;   cmp rdx, r9
 ;;   jne L2
 ;;   vpaddd ymm0, ymm1, ymm0
 ;;   vpaddd ymm1, ymm3, ymm2
@@ -166,7 +166,7 @@
 ;;   vmovd ebx, xmm0
 ;;   cmp rsi, rdx
 ;;   je L7
-;;   test sil, 28
+;;   test sil, 28                                        ; i32.add
 ;;   je L8
 ;; L3:
 ;;   mov r8, rdx
@@ -176,9 +176,9 @@
 ;;   lea rdi, [rcx + 4*rdx]
 ;;   vmovd xmm0, ebx
 ;; L4:
-;;   vpaddd xmm0, xmm0, xmmword ptr [rcx + 4*r8]         ; i32.add
-;;   add r8, 4
-;;   cmp rdx, r8                                         ; br_if 0
+;;   vpaddd xmm0, xmm0, xmmword ptr [rcx + 4*r8]
+;;   add r8, 4                                           ; br_if 0
+;;   cmp rdx, r8
 ;;   jne L4
 ;;   vpshufd xmm1, xmm0, 238
 ;;   vpaddd xmm0, xmm0, xmm1
@@ -202,12 +202,12 @@
 ;;   vzeroupper
 ;;   ret
 ;; L8:
-;;   lea rdi, [rcx + 4*rdx]
+;;   lea rdi, [rcx + 4*rdx]                              ; i32.load
 ;;   jmp L5
 ;; L9:
 ;;   xor ebx, ebx
 ;; L10:
-;;   mov eax, r15d                                       ; i32.load
+;;   mov eax, r15d
 ;;   add ebx, dword ptr [r14 + rax]
 ;;   add r15d, 4                                         ; i32.add
 ;;   cmp r15d, edi                                       ; i32.lt_u

@@ -38,9 +38,9 @@
 ;;   pop rbp
 ;;   ret
 ;; L2:
-;;   call L3
+;;   call L3                                             ; i32.load
 ;; L3:
-;;   mov esi, 5                                          ; i32.load
+;;   mov esi, 5
 ;;   mov rdi, r12
 ;;   mov rax, qword ptr [r12 + 32]
 ;;   jmp qword ptr [rax]
@@ -84,9 +84,9 @@
 ;;   pop rbp
 ;;   ret
 ;; L2:
-;;   call L3
+;;   call L3                                             ; i32.load8_u offset=256
 ;; L3:
-;;   mov esi, 5                                          ; i32.load8_u offset=256
+;;   mov esi, 5
 ;;   mov rdi, r12
 ;;   mov rax, qword ptr [r12 + 32]
 ;;   jmp qword ptr [rax]

@@ -39,9 +39,9 @@
 ;;   pop rbp
 ;;   ret
 ;; L4:
-;;   call L6
+;;   call L6                                             ; i32.div_s
 ;; L5:
-;;   call L7                                             ; i32.div_s
+;;   call L7
 ;; L6:
 ;;   mov esi, 2
 ;;   mov rdi, r12
@@ -88,9 +88,9 @@
 ;;   pop rbp
 ;;   ret
 ;; L3:
-;;   call L6
+;;   call L6                                             ; i32.trunc_f64_s
 ;; L4:
-;;   call L5                                             ; i32.trunc_f64_s
+;;   call L5
 ;; L5:
 ;;   mov esi, 3
 ;;   mov rdi, r12
@@ -132,9 +132,9 @@
 ;;   pop rbp
 ;;   ret
 ;; L3:
-;;   call L4
+;;   call L4                                             ; unreachable
 ;; L4:
-;;   mov esi, 1                                          ; unreachable
+;;   mov esi, 1
 ;;   mov rdi, r12
 ;;   mov rax, qword ptr [r12 + 32]
 ;;   jmp qword ptr [rax]

@@ -155,9 +155,9 @@
 ;;   pop rbp                                             ; end
 ;;   ret
 ;; L2:
-;;   vxorps xmm0, xmm0, xmm0
+;;   vxorps xmm0, xmm0, xmm0                             ; v128.load
 ;; L3:
-;;   mov eax, r15d                                       ; v128.load
+;;   mov eax, r15d
 ;;   mov ecx, edi                                        ; v128.load
 ;;   vmovups xmm1, xmmword ptr [r14 + rax]               ; v128.load
 ;;   vmulps xmm1, xmm1, xmmword ptr [r14 + rcx]          ; v128.load

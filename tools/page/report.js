@@ -295,6 +295,31 @@ function showFunctions(dump, entries) {
   ], rows, 1);
 }
 
+/** Time by line of the guest's source, where images have debug information. */
+function showSource(dump) {
+  const rows = [];
+  for (const module of dump.modules) {
+    for (const l of module.lines || []) {
+      const self = Object.values(l.self_ns).reduce((sum, ns) => sum + ns, 0);
+      rows.push({...l, self, place: l.file.slice(l.file.lastIndexOf('/') + 1) + ':' + l.line});
+    }
+  }
+  $('source-section').hidden = rows.length === 0;
+  if (rows.length === 0) return;
+  const all = dump.sampling ? dump.sampling.total_ns : 0;
+  const columns = [
+    {title: 'Line', text: true, class: 'name', value: (r) => r.file + ':' + String(r.line).padStart(9, '0'),
+      cell: (r) => make('span', {title: r.file + ':' + r.line}, r.place)},
+    {title: 'Self', value: (r) => r.self, cell: (r) => time(r.self)},
+    {title: 'Self %', value: (r) => r.self, cell: (r) => percent(r.self, all)},
+    {title: 'Function', text: true, class: 'name', value: (r) => r.function},
+  ];
+  if (rows.some((r) => r.text !== undefined)) {
+    columns.push({title: 'Text', text: true, value: (r) => r.text || '', cell: (r) => make('code', {}, r.text || '')});
+  }
+  fillTable($('source'), columns, rows, 1, 40);
+}
+
 function showCompiles(dump) {
   const c = dump.compiles;
   const sum = (key) => c.reduce((all, one) => all + one[key], 0);
@@ -479,6 +504,7 @@ function show({name, dump}) {
   $('lines').textContent = '';
   $('filter').oninput = () => showFunctions(dump, entries);
   showFunctions(dump, entries);
+  showSource(dump);
   showCompiles(dump);
   showCounters(dump);
 }

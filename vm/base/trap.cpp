@@ -1,6 +1,8 @@
 // Names of traps and errors, and the text of an Error.
 #include "vm/base/trap.h"
 
+#include <algorithm>
+
 #include "vm/base/assert.h"
 #include "vmrun/base/error.h"
 #include "vmrun/base/result.h"
@@ -85,13 +87,33 @@ std::string Error::to_string() const {
   } else if (func_index) {
     text += " (in function " + std::to_string(*func_index) + ")";
   }
-  for (size_t i = 0; i < backtrace.size(); ++i) {
-    const FrameInfo& frame = backtrace[i];
-    text +=
-        "\n  #" + std::to_string(i) + " " + printable_name(frame.module) + "!" + printable_name(frame.function) + " @ ";
-    append_hex(text, frame.offset);
+  size_t number = 0;
+  for (const FrameInfo& frame : backtrace) {
+    for (const FrameText& said : frame_texts(frame)) {
+      text += "\n  #" + std::to_string(number++) + " " + said.name;
+      if (!said.place.empty()) text += "\n       at " + said.place;
+    }
   }
   return text;
+}
+
+std::vector<FrameText> frame_texts(const FrameInfo& frame) {
+  std::vector<FrameText> texts;
+  const size_t count = std::max<size_t>(frame.source.size(), 1);
+  for (size_t i = 0; i < count; ++i) {
+    FrameText& text = texts.emplace_back();
+    const bool inlined = i + 1 < count;
+    const std::string& function = inlined ? frame.source[i].function : frame.function;
+    text.name = printable_name(frame.module) + "!" + (function.empty() ? "?" : printable_name(function)) +
+                (inlined ? " (inlined) @ " : " @ ");
+    append_hex(text.name, frame.offset);
+    if (i >= frame.source.size() || frame.source[i].file.empty()) continue;
+    const SourceLine& line = frame.source[i];
+    text.place = printable_name(line.file);
+    if (line.line != 0) text.place += ":" + std::to_string(line.line);
+    if (line.line != 0 && line.column != 0) text.place += ":" + std::to_string(line.column);
+  }
+  return texts;
 }
 
 }  // namespace vmrun

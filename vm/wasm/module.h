@@ -122,6 +122,8 @@ struct TierHooks {
   int64_t slice = 0;
 };
 
+class Sources;  // vm/wasm/sources.h
+
 /// Everything a decoded image says. Immutable after `Module::decode`, but for the block records; safe to share between
 /// threads. Owned by shared_ptr: instances and public handles keep it alive.
 class Module {
@@ -157,6 +159,7 @@ class Module {
   mutable TranslationCounts translations;
   TierHooks* tiers = nullptr;    // who decides on promotion; null: nobody
   bool count_runs = false;       // keep FuncCode::counts
+  bool source_lines = false;     // backtraces name places in the guest's source
   bool guarded_memories = true;  // what the engine gives 32-bit memories: guard pages, or (dense) explicit checks
 
   const uint8_t* bytes() const;                           // first byte of the image
@@ -174,6 +177,10 @@ class Module {
   std::string_view display_name() const;
   /// How messages and backtraces call a function: its name, else "func[N]".
   std::string func_label(uint32_t func_index) const;
+  /// Whether the image has debug information of its own (DWARF). Reads none of it.
+  bool has_debug_info() const;
+  /// The guest's source, by that debug information, which is read as far as it is asked for. Any thread.
+  const Sources& sources() const;
 
  private:
   struct Names {
@@ -185,6 +192,8 @@ class Module {
   mutable std::vector<std::pair<TypeId, uint32_t>> type_indices_;  // sorted; made when an index is first asked for
   mutable std::once_flag names_once_;
   mutable Names names_;
+  mutable std::once_flag sources_once_;
+  mutable std::shared_ptr<const Sources> sources_;
 };
 
 /// How to decode.

@@ -36,13 +36,34 @@ enum class ErrorKind : uint8_t {
 /// The kind's name in lower case, such as "malformed".
 std::string_view to_string(ErrorKind kind);
 
+/// A place in the guest's source, by the debug information (DWARF) in its image. The image says all of it, and need not
+/// tell the truth: do not open files by these names without asking the user.
+struct SourceLine {
+  std::string function;           // with its scopes, "app::Ledger::divide"; empty: unknown
+  std::string file;               // as the guest's compiler knew it, after its folder; empty: unknown
+  uint32_t line = 0, column = 0;  // from 1; 0: unknown
+};
+
 /// One guest frame of a backtrace.
 struct FrameInfo {
   std::string module;       // the module's name: from its name section, else its file's base name, else "<module>"
   std::string function;     // from the name section, else what it is exported as, else "func[N]"; see vmrun/base/text.h
   uint32_t func_index = 0;  // in the module's function index space
   uint64_t offset = 0;      // byte offset of the instruction in the image
+  // With Config::backtrace_details: where that is in the source. Calls that the guest's own compiler inlined come first,
+  // innermost first; the last one is in the function itself. Empty: unknown.
+  std::vector<SourceLine> source;
+  // Why `source` is empty although the image speaks of debug information; else empty. One line.
+  std::string source_note;
 };
+
+/// A frame in words.
+struct FrameText {
+  std::string name;   // "module!function @ 0x1a2", or of an inlined call "module!function (inlined) @ 0x1a2"
+  std::string place;  // "src/ledger.cc:12:7", or nothing
+};
+/// The frame with those that the guest's compiler inlined in it, innermost first. Names are escaped (vmrun/base/text.h).
+std::vector<FrameText> frame_texts(const FrameInfo& frame);
 
 /// A failure. Cheap to move; compares nothing; owns all that it mentions, so it may outlive store and engine.
 struct Error {

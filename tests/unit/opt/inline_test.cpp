@@ -193,3 +193,25 @@ TEST_CASE("inline: indirect calls are compared with few functions, and with none
     CHECK_FALSE(c.contains(different));
   }
 }
+
+TEST_CASE("inline: the head of an inlined loop is its callee's, not of what stands before it") {
+  // LLVM gives the instruction that sets the inner loop's counter no line: it is the outer loop's head, behind `leaf`.
+  ModuleBuilder m;
+  const uint32_t type = m.type({}, {});
+  const uint32_t leaf = m.func("leaf", type), nested = m.func("nested", type), outer = m.func("outer", type);
+  m.define(leaf, Code().i32_const(0).i32_const(1).i32_store());
+  m.define(nested,
+           Code().loop().i32_const(1000).set(0).loop().get(0).i32_const(1).i32_sub().tee(0).br_if(0).end().br(0).end(),
+           {kI32});
+  m.define(outer, Code().call(leaf).call(nested));
+  const Compiled c = compile(m, outer, Inlining::All);
+  const auto* text = reinterpret_cast<const uint8_t*>(c.code.bytes.data());
+  REQUIRE(c.code.text > 2);
+  REQUIRE(text[c.code.text - 2] == 0xeb);  // jmp back
+  const auto distance = static_cast<int8_t>(text[c.code.text - 1]);
+  const auto head = static_cast<uint32_t>(static_cast<int64_t>(c.code.text) + distance);
+  REQUIRE(head < c.code.text);
+  const Compiled::Frames frames = c.frames(c.code.place_at(head, false));
+  REQUIRE(frames.size() == 2);
+  CHECK(frames[0].first == nested);
+}

@@ -165,7 +165,7 @@ def trace(text):
         last[thread] = event["ts"]
         if event["ph"] == "B":
             only(event, ["ph", "pid", "tid", "cat", "ts", "name", "args"], "an event")
-            only(event["args"], ["tier", "offset"], "an event's arguments")
+            only(event["args"], ["tier", "offset", "file", "line"], "an event's arguments")
             stacks[thread].append(event["name"])
             count += 1
         elif event["ph"] == "E":

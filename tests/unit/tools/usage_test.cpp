@@ -60,7 +60,7 @@ TEST_CASE("options of other engines") {
   option("-C", "-O says how vmrun compiles, and where it keeps compiled code");
   option("--singlepass", "use -O tier=baseline");
   option("--experimental-wasm-gc", "every proposal is on; -W KEY=n turns one off");
-  option("-g", "use -D gdb");
+  option("-g", "use -D debug-info");
   says(std::string("-W has no key 'fuel'; use -W timeout=TIME ('-W help' lists them)") + kHelpRun,
        {"-W", "fuel=1000", "x.wasm"});
   says(std::string("-S has no key 'http'; vmrun has WASI preview 1 alone ('-S help' lists them)") + kHelpRun,
