@@ -65,7 +65,7 @@ void let_scheduler_stop_guests(sched::Scheduler& scheduler) {
 
 const sched::SwitchHooks GuestTask::kHooks{resume, suspend};
 
-GuestTask* GuestTask::current() { return sched::on_task() ? static_cast<GuestTask*>(sched::switch_user()) : nullptr; }
+GuestTask* GuestTask::current() { return static_cast<GuestTask*>(sched::user_here()); }
 
 const std::atomic<bool>& GuestTask::interrupted() const { return store_.vcpu().interrupt; }
 

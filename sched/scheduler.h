@@ -26,6 +26,7 @@ namespace vmrun::sched {
 
 class Core;
 class Poller;
+class Worker;
 
 enum class Priority : uint8_t { High, Normal, Low };
 inline constexpr size_t priority_count = 3;
@@ -300,6 +301,8 @@ void return_annex(void* handle) noexcept;
 
 void set_switch_hooks(const SwitchHooks* hooks, void* user);
 void* switch_user();
+/// The same, or null where no task runs.
+void* user_here();
 
 /// Around calls that may block the thread: others take over its processor meanwhile. Inside, only Task::unpark and
 /// Task::cancel may be called. enter never suspends; exit may.
@@ -309,5 +312,10 @@ enum class Blocking : uint8_t {
 };
 void enter_blocking(Blocking how = Blocking::Maybe);
 void exit_blocking();
+/// The same for whoever calls: the worker to leave it with, or null, and nothing was done, where no task runs. The thread is
+/// the same until then.
+Worker* try_enter_blocking();
+/// Whether the task was asked to give way, as preempt_requested() says.
+bool exit_blocking(Worker& worker);
 
 }  // namespace vmrun::sched

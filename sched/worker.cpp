@@ -307,7 +307,7 @@ void Worker::enter_blocking(Blocking how) {
   }
 }
 
-void Worker::exit_blocking() {
+bool Worker::exit_blocking() {
   Processor* p = blocked_.load(std::memory_order_relaxed);
   SCHED_ASSERT(p != nullptr, "exit_blocking without enter_blocking");
   uint64_t mine = Processor::held(index_, Processor::Blocking);
@@ -317,7 +317,7 @@ void Worker::exit_blocking() {
     if (p == nullptr) {
       task->woken = true;
       leave_task(task, After::Global, nullptr);  // others have all processors: wait in line
-      return;
+      return false;
     }
     hold(*p);
     p->running.store(task, std::memory_order_release);
@@ -325,6 +325,7 @@ void Worker::exit_blocking() {
   blocked_.store(nullptr, std::memory_order_release);
   p_ = p;
   p->tick.store(p->tick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  return p->preempt.load(std::memory_order_relaxed);
 }
 
 bool Worker::next_for(Fiber* fiber) {

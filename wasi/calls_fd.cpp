@@ -100,7 +100,9 @@ Errno fd_fdstat_set_flags(Context& cx, Mem, Fd fd, FdFlags flags) {
   if (!d->owner) return set_borrowed_flags(*d, static_cast<int>(old), flags);
   int now = (static_cast<int>(old) & ~(O_APPEND | O_NONBLOCK)) | (flags.value & kFdAppend ? O_APPEND : 0) |
             (flags.value & kFdNonblock ? O_NONBLOCK : 0);
-  return now == old ? Errno::success : errno_of(raw([&] { return ::fcntl(d->host, F_SETFL, now); }));
+  if (now == old) return Errno::success;
+  if (!d->sharing.on) d->host_mode = Descriptor::HostWaits::Unknown;
+  return errno_of(raw([&] { return ::fcntl(d->host, F_SETFL, now); }));
 }
 
 Errno fd_fdstat_set_rights(Context& cx, Mem, Fd fd, RightsArg base, RightsArg inheriting) {

@@ -127,10 +127,12 @@ class PollSet {
     std::vector<Subscription*> sorted;
     sorted.reserve(subscriptions.size());
     fds_.reserve(subscriptions.size());
+    descriptors_.reserve(subscriptions.size());
     for (Subscription& s : subscriptions) {
       if (s.host_fd >= 0) sorted.push_back(&s);
     }
-    std::sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->host_fd < b->host_fd; });
+    const auto before = [](const Subscription* a, const Subscription* b) { return a->host_fd < b->host_fd; };
+    if (!std::ranges::is_sorted(sorted, before)) std::ranges::sort(sorted, before);
     for (Subscription* s : sorted) {
       if (fds_.empty() || fds_.back().fd != s->host_fd) {
         fds_.push_back({s->host_fd, 0, 0});

@@ -90,6 +90,9 @@ struct Descriptor {
   bool preopen = false;               // announced by fd_prestat_get
   Relaxed<bool> nonblocking = false;  // borrowed: the guest wants not to wait, though the host's description does
   bool raises = false;                // writes may raise SIGPIPE and SIGXFSZ in this process
+  /// Whether the host's description waits, where that is known. Of what is owned and has one thread: nobody else changes it.
+  enum class HostWaits : uint8_t { Unknown, Yes, No };
+  mutable HostWaits host_mode = HostWaits::Unknown;
   /// A listening socket. Whether accepting waits (`nonblocking`) is between it and the guest, whatever the host's flag: it
   /// waits until the guest has said otherwise, or has asked and been told otherwise (`told`). docs/decisions/0051.
   bool listens = false;
