@@ -69,6 +69,8 @@ GuestTask* GuestTask::current() { return static_cast<GuestTask*>(sched::user_her
 
 const std::atomic<bool>& GuestTask::interrupted() const { return store_.vcpu().interrupt; }
 
+std::atomic<uint32_t>* GuestTask::holding() const { return store_.group != nullptr ? &store_.group->holding : nullptr; }
+
 void GuestTask::interrupt_guest() { store_.vcpu().interrupt.store(true, std::memory_order_relaxed); }
 
 void GuestTask::end_calls() noexcept {

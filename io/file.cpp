@@ -121,10 +121,11 @@ int64_t Reactor::hand_over(Cell& cell, Op& op, const Until& until) noexcept {
   }
 }
 
-// Where such calls have proved slow. -EAGAIN: it is to be made like any other.
+// Where such calls have proved slow, or no thread is left to make one on. -EAGAIN: it is to be made like any other.
 [[gnu::noinline]] int64_t Reactor::slow_file_call(Cell& cell, Op& op, const Until& until) noexcept {
   std::atomic<uint8_t>& slow = cell.slow[index_of(op.kind)];
   if (until.deadline == 0 || !sched::on_task()) return -EAGAIN;
+  if (slow.load(std::memory_order_relaxed) < slow_from && sched::threads_to_hold() != 0) return -EAGAIN;
   if (op.kind == Op::Kind::Read) {
     const int64_t r = op.offset < 0 ? sys::readv_now(cell.fd, op.iov, op.count)
                                     : sys::preadv_now(cell.fd, op.iov, op.count, op.offset);
@@ -143,7 +144,8 @@ int64_t Reactor::hand_over(Cell& cell, Op& op, const Until& until) noexcept {
 
 [[gnu::always_inline]] inline int64_t Reactor::quick_file_call(Cell& cell, Op& op, const Until& until) noexcept {
   std::atomic<uint8_t>& slow = cell.slow[index_of(op.kind)];
-  if (slow.load(std::memory_order_relaxed) >= slow_from) [[unlikely]] {
+  if (slow.load(std::memory_order_relaxed) >= slow_from ||
+      sched::schedulers_short_of_threads.load(std::memory_order_relaxed) != 0) [[unlikely]] {
     if (const int64_t r = slow_file_call(cell, op, until); r != -EAGAIN) return r;
   }
   // Looking at the clock twice is a tenth of a read of a cached page, so quick files are measured now and then.

@@ -212,4 +212,9 @@ Worker* try_enter_blocking() {
 
 bool exit_blocking(Worker& worker) { return worker.exit_blocking(); }
 
+size_t threads_to_hold() {
+  Worker* w = current_worker();
+  return w != nullptr && w->current() != nullptr ? w->core().threads_to_hold() : SIZE_MAX;
+}
+
 }  // namespace vmrun::sched

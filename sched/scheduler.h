@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -82,7 +83,7 @@ using DeadlockHook = void (*)(void* context, const char* report) noexcept;
 struct Config {
   /// Tasks that may run at the same time; 0: one for each core of the machine.
   unsigned workers = 0;
-  /// Threads at most, those in blocking regions included.
+  /// Threads at most, those in blocking regions included (threads_to_hold).
   unsigned max_threads = 1024;
   /// Usable bytes of a fiber's stack: address space, committed as it is used.
   size_t stack_size = 256 * 1024;
@@ -317,5 +318,12 @@ void exit_blocking();
 Worker* try_enter_blocking();
 /// Whether the task was asked to give way, as preempt_requested() says.
 bool exit_blocking(Worker& worker);
+
+/// How many more threads calls in blocking regions may hold, so that enough of Config::max_threads are left to run tasks
+/// with. A call that may hold one for long is not made, or made elsewhere, where it is 0; nobody enforces that. Without end
+/// on a thread that runs no task, and where max_threads is at most three times the workers.
+size_t threads_to_hold();
+/// Schedulers of the process for which that is 0.
+inline std::atomic<uint32_t> schedulers_short_of_threads{0};
 
 }  // namespace vmrun::sched

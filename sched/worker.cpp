@@ -301,6 +301,7 @@ void Worker::enter_blocking(Blocking how) {
     uint64_t mine = Processor::held(index_, Processor::Blocking);
     if (p->state.compare_exchange_strong(mine, Processor::Idle, std::memory_order_acq_rel)) {
       count(counters.handoffs);
+      core_.one_more_held();
       p->running.store(nullptr, std::memory_order_release);
       core_.hand_over(p, false);
     }
@@ -313,6 +314,7 @@ bool Worker::exit_blocking() {
   uint64_t mine = Processor::held(index_, Processor::Blocking);
   TaskCell* task = current();
   if (!p->state.compare_exchange_strong(mine, Processor::held(index_, Processor::Running), std::memory_order_acq_rel)) {
+    core_.one_less_held();
     p = core_.take_idle();
     if (p == nullptr) {
       task->woken = true;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <vector>
 
@@ -50,18 +51,43 @@ namespace {
 /// A pointer as a system call takes it.
 long address(const void* pointer) { return reinterpret_cast<long>(pointer); }
 
-/// Which holds its thread; an executor goes on with other tasks meanwhile.
-template <class... Args>
-int64_t held_call(long number, Args... args) {
-  io::Region region(suspends());
-  return vm::stoppable_call(number, static_cast<long>(args)...);
-}
-
 /// The task that the calling guest is suspended with where it waits; null: it holds its thread. One look for each call of
 /// a guest: each takes as long as a tenth of a short system call.
 GuestTask* suspended_task() {
   GuestTask* task = GuestTask::current();
   return task != nullptr && task->reactor() != nullptr ? task : nullptr;
+}
+
+/// A thread that a call is going to hold while an executor goes on with other tasks. Tests false where the program holds as
+/// many already as are left for all: so one that opens FIFOs by hundreds of threads leaves some to others, however many
+/// such programs there are, and those who only run are never without.
+class HeldThread {
+ public:
+  explicit HeldThread(const GuestTask& task) : holding_(task.holding()) {
+    const uint32_t before = holding_ != nullptr ? holding_->fetch_add(1, std::memory_order_relaxed) : 0;
+    free_ = before < sched::threads_to_hold();
+  }
+  ~HeldThread() {
+    if (holding_ != nullptr) holding_->fetch_sub(1, std::memory_order_relaxed);
+  }
+  HeldThread(const HeldThread&) = delete;
+  HeldThread& operator=(const HeldThread&) = delete;
+  explicit operator bool() const { return free_; }
+
+ private:
+  std::atomic<uint32_t>* const holding_;
+  bool free_;
+};
+
+/// Which holds its thread; an executor goes on with other tasks meanwhile. -EAGAIN: too many threads are held.
+template <class... Args>
+int64_t held_call(long number, Args... args) {
+  const GuestTask* task = suspended_task();
+  if (task == nullptr) return vm::stoppable_call(number, static_cast<long>(args)...);
+  const HeldThread thread(*task);
+  if (!thread) return -EAGAIN;
+  const io::Region region;
+  return vm::stoppable_call(number, static_cast<long>(args)...);
 }
 
 /// A transfer of a guest that is in no task. Of one buffer it is the call that takes one: the system copies and checks no

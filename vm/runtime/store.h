@@ -40,6 +40,9 @@ class StoreGroup {
   virtual std::optional<Error> why_refused() const = 0;
   /// `store` dies.
   virtual void leave(Store& store) = 0;
+
+  /// Calls of its threads that hold a thread of the system.
+  std::atomic<uint32_t> holding{0};
 };
 
 class Store {
