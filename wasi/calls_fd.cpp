@@ -113,6 +113,7 @@ Errno fd_fdstat_set_rights(Context& cx, Mem, Fd fd, RightsArg base, RightsArg in
   // What another thread takes away meanwhile stays away.
   d->base.atomic().fetch_and(b, std::memory_order_relaxed);
   d->inheriting.atomic().fetch_and(i, std::memory_order_relaxed);
+  cx.fds.note_change();
   return Errno::success;
 }
 

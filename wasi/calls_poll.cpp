@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <limits>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "wasi/blocking.h"
@@ -119,6 +122,12 @@ uint64_t ready_bytes(const Descriptor& d, bool reading) {
   return capacity > n ? static_cast<uint64_t>(capacity - n) : 1;
 }
 
+/// What of `events` `s` asked for, errors included.
+short happened_to(const Subscription& s, short events) {
+  const short other = static_cast<short>((POLLIN | POLLRDHUP | POLLOUT) & ~s.events());
+  return static_cast<short>(events & ~other);
+}
+
 /// What the host is asked to wait for, each descriptor once: the host takes no more entries than a process may have
 /// descriptors, and a guest may subscribe to one several times.
 class PollSet {
@@ -144,10 +153,7 @@ class PollSet {
   }
   int64_t wait(const timespec* timeout) { return blocking::poll(fds_, descriptors_, timeout); }
   /// What has happened that `s` asked for, errors included.
-  short happened(const Subscription& s) const {
-    const short other = static_cast<short>((POLLIN | POLLRDHUP | POLLOUT) & ~s.events());
-    return static_cast<short>(fds_[s.polled].revents & ~other);
-  }
+  short happened(const Subscription& s) const { return happened_to(s, fds_[s.polled].revents); }
 
  private:
   std::vector<pollfd> fds_;
@@ -191,12 +197,90 @@ uint64_t until_first_deadline(const std::vector<Subscription>& subscriptions) {
   return shortest;
 }
 
+/// From so many subscriptions on, looking at all in each call takes longer than keeping a set.
+constexpr uint32_t kMany = 16;
+
+template <class Guest>
+Guest subscription_at(std::span<const std::byte> bytes, uint32_t i) {
+  Guest g;
+  std::memcpy(&g, bytes.data() + size_t{i} * sizeof(g), sizeof(g));
+  return g;
+}
+
+/// Has cx.watch watch what `bytes` ask for. False: it cannot, or there is an error to tell.
+template <class Guest>
+bool watch_all(Context& cx, std::span<const std::byte> bytes) {
+  const PollWatch::Asked asked{bytes, sizeof(Guest), cx.fds.changes()};
+  if (cx.watch.knows(asked)) return true;
+  const auto count = static_cast<uint32_t>(bytes.size() / sizeof(Guest));
+  std::vector<PollWatch::Wish> wishes;
+  wishes.reserve(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    const auto g = subscription_at<Guest>(bytes, i);
+    if (g.tag > kEventWrite) return false;
+    if (g.tag == kEventClock) continue;
+    Subscription s = decode(g);
+    prepare(cx, s);
+    if (s.error != Errno::success || !PollWatch::takes(*s.descriptor)) return false;
+    wishes.push_back({s.descriptor.get(), s.fd, i, g.tag == kEventWrite});
+  }
+  return cx.watch.watch(asked, wishes);
+}
+
+/// poll_oneoff for many sockets of a guest without threads. Nothing: this is not that.
+template <class Guest>
+std::optional<Errno> poll_many(Context& cx, Mem memory, std::span<const std::byte> source, std::byte* target,
+                               Out<uint32_t> stored) {
+  if (cx.fds.is_shared() || !watch_all<Guest>(cx, source)) return std::nullopt;
+  const std::span<const std::byte> bytes = cx.watch.bytes();
+  const auto count = static_cast<uint32_t>(bytes.size() / sizeof(Guest));
+  std::vector<Subscription> clocks;
+  for (uint32_t i = 0; i < count; ++i) {
+    // The tag alone: a look at the rest would cost more than all else here.
+    if (std::to_integer<uint8_t>(bytes[size_t{i} * sizeof(Guest) + offsetof(Guest, tag)]) != kEventClock) continue;
+    clocks.push_back(decode(subscription_at<Guest>(bytes, i)));
+    prepare(cx, clocks.back());
+    if (clocks.back().error != Errno::success) return std::nullopt;
+  }
+  for (;;) {
+    const uint64_t wait = until_first_deadline(clocks);
+    const timespec timeout = timespec_of(wait);
+    const int64_t happened = cx.watch.wait(wait == kNever ? nullptr : &timeout);
+    if (happened < 0) return errno_of(happened);
+
+    EventWriter events(target);
+    for (int64_t i = 0; i < happened; ++i) {
+      const PollWatch::Happened what = cx.watch.at(static_cast<size_t>(i));
+      for (const uint32_t place : {what.reads, what.writes}) {
+        if (place == PollWatch::kNone) continue;
+        Subscription s = decode(subscription_at<Guest>(bytes, place));
+        const short revents = happened_to(s, what.events);
+        if (revents == 0) continue;
+        s.descriptor = cx.fds.get(s.fd);
+        put_ready(events, s, revents);
+      }
+    }
+    if (!clocks.empty()) {
+      const uint64_t realtime = now(CLOCK_REALTIME), monotonic = now(CLOCK_MONOTONIC);
+      for (const Subscription& s : clocks) {
+        if (s.deadline <= (s.host_clock == CLOCK_REALTIME ? realtime : monotonic)) events.put(s, Errno::success);
+      }
+    }
+    if (events.count() != 0) return stored.store(memory, events.count());
+  }
+}
+
 template <class Guest>
 Errno poll(Context& cx, Mem memory, Ptr in, Ptr out, Count count, Out<uint32_t> stored) {
   if (count.value == 0 || count.value > kMaxSubscriptions) return Errno::inval;
   const std::byte* source = memory.array_at(in.address, count.value, sizeof(Guest));
   std::byte* target = memory.array_at(out.address, count.value, sizeof(GuestEvent));
   if (source == nullptr || target == nullptr) return Errno::fault;
+
+  if (count.value >= kMany) {
+    const std::span<const std::byte> all(source, size_t{count.value} * sizeof(Guest));
+    if (const std::optional<Errno> done = poll_many<Guest>(cx, memory, all, target, stored)) return *done;
+  }
 
   // Everything is read before anything is written: the two arrays may overlap.
   std::vector<Subscription> subscriptions;

@@ -11,6 +11,7 @@
 #include "vm/base/log.h"
 #include "wasi/fd_table.h"
 #include "wasi/path.h"
+#include "wasi/poll_watch.h"
 
 namespace vmrun::wasi {
 
@@ -33,6 +34,7 @@ class StringBlock {
 /// does not change once the guest runs.
 struct Context {
   FdTable fds;
+  PollWatch watch;  // of a guest without threads
   Resolver resolver;
   StringBlock args, environ;
   bool files_limited = false;               // the process has a limit on files' sizes (RLIMIT_FSIZE)
