@@ -211,7 +211,7 @@ Guest subscription_at(std::span<const std::byte> bytes, uint32_t i) {
 template <class Guest>
 bool watch_all(Context& cx, std::span<const std::byte> bytes) {
   const PollWatch::Asked asked{bytes, sizeof(Guest), cx.fds.changes()};
-  if (cx.watch.knows(asked)) return true;
+  if (cx.watch != nullptr && cx.watch->knows(asked)) return true;
   const auto count = static_cast<uint32_t>(bytes.size() / sizeof(Guest));
   std::vector<PollWatch::Wish> wishes;
   wishes.reserve(count);
@@ -224,7 +224,8 @@ bool watch_all(Context& cx, std::span<const std::byte> bytes) {
     if (s.error != Errno::success || !PollWatch::takes(*s.descriptor)) return false;
     wishes.push_back({s.descriptor.get(), s.fd, i, g.tag == kEventWrite});
   }
-  return cx.watch.watch(asked, wishes);
+  if (cx.watch == nullptr) cx.watch = std::make_unique<PollWatch>();
+  return cx.watch->watch(asked, wishes);
 }
 
 /// poll_oneoff for many sockets of a guest without threads. Nothing: this is not that.
@@ -232,7 +233,7 @@ template <class Guest>
 std::optional<Errno> poll_many(Context& cx, Mem memory, std::span<const std::byte> source, std::byte* target,
                                Out<uint32_t> stored) {
   if (cx.fds.is_shared() || !watch_all<Guest>(cx, source)) return std::nullopt;
-  const std::span<const std::byte> bytes = cx.watch.bytes();
+  const std::span<const std::byte> bytes = cx.watch->bytes();
   const auto count = static_cast<uint32_t>(bytes.size() / sizeof(Guest));
   std::vector<Subscription> clocks;
   for (uint32_t i = 0; i < count; ++i) {
@@ -245,12 +246,12 @@ std::optional<Errno> poll_many(Context& cx, Mem memory, std::span<const std::byt
   for (;;) {
     const uint64_t wait = until_first_deadline(clocks);
     const timespec timeout = timespec_of(wait);
-    const int64_t happened = cx.watch.wait(wait == kNever ? nullptr : &timeout);
+    const int64_t happened = cx.watch->wait(wait == kNever ? nullptr : &timeout);
     if (happened < 0) return errno_of(happened);
 
     EventWriter events(target);
     for (int64_t i = 0; i < happened; ++i) {
-      const PollWatch::Happened what = cx.watch.at(static_cast<size_t>(i));
+      const PollWatch::Happened what = cx.watch->at(static_cast<size_t>(i));
       for (const uint32_t place : {what.reads, what.writes}) {
         if (place == PollWatch::kNone) continue;
         Subscription s = decode(subscription_at<Guest>(bytes, place));

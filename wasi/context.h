@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,7 +35,7 @@ class StringBlock {
 /// does not change once the guest runs.
 struct Context {
   FdTable fds;
-  PollWatch watch;  // of a guest without threads
+  std::unique_ptr<PollWatch> watch;  // of a guest without threads that polls many sockets
   Resolver resolver;
   StringBlock args, environ;
   bool files_limited = false;               // the process has a limit on files' sizes (RLIMIT_FSIZE)
