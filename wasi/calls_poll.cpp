@@ -207,42 +207,58 @@ Guest subscription_at(std::span<const std::byte> bytes, uint32_t i) {
   return g;
 }
 
-/// Has cx.watch watch what `bytes` ask for. False: it cannot, or there is an error to tell.
+/// Has cx.watch watch what `source` asks for, without the clocks, which go to `clocks`: they are others in each call of some
+/// programs. False: it cannot, or there is an error to tell. The guest's memory is read once: others may write to it.
 template <class Guest>
-bool watch_all(Context& cx, std::span<const std::byte> bytes) {
-  const PollWatch::Asked asked{bytes, sizeof(Guest), cx.fds.changes()};
-  if (cx.watch != nullptr && cx.watch->knows(asked)) return true;
-  const auto count = static_cast<uint32_t>(bytes.size() / sizeof(Guest));
+bool watch_all(Context& cx, std::span<const std::byte> source, std::vector<Subscription>& clocks) {
+  constexpr size_t kSize = sizeof(Guest);
+  const PollWatch* before = cx.watch.get();
+  bool same = before != nullptr && before->knows(kSize, cx.fds.changes());
+  size_t run = 0, at = 0;  // where subscriptions without a clock among them begin, and where those before them end
+  const auto end_run = [&](size_t end) {
+    same = same && before->has(at, source.subspan(run, end - run));
+    at += end - run;
+    run = end + kSize;
+  };
+  for (size_t i = 0; i < source.size(); i += kSize) {
+    if (std::to_integer<uint8_t>(source[i + offsetof(Guest, tag)]) != kEventClock) continue;
+    end_run(i);
+    const auto g = subscription_at<Guest>(source, static_cast<uint32_t>(i / kSize));
+    if (g.tag != kEventClock) return false;
+    clocks.push_back(decode(g));
+    prepare(cx, clocks.back());
+    if (clocks.back().error != Errno::success) return false;
+  }
+  end_run(source.size());
+  if (same && at == before->bytes().size()) return true;
+
+  std::vector<std::byte> own;
+  own.reserve(source.size());
   std::vector<PollWatch::Wish> wishes;
-  wishes.reserve(count);
-  for (uint32_t i = 0; i < count; ++i) {
-    const auto g = subscription_at<Guest>(bytes, i);
-    if (g.tag > kEventWrite) return false;
+  wishes.reserve(source.size() / kSize);
+  for (uint32_t i = 0; i < source.size() / kSize; ++i) {
+    const auto g = subscription_at<Guest>(source, i);
     if (g.tag == kEventClock) continue;
+    if (g.tag > kEventWrite) return false;
     Subscription s = decode(g);
     prepare(cx, s);
     if (s.error != Errno::success || !PollWatch::takes(*s.descriptor)) return false;
-    wishes.push_back({s.descriptor.get(), s.fd, i, g.tag == kEventWrite});
+    wishes.push_back({s.descriptor.get(), s.fd, static_cast<uint32_t>(wishes.size()), g.tag == kEventWrite});
+    const auto* bytes = reinterpret_cast<const std::byte*>(&g);
+    own.insert(own.end(), bytes, bytes + kSize);
   }
+  if (wishes.size() < kMany) return false;
   if (cx.watch == nullptr) cx.watch = std::make_unique<PollWatch>();
-  return cx.watch->watch(asked, wishes);
+  return cx.watch->watch(std::move(own), kSize, cx.fds.changes(), wishes);
 }
 
 /// poll_oneoff for many sockets of a guest without threads. Nothing: this is not that.
 template <class Guest>
 std::optional<Errno> poll_many(Context& cx, Mem memory, std::span<const std::byte> source, std::byte* target,
                                Out<uint32_t> stored) {
-  if (cx.fds.is_shared() || !watch_all<Guest>(cx, source)) return std::nullopt;
-  const std::span<const std::byte> bytes = cx.watch->bytes();
-  const auto count = static_cast<uint32_t>(bytes.size() / sizeof(Guest));
   std::vector<Subscription> clocks;
-  for (uint32_t i = 0; i < count; ++i) {
-    // The tag alone: a look at the rest would cost more than all else here.
-    if (std::to_integer<uint8_t>(bytes[size_t{i} * sizeof(Guest) + offsetof(Guest, tag)]) != kEventClock) continue;
-    clocks.push_back(decode(subscription_at<Guest>(bytes, i)));
-    prepare(cx, clocks.back());
-    if (clocks.back().error != Errno::success) return std::nullopt;
-  }
+  if (cx.fds.is_shared() || !watch_all<Guest>(cx, source, clocks)) return std::nullopt;
+  const std::span<const std::byte> bytes = cx.watch->bytes();
   for (;;) {
     const uint64_t wait = until_first_deadline(clocks);
     const timespec timeout = timespec_of(wait);

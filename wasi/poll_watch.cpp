@@ -4,8 +4,10 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "wasi/blocking.h"
 #include "wasi/sys.h"
@@ -15,9 +17,9 @@ namespace vmrun::wasi {
 static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR && EPOLLHUP == POLLHUP &&
               EPOLLRDHUP == POLLRDHUP);
 
-bool PollWatch::knows(const Asked& asked) const {
-  return known_ && asked.changes == changes_ && asked.size == size_ && asked.bytes.size() == bytes_.size() &&
-         std::memcmp(asked.bytes.data(), bytes_.data(), bytes_.size()) == 0;
+bool PollWatch::has(size_t at, std::span<const std::byte> bytes) const {
+  return bytes.size() <= bytes_.size() - std::min(at, bytes_.size()) &&
+         (bytes.empty() || std::memcmp(bytes_.data() + at, bytes.data(), bytes.size()) == 0);
 }
 
 bool PollWatch::open() {
@@ -70,7 +72,7 @@ bool PollWatch::put(uint32_t fd) {
   return true;
 }
 
-bool PollWatch::watch(const Asked& asked, std::span<const Wish> wishes) {
+bool PollWatch::watch(std::vector<std::byte> bytes, size_t size, uint64_t changes, std::span<const Wish> wishes) {
   known_ = false;
   if (broken_) return false;
   if (!open()) return false;
@@ -95,9 +97,9 @@ bool PollWatch::watch(const Asked& asked, std::span<const Wish> wishes) {
       return false;
     }
   }
-  bytes_.assign(asked.bytes.begin(), asked.bytes.end());
-  size_ = asked.size;
-  changes_ = asked.changes;
+  bytes_ = std::move(bytes);
+  size_ = size;
+  changes_ = changes;
   return known_ = true;
 }
 

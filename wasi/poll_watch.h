@@ -41,17 +41,13 @@ class PollWatch {
   /// Whether it can be watched at all.
   static bool takes(const Descriptor& d) { return d.is_socket() && (d.owner || d.listens); }
 
-  /// Subscriptions as the guest has them in memory, of `size` bytes each, which tells the two forms apart; and how often its
-  /// table had changed.
-  struct Asked {
-    std::span<const std::byte> bytes;
-    size_t size;
-    uint64_t changes;
-  };
-  /// Whether exactly these are watched already.
-  bool knows(const Asked& asked) const;
-  /// From now on exactly `wishes` are watched, which are those of `asked`. False: this set cannot; it knows nothing then.
-  bool watch(const Asked& asked, std::span<const Wish> wishes);
+  /// Whether what is watched was asked for in subscriptions of `size` bytes each, which tells their two forms apart, and by a
+  /// table that had changed so often.
+  bool knows(size_t size, uint64_t changes) const { return known_ && size == size_ && changes == changes_; }
+  /// Whether `bytes` are those of the subscriptions, from the byte `at` on.
+  bool has(size_t at, std::span<const std::byte> bytes) const;
+  /// From now on exactly `wishes` are watched, the subscriptions in `bytes`. False: this set cannot; it knows nothing then.
+  bool watch(std::vector<std::byte> bytes, size_t size, uint64_t changes, std::span<const Wish> wishes);
   /// The subscriptions in the order in which they were given, as they were then.
   std::span<const std::byte> bytes() const { return bytes_; }
 
