@@ -177,7 +177,9 @@ Errno fd_prestat_dir_name(Context& cx, Mem memory, Fd fd, Buffer name) {
 }
 
 Errno fd_renumber(Context& cx, Mem, Fd from, Fd to) {
-  return cx.fds.renumber(from.value, to.value) ? Errno::success : Errno::badf;
+  if (!cx.fds.renumber(from.value, to.value)) return Errno::badf;
+  if (!cx.fds.is_shared()) cx.watch.reset();
+  return Errno::success;
 }
 
 }  // namespace vmrun::wasi

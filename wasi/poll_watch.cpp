@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -40,7 +39,7 @@ void PollWatch::want(const Wish& wish) {
   Entry& entry = entries_[wish.fd];
   if (entry.round != round_) {
     if (entry.serial != wish.descriptor->serial) {
-      // The one before was closed, and the system has forgotten it; or it has another number now, and is put in again.
+      // The one before was closed, and the system has forgotten it.
       has_count_ -= entry.has != 0 ? 1 : 0;
       entry = {};
       entry.host = wish.descriptor->host;
@@ -64,9 +63,7 @@ bool PollWatch::put(uint32_t fd) {
   event.events = entry.wanted;
   event.data.u32 = fd;
   const int how = entry.has != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-  int64_t r = raw([&] { return ::epoll_ctl(set_.host, how, entry.host, &event); });
-  if (r == -EEXIST) r = raw([&] { return ::epoll_ctl(set_.host, EPOLL_CTL_MOD, entry.host, &event); });
-  if (r < 0) return false;
+  if (raw([&] { return ::epoll_ctl(set_.host, how, entry.host, &event); }) < 0) return false;
   has_count_ += entry.has == 0 ? 1 : 0;
   entry.has = entry.wanted;
   return true;

@@ -5,7 +5,8 @@
 // changes nothing in it; another one changes what is different.
 //
 // Rules. Of one guest without threads: nobody closes a descriptor while it is used here. What is watched is owned by the
-// guest, so that the system forgets it when it is closed, or a listener, whose number stays open longer than the guest. A
+// guest, so that the system forgets it when it is closed, or a listener, whose number stays open longer than the guest. When
+// a descriptor is given another number (fd_renumber) the set is thrown away: it may stand there under the old one. A
 // descriptor is told from another one of the same number, the guest's or the host's, by its serial number.
 #pragma once
 
