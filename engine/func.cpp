@@ -111,7 +111,7 @@ Result<std::vector<Val>> Func::call(std::span<const Val> args) const try {
     }
     at += args[i].to_slots(at);
   }
-  const Outcome outcome = interp::invoke(store_->vcpu(), *impl_, slots.data(), slots.data());
+  const Outcome outcome = detail::invoke(*store_, *impl_, slots.data(), slots.data());
   if (outcome != Outcome::Return) return engine::error_of(*store_, outcome);
 
   std::vector<Val> results;
@@ -128,6 +128,8 @@ VMRUN_CATCH_OUR_EXCEPTIONS
 namespace detail {
 
 Outcome invoke(vm::Store& store, vm::FuncRecord& func, const Slot* args, Slot* results) {
+  if (engine::refuses_calls(store)) [[unlikely]]
+    return Outcome::Error;
   return interp::invoke(store.vcpu(), func, args, results);
 }
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "interp/interp.h"
+#include "jit/stop/guest_samples.h"
 #include "jit/stop/preempt.h"
 #include "vm/runtime/fault.h"
 #include "vm/runtime/native_stack.h"
@@ -15,7 +17,13 @@
 namespace vmrun {
 namespace {
 
-void prepare_thread(void*) { vm::fault_prepare_thread(); }
+/// What the thread keeps for guests is made now: later it would have to wait for a compile thread that loads the optimising
+/// compiler, some milliseconds.
+void prepare_thread(void*) {
+  vm::fault_prepare_thread();
+  jit::guest_samples_prepare_thread();
+  interp::prepare_thread();
+}
 
 /// Serves vm::Request::yield.
 void give_way(vm::Vcpu& cx) {
@@ -65,9 +73,11 @@ void let_scheduler_stop_guests(sched::Scheduler& scheduler) {
 
 const sched::SwitchHooks GuestTask::kHooks{resume, suspend};
 
-GuestTask* GuestTask::current() { return sched::on_task() ? static_cast<GuestTask*>(sched::switch_user()) : nullptr; }
+GuestTask* GuestTask::current() { return static_cast<GuestTask*>(sched::user_here()); }
 
 const std::atomic<bool>& GuestTask::interrupted() const { return store_.vcpu().interrupt; }
+
+std::atomic<uint32_t>* GuestTask::holding() const { return store_.group != nullptr ? &store_.group->holding : nullptr; }
 
 void GuestTask::interrupt_guest() { store_.vcpu().interrupt.store(true, std::memory_order_relaxed); }
 

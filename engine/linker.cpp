@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -154,11 +155,34 @@ Result<void> Linker::define(std::string_view module, std::string_view name, cons
 }
 VMRUN_CATCH_OUR_EXCEPTIONS
 
-Result<void> Linker::add_shared_memories(Store& store, const Module& module) try {
-  for (const ImportType& import : module.imports()) {
+namespace {
+
+/// The type of a memory that is imported as `wanted`, and by the other modules as they say: the smallest that has all pages
+/// which they need, and grows no further than each of them allows. Where there is none, `wanted`: linking says why then.
+MemoryType fitting(const ImportType& import, const MemoryType& wanted, std::span<const Module> others) {
+  MemoryType fits = wanted;
+  for (const Module& other : others) {
+    for (const ImportType& same : other.imports()) {
+      const MemoryType* type = same.type.memory();
+      if (type == nullptr || same.module != import.module || same.name != import.name) continue;
+      if (!type->shared || type->is64 != fits.is64 || type->page_log2 != fits.page_log2) return wanted;
+      fits.min = std::max(fits.min, type->min);
+      if (type->max) fits.max = std::min(fits.max.value_or(*type->max), *type->max);
+    }
+  }
+  return fits.max && *fits.max < fits.min ? wanted : fits;
+}
+
+}  // namespace
+
+Result<void> Linker::add_shared_memories(Store& store, std::span<const Module> modules,
+                                         std::span<const std::string_view> later) try {
+  if (modules.empty()) return {};
+  for (const ImportType& import : modules.front().imports()) {
     const MemoryType* type = import.type.memory();
     if (type == nullptr || !type->shared || has(import.module, import.name)) continue;
-    Result<Memory> memory = Memory::create(store, *type);
+    if (std::ranges::find(later, import.module) != later.end()) continue;
+    Result<Memory> memory = Memory::create(store, fitting(import, *type, modules.subspan(1)));
     if (!memory) return std::move(memory).error();
     if (auto done = define(import.module, import.name, *memory->shared(store)); !done) return done;
   }

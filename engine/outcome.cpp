@@ -108,7 +108,19 @@ Error own_error(vm::Store& store, Outcome outcome) {
 
 }  // namespace
 
+bool refuses_calls(vm::Store& store) {
+  if (store.group == nullptr) [[likely]]
+    return false;
+  store.refused = store.group->why_refused();
+  return store.refused.has_value();
+}
+
 Error error_of(vm::Store& store, Outcome outcome) {
+  if (store.refused) [[unlikely]] {
+    Error error = std::move(*store.refused);
+    store.refused.reset();
+    return error;
+  }
   Error error = own_error(store, outcome);
   // A call that another guest's host function made is that function's affair.
   if (store.group == nullptr || store.vcpu().activation != nullptr) [[likely]]

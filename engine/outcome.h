@@ -13,6 +13,10 @@ namespace vmrun::engine {
 /// Frames with the names that their modules give them.
 std::vector<FrameInfo> name_frames(const std::vector<vm::Frame>& frames);
 
+/// Whether a call of the host into a guest of `store` is refused, because the program that the store belongs to has
+/// ended. error_of says so then.
+bool refuses_calls(vm::Store& store);
+
 /// What a call that ended with `outcome` says to the embedder. Throws HostThrew when a host function threw.
 Error error_of(vm::Store& store, Outcome outcome);
 

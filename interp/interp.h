@@ -23,6 +23,10 @@ inline int64_t slice_of(const vm::Module& module) {
   return module.tiers != nullptr && module.tiers->slice != 0 ? module.tiers->slice - 1 : policy::kBudgetSlice;
 }
 
+/// Makes what the calling thread has for its translations, which otherwise its first one does: that waits while another
+/// thread is in dlopen.
+void prepare_thread();
+
 /// Puts carefully translated code behind `code`'s entry, whatever the module's effort; false when there is none to be
 /// had. Any thread that may run guests.
 bool promote_careful(vm::FuncCode& code);

@@ -35,6 +35,12 @@ struct Buffers {
 /// This thread's translators, once it has translated. Nothing suspends while one is in use.
 thread_local std::unique_ptr<Buffers> this_threads_buffers;
 
+}  // namespace
+
+void prepare_thread() { asm volatile("" : : "r"(&this_threads_buffers)); }
+
+namespace {
+
 MemoryMode memory0_mode(const Module& module) {
   if (module.memories.empty()) return MemoryMode::guarded;
   const vm::MemoryType& type = module.memories[0];

@@ -52,7 +52,8 @@ Descriptor Reactor::make(int fd, sys::Kind kind, bool owned, bool raises) noexce
   cell->handles.store(1, std::memory_order_relaxed);
   cell->generation = (cell->generation + 1) & 0x7fffffff;
   cell->uses = 1;
-  cell->closing = cell->closed = cell->orphan = false;
+  cell->closing.store(false, std::memory_order_relaxed);
+  cell->closed = cell->orphan = false;
   cell->watched.store(false, std::memory_order_relaxed);
   cell->always.store(kind == sys::Kind::File, std::memory_order_relaxed);
   cell->no_now.store(false, std::memory_order_relaxed);
@@ -139,7 +140,7 @@ int64_t Reactor::shut(Cell& cell) noexcept {
   // From here on nobody begins to wait; those who do are woken, and leave.
   wake(cell, Direction::Read, true, true);
   wake(cell, Direction::Write, true, true);
-  end_use(cell);
+  drop_use(cell);
   return 0;
 }
 
@@ -182,6 +183,7 @@ void Reactor::last_handle(Cell& cell) noexcept {
 }
 
 bool Reactor::begin_use(Cell& cell) noexcept {
+  if (!cell.counts_uses()) return !cell.closing.load(std::memory_order_acquire);
   std::lock_guard lock(cell.lock);
   if (cell.closing) return false;
   ++cell.uses;
@@ -189,6 +191,10 @@ bool Reactor::begin_use(Cell& cell) noexcept {
 }
 
 void Reactor::end_use(Cell& cell) noexcept {
+  if (cell.counts_uses()) drop_use(cell);
+}
+
+void Reactor::drop_use(Cell& cell) noexcept {
   bool last = false;
   {
     std::lock_guard lock(cell.lock);

@@ -1,7 +1,9 @@
 // Descriptors, counted: a handle (Descriptor), what is behind it (Cell), and the store of cells.
 //
 // Rules. A cell's number stays open while a call uses it (Use): close() marks it, ends all waits with -EBADF, and the
-// last use closes the number. So no call ever meets a number that means another file by then. Cells are never given
+// last use closes the number. So no call ever meets a number that means another file by then. A borrowed file's number is
+// its lender's to keep open, and nobody waits for it: its calls are not counted, and the handle that they are made with
+// keeps the cell. Cells are never given
 // back to the system before the store ends, because an event that a backend has already taken may still name one; its
 // generation tells whether it is meant. `lock` guards what is not atomic; it is held for a few instructions, and for the
 // system call of the first wait. No other lock is taken under it but a Waiter's own wake-up.
@@ -45,7 +47,7 @@ struct Cell {
   uint32_t index = 0;
   uint32_t generation = 0;  // of 31 bits; changes when the cell is used again
   uint32_t uses = 0;        // 1 while it is not closed, and 1 for each call
-  bool closing = false;
+  std::atomic<bool> closing{false};
   bool closed = true;
   bool orphan = false;               // no handle is left
   std::atomic<bool> watched{false};  // by the backend
@@ -65,6 +67,8 @@ struct Cell {
   Cell* next_free = nullptr;
 
   Side& side(Direction direction) { return sides[static_cast<size_t>(direction)]; }
+  /// Whether calls are counted, so that the number stays open while there are some.
+  bool counts_uses() const { return owned || kind != sys::Kind::File; }
   uint64_t token() const { return uint64_t{index} << 31 | generation; }
 };
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "io/iov.h"
+#include "io/quick_x86_64.h"
 #include "io/reactor.h"
 #include "io/region.h"
 #include "io/retry.h"
@@ -35,10 +36,11 @@ void proved(std::atomic<uint8_t>& slow, bool is_slow) noexcept {
   }
 }
 
-int64_t call(const Cell& cell, const Op& op) noexcept {
+[[gnu::always_inline]] inline int64_t call(const Cell& cell, const Op& op) noexcept {
   switch (op.kind) {
     case Op::Kind::Read:
-      return op.offset < 0 ? sys::readv(cell.fd, op.iov, op.count) : sys::preadv(cell.fd, op.iov, op.count, op.offset);
+      return op.offset < 0 ? sys::quick_readv(cell.fd, op.iov, op.count)
+                           : sys::quick_preadv(cell.fd, op.iov, op.count, op.offset);
     case Op::Kind::Write:
       return op.offset < 0 ? sys::writev(cell.fd, op.iov, op.count, cell.quiet)
                            : sys::pwritev(cell.fd, op.iov, op.count, op.offset, cell.quiet);
@@ -107,47 +109,68 @@ int64_t Reactor::hand_over(Cell& cell, Op& op, const Until& until) noexcept {
   return r;
 }
 
-int64_t Reactor::plain_call(const Cell& cell, const Op& op, const Until& until) noexcept {
+// `gives_way`: the task's slice is over.
+[[gnu::always_inline]] inline int64_t Reactor::plain_call(const Cell& cell, const Op& op, const Until& until,
+                                                          bool& gives_way) noexcept {
   for (;;) {
-    int64_t r;
-    {
-      Region region;
-      r = call(cell, op);
-    }
+    Region region;
+    const int64_t r = call(cell, op);
+    gives_way = region.leave();
     if (r != -EINTR) return r;
     if (is_cancelled(until)) return -ECANCELED;
   }
 }
 
-int64_t Reactor::file_call(Cell& cell, Op& op, const Until& until) noexcept {
+// Where such calls have proved slow, or no thread is left to make one on. -EAGAIN: it is to be made like any other.
+[[gnu::noinline]] int64_t Reactor::slow_file_call(Cell& cell, Op& op, const Until& until) noexcept {
   std::atomic<uint8_t>& slow = cell.slow[index_of(op.kind)];
-  if (slow.load(std::memory_order_relaxed) >= slow_from && until.deadline != 0 && sched::on_task()) {
-    if (op.kind == Op::Kind::Read) {
-      const int64_t r = op.offset < 0 ? sys::readv_now(cell.fd, op.iov, op.count)
-                                      : sys::preadv_now(cell.fd, op.iov, op.count, op.offset);
-      if (r >= 0) {
-        proved(slow, false);
-        give_way();
-        return r;
-      }
-    }
-    if (is_cancelled(until)) return -ECANCELED;
-    const Nanos begin = sched::now();
-    const int64_t r = hand_over(cell, op, until);
-    if (r != -EAGAIN) {
-      proved(slow, sched::now() - begin > options_.slow);
+  if (until.deadline == 0 || !sched::on_task()) return -EAGAIN;
+  if (slow.load(std::memory_order_relaxed) < slow_from && sched::threads_to_hold() != 0) return -EAGAIN;
+  if (op.kind == Op::Kind::Read) {
+    const int64_t r = op.offset < 0 ? sys::readv_now(cell.fd, op.iov, op.count)
+                                    : sys::preadv_now(cell.fd, op.iov, op.count, op.offset);
+    if (r >= 0) {
+      proved(slow, false);
+      give_way();
       return r;
     }
+  }
+  if (is_cancelled(until)) return -ECANCELED;
+  const Nanos begin = sched::now();
+  const int64_t r = hand_over(cell, op, until);
+  if (r != -EAGAIN) proved(slow, sched::now() - begin > options_.slow);
+  return r;
+}
+
+[[gnu::always_inline]] inline int64_t Reactor::quick_file_call(Cell& cell, Op& op, const Until& until) noexcept {
+  std::atomic<uint8_t>& slow = cell.slow[index_of(op.kind)];
+  if (slow.load(std::memory_order_relaxed) >= slow_from ||
+      sched::schedulers_short_of_threads.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+    if (const int64_t r = slow_file_call(cell, op, until); r != -EAGAIN) return r;
   }
   // Looking at the clock twice is a tenth of a read of a cached page, so quick files are measured now and then.
   const uint8_t calls = cell.calls.load(std::memory_order_relaxed);
   cell.calls.store(static_cast<uint8_t>(calls + 1), std::memory_order_relaxed);
   const bool measured = calls % measured_every == 0 || slow.load(std::memory_order_relaxed) != 0;
   const Nanos begin = measured ? sched::now() : 0;
-  const int64_t r = plain_call(cell, op, until);
+  bool gives_way = false;
+  const int64_t r = plain_call(cell, op, until, gives_way);
   if (measured) proved(slow, sched::now() - begin > options_.slow);
-  give_way();
+  if (gives_way) [[unlikely]]
+    sched::yield();
   return r;
+}
+
+int64_t Reactor::file_call(Cell& cell, Op& op, const Until& until) noexcept { return quick_file_call(cell, op, until); }
+
+int64_t Reactor::read_file(Cell& cell, const iovec* iov, int count, const Until& until) noexcept {
+  Use use(cell);
+  if (!use) return -EBADF;
+  Op op;
+  op.kind = Op::Kind::Read;
+  op.iov = iov;
+  op.count = count;
+  return quick_file_call(cell, op, until);
 }
 
 int64_t Reactor::write_file(Cell& cell, const iovec* iov, int count, int64_t offset, const Until& until) noexcept {
@@ -173,7 +196,7 @@ int64_t Reactor::readv_at(const Descriptor& d, const iovec* iov, int count, int6
   op.iov = iov;
   op.count = count;
   op.offset = offset;
-  return file_call(use.cell(), op, until);
+  return quick_file_call(use.cell(), op, until);
 }
 
 int64_t Reactor::writev_at(const Descriptor& d, const iovec* iov, int count, int64_t offset,

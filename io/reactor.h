@@ -145,6 +145,7 @@ class Reactor final : public sched::Poller, private Sink {
   /// False when it is closed. While it is used, its number stays open.
   bool begin_use(Cell& cell) noexcept;
   void end_use(Cell& cell) noexcept;
+  void drop_use(Cell& cell) noexcept;
 
   // Events and waiting: events.cpp.
   int ready(uint64_t token, uint32_t ready) noexcept override;
@@ -173,8 +174,11 @@ class Reactor final : public sched::Poller, private Sink {
   int64_t try_read(Cell& cell, const iovec* iov, int count) noexcept;
   int64_t try_write(Cell& cell, const iovec* iov, int count) noexcept;
   int64_t file_call(Cell& cell, Op& op, const Until& until) noexcept;
+  int64_t quick_file_call(Cell& cell, Op& op, const Until& until) noexcept;
+  int64_t slow_file_call(Cell& cell, Op& op, const Until& until) noexcept;
+  int64_t read_file(Cell& cell, const iovec* iov, int count, const Until& until) noexcept;
   int64_t write_file(Cell& cell, const iovec* iov, int count, int64_t offset, const Until& until) noexcept;
-  int64_t plain_call(const Cell& cell, const Op& op, const Until& until) noexcept;
+  static int64_t plain_call(const Cell& cell, const Op& op, const Until& until, bool& gives_way) noexcept;
   int64_t hand_over(Cell& cell, Op& op, const Until& until) noexcept;
 
   const Options options_;

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -71,6 +72,8 @@ struct Fault {
 using Injector = Fault (*)(Call call, int fd) noexcept;
 /// Null: no faults.
 void set_injector(Injector injector) noexcept;
+/// What it was set to.
+extern std::atomic<Injector> the_injector;
 /// For calls that are not in this file (starting a thread): 0, or the negated errno value to fail with.
 int64_t injected(Call call) noexcept;
 

@@ -17,6 +17,9 @@
 #include "io/sys.h"
 
 namespace vmrun::io::sys {
+
+constinit std::atomic<Injector> the_injector{nullptr};
+
 namespace {
 
 using sched::Nanos;
@@ -25,8 +28,6 @@ using sched::never;
 constexpr int no_wait = 0x8;      // RWF_NOWAIT
 constexpr int no_signal = 0x100;  // RWF_NOSIGNAL, Linux 6.18: -EPIPE without SIGPIPE
 constexpr int64_t own_position = -1;
-
-std::atomic<Injector> the_injector{nullptr};
 
 Fault ask(Call call, int fd) noexcept {
   const Injector injector = the_injector.load(std::memory_order_relaxed);

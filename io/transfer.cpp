@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "io/iov.h"
+#include "io/quick_x86_64.h"
 #include "io/reactor.h"
 #include "io/region.h"
 #include "io/retry.h"
@@ -29,13 +30,6 @@ bool is_ready(int fd, short events) noexcept {
     r = sys::poll(&one, 1, 0);
   } while (r == -EINTR);
   return r > 0;
-}
-
-msghdr message_of(const iovec* iov, int count) noexcept {
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(iov);
-  message.msg_iovlen = static_cast<size_t>(count);
-  return message;
 }
 
 /// `message` with what is left of its buffers.
@@ -60,12 +54,9 @@ bool is_of_connection(int64_t r) noexcept {
 }  // namespace
 
 // Never waits, except where a descriptor that is ready is emptied by somebody else in between.
-int64_t Reactor::try_read(Cell& cell, const iovec* iov, int count) noexcept {
-  if (cell.kind == Kind::Stream || cell.kind == Kind::Socket) {
-    msghdr message = message_of(iov, count);
-    return sys::receive(cell.fd, message, 0);
-  }
-  if (cell.owned) return sys::readv(cell.fd, iov, count);
+[[gnu::always_inline]] inline int64_t Reactor::try_read(Cell& cell, const iovec* iov, int count) noexcept {
+  if (cell.kind == Kind::Stream || cell.kind == Kind::Socket) return sys::quick_receive(cell.fd, iov, count);
+  if (cell.owned) return sys::quick_readv(cell.fd, iov, count);
   if (!cell.no_now.load(std::memory_order_relaxed)) {
     const int64_t r = sys::readv_now(cell.fd, iov, count);
     if (r != -EOPNOTSUPP) return r;
@@ -76,8 +67,8 @@ int64_t Reactor::try_read(Cell& cell, const iovec* iov, int count) noexcept {
   return sys::readv(cell.fd, iov, count);
 }
 
-int64_t Reactor::try_write(Cell& cell, const iovec* iov, int count) noexcept {
-  if (cell.kind == Kind::Stream || cell.kind == Kind::Socket) return sys::send(cell.fd, message_of(iov, count), 0);
+[[gnu::always_inline]] inline int64_t Reactor::try_write(Cell& cell, const iovec* iov, int count) noexcept {
+  if (cell.kind == Kind::Stream || cell.kind == Kind::Socket) return sys::quick_send(cell.fd, iov, count);
   if (cell.owned) return sys::writev(cell.fd, iov, count, cell.quiet);
   if (!cell.no_now.load(std::memory_order_relaxed)) {
     const int64_t r = sys::writev_now(cell.fd, iov, count, cell.quiet);
@@ -93,16 +84,10 @@ int64_t Reactor::try_write(Cell& cell, const iovec* iov, int count) noexcept {
 }
 
 int64_t Reactor::readv(const Descriptor& d, const iovec* iov, int count, const Until& until) noexcept {
+  if (d.cell_->kind == Kind::File) return read_file(*d.cell_, iov, count, until);
   Use use(d);
   if (!use) return -EBADF;
   Cell& cell = use.cell();
-  if (cell.kind == Kind::File) {
-    Op op;
-    op.kind = Op::Kind::Read;
-    op.iov = iov;
-    op.count = count;
-    return file_call(cell, op, until);
-  }
   return retry(cell, Direction::Read, size_of(iov, count), until, [&] { return try_read(cell, iov, count); });
 }
 

@@ -8,7 +8,8 @@ namespace vmrun::io {
 class Reactor::Use {
  public:
   /// Tests false when the descriptor is closed.
-  explicit Use(const Descriptor& d) noexcept : cell_(*d.cell_), open_(cell_.reactor->begin_use(cell_)) {}
+  explicit Use(const Descriptor& d) noexcept : Use(*d.cell_) {}
+  explicit Use(Cell& cell) noexcept : cell_(cell), open_(cell_.reactor->begin_use(cell_)) {}
   ~Use() {
     if (open_) cell_.reactor->end_use(cell_);
   }

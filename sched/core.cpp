@@ -37,6 +37,8 @@ Core::Core(const Config& given)
   std::reverse(idle_processors_.begin(), idle_processors_.end());
   idle_count_.store(config.workers, std::memory_order_relaxed);
   config.max_threads = std::min(config.max_threads, 1u << 20);
+  // Each worker may be in a call that was made a moment before the last thread was held, and each needs one to go on with.
+  if (config.max_threads > 3 * config.workers) most_held_ = config.max_threads - 2 * config.workers;
   monitor_ = std::thread([this] { monitor_main(); });
 }
 

@@ -111,6 +111,13 @@ class Core {
   /// Gives the processor to another worker thread, or to the idle ones when none is needed or to be had.
   void hand_over(Processor* p, bool spinning);
   bool work_anywhere() const;
+  /// A thread in a blocking region has lost its processor, so that another thread is needed; and it has left the region.
+  void one_more_held();
+  void one_less_held();
+  size_t threads_to_hold() const {
+    const uint32_t held = held_.load(std::memory_order_relaxed);
+    return most_held_ == UINT32_MAX ? SIZE_MAX : held < most_held_ ? most_held_ - held : 0;
+  }
   /// Sleeps until the worker is given a processor, a timer is due, or all ends.
   void sleep(Worker& worker);
   /// Sees to it that somebody wakes for the earliest timer.
@@ -205,6 +212,9 @@ class Core {
   std::mutex fibers_lock_;
   Fiber* idle_fibers_ = nullptr;
   std::atomic<size_t> idle_fiber_count_{0};
+
+  std::atomic<uint32_t> held_{0};  // threads in blocking regions without a processor
+  uint32_t most_held_ = UINT32_MAX;
 
   // Workers whose threads have ended. One that ends joins the one before, so at most one ended thread is not joined.
   std::atomic<size_t> threads_{0};

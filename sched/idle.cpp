@@ -98,6 +98,18 @@ void Core::add_worker_locked(Processor* p, bool spinning) {
   threads_.fetch_add(1, std::memory_order_release);
 }
 
+void Core::one_more_held() {
+  if (held_.fetch_add(1, std::memory_order_relaxed) + 1 == most_held_) {
+    schedulers_short_of_threads.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+void Core::one_less_held() {
+  if (held_.fetch_sub(1, std::memory_order_relaxed) == most_held_) {
+    schedulers_short_of_threads.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
 void Core::need_thread() {
   if (threads_.load(std::memory_order_acquire) != 0) {
     return;

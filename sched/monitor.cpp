@@ -102,6 +102,7 @@ bool Core::watch(Processor& p, Nanos at, Nanos slice, Nanos& until) {
       }
       p.running.store(nullptr, std::memory_order_release);
       bump(&ThreadCounters::handoffs);
+      one_more_held();
       hand_over(&p, false);
       return true;
     }

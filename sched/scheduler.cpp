@@ -192,7 +192,29 @@ void set_switch_hooks(const SwitchHooks* hooks, void* user) {
 
 void* switch_user() { return worker_of_task("switch_user outside a task").current()->user; }
 
+void* user_here() {
+  Worker* w = current_worker();
+  TaskCell* task = w != nullptr ? w->current() : nullptr;
+  return task != nullptr ? task->user : nullptr;
+}
+
 void enter_blocking(Blocking how) { worker_of_task("enter_blocking outside a task").enter_blocking(how); }
 void exit_blocking() { worker_of_task("exit_blocking outside a task").exit_blocking(); }
+
+Worker* try_enter_blocking() {
+  Worker* w = current_worker();
+  if (w == nullptr || w->current() == nullptr) {
+    return nullptr;
+  }
+  w->enter_blocking(Blocking::Maybe);
+  return w;
+}
+
+bool exit_blocking(Worker& worker) { return worker.exit_blocking(); }
+
+size_t threads_to_hold() {
+  Worker* w = current_worker();
+  return w != nullptr && w->current() != nullptr ? w->core().threads_to_hold() : SIZE_MAX;
+}
 
 }  // namespace vmrun::sched

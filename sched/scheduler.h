@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -26,6 +27,7 @@ namespace vmrun::sched {
 
 class Core;
 class Poller;
+class Worker;
 
 enum class Priority : uint8_t { High, Normal, Low };
 inline constexpr size_t priority_count = 3;
@@ -81,7 +83,7 @@ using DeadlockHook = void (*)(void* context, const char* report) noexcept;
 struct Config {
   /// Tasks that may run at the same time; 0: one for each core of the machine.
   unsigned workers = 0;
-  /// Threads at most, those in blocking regions included.
+  /// Threads at most, those in blocking regions included (threads_to_hold).
   unsigned max_threads = 1024;
   /// Usable bytes of a fiber's stack: address space, committed as it is used.
   size_t stack_size = 256 * 1024;
@@ -300,6 +302,8 @@ void return_annex(void* handle) noexcept;
 
 void set_switch_hooks(const SwitchHooks* hooks, void* user);
 void* switch_user();
+/// The same, or null where no task runs.
+void* user_here();
 
 /// Around calls that may block the thread: others take over its processor meanwhile. Inside, only Task::unpark and
 /// Task::cancel may be called. enter never suspends; exit may.
@@ -309,5 +313,17 @@ enum class Blocking : uint8_t {
 };
 void enter_blocking(Blocking how = Blocking::Maybe);
 void exit_blocking();
+/// The same for whoever calls: the worker to leave it with, or null, and nothing was done, where no task runs. The thread is
+/// the same until then.
+Worker* try_enter_blocking();
+/// Whether the task was asked to give way, as preempt_requested() says.
+bool exit_blocking(Worker& worker);
+
+/// How many more threads calls in blocking regions may hold, so that enough of Config::max_threads are left to run tasks
+/// with. A call that may hold one for long is not made, or made elsewhere, where it is 0; nobody enforces that. Without end
+/// on a thread that runs no task, and where max_threads is at most three times the workers.
+size_t threads_to_hold();
+/// Schedulers of the process for which that is 0.
+inline std::atomic<uint32_t> schedulers_short_of_threads{0};
 
 }  // namespace vmrun::sched

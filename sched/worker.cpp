@@ -301,23 +301,25 @@ void Worker::enter_blocking(Blocking how) {
     uint64_t mine = Processor::held(index_, Processor::Blocking);
     if (p->state.compare_exchange_strong(mine, Processor::Idle, std::memory_order_acq_rel)) {
       count(counters.handoffs);
+      core_.one_more_held();
       p->running.store(nullptr, std::memory_order_release);
       core_.hand_over(p, false);
     }
   }
 }
 
-void Worker::exit_blocking() {
+bool Worker::exit_blocking() {
   Processor* p = blocked_.load(std::memory_order_relaxed);
   SCHED_ASSERT(p != nullptr, "exit_blocking without enter_blocking");
   uint64_t mine = Processor::held(index_, Processor::Blocking);
   TaskCell* task = current();
   if (!p->state.compare_exchange_strong(mine, Processor::held(index_, Processor::Running), std::memory_order_acq_rel)) {
+    core_.one_less_held();
     p = core_.take_idle();
     if (p == nullptr) {
       task->woken = true;
       leave_task(task, After::Global, nullptr);  // others have all processors: wait in line
-      return;
+      return false;
     }
     hold(*p);
     p->running.store(task, std::memory_order_release);
@@ -325,6 +327,7 @@ void Worker::exit_blocking() {
   blocked_.store(nullptr, std::memory_order_release);
   p_ = p;
   p->tick.store(p->tick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  return p->preempt.load(std::memory_order_relaxed);
 }
 
 bool Worker::next_for(Fiber* fiber) {

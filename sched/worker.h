@@ -42,7 +42,8 @@ class Worker {
   /// Suspends the running task until unparked. May return early.
   void park();
   void enter_blocking(Blocking how);
-  void exit_blocking();
+  /// Whether the task was asked to give way meanwhile. It may be on another worker afterwards.
+  bool exit_blocking();
   /// The running fiber's task has ended: binds it to a next task that has no fiber yet, or leaves it for another fiber.
   /// Returns when the fiber has something to run; false when it is to end.
   static bool next_for(Fiber* fiber);

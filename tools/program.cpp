@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
 
 #include "tools/image.h"
 #include "tools/imports.h"
@@ -157,15 +160,30 @@ Result<Instance> instantiate(const Program& program, Linker& linker, Store& stor
     if (!context) return explain_context(std::move(context).error(), program.options);
     if (auto added = add_wasi(linker, *context); !added) return added.error();
   }
+  // Each in its turn, and the program's own module at last.
+  std::vector<Module> modules;
+  std::vector<std::string_view> names;
+  if (program.starts_threads) {
+    for (const auto& [name, module] : program.preloads) {
+      modules.push_back(module);
+      names.push_back(name);
+    }
+    modules.push_back(program.module);
+  }
+  const auto add_memories = [&](size_t at) -> Result<void> {
+    if (!program.starts_threads) return {};
+    return linker.add_shared_memories(store, std::span(modules).subspan(at), std::span(names).subspan(at));
+  };
+  size_t turn = 0;
   for (const auto& [name, module] : program.preloads) {
+    if (auto added = add_memories(turn++); !added) return explain(std::move(added).error(), program, module, linker);
     auto instance = linker.instantiate(store, module);
     if (!instance) return explain(std::move(instance).error(), program, module, linker);
     if (auto done = initialize(*instance); !done) return done.error();
     if (auto defined = linker.define_instance(name, *instance, store); !defined) return defined.error();
   }
-  if (program.starts_threads) {
-    auto added = linker.add_shared_memories(store, program.module);
-    if (!added) return explain(std::move(added).error(), program, program.module, linker);
+  if (auto added = add_memories(turn); !added) {
+    return explain(std::move(added).error(), program, program.module, linker);
   }
   auto instance = linker.instantiate(store, program.module);
   if (!instance) return explain(std::move(instance).error(), program, program.module, linker);

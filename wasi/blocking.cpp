@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <vector>
 
@@ -34,7 +35,7 @@ using io::Interest;
 using io::Until;
 
 bool suspends() {
-  GuestTask* task = GuestTask::current();
+  const GuestTask* task = GuestTask::current();
   return task != nullptr && task->reactor() != nullptr;
 }
 
@@ -50,27 +51,61 @@ namespace {
 /// A pointer as a system call takes it.
 long address(const void* pointer) { return reinterpret_cast<long>(pointer); }
 
-/// Which holds its thread; an executor goes on with other tasks meanwhile.
+/// The task that the calling guest is suspended with where it waits; null: it holds its thread. One look for each call of
+/// a guest: each takes as long as a tenth of a short system call.
+GuestTask* suspended_task() {
+  GuestTask* task = GuestTask::current();
+  return task != nullptr && task->reactor() != nullptr ? task : nullptr;
+}
+
+/// A thread that a call is going to hold while an executor goes on with other tasks. Tests false where the program holds as
+/// many already as are left for all: so one that opens FIFOs by hundreds of threads leaves some to others, however many
+/// such programs there are, and those who only run are never without.
+class HeldThread {
+ public:
+  explicit HeldThread(const GuestTask& task) : holding_(task.holding()) {
+    const uint32_t before = holding_ != nullptr ? holding_->fetch_add(1, std::memory_order_relaxed) : 0;
+    free_ = before < sched::threads_to_hold();
+  }
+  ~HeldThread() {
+    if (holding_ != nullptr) holding_->fetch_sub(1, std::memory_order_relaxed);
+  }
+  HeldThread(const HeldThread&) = delete;
+  HeldThread& operator=(const HeldThread&) = delete;
+  explicit operator bool() const { return free_; }
+
+ private:
+  std::atomic<uint32_t>* const holding_;
+  bool free_;
+};
+
+/// Which holds its thread; an executor goes on with other tasks meanwhile. -EAGAIN: too many threads are held.
 template <class... Args>
 int64_t held_call(long number, Args... args) {
-  io::Region region(suspends());
+  const GuestTask* task = suspended_task();
+  if (task == nullptr) return vm::stoppable_call(number, static_cast<long>(args)...);
+  const HeldThread thread(*task);
+  if (!thread) return -EAGAIN;
+  const io::Region region;
   return vm::stoppable_call(number, static_cast<long>(args)...);
 }
 
-/// A transfer that holds its thread. Of one buffer it is the call that takes one: the system copies and checks no list then,
-/// a sixth of what reading 4 KiB takes.
+/// A transfer of a guest that is in no task. Of one buffer it is the call that takes one: the system copies and checks no
+/// list then, a sixth of what reading 4 KiB takes.
 template <class... Offset>
-int64_t held_transfer(long of_one, long of_many, int fd, const iovec* iov, int count, Offset... offset) {
-  if (count == 1) return held_call(of_one, fd, address(iov->iov_base), iov->iov_len, offset...);
-  return held_call(of_many, fd, address(iov), count, offset...);
+[[gnu::always_inline]] inline int64_t held_transfer(long of_one, long of_many, int fd, const iovec* iov, int count,
+                                                    Offset... offset) {
+  if (count == 1)
+    return vm::stoppable_call(of_one, fd, address(iov->iov_base), static_cast<long>(iov->iov_len), offset...);
+  return vm::stoppable_call(of_many, fd, address(iov), count, offset...);
 }
 
 /// What the running task waits with for a descriptor.
 class Handle {
  public:
   /// Makes it where there is none yet: 0, or a negated errno value.
-  int64_t prepare(const Descriptor& d) {
-    const std::shared_ptr<io::Reactor>& reactor = GuestTask::current()->reactor();
+  int64_t prepare(const Descriptor& d, const GuestTask& task) {
+    const std::shared_ptr<io::Reactor>& reactor = task.reactor();
     if (d.sharing.on) [[unlikely]]
       return share(d, reactor);
     waits_ = &d.waits;
@@ -117,28 +152,35 @@ class Handle {
   Waits own_;
 };
 
-/// How the running task's guest waits: until `deadline`, or until it is to end.
-Until patience(sched::Nanos deadline = sched::never) {
-  const GuestTask* task = GuestTask::current();
+/// How a task's guest waits: until `deadline`, or until it is to end.
+Until patience(const GuestTask* task, sched::Nanos deadline = sched::never) {
   return {.deadline = deadline, .interrupted = task != nullptr ? &task->interrupted() : nullptr};
 }
 
 /// How long a call waits: not at all where the guest or the host has said so of the descriptor.
-Until until_of(const Descriptor& d) {
+Until until_of(const Descriptor& d, const GuestTask* task) {
   if (d.nonblocking) return Until::now();
-  if (d.listens) return patience();
-  if (d.type == FileType::RegularFile || d.type == FileType::BlockDevice) return patience();
-  const int64_t flags = raw([&] { return ::fcntl(d.host, F_GETFL); });
-  return flags >= 0 && (flags & O_NONBLOCK) != 0 ? Until::now() : patience();
+  if (d.listens) return patience(task);
+  if (d.type == FileType::RegularFile || d.type == FileType::BlockDevice) return patience(task);
+  using enum Descriptor::HostWaits;
+  const bool noted = d.owner && !d.sharing.on;
+  Descriptor::HostWaits mode = noted ? d.host_mode : Unknown;
+  if (mode == Unknown) {
+    const int64_t flags = raw([&] { return ::fcntl(d.host, F_GETFL); });
+    mode = flags >= 0 && (flags & O_NONBLOCK) != 0 ? No : Yes;
+    if (noted) d.host_mode = mode;
+  }
+  return mode == No ? Until::now() : patience(task);
 }
 
 /// For a guest that is suspended where it waits `wait`s by the reactor; else makes the system call.
 template <class Wait, class Held>
 int64_t wait_or_hold(const Descriptor& d, Wait wait, Held held) {
-  if (!suspends()) return held();
+  const GuestTask* task = suspended_task();
+  if (task == nullptr) return held();
   Handle handle;
-  if (const int64_t error = handle.prepare(d); error != 0) return error;
-  return waited(wait(handle.reactor(), handle.descriptor()));
+  if (const int64_t error = handle.prepare(d, *task); error != 0) return error;
+  return waited(wait(handle.reactor(), handle.descriptor(), task));
 }
 
 sched::Clock::time_point deadline_of(const timespec& time) {
@@ -173,12 +215,18 @@ int64_t suspended_poll(std::span<pollfd> fds, std::span<const Handle> handles, c
 
 int64_t readv(const Descriptor& d, const iovec* iov, int count) {
   return wait_or_hold(
-      d, [&](io::Reactor& r, const io::Descriptor& h) { return r.readv(h, iov, count, until_of(d)); },
+      d,
+      [&](io::Reactor& r, const io::Descriptor& h, const GuestTask* t) {
+        return r.readv(h, iov, count, until_of(d, t));
+      },
       [&] { return held_transfer(SYS_read, SYS_readv, d.host, iov, count); });
 }
 int64_t writev(const Descriptor& d, const iovec* iov, int count) {
   return wait_or_hold(
-      d, [&](io::Reactor& r, const io::Descriptor& h) { return r.writev(h, iov, count, until_of(d)); },
+      d,
+      [&](io::Reactor& r, const io::Descriptor& h, const GuestTask* t) {
+        return r.writev(h, iov, count, until_of(d, t));
+      },
       [&] { return held_transfer(SYS_write, SYS_writev, d.host, iov, count); });
 }
 int64_t writev2(const Descriptor& d, const iovec* iov, int count, int flags) {
@@ -188,22 +236,28 @@ int64_t writev2(const Descriptor& d, const iovec* iov, int count, int flags) {
 // The offset's upper half is an argument of its own, which 64-bit systems ignore.
 int64_t preadv(const Descriptor& d, const iovec* iov, int count, int64_t offset) {
   return wait_or_hold(
-      d, [&](io::Reactor& r, const io::Descriptor& h) { return r.readv_at(h, iov, count, offset, patience()); },
+      d,
+      [&](io::Reactor& r, const io::Descriptor& h, const GuestTask* t) {
+        return r.readv_at(h, iov, count, offset, patience(t));
+      },
       [&] { return held_transfer(SYS_pread64, SYS_preadv, d.host, iov, count, offset); });
 }
 int64_t pwritev(const Descriptor& d, const iovec* iov, int count, int64_t offset) {
   return wait_or_hold(
-      d, [&](io::Reactor& r, const io::Descriptor& h) { return r.writev_at(h, iov, count, offset, patience()); },
+      d,
+      [&](io::Reactor& r, const io::Descriptor& h, const GuestTask* t) {
+        return r.writev_at(h, iov, count, offset, patience(t));
+      },
       [&] { return held_transfer(SYS_pwrite64, SYS_pwritev, d.host, iov, count, offset); });
 }
 int64_t fsync(const Descriptor& d) {
   return wait_or_hold(
-      d, [](io::Reactor& r, const io::Descriptor& h) { return r.sync(h, false, patience()); },
+      d, [](io::Reactor& r, const io::Descriptor& h, const GuestTask* t) { return r.sync(h, false, patience(t)); },
       [&] { return held_call(SYS_fsync, d.host); });
 }
 int64_t fdatasync(const Descriptor& d) {
   return wait_or_hold(
-      d, [](io::Reactor& r, const io::Descriptor& h) { return r.sync(h, true, patience()); },
+      d, [](io::Reactor& r, const io::Descriptor& h, const GuestTask* t) { return r.sync(h, true, patience(t)); },
       [&] { return held_call(SYS_fdatasync, d.host); });
 }
 int64_t fallocate(int fd, int64_t offset, int64_t length) {
@@ -217,7 +271,8 @@ int64_t openat2(int dir, const char* path, const open_how& how) {
 }
 int64_t accept(const Descriptor& d, int flags) {
   return wait_or_hold(
-      d, [&](io::Reactor& r, const io::Descriptor& h) { return r.accept(h, flags, until_of(d)); },
+      d,
+      [&](io::Reactor& r, const io::Descriptor& h, const GuestTask* t) { return r.accept(h, flags, until_of(d, t)); },
       [&] {
         for (;;) {
           const int64_t r = held_call(SYS_accept4, d.host, 0, 0, flags);
@@ -231,8 +286,8 @@ int64_t accept(const Descriptor& d, int flags) {
 int64_t recvmsg(const Descriptor& d, msghdr& message, int flags) {
   return wait_or_hold(
       d,
-      [&](io::Reactor& r, const io::Descriptor& h) {
-        const Until until = (flags & MSG_DONTWAIT) != 0 ? Until::now() : until_of(d);
+      [&](io::Reactor& r, const io::Descriptor& h, const GuestTask* t) {
+        const Until until = (flags & MSG_DONTWAIT) != 0 ? Until::now() : until_of(d, t);
         return r.receive(h, message, flags & ~MSG_DONTWAIT, until);
       },
       [&] { return held_call(SYS_recvmsg, d.host, address(&message), flags); });
@@ -240,19 +295,26 @@ int64_t recvmsg(const Descriptor& d, msghdr& message, int flags) {
 int64_t sendmsg(const Descriptor& d, const msghdr& message, int flags) {
   return wait_or_hold(
       d,
-      [&](io::Reactor& r, const io::Descriptor& h) {
-        const Until until = (flags & MSG_DONTWAIT) != 0 ? Until::now() : until_of(d);
+      [&](io::Reactor& r, const io::Descriptor& h, const GuestTask* t) {
+        const Until until = (flags & MSG_DONTWAIT) != 0 ? Until::now() : until_of(d, t);
         return r.send(h, message, flags & ~MSG_DONTWAIT, until);
       },
-      [&] { return held_call(SYS_sendmsg, d.host, address(&message), flags); });
+      [&] {
+        if (message.msg_iovlen == 1 && message.msg_name == nullptr && message.msg_control == nullptr) {
+          const iovec& one = *message.msg_iov;
+          return vm::stoppable_call(SYS_sendto, d.host, address(one.iov_base), static_cast<long>(one.iov_len), flags,
+                                    0);
+        }
+        return held_call(SYS_sendmsg, d.host, address(&message), flags);
+      });
 }
 int64_t poll(std::span<pollfd> fds, std::span<const Descriptor* const> descriptors, const timespec* timeout) {
-  if (suspends()) {
+  if (const GuestTask* task = suspended_task()) {
     std::vector<Handle> handles(descriptors.size());
     for (size_t i = 0; i < descriptors.size(); ++i) {
-      if (const int64_t error = handles[i].prepare(*descriptors[i]); error != 0) return error;
+      if (const int64_t error = handles[i].prepare(*descriptors[i], *task); error != 0) return error;
     }
-    Until until = patience();
+    Until until = patience(task);
     if (timeout != nullptr) {
       const auto now = sched::Clock::now();
       const auto rest = sched::Clock::time_point::max() - now;
@@ -279,7 +341,8 @@ int64_t sleep_until(clockid_t clock, const timespec& when) {
     const auto start = sched::Clock::now();
     const auto deadline =
         rest < sched::Clock::time_point::max() - start ? start + rest : sched::Clock::time_point::max();
-    if (io::Waiter(patience(sched::nanos(deadline))).wait() != sched::Wake::TimedOut) return waited(-ECANCELED);
+    if (io::Waiter(patience(GuestTask::current(), sched::nanos(deadline))).wait() != sched::Wake::TimedOut)
+      return waited(-ECANCELED);
   }
 }
 int64_t getrandom(void* buffer, size_t length) {

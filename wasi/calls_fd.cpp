@@ -100,7 +100,9 @@ Errno fd_fdstat_set_flags(Context& cx, Mem, Fd fd, FdFlags flags) {
   if (!d->owner) return set_borrowed_flags(*d, static_cast<int>(old), flags);
   int now = (static_cast<int>(old) & ~(O_APPEND | O_NONBLOCK)) | (flags.value & kFdAppend ? O_APPEND : 0) |
             (flags.value & kFdNonblock ? O_NONBLOCK : 0);
-  return now == old ? Errno::success : errno_of(raw([&] { return ::fcntl(d->host, F_SETFL, now); }));
+  if (now == old) return Errno::success;
+  if (!d->sharing.on) d->host_mode = Descriptor::HostWaits::Unknown;
+  return errno_of(raw([&] { return ::fcntl(d->host, F_SETFL, now); }));
 }
 
 Errno fd_fdstat_set_rights(Context& cx, Mem, Fd fd, RightsArg base, RightsArg inheriting) {
@@ -111,6 +113,7 @@ Errno fd_fdstat_set_rights(Context& cx, Mem, Fd fd, RightsArg base, RightsArg in
   // What another thread takes away meanwhile stays away.
   d->base.atomic().fetch_and(b, std::memory_order_relaxed);
   d->inheriting.atomic().fetch_and(i, std::memory_order_relaxed);
+  cx.fds.note_change();
   return Errno::success;
 }
 
@@ -175,7 +178,9 @@ Errno fd_prestat_dir_name(Context& cx, Mem memory, Fd fd, Buffer name) {
 }
 
 Errno fd_renumber(Context& cx, Mem, Fd from, Fd to) {
-  return cx.fds.renumber(from.value, to.value) ? Errno::success : Errno::badf;
+  if (!cx.fds.renumber(from.value, to.value)) return Errno::badf;
+  if (!cx.fds.is_shared()) cx.watch.reset();
+  return Errno::success;
 }
 
 }  // namespace vmrun::wasi

@@ -18,7 +18,7 @@ Errno fd_read(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Out<uint32_t> bytes
   if (Errno e = need(cx, fd, rights::kFdRead, d); e != Errno::success) return e;
   HostIovecs iov;
   if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
-  return finish_transfer(memory, read_from(*d, iov.data(), iov.count()), bytes);
+  return finish_transfer(memory, quick_read_from(*d, iov.data(), iov.count()), bytes);
 }
 
 Errno fd_write(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Out<uint32_t> bytes) {
@@ -35,7 +35,7 @@ Errno fd_pread(Context& cx, Mem memory, Fd fd, Iovecs iovecs, Size64 offset, Out
   if (Errno e = need(cx, fd, rights::kFdRead | rights::kFdSeek, d); e != Errno::success) return e;
   HostIovecs iov;
   if (Errno e = iov.load(memory, iovecs); e != Errno::success) return e;
-  const int64_t r = read_from_at(*d, iov.data(), iov.count(), static_cast<int64_t>(offset.value));
+  const int64_t r = quick_read_from_at(*d, iov.data(), iov.count(), static_cast<int64_t>(offset.value));
   return finish_transfer(memory, r, bytes);
 }
 

@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <limits>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "wasi/blocking.h"
@@ -119,6 +122,12 @@ uint64_t ready_bytes(const Descriptor& d, bool reading) {
   return capacity > n ? static_cast<uint64_t>(capacity - n) : 1;
 }
 
+/// What of `events` `s` asked for, errors included.
+short happened_to(const Subscription& s, short events) {
+  const short other = static_cast<short>((POLLIN | POLLRDHUP | POLLOUT) & ~s.events());
+  return static_cast<short>(events & ~other);
+}
+
 /// What the host is asked to wait for, each descriptor once: the host takes no more entries than a process may have
 /// descriptors, and a guest may subscribe to one several times.
 class PollSet {
@@ -127,10 +136,12 @@ class PollSet {
     std::vector<Subscription*> sorted;
     sorted.reserve(subscriptions.size());
     fds_.reserve(subscriptions.size());
+    descriptors_.reserve(subscriptions.size());
     for (Subscription& s : subscriptions) {
       if (s.host_fd >= 0) sorted.push_back(&s);
     }
-    std::sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->host_fd < b->host_fd; });
+    const auto before = [](const Subscription* a, const Subscription* b) { return a->host_fd < b->host_fd; };
+    if (!std::ranges::is_sorted(sorted, before)) std::ranges::sort(sorted, before);
     for (Subscription* s : sorted) {
       if (fds_.empty() || fds_.back().fd != s->host_fd) {
         fds_.push_back({s->host_fd, 0, 0});
@@ -142,10 +153,7 @@ class PollSet {
   }
   int64_t wait(const timespec* timeout) { return blocking::poll(fds_, descriptors_, timeout); }
   /// What has happened that `s` asked for, errors included.
-  short happened(const Subscription& s) const {
-    const short other = static_cast<short>((POLLIN | POLLRDHUP | POLLOUT) & ~s.events());
-    return static_cast<short>(fds_[s.polled].revents & ~other);
-  }
+  short happened(const Subscription& s) const { return happened_to(s, fds_[s.polled].revents); }
 
  private:
   std::vector<pollfd> fds_;
@@ -189,12 +197,107 @@ uint64_t until_first_deadline(const std::vector<Subscription>& subscriptions) {
   return shortest;
 }
 
+/// From so many subscriptions on, looking at all in each call takes longer than keeping a set.
+constexpr uint32_t kMany = 16;
+
+template <class Guest>
+Guest subscription_at(std::span<const std::byte> bytes, uint32_t i) {
+  Guest g;
+  std::memcpy(&g, bytes.data() + size_t{i} * sizeof(g), sizeof(g));
+  return g;
+}
+
+/// Has cx.watch watch what `source` asks for, without the clocks, which go to `clocks`: they are others in each call of some
+/// programs. False: it cannot, or there is an error to tell. The guest's memory is read once: others may write to it.
+template <class Guest>
+bool watch_all(Context& cx, std::span<const std::byte> source, std::vector<Subscription>& clocks) {
+  constexpr size_t kSize = sizeof(Guest);
+  const PollWatch* before = cx.watch.get();
+  bool same = before != nullptr && before->knows(kSize, cx.fds.changes());
+  size_t run = 0, at = 0;  // where subscriptions without a clock among them begin, and where those before them end
+  const auto end_run = [&](size_t end) {
+    same = same && before->has(at, source.subspan(run, end - run));
+    at += end - run;
+    run = end + kSize;
+  };
+  for (size_t i = 0; i < source.size(); i += kSize) {
+    if (std::to_integer<uint8_t>(source[i + offsetof(Guest, tag)]) != kEventClock) continue;
+    end_run(i);
+    const auto g = subscription_at<Guest>(source, static_cast<uint32_t>(i / kSize));
+    if (g.tag != kEventClock) return false;
+    clocks.push_back(decode(g));
+    prepare(cx, clocks.back());
+    if (clocks.back().error != Errno::success) return false;
+  }
+  end_run(source.size());
+  if (same && at == before->bytes().size()) return true;
+
+  std::vector<std::byte> own;
+  own.reserve(source.size());
+  std::vector<PollWatch::Wish> wishes;
+  wishes.reserve(source.size() / kSize);
+  for (uint32_t i = 0; i < source.size() / kSize; ++i) {
+    const auto g = subscription_at<Guest>(source, i);
+    if (g.tag == kEventClock) continue;
+    if (g.tag > kEventWrite) return false;
+    Subscription s = decode(g);
+    prepare(cx, s);
+    if (s.error != Errno::success || !PollWatch::takes(*s.descriptor)) return false;
+    wishes.push_back({s.descriptor.get(), s.fd, static_cast<uint32_t>(wishes.size()), g.tag == kEventWrite});
+    const auto* bytes = reinterpret_cast<const std::byte*>(&g);
+    own.insert(own.end(), bytes, bytes + kSize);
+  }
+  if (wishes.size() < kMany) return false;
+  if (cx.watch == nullptr) cx.watch = std::make_unique<PollWatch>();
+  return cx.watch->watch(std::move(own), kSize, cx.fds.changes(), wishes);
+}
+
+/// poll_oneoff for many sockets of a guest without threads. Nothing: this is not that.
+template <class Guest>
+std::optional<Errno> poll_many(Context& cx, Mem memory, std::span<const std::byte> source, std::byte* target,
+                               Out<uint32_t> stored) {
+  std::vector<Subscription> clocks;
+  if (cx.fds.is_shared() || !watch_all<Guest>(cx, source, clocks)) return std::nullopt;
+  const std::span<const std::byte> bytes = cx.watch->bytes();
+  for (;;) {
+    const uint64_t wait = until_first_deadline(clocks);
+    const timespec timeout = timespec_of(wait);
+    const int64_t happened = cx.watch->wait(wait == kNever ? nullptr : &timeout);
+    if (happened < 0) return errno_of(happened);
+
+    EventWriter events(target);
+    for (int64_t i = 0; i < happened; ++i) {
+      const PollWatch::Happened what = cx.watch->at(static_cast<size_t>(i));
+      for (const uint32_t place : {what.reads, what.writes}) {
+        if (place == PollWatch::kNone) continue;
+        Subscription s = decode(subscription_at<Guest>(bytes, place));
+        const short revents = happened_to(s, what.events);
+        if (revents == 0) continue;
+        s.descriptor = cx.fds.get(s.fd);
+        put_ready(events, s, revents);
+      }
+    }
+    if (!clocks.empty()) {
+      const uint64_t realtime = now(CLOCK_REALTIME), monotonic = now(CLOCK_MONOTONIC);
+      for (const Subscription& s : clocks) {
+        if (s.deadline <= (s.host_clock == CLOCK_REALTIME ? realtime : monotonic)) events.put(s, Errno::success);
+      }
+    }
+    if (events.count() != 0) return stored.store(memory, events.count());
+  }
+}
+
 template <class Guest>
 Errno poll(Context& cx, Mem memory, Ptr in, Ptr out, Count count, Out<uint32_t> stored) {
   if (count.value == 0 || count.value > kMaxSubscriptions) return Errno::inval;
   const std::byte* source = memory.array_at(in.address, count.value, sizeof(Guest));
   std::byte* target = memory.array_at(out.address, count.value, sizeof(GuestEvent));
   if (source == nullptr || target == nullptr) return Errno::fault;
+
+  if (count.value >= kMany) {
+    const std::span<const std::byte> all(source, size_t{count.value} * sizeof(Guest));
+    if (const std::optional<Errno> done = poll_many<Guest>(cx, memory, all, target, stored)) return *done;
+  }
 
   // Everything is read before anything is written: the two arrays may overlap.
   std::vector<Subscription> subscriptions;

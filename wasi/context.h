@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "wasi/fd_table.h"
 #include "wasi/guard.h"
 #include "wasi/path.h"
+#include "wasi/poll_watch.h"
 
 namespace vmrun::wasi {
 
@@ -34,6 +36,7 @@ class StringBlock {
 /// does not change once the guest runs.
 struct Context {
   FdTable fds;
+  std::unique_ptr<PollWatch> watch;  // of a guest without threads that polls many sockets
   Resolver resolver;
   Guard guard;
   bool changes_files = false;  // a directory that may be written was granted

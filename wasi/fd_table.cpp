@@ -117,6 +117,7 @@ bool FdTable::insert(Descriptor d, uint32_t& fd, Place place) {
   auto entry = std::make_unique<Descriptor>(std::move(d));
   const Guard guard(*this);
   entry->sharing.on = shared_.load(std::memory_order_relaxed);
+  entry->serial = ++serials_;
   size_t at = lowest_free_;
   while (at < slots_.size() && taken(at)) ++at;
   if (at == slots_.size()) slots_.emplace_back();
@@ -138,6 +139,7 @@ bool FdTable::close(uint32_t fd) {
     const Guard guard(*this);
     if (at(fd) == nullptr) return false;
     closed = std::move(slots_[fd]);
+    note_change();
     --open_;
     if (fd < lowest_free_) lowest_free_ = fd;
   }
@@ -152,6 +154,7 @@ bool FdTable::renumber(uint32_t from, uint32_t to) {
     if (at(from) == nullptr || at(to) == nullptr) return false;
     if (from == to) return true;
     closed = std::exchange(slots_[to], std::move(slots_[from]));
+    note_change();
     --open_;
     if (from < lowest_free_) lowest_free_ = from;
   }

@@ -85,11 +85,15 @@ struct Sharing {
 /// hold the same open description, so its flags are not the guest's to change.
 struct Descriptor {
   int host = -1;                      // the host's descriptor
+  uint64_t serial = 0;                // in its table: no other descriptor has had it
   HostFd owner;                       // closes `host`; empty when it is borrowed
   bool read_only = false;             // beneath a read-only grant: whatever changes a file system fails with rofs
   bool preopen = false;               // announced by fd_prestat_get
   Relaxed<bool> nonblocking = false;  // borrowed: the guest wants not to wait, though the host's description does
   bool raises = false;                // writes may raise SIGPIPE and SIGXFSZ in this process
+  /// Whether the host's description waits, where that is known. Of what is owned and has one thread: nobody else changes it.
+  enum class HostWaits : uint8_t { Unknown, Yes, No };
+  mutable HostWaits host_mode = HostWaits::Unknown;
   /// A listening socket. Whether accepting waits (`nonblocking`) is between it and the guest, whatever the host's flag: it
   /// waits until the guest has said otherwise, or has asked and been told otherwise (`told`). docs/decisions/0051.
   bool listens = false;
@@ -174,6 +178,12 @@ class FdTable {
 
   /// From now on several threads may use the table at a time. By the one that uses it.
   void share();
+  bool is_shared() const { return shared_.load(std::memory_order_relaxed); }
+  /// How often a number has lost its descriptor, or a descriptor rights. Of a table that is not shared.
+  uint64_t changes() const { return changes_; }
+  void note_change() {
+    if (!is_shared()) ++changes_;
+  }
 
   /// The descriptor numbered `fd`, or null.
   FdRef get(uint32_t fd) {
@@ -223,6 +233,8 @@ class FdTable {
   sched::SpinLock lock_;  // once shared, of all below
   std::vector<std::unique_ptr<Descriptor>> slots_;
   uint32_t lowest_free_ = 0;  // no number below it is free
+  uint64_t serials_ = 0;
+  uint64_t changes_ = 0;
   uint32_t limit_ = 4096;
   std::atomic<uint32_t> open_{0};  // with the places that are taken
   uint32_t never_ = 0;             // bit i: number i is never given to anything

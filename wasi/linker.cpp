@@ -35,7 +35,7 @@ struct Definition {
 
 template <RawHostFn kCall>
 Outcome shared_call(void*, vm::Vcpu& vcpu, vm::Instance* instance, const Slot* args, Slot* results) {
-  return kCall(vcpu.store->shared_env(), vcpu, instance, args, results);
+  [[clang::musttail]] return kCall(vcpu.store->shared_env(), vcpu, instance, args, results);
 }
 
 constexpr size_t words(std::string_view s) {

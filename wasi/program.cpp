@@ -186,6 +186,15 @@ Error Program::failed(vm::Store& store, Error error) {
   return end_.value_or(std::move(error));
 }
 
+std::optional<Error> Program::why_refused() const {
+  std::lock_guard guard(lock_);
+  if (!over_) return std::nullopt;
+  return Error(
+      ErrorKind::Usage,
+      "the program of the guest has ended" + (end_ ? " (" + end_->message + ")" : std::string()) +
+          ", and its threads with it, so what is called would wait for them in vain: instantiate it in a new store");
+}
+
 void Program::leave(vm::Store& store) {
   {
     std::lock_guard guard(lock_);

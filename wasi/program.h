@@ -45,6 +45,7 @@ class Program final : public vm::StoreGroup, public std::enable_shared_from_this
   size_t live() const;
 
   Error failed(vm::Store& store, Error error) override;
+  std::optional<Error> why_refused() const override;
   void leave(vm::Store& store) override;
 
  private:

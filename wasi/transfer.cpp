@@ -94,8 +94,6 @@ int64_t read_without_waiting(const Descriptor& d, const iovec* iov, int count) {
   return is_ready(d.host, POLLIN) ? blocking::readv(d, iov, count) : -EAGAIN;
 }
 
-/// Bytes of a file that are asked for at once: a millisecond or two.
-constexpr size_t kPiece = size_t{4} << 20;
 /// What the system itself transfers at most in one call.
 constexpr size_t kMostBytes = 0x7ffff000;
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "wasi/blocking.h"
 #include "wasi/context.h"
 
 namespace vmrun::wasi {
@@ -34,6 +35,21 @@ class SignalShield {
 int64_t read_from(const Descriptor& d, iovec* iov, int count);
 int64_t write_to(const Context& cx, const Descriptor& d, iovec* iov, int count);
 int64_t read_from_at(const Descriptor& d, iovec* iov, int count, int64_t offset);
+
+/// Bytes of a file that are asked for at once: a millisecond or two.
+constexpr size_t kPiece = size_t{4} << 20;
+
+/// Whether a transfer is one piece of a file: the two below then make it without a further function's frame
+/// (vm/runtime/stoppable_x86_64.cpp says what one takes).
+inline bool is_one_piece(const Descriptor& d, const iovec* iov, int count) {
+  return count == 1 && iov->iov_len <= kPiece && d.type == FileType::RegularFile && d.stream == nullptr;
+}
+inline int64_t quick_read_from(const Descriptor& d, iovec* iov, int count) {
+  return is_one_piece(d, iov, count) ? blocking::readv(d, iov, 1) : read_from(d, iov, count);
+}
+inline int64_t quick_read_from_at(const Descriptor& d, iovec* iov, int count, int64_t offset) {
+  return is_one_piece(d, iov, count) ? blocking::preadv(d, iov, 1, offset) : read_from_at(d, iov, count, offset);
+}
 int64_t write_to_at(const Context& cx, const Descriptor& d, iovec* iov, int count, int64_t offset);
 
 /// Makes `call`, which may make the file `d` grow, with -EFBIG and no signal where it grows too large. It ends on the

@@ -35,7 +35,8 @@ namespace vmrun {
 struct ExecutorConfig {
   /// Tasks that run at the same time, each on its thread; 0: one for each processor of the machine.
   unsigned workers = 0;
-  /// Threads at most, those included that hold a call of the system which cannot be waited for otherwise.
+  /// Threads at most, those included that hold a call of the system which cannot be waited for otherwise. Where it is more
+  /// than three times `workers`, calls of guests leave two a worker to run tasks, and fail with errno again beyond that.
   unsigned max_threads = 4096;
   /// Binds each worker to a processor, of those that the calling thread may run on.
   bool pin = false;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -43,7 +44,14 @@ class Linker {
   Result<void> define(std::string_view module, std::string_view name, const SharedMemory& memory);
   /// Makes the shared memories that `module` imports and nobody defined, and defines them. They count against the limit of
   /// `store`, and live as long as somebody uses them. Errors: Limit.
-  Result<void> add_shared_memories(Store& store, const Module& module);
+  Result<void> add_shared_memories(Store& store, const Module& module) {
+    return add_shared_memories(store, std::span(&module, 1));
+  }
+  /// The same for the first of several modules that are instantiated one after the other: where a later one imports the
+  /// same memory, it is made so that it fits both, if it can. Nothing is made for a module name of `later`, which
+  /// somebody is going to define.
+  Result<void> add_shared_memories(Store& store, std::span<const Module> modules,
+                                   std::span<const std::string_view> later = {});
   /// All exports of `instance` under the module name `name`.
   Result<void> define_instance(std::string_view name, Instance instance, Store& store);
   // Host functions: how they end, and what may throw, is in vmrun/func.h.

@@ -18,7 +18,7 @@
 // Each of its threads has a store of its own beside `store`, with an instance of the same module over the same memories,
 // which shares host functions and constants too, and runs in a task of the executor of the first one. The program ends
 // when its first thread returns, when one traps or calls proc_exit, and when the store is interrupted; that ends all of
-// its threads, wherever they wait.
+// its threads, wherever they wait. Calls into the store that begin afterwards are refused (ErrorKind::Usage).
 #pragma once
 
 #include <cstdint>

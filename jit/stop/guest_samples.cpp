@@ -108,6 +108,15 @@ struct GuestThread {
 };
 thread_local GuestThread guest_thread;
 
+}  // namespace
+
+void guest_samples_prepare_thread() {
+  sample_prepare_thread();
+  asm volatile("" : : "r"(&guest_thread));
+}
+
+namespace {
+
 /// Called on a thread before its first guest, and again when its heat was not sampled for a while (jit/stop/sample.h).
 void thread_begins() {
   sample_this_thread();

@@ -25,6 +25,10 @@ bool start_guest_samples(int64_t nanoseconds, std::string* why);
 /// No sample is added after this. Harmless when there are none.
 void stop_guest_samples();
 
+/// Makes what the calling thread has for samples and ticks (jit/stop/sample.h), which otherwise its first guest does. The C
+/// library registers the end of such a thing under the lock that dlopen holds all its time.
+void guest_samples_prepare_thread();
+
 /// For threads that begin to run guests. Once, by the first engine.
 void watch_guest_threads();
 

@@ -58,6 +58,8 @@ thread_local TimerEnd timer_end;
 
 }  // namespace
 
+void sample_prepare_thread() { asm volatile("" : : "r"(&timer_end)); }
+
 void set_sample_server(const SampleServer& given) {
   server = given;
   serving.store(true, std::memory_order_release);

@@ -30,6 +30,9 @@ struct SampleServer {
   /// itself.
   bool (*decide)(vm::FuncCode& code, bool at_entry) = nullptr;
 };
+/// The part of guest_samples_prepare_thread (jit/stop/guest_samples.h) for ticks.
+void sample_prepare_thread();
+
 /// Once. Threads that run their first guest afterwards are sampled.
 void set_sample_server(const SampleServer& server);
 

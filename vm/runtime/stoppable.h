@@ -16,7 +16,8 @@ namespace vmrun::vm {
 /// or a negated errno value; -EINTR without a call, or instead of waiting on, when the guest was interrupted
 /// or its task cancelled. Where no guest runs, the plain system call. Looks at no thread-local errno. Not a system call
 /// that fills memory before it waits.
-int64_t stoppable_call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0);
+int64_t stoppable_call(long number, long a = 0, long b = 0, long c = 0, long d = 0);
+int64_t stoppable_call(long number, long a, long b, long c, long d, long e, long f = 0);
 
 /// Whether the guest that runs on this thread was interrupted or its task cancelled: for host functions that do without
 /// the system what takes long. What they return then is of no interest, because the guest traps on the way back to it.

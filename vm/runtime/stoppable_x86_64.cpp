@@ -30,7 +30,7 @@ struct Flags {
 static_assert(sizeof(Flags) == 2);
 
 // r11 and rcx are the system call's to change, but one that is begun again does not come by the look at the flags.
-__attribute__((naked)) int64_t call_unless(const void* flags, long, long, long, long, long, long, long) {
+__attribute__((naked)) int64_t call_unless(const void* flags, long, long, long, long, long) {
   asm(R"(
     movq %%rdi, %%r11
     movq %%rsi, %%rax
@@ -38,8 +38,6 @@ __attribute__((naked)) int64_t call_unless(const void* flags, long, long, long, 
     movq %%rcx, %%rsi
     movq %%r8, %%rdx
     movq %%r9, %%r10
-    movq 8(%%rsp), %%r8
-    movq 16(%%rsp), %%r9
     .globl vmrun_stoppable_begin, vmrun_stoppable_end, vmrun_stoppable_stopped
     .hidden vmrun_stoppable_begin, vmrun_stoppable_end, vmrun_stoppable_stopped
   vmrun_stoppable_begin:
@@ -58,13 +56,37 @@ __attribute__((naked)) int64_t call_unless(const void* flags, long, long, long, 
       : "i"(-EINTR), "i"(kEndCalls));
 }
 
+__attribute__((naked)) int64_t call_unless(const void* flags, long, long, long, long, long, long, long) {
+  asm(R"(
+    movq %rdi, %r11
+    movq %rsi, %rax
+    movq %rdx, %rdi
+    movq %rcx, %rsi
+    movq %r8, %rdx
+    movq %r9, %r10
+    movq 8(%rsp), %r8
+    movq 16(%rsp), %r9
+    jmp vmrun_stoppable_begin
+  )");
+}
+
 constinit const Flags never{};
+
+const void* flags_here() {
+  const Vcpu* guest = running_vcpu;
+  return guest != nullptr ? static_cast<const void*>(&guest->interrupt) : &never;
+}
 
 }  // namespace
 
+// This one jumps to the system call: where the kernel makes every return after a call of it slow (it clears what the
+// processor predicts returns by), each frame in between takes as long as a tenth of a short read.
+int64_t stoppable_call(long number, long a, long b, long c, long d) {
+  return call_unless(flags_here(), number, a, b, c, d);
+}
+
 int64_t stoppable_call(long number, long a, long b, long c, long d, long e, long f) {
-  const Vcpu* guest = running_vcpu;
-  return call_unless(guest != nullptr ? static_cast<const void*>(&guest->interrupt) : &never, number, a, b, c, d, e, f);
+  return call_unless(flags_here(), number, a, b, c, d, e, f);
 }
 
 bool guest_interrupted() {

@@ -36,8 +36,13 @@ class StoreGroup {
   virtual ~StoreGroup() = default;
   /// A call into `store` from outside has ended with `error`, and with it the program. Returns what ended it first.
   virtual Error failed(Store& store, Error error) = 0;
+  /// Why no call into one of the stores may begin any more: the program has ended. Nothing while it runs.
+  virtual std::optional<Error> why_refused() const = 0;
   /// `store` dies.
   virtual void leave(Store& store) = 0;
+
+  /// Calls of its threads that hold a thread of the system.
+  std::atomic<uint32_t> holding{0};
 };
 
 class Store {
@@ -156,6 +161,8 @@ class Store {
 
   /// What a host function failed with, from Caller::fail until the embedder's call returns it.
   std::optional<Error> host_failure;
+  /// The same of a call that was refused (StoreGroup::why_refused).
+  std::optional<Error> refused;
   /// What a host function threw, from there until the embedder's call throws it again.
   std::exception_ptr host_exception;
   /// The embedder's Store, for host functions.

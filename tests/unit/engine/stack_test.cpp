@@ -13,14 +13,6 @@
 namespace vmrun::test {
 namespace {
 
-constexpr Tiers kTiers[] = {Tiers::Interp, Tiers::Baseline, Tiers::Opt};
-
-Config in(Tiers tiers) {
-  Config config;
-  config.tiers = tiers;
-  return config;
-}
-
 /// A fiber of the embedder's. Beneath its stack lie bytes that nobody may write.
 class Fiber {
  public:
@@ -58,6 +50,14 @@ class Fiber {
 };
 
 #if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)  // they would have to be told of the switches
+
+constexpr Tiers kTiers[] = {Tiers::Interp, Tiers::Baseline, Tiers::Opt};
+
+Config in(Tiers tiers) {
+  Config config;
+  config.tiers = tiers;
+  return config;
+}
 
 TEST_CASE("a call from a stack that nobody named is refused, with what to do") {
   for (Tiers tiers : kTiers) {

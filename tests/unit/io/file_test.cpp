@@ -1,4 +1,5 @@
 // Files: at positions and at their own; those that prove slow, by io_uring and by threads; faults on the way.
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cstring>
@@ -94,6 +95,45 @@ TEST_CASE("files, quick and slow, from tasks and from a thread") {
       for (auto& t : tasks) t.join();
     }
   }
+}
+
+TEST_CASE(
+    "a file is closed while calls use it: an adopted one's number goes with the last call, a borrowed one's stays") {
+  everywhere([](World& w) {
+    io::Reactor& r = w.reactor();
+    for (const bool owned : {true, false, true, false}) {
+      char name[] = "/tmp/vmrun-io-XXXXXX";
+      const int fd = ::mkostemp(name, O_CLOEXEC);
+      REQUIRE(fd >= 0);
+      ::unlink(name);
+      REQUIRE(::write(fd, "file", 4) == 4);
+      Descriptor d = owned ? w.adopt(fd) : w.borrow(fd);
+      std::atomic<int> reads{0}, wrong{0};
+      std::vector<sched::Task> tasks;
+      for (int i = 0; i < 4; ++i) {
+        tasks.push_back(w.spawn([&] {
+          char bytes[4];
+          int64_t got;
+          while ((got = read_at(r, d, bytes, sizeof bytes, 0)) == 4) {
+            wrong += std::memcmp(bytes, "file", 4) != 0;
+            ++reads;
+            sched::yield();
+          }
+          wrong += got != -EBADF;
+        }));
+      }
+      while (reads < 100) std::this_thread::sleep_for(10us);
+      CHECK(r.close(d) == 0);
+      CHECK(r.close(d) == -EBADF);
+      for (auto& t : tasks) t.join();
+      CHECK(wrong == 0);
+      char byte;
+      CHECK(r.read(d, &byte, 1) == -EBADF);
+      CHECK(r.write(d, "x", 1) == -EBADF);
+      CHECK((::fcntl(fd, F_GETFD) == -1) == owned);
+      if (!owned) ::close(fd);
+    }
+  });
 }
 
 TEST_CASE("interrupted and short transfers of files are made whole") {

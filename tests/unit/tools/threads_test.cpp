@@ -61,5 +61,26 @@ TEST_CASE("each repetition has threads of its own") {
   CHECK(r.out.substr(0, 17) == r.out.substr(17, 17));
 }
 
+TEST_CASE("a preloaded module imports the memory that threads share") {
+  // The preloaded one needs three pages, the program one; the memory fits both.
+  const std::vector<std::string> line{"--preload", "fill=" + fixture("cli_fills_memory"), fixture("cli_shares_memory")};
+  const auto r = run_vmrun(line);
+  CHECK(r.err == "");
+  CHECK(r.status == 42);
+  // Several guests have a memory each.
+  std::vector<std::string> two{"--instances", "2"};
+  two.insert(two.end(), line.begin(), line.end());
+  CHECK(run_vmrun(two).status == 42);
+  // A memory that a preloaded module exports is the one that counts, and comes after those that import it by themselves.
+  const auto own = run_vmrun({"--preload", "env=" + fixture("cli_exports_memory"), "--preload",
+                              "fill=" + fixture("cli_fills_memory"), fixture("cli_shares_memory")});
+  CHECK(own.err == "");
+  CHECK(own.status == 42);
+  const auto early = run_vmrun({"--preload", "fill=" + fixture("cli_fills_memory"), "--preload",
+                                "env=" + fixture("cli_exports_memory"), fixture("cli_shares_memory")});
+  CHECK(early.status == 1);
+  CHECK(early.err.find("unknown import: env.memory") != std::string::npos);
+}
+
 }  // namespace
 }  // namespace vmrun::test

@@ -122,5 +122,102 @@ TEST_CASE("a cancellation that was taken ends no later call") {
   }
 }
 
+/// Opens the FIFO for writing until the tasks have ended, which ends the waits of those who read.
+void let_go(const Box& box, const Executor& executor) {
+  while (executor.live() != 0) {
+    ::close(::open(box.fifo.c_str(), O_RDWR | O_NONBLOCK));
+    std::this_thread::sleep_for(1ms);
+  }
+}
+
+Executor executor_of_threads(unsigned workers, unsigned threads, const char* io) {
+  ExecutorConfig config;
+  config.workers = workers;
+  config.max_threads = threads;
+  config.io = io;
+  return ok(Executor::create(config));
+}
+
+TEST_CASE("guests that hold their threads leave some to those who run") {
+  const Engine engine = engine_of(Tiers::Baseline);
+  const Module module = opening_module(engine);
+  for (const char* io : {"epoll", "auto"}) {
+    for (unsigned workers : {1u, 2u}) {
+      CAPTURE(io);
+      CAPTURE(workers);
+      const Box box;
+      Executor executor = executor_of_threads(workers, 8, io);
+      constexpr size_t kGuests = 20;
+      std::vector<std::unique_ptr<Guest>> guests;
+      std::atomic<size_t> refused{0}, other{0};
+      for (size_t i = 0; i < kGuests; ++i) {
+        guests.push_back(std::make_unique<Guest>(engine, module, box.config()));
+        ok(executor.spawn(guests.back()->store, [&, guest = guests.back().get()] {
+          const int32_t error = ok(guest->call("open_fifo"))[0].as_i32();
+          refused += error == 6;
+          other += error != 6 && error != 0;
+        }));
+      }
+      // Those who hold no thread go on, however long the others do. A file's call that finds no thread is made elsewhere.
+      Guest runs(engine, module, box.config().stdin_bytes("x"));
+      std::atomic<bool> ran{false};
+      const Task task = ok(executor.spawn(runs.store, [&] { ran = true; }));
+      CHECK(task.join_for(20s));
+      CHECK(ran);
+      // All that are not in the call were told to try again.
+      for (int i = 0; i < 2000 && executor.stats().blocked_threads + refused < kGuests; ++i) {
+        std::this_thread::sleep_for(10ms);
+      }
+      CHECK(refused >= kGuests - 8 + workers);
+      CHECK(refused < kGuests);
+      let_go(box, executor);
+      CHECK(other == 0);
+      // With the threads back, opening works again.
+      ok(executor.spawn(runs.store, [&] { other += ok(runs.call("open_file"))[0].as_i32() != 0; }));
+      executor.wait_idle();
+      CHECK(other == 0);
+    }
+  }
+}
+
+TEST_CASE("a program of many threads holds no more of the system's than are left for others") {
+  const Engine engine = engine_of(Tiers::Baseline);
+  const Module module = ok(Module::compile_file(engine, VMRUN_FIXTURES "/wasi_threads_open.wasm"));
+  const Module opening = opening_module(engine);
+  const Box box;
+  constexpr unsigned kWorkers = 2, kThreads = 24, kMost = kThreads - 2 * kWorkers;
+  Executor executor = executor_of_threads(kWorkers, kThreads, "auto");
+  Store store(engine);
+  const WasiContext wasi = ok(WasiContext::create(box.config()));
+  const Instance instance = ok(instantiate_wasi(store, module, wasi));
+  const auto number = [&](const char* name) { return ok(ok(instance.func(name)).call())[0].as_i32(); };
+  std::atomic<bool> enough{false};
+  std::atomic<int32_t> refused{0};
+  ok(executor.spawn(store, [&] {
+    ok(run_wasi(store, [&]() -> Result<void> {
+      constexpr int32_t kAll = 2 * kMost;
+      for (int32_t i = 0; i < kAll; ++i) CHECK(number("spawn") > 0);
+      // Half of them, and those that entered before the others were seen to hold a thread.
+      while (number("begun") < kAll || number("refused") < kAll - static_cast<int32_t>(kMost / 2 + kWorkers)) {
+        this_task::sleep_for(1ms);
+      }
+      refused = number("refused");
+      enough = true;
+      while (number("opened") + number("refused") < kAll) this_task::sleep_for(1ms);
+      return {};
+    }));
+  }));
+  for (int i = 0; i < 2000 && !enough; ++i) std::this_thread::sleep_for(10ms);
+  CHECK(enough);
+  CHECK(refused < static_cast<int32_t>(2 * kMost) - 1);  // it held some
+  // Another guest may still open a file.
+  Guest other(engine, opening, box.config());
+  std::atomic<int32_t> error{-1};
+  const Task task = ok(executor.spawn(other.store, [&] { error = ok(other.call("open_file"))[0].as_i32(); }));
+  CHECK(task.join_for(20s));
+  CHECK(error == 0);
+  let_go(box, executor);
+}
+
 }  // namespace
 }  // namespace vmrun

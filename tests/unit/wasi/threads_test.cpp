@@ -265,10 +265,63 @@ TEST_CASE("threads: the trap of one ends all") {
         CHECK(done.error().backtrace.back().function == "wasi_thread_start");
         // It stays ended.
         const auto later = program.call("size");
-        REQUIRE((later.ok() || later.error().trap == TrapCode::Unreachable));
+        REQUIRE(!later);
+        CHECK(later.error().kind == ErrorKind::Usage);
+        CHECK(later.error().message.find("has ended (") != std::string::npos);
       }
     }
   }
+}
+
+TEST_CASE("threads: no call begins in a program that is over") {
+  Engine engine;
+  const Module module = threads_module(engine);
+  for (unsigned workers : kWorkers) {
+    CAPTURE(workers);
+    Threads program(module, WasiConfig());
+    std::optional<Error> in_vain, typed;
+    const auto done = program.run(workers, [&]() -> Result<void> {
+      // The thread's end ends the program, whether or not a call of this one is under way.
+      auto call = program.last("spawn", {Val::i32(what(Traps))}, "spin");
+      CHECK(!call);
+      // Nobody is left who could wake it.
+      auto waits = program.only("wait");
+      if (!waits) in_vain = waits.error();
+      auto size = ok(ok(program.instance.func("size")).typed<int32_t()>()).call();
+      if (!size) typed = size.error();
+      return {};
+    });
+    REQUIRE(!done);
+    CHECK(done.error().trap == TrapCode::Unreachable);
+    for (const auto& refused : {in_vain, typed}) {
+      REQUIRE(refused);
+      CHECK(refused->kind == ErrorKind::Usage);
+      CHECK(refused->message.find("new store") != std::string::npos);
+    }
+    // And by an embedder who calls later, in no task.
+    const auto later = program.only("wait");
+    REQUIRE(!later);
+    CHECK(later.error().kind == ErrorKind::Usage);
+  }
+}
+
+TEST_CASE("threads: calls after the first thread has returned are refused, without a reason but that") {
+  Engine engine;
+  const Module module = threads_module(engine);
+  Threads program(module, WasiConfig());
+  REQUIRE(program.run(1, [&]() -> Result<void> {
+    CHECK(program.spawn(what(Count)) > 0);
+    program.join(1);
+    return {};
+  }));
+  const auto later = program.only("wait");
+  REQUIRE(!later);
+  CHECK(later.error().kind == ErrorKind::Usage);
+  CHECK(later.error().message.find("has ended,") != std::string::npos);
+  // What has no threads has no end: its calls go on.
+  Threads alone(module, WasiConfig());
+  REQUIRE(alone.run(1, [&] { return alone.only("open_gate"); }));
+  CHECK(alone.get(kBegun) == 0);
 }
 
 TEST_CASE("threads: proc_exit of one ends all, with its status") {
