@@ -13,6 +13,7 @@
 #include "engine/cache_files.h"
 #include "jit/stored/settings.h"
 #include "vm/base/build.h"
+#include "vm/base/tally.h"
 
 namespace vmrun::engine {
 namespace {
@@ -136,6 +137,7 @@ tiering::StoredCode Cache::find(const CacheKey& key) const {
     } else {
       VMRUN_LOG_AT(cache_log(), info, "the cache is not used: {}", refusal.why.empty() ? "no folder" : refusal.why);
     }
+    vm::count(vm::tally.cache_misses);
     return found;
   }
   const std::string name = key.name();
@@ -155,6 +157,7 @@ tiering::StoredCode Cache::find(const CacheKey& key) const {
       found.file = std::move(*file);
     }
   }
+  vm::count(found.file != nullptr ? vm::tally.cache_hits : vm::tally.cache_misses);
   found.hot = read_hot(folder.number, key);
   return found;
 }
@@ -197,6 +200,7 @@ bool Cache::store_code(int folder, const vm::Module& module, const vm::Digest& c
   if (written) make_room(folder, name, file.bytes());
   written = written && file.finish(name);
   if (written) {
+    vm::count(vm::tally.cache_stores);
     VMRUN_LOG_AT(cache_log(), info, "{} is stored, {} bytes", name, file.bytes());
   } else {
     VMRUN_LOG_AT(cache_log(), info, "{} is not stored: {}", name, file.why().empty() ? "it is too large" : file.why());

@@ -165,7 +165,7 @@ int64_t Reactor::write_file(Cell& cell, const iovec* iov, int count, int64_t off
 
 int64_t Reactor::readv_at(const Descriptor& d, const iovec* iov, int count, int64_t offset,
                           const Until& until) noexcept {
-  Use use(d);
+  Use use(d, Call::Read);
   if (!use) return -EBADF;
   if (offset < 0) return -EINVAL;
   Op op;
@@ -178,14 +178,14 @@ int64_t Reactor::readv_at(const Descriptor& d, const iovec* iov, int count, int6
 
 int64_t Reactor::writev_at(const Descriptor& d, const iovec* iov, int count, int64_t offset,
                            const Until& until) noexcept {
-  Use use(d);
+  Use use(d, Call::Write);
   if (!use) return -EBADF;
   if (offset < 0) return -EINVAL;
   return write_file(use.cell(), iov, count, offset, until);
 }
 
 int64_t Reactor::sync(const Descriptor& d, bool data_only, const Until& until) noexcept {
-  Use use(d);
+  Use use(d, Call::Sync);
   if (!use) return -EBADF;
   Op op;
   op.kind = data_only ? Op::Kind::SyncData : Op::Kind::Sync;

@@ -93,7 +93,7 @@ int64_t Reactor::try_write(Cell& cell, const iovec* iov, int count) noexcept {
 }
 
 int64_t Reactor::readv(const Descriptor& d, const iovec* iov, int count, const Until& until) noexcept {
-  Use use(d);
+  Use use(d, Call::Read);
   if (!use) return -EBADF;
   Cell& cell = use.cell();
   if (cell.kind == Kind::File) {
@@ -107,7 +107,7 @@ int64_t Reactor::readv(const Descriptor& d, const iovec* iov, int count, const U
 }
 
 int64_t Reactor::writev(const Descriptor& d, const iovec* iov, int count, const Until& until) noexcept {
-  Use use(d);
+  Use use(d, Call::Write);
   if (!use) return -EBADF;
   Cell& cell = use.cell();
   if (cell.kind == Kind::File) return write_file(cell, iov, count, -1, until);
@@ -129,7 +129,7 @@ int64_t Reactor::write(const Descriptor& d, const void* data, size_t size, const
 }
 
 int64_t Reactor::receive(const Descriptor& d, msghdr& message, int flags, const Until& until) noexcept {
-  Use use(d);
+  Use use(d, Call::Receive);
   if (!use) return -EBADF;
   Cell& cell = use.cell();
   const bool all = (flags & MSG_WAITALL) != 0 && cell.kind == Kind::Stream && (flags & MSG_PEEK) == 0;
@@ -148,7 +148,7 @@ int64_t Reactor::receive(const Descriptor& d, msghdr& message, int flags, const 
 }
 
 int64_t Reactor::send(const Descriptor& d, const msghdr& message, int flags, const Until& until) noexcept {
-  Use use(d);
+  Use use(d, Call::Send);
   if (!use) return -EBADF;
   Cell& cell = use.cell();
   const auto count = static_cast<int>(message.msg_iovlen);
@@ -166,7 +166,7 @@ int64_t Reactor::send(const Descriptor& d, const msghdr& message, int flags, con
 
 int64_t Reactor::accept(const Descriptor& d, int flags, const Until& until, sockaddr* address,
                         socklen_t* length) noexcept {
-  Use use(d);
+  Use use(d, Call::Accept);
   if (!use) return -EBADF;
   Cell& cell = use.cell();
   const int64_t r = retry(cell, Direction::Read, 0, until, [&]() -> int64_t {
@@ -193,7 +193,7 @@ int64_t Reactor::accept(const Descriptor& d, int flags, const Until& until, sock
 }
 
 int64_t Reactor::connect(const Descriptor& d, const sockaddr* address, socklen_t length, const Until& until) noexcept {
-  Use use(d);
+  Use use(d, Call::Connect);
   if (!use) return -EBADF;
   Cell& cell = use.cell();
   if (!cell.owned) {
@@ -218,7 +218,7 @@ int64_t Reactor::connect(const Descriptor& d, const sockaddr* address, socklen_t
 }
 
 int64_t Reactor::post(const Descriptor& event) noexcept {
-  Use use(event);
+  Use use(event, Call::Write);
   if (!use) return -EBADF;
   int64_t r;
   do {

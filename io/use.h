@@ -7,10 +7,12 @@ namespace vmrun::io {
 
 class Reactor::Use {
  public:
-  /// Tests false when the descriptor is closed.
-  explicit Use(const Descriptor& d) noexcept : cell_(*d.cell_), open_(cell_.reactor->begin_use(cell_)) {}
+  /// Tests false when the descriptor is closed. Its end counts as one `call`.
+  Use(const Descriptor& d, Call call) noexcept : cell_(*d.cell_), call_(call), open_(cell_.reactor->begin_use(cell_)) {}
   ~Use() {
-    if (open_) cell_.reactor->end_use(cell_);
+    if (!open_) return;
+    cell_.reactor->done_.add(call_);
+    cell_.reactor->end_use(cell_);
   }
   Use(const Use&) = delete;
   Use& operator=(const Use&) = delete;
@@ -19,6 +21,7 @@ class Reactor::Use {
 
  private:
   Cell& cell_;
+  const Call call_;
   bool open_;
 };
 

@@ -394,9 +394,9 @@ void Core::bump(std::atomic<uint64_t> ThreadCounters::* which, uint64_t n) {
 void Core::bump(AtomicHistogram ThreadCounters::* which, Nanos value) {
   Worker* w = current_worker();
   if (w != nullptr && &w->core() == this) {
-    count((w->counters.*which).of(value));
+    (w->counters.*which).add_alone(value);
   } else {
-    (external_.*which).of(value).fetch_add(1, std::memory_order_relaxed);
+    (external_.*which).add(value);
   }
 }
 

@@ -125,6 +125,7 @@ class Core {
 
   // report.cpp.
   Statistics statistics();
+  std::vector<TaskState> tasks(size_t most);
   std::string report();
   bool stuck();
 

@@ -186,6 +186,12 @@ void Profiling::write_dump(const DumpEnd& end) {
                                                            std::chrono::steady_clock::now() - begin_, end)));
 }
 
+std::optional<GuestProfile> Profiling::samples() {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock || !profiler_) return std::nullopt;
+  return profiler_->take();
+}
+
 void Profiling::finish(const DumpEnd& end, uint64_t peak_memory) {
   std::unique_lock lock(mutex_, kPatience);
   if (!lock || finished_) return;

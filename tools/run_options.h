@@ -75,6 +75,7 @@ struct RunOptions {
   std::optional<uint32_t> max_threads;
   // -D
   bool gdb = false;
+  std::optional<std::string> metrics;  // an address, or unix:PATH
 
   // Guests on a scheduler, beside each other.
   struct Many {
