@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
+#include <charconv>
 #include <cstring>
 #include <string>
 
@@ -30,7 +30,8 @@ Result<void> knock(int pid) {
   info.si_value.sival_ptr = reinterpret_cast<void*>(jit::kKnock);
   int error = ESRCH, tried = 0;
   while (const dirent* entry = ::readdir(folder)) {
-    const int thread = std::atoi(entry->d_name);
+    int thread = 0;
+    std::from_chars(entry->d_name, entry->d_name + std::strlen(entry->d_name), thread);
     if (thread <= 0) continue;
     if (++tried > kMostThreads) break;
     if (::syscall(SYS_rt_tgsigqueueinfo, pid, thread, jit::kStopSignal, &info) == 0) {

@@ -13,8 +13,8 @@
 namespace vmrun::engine {
 namespace {
 
-/// Bounds of histograms: powers of four nanoseconds, from a microsecond to 69 seconds.
-constexpr size_t kFirstBound = 10, kLastBound = 36, kBoundStep = 2;
+/// Bounds of histograms: powers of two nanoseconds, from a microsecond to 17 seconds.
+constexpr size_t kFirstBound = 10, kLastBound = 34;
 
 /// By TrapCode.
 constexpr const char* kTrapNames[] = {"none",
@@ -130,7 +130,7 @@ void MetricsWriter::histogram(std::string name, std::string help, const Duration
     count += durations.counts[i];
     // Range i ends before 2^(i + 1).
     const size_t bound = i + 1;
-    if (bound < kFirstBound || bound > kLastBound || (bound - kFirstBound) % kBoundStep != 0) continue;
+    if (bound < kFirstBound || bound > kLastBound) continue;
     out.buckets.push_back({static_cast<double>(uint64_t{1} << bound) / 1e9, count});
   }
   out.count = count;

@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <charconv>
 #include <cstring>
 
 namespace vmrun::engine {
@@ -30,18 +30,21 @@ void read_stat(ProcessFigures& out) {
   // The program's name is in brackets, and may hold any character.
   const char* rest = std::strrchr(text, ')');
   if (rest == nullptr) return;
-  long long threads = 0, resident = 0;
-  unsigned long long start = 0, bytes = 0;
-  // Fields 20 (threads), 22 (start), 23 (bytes), 24 (pages); the third is the first behind the name.
-  if (std::sscanf(rest + 1,
-                  " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %lld %*d %llu %llu %lld",
-                  &threads, &start, &bytes, &resident) != 4) {
-    return;
+  // From the third field on, which is the state: 20 (threads), 22 (start), 23 (bytes), 24 (pages).
+  constexpr size_t kFirst = 3, kFields = 24;
+  uint64_t fields[kFields + 1] = {};
+  const char* const end = text + size;
+  const char* at = rest + 1;
+  for (size_t i = kFirst; i <= kFields && at < end; ++i) {
+    while (at < end && *at == ' ') ++at;
+    const char* const field = at;
+    while (at < end && *at != ' ') ++at;
+    std::from_chars(field, at, fields[i]);  // what is no such number stays 0
   }
-  out.threads = static_cast<uint64_t>(threads);
-  out.virtual_bytes = bytes;
-  out.resident_bytes = static_cast<uint64_t>(resident) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
-  const double since_boot = static_cast<double>(start) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  out.threads = fields[20];
+  out.virtual_bytes = fields[23];
+  out.resident_bytes = fields[24] * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const double since_boot = static_cast<double>(fields[22]) / static_cast<double>(::sysconf(_SC_CLK_TCK));
   out.start_seconds = seconds(CLOCK_REALTIME) - seconds(CLOCK_BOOTTIME) + since_boot;
 }
 

@@ -279,6 +279,8 @@ void Core::make_ready(TaskCell* task) {
     w->make_ready(task, true);
     return;
   }
+  // As workers do, but from the first one on: threads other than workers may make few.
+  if ((made_ready_outside_.fetch_add(1, std::memory_order_relaxed) & 63) == 0) task->ready_at = now();
   push_global(task);
   maybe_wake();
 }

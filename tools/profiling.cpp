@@ -14,7 +14,7 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-/// How often a dump samples, where nobody says: some two hundred times a second, and no multiple of the system's tick.
+/// How often a dump samples, where nobody says: some two hundred times a second.
 constexpr nanoseconds kDumpInterval = std::chrono::microseconds(4900);
 
 /// A dump that is being written keeps the process from ending for so long at most.

@@ -140,7 +140,8 @@ int print_answers(int pid, const TopOptions& options) {
   auto asked = Clock::now();
   while (std::ferror(stdout) == 0) {
     if (options.json) {
-      std::printf("%s\n", before->dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
+      // In ASCII: no terminal takes any of it as a command.
+      std::printf("%s\n", before->dump(-1, ' ', true, Json::error_handler_t::replace).c_str());
       std::fflush(stdout);
       if (options.once) return kExitOk;
     }

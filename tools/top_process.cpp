@@ -135,7 +135,11 @@ Result<void> reach(int pid, uid_t owner, Socket& socket) {
     if (Clock::now() >= end) return silent(pid);
     if (!is_vmrun(program_of(pid))) {
       const std::string program = program_of(pid);
-      if (program.empty()) return silent(pid);
+      if (program.empty()) {
+        const char state = state_of(pid);
+        if (state == 'Z' || state == '?') return silent(pid);
+        return Error(ErrorKind::Unsupported, "process " + std::to_string(pid) + " is no vmrun");
+      }
       return Error(ErrorKind::Unsupported,
                    "process " + std::to_string(pid) + " is no vmrun: it runs " + printable(program));
     }

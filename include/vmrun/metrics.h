@@ -4,8 +4,8 @@
 //   ... your HTTP server answers GET /metrics with it, as vmrun::metrics_content_type() ...
 //
 // Most metrics are of the process as a whole; those of executors and servers are sums over the ones that are named.
-// Collecting takes some ten microseconds, and a little for each store, worker and descriptor of the process; guests are not
-// stopped for it. docs/profiling.md lists the names.
+// Collecting takes some 0.2 ms, and a little more for each store, worker and descriptor of the process; guests are not stopped
+// for it. docs/profiling.md lists the names.
 #pragma once
 
 #include <cstdint>

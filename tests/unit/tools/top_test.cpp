@@ -1,10 +1,13 @@
 // vmrun top: what it shows of a vmrun that runs, whatever that is at, and what it says where there is nothing to look at.
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -173,32 +176,30 @@ TEST_CASE("what cannot be looked at is named") {
   CHECK(look_at(stopped.pid())["version"] == 1);
 }
 
-/// A process that is called vmrun, and answers with `answer` where a vmrun would.
+/// What top says of a process that listens where a vmrun would, and gives `answer`: this one.
 std::string impostor(const std::string& answer) {
-  const TemporaryDirectory folder;
-  const auto r = run_script(
-      "cp \"$(readlink -f \"$(command -v python3)\")\" \"$1/vmrun\" || exit\n"
-      "PYTHONHOME=$(python3 -c 'import sys; print(sys.prefix)') \"$1/vmrun\" -c '\n"
-      "import os, socket, sys\n"
-      "s = socket.socket(socket.AF_UNIX)\n"
-      "s.bind(chr(0) + \"vmrun/%d\" % os.getpid())\n"
-      "s.listen()\n"
-      "print(os.getpid(), flush=True)\n"
-      "c, _ = s.accept()\n"
-      "c.recv(1000)\n"
-      "c.sendall(sys.argv[1].encode())\n"
-      "' \"$2\" > \"$1/pid\" &\n"
-      "for i in $(seq 200); do [ -s \"$1/pid\" ] && break; sleep 0.05; done\n"
-      "\"$vmrun\" top --once $(cat \"$1/pid\"); kill $!",
-      {folder.path(), answer});
-  return r.err.substr(0, r.err.find('\n'));
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const std::string name = "vmrun/" + std::to_string(getpid());
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  name.copy(address.sun_path + 1, name.size());
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  REQUIRE(::bind(listener, reinterpret_cast<sockaddr*>(&address), length) == 0);
+  REQUIRE(::listen(listener, 1) == 0);
+  std::thread answers([&] {
+    const int client = ::accept(listener, nullptr, nullptr);
+    char request[1000];
+    if (::recv(client, request, sizeof request, 0) > 0) ::send(client, answer.data(), answer.size(), MSG_NOSIGNAL);
+    ::close(client);
+  });
+  const auto r = run_vmrun({"top", "--once", std::to_string(getpid())});
+  answers.join();
+  ::close(listener);
+  CHECK(r.status == 1);
+  return r.err;
 }
 
 TEST_CASE("another version, and answers that are none, are told from what is understood") {
-  if (run_script("command -v python3").status != 0) {
-    MESSAGE("skipped: python3 is not installed");
-    return;
-  }
   const std::string ok = "HTTP/1.1 200 OK\r\n\r\n";
   const auto says = [&](const std::string& answer, const std::string& message) {
     CAPTURE(answer);
