@@ -18,7 +18,7 @@ namespace vmrun {
 void answer_knocks(void (*answer)());
 
 /// Knocks at the threads of the process `pid`. It may be needed again: a thread that is in the middle of the host's work hears
-/// nothing. Errors: Io (there is no such process, or it belongs to somebody else), Unsupported (the system is not Linux).
+/// nothing. Errors: Io (there is no such process, or it belongs to somebody else).
 Result<void> knock(int pid);
 
 }  // namespace vmrun
