@@ -17,8 +17,8 @@ namespace vmrun {
 /// thread. Not in a build for ThreadSanitizer, where knocks go unheard.
 void answer_knocks(void (*answer)());
 
-/// Knocks at the threads of the process `pid`. It may be needed again: a thread that is in the middle of the host's work hears
-/// nothing. Errors: Io (there is no such process, or it belongs to somebody else).
+/// Knocks at the threads of the process `pid`. It may be needed again: a thread that is in the middle of the host's work
+/// hears nothing. Errors: Io (there is no such process, or it belongs to somebody else).
 Result<void> knock(int pid);
 
 }  // namespace vmrun
