@@ -14,6 +14,7 @@
 #include "engine/hot_list.h"
 #include "jit/stored/settings.h"
 #include "vm/base/build.h"
+#include "vm/base/tally.h"
 
 namespace vmrun::engine {
 namespace {
@@ -101,6 +102,7 @@ tiering::StoredCode Cache::find(const CacheKey& key) const {
     } else {
       VMRUN_LOG_AT(cache_log(), info, "the cache is not used: {}", refusal.why.empty() ? "no folder" : refusal.why);
     }
+    vm::count(vm::tally.cache_misses);
     return found;
   }
   const std::string name = key.name();
@@ -112,6 +114,7 @@ tiering::StoredCode Cache::find(const CacheKey& key) const {
     if (config_.write) mark_used(descriptor);
     found.file = opened(jit::stored::source_of(descriptor, bytes), name, key);
   }
+  vm::count(found.file != nullptr ? vm::tally.cache_hits : vm::tally.cache_misses);
   found.hot = read_hot(folder.number, key);
   return found;
 }
@@ -149,6 +152,7 @@ bool Cache::store_code(int folder, const vm::Module& module, const vm::Digest& c
   if (written) make_room(folder, name, file.bytes());
   written = written && file.finish(name);
   if (written) {
+    vm::count(vm::tally.cache_stores);
     VMRUN_LOG_AT(cache_log(), info, "{} is stored, {} bytes", name, file.bytes());
   } else {
     VMRUN_LOG_AT(cache_log(), info, "{} is not stored: {}", name, file.why().empty() ? "it is too large" : file.why());

@@ -52,6 +52,28 @@ struct AtEnd {
   }
 };
 
+static_assert(Durations::kRanges == sched::Histogram::buckets);
+Durations durations(const sched::Histogram& histogram) {
+  return {.counts = histogram.counts, .sum = std::chrono::nanoseconds(static_cast<int64_t>(histogram.sum))};
+}
+
+IoStats io_stats(const io::Reactor& reactor) {
+  const io::Counts now = reactor.counts();
+  const auto done = reactor.done();
+  const auto of = [&](io::Call call) { return done[static_cast<size_t>(call)]; };
+  return {.descriptors = now.descriptors,
+          .waiting = now.nodes,
+          .transfers = now.transfers,
+          .reads = of(io::Call::Read),
+          .writes = of(io::Call::Write),
+          .accepts = of(io::Call::Accept),
+          .connects = of(io::Call::Connect),
+          .receives = of(io::Call::Receive),
+          .sends = of(io::Call::Send),
+          .syncs = of(io::Call::Sync),
+          .waits = of(io::Call::Wait)};
+}
+
 StopReason reason_of(sched::CancelReason reason) {
   switch (reason) {
     case sched::CancelReason::None: return StopReason::None;
@@ -180,6 +202,13 @@ Result<Task> Executor::start(Store* store, std::function<void()> f, const TaskOp
 void Executor::wait_idle() { impl_->scheduler.wait_idle(); }
 size_t Executor::live() const { return impl_->scheduler.live(); }
 std::string Executor::report() const { return impl_->scheduler.report(); }
+std::vector<TaskInfo> Executor::tasks(size_t most) const {
+  std::vector<TaskInfo> out;
+  for (sched::TaskState& task : impl_->scheduler.tasks(most)) {
+    out.push_back({task.id, std::move(task.name), std::move(task.state)});
+  }
+  return out;
+}
 const char* Executor::io() const { return impl_->reactor->backend(); }
 
 ExecutorStats Executor::stats() const {
@@ -197,7 +226,14 @@ ExecutorStats Executor::stats() const {
           .switches = sums.switches,
           .preemptions = sums.preemptions,
           .steals = sums.steals,
-          .parks = sums.parks};
+          .parks = sums.parks,
+          .finished = sums.finished,
+          .yields = sums.yields,
+          .stolen = sums.stolen,
+          .migrations = sums.migrations,
+          .queue_latency = durations(sums.queue_latency),
+          .timer_lateness = durations(sums.timer_lateness),
+          .io = io_stats(*impl_->reactor)};
 }
 
 // ---- this_task ---------------------------------------------------------------------------------------------------------

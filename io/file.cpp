@@ -164,7 +164,7 @@ int64_t Reactor::hand_over(Cell& cell, Op& op, const Until& until) noexcept {
 int64_t Reactor::file_call(Cell& cell, Op& op, const Until& until) noexcept { return quick_file_call(cell, op, until); }
 
 int64_t Reactor::read_file(Cell& cell, const iovec* iov, int count, const Until& until) noexcept {
-  Use use(cell);
+  Use use(cell, Call::Read);
   if (!use) return -EBADF;
   Op op;
   op.kind = Op::Kind::Read;
@@ -188,7 +188,7 @@ int64_t Reactor::write_file(Cell& cell, const iovec* iov, int count, int64_t off
 
 int64_t Reactor::readv_at(const Descriptor& d, const iovec* iov, int count, int64_t offset,
                           const Until& until) noexcept {
-  Use use(d);
+  Use use(d, Call::Read);
   if (!use) return -EBADF;
   if (offset < 0) return -EINVAL;
   Op op;
@@ -201,14 +201,14 @@ int64_t Reactor::readv_at(const Descriptor& d, const iovec* iov, int count, int6
 
 int64_t Reactor::writev_at(const Descriptor& d, const iovec* iov, int count, int64_t offset,
                            const Until& until) noexcept {
-  Use use(d);
+  Use use(d, Call::Write);
   if (!use) return -EBADF;
   if (offset < 0) return -EINVAL;
   return write_file(use.cell(), iov, count, offset, until);
 }
 
 int64_t Reactor::sync(const Descriptor& d, bool data_only, const Until& until) noexcept {
-  Use use(d);
+  Use use(d, Call::Sync);
   if (!use) return -EBADF;
   Op op;
   op.kind = data_only ? Op::Kind::SyncData : Op::Kind::Sync;

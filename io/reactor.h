@@ -30,6 +30,7 @@
 
 #include "io/backend.h"
 #include "io/descriptor.h"
+#include "io/done.h"
 #include "io/wait.h"
 #include "sched/poller.h"
 
@@ -123,6 +124,8 @@ class Reactor final : public sched::Poller, private Sink {
   bool waited_for() const noexcept override { return waiting_.load(std::memory_order_relaxed) != 0; }
 
   Counts counts() const noexcept;
+  /// Calls that have ended, by Call. Any thread.
+  std::array<uint64_t, call_kinds> done() const noexcept { return done_.sums(); }
   /// "epoll" or "uring".
   const char* backend() const noexcept { return backend_->name(); }
 
@@ -189,6 +192,7 @@ class Reactor final : public sched::Poller, private Sink {
   alignas(64) std::atomic<size_t> waiting_{0};  // nodes and transfers: what a poll may bring
   std::atomic<size_t> nodes_{0};
   std::atomic<size_t> transfers_{0};
+  Done done_;
 };
 
 }  // namespace vmrun::io

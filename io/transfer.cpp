@@ -85,14 +85,14 @@ bool is_of_connection(int64_t r) noexcept {
 
 int64_t Reactor::readv(const Descriptor& d, const iovec* iov, int count, const Until& until) noexcept {
   if (d.cell_->kind == Kind::File) return read_file(*d.cell_, iov, count, until);
-  Use use(d);
+  Use use(d, Call::Read);
   if (!use) return -EBADF;
   Cell& cell = use.cell();
   return retry(cell, Direction::Read, size_of(iov, count), until, [&] { return try_read(cell, iov, count); });
 }
 
 int64_t Reactor::writev(const Descriptor& d, const iovec* iov, int count, const Until& until) noexcept {
-  Use use(d);
+  Use use(d, Call::Write);
   if (!use) return -EBADF;
   Cell& cell = use.cell();
   if (cell.kind == Kind::File) return write_file(cell, iov, count, -1, until);
@@ -114,7 +114,7 @@ int64_t Reactor::write(const Descriptor& d, const void* data, size_t size, const
 }
 
 int64_t Reactor::receive(const Descriptor& d, msghdr& message, int flags, const Until& until) noexcept {
-  Use use(d);
+  Use use(d, Call::Receive);
   if (!use) return -EBADF;
   Cell& cell = use.cell();
   const bool all = (flags & MSG_WAITALL) != 0 && cell.kind == Kind::Stream && (flags & MSG_PEEK) == 0;
@@ -133,7 +133,7 @@ int64_t Reactor::receive(const Descriptor& d, msghdr& message, int flags, const 
 }
 
 int64_t Reactor::send(const Descriptor& d, const msghdr& message, int flags, const Until& until) noexcept {
-  Use use(d);
+  Use use(d, Call::Send);
   if (!use) return -EBADF;
   Cell& cell = use.cell();
   const auto count = static_cast<int>(message.msg_iovlen);
@@ -151,7 +151,7 @@ int64_t Reactor::send(const Descriptor& d, const msghdr& message, int flags, con
 
 int64_t Reactor::accept(const Descriptor& d, int flags, const Until& until, sockaddr* address,
                         socklen_t* length) noexcept {
-  Use use(d);
+  Use use(d, Call::Accept);
   if (!use) return -EBADF;
   Cell& cell = use.cell();
   const int64_t r = retry(cell, Direction::Read, 0, until, [&]() -> int64_t {
@@ -178,7 +178,7 @@ int64_t Reactor::accept(const Descriptor& d, int flags, const Until& until, sock
 }
 
 int64_t Reactor::connect(const Descriptor& d, const sockaddr* address, socklen_t length, const Until& until) noexcept {
-  Use use(d);
+  Use use(d, Call::Connect);
   if (!use) return -EBADF;
   Cell& cell = use.cell();
   if (!cell.owned) {
@@ -203,7 +203,7 @@ int64_t Reactor::connect(const Descriptor& d, const sockaddr* address, socklen_t
 }
 
 int64_t Reactor::post(const Descriptor& event) noexcept {
-  Use use(event);
+  Use use(event, Call::Write);
   if (!use) return -EBADF;
   int64_t r;
   do {

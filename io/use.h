@@ -7,11 +7,13 @@ namespace vmrun::io {
 
 class Reactor::Use {
  public:
-  /// Tests false when the descriptor is closed.
-  explicit Use(const Descriptor& d) noexcept : Use(*d.cell_) {}
-  explicit Use(Cell& cell) noexcept : cell_(cell), open_(cell_.reactor->begin_use(cell_)) {}
+  /// Tests false when the descriptor is closed. Its end counts as one `call`.
+  Use(const Descriptor& d, Call call) noexcept : Use(*d.cell_, call) {}
+  Use(Cell& cell, Call call) noexcept : cell_(cell), call_(call), open_(cell_.reactor->begin_use(cell_)) {}
   ~Use() {
-    if (open_) cell_.reactor->end_use(cell_);
+    if (!open_) return;
+    cell_.reactor->done_.add(call_);
+    cell_.reactor->end_use(cell_);
   }
   Use(const Use&) = delete;
   Use& operator=(const Use&) = delete;
@@ -20,6 +22,7 @@ class Reactor::Use {
 
  private:
   Cell& cell_;
+  const Call call_;
   bool open_;
 };
 

@@ -108,6 +108,7 @@ int64_t Reactor::wait_any(std::span<Interest> interests, const Until& until) noe
     }
   }
   const int64_t r = ready != 0 ? ready : wait_in(places, fds.data(), until);
+  done_.add(Call::Wait);
   for (Place& place : places) {
     if (place.cell != nullptr) end_use(*place.cell);
   }

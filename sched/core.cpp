@@ -281,6 +281,8 @@ void Core::make_ready(TaskCell* task) {
     w->make_ready(task, true);
     return;
   }
+  // As workers do, but from the first one on: threads other than workers may make few.
+  if ((made_ready_outside_.fetch_add(1, std::memory_order_relaxed) & 63) == 0) task->ready_at = now();
   push_global(task);
   maybe_wake();
 }
@@ -396,9 +398,9 @@ void Core::bump(std::atomic<uint64_t> ThreadCounters::* which, uint64_t n) {
 void Core::bump(AtomicHistogram ThreadCounters::* which, Nanos value) {
   Worker* w = current_worker();
   if (w != nullptr && &w->core() == this) {
-    count((w->counters.*which).of(value));
+    (w->counters.*which).add_alone(value);
   } else {
-    (external_.*which).of(value).fetch_add(1, std::memory_order_relaxed);
+    (external_.*which).add(value);
   }
 }
 

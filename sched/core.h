@@ -132,6 +132,7 @@ class Core {
 
   // report.cpp.
   Statistics statistics();
+  std::vector<TaskState> tasks(size_t most);
   std::string report();
   bool stuck();
 
@@ -203,6 +204,7 @@ class Core {
   void stop_locked();
   bool stopped_ = false;
 
+  std::atomic<uint32_t> made_ready_outside_{0};  // tasks, by threads that are no workers
   std::mutex cells_lock_;
   TaskCell* free_cells_ = nullptr;
   std::vector<std::unique_ptr<TaskCell[]>> cell_chunks_;

@@ -42,15 +42,16 @@ namespace vmrun::sched {
 struct Histogram {
   static constexpr size_t buckets = 40;
   std::array<uint64_t, buckets> counts{};
+  uint64_t sum = 0;  ///< of all, in nanoseconds
 
   static size_t bucket_of(int64_t ns) {
     return ns <= 1 ? 0
                    : std::min<size_t>(static_cast<size_t>(std::bit_width(static_cast<uint64_t>(ns))) - 1, buckets - 1);
   }
   uint64_t total() const {
-    uint64_t sum = 0;
-    for (uint64_t n : counts) sum += n;
-    return sum;
+    uint64_t all = 0;
+    for (uint64_t n : counts) all += n;
+    return all;
   }
   /// Nanoseconds that the given share of all (0 to 1) did not exceed, rounded up to the end of a range; 0 for none.
   int64_t percentile(double share) const {
@@ -67,9 +68,23 @@ struct Histogram {
 /// The same, written by threads.
 struct AtomicHistogram {
   std::array<std::atomic<uint64_t>, Histogram::buckets> counts{};
-  std::atomic<uint64_t>& of(int64_t ns) { return counts[Histogram::bucket_of(ns)]; }
-  void add_to(Histogram& sum) const {
-    for (size_t i = 0; i < counts.size(); ++i) sum.counts[i] += counts[i].load(std::memory_order_relaxed);
+  std::atomic<uint64_t> sum{0};
+  /// By any thread.
+  void add(int64_t ns) {
+    counts[Histogram::bucket_of(ns)].fetch_add(1, std::memory_order_relaxed);
+    sum.fetch_add(static_cast<uint64_t>(std::max<int64_t>(ns, 0)), std::memory_order_relaxed);
+  }
+  /// By the only thread that writes: no locked instruction.
+  void add_alone(int64_t ns) {
+    const auto add = [](std::atomic<uint64_t>& counter, uint64_t n) {
+      counter.store(counter.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    };
+    add(counts[Histogram::bucket_of(ns)], 1);
+    add(sum, static_cast<uint64_t>(std::max<int64_t>(ns, 0)));
+  }
+  void add_to(Histogram& all) const {
+    for (size_t i = 0; i < counts.size(); ++i) all.counts[i] += counts[i].load(std::memory_order_relaxed);
+    all.sum += sum.load(std::memory_order_relaxed);
   }
 };
 

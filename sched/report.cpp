@@ -53,6 +53,26 @@ std::string TaskCell::state() const {
   return text;
 }
 
+std::vector<TaskState> Core::tasks(size_t most) {
+  std::vector<TaskState> out;
+  std::lock_guard lock(cells_lock_);
+  for (const auto& chunk : cell_chunks_) {
+    for (size_t i = 0; i < cells_a_chunk; ++i) {
+      if (out.size() == most) {
+        return out;
+      }
+      const TaskCell& task = chunk[i];
+      const uint64_t id = task.id.load(std::memory_order_relaxed);
+      if (id == 0 || task.done.load(std::memory_order_acquire)) {
+        continue;
+      }
+      const char* name = task.name.load(std::memory_order_relaxed);
+      out.push_back({id, name != nullptr ? name : "", task.state()});
+    }
+  }
+  return out;
+}
+
 std::string Core::report() {
   std::string text;
   std::lock_guard lock(cells_lock_);

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "sched/cancel.h"
 #include "sched/counters.h"
@@ -134,6 +135,13 @@ struct Statistics {
   size_t stack_mappings = 0;     ///< mappings of the process that stacks take
 };
 
+/// A task at one moment.
+struct TaskState {
+  uint64_t id;
+  std::string name;   ///< as it was spawned with
+  std::string state;  ///< Task::state
+};
+
 /// A handle to a task, which runs whether or not a handle exists. No handle outlives the scheduler.
 class Task {
  public:
@@ -217,6 +225,8 @@ class Scheduler {
   /// ready, or for what it waits (a kind, and the object's address or the task's number). Any thread. Throws
   /// std::bad_alloc.
   std::string report() const;
+  /// Tasks that have not ended, in no order: the first `most` that are found. Any thread. Throws std::bad_alloc.
+  std::vector<TaskState> tasks(size_t most) const;
   /// Whether no task can go on by itself, as DeadlockHook describes; false when there is none.
   bool stuck() const;
   unsigned workers() const;

@@ -178,7 +178,7 @@ void Worker::enter(TaskCell* task) {
   task->calm_down(Hurry::Runs);
   count(counters.switches);
   if (task->ready_at != 0) {
-    count(counters.queue_latency.of(now() - task->ready_at));
+    counters.queue_latency.add_alone(now() - task->ready_at);
     task->ready_at = 0;
   }
 }

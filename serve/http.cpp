@@ -158,6 +158,7 @@ class Http {
     const std::string date = http_date();
     write_refusal(refusal, {.date = date, .body_bytes = {}}, bytes);
     connection_.write(bytes);
+    server_.answers.add(refusal.status);
     server_.log_line(peer_ + " refused " + std::to_string(refusal.status) + " " + std::string(refusal.reason));
   }
 
@@ -247,10 +248,13 @@ class Http {
     room_.give_back();
     const bool keep = response.finish(failure) && !server_.stopping.stopped();
     if (!end.ended || response.failed()) server_.failures.fetch_add(1, std::memory_order_relaxed);
+    const auto took = sched::Clock::now() - start;
+    server_.answers.add(response.status());
+    server_.answers.durations.add(std::chrono::nanoseconds(took).count());
     if (server_.config.log) {
       std::string line = peer_ + " \"" + std::string(request.method) + " " + std::string(request.path) + "\" " +
                          std::to_string(response.status()) + " " + std::to_string(response.body()) + " bytes " +
-                         time_text(sched::Clock::now() - start);
+                         time_text(took);
       if (!end.ended) line += ": " + end.error;
       if (response.is_cut()) line += ": cut off";
       server_.log_line(line);

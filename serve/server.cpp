@@ -295,6 +295,7 @@ ServerStats Server::stats() const {
   ServerStats stats{.connections = impl_->connections, .requests = impl_->requests, .failures = impl_->failures};
   std::lock_guard lock(impl_->mutex);
   stats.open = impl_->open;
+  stats.guests = impl_->config.protocol == ServerConfig::Protocol::Tcp ? impl_->open : impl_->guests;
   return stats;
 }
 

@@ -1,6 +1,7 @@
 // What is behind Server's handle, and what serves one connection.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "io/reactor.h"
+#include "sched/counters.h"
 #include "sched/scheduler.h"
 #include "sched/sync.h"
 #include "serve/connection.h"
@@ -33,6 +35,17 @@ class BodyRoom {
  private:
   Server::Impl* server_ = nullptr;
   uint64_t bytes_ = 0;
+};
+
+/// What has been answered, by http. Any thread.
+struct Answers {
+  static constexpr size_t kStatuses = 1000;
+  std::array<std::atomic<uint64_t>, kStatuses> statuses{};
+  sched::AtomicHistogram durations;  // of requests that a guest answered
+
+  void add(uint16_t status) {
+    if (status < kStatuses) statuses[status].fetch_add(1, std::memory_order_relaxed);
+  }
 };
 
 }  // namespace serve
@@ -78,6 +91,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   sched::Task accepting;
 
   std::atomic<uint64_t> connections{0}, requests{0}, failures{0};
+  serve::Answers answers;
 };
 
 namespace serve {

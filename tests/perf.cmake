@@ -54,6 +54,11 @@ if(skipped)
   return()
 endif()
 sample(data jitdump "jitted-[^\n]*\\.so +[^\n]*spin!memory \\[baseline\\]")
+# What scripts and flame graphs are made of.
+run(scripted ${PERF} script -i ${data} -F ip,sym)
+if(NOT status EQUAL 0 OR NOT scripted MATCHES "spin!memory \\[baseline\\]")
+  message(FATAL_ERROR "perf script names no baseline code:\n${scripted}")
+endif()
 # Lines are offsets in the image.
 run(annotated ${PERF} annotate -i ${data} --stdio -s "spin!memory [baseline]")
 if(NOT annotated MATCHES "spin:[0-9]+")

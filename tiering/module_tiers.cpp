@@ -15,6 +15,7 @@
 #include "tiering/log.h"
 #include "tiering/manager.h"
 #include "vm/base/assert.h"
+#include "vm/base/tally.h"
 #include "vm/blocks/policy.h"
 #include "vm/wasm/loops.h"
 
@@ -249,11 +250,16 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
     std::lock_guard lock(mutex_);
     stats_[static_cast<unsigned>(key.tier)].compile_time += time;
   }
+  vm::Tally::OfTier& tally = vm::tally.tier(static_cast<size_t>(key.tier));
+  vm::count(tally.nanoseconds, static_cast<uint64_t>(std::chrono::nanoseconds(time).count()));
   switch (result.status) {
     case jit::CompileResult::Status::done: {
       manager_.made_code(key.tier);
       vm::counts_of(code);                 // of entries in loops; without memory for it they go uncounted
       const uint32_t size = object->size;  // once published it may be replaced, and go, at any time
+      vm::count(tally.done);
+      vm::count(tally.wasm_bytes, module_.funcs[key.func_index].body.size());
+      vm::count(tally.code_bytes, size);
       publish(key, object);
       record(key, size, start, compiled, installed, {});
       if (key.tier == Tier::opt) {
@@ -277,6 +283,7 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
         std::lock_guard lock(mutex_);
         ++stats_[static_cast<unsigned>(key.tier)].bugs;
       }
+      vm::count(tally.bugs);
       record(key, 0, start, compiled, installed, result.reason);
       fail(key, result.reason, UINT32_MAX);
       return result.reason;
@@ -337,6 +344,7 @@ void ModuleTiers::fail(const Key& key, std::string reason, uint32_t retry_heat) 
   std::lock_guard lock(mutex_);
   TierStats& stats = stats_[static_cast<unsigned>(key.tier)];
   ++stats.failed;
+  vm::count(vm::tally.tier(static_cast<size_t>(key.tier)).failed);
   try {
     ++stats.reasons[without_offset(reason)];
     failures_[key] = {std::move(reason), retry_heat};
@@ -361,7 +369,10 @@ void ModuleTiers::publish(const Key& key, const jit::CodeObject* object, bool lo
   FuncCode& code = module_.code(key.func_index);
   std::lock_guard lock(mutex_);
   TierStats& stats = stats_[static_cast<unsigned>(key.tier)];
-  ++(key.unit == jit::kWholeFunction ? stats.functions : stats.osr_units);
+  const bool whole = key.unit == jit::kWholeFunction;
+  ++(whole ? stats.functions : stats.osr_units);
+  vm::Tally::OfTier& tally = vm::tally.tier(static_cast<size_t>(key.tier));
+  vm::count(whole ? (loaded ? tally.stored_functions : tally.functions) : (loaded ? tally.stored_loops : tally.loops));
   stats.wasm_bytes += module_.funcs[key.func_index].body.size();
   stats.code_bytes += object->size;
   stats.loaded += loaded;
@@ -443,6 +454,7 @@ size_t ModuleTiers::drop_oldest() {
   const size_t size = codes_.front().object->size;
   remove(key);
   ++stats_[static_cast<unsigned>(key.tier)].dropped;
+  vm::count(vm::tally.tier(static_cast<size_t>(key.tier)).dropped);
   heat_.forget(own(module_.code(key.func_index)));
   LoopTable* table = module_.code(key.func_index).loops.load(std::memory_order_acquire);
   for (uint32_t i = 0; table != nullptr && i < table->count; ++i) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "jit/code/code.h"
+#include "vm/base/tally.h"
 #include "vm/blocks/policy.h"
 
 namespace vmrun::tiering {
@@ -32,13 +33,17 @@ bool add_companions(std::vector<Job>& heap, Task& task) {
 
 }  // namespace
 
+void Queue::set_waiting(size_t jobs) {
+  vm::count(vm::tally.compiles_waiting, uint64_t{jobs} - waiting_.exchange(jobs, std::memory_order_relaxed));
+}
+
 void Queue::push(Job job) {
   {
     std::lock_guard lock(mutex_);
     if (closed_) return;
     heap_.push_back(std::move(job));
     std::push_heap(heap_.begin(), heap_.end(), less_urgent);
-    waiting_.store(heap_.size(), std::memory_order_relaxed);
+    set_waiting(heap_.size());
   }
   more_.notify_one();
 }
@@ -52,14 +57,16 @@ Task Queue::pop() {
   task.push_back(std::move(heap_.back()));
   heap_.pop_back();
   if (add_companions(heap_, task)) std::make_heap(heap_.begin(), heap_.end(), less_urgent);
-  waiting_.store(heap_.size(), std::memory_order_relaxed);
+  set_waiting(heap_.size());
   ++running_;
+  vm::count(vm::tally.compiles_running);
   return task;
 }
 
 void Queue::done() {
   std::lock_guard lock(mutex_);
   --running_;
+  vm::uncount(vm::tally.compiles_running);
   if (running_ == 0 && heap_.empty()) idle_.notify_all();
 }
 
@@ -69,7 +76,7 @@ void Queue::close() {
     std::lock_guard lock(mutex_);
     closed_ = true;
     dropped.swap(heap_);
-    waiting_.store(0, std::memory_order_relaxed);
+    set_waiting(0);
   }
   more_.notify_all();
   idle_.notify_all();

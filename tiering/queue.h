@@ -59,6 +59,9 @@ class Queue {
   unsigned running() const { return running_.load(std::memory_order_relaxed); }
 
  private:
+  /// Under the mutex.
+  void set_waiting(size_t jobs);
+
   std::mutex mutex_;
   std::condition_variable more_, idle_;
   std::vector<Job> heap_;

@@ -39,6 +39,8 @@ int objdump_command(Args args);
 std::string objdump_options_help(bool markdown);
 int wast_command(Args args);
 std::string wast_options_help(bool markdown);
+int top_command(Args args);
+std::string top_options_help(bool markdown);
 int compile_command(Args args);
 std::string compile_options_help(bool markdown);
 int cache_command(Args args);

@@ -88,6 +88,7 @@ int compile_command(Args args) {
   if (options.config.tiers == Tiers::Interp) {
     return fail_usage("-O tier=interp makes no machine code: leave it out", "compile");
   }
+  if (options.metrics) return fail_usage("-D metrics is for run and serve: leave it out", "compile");
   const std::string image(parsed->positional[0]);
   if (auto fit = check_together(options, image); !fit) return fail_usage(fit.error().message, "compile");
   // Of what is compiled already the image alone is taken: it may be another build's.

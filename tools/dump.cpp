@@ -213,15 +213,51 @@ Json module_json(const std::string& image, const Module& module, const GuestProf
       {"lines", samples != nullptr ? lines_json(*samples, name) : Json::array()}};
 }
 
+/// How often what took how long; ranges are left out in which nothing was.
+Json durations_json(const Durations& durations) {
+  Json ranges = Json::array();
+  for (size_t i = 0; i < Durations::kRanges; ++i) {
+    if (durations.counts[i] != 0) ranges.push_back({uint64_t{2} << i, durations.counts[i]});
+  }
+  return {{"measured", durations.total()},
+          {"sum_ns", durations.sum.count()},
+          {"half_ns", durations.percentile(0.5).count()},
+          {"nine_of_ten_ns", durations.percentile(0.9).count()},
+          {"99_of_100_ns", durations.percentile(0.99).count()},
+          {"below_ns", std::move(ranges)}};
+}
+
 Json scheduler_json(const Executor* executor) {
   if (executor == nullptr) return nullptr;
   const ExecutorStats stats = executor->stats();
-  return {{"io", executor->io()},     {"workers", stats.workers},
-          {"threads", stats.threads}, {"blocked_threads", stats.blocked_threads},
-          {"tasks", stats.tasks},     {"ready", stats.ready},
-          {"spawned", stats.spawned}, {"switches", stats.switches},
-          {"parks", stats.parks},     {"preemptions", stats.preemptions},
-          {"steals", stats.steals}};
+  return {{"io", executor->io()},
+          {"workers", stats.workers},
+          {"threads", stats.threads},
+          {"blocked_threads", stats.blocked_threads},
+          {"tasks", stats.tasks},
+          {"ready", stats.ready},
+          {"spawned", stats.spawned},
+          {"switches", stats.switches},
+          {"parks", stats.parks},
+          {"preemptions", stats.preemptions},
+          {"steals", stats.steals},
+          {"finished", stats.finished},
+          {"yields", stats.yields},
+          {"stolen", stats.stolen},
+          {"migrations", stats.migrations},
+          {"queue_latency", durations_json(stats.queue_latency)},
+          {"timer_lateness", durations_json(stats.timer_lateness)},
+          {"io_waiting", stats.io.waiting},
+          {"io_transfers", stats.io.transfers},
+          {"io_calls",
+           {{"read", stats.io.reads},
+            {"write", stats.io.writes},
+            {"accept", stats.io.accepts},
+            {"connect", stats.io.connects},
+            {"receive", stats.io.receives},
+            {"send", stats.io.sends},
+            {"sync", stats.io.syncs},
+            {"wait", stats.io.waits}}}};
 }
 
 Json process_json(uint64_t peak_memory) {

@@ -28,6 +28,8 @@ constexpr CommandInfo kCommands[] = {
      serve_options_help},
     {"report", "[options] FILE...", "make a page of dumps (--profile=FILE.json); of two, with what changed",
      report_command, report_options_help},
+    {"top", "[options] [PID]", "look at a vmrun that runs: guests, tiers, processor time, memory, I/O", top_command,
+     top_options_help},
     {"bench", "[options] IMAGE [ARGS...]", "measure tiers on an image, from its cold start to its steady state",
      bench_command, bench_options_help},
     {"compile", "IMAGE -o FILE.cwasm [options]",

@@ -14,7 +14,7 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-/// How often a dump samples, where nobody says: some two hundred times a second, and no multiple of the system's tick.
+/// How often a dump samples, where nobody says: some two hundred times a second.
 constexpr nanoseconds kDumpInterval = std::chrono::microseconds(4900);
 
 /// A dump that is being written keeps the process from ending for so long at most.
@@ -190,6 +190,12 @@ void Profiling::write_dump(const DumpEnd& end) {
   if (profiler_) samples = take();
   complain(write_whole_file(options_.dump->file, dump_text(options_, subject_, samples ? &*samples : nullptr, start_,
                                                            std::chrono::steady_clock::now() - begin_, end)));
+}
+
+std::optional<GuestProfile> Profiling::samples() {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock || !profiler_) return std::nullopt;
+  return profiler_->take();
 }
 
 void Profiling::finish(const DumpEnd& end, uint64_t peak_memory) {

@@ -60,6 +60,8 @@ class Profiling {
   void add(const std::string& image, const Module& module);
   /// Whose counters belong into the dump; it outlives finish().
   void watch(const Executor& executor);
+  /// What was sampled so far; none: nothing is sampled, or something is being written. Any thread.
+  std::optional<GuestProfile> samples();
   /// Writes what there is to be, for the last time. Any thread, once.
   void finish(const DumpEnd& end, uint64_t peak_memory = 0);
 

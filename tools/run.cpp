@@ -6,6 +6,7 @@
 #include "tools/commands.h"
 #include "tools/deadline.h"
 #include "tools/guest_stack.h"
+#include "tools/observer.h"
 #include "tools/profiling.h"
 #include "tools/program.h"
 #include "tools/report.h"
@@ -70,6 +71,8 @@ int load_and_run(const RunOptions& options, const Parsed& parsed, Args args, Dea
   if (auto told = announce(options); !told) return fail(told.error());
   const Engine engine(options.config);
   Profiling profiling(options, parsed.positional[0], args.subspan(parsed.rest));
+  Observer observer(options, parsed.positional[0], args.subspan(parsed.rest), profiling);
+  if (auto begun = observer.begin(Observer::Listens::WhenSomebodyKnocks); !begun) return fail(begun.error());
   auto preloads = load_preloads(options, engine);
   if (!preloads) return fail(preloads.error());
   auto program = load_program(options, engine, parsed.positional[0], *preloads);
@@ -94,6 +97,7 @@ int load_and_run(const RunOptions& options, const Parsed& parsed, Args args, Dea
       if (deadline) deadline->end();
       store_code(*program);
       // What is still being compiled nobody wants any more.
+      observer.end();
       if (program->engine.compiling()) leave(status);
       return status;
     }

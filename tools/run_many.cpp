@@ -17,6 +17,7 @@
 #include <set>
 
 #include "tools/image.h"
+#include "tools/observer.h"
 #include "tools/places.h"
 #include "tools/profiling.h"
 #include "tools/report.h"
@@ -340,6 +341,8 @@ int run_many(const RunOptions& options, const Parsed& parsed, Args args, std::op
   if (!programs) return fail(programs.error());
   Profiling profiling(options, parsed.positional[0], args.subspan(parsed.rest));
   for (const Program& program : *programs) profiling.add(program.image, program.module);
+  Observer observer(options, parsed.positional[0], args.subspan(parsed.rest), profiling);
+  if (auto begun = observer.begin(Observer::Listens::FromTheStart); !begun) return fail(begun.error());
   const auto loaded = Clock::now() - start;
   deadline.reset();  // each guest has its own
 
@@ -366,6 +369,7 @@ int run_many(const RunOptions& options, const Parsed& parsed, Args args, std::op
   if (!executor) return fail(executor.error());
   Guests guests(options, *executor, event.fd, count > 1, profiling);
   profiling.watch(*executor);
+  const Observer::Watch watch(observer, *executor);
   const CtrlCEvent ctrl_c(event.fd);
   const auto begin = Clock::now();
   for (size_t i = 0; i < count && !ctrl_c.pressed(); ++i) {
@@ -390,7 +394,10 @@ int run_many(const RunOptions& options, const Parsed& parsed, Args args, std::op
     print_many_stats(figures, *programs);
   }
   for (const Program& program : *programs) store_code(program);
-  if ((*programs)[0].engine.compiling()) leave(guests.status());
+  if ((*programs)[0].engine.compiling()) {
+    observer.end();
+    leave(guests.status());
+  }
   return guests.status();
 }
 

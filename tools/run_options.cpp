@@ -420,6 +420,12 @@ constexpr Key kWasi[] = {
     {"random-seed", "N", "deterministic random_get, for reproducible runs: no secrets", set_seed},
 };
 
+Result<void> set_metrics(RunOptions& o, Value v) {
+  if (v.rfind(':') == v.npos) return usage_error("expected HOST:PORT, :PORT, [V6]:PORT or unix:PATH");
+  o.metrics = std::string(v);
+  return {};
+}
+
 constexpr Key kDebug[] = {
     {"backtrace-details", nullptr,
      "name source lines in backtraces, by the image's debug information (DWARF), as\n"
@@ -433,6 +439,9 @@ constexpr Key kDebug[] = {
      "messages on standard error, as VMRUN_LOG does: log=wasi=trace prints system calls;\n"
      "levels are error, warn, info, debug, trace; the component may be all",
      set_log},
+    {"metrics", "ADDRESS",
+     "metrics for Prometheus at http://ADDRESS/metrics: HOST:PORT, :PORT (this machine's own), [V6]:PORT or unix:PATH",
+     set_metrics},
 };
 
 constexpr Row kRunOptions[] = {

@@ -79,6 +79,7 @@ struct RunOptions {
   // -D
   bool gdb = false;
   bool debug_info = false;
+  std::optional<std::string> metrics;  // an address, or unix:PATH
 
   // Guests on a scheduler, beside each other.
   struct Many {

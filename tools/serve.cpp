@@ -9,6 +9,7 @@
 #include "tools/commands.h"
 #include "tools/image.h"
 #include "tools/line_log.h"
+#include "tools/observer.h"
 #include "tools/profiling.h"
 #include "tools/report.h"
 #include "tools/run.h"
@@ -79,6 +80,8 @@ int serve(const RunOptions& options, const std::string& image, Args args) {
   auto module = load_image_beside(engine, image, options);
   if (!module) return fail(module.error());
   profiling.add(image, *module);
+  Observer observer(options, image, args, profiling);
+  if (auto begun = observer.begin(Observer::Listens::FromTheStart); !begun) return fail(begun.error());
   std::vector<std::string> argv{options.argv0.value_or(image_name(image))};
   argv.insert(argv.end(), args.begin(), args.end());
 
@@ -96,9 +99,11 @@ int serve(const RunOptions& options, const std::string& image, Args args) {
     profiling.finish({"failure", kExitError});
     return fail(server.error());
   }
+  const Observer::Watch watch(observer, *executor, &*server);
   const unsigned workers = executor->stats().workers;
   log.add(strf("serving %s on %s with %u worker%s, %s; Ctrl-C ends it", options.serve.http ? "http" : "tcp",
                server->address().c_str(), workers, workers == 1 ? "" : "s", executor->io()));
+  if (options.metrics && !options.metrics->ends_with(":0")) log.add("metrics at " + observer.metrics_place());
 
   int signal = 0;
   sigwait(&ends, &signal);

@@ -90,6 +90,16 @@ int64_t held_call(long number, Args... args) {
   return vm::stoppable_call(number, static_cast<long>(args)...);
 }
 
+/// Calls that the system ends at any signal, whatever its handler says (SA_RESTART): they go on unless the guest is to end.
+/// A profiler's signals come while a guest waits.
+template <class Wait>
+int64_t unless_ended(Wait wait) {
+  for (;;) {
+    const int64_t r = wait();
+    if (r != -EINTR || vm::guest_interrupted()) return r;
+  }
+}
+
 /// A transfer of a guest that is in no task. Of one buffer it is the call that takes one: the system copies and checks no
 /// list then, a sixth of what reading 4 KiB takes.
 template <class... Offset>
@@ -325,10 +335,14 @@ int64_t poll(std::span<pollfd> fds, std::span<const Descriptor* const> descripto
     return suspended_poll(fds, handles, until);
   }
   timespec left = timeout != nullptr ? *timeout : timespec{};  // the system changes it
-  return held_call(SYS_ppoll, address(fds.data()), fds.size(), timeout != nullptr ? address(&left) : 0, 0, 0);
+  return unless_ended([&] {
+    return held_call(SYS_ppoll, address(fds.data()), fds.size(), timeout != nullptr ? address(&left) : 0, 0, 0);
+  });
 }
 int64_t sleep_until(clockid_t clock, const timespec& when) {
-  if (!sched::on_task()) return held_call(SYS_clock_nanosleep, clock, TIMER_ABSTIME, address(&when));
+  if (!sched::on_task()) {
+    return unless_ended([&] { return held_call(SYS_clock_nanosleep, clock, TIMER_ABSTIME, address(&when)); });
+  }
   const auto end = deadline_of(when);
   for (;;) {
     timespec time;

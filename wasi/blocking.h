@@ -6,8 +6,8 @@
 //   - buffers given stay valid and unmoved until it returns: guest memory (never moved) or the caller's frame;
 //   - results are in raw form: >= 0, or a negated errno value. -EINTR comes when the guest is interrupted
 //     (Store::interrupt) or its task cancelled, and the guest traps on the way back to it; and when a handler without
-//     SA_RESTART ran: the guest gets errno `intr`. Neither is retried, and no later call of the same system call of a guest
-//     waits: it sees the interrupt first.
+//     SA_RESTART ran: the guest gets errno `intr`. Neither is retried by callers, and no later call of the same system call
+//     of a guest waits: it sees the interrupt first. A guest that polls or sleeps goes on after any handler.
 #pragma once
 
 #include <poll.h>

@@ -23,7 +23,9 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
+#include "vmrun/base/durations.h"
 #include "vmrun/base/result.h"
 #include "vmrun/completions.h"
 #include "vmrun/fwd.h"
@@ -104,6 +106,15 @@ class Task {
   std::unique_ptr<Impl> impl_;
 };
 
+/// What tasks do with descriptors.
+struct IoStats {
+  size_t descriptors = 0;  ///< that the executor waits for, or has waited for and that are still open
+  size_t waiting = 0;      ///< waits of tasks for a descriptor to be ready, now
+  size_t transfers = 0;    ///< reads and writes of slow files that the system is at, now
+  /// Calls that have ended, since the beginning.
+  uint64_t reads = 0, writes = 0, accepts = 0, connects = 0, receives = 0, sends = 0, syncs = 0, waits = 0;
+};
+
 /// What there is at one moment; approximate while tasks run.
 struct ExecutorStats {
   size_t tasks = 0;                                                 ///< that have not ended
@@ -116,6 +127,22 @@ struct ExecutorStats {
   size_t stacks = 0;                                                ///< in use or kept
   uint64_t spawned = 0, switches = 0, preemptions = 0, steals = 0;  ///< since the beginning
   uint64_t parks = 0;                                               ///< times a task suspended itself
+  uint64_t finished = 0;                                            ///< tasks that have ended
+  uint64_t yields = 0;                                              ///< times a task gave way by itself
+  uint64_t stolen = 0;                                              ///< tasks that workers took from each other
+  uint64_t migrations = 0;                                          ///< times a task went on on another thread
+  /// From the time a task could run until it ran: one in 64 is measured.
+  Durations queue_latency;
+  /// From a deadline until it was seen to have passed.
+  Durations timer_lateness;
+  IoStats io;
+};
+
+/// A task at one moment.
+struct TaskInfo {
+  uint64_t id = 0;    ///< unique in its executor
+  std::string name;   ///< TaskOptions::name
+  std::string state;  ///< Task::state
 };
 
 /// Runs tasks. Its functions may be called from any thread; those that wait not from its own tasks.
@@ -151,6 +178,8 @@ class Executor {
   ExecutorStats stats() const;
   /// A line for each task that has not ended: its name, whether it runs or is ready, or for what it waits.
   std::string report() const;
+  /// Tasks that have not ended, `most` of them at most, in no order.
+  std::vector<TaskInfo> tasks(size_t most = 1000) const;
   /// How waiting is done: "epoll" or "uring".
   const char* io() const;
 

@@ -59,6 +59,7 @@ struct ServerStats {
   uint64_t requests = 0;     ///< guests that were run
   uint64_t failures = 0;     ///< of these, those that trapped, or could not be started, or answered nothing sensible
   size_t open = 0;           ///< connections now
+  size_t guests = 0;         ///< that run now
 };
 
 /// Listens and serves from creation on, until it is stopped. Its functions may be called from any thread.
@@ -81,6 +82,7 @@ class Server {
   ServerStats stats() const;
 
   struct Impl;
+  Impl& impl() const { return *impl_; }
 
  private:
   explicit Server(std::shared_ptr<Impl> impl);

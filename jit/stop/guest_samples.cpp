@@ -48,23 +48,39 @@ int64_t clock_now(clockid_t clock) {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
+/// The kernel's tick, which timers of processor time wait for: 4 ms on most machines.
+int64_t kernel_tick() {
+  timespec resolution{};
+  if (clock_getres(CLOCK_MONOTONIC_COARSE, &resolution) != 0 || resolution.tv_sec != 0) return INT64_MAX;
+  return resolution.tv_nsec;
+}
+/// The clock of timers of an interval: the process's answer, found before the first signal.
+constinit std::atomic<clockid_t> timer_clock{CLOCK_MONOTONIC};
+
 /// The thread's timer, as its signal handler finds it.
 struct GuestTimer {
   bool made = false, refused = false;
+  clockid_t clock = CLOCK_MONOTONIC;
   int id = 0;
   int64_t every = 0;   // what it is set to; 0: it stands still
   int64_t used = 0;    // processor time of the thread at its last tick
   uint32_t waits = 0;  // ticks in a row in which it waited
 
   bool make() {
+    const clockid_t wanted = timer_clock.load(std::memory_order_relaxed);
+    if (made && clock != wanted) {
+      syscall(SYS_timer_delete, id);
+      made = false;
+    }
     if (made || refused) return made;
+    clock = wanted;
     sigevent event = {};
     event.sigev_notify = SIGEV_THREAD_ID;
     event.sigev_signo = kStopSignal;
     event.sigev_value.sival_ptr = &tick_marker;
     event._sigev_un._tid = static_cast<pid_t>(syscall(SYS_gettid));
     // The bare system call, which handlers may make.
-    made = syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &id) == 0;
+    made = syscall(SYS_timer_create, clock, &event, &id) == 0;
     refused = !made;
     return made;
   }
@@ -259,6 +275,8 @@ bool start_guest_samples(int64_t nanoseconds, std::string* why) {
   watch_guest_threads();
   vm::set_request_server(vm::Request::sample, count_unsampled);
   profile_number.fetch_add(1, std::memory_order_relaxed);
+  timer_clock.store(nanoseconds >= kernel_tick() ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC,
+                    std::memory_order_relaxed);
   interval.store(nanoseconds, std::memory_order_release);
   GuestThreads& threads = guest_threads();
   std::lock_guard lock(threads.mutex);

@@ -1,9 +1,10 @@
 // Sampling guests for a profile: where they are and who called them, in all tiers and in what the host does for them.
 //
-// Each thread that runs guests has a timer of real time, whose signal is the stop signal (jit/stop/preempt.h). Timers of
-// processor time come no more often than the kernel's own tick, 250 times a second on most machines. So a tick asks how
-// much processor time the thread has used since its last one, and that is what the sample counts for: a thread that
-// waits has none, and its ticks become rare. The handler takes the guest's stack where it can:
+// Each thread that runs guests has a timer, whose signal is the stop signal (jit/stop/preempt.h). Timers of processor time
+// come no more often than the kernel's own tick, 250 times a second on most machines; they come with it, and so take no
+// interrupt of their own. Those of shorter intervals are of real time. A tick asks how much processor time the thread has
+// used since its last one, and that is what the sample counts for: a thread that waits has none, and its ticks of real time
+// become rare. The handler takes the guest's stack where it can:
 //
 //   code of a function        at once. Frames are walked by rbp, also from a prologue or an epilogue
 //   the interpreter           at once, where its registers make sense (interp/sample.h)

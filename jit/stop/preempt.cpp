@@ -13,6 +13,7 @@
 
 #include "jit/code/code.h"
 #include "jit/stop/guest_samples.h"
+#include "jit/stop/knock.h"
 #include "jit/stop/preempt_stub.h"
 #include "jit/stop/sample.h"
 #include "vm/base/earlier_handler.h"
@@ -100,6 +101,8 @@ void handle(int signal, siginfo_t* info, void* ucontext) {
   }
   const bool guest_sample = is_guest_tick(value);
   if (guest_sample) guest_tick(value, ucontext);
+  const bool knocks = is_knock(value);
+  if (knocks) hear_knock(ucontext);
   if (cx != nullptr && value == &yield_marker) {
     cx->requests.fetch_or(static_cast<uint8_t>(vm::Request::yield), std::memory_order_relaxed);
   }
@@ -110,7 +113,7 @@ void handle(int signal, siginfo_t* info, void* ucontext) {
   }
   // An earlier handler's work is done before ours if the context has been redirected; neither minds. The default action
   // is to ignore the signal.
-  const bool ours = value == &yield_marker || value == &retry_marker || tick || guest_sample;
+  const bool ours = value == &yield_marker || value == &retry_marker || tick || guest_sample || knocks;
   if (!ours) (void)earlier.pass_on(signal, info, ucontext);
   errno = saved_errno;
 }

@@ -459,6 +459,15 @@ function showChanges(before, after) {
 
 // ---- the page -------------------------------------------------------------------------------------------------------
 
+/// A counter, durations, or several counters.
+function schedulerText(value) {
+  if (typeof value !== 'object') return value;
+  if (!('measured' in value)) return Object.entries(value).map(([name, n]) => `${n} ${name}`).join(', ');
+  if (value.measured === 0) return 'none was measured';
+  return `${value.measured} measured: half below ${time(value.half_ns)}, nine of ten below ${time(value.nine_of_ten_ns)}, ` +
+    `99 of 100 below ${time(value['99_of_100_ns'])}`;
+}
+
 function showCounters(dump) {
   const out = $('rest');
   out.textContent = '';
@@ -471,7 +480,9 @@ function showCounters(dump) {
       for (const r of tier.reasons) add('failed because', `${r.reason} (${r.count})`);
     }
   }
-  for (const [name, value] of Object.entries(dump.scheduler || {})) add('scheduler: ' + name, value);
+  for (const [name, value] of Object.entries(dump.scheduler || {})) {
+    add('scheduler: ' + name.replaceAll('_', ' '), schedulerText(value));
+  }
   for (const [name, value] of Object.entries(dump.process)) {
     add('process: ' + name, name.endsWith('_ns') ? time(value) : value);
   }

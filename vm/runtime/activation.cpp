@@ -5,6 +5,7 @@
 #include <new>
 
 #include "vm/base/assert.h"
+#include "vm/base/tally.h"
 #include "vm/runtime/native_stack.h"
 #include "vm/runtime/stop.h"
 #include "vm/runtime/store.h"
@@ -140,7 +141,10 @@ void pop_activations(Vcpu& cx, Activation* activation) {
 
 Transfer leave_to_host(Vcpu& cx, Outcome outcome) {
   serve_sample(cx);
-  if (outcome == Outcome::Trap) count(cx, &TierCounts::traps);
+  if (outcome == Outcome::Trap) {
+    count(cx, &TierCounts::traps);
+    count(tally.traps[std::min<size_t>(static_cast<size_t>(cx.trap), kTrapCodes - 1)]);
+  }
   record_backtrace(cx);
   return leave_at(cx, host_entry(cx), outcome);
 }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <mutex>
 
+#include "vm/base/tally.h"
 #include "vm/runtime/memory_owner.h"
 #include "vm/runtime/slices.h"
 
@@ -35,6 +36,7 @@ uint64_t memory_grow(MemoryInst& memory, uint64_t delta_pages) {
     mapping.accessible = wanted;
   }
   memory.bytes.store(new_bytes, std::memory_order_release);
+  count(tally.memory_bytes, new_bytes - old_bytes);
   return old_pages;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "vm/base/tally.h"
 #include "vm/runtime/fault.h"
 #include "vm/runtime/store.h"
 
@@ -48,6 +49,7 @@ Result<std::shared_ptr<MemoryOwner>> make_memory(std::shared_ptr<MemoryPool> poo
   memory.store = type.shared ? nullptr : store;
   memory.impl = owner.get();
   if (memory.guarded) fault_lend_reservation(memory.base, &memory);
+  count(tally.memory_bytes, bytes);
   return owner;
 }
 
@@ -58,6 +60,7 @@ MemoryOwner::~MemoryOwner() {
   // What a dense memory never grew to was never touched.
   if (mapping.pooled && !mapping.guarded) mapping.accessible = bytes;
   budget->memory_bytes.credit(bytes);
+  uncount(tally.memory_bytes, bytes);
   if (mapping.roomed) {
     inst.store->room_memory_left(bytes);
   } else {

@@ -27,4 +27,7 @@ bool guest_interrupted();
 /// `ucontext` stands in, if it does.
 void end_stoppable_call(void* ucontext);
 
+/// In a signal handler: whether `ucontext` stands in a stoppable call, or right behind the system call.
+bool in_stoppable_call(const void* ucontext);
+
 }  // namespace vmrun::vm

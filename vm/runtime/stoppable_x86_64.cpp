@@ -94,6 +94,12 @@ bool guest_interrupted() {
   return guest != nullptr && ends_calls(*guest);
 }
 
+// Calls that the system does not begin again have ended with -EINTR when the handler runs.
+bool in_stoppable_call(const void* ucontext) {
+  const greg_t pc = static_cast<const ucontext_t*>(ucontext)->uc_mcontext.gregs[REG_RIP];
+  return pc >= reinterpret_cast<greg_t>(vmrun_stoppable_begin) && pc <= reinterpret_cast<greg_t>(vmrun_stoppable_end);
+}
+
 void end_stoppable_call(void* ucontext) {
   greg_t& pc = static_cast<ucontext_t*>(ucontext)->uc_mcontext.gregs[REG_RIP];
   // Behind the system call its result stands.

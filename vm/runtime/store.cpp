@@ -8,6 +8,7 @@
 #include <string>
 
 #include "vm/base/assert.h"
+#include "vm/base/tally.h"
 #include "vm/runtime/machine_entry.h"
 #include "vm/runtime/table.h"
 
@@ -306,6 +307,7 @@ Result<Instance*> Store::new_instance(std::shared_ptr<const Module> module_ptr) 
   carve(sizes, module);
   void* block = std::calloc(1, sizes.used());
   if (block == nullptr) return limit("out of memory for an instance of " + std::to_string(sizes.used()) + " bytes");
+  count(tally.instances);
   Carver parts(static_cast<std::byte*>(block));
   Instance* instance = carve(parts, module);
   instances_.emplace_back(instance);

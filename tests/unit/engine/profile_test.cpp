@@ -234,6 +234,21 @@ TEST_CASE("a thread that has run guests before the profile is sampled too; one t
   }
 }
 
+TEST_CASE("intervals of the kernel's tick and shorter ones take turns on a thread") {
+  Prof guest(Tiers::Baseline);
+  for (const int interval : {10, 1, 20, 2, 10}) {
+    CAPTURE(interval);
+    auto profiler = ok(GuestProfiler::start(milliseconds(interval)));
+    const auto before = used();
+    guest.run_for(2 * kLong, "spin", 300'000);
+    const auto spent = used() - before;
+    const Times times(profiler.take());
+    CHECK(times.total > spent / 2);
+    CHECK(times.total < spent * 3 / 2);
+    CHECK(times.share("spin") > 0.8);
+  }
+}
+
 TEST_CASE("a profile begins empty, and there is one at a time") {
   Prof guest(Tiers::Baseline);
   {

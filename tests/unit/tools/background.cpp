@@ -83,8 +83,7 @@ std::string Background::read_some(size_t size) {
 
 void Background::signal(int number) const { kill(child_, number); }
 
-unsigned Background::port() {
-  const std::string before = "listening on 127.0.0.1:";
+unsigned Background::port(const std::string& before) {
   if (!says(before) || !says("\n")) return 0;
   return static_cast<unsigned>(std::atoi(result_.err.c_str() + result_.err.find(before) + before.size()));
 }

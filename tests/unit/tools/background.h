@@ -21,8 +21,10 @@ class Background {
   /// Reads up to `size` bytes of standard output; what there was.
   std::string read_some(size_t size);
   void signal(int number) const;
-  /// The number behind "listening on 127.0.0.1:", for which it waits; 0 at its end.
-  unsigned port();
+  /// The number behind `before`, for which it waits; 0 at its end.
+  unsigned port(const std::string& before = "listening on 127.0.0.1:");
+  /// Its process.
+  int pid() const { return child_; }
   /// Reads all that is left and waits for its end.
   CommandResult wait();
 

@@ -61,6 +61,9 @@
     check(/spin.*optimised code because of .* would have been saved/.test($('time-detail').textContent), 'no reason given');
     check(document.querySelectorAll('#compiles tbody tr').length > 1, 'the compiles are missing');
 
+    const counters = $('rest').textContent;
+    check(counters.includes('scheduler: queue latency') && !counters.includes('[object'), 'no counters of the scheduler');
+
     // What changed.
     if (DUMPS.length > 1) {
       check(!$('compare-section').hidden, 'nothing is compared');

@@ -124,6 +124,27 @@ TEST_CASE("a dump in every tier, and of guests at the same time") {
   const Json json = read_dump(file);
   CHECK(json["scheduler"]["spawned"] == 3);
   CHECK(json["scheduler"]["workers"] == 2);
+  CHECK(json["scheduler"]["finished"] == 3);
+  CHECK(json["scheduler"]["io_waiting"] == 0);
+  CHECK(json["scheduler"]["io_calls"]["read"] == 0);
+}
+
+TEST_CASE("a dump of many guests has how long they waited for their turn, and their calls") {
+  const TemporaryDirectory folder;
+  const std::string file = folder.path() + "/dump.json";
+  // Each reads its standard input, which is empty; the status says that.
+  CHECK(dump(file, {"--instances", "200", "--workers", "1", fixture("cli_stdin")}).status == 10);
+  check_schema(file);
+  const Json scheduler = read_dump(file)["scheduler"];
+  CHECK(scheduler["spawned"] == 200);
+  CHECK(scheduler["io_calls"]["read"].get<int>() >= 1);
+  const Json& latency = scheduler["queue_latency"];
+  CHECK(latency["measured"].get<int>() >= 1);
+  CHECK(latency["sum_ns"].get<int64_t>() > 0);
+  CHECK(latency["half_ns"].get<int64_t>() <= latency["99_of_100_ns"].get<int64_t>());
+  int measured = 0;
+  for (const Json& range : latency["below_ns"]) measured += range[1].get<int>();
+  CHECK(measured == latency["measured"]);
 }
 
 TEST_CASE("names that are no UTF-8 leave a dump, and profiles, that are") {

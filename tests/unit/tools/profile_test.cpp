@@ -91,6 +91,18 @@ TEST_CASE("go tool pprof opens a profile and names what is hot") {
   CHECK(tags.out.find("baseline") != std::string::npos);
 }
 
+TEST_CASE("Perfetto's trace processor opens a trace and finds what is hot") {
+  if (!is_installed("trace_processor_shell")) return;
+  const TemporaryDirectory folder;
+  const std::string file = folder.path() + "/a.trace.json";
+  CHECK(profile("guest," + file + ",1ms") == "");
+  const std::string query = folder.write("query.sql", "select count(*) as found from slice where name like '%spin';\n");
+  const auto r = run_script("trace_processor_shell -q \"$1\" \"$2\"", {query, file});
+  CHECK(r.status == 0);
+  CHECK(r.out.find("found") != r.out.npos);
+  CHECK(r.out.find("\n0\n") == r.out.npos);
+}
+
 TEST_CASE("guests at the same time are in one profile") {
   const TemporaryDirectory folder;
   const std::string file = folder.path() + "/many.folded";

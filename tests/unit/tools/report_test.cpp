@@ -23,10 +23,14 @@ std::string contents(const std::string& path) {
   return text.str();
 }
 
-std::string make_dump(const TemporaryDirectory& folder, const char* name, const char* tier, const char* rounds) {
+std::string make_dump(const TemporaryDirectory& folder, const char* name, const char* tier, const char* rounds,
+                      const std::vector<std::string>& more = {}) {
   const std::string file = folder.path() + "/" + name;
-  const auto r = run_vmrun({"run", "-O", std::string("cache=off,tier=") + tier, "-W", "unknown-imports-trap",
-                            "--profile", file, "--invoke", "spin", fixture("profile"), rounds});
+  std::vector<std::string> args{"run",       "-O", std::string("cache=off,tier=") + tier, "-W", "unknown-imports-trap",
+                                "--profile", file};
+  args.insert(args.end(), more.begin(), more.end());
+  args.insert(args.end(), {"--invoke", "spin", fixture("profile"), rounds});
+  const auto r = run_vmrun(args);
   CHECK(r.status == 0);
   CHECK(r.err == "");
   return file;
@@ -44,7 +48,7 @@ TEST_CASE("a report is used in a browser, by mouse and keyboard, large and small
     return;
   }
   const TemporaryDirectory folder;
-  const std::string a = make_dump(folder, "a.json", "auto", kRounds);
+  const std::string a = make_dump(folder, "a.json", "auto", kRounds, {"--instances", "1"});
   // Another version, whose module has another name.
   std::string other = contents(make_dump(folder, "b.json", "interp", kRounds));
   for (size_t at = 0; (at = other.find("\"prof\"", at)) != other.npos;) other.replace(at, 6, "\"prof2\"");

@@ -1,0 +1,242 @@
+// vmrun top: what it shows of a vmrun that runs, whatever that is at, and what it says where there is nothing to look at.
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "tests/unit/tools/background.h"
+#include "tests/unit/tools/command.h"
+#include "tests/unit/tools/pages.h"
+
+namespace vmrun::test {
+namespace {
+
+using Json = nlohmann::json;
+
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+constexpr bool kHears = false;  // the sanitizer keeps signals from guests
+#else
+constexpr bool kHears = true;
+#endif
+
+Json look_at(int pid, std::vector<std::string> more = {}) {
+  std::vector<std::string> args{"top", "--once", "--json", std::to_string(pid)};
+  args.insert(args.end(), more.begin(), more.end());
+  const auto r = run_vmrun(args);
+  CHECK(r.err == "");
+  CHECK(r.status == 0);
+  return Json::parse(r.out, nullptr, false);
+}
+
+double number(const Json& answer, const std::string& name, const std::string& label) {
+  for (const Json& metric : answer["metrics"]) {
+    if (metric["name"] != name) continue;
+    for (const Json& value : metric["values"]) {
+      for (const auto& [key, text] : value["labels"].items()) {
+        if (text == label) return value["value"];
+      }
+    }
+  }
+  return -1;
+}
+
+/// Waits until the guest's process answers, as one that has begun to run does.
+void wait_for(int pid) {
+  for (int i = 0; i < 60; ++i) {
+    if (run_vmrun({"top", "--once", "--json", std::to_string(pid)}).status == 0) return;
+  }
+  FAIL("process " << pid << " does not answer");
+}
+
+TEST_CASE("a guest that was started without a thought of it is looked at, in each tier") {
+  if (!kHears) return;
+  for (const char* tier : {"interp", "baseline", "opt", "auto"}) {
+    CAPTURE(tier);
+    Background guest({"run", "-O", std::string("tier=") + tier, "--invoke", "calls", fixture("stop_spin")});
+    wait_for(guest.pid());
+    const Json answer = look_at(guest.pid());
+    CHECK(answer["format"] == "vmrun-top");
+    CHECK(answer["version"] == 1);
+    CHECK(answer["pid"] == guest.pid());
+    CHECK(answer["command"] == Json({fixture("stop_spin")}));
+    CHECK(number(answer, "vmrun_guests", "running") == 1);
+    CHECK(answer["tasks"][0]["name"] == "guest");
+    CHECK(answer["sampling"].is_null());
+    guest.signal(SIGINT);
+    CHECK(guest.wait().status == 130);
+  }
+}
+
+TEST_CASE("a guest that waits is looked at, and does not notice") {
+  if (!kHears) return;
+  // One that sleeps, and one that reads.
+  Background sleeps({"run", fixture("cli_wait")});
+  wait_for(sleeps.pid());
+  for (int i = 0; i < 5; ++i) {
+    CHECK(look_at(sleeps.pid())["tasks"][0]["state"] == "waits in a call of the system");
+  }
+  CHECK(kill(sleeps.pid(), 0) == 0);
+  sleeps.signal(SIGINT);
+  CHECK(sleeps.wait().status == 130);
+  const auto reads = run_script(
+      "(sleep 20 & echo $! > \"$2/writer\"; wait) | \"$vmrun\" run \"$1\" & "
+      "for i in $(seq 100); do pid=$(pgrep -n -f \"$1\" -P $$) && \"$vmrun\" top --once --json $pid && break; done; "
+      "kill $(cat \"$2/writer\"); wait $!; echo $?",
+      {fixture("cli_stdin"), TemporaryDirectory().path()});
+  CHECK(reads.out.find("\"waits in a call of the system\"") != reads.out.npos);
+}
+
+TEST_CASE("sampling shows the hottest functions, and ends when nobody asks") {
+  if (!kHears) return;
+  Background guest({"run", "-O", "tier=baseline", "--invoke", "calls", fixture("stop_spin")});
+  wait_for(guest.pid());
+  Json answer;
+  for (int i = 0; i < 100; ++i) {
+    answer = look_at(guest.pid(), {"--sample"});
+    if (answer["sampling"].is_object() && answer["sampling"]["functions"].size() > 0) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  REQUIRE(answer["sampling"]["functions"].size() > 0);
+  CHECK(answer["sampling"]["functions"][0]["module"] == "spin");
+  CHECK(answer["sampling"]["functions"][0]["code"] == "baseline");
+  CHECK(answer["sampling"]["self_ns"]["baseline"] > 0);
+  for (int i = 0; i < 100 && !answer["sampling"].is_null(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    answer = look_at(guest.pid());
+  }
+  CHECK(answer["sampling"].is_null());
+}
+
+TEST_CASE("servers, and guests at the same time, are looked at with their tasks") {
+  Background server({"serve", "--http", "127.0.0.1:0", "--quiet", fixture("serve_cgi")});
+  const unsigned port = server.port("serving http on 127.0.0.1:");
+  REQUIRE(port != 0);
+  CHECK(get_page(port, "/page", "Connection: close\r\n").starts_with("HTTP/1.1 200"));
+  const auto r = run_vmrun({"top", "--once", "--interval", "100ms", std::to_string(server.pid())});
+  CHECK(r.status == 0);
+  CHECK(r.out.find("\nserver    ") != r.out.npos);
+  CHECK(r.out.find("; 200: 1\n") != r.out.npos);
+  CHECK(r.out.find("\nI/O       ") != r.out.npos);
+  CHECK(r.out.find("accept") != r.out.npos);
+  CHECK(r.out.find('\x1b') == r.out.npos);  // plain text
+  Background guests({"run", "--instances", "3", "--workers", "1", "--invoke", "memory", fixture("stop_spin")});
+  wait_for(guests.pid());
+  Json answer = look_at(guests.pid());
+  for (int i = 0; i < 100 && answer["tasks"].size() != 3; ++i) answer = look_at(guests.pid());
+  CHECK(answer["tasks"].size() == 3);
+  CHECK(answer["tasks_left_out"] == 0);
+}
+
+TEST_CASE("the only vmrun need not be named; of several one must be") {
+  if (!kHears) return;
+  // Other tests run beside this one, so there may be more.
+  Background a({"run", "--invoke", "memory", fixture("stop_spin")});
+  Background b({"run", "--invoke", "memory", fixture("stop_spin")});
+  wait_for(a.pid());
+  wait_for(b.pid());
+  const auto r = run_vmrun({"top", "--once"});
+  CHECK(r.status == 1);
+  CHECK(r.err.find("which one? These run:") != r.err.npos);
+  CHECK(r.err.find(std::to_string(a.pid())) != r.err.npos);
+  CHECK(r.err.find(std::to_string(b.pid())) != r.err.npos);
+}
+
+TEST_CASE("what cannot be looked at is named") {
+  if (!kHears) return;
+  const auto says = [](const std::string& pid) { return run_vmrun({"top", "--once", pid}); };
+  auto r = says("soon");
+  CHECK(r.status == 2);
+  CHECK(r.err.starts_with("vmrun: 'soon' is no process: give its number"));
+  r = says("999999999");
+  CHECK(r.status == 1);
+  CHECK(r.err == "vmrun: error: there is no process 999999999\n");
+  r = says(std::to_string(getpid()));
+  CHECK(r.status == 1);
+  CHECK(r.err.find("is no vmrun: it runs ") != r.err.npos);
+  if (geteuid() != 0) {
+    r = says("1");
+    CHECK(r.status == 1);
+    CHECK(r.err.find("belongs to root, and only that user, or root, may look at it") != r.err.npos);
+  }
+  Background stopped({"run", "--invoke", "memory", fixture("stop_spin")});
+  wait_for(stopped.pid());
+  stopped.signal(SIGSTOP);
+  r = run_vmrun({"top", "--once", std::to_string(stopped.pid())});
+  CHECK(r.status == 1);
+  CHECK(r.err.find("in time") != r.err.npos);
+  stopped.signal(SIGCONT);
+  CHECK(look_at(stopped.pid())["version"] == 1);
+}
+
+/// What top says of a process that listens where a vmrun would, and gives `answer`: this one.
+std::string impostor(const std::string& answer) {
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const std::string name = "vmrun/" + std::to_string(getpid());
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  name.copy(address.sun_path + 1, name.size());
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  REQUIRE(::bind(listener, reinterpret_cast<sockaddr*>(&address), length) == 0);
+  REQUIRE(::listen(listener, 1) == 0);
+  std::thread answers([&] {
+    const int client = ::accept(listener, nullptr, nullptr);
+    char request[1000];
+    if (::recv(client, request, sizeof request, 0) > 0) ::send(client, answer.data(), answer.size(), MSG_NOSIGNAL);
+    ::close(client);
+  });
+  const auto r = run_vmrun({"top", "--once", std::to_string(getpid())});
+  answers.join();
+  ::close(listener);
+  CHECK(r.status == 1);
+  return r.err;
+}
+
+TEST_CASE("another version, and answers that are none, are told from what is understood") {
+  const std::string ok = "HTTP/1.1 200 OK\r\n\r\n";
+  const auto says = [&](const std::string& answer, const std::string& message) {
+    CAPTURE(answer);
+    const std::string said = impostor(answer);
+    CAPTURE(said);
+    CHECK(said.find(message) != said.npos);
+  };
+  says(ok + R"({"format":"vmrun-top","version":7,"vmrun":"9.9"})", "is vmrun 9.9, which this one (");
+  says(ok + R"({"format":"vmrun-top","version":1})", "gave an answer in which something is missing");
+  says(ok + "{\"format\":", "gave no sensible answer");
+  says("HTTP/1.1 404 Not Found\r\n\r\n", "gave no sensible answer: 'HTTP/1.1 404 Not Found'");
+  says("", "gave no sensible answer");
+}
+
+TEST_CASE("on a terminal it draws, takes keys and puts the terminal back") {
+  if (!kHears) return;
+  if (run_script("command -v script").status != 0) {
+    MESSAGE("skipped: script is not installed");
+    return;
+  }
+  Background guest({"run", "--invoke", "memory", fixture("stop_spin")});
+  wait_for(guest.pid());
+  const auto r = run_script("(sleep 2; printf sp; sleep 3; printf q) | script -q -e -c \"$vmrun top $1\" /dev/null",
+                            {std::to_string(guest.pid())});
+  CHECK(r.status == 0);
+  CHECK(r.out.find("\x1b[?1049h") != r.out.npos);
+  CHECK(r.out.find("sort tasks (by state)") != r.out.npos);
+  CHECK(r.out.find("sample guests (on)") != r.out.npos);
+  CHECK(r.out.find("\x1b[?1049l") != r.out.npos);
+}
+
+TEST_CASE("a guest that sleeps does not notice a profiler either") {
+  const TemporaryDirectory folder;
+  const auto r = run_vmrun({"run", "--profile", "guest," + folder.path() + "/a.folded,1ms", fixture("wasi_time")});
+  CHECK(r.status == 0);
+  CHECK(r.out.find("failed") == r.out.npos);
+}
+
+}  // namespace
+}  // namespace vmrun::test

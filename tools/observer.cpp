@@ -1,0 +1,259 @@
+// See observer.h.
+#include "tools/observer.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <tuple>
+
+#include "tools/report.h"
+#include "vmrun/base/text.h"
+#include "vmrun/knock.h"
+#include "vmrun/listen.h"
+
+namespace vmrun::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using std::chrono::nanoseconds;
+using Clock = std::chrono::steady_clock;
+
+/// What a page has of the guests and functions of a large process.
+constexpr size_t kMostTasks = 500, kMostFunctions = 200;
+/// How often guests are sampled that nobody samples otherwise, and how long after the last question.
+constexpr nanoseconds kSampleInterval = std::chrono::milliseconds(10);
+constexpr auto kSampleAfter = std::chrono::seconds(5);
+
+/// That listens for knocks.
+std::atomic<Observer*> listener{nullptr};
+
+Json metric_json(const Metric& metric) {
+  Json values = Json::array();
+  for (const Metric::Value& value : metric.values) {
+    Json labels = Json::object();
+    for (const auto& [key, text] : value.labels) labels[key] = text;
+    Json one = {{"labels", std::move(labels)}};
+    if (metric.type == Metric::Type::Histogram) {
+      Json buckets = Json::array();
+      for (const Metric::Bucket& bucket : value.buckets) buckets.push_back({bucket.bound, bucket.count});
+      one["buckets"] = std::move(buckets);
+      one["count"] = value.count;
+      one["sum"] = value.sum;
+    } else if (value.number == std::floor(value.number) && std::fabs(value.number) < 9e15) {
+      one["value"] = static_cast<int64_t>(value.number);
+    } else {
+      one["value"] = value.number;
+    }
+    values.push_back(std::move(one));
+  }
+  constexpr const char* kTypes[] = {"counter", "gauge", "histogram"};
+  return {{"name", metric.name}, {"type", kTypes[static_cast<size_t>(metric.type)]}, {"values", std::move(values)}};
+}
+
+/// The functions that have used most, by tier.
+Json samples_json(const GuestProfile& profile) {
+  std::map<std::pair<uint32_t, GuestProfile::Code>, int64_t> used;
+  std::map<GuestProfile::Code, int64_t> by_code;
+  for (const GuestProfile::Node& node : profile.nodes) {
+    if (node.samples == 0) continue;
+    used[{node.function, node.code}] += node.self.count();
+    by_code[node.code] += node.self.count();
+  }
+  std::vector<std::tuple<int64_t, uint32_t, GuestProfile::Code>> order;
+  order.reserve(used.size());
+  for (const auto& [key, time] : used) order.emplace_back(time, key.first, key.second);
+  std::ranges::sort(order, std::greater<>());
+  if (order.size() > kMostFunctions) order.resize(kMostFunctions);
+  constexpr const char* kCodes[] = {"interp", "baseline", "opt", "host", "cut"};
+  Json functions = Json::array(), tiers = Json::object();
+  for (const auto& [time, number, code] : order) {
+    const GuestProfile::Function& function = profile.functions[number];
+    functions.push_back({{"module", function.module},
+                         {"function", function.name},
+                         {"index", function.index},
+                         {"code", kCodes[static_cast<size_t>(code)]},
+                         {"self_ns", time}});
+  }
+  for (const auto& [code, time] : by_code) tiers[kCodes[static_cast<size_t>(code)]] = time;
+  return {{"interval_ns", profile.interval.count()},
+          {"total_ns", profile.total().count()},
+          {"self_ns", std::move(tiers)},
+          {"functions", std::move(functions)}};
+}
+
+/// What the only guest of the process does, by what the system says of its thread.
+const char* state_of_thread(int thread) {
+  char text[512];
+  const std::string path = "/proc/self/task/" + std::to_string(thread) + "/stat";
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return "has ended";
+  const ssize_t size = ::read(file, text, sizeof text - 1);
+  ::close(file);
+  text[std::max<ssize_t>(size, 0)] = 0;
+  const char* rest = std::strrchr(text, ')');
+  const char state = rest != nullptr && rest[1] != 0 ? rest[2] : '?';
+  switch (state) {
+    case 'R': return "runs";
+    case 'S': return "waits in a call of the system";
+    case 'D': return "waits for a device";
+    case 'T':
+    case 't': return "is stopped";
+    default: return "is in an unknown state";
+  }
+}
+
+}  // namespace
+
+std::string observer_name(int pid) { return "vmrun/" + std::to_string(pid); }
+
+Result<int> listen_for_metrics(const std::string& address) {
+  constexpr std::string_view kLocal = "unix:";
+  if (address.starts_with(kLocal)) return listen_at_path(address.substr(kLocal.size()));
+  return listen_tcp(address.starts_with(':') ? "127.0.0.1" + address : address);
+}
+
+Observer::Observer(const RunOptions& options, std::string_view image, Args args, Profiling& profiling)
+    : options_(options),
+      command_{std::string(image)},
+      profiling_(profiling),
+      guest_thread_(static_cast<int>(::syscall(SYS_gettid))) {
+  command_.insert(command_.end(), args.begin(), args.end());
+}
+
+void Observer::end() {
+  if (listener.load(std::memory_order_relaxed) == this) {
+    answer_knocks(nullptr);
+    listener.store(nullptr, std::memory_order_relaxed);
+  }
+  pages_.reset();
+  profiler_.reset();
+  if (!metrics_path_.empty()) ::unlink(metrics_path_.c_str());
+  metrics_path_.clear();
+}
+
+Result<void> Observer::begin(Listens listens) {
+  if (options_.metrics) {
+    auto fd = listen_for_metrics(*options_.metrics);
+    if (!fd) return Error(fd.error().kind, "-D metrics: " + fd.error().message);
+    if (const std::string address = address_of(*fd); !address.empty()) {
+      metrics_place_ = "http://" + address + "/metrics";
+      if (options_.metrics->ends_with(":0")) print_note("metrics at " + metrics_place_);
+    } else {
+      metrics_path_ = options_.metrics->substr(options_.metrics->find(':') + 1);
+      metrics_place_ = *options_.metrics + " (/metrics)";
+    }
+    pages_.emplace();
+    pages_->add(*fd, false, [this](const PageRequest& request) { return metrics_page(request); });
+  }
+  if (options_.metrics || listens == Listens::FromTheStart) {
+    if (!listen_for_top() && options_.metrics) {
+      return Error(ErrorKind::Limit, "-D metrics: there is no thread for it");
+    }
+  } else {
+    listener.store(this, std::memory_order_relaxed);
+    answer_knocks(answer_a_knock);
+  }
+  return {};
+}
+
+void Observer::look_at(const Executor* executor, const Server* server) {
+  const std::lock_guard lock(mutex_);
+  executor_ = executor;
+  server_ = server;
+}
+
+// In a signal's handler, at a place where this may be done (vmrun/knock.h).
+void Observer::answer_a_knock() {
+  if (Observer* observer = listener.load(std::memory_order_relaxed)) observer->listen_for_top();
+}
+
+bool Observer::listen_for_top() try {
+  if (listening_.exchange(true, std::memory_order_acq_rel)) return true;
+  if (!pages_) pages_.emplace();
+  // Somebody else may have the name: then there is no top, and metrics all the same.
+  if (auto fd = listen_abstract(observer_name(::getpid()))) {
+    pages_->add(*fd, true, [this](const PageRequest& request) { return top_page(request); });
+  }
+  pages_->whenever([this] { return look_after_samples(); });
+  return static_cast<bool>(pages_->start());
+} catch (const std::bad_alloc&) {
+  return false;
+}
+
+MetricsSubject Observer::subject() const {
+  MetricsSubject out;
+  if (executor_ != nullptr) out.executors.push_back(executor_);
+  if (server_ != nullptr) out.servers.push_back(server_);
+  return out;
+}
+
+Page Observer::metrics_page(const PageRequest& request) {
+  if (request.path == "/") return {.body = "vmrun " VMRUN_VERSION ": metrics are at /metrics\n"};
+  if (request.path != "/metrics") return {.status = 404, .body = "there is nothing but /metrics here\n"};
+  const auto format = request.open_metrics ? MetricsFormat::OpenMetrics : MetricsFormat::Prometheus;
+  const std::lock_guard lock(mutex_);
+  return {.type = metrics_content_type(format), .body = metrics_text(metrics(subject()), format)};
+}
+
+std::optional<GuestProfile> Observer::samples(bool wanted) {
+  if (auto profile = profiling_.samples()) return profile;
+  if (wanted) {
+    samples_until_ = Clock::now() + kSampleAfter;
+    if (!profiler_) {
+      if (auto profiler = GuestProfiler::start(kSampleInterval)) profiler_.emplace(std::move(*profiler));
+    }
+  }
+  if (!profiler_) return std::nullopt;
+  return profiler_->take();
+}
+
+int Observer::look_after_samples() {
+  if (!profiler_) return -1;
+  const auto rest = std::chrono::ceil<std::chrono::milliseconds>(samples_until_ - Clock::now());
+  if (rest.count() > 0) return static_cast<int>(rest.count());
+  profiler_.reset();
+  return -1;
+}
+
+Page Observer::top_page(const PageRequest& request) {
+  if (request.path == "/metrics") return metrics_page(request);
+  if (request.path != "/top") return {.status = 404, .body = "there are /top and /metrics here\n"};
+  const auto profile = samples(request.query == "sample=1");
+  Json families = Json::array(), tasks = Json::array();
+  size_t left_out = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Metric& metric : metrics(subject())) families.push_back(metric_json(metric));
+    if (executor_ != nullptr) {
+      std::vector<TaskInfo> all = executor_->tasks(kMostTasks);
+      const size_t live = executor_->live();
+      left_out = live > all.size() ? live - all.size() : 0;
+      for (const TaskInfo& task : all) {
+        tasks.push_back({{"id", task.id}, {"name", task.name.empty() ? "guest" : task.name}, {"state", task.state}});
+      }
+    } else {
+      tasks.push_back({{"id", 1}, {"name", "guest"}, {"state", state_of_thread(guest_thread_)}});
+    }
+  }
+  const auto up = std::chrono::duration_cast<nanoseconds>(Clock::now() - start_);
+  const Json out = {{"format", kTopFormat},
+                    {"version", kTopVersion},
+                    {"vmrun", VMRUN_VERSION},
+                    {"pid", ::getpid()},
+                    {"command", command_},
+                    {"up_ns", up.count()},
+                    {"metrics", std::move(families)},
+                    {"tasks", std::move(tasks)},
+                    {"tasks_left_out", left_out},
+                    {"sampling", profile ? samples_json(*profile) : Json(nullptr)}};
+  return {.type = "application/json", .body = out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"};
+}
+
+}  // namespace vmrun::tools
