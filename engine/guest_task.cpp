@@ -17,10 +17,15 @@ namespace {
 
 void prepare_thread(void*) { vm::fault_prepare_thread(); }
 
+/// By the guest's own thread, which polls afterwards.
+void interrupt_once(vm::Vcpu& cx) {
+  cx.interrupt.fetch_or(static_cast<uint8_t>(vm::Interrupt::once), std::memory_order_relaxed);
+}
+
 /// Serves vm::Request::yield.
 void give_way(vm::Vcpu& cx) {
   if (!sched::on_task()) return;
-  if (sched::preempted() != sched::CancelReason::None) cx.interrupt.store(true, std::memory_order_relaxed);
+  if (sched::preempted() != sched::CancelReason::None) interrupt_once(cx);
 }
 
 // memory.atomic.wait on fibers.
@@ -67,9 +72,9 @@ const sched::SwitchHooks GuestTask::kHooks{resume, suspend};
 
 GuestTask* GuestTask::current() { return sched::on_task() ? static_cast<GuestTask*>(sched::switch_user()) : nullptr; }
 
-const std::atomic<bool>& GuestTask::interrupted() const { return store_.vcpu().interrupt; }
+const std::atomic<uint8_t>& GuestTask::interrupted() const { return store_.vcpu().interrupt; }
 
-void GuestTask::interrupt_guest() { store_.vcpu().interrupt.store(true, std::memory_order_relaxed); }
+void GuestTask::interrupt_guest() { interrupt_once(store_.vcpu()); }
 
 void GuestTask::end_calls() noexcept {
   store_.vcpu().requests.fetch_or(static_cast<uint8_t>(vm::Request::yield) | vm::kEndCalls, std::memory_order_seq_cst);

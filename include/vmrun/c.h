@@ -135,7 +135,7 @@ VMRUN_API wasm_store_t* vmrun_store_new(wasm_engine_t*, const vmrun_limits_t*);
 /// Makes the guest that runs, or the next one that is called, trap with VMRUN_TRAP_INTERRUPTED. Any thread, while the
 /// handle exists; async-signal-safe.
 VMRUN_API void vmrun_store_interrupt(wasm_store_t*);
-/// Forgets an interrupt that nobody has taken yet.
+/// Forgets an interrupt that nobody has taken yet. A call within a time goes on being interrupted when that is over.
 VMRUN_API void vmrun_store_clear_interrupt(wasm_store_t*);
 VMRUN_API uint64_t vmrun_store_memory_bytes(const wasm_store_t*);
 VMRUN_API uint64_t vmrun_store_peak_memory_bytes(const wasm_store_t*);

@@ -73,6 +73,9 @@ class Store {
 
   /// Makes the guest stop at its next poll, and wakes it. Any thread, async-signal-safe.
   void interrupt() { ask_interrupt(vcpu_); }
+  /// Deadlines of calls that have passed and still stand, each of which is a reason for Interrupt::standing. Changed under
+  /// the lock of engine/deadline.cpp.
+  uint32_t passed_deadlines = 0;
 
   /// Whether it has its VM stack.
   bool has_stack() const { return vcpu_.stack_base != nullptr; }
