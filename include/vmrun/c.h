@@ -294,7 +294,7 @@ VMRUN_API size_t vmrun_completions_take(vmrun_completions_t*, uint64_t tokens[],
 typedef struct vmrun_executor_t vmrun_executor_t;
 /// 0 workers: one for each processor. 0 bytes of stack: the default, 1 MiB. NULL: vmrun_last_error says why.
 VMRUN_API vmrun_executor_t* vmrun_executor_new(unsigned workers, size_t stack_bytes);
-/// Waits until all tasks have ended. Not from a task.
+/// Waits until all tasks have ended. Not from a task, nor from what is called at a task's end: that ends the program.
 VMRUN_API void vmrun_executor_delete(vmrun_executor_t*);
 VMRUN_API void vmrun_executor_wait_idle(vmrun_executor_t*);
 
@@ -310,14 +310,14 @@ typedef struct vmrun_task_options_t {
 
 typedef struct vmrun_task_t vmrun_task_t;
 /// Starts a task that calls `run(env)`, which may call guests of `store` (NULL: of none). The store is the task's alone
-/// until its end: no other thread uses it or deletes handles of it, and this handle stays until then. `options` may be
-/// NULL, and `out` too.
+/// until its end: no other thread uses it or deletes handles of it, and a second task with it is an error. The task keeps
+/// the store, and may itself delete this handle and all others. `options` may be NULL, and `out` too.
 VMRUN_API vmrun_error_t* vmrun_executor_spawn(vmrun_executor_t*, wasm_store_t* store, void (*run)(void* env), void* env,
                                               const vmrun_task_options_t* options, vmrun_task_t** out);
 /// Gives the handle up; the task goes on. Before the executor.
 VMRUN_API void vmrun_task_delete(vmrun_task_t*);
 VMRUN_API bool vmrun_task_done(const vmrun_task_t*);
-/// Waits for its end. False: the caller's own task was cancelled.
+/// Waits for its end. False: the caller's own task was cancelled, or is this one.
 VMRUN_API bool vmrun_task_join(const vmrun_task_t*);
 /// Ends its waits, and its guest traps with VMRUN_TRAP_INTERRUPTED.
 VMRUN_API void vmrun_task_cancel(const vmrun_task_t*);

@@ -76,6 +76,8 @@ class Store {
   /// Deadlines of calls that have passed and still stand, each of which is a reason for Interrupt::standing. Changed under
   /// the lock of engine/deadline.cpp.
   uint32_t passed_deadlines = 0;
+  /// Whether a task of an executor was spawned with the store and has not ended.
+  std::atomic<bool> has_task{false};
 
   /// Whether it has its VM stack.
   bool has_stack() const { return vcpu_.stack_base != nullptr; }
