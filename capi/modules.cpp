@@ -18,10 +18,10 @@ wasm_module_t* new_module(const StorePtr& state, Module module) {
   return new wasm_module_t(state, std::make_shared<ModuleObject>(std::move(module)));
 }
 
-vmrun_error_t* take_module(const StorePtr& state, Result<Module> made, wasm_module_t** out) {
-  if (!made) return new_error(std::move(made).error());
-  *out = guarded([&] { return new_module(state, std::move(*made)); });
-  return *out != nullptr ? nullptr : new_error(Error(ErrorKind::Limit, "out of memory"));
+Result<void> take_module(const StorePtr& state, Result<Module> made, wasm_module_t** out) {
+  if (!made) return std::move(made).error();
+  *out = new_module(state, std::move(*made));
+  return {};
 }
 
 void set_name(wasm_name_t* out, std::string_view text) {
@@ -42,13 +42,17 @@ vmrun_error_t* vmrun_module_new(wasm_store_t* store, const wasm_byte_vec_t* bina
                                 wasm_module_t** out) {
   *out = nullptr;
   const std::string_view text = name != nullptr ? name : "";
-  return take_module(store->state, Module::compile(store->state->store.engine(), bytes_of(*binary), text), out);
+  return failure_of([&] {
+    return take_module(store->state, Module::compile(store->state->store.engine(), bytes_of(*binary), text), out);
+  });
 }
 
 vmrun_error_t* vmrun_module_new_from_file(wasm_store_t* store, const char* path, wasm_module_t** out) {
   *out = nullptr;
-  return guarded(
-      [&] { return take_module(store->state, Module::compile_file(store->state->store.engine(), path), out); });
+  return failure_of([&]() -> Result<void> {
+    if (path == nullptr) return usage("the path of the module is NULL");
+    return take_module(store->state, Module::compile_file(store->state->store.engine(), path), out);
+  });
 }
 
 bool wasm_module_validate(wasm_store_t* store, const wasm_byte_vec_t* binary) {

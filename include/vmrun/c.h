@@ -120,7 +120,8 @@ VMRUN_API void vmrun_config_set_max_image_bytes(wasm_config_t*, uint64_t);
 
 // ---- stores ----
 
-/// As vmrun::StoreLimits says. vmrun_limits_init sets the defaults.
+/// As vmrun::StoreLimits says. vmrun_limits_init sets the defaults. A store of wasm_store_new has these, but for instances,
+/// which only the host makes: it holds as many as there is memory for.
 typedef struct vmrun_limits_t {
   uint64_t memory_bytes;
   uint64_t table_elements;
@@ -226,7 +227,8 @@ VMRUN_API wasm_trap_t* vmrun_trap_new_exception(const wasm_ref_t* exception);
 
 // ---- linking by name, WASI ----
 
-/// What a guest is given: as vmrun::WasiConfig says. Nothing by default.
+/// What a guest is given: as vmrun::WasiConfig says. Nothing by default. The first call with something that cannot be (NULL, a
+/// size beyond all there are) is what vmrun_linker_define_wasi fails for.
 typedef struct vmrun_wasi_config_t vmrun_wasi_config_t;
 VMRUN_API vmrun_wasi_config_t* vmrun_wasi_config_new(void);
 VMRUN_API void vmrun_wasi_config_delete(vmrun_wasi_config_t*);
