@@ -1,6 +1,8 @@
 // The files of a cache: names, and how they are opened, written and listed. See cache.h.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -51,7 +53,8 @@ void mark_used(int file);
 /// A file that comes into being under another name, and is removed if it is not finished.
 class NewFile {
  public:
-  explicit NewFile(int folder);
+  /// `mode` is what the process's mask takes from, as of any new file.
+  explicit NewFile(int folder, mode_t mode = 0600);
   ~NewFile();
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;

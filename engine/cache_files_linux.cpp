@@ -146,13 +146,13 @@ std::vector<FoundFile> list_files(int folder) {
   return out;
 }
 
-NewFile::NewFile(int folder) : folder_(folder) {
+NewFile::NewFile(int folder, mode_t mode) : folder_(folder) {
   uint64_t number = 0;
   if (getrandom(&number, sizeof number, 0) != sizeof number) number = static_cast<uint64_t>(getpid());
   char text[32];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(number));
   name_ = std::string(kUnfinished) + text;
-  file_ = move_up(openat(folder, name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  file_ = move_up(openat(folder, name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
   if (file_ < 0) fail();
 }
 
