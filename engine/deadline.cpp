@@ -1,6 +1,6 @@
 // Deadlines of calls. Rules: one thread keeps the times of the whole process, from the first deadline on and until its end.
 // All deadlines are in one set, under one lock; the thread interrupts a store with the lock held, so a deadline that is out
-// of the set touches its store no more. One that has passed stands on its store (vm::Interrupt::standing) until it is
+// of the set touches its store no more. One that has passed stands on its store (vm::Interrupt::late) until it is
 // destroyed: the store counts those, under the same lock, and the last one takes the interrupt back.
 #include "vmrun/deadline.h"
 
@@ -57,7 +57,7 @@ class Keeper {
     }
     vm::Store& store = *deadline.store;
     VMRUN_ASSERT(store.passed_deadlines > 0, "a deadline that has passed is counted");
-    if (--store.passed_deadlines == 0) vm::end_interrupt(store.vcpu(), vm::Interrupt::standing);
+    if (--store.passed_deadlines == 0) vm::end_interrupt(store.vcpu(), vm::Interrupt::late);
   }
 
   bool passed(const Deadline::Impl& deadline) {
@@ -81,7 +81,7 @@ class Keeper {
       set_.erase(set_.begin());
       first->passed = true;
       ++first->store->passed_deadlines;
-      vm::ask_interrupt(first->store->vcpu(), vm::Interrupt::standing);
+      vm::ask_interrupt(first->store->vcpu(), vm::Interrupt::late);
     }
   }
 

@@ -32,8 +32,10 @@ inline constexpr uint8_t kEndCalls = 4;
 
 /// The bits of Vcpu::interrupt.
 enum class Interrupt : uint8_t {
-  once = 1,      // a trap takes it
-  standing = 2,  // every call traps until whoever set it takes it back: a deadline that has passed
+  once = 1,  // a trap takes it
+  // These stand: every call traps until whoever set it takes it back.
+  late = 2,   // a deadline has passed
+  ended = 4,  // another thread has ended the guest's program
 };
 
 /// Makes the guest trap with TrapCode::Interrupted. One that is suspended is woken.
