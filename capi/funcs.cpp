@@ -122,7 +122,7 @@ struct Env {
       std::shared_ptr<TrapObject> object = trap_of(*trap);
       Error error = object->error;
       // An exception is a guest's to catch, and then there is nothing to give back.
-      if (own && error.kind != ErrorKind::Exception) known->pending = std::move(object);
+      if (own && error.kind != ErrorKind::Exception && !is_spare(trap)) known->pending = std::move(object);
       return caller.fail(std::move(error));
     }
     const wasm_val_t* value = out.vec()->data;

@@ -25,12 +25,12 @@ struct vmrun_linker_t {
 
 namespace {
 
-/// Configures, and keeps the first thing that was wrong for vmrun_linker_define_wasi. `texts` are not NULL.
+/// Configures, if none of `needed` is NULL, and keeps the first thing that was wrong for vmrun_linker_define_wasi.
 template <class F>
-void configure(vmrun_wasi_config_t& config, std::initializer_list<const void*> texts, const char* what, F&& f) {
+void configure(vmrun_wasi_config_t& config, std::initializer_list<const void*> needed, const char* what, F&& f) {
   std::optional<Error> wrong;
   try {
-    if (std::find(texts.begin(), texts.end(), nullptr) == texts.end()) return f(config.config);
+    if (std::find(needed.begin(), needed.end(), nullptr) == needed.end()) return f(config.config);
     wrong = usage(std::string(what) + " is NULL");
   } catch (...) {
     wrong = caught();
