@@ -52,12 +52,14 @@ class Values {
   wasm_val_vec_t vec_;
 };
 
+void finalize(const Callback* callback) {
+  if (callback->finalizer != nullptr) callback->finalizer(callback->env);
+}
+
 /// A callback as what a HostFunc owns.
 struct Env {
   Env(FuncType t, const Callback& c) : type(std::move(t)), callback(c), refs_(has_refs(type)) {}
-  ~Env() {
-    if (callback.finalizer != nullptr) callback.finalizer(callback.env);
-  }
+  ~Env() { finalize(&callback); }
   Env(const Env&) = delete;
   Env& operator=(const Env&) = delete;
 
@@ -116,11 +118,11 @@ struct Env {
       out.push(zero);
     }
     if (wasm_trap_t* const trap = enter(caller, state, in.vec(), out.vec()); trap != nullptr) [[unlikely]] {
-      const std::unique_ptr<wasm_trap_t> owned(trap);
+      const std::unique_ptr<wasm_trap_t, decltype(&wasm_trap_delete)> owned(trap, &wasm_trap_delete);
       std::shared_ptr<TrapObject> object = trap_of(*trap);
       Error error = object->error;
       // An exception is a guest's to catch, and then there is nothing to give back.
-      if (own && error.kind != ErrorKind::Exception) known->pending = std::move(object);
+      if (own && error.kind != ErrorKind::Exception && !is_spare(trap)) known->pending = std::move(object);
       return caller.fail(std::move(error));
     }
     const wasm_val_t* value = out.vec()->data;
@@ -139,8 +141,6 @@ struct Env {
 
   const bool refs_;
 };
-
-Error usage(std::string message) { return Error(ErrorKind::Usage, std::move(message)); }
 
 /// One call more that is in others.
 class Deeper {
@@ -216,13 +216,11 @@ wasm_trap_t* call(const wasm_func_t* func, const wasm_val_vec_t* args, wasm_val_
 }
 
 wasm_func_t* new_func(wasm_store_t* store, const wasm_functype_t* type, const Callback& callback) {
-  if (callback.plain == nullptr && callback.with_env == nullptr && callback.with_caller == nullptr) {
-    set_last_error(usage("the callback is NULL"));
-    return nullptr;
-  }
   return guarded([&] {
-    return with(Func::from_host(store->state->store, host_func(from_functype(*type), callback)),
-                [&](Func& func) { return new wasm_func_t(Kind::Func, store->state, func.impl()); });
+    return with(host_func(type, callback), [&](std::shared_ptr<const HostFunc>& made) {
+      return with(Func::from_host(store->state->store, std::move(made)),
+                  [&](Func& func) { return new wasm_func_t(Kind::Func, store->state, func.impl()); });
+    });
   });
 }
 
@@ -230,9 +228,16 @@ wasm_func_t* new_func(wasm_store_t* store, const wasm_functype_t* type, const Ca
 
 namespace vmrun::capi {
 
-std::shared_ptr<const HostFunc> host_func(FuncType type, const Callback& callback) {
-  auto env = std::make_shared<Env>(std::move(type), callback);
-  return std::make_shared<HostFunc>(HostFunc{env->type, &Env::call, env});
+Result<std::shared_ptr<const HostFunc>> host_func(const wasm_functype_t* type, const Callback& callback) {
+  // Until there is an Env, which does the same.
+  std::unique_ptr<const Callback, decltype(&finalize)> owned(&callback, &finalize);
+  if (type == nullptr) return usage("the function's type is NULL");
+  if (callback.plain == nullptr && callback.with_env == nullptr && callback.with_caller == nullptr) {
+    return usage("the callback is NULL");
+  }
+  auto env = std::make_shared<Env>(from_functype(*type), callback);
+  [[maybe_unused]] const Callback* handed_over = owned.release();
+  return std::shared_ptr<const HostFunc>(std::make_shared<HostFunc>(HostFunc{env->type, &Env::call, env}));
 }
 
 }  // namespace vmrun::capi

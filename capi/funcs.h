@@ -17,8 +17,8 @@ struct Callback {
   void (*finalizer)(void*) = nullptr;
 };
 
-/// The host function that calls `callback`, whose finalizer is called with the last of it, also when this fails. Throws
-/// std::bad_alloc.
-std::shared_ptr<const HostFunc> host_func(FuncType type, const Callback& callback);
+/// The host function that calls `callback`, whose finalizer is called with the last of it, also when this fails. Errors:
+/// Usage (no type, no callback). Throws std::bad_alloc.
+Result<std::shared_ptr<const HostFunc>> host_func(const wasm_functype_t* type, const Callback& callback);
 
 }  // namespace vmrun::capi

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -145,14 +146,20 @@ wasm_instance_t* new_instance(const StorePtr& state, Instance instance);
 /// Remembers why a function of this thread failed.
 void set_last_error(Error error) noexcept;
 
-/// Calls `f`, and makes exhausted memory a failure of it.
+/// The exception that is being handled, as an Error: exhausted memory, or a size beyond all there is.
+Error caught() noexcept;
+/// A failure for an argument that the caller got wrong.
+inline Error usage(std::string message) { return Error(ErrorKind::Usage, std::move(message)); }
+
+/// Calls `f`, and makes whatever it throws a failure of it: nothing is thrown into C. Not around what calls guests, whose
+/// callbacks may throw if they are in C++ (vmrun/func.h).
 template <class F>
 auto guarded(F&& f) -> decltype(f()) {
   using R = decltype(f());
   try {
     return f();
-  } catch (const std::bad_alloc&) {
-    set_last_error(Error(ErrorKind::Limit, "out of memory"));
+  } catch (...) {
+    set_last_error(caught());
     if constexpr (!std::is_void_v<R>) return R{};
   }
 }
@@ -164,10 +171,27 @@ auto with(Result<T> result, F&& f) -> decltype(f(*result)) {
   return {};
 }
 
-/// `error` for the caller to own. Null when there is no memory even for that.
+// A failure is never NULL, which would be success: where there is no memory for one, it is the one of this process that says
+// so, which was made with the first engine and is never deleted.
+/// `error` for the caller to own.
 vmrun_error_t* new_error(Error error) noexcept;
 wasm_trap_t* new_trap(const StorePtr& state, Error error);
 /// The trap for what a call ended with: the one that a callback returned, if it was that.
 wasm_trap_t* trap_for(const StorePtr& state, Error error);
+/// Makes that error and that trap. Throws std::bad_alloc.
+void make_spare_failures();
+/// Whether `ref` is that trap, which has no store.
+bool is_spare(const wasm_ref_t* ref) noexcept;
+
+/// The failure of what `f` does, which returns a Result<void>; exhausted memory too.
+template <class F>
+vmrun_error_t* failure_of(F&& f) {
+  try {
+    Result<void> done = f();
+    return done ? nullptr : new_error(std::move(done).error());
+  } catch (...) {
+    return new_error(caught());
+  }
+}
 
 }  // namespace vmrun::capi

@@ -1,6 +1,10 @@
 // Linking by name, and WASI.
 #include "vmrun/linker.h"
 
+#include <algorithm>
+#include <initializer_list>
+#include <optional>
+
 #include "capi/funcs.h"
 #include "capi/types.h"
 #include "vmrun/wasi.h"
@@ -10,6 +14,7 @@ using namespace vmrun::capi;
 
 struct vmrun_wasi_config_t {
   WasiConfig config;
+  std::optional<Error> wrong;  // the first failure
 };
 
 struct vmrun_linker_t {
@@ -20,15 +25,25 @@ struct vmrun_linker_t {
 
 namespace {
 
-/// The failure of what `f` does, exhausted memory too.
+/// Configures, if none of `needed` is NULL, and keeps the first thing that was wrong for vmrun_linker_define_wasi.
 template <class F>
-vmrun_error_t* failure_of(F&& f) {
+void configure(vmrun_wasi_config_t& config, std::initializer_list<const void*> needed, const char* what, F&& f) {
+  std::optional<Error> wrong;
   try {
-    Result<void> done = f();
-    return done ? nullptr : new_error(std::move(done).error());
-  } catch (const std::bad_alloc&) {
-    return new_error(Error(ErrorKind::Limit, "out of memory"));
+    if (std::find(needed.begin(), needed.end(), nullptr) == needed.end()) return f(config.config);
+    wrong = usage(std::string(what) + " is NULL");
+  } catch (...) {
+    wrong = caught();
+    wrong->message = std::string(what) + ": " + wrong->message;
   }
+  set_last_error(*wrong);
+  if (!config.wrong) config.wrong = std::move(wrong);
+}
+
+/// Names of a definition, if they are there.
+std::optional<Error> unnamed(const char* module, const char* name) {
+  if (module != nullptr && name != nullptr) return std::nullopt;
+  return usage("the name of a module or of a definition in it is NULL");
 }
 
 WasiConfig::Sink sink_of(vmrun_wasi_sink_t sink, void* env) {
@@ -44,32 +59,36 @@ vmrun_wasi_config_t* vmrun_wasi_config_new(void) {
 }
 void vmrun_wasi_config_delete(vmrun_wasi_config_t* config) { delete config; }
 void vmrun_wasi_config_arg(vmrun_wasi_config_t* config, const char* value) {
-  guarded([&] { config->config.arg(value); });
+  configure(*config, {value}, "an argument", [&](WasiConfig& to) { to.arg(value); });
 }
 void vmrun_wasi_config_env(vmrun_wasi_config_t* config, const char* name, const char* value) {
-  guarded([&] { config->config.env(name, value); });
+  configure(*config, {name, value}, "a variable's name or value", [&](WasiConfig& to) { to.env(name, value); });
 }
 void vmrun_wasi_config_inherit_env(vmrun_wasi_config_t* config) {
-  guarded([&] { config->config.inherit_env(); });
+  configure(*config, {}, "the environment", [](WasiConfig& to) { to.inherit_env(); });
 }
 void vmrun_wasi_config_inherit_stdio(vmrun_wasi_config_t* config) { config->config.inherit_stdio(); }
 void vmrun_wasi_config_stdio_fds(vmrun_wasi_config_t* config, int in, int out, int err) {
   config->config.stdin_fd(in).stdout_fd(out).stderr_fd(err);
 }
 void vmrun_wasi_config_stdin_bytes(vmrun_wasi_config_t* config, const byte_t* bytes, size_t size) {
-  guarded([&] { config->config.stdin_bytes(std::string(bytes, size)); });
+  configure(*config, {size != 0 ? bytes : ""}, "standard input",
+            [&](WasiConfig& to) { to.stdin_bytes(size != 0 ? std::string(bytes, size) : std::string()); });
 }
 void vmrun_wasi_config_stdout_to(vmrun_wasi_config_t* config, vmrun_wasi_sink_t sink, void* env) {
-  guarded([&] { config->config.stdout_to(sink_of(sink, env)); });
+  configure(*config, {reinterpret_cast<const void*>(sink)}, "the sink of standard output",
+            [&](WasiConfig& to) { to.stdout_to(sink_of(sink, env)); });
 }
 void vmrun_wasi_config_stderr_to(vmrun_wasi_config_t* config, vmrun_wasi_sink_t sink, void* env) {
-  guarded([&] { config->config.stderr_to(sink_of(sink, env)); });
+  configure(*config, {reinterpret_cast<const void*>(sink)}, "the sink of standard error",
+            [&](WasiConfig& to) { to.stderr_to(sink_of(sink, env)); });
 }
 void vmrun_wasi_config_preopen_dir(vmrun_wasi_config_t* config, const char* host, const char* guest, bool read_only) {
-  guarded([&] { config->config.preopen_dir(host, guest, read_only); });
+  configure(*config, {host, guest}, "a directory's path, or its name for the guest",
+            [&](WasiConfig& to) { to.preopen_dir(host, guest, read_only); });
 }
 void vmrun_wasi_config_preopen_socket(vmrun_wasi_config_t* config, int fd) {
-  guarded([&] { config->config.preopen_socket(fd); });
+  configure(*config, {}, "a socket", [&](WasiConfig& to) { to.preopen_socket(fd); });
 }
 void vmrun_wasi_config_max_descriptors(vmrun_wasi_config_t* config, uint32_t n) { config->config.max_descriptors(n); }
 void vmrun_wasi_config_max_threads(vmrun_wasi_config_t* config, uint32_t n) { config->config.max_threads(n); }
@@ -86,6 +105,8 @@ void vmrun_linker_unknown_imports_trap(vmrun_linker_t* linker, bool trap) { link
 vmrun_error_t* vmrun_linker_define(vmrun_linker_t* linker, const char* module, const char* name,
                                    const wasm_extern_t* item) {
   return failure_of([&]() -> Result<void> {
+    if (auto error = unnamed(module, name)) return *error;
+    if (item == nullptr) return usage("the definition is NULL");
     if (item->store != linker->store) return Error(ErrorKind::Usage, "the definition belongs to another store");
     return linker->linker.define(module, name, extern_of(*item), linker->store->store);
   });
@@ -93,20 +114,24 @@ vmrun_error_t* vmrun_linker_define(vmrun_linker_t* linker, const char* module, c
 vmrun_error_t* vmrun_linker_define_func(vmrun_linker_t* linker, const char* module, const char* name,
                                         const wasm_functype_t* type, vmrun_callback_t callback, void* env,
                                         void (*finalizer)(void*)) {
-  return failure_of([&] {
-    Callback made{.with_caller = callback, .env = env, .finalizer = finalizer};
-    return linker->linker.host_func(module, name, host_func(from_functype(*type), made));
+  return failure_of([&]() -> Result<void> {
+    auto made = host_func(type, {.with_caller = callback, .env = env, .finalizer = finalizer});
+    if (!made) return std::move(made).error();
+    if (auto error = unnamed(module, name)) return *error;
+    return linker->linker.host_func(module, name, *made);
   });
 }
 vmrun_error_t* vmrun_linker_define_instance(vmrun_linker_t* linker, const char* module,
                                             const wasm_instance_t* instance) {
   return failure_of([&]() -> Result<void> {
+    if (auto error = unnamed(module, "")) return *error;
     if (instance->store != linker->store) return Error(ErrorKind::Usage, "the instance belongs to another store");
     return linker->linker.define_instance(module, instance_of(*instance), linker->store->store);
   });
 }
 vmrun_error_t* vmrun_linker_define_wasi(vmrun_linker_t* linker, const vmrun_wasi_config_t* config) {
   return failure_of([&]() -> Result<void> {
+    if (config->wrong) return *config->wrong;
     Result<WasiContext> context = WasiContext::create(config->config);
     if (!context) return std::move(context).error();
     return add_wasi(linker->linker, *context);
@@ -118,13 +143,15 @@ vmrun_error_t* vmrun_linker_define_shared_memories(vmrun_linker_t* linker, const
 wasm_trap_t* vmrun_linker_instantiate(vmrun_linker_t* linker, const wasm_module_t* module, wasm_instance_t** out) {
   *out = nullptr;
   const StorePtr state = linker->store;
-  return guarded([&]() -> wasm_trap_t* {
+  try {
     Result<Instance> made = linker->linker.instantiate(state->store, module_of(*module));
     if (!made) return trap_for(state, std::move(made).error());
     state->instances.push_back(made->impl());
     *out = new_instance(state, *made);
     return nullptr;
-  });
+  } catch (const std::bad_alloc&) {  // what a callback throws passes
+    return new_trap(state, caught());
+  }
 }
 
 // ---- programs ----
@@ -139,7 +166,7 @@ wasm_trap_t* vmrun_wasi_run(const wasm_instance_t* instance, int* status) {
     if (!done) return std::move(done).error();
     return {};
   };
-  return guarded([&]() -> wasm_trap_t* {
+  try {
     const bool threads = starts_threads(instance_of(*instance).module());
     Result<void> done = threads ? run_wasi(state->store, main) : main();
     if (done) return nullptr;
@@ -148,5 +175,7 @@ wasm_trap_t* vmrun_wasi_run(const wasm_instance_t* instance, int* status) {
       return nullptr;
     }
     return trap_for(state, std::move(done).error());
-  });
+  } catch (const std::bad_alloc&) {  // what a callback throws passes
+    return new_trap(state, caught());
+  }
 }

@@ -18,20 +18,10 @@ wasm_module_t* new_module(const StorePtr& state, Module module) {
   return new wasm_module_t(state, std::make_shared<ModuleObject>(std::move(module)));
 }
 
-vmrun_error_t* take_module(const StorePtr& state, Result<Module> made, wasm_module_t** out) {
-  if (!made) return new_error(std::move(made).error());
-  *out = guarded([&] { return new_module(state, std::move(*made)); });
-  return *out != nullptr ? nullptr : new_error(Error(ErrorKind::Limit, "out of memory"));
-}
-
-/// What `f` returns, or an error where memory is short.
-template <class F>
-vmrun_error_t* error_of(F&& f) {
-  try {
-    return f();
-  } catch (const std::bad_alloc&) {
-    return new_error(Error(ErrorKind::Limit, "out of memory"));
-  }
+Result<void> take_module(const StorePtr& state, Result<Module> made, wasm_module_t** out) {
+  if (!made) return std::move(made).error();
+  *out = new_module(state, std::move(*made));
+  return {};
 }
 
 void set_name(wasm_name_t* out, std::string_view text) {
@@ -52,13 +42,17 @@ vmrun_error_t* vmrun_module_new(wasm_store_t* store, const wasm_byte_vec_t* bina
                                 wasm_module_t** out) {
   *out = nullptr;
   const std::string_view text = name != nullptr ? name : "";
-  return take_module(store->state, Module::compile(store->state->store.engine(), bytes_of(*binary), text), out);
+  return failure_of([&] {
+    return take_module(store->state, Module::compile(store->state->store.engine(), bytes_of(*binary), text), out);
+  });
 }
 
 vmrun_error_t* vmrun_module_new_from_file(wasm_store_t* store, const char* path, wasm_module_t** out) {
   *out = nullptr;
-  return error_of(
-      [&] { return take_module(store->state, Module::compile_file(store->state->store.engine(), path), out); });
+  return failure_of([&]() -> Result<void> {
+    if (path == nullptr) return usage("the path of the module is NULL");
+    return take_module(store->state, Module::compile_file(store->state->store.engine(), path), out);
+  });
 }
 
 bool wasm_module_validate(wasm_store_t* store, const wasm_byte_vec_t* binary) {
@@ -114,25 +108,27 @@ wasm_module_t* wasm_module_deserialize(wasm_store_t* store, const wasm_byte_vec_
 
 vmrun_error_t* vmrun_module_serialize(const wasm_module_t* module, const wasm_byte_vec_t* key, wasm_byte_vec_t* out) {
   wasm_byte_vec_new_empty(out);
-  return error_of([&]() -> vmrun_error_t* {
+  return failure_of([&]() -> Result<void> {
+    if (key == nullptr) return usage("the key is NULL");
     SerializeOptions options;
     Result<MacKey> secret = MacKey::from_bytes(bytes_of(*key));
-    if (!secret) return new_error(std::move(secret).error());
+    if (!secret) return std::move(secret).error();
     options.key = std::move(*secret);
     Result<std::vector<uint8_t>> bytes = module_of(*module).serialize(options);
-    if (!bytes) return new_error(std::move(bytes).error());
+    if (!bytes) return std::move(bytes).error();
     wasm_byte_vec_new(out, bytes->size(), reinterpret_cast<const wasm_byte_t*>(bytes->data()));
-    if (out->size != bytes->size()) return new_error(Error(ErrorKind::Limit, "out of memory"));
-    return nullptr;
+    if (out->size != bytes->size()) throw std::bad_alloc();
+    return {};
   });
 }
 
 vmrun_error_t* vmrun_module_deserialize(wasm_store_t* store, const wasm_byte_vec_t* bytes, const wasm_byte_vec_t* key,
                                         wasm_module_t** out) {
   *out = nullptr;
-  return error_of([&]() -> vmrun_error_t* {
+  return failure_of([&]() -> Result<void> {
+    if (key == nullptr) return usage("the key is NULL");
     Result<MacKey> secret = MacKey::from_bytes(bytes_of(*key));
-    if (!secret) return new_error(std::move(secret).error());
+    if (!secret) return std::move(secret).error();
     return take_module(store->state, Module::deserialize(store->state->store.engine(), bytes_of(*bytes), {}, *secret),
                        out);
   });

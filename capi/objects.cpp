@@ -14,6 +14,13 @@ bool noted(Result<void> done) {
   return false;
 }
 
+/// Whether there is no type, as after a failure of its maker; that is noted.
+bool untyped(const wasm_externtype_t* type) {
+  if (type != nullptr) return false;
+  set_last_error(usage("the type is NULL"));
+  return true;
+}
+
 uint32_t narrow(uint64_t size) { return static_cast<uint32_t>(std::min<uint64_t>(size, UINT32_MAX)); }
 
 }  // namespace
@@ -36,7 +43,8 @@ wasm_externtype_t* wasm_extern_type(const wasm_extern_t* item) {
 // ---- globals ----
 
 wasm_global_t* wasm_global_new(wasm_store_t* store, const wasm_globaltype_t* type, const wasm_val_t* value) {
-  return guarded([&] {
+  return guarded([&]() -> wasm_global_t* {
+    if (untyped(type)) return nullptr;
     StoreState& state = *store->state;
     const GlobalType wanted = from_globaltype(*type);
     return with(to_val(state, wanted.type, *value, "the value"), [&](const Val& val) {
@@ -62,7 +70,8 @@ void wasm_global_set(wasm_global_t* global, const wasm_val_t* value) {
 // ---- tables ----
 
 wasm_table_t* wasm_table_new(wasm_store_t* store, const wasm_tabletype_t* type, wasm_ref_t* init) {
-  return guarded([&] {
+  return guarded([&]() -> wasm_table_t* {
+    if (untyped(type)) return nullptr;
     StoreState& state = *store->state;
     const TableType wanted = from_tabletype(*type);
     return with(to_val(state, wanted.element, init, "the first element"), [&](const Val& val) {
@@ -111,7 +120,8 @@ struct vmrun_shared_memory_t {
 };
 
 wasm_memory_t* wasm_memory_new(wasm_store_t* store, const wasm_memorytype_t* type) {
-  return guarded([&] {
+  return guarded([&]() -> wasm_memory_t* {
+    if (untyped(type)) return nullptr;
     return with(Memory::create(store->state->store, from_memorytype(*type)),
                 [&](Memory& made) { return new wasm_memory_t(Kind::Memory, store->state, made.impl()); });
   });
@@ -146,9 +156,14 @@ wasm_memory_t* vmrun_memory_obtain(wasm_store_t* store, const vmrun_shared_memor
 // ---- tags and exceptions ----
 
 vmrun_tag_t* vmrun_tag_new(wasm_store_t* store, const wasm_tagtype_t* type) {
-  return guarded([&] {
+  return guarded([&]() -> vmrun_tag_t* {
+    if (untyped(type)) return nullptr;
+    if (type->func->results.size != 0) {
+      set_last_error(usage("a tag has no results: its function type has parameters alone"));
+      return nullptr;
+    }
     return with(Tag::create(store->state->store, from_tagtype(*type)),
-                [&](Tag& made) { return new wasm_extern_t(Kind::Tag, store->state, made.impl()); });
+                [&](Tag& made) -> vmrun_tag_t* { return new wasm_extern_t(Kind::Tag, store->state, made.impl()); });
   });
 }
 vmrun_tag_t* vmrun_extern_as_tag(wasm_extern_t* item) {
@@ -191,7 +206,7 @@ wasm_instance_t* wasm_instance_new(wasm_store_t* store, const wasm_module_t* mod
                                    wasm_trap_t** trap) {
   const StorePtr state = store->state;
   if (trap != nullptr) *trap = nullptr;
-  return guarded([&]() -> wasm_instance_t* {
+  try {
     std::vector<Extern> items;
     std::optional<Error> error;
     for (size_t i = 0; imports != nullptr && i < imports->size && !error; ++i) {
@@ -211,8 +226,11 @@ wasm_instance_t* wasm_instance_new(wasm_store_t* store, const wasm_module_t* mod
     }
     set_last_error(*error);
     if (trap != nullptr) *trap = trap_for(state, std::move(*error));
-    return nullptr;
-  });
+  } catch (const std::bad_alloc&) {  // what a callback throws passes
+    set_last_error(caught());
+    if (trap != nullptr) *trap = new_trap(state, caught());
+  }
+  return nullptr;
 }
 
 void wasm_instance_exports(const wasm_instance_t* instance, wasm_extern_vec_t* out) {
@@ -226,6 +244,7 @@ void wasm_instance_exports(const wasm_instance_t* instance, wasm_extern_vec_t* o
 
 wasm_extern_t* vmrun_instance_export(const wasm_instance_t* instance, const char* name) {
   return guarded([&]() -> wasm_extern_t* {
+    if (name == nullptr) return nullptr;
     const std::optional<Extern> item = instance_of(*instance).get(name);
     return item ? new_extern(instance->store, *item) : nullptr;
   });

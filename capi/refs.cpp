@@ -64,9 +64,9 @@ wasm_ref_t::~wasm_ref_t() {
 }
 
 #define REF_BASE(name)                                                                                              \
-  void wasm_##name##_delete(wasm_##name##_t* ref) { delete ref; }                                                   \
+  void wasm_##name##_delete(wasm_##name##_t* ref) { delete_ref(ref); }                                              \
   wasm_##name##_t* wasm_##name##_copy(const wasm_##name##_t* ref) {                                                 \
-    if (ref == nullptr) return nullptr;                                                                             \
+    if (ref == nullptr || is_spare(ref)) return const_cast<wasm_##name##_t*>(ref);                                  \
     return guarded([&] { return new wasm_##name##_t(*ref); });                                                      \
   }                                                                                                                 \
   bool wasm_##name##_same(const wasm_##name##_t* a, const wasm_##name##_t* b) {                                     \
@@ -103,8 +103,14 @@ wasm_ref_t::~wasm_ref_t() {
 
 namespace {
 
+template <class T>
+void delete_ref(T* ref) {
+  if (ref != nullptr && !is_spare(ref)) delete ref;
+}
+
 void set_info(wasm_ref_t& ref, void* info, void (*finalizer)(void*)) {
   guarded([&] {
+    if (is_spare(&ref)) return set_last_error(usage("the trap for exhausted memory keeps no information of the host"));
     if (ref.kind != Kind::Opaque) return ref.the_object()->info.set(info, finalizer);
     set_last_error(Error(ErrorKind::Usage, "a reference to a guest's own value keeps no information of the host"));
   });

@@ -1,4 +1,6 @@
 // Configuration, engines, stores.
+#include <limits>
+
 #include "capi/handles.h"
 #include "vmrun/features.h"
 
@@ -26,7 +28,7 @@ void vmrun_config_set_tiers(wasm_config_t* config, vmrun_tiers_t tiers) {
   config->config.tiers = tiers >= 0 && tiers <= VMRUN_TIERS_STEPS ? static_cast<Tiers>(tiers) : Tiers::Auto;
 }
 bool vmrun_config_set_feature(wasm_config_t* config, const char* name, bool on) {
-  const std::optional<Feature> feature = feature_named(name);
+  const std::optional<Feature> feature = name != nullptr ? feature_named(name) : std::nullopt;
   if (feature) config->config.features.set(*feature, on);
   return feature.has_value();
 }
@@ -43,11 +45,17 @@ void vmrun_config_set_max_image_bytes(wasm_config_t* config, uint64_t bytes) { c
 // ---- engines ----
 
 wasm_engine_t* wasm_engine_new(void) {
-  return guarded([] { return new wasm_engine_t{Engine()}; });
+  return guarded([] {
+    make_spare_failures();
+    return new wasm_engine_t{Engine()};
+  });
 }
 wasm_engine_t* wasm_engine_new_with_config(wasm_config_t* config) {
   const std::unique_ptr<wasm_config_t> owned(config);
-  return guarded([&] { return new wasm_engine_t{config != nullptr ? Engine(config->config) : Engine()}; });
+  return guarded([&] {
+    make_spare_failures();
+    return new wasm_engine_t{config != nullptr ? Engine(config->config) : Engine()};
+  });
 }
 void wasm_engine_delete(wasm_engine_t* engine) { delete engine; }
 
@@ -72,7 +80,13 @@ wasm_store_t* vmrun_store_new(wasm_engine_t* engine, const vmrun_limits_t* limit
   }
   return guarded([&] { return new wasm_store_t{std::make_shared<StoreState>(engine->engine, wanted)}; });
 }
-wasm_store_t* wasm_store_new(wasm_engine_t* engine) { return vmrun_store_new(engine, nullptr); }
+// Those who know the standard alone can say no limit. Instances are made by the host, never by a guest.
+wasm_store_t* wasm_store_new(wasm_engine_t* engine) {
+  vmrun_limits_t limits;
+  vmrun_limits_init(&limits);
+  limits.instances = std::numeric_limits<decltype(limits.instances)>::max();
+  return vmrun_store_new(engine, &limits);
+}
 void wasm_store_delete(wasm_store_t* store) { delete store; }
 
 void vmrun_store_interrupt(wasm_store_t* store) { store->state->store.interrupt(); }

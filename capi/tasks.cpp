@@ -79,9 +79,11 @@ void vmrun_executor_wait_idle(vmrun_executor_t* executor) { executor->executor.w
 vmrun_error_t* vmrun_executor_spawn(vmrun_executor_t* executor, wasm_store_t* store, void (*run)(void*), void* env,
                                     const vmrun_task_options_t* options, vmrun_task_t** out) {
   if (out != nullptr) *out = nullptr;
+  if (run == nullptr) return new_error(usage("what the task is to run is NULL"));
   try {
     std::unique_ptr<vmrun_task_t> handle = out != nullptr ? std::make_unique<vmrun_task_t>() : nullptr;
-    auto body = [run, env] { run(env); };
+    // The task keeps the store: it may delete the last handle of it.
+    auto body = [run, env, state = store != nullptr ? store->state : nullptr] { run(env); };
     Result<Task> task = store != nullptr ? executor->executor.spawn(store->state->store, body, options_of(options))
                                          : executor->executor.spawn(body, options_of(options));
     if (!task) return new_error(std::move(task).error());
@@ -90,8 +92,8 @@ vmrun_error_t* vmrun_executor_spawn(vmrun_executor_t* executor, wasm_store_t* st
       *out = handle.release();
     }
     return nullptr;
-  } catch (const std::bad_alloc&) {
-    return new_error(Error(ErrorKind::Limit, "out of memory"));
+  } catch (...) {
+    return new_error(caught());
   }
 }
 

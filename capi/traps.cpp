@@ -1,6 +1,7 @@
 // Errors, traps and frames.
 #include <cstring>
 #include <optional>
+#include <stdexcept>
 
 #include "capi/handles.h"
 #include "vm/runtime/instance.h"
@@ -35,6 +36,16 @@ bool can_be_of(const FrameInfo& frame, const vm::Instance& instance) {
   return frame.offset >= body.begin && frame.offset <= body.end;
 }
 
+/// The failures for when there is no memory for one.
+struct Spares {
+  vmrun_error_t error{Error(ErrorKind::Limit, "out of memory")};
+  wasm_trap_t trap{StorePtr(), std::make_shared<TrapObject>(StorePtr(), Error(ErrorKind::Limit, "out of memory"))};
+};
+Spares& made_spares() {
+  static Spares& made = *new Spares;  // never destroyed: handles may outlive everything
+  return made;
+}
+
 /// A trap of a callback's own. It may have been called by a thread of the guest's, whose store has no handle.
 wasm_trap_t* new_own_trap(const wasm_store_t* store, Error error) {
   return new_trap(store != nullptr ? store->state : nullptr, std::move(error));
@@ -60,14 +71,31 @@ namespace vmrun::capi {
 
 void set_last_error(Error error) noexcept { last_error.emplace(vmrun_error_t{std::move(error)}); }
 
+Error caught() noexcept {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    return Error(ErrorKind::Limit, "out of memory");
+  } catch (const std::length_error&) {
+    return usage("a size is larger than any there can be");
+  } catch (const std::exception& e) {
+    return Error(ErrorKind::Host, e.what());
+  } catch (...) {
+    return Error(ErrorKind::Host, "an exception of an unknown type");
+  }
+}
+
+void make_spare_failures() { (void)made_spares(); }
+bool is_spare(const wasm_ref_t* ref) noexcept { return ref == &made_spares().trap; }
+
 vmrun_error_t* new_error(Error error) noexcept {
   auto* made = new (std::nothrow) vmrun_error_t{std::move(error)};
-  if (made == nullptr) set_last_error(Error(ErrorKind::Limit, "out of memory"));
-  return made;
+  return made != nullptr ? made : &made_spares().error;
 }
 
 wasm_trap_t* new_trap(const StorePtr& state, Error error) {
-  return guarded([&] { return new wasm_trap_t(state, std::make_shared<TrapObject>(state, std::move(error))); });
+  auto* made = guarded([&] { return new wasm_trap_t(state, std::make_shared<TrapObject>(state, std::move(error))); });
+  return made != nullptr ? made : &made_spares().trap;
 }
 
 wasm_trap_t* trap_for(const StorePtr& state, Error error) {
@@ -77,14 +105,17 @@ wasm_trap_t* trap_for(const StorePtr& state, Error error) {
     return new_trap(state, std::move(error));
   }
   if (pending->error.backtrace.empty()) pending->error.backtrace = std::move(error.backtrace);
-  return guarded([&] { return new wasm_trap_t(state, pending); });
+  auto* made = guarded([&] { return new wasm_trap_t(state, pending); });
+  return made != nullptr ? made : &made_spares().trap;
 }
 
 }  // namespace vmrun::capi
 
 // ---- errors ----
 
-void vmrun_error_delete(vmrun_error_t* error) { delete error; }
+void vmrun_error_delete(vmrun_error_t* error) {
+  if (error != &made_spares().error) delete error;
+}
 vmrun_error_kind_t vmrun_error_kind(const vmrun_error_t* error) {
   return static_cast<vmrun_error_kind_t>(error->error.kind);
 }
@@ -110,9 +141,14 @@ static_assert(VMRUN_TRAP_CAST_FAILURE == static_cast<int>(TrapCode::CastFailure)
 // ---- traps ----
 
 wasm_trap_t* wasm_trap_new(wasm_store_t* store, const wasm_message_t* message) {
-  std::string text(message->data != nullptr ? std::string_view(message->data, message->size) : std::string_view());
-  if (!text.empty() && text.back() == 0) text.pop_back();
-  return new_own_trap(store, Error(ErrorKind::Host, std::move(text)));
+  try {
+    std::string text;
+    if (message != nullptr && message->data != nullptr) text.assign(message->data, message->size);
+    if (!text.empty() && text.back() == 0) text.pop_back();
+    return new_own_trap(store, Error(ErrorKind::Host, std::move(text)));
+  } catch (...) {
+    return new_own_trap(store, caught());
+  }
 }
 
 wasm_trap_t* vmrun_trap_new_code(wasm_store_t* store, vmrun_trap_code_t code) {
@@ -142,7 +178,8 @@ wasm_trap_t* vmrun_trap_new_exception(const wasm_ref_t* exception) {
 }
 
 void wasm_trap_message(const wasm_trap_t* trap, wasm_message_t* out) {
-  wasm_name_new_from_string_nt(out, trap_of(*trap)->error.message.c_str());
+  const std::string& text = trap_of(*trap)->error.message;
+  wasm_name_new(out, text.size() + 1, text.c_str());  // which may hold zeros of its own
 }
 
 wasm_frame_t* wasm_trap_origin(const wasm_trap_t* trap) {

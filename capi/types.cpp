@@ -37,6 +37,13 @@ struct Owned {
   Owned& operator=(const Owned&) = delete;
   Vec* const vec;
 };
+/// Whether what a type is to be made of is not there, as after a failure of its own maker.
+bool missing(const void* part, const char* what) {
+  if (part != nullptr) return false;
+  set_last_error(usage("the type of " + std::string(what) + " is NULL"));
+  return true;
+}
+
 using OwnedTypes = Owned<wasm_valtype_vec_t, wasm_valtype_vec_delete>;
 using OwnedName = Owned<wasm_name_t, wasm_byte_vec_delete>;
 
@@ -129,8 +136,14 @@ wasm_valkind_t wasm_valtype_kind(const wasm_valtype_t* type) { return kind_of(ty
 // ---- extern types ----
 
 wasm_functype_t* wasm_functype_new(wasm_valtype_vec_t* params, wasm_valtype_vec_t* results) {
-  return guarded([&] {
+  return guarded([&]() -> wasm_functype_t* {
     const OwnedTypes own_params(params), own_results(results);
+    for (const wasm_valtype_vec_t* types : {params, results}) {
+      for (size_t i = 0; i < types->size; ++i) {
+        if (missing(types->data != nullptr ? types->data[i] : nullptr, "a function's parameter or result"))
+          return nullptr;
+      }
+    }
     auto* made = new wasm_functype_t;
     std::swap(made->params, *params);
     std::swap(made->results, *results);
@@ -142,7 +155,10 @@ const wasm_valtype_vec_t* wasm_functype_results(const wasm_functype_t* type) { r
 
 wasm_globaltype_t* wasm_globaltype_new(wasm_valtype_t* content, wasm_mutability_t mutability) {
   const std::unique_ptr<wasm_valtype_t> owned(content);
-  return guarded([&] { return new wasm_globaltype_t(GlobalType{content->type, mutability == WASM_VAR}); });
+  return guarded([&]() -> wasm_globaltype_t* {
+    if (missing(content, "a global")) return nullptr;
+    return new wasm_globaltype_t(GlobalType{content->type, mutability == WASM_VAR});
+  });
 }
 const wasm_valtype_t* wasm_globaltype_content(const wasm_globaltype_t* type) { return &type->content; }
 wasm_mutability_t wasm_globaltype_mutability(const wasm_globaltype_t* type) {
@@ -151,13 +167,19 @@ wasm_mutability_t wasm_globaltype_mutability(const wasm_globaltype_t* type) {
 
 wasm_tabletype_t* wasm_tabletype_new(wasm_valtype_t* element, const wasm_limits_t* limits) {
   const std::unique_ptr<wasm_valtype_t> owned(element);
-  return guarded([&] { return new wasm_tabletype_t({element->type, limits->min, max_of(*limits), false}); });
+  return guarded([&]() -> wasm_tabletype_t* {
+    if (missing(element, "a table's elements") || missing(limits, "a table's limits")) return nullptr;
+    return new wasm_tabletype_t({element->type, limits->min, max_of(*limits), false});
+  });
 }
 const wasm_valtype_t* wasm_tabletype_element(const wasm_tabletype_t* type) { return &type->element; }
 const wasm_limits_t* wasm_tabletype_limits(const wasm_tabletype_t* type) { return &type->limits; }
 wasm_tabletype_t* vmrun_tabletype_new(wasm_valtype_t* element, const vmrun_limits64_t* limits) {
   const std::unique_ptr<wasm_valtype_t> owned(element);
-  return guarded([&] { return new wasm_tabletype_t({element->type, limits->min, max_of(*limits), limits->is64}); });
+  return guarded([&]() -> wasm_tabletype_t* {
+    if (missing(element, "a table's elements") || missing(limits, "a table's limits")) return nullptr;
+    return new wasm_tabletype_t({element->type, limits->min, max_of(*limits), limits->is64});
+  });
 }
 void vmrun_tabletype_limits(const wasm_tabletype_t* type, vmrun_limits64_t* out) {
   fill(out, type->type.min, type->type.max, type->type.is64);
@@ -180,7 +202,10 @@ void vmrun_memorytype_limits(const wasm_memorytype_t* type, vmrun_limits64_t* ou
 
 wasm_tagtype_t* wasm_tagtype_new(wasm_functype_t* func) {
   std::unique_ptr<wasm_functype_t> owned(func);
-  return guarded([&] { return new wasm_tagtype_t(std::move(owned)); });
+  return guarded([&]() -> wasm_tagtype_t* {
+    if (missing(func, "a tag's values")) return nullptr;
+    return new wasm_tagtype_t(std::move(owned));
+  });
 }
 const wasm_functype_t* wasm_tagtype_functype(const wasm_tagtype_t* type) { return type->func.get(); }
 

@@ -16,9 +16,7 @@ struct Vector {
 };
 Vector* vector_of(const wasm_val_t& value) { return reinterpret_cast<Vector*>(value.of.ref); }
 
-Error usage(std::string_view what, std::string_view is) {
-  return Error(ErrorKind::Usage, std::string(what) + std::string(is));
-}
+Error wrong(std::string_view what, std::string_view is) { return usage(std::string(what) + std::string(is)); }
 
 std::string kind_name(wasm_valkind_t kind) {
   const std::optional<ValType> type = type_of(kind);
@@ -68,10 +66,10 @@ std::optional<ValType> type_of(wasm_valkind_t kind) {
 Result<Val> to_val(StoreState& state, ValType type, const wasm_ref_t* ref, std::string_view what) {
   if (ref == nullptr) {
     if (type.nullable()) return Val::zero(type);
-    return usage(what, " is null, and its type has no null");
+    return wrong(what, " is null, and its type has no null");
   }
   if (ref->store.get() != &state && !(ref->kind == Kind::Module)) {
-    return usage(what, " is a reference that does not belong to this store");
+    return wrong(what, " is a reference that does not belong to this store");
   }
   Val value;
   if (kind_of(type) == WASM_EXTERNREF && ref->kind != Kind::Opaque) {
@@ -83,7 +81,7 @@ Result<Val> to_val(StoreState& state, ValType type, const wasm_ref_t* ref, std::
   } else if (ref->kind == Kind::Opaque) {
     value = Val::ref(ref->type, ref->opaque);
   } else {
-    return usage(what, " is a reference of another kind than " + type.to_string());
+    return wrong(what, " is a reference of another kind than " + type.to_string());
   }
   const vm::ValType wanted = engine::to_vm(type);
   if (const engine::Fit fit = engine::fits(state.store.impl(), value, wanted); fit != engine::Fit::yes) {
@@ -94,7 +92,7 @@ Result<Val> to_val(StoreState& state, ValType type, const wasm_ref_t* ref, std::
 
 Result<Val> to_val(StoreState& state, ValType type, const wasm_val_t& value, std::string_view what) {
   const bool fits = type.is_ref() ? wasm_valkind_is_ref(value.kind) : value.kind == kind_of(type);
-  if (!fits) return usage(what, " has type " + kind_name(value.kind) + ", not " + type.to_string());
+  if (!fits) return wrong(what, " has type " + kind_name(value.kind) + ", not " + type.to_string());
   switch (type.kind()) {
     case ValKind::I32: return Val::i32(value.of.i32);
     case ValKind::I64: return Val::i64(value.of.i64);
@@ -150,7 +148,7 @@ void wasm_val_delete(wasm_val_t* value) {
   if (value->kind == VMRUN_V128) {
     delete vector_of(*value);
   } else if (wasm_valkind_is_ref(value->kind)) {
-    delete value->of.ref;
+    wasm_ref_delete(value->of.ref);
   } else {
     return;
   }

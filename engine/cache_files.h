@@ -58,6 +58,7 @@ void mark_used(int file);
 /// A file that comes into being under another name, and is removed if it is not finished.
 class NewFile {
  public:
+  /// `mode` is what the process's mask takes from, as of any new file, but for an entry's.
   explicit NewFile(int folder, mode_t mode = kEntryMode);
   ~NewFile();
   NewFile(const NewFile&) = delete;

@@ -1,6 +1,7 @@
 // Deadlines of calls. Rules: one thread keeps the times of the whole process, from the first deadline on and until its end.
 // All deadlines are in one set, under one lock; the thread interrupts a store with the lock held, so a deadline that is out
-// of the set touches its store no more.
+// of the set touches its store no more. One that has passed stands on its store (vm::Interrupt::late) until it is
+// destroyed: the store counts those, under the same lock, and the last one takes the interrupt back.
 #include "vmrun/deadline.h"
 
 #include <condition_variable>
@@ -8,6 +9,9 @@
 #include <set>
 #include <thread>
 
+#include "vm/base/assert.h"
+#include "vm/runtime/stop.h"
+#include "vm/runtime/store.h"
 #include "vmrun/store.h"
 
 namespace vmrun {
@@ -20,7 +24,7 @@ class Keeper;
 }  // namespace
 
 struct Deadline::Impl {
-  Store* store = nullptr;
+  vm::Store* store = nullptr;
   Clock::time_point end;
   bool passed = false;  // under the keeper's lock
 };
@@ -45,11 +49,15 @@ class Keeper {
     if (at == set_.begin()) wake_.notify_one();
   }
 
-  /// Whether the time was over.
-  bool remove(Deadline::Impl& deadline) {
+  void remove(Deadline::Impl& deadline) {
     std::lock_guard guard(lock_);
-    if (!deadline.passed) set_.erase({deadline.end, &deadline});
-    return deadline.passed;
+    if (!deadline.passed) {
+      set_.erase({deadline.end, &deadline});
+      return;
+    }
+    vm::Store& store = *deadline.store;
+    VMRUN_ASSERT(store.passed_deadlines > 0, "a deadline that has passed is counted");
+    if (--store.passed_deadlines == 0) vm::end_interrupt(store.vcpu(), vm::Interrupt::late);
   }
 
   bool passed(const Deadline::Impl& deadline) {
@@ -72,7 +80,8 @@ class Keeper {
       }
       set_.erase(set_.begin());
       first->passed = true;
-      first->store->interrupt();
+      ++first->store->passed_deadlines;
+      vm::ask_interrupt(first->store->vcpu(), vm::Interrupt::late);
     }
   }
 
@@ -90,14 +99,12 @@ Clock::time_point end_after(std::chrono::nanoseconds time) {
 }  // namespace
 
 Deadline::Deadline(Store& store, std::chrono::nanoseconds time) : impl_(std::make_unique<Impl>()) {
-  impl_->store = &store;
+  impl_->store = &store.impl();
   impl_->end = end_after(time);
   Keeper::get().add(*impl_);
 }
 
-Deadline::~Deadline() {
-  if (Keeper::get().remove(*impl_)) impl_->store->clear_interrupt();
-}
+Deadline::~Deadline() { Keeper::get().remove(*impl_); }
 
 bool Deadline::passed() const { return Keeper::get().passed(*impl_); }
 

@@ -4,8 +4,10 @@
 #include <poll.h>
 
 #include <cstring>
+#include <optional>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "engine/completions.h"
 #include "engine/executor_impl.h"
@@ -14,6 +16,7 @@
 #include "sched/stack.h"
 #include "vm/base/log.h"
 #include "vm/runtime/native_stack.h"
+#include "vm/runtime/store.h"
 
 namespace vmrun {
 
@@ -74,6 +77,34 @@ IoStats io_stats(const io::Reactor& reactor) {
           .waits = of(io::Call::Wait)};
 }
 
+/// That a task has the store, from its spawn until it has ended, whether it ran or not.
+class Lease {
+ public:
+  explicit Lease(Store& store) : store_(&store) {}
+  Lease(Lease&& other) noexcept : store_(std::exchange(other.store_, nullptr)) {}
+  ~Lease() {
+    if (store_ != nullptr) store_->impl().has_task.store(false, std::memory_order_release);
+  }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  Store& store() const { return *store_; }
+
+ private:
+  Store* store_;
+};
+
+/// The body of a task with a store. The lease ends before `f` dies, which may have the last reference to the store.
+struct GuestBody {
+  std::function<void()> f;
+  std::shared_ptr<io::Reactor> reactor;
+  Lease lease;
+
+  void operator()() {
+    const GuestTask here(lease.store(), reactor);
+    f();
+  }
+};
+
 StopReason reason_of(sched::CancelReason reason) {
   switch (reason) {
     case sched::CancelReason::None: return StopReason::None;
@@ -81,6 +112,9 @@ StopReason reason_of(sched::CancelReason reason) {
     default: return StopReason::Cancelled;
   }
 }
+
+/// Whether the caller is `task` itself, which would wait for its own end.
+bool is_running_task(const sched::Task& task) { return sched::on_task() && sched::self().id() == task.id(); }
 
 /// Says once what a kernel without light guards means for the number of tasks.
 void tell_of_guards() {
@@ -116,9 +150,13 @@ Task& Task::operator=(Task&& other) noexcept = default;
 bool Task::done() const { return impl_ == nullptr || impl_->task.done(); }
 bool Task::failed() const { return impl_ != nullptr && impl_->task.failed(); }
 std::string Task::state() const { return impl_ == nullptr ? "has ended" : impl_->task.state(); }
-bool Task::join() const { return impl_ == nullptr || impl_->task.join() != sched::Wake::Cancelled; }
+bool Task::join() const {
+  if (impl_ == nullptr) return true;
+  return !is_running_task(impl_->task) && impl_->task.join() != sched::Wake::Cancelled;
+}
 bool Task::join_for(std::chrono::nanoseconds time) const {
   if (impl_ == nullptr) return true;
+  if (is_running_task(impl_->task)) return false;
   impl_->task.join_until(deadline_after(time));
   return impl_->task.done();
 }
@@ -167,6 +205,13 @@ Result<Task> Executor::start(Store* store, std::function<void()> f, const TaskOp
   spawn.token = *std::launder(reinterpret_cast<const sched::CancelToken*>(options.cancel.storage_));
   Completions::Impl* completions = options.completions != nullptr ? options.completions->impl_.get() : nullptr;
   bool expects = false;
+  std::optional<Lease> lease;
+  if (store != nullptr) {
+    if (store->impl().has_task.exchange(true, std::memory_order_acquire)) {
+      return Error(ErrorKind::Usage, "the store belongs to another task until that has ended");
+    }
+    lease.emplace(*store);
+  }
   try {
     auto handle = std::make_unique<Task::Impl>();
     std::unique_ptr<AtEnd> end;
@@ -181,12 +226,7 @@ Result<Task> Executor::start(Store* store, std::function<void()> f, const TaskOp
     if (store == nullptr) {
       handle->task = impl_->scheduler.spawn(std::move(f), spawn);
     } else {
-      handle->task = impl_->scheduler.spawn(
-          [store, reactor = impl_->reactor, f = std::move(f)] {
-            GuestTask here(*store, reactor);
-            f();
-          },
-          spawn);
+      handle->task = impl_->scheduler.spawn(GuestBody{std::move(f), impl_->reactor, std::move(*lease)}, spawn);
     }
     [[maybe_unused]] const AtEnd* handed_over = end.release();  // AtEnd::ended has it
     return Task(std::move(handle));

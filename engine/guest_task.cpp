@@ -25,10 +25,15 @@ void prepare_thread(void*) {
   interp::prepare_thread();
 }
 
+/// By the guest's own thread, which polls afterwards.
+void interrupt_once(vm::Vcpu& cx) {
+  cx.interrupt.fetch_or(static_cast<uint8_t>(vm::Interrupt::once), std::memory_order_relaxed);
+}
+
 /// Serves vm::Request::yield.
 void give_way(vm::Vcpu& cx) {
   if (!sched::on_task()) return;
-  if (sched::preempted() != sched::CancelReason::None) cx.interrupt.store(true, std::memory_order_relaxed);
+  if (sched::preempted() != sched::CancelReason::None) interrupt_once(cx);
 }
 
 // memory.atomic.wait on fibers.
@@ -75,11 +80,11 @@ const sched::SwitchHooks GuestTask::kHooks{resume, suspend};
 
 GuestTask* GuestTask::current() { return static_cast<GuestTask*>(sched::user_here()); }
 
-const std::atomic<bool>& GuestTask::interrupted() const { return store_.vcpu().interrupt; }
+const std::atomic<uint8_t>& GuestTask::interrupted() const { return store_.vcpu().interrupt; }
 
 std::atomic<uint32_t>* GuestTask::holding() const { return store_.group != nullptr ? &store_.group->holding : nullptr; }
 
-void GuestTask::interrupt_guest() { store_.vcpu().interrupt.store(true, std::memory_order_relaxed); }
+void GuestTask::interrupt_guest() { interrupt_once(store_.vcpu()); }
 
 void GuestTask::end_calls() noexcept {
   store_.vcpu().requests.fetch_or(static_cast<uint8_t>(vm::Request::yield) | vm::kEndCalls, std::memory_order_seq_cst);

@@ -42,7 +42,7 @@ class GuestTask {
   bool runs(const Store& store) const { return &store.impl() == &store_; }
   const sched::Task& task() const { return task_; }
   /// Whether the guest is to end: a wait of its ends when this is set, too. The task is unparked afterwards.
-  const std::atomic<bool>& interrupted() const;
+  const std::atomic<uint8_t>& interrupted() const;
   /// Calls of the guest's program that hold a thread; null: it has no other thread.
   std::atomic<uint32_t>* holding() const;
   /// In a host function: makes the guest trap with TrapCode::Interrupted when it goes on, because its task was cancelled

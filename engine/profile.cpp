@@ -53,10 +53,11 @@ class Functions {
     }
     return "[vmrun]";
   }
-  /// What images and files call things becomes valid UTF-8, without control characters.
+  /// What images and files call things becomes valid UTF-8, without control characters, and not too long: a module's name
+  /// stands in a profile once for each of its functions.
   uint32_t add(GuestProfile::Function function) {
-    function.module = printable(function.module);
-    function.name = printable(function.name);
+    function.module = printable_name(function.module);
+    function.name = printable_name(function.name);
     const auto key = std::tuple(function.module, function.name, function.index);
     const auto [at, fresh] = numbers_.try_emplace(key, static_cast<uint32_t>(out_.size()));
     if (fresh) out_.push_back(std::move(function));
@@ -143,7 +144,7 @@ GuestProfile GuestProfiler::take() const {
 
 void add_sources(GuestProfile& profile, const Module& module) {
   constexpr size_t kMostBytes = size_t{64} << 20;
-  const std::string name = printable(module.name());
+  const std::string name = printable_name(module.name());
   const vm::Module& image = *module.impl();
   std::map<uint64_t, uint32_t> known;  // by offset
   size_t bytes = 0;
@@ -183,8 +184,8 @@ CompileRecords compile_records() {
   for (tiering::CompileEvent& event : tiering::CompileEvents::take(out.left_out)) {
     const auto time = [](double ns) { return nanoseconds(static_cast<int64_t>(ns)); };
     CompileRecord& record = out.all.emplace_back();
-    record.module = printable(event.module_name);
-    record.function = printable(event.function);
+    record.module = printable_name(event.module_name);
+    record.function = printable_name(event.function);
     record.func_index = event.func_index;
     if (event.unit != jit::kWholeFunction) record.loop = event.unit;
     record.from = static_cast<Tier>(event.why.from);

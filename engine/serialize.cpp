@@ -115,7 +115,7 @@ Result<void> Module::serialize_file(const std::filesystem::path& path, const Ser
   if (folder.number < 0) {
     return Error(ErrorKind::Io, "cannot write into " + above.string() + ": " + std::strerror(errno));
   }
-  engine::NewFile file(folder.number, 0600);
+  engine::NewFile file(folder.number, 0666);
   const Result<bool> written =
       write(*impl_, options, [&](std::span<const std::byte> bytes) { return file.write(bytes); });
   if (!written) return written.error();

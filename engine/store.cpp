@@ -38,7 +38,7 @@ Store::~Store() {
 }
 
 void Store::interrupt() { impl_->interrupt(); }
-void Store::clear_interrupt() { impl_->vcpu().interrupt.store(false, std::memory_order_relaxed); }
+void Store::clear_interrupt() { vm::end_interrupt(impl_->vcpu(), vm::Interrupt::once); }
 
 namespace {
 

@@ -288,10 +288,32 @@ Outcome refused_because(vm::Vcpu& cx, std::string why) {
   return entry.activation.outcome;
 }
 
+/// Whether a host function that the host itself calls has half of what is kept for such functions. They may call each other
+/// without a guest between, and so without an activation that would be compared with a limit. A stack of unknown ends, and
+/// one on which no guest runs, is its owner's affair.
+[[gnu::noinline]] bool host_has_room(const vm::Vcpu& cx) {
+  vm::NativeStack stack = native_stack(cx);
+  if (stack.floor == nullptr && thread_prepared()) [[unlikely]]
+    stack = native_stack(cx);
+  const auto beneath = stack.floor - static_cast<std::byte*>(__builtin_frame_address(0));
+  constexpr ptrdiff_t kAll = vm::kHostReserve, kHalf = kAll / 2;
+  return stack.room == 0 || beneath <= kHalf || beneath > kAll;
+}
+
+[[gnu::noinline, gnu::cold]] Outcome no_room_for_host(vm::Vcpu& cx) {
+  cx.trap = TrapCode::StackOverflow;
+  if (cx.activation != nullptr) cx.backtrace = vm::backtrace(cx);
+  return Outcome::Trap;
+}
+
 }  // namespace
 
 Outcome invoke(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args, vm::Slot* results) {
-  if (func.host != nullptr) return func.host(func.host_env, vcpu, nullptr, args, results);
+  if (func.host != nullptr) {
+    if (!host_has_room(vcpu)) [[unlikely]]
+      return no_room_for_host(vcpu);
+    return func.host(func.host_env, vcpu, nullptr, args, results);
+  }
   const auto* cell = static_cast<const Cell*>(func.code->entry.load(std::memory_order_acquire));
   if (cell == bridge_cell(*func.code)) return invoke_machine(vcpu, func, args, results);
   return invoke_interp(vcpu, func, args, results, cell);

@@ -18,6 +18,7 @@
 #include "vm/runtime/activation.h"
 #include "vm/runtime/fault.h"
 #include "vm/runtime/machine_entry.h"
+#include "vm/runtime/stop.h"
 #include "vm/wasm/loops.h"
 
 namespace vmrun::interp {
@@ -54,7 +55,7 @@ const Translation* try_translate(const Module& module, FuncCode& code, Effort ef
   if (this_threads_buffers == nullptr) this_threads_buffers = std::make_unique<Buffers>();
   Buffers& b = *this_threads_buffers;
   // Careful translations are short, whatever they are made of.
-  const std::atomic<bool>* interrupt = vm::running_vcpu != nullptr ? &vm::running_vcpu->interrupt : nullptr;
+  const std::atomic<uint8_t>* interrupt = vm::running_vcpu != nullptr ? &vm::running_vcpu->interrupt : nullptr;
   bool done = effort == Effort::Careful
                   ? b.careful.translate(module, code.func_index, memory0_mode(module), b.draft)
                   : b.quick.translate(module, code.func_index, memory0_mode(module), b.draft, interrupt);
@@ -134,7 +135,7 @@ const Cell* translate_at_first_call(const Cell* stub) {
   if (translation == nullptr) translation = translate(module, *code, Effort::Quick);
   if (translation == nullptr) {
     vm::Vcpu* cx = vm::running_vcpu;
-    const bool interrupted = cx != nullptr && cx->interrupt.exchange(false, std::memory_order_acq_rel);
+    const bool interrupted = cx != nullptr && vm::take_interrupt(*cx);
     return interrupted ? interrupted_cell() : out_of_memory_cell();
   }
   return translation->cells;

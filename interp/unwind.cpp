@@ -141,7 +141,7 @@ bool land_exception(vm::Vcpu& cx, Activation& segment) {
     // A guest decides how many frames there are, how much each has to search and how often it throws. Requests wait until
     // it lands: what they do may free code that positions of the backtrace lie in.
     const Cell* to = nullptr;
-    if (cx.interrupt.load(std::memory_order_relaxed) && vm::poll(cx) != vm::TrapCode::None) [[unlikely]] {
+    if (cx.interrupt.load(std::memory_order_relaxed) != 0 && vm::poll(cx) != vm::TrapCode::None) [[unlikely]] {
       to = pc;
     } else if (t->span_count != 0) {
       const Catch* clause = find_catch(*t, static_cast<uint32_t>(pc - t->cells), *inst, tag);

@@ -50,12 +50,12 @@ struct Until {
   sched::Cancellable cancellable = sched::Cancellable::Yes;
   Stop* stop = nullptr;
   /// A flag beside it, of a task's call: whoever sets it unparks the task, and the call then gives -ECANCELED.
-  const std::atomic<bool>* interrupted = nullptr;
+  const std::atomic<uint8_t>* interrupted = nullptr;
 
   /// Whether the Stop or the flag is set.
   bool is_over() const noexcept {
     return (stop != nullptr && stop->stopped()) ||
-           (interrupted != nullptr && interrupted->load(std::memory_order_acquire));
+           (interrupted != nullptr && interrupted->load(std::memory_order_acquire) != 0);
   }
   /// The same with another deadline.
   Until by(Nanos other) const noexcept {

@@ -1,9 +1,10 @@
-// The end of the road for bugs of the scheduler and of its callers.
+// The end of the road for bugs of the scheduler, and of its callers.
 #include "sched/check.h"
 
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 namespace vmrun::sched {
 
@@ -15,6 +16,11 @@ void check_failed(const char* condition, const char* context, const char* file, 
                "vmrun: this is a bug in vmrun: please report these lines, the command or the calls, and the image\n",
                context, condition, file, line);
   _exit(kInternalErrorStatus);
+}
+
+void misuse(const char* what) {
+  std::fprintf(stderr, "vmrun: %s\n", what);
+  std::abort();
 }
 
 }  // namespace vmrun::sched

@@ -1,10 +1,14 @@
-// SCHED_ASSERT: for bugs of this library or of its caller only; whatever a program may meet is a value.
+// SCHED_ASSERT: for bugs of this library only. What its caller did wrong, where nothing can be returned, is misuse();
+// whatever a program may meet is a value.
 #pragma once
 
 namespace vmrun::sched {
 
 /// Prints the broken assumption with its place to stderr and ends the process with status 70.
 [[noreturn]] void check_failed(const char* condition, const char* context, const char* file, int line);
+
+/// Says on stderr what the caller did wrong and what to do instead, and aborts.
+[[noreturn]] void misuse(const char* what);
 
 }  // namespace vmrun::sched
 

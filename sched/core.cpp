@@ -252,7 +252,12 @@ void Core::stop_locked() {
 
 void Core::wait_idle() {
   Worker* w = current_worker();
-  SCHED_ASSERT(w == nullptr || &w->core() != this, "a task waits for all tasks to end");
+  if (w != nullptr && &w->core() == this) {
+    misuse(
+        "a task of an executor, or what is called at a task's end, waits for all tasks of the executor to end "
+        "(wait_idle, "
+        "or the executor's destruction), itself included: do that on a thread of your own");
+  }
   std::unique_lock lock(done_lock_);
   done_.wait(lock, [this] { return live.load(std::memory_order_acquire) == 0; });
 }

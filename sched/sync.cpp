@@ -91,7 +91,9 @@ Wake Mutex::lock_slow(Cancellable cancellable, Nanos deadline) {
 
 void Mutex::unlock_slow() {
   lock_.lock();
-  SCHED_ASSERT((state_.load(std::memory_order_relaxed) & kLocked) != 0, "unlock of a free mutex");
+  if ((state_.load(std::memory_order_relaxed) & kLocked) == 0) {
+    misuse("a Mutex was unlocked that nobody holds: each unlock() follows a lock() that succeeded");
+  }
   // While it is locked nobody else changes the state, but under lock_.
   WaitList::Node* next = nullptr;
   if (starving_) {
@@ -172,7 +174,7 @@ void WaitGroup::done() {
   // The last one under the lock, so that nobody who has seen its end destroys the group while it is inside.
   lock_.lock();
   const uint32_t before = left_.fetch_sub(1, std::memory_order_acq_rel);
-  SCHED_ASSERT(before != 0, "more jobs done than added");
+  if (before == 0) misuse("WaitGroup::done() was called more often than jobs were added: add() comes before done()");
   WaitList::Node* node = before == 1 ? waiters_.pop_all() : nullptr;
   lock_.unlock();
   signal_all(node);

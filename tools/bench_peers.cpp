@@ -97,10 +97,19 @@ BenchRun run_script(const Peer& peer, const RunOptions& options, const std::stri
                                {"iterations", options.bench.iterations},
                                {"fd", kReportFd},
                                {"start", bench_now()}};
+  std::string instructions;
+  try {
+    instructions = told.dump();
+  } catch (const nlohmann::json::exception&) {
+    BenchRun run;
+    run.name = peer.name;
+    run.failure = "it is told names, arguments and variables as JSON, which takes only UTF-8";
+    return run;
+  }
   std::vector<std::string> argv{peer.name};
   if (std::string_view(peer.name) == "node") argv.emplace_back("--no-warnings");
   argv.insert(argv.end(), {"-e", kScript});
-  return parse_report(peer.name, run_reporting(argv, "VMRUN_BENCH_PEER", told.dump(), kReportFd));
+  return parse_report(peer.name, run_reporting(argv, "VMRUN_BENCH_PEER", instructions, kReportFd));
 }
 
 /// An engine that is a command: each iteration starts it anew.

@@ -9,6 +9,7 @@
 #include "tools/image.h"
 #include "tools/report.h"
 #include "tools/run_options.h"
+#include "tools/same_file.h"
 #include "vmrun/base/text.h"
 
 namespace vmrun::tools {
@@ -90,6 +91,10 @@ int compile_command(Args args) {
   }
   if (options.metrics) return fail_usage("-D metrics is for run and serve: leave it out", "compile");
   const std::string image(parsed->positional[0]);
+  if (same_file(image, output) && !is_compiled(image)) {  // which may be renewed: it has the image inside
+    return fail_usage("the compiled image would take the place of '" + image + "': name another file with -o",
+                      "compile");
+  }
   if (auto fit = check_together(options, image); !fit) return fail_usage(fit.error().message, "compile");
   // Of what is compiled already the image alone is taken: it may be another build's.
   auto module = load_image(Engine(options.config), image, StoredTrust::Image);

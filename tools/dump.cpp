@@ -192,7 +192,7 @@ Json tier_json(const Module& module, Tier tier) {
 }
 
 Json module_json(const std::string& image, const Module& module, const GuestProfile* samples) {
-  const std::string name = printable(module.name());
+  const std::string name = printable_name(module.name());
   const SelfTimes times = samples != nullptr ? self_times(*samples, name) : SelfTimes();
   Json functions = Json::array();
   for (const FuncBody& body : module.functions()) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tools/page_texts.h"
+#include "vmrun/base/text.h"
 
 namespace vmrun::tools {
 namespace {
@@ -41,7 +42,7 @@ std::string object_problem(const ParsedJson& value, const ParsedJson& schema, co
   for (const auto& [name, item] : value.items()) {
     std::string its = where;
     if (!its.empty()) its += ".";
-    its += name;
+    its += printable_name(name);
     if (schema.contains("properties") && schema["properties"].contains(name)) {
       if (std::string problem = schema_problem(item, schema["properties"][name], its); !problem.empty()) return problem;
     } else if (schema.contains("additionalProperties") && schema["additionalProperties"] == false) {

@@ -8,6 +8,7 @@
 #include "tools/output_file.h"
 #include "tools/page_texts.h"
 #include "tools/report.h"
+#include "tools/same_file.h"
 #include "tools/source_text.h"
 
 namespace vmrun::tools {
@@ -106,7 +107,7 @@ int report_command(Args args) {
     dumps.push_back(std::move(*dump));
   }
   const std::string output = options.output.empty() ? default_output(files[0]) : options.output;
-  if (std::ranges::find(files, output) != files.end()) {
+  if (std::ranges::any_of(files, [&](const std::string& file) { return same_file(file, output); })) {
     return fail_usage("the page would take the place of the dump '" + output + "': name another with --output",
                       "report");
   }

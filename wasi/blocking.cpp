@@ -380,7 +380,8 @@ int64_t take_turn(sched::Mutex& turn) {
   for (;;) {
     const sched::Wake how = turn.lock_until(sched::nanos(sched::Clock::now() + kLook));
     if (how == sched::Wake::Unparked) return 0;
-    if (how == sched::Wake::Cancelled || (task != nullptr ? task->interrupted().load() : vm::guest_interrupted())) {
+    if (how == sched::Wake::Cancelled ||
+        (task != nullptr ? task->interrupted().load() != 0 : vm::guest_interrupted())) {
       return waited(-ECANCELED);
     }
   }

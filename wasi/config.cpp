@@ -10,9 +10,11 @@
 #include <tuple>
 #include <utility>
 
+#include "vmrun/base/text.h"
 #include "vmrun/wasi.h"
 #include "wasi/blocking.h"
 #include "wasi/context.h"
+#include "wasi/path.h"
 
 namespace vmrun {
 
@@ -250,6 +252,14 @@ Result<WasiContext> WasiContext::create(const WasiConfig& config) {
   }
   for (const auto& dir : config.dirs_) {
     if (dir.guest.empty()) return Error(ErrorKind::Usage, "directory '" + dir.host + "' has no name for the guest");
+    if (has_nul(dir.host) || has_nul(dir.guest)) {
+      return Error(ErrorKind::Usage, "the path of a directory, or its name for the guest, contains a NUL byte: '" +
+                                         printable(dir.host) + "', '" + printable(dir.guest) + "'");
+    }
+    if (!is_utf8(dir.guest)) {
+      return Error(ErrorKind::Usage, "directory '" + printable(dir.host) +
+                                         "' has a name for the guest that is no UTF-8: give it another one");
+    }
     int64_t r = blocking::openat(AT_FDCWD, dir.host.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (r < 0) {
       return Error(ErrorKind::Io, "cannot open directory '" + dir.host + "': " + std::strerror(static_cast<int>(-r)));

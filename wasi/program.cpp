@@ -8,6 +8,7 @@
 #include "engine/instantiate.h"
 #include "engine/sibling.h"
 #include "sched/scheduler.h"
+#include "vm/runtime/stop.h"
 #include "vmrun/func.h"
 #include "vmrun/instance.h"
 #include "vmrun/store.h"
@@ -171,7 +172,8 @@ void Program::end(std::optional<Error> why, const vm::Store* store) {
   if (over_) return;
   over_ = true;
   end_ = std::move(why);
-  if (main_ != nullptr && main_ != store) main_->interrupt();
+  // It stands until the call from outside has ended: a host function may take the trap of a call of its own for an answer.
+  if (main_ != nullptr && main_ != store) vm::ask_interrupt(main_->vcpu(), vm::Interrupt::ended);
   for (const auto& [id, thread] : threads_) {
     if (thread->store == nullptr || &thread->store->impl() == store) continue;  // or it looks before it starts
     // The interrupt is for the guest, also one that has not begun; the cancellation for host functions that wait, too.
@@ -183,6 +185,7 @@ void Program::end(std::optional<Error> why, const vm::Store* store) {
 Error Program::failed(vm::Store& store, Error error) {
   std::lock_guard guard(lock_);
   end(error, &store);
+  if (&store == main_) vm::end_interrupt(main_->vcpu(), vm::Interrupt::ended);
   return end_.value_or(std::move(error));
 }
 
@@ -209,6 +212,7 @@ Result<void> Program::finish(Result<void> main) {
   {
     std::lock_guard guard(lock_);
     end(main ? std::nullopt : std::optional<Error>(main.error()), main_);
+    if (main_ != nullptr) vm::end_interrupt(main_->vcpu(), vm::Interrupt::ended);
   }
   running_.wait(sched::Cancellable::No);
   std::lock_guard guard(lock_);

@@ -1,6 +1,6 @@
 // An echo server in the plainest way: it accepts a connection, gives back what comes until that ends, and takes the next.
 //
-//   clang-22 --target=wasm32-wasi --sysroot=/usr -O2 -o echo.wasm echo.c
+//   clang-22 --target=wasm32-wasi -Wno-deprecated --sysroot=/usr -O2 -o echo.wasm echo.c
 //   vmrun --instances 100 -S tcplisten=127.0.0.1:7000 echo.wasm
 //
 // It serves one connection at a time, so a hundred instances serve a hundred: all of them accept from the same socket, and

@@ -1,6 +1,6 @@
 // An HTTP server for thousands of connections in one guest: nothing waits but poll_oneoff, for all of them at once.
 //
-//   clang-22 --target=wasm32-wasi --sysroot=/usr -O2 -o http.wasm http.c
+//   clang-22 --target=wasm32-wasi -Wno-deprecated --sysroot=/usr -O2 -o http.wasm http.c
 //   vmrun -S tcplisten=127.0.0.1:8080 http.wasm & curl localhost:8080/this
 //
 // WASI is called by its own names (wasi/api.h): poll() of the C library would put its arrays on the stack. The

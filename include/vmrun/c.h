@@ -133,7 +133,8 @@ VMRUN_API void vmrun_config_set_max_image_bytes(wasm_config_t*, uint64_t);
 
 // ---- stores ----
 
-/// As vmrun::StoreLimits says. vmrun_limits_init sets the defaults.
+/// As vmrun::StoreLimits says. vmrun_limits_init sets the defaults. A store of wasm_store_new has these, but for instances,
+/// which only the host makes: it holds as many as there is memory for.
 typedef struct vmrun_limits_t {
   uint64_t memory_bytes;
   uint64_t table_elements;
@@ -148,7 +149,7 @@ VMRUN_API wasm_store_t* vmrun_store_new(wasm_engine_t*, const vmrun_limits_t*);
 /// Makes the guest that runs, or the next one that is called, trap with VMRUN_TRAP_INTERRUPTED. Any thread, while the
 /// handle exists; async-signal-safe.
 VMRUN_API void vmrun_store_interrupt(wasm_store_t*);
-/// Forgets an interrupt that nobody has taken yet.
+/// Forgets an interrupt that nobody has taken yet. A call within a time goes on being interrupted when that is over.
 VMRUN_API void vmrun_store_clear_interrupt(wasm_store_t*);
 VMRUN_API uint64_t vmrun_store_memory_bytes(const wasm_store_t*);
 VMRUN_API uint64_t vmrun_store_peak_memory_bytes(const wasm_store_t*);
@@ -246,7 +247,8 @@ VMRUN_API wasm_trap_t* vmrun_trap_new_exception(const wasm_ref_t* exception);
 
 // ---- linking by name, WASI ----
 
-/// What a guest is given: as vmrun::WasiConfig says. Nothing by default.
+/// What a guest is given: as vmrun::WasiConfig says. Nothing by default. The first call with something that cannot be (NULL, a
+/// size beyond all there are) is what vmrun_linker_define_wasi fails for.
 typedef struct vmrun_wasi_config_t vmrun_wasi_config_t;
 VMRUN_API vmrun_wasi_config_t* vmrun_wasi_config_new(void);
 VMRUN_API void vmrun_wasi_config_delete(vmrun_wasi_config_t*);
@@ -314,7 +316,7 @@ VMRUN_API size_t vmrun_completions_take(vmrun_completions_t*, uint64_t tokens[],
 typedef struct vmrun_executor_t vmrun_executor_t;
 /// 0 workers: one for each processor. 0 bytes of stack: the default, 1 MiB. NULL: vmrun_last_error says why.
 VMRUN_API vmrun_executor_t* vmrun_executor_new(unsigned workers, size_t stack_bytes);
-/// Waits until all tasks have ended. Not from a task.
+/// Waits until all tasks have ended. Not from a task, nor from what is called at a task's end: that ends the program.
 VMRUN_API void vmrun_executor_delete(vmrun_executor_t*);
 VMRUN_API void vmrun_executor_wait_idle(vmrun_executor_t*);
 
@@ -330,14 +332,14 @@ typedef struct vmrun_task_options_t {
 
 typedef struct vmrun_task_t vmrun_task_t;
 /// Starts a task that calls `run(env)`, which may call guests of `store` (NULL: of none). The store is the task's alone
-/// until its end: no other thread uses it or deletes handles of it, and this handle stays until then. `options` may be
-/// NULL, and `out` too.
+/// until its end: no other thread uses it or deletes handles of it, and a second task with it is an error. The task keeps
+/// the store, and may itself delete this handle and all others. `options` may be NULL, and `out` too.
 VMRUN_API vmrun_error_t* vmrun_executor_spawn(vmrun_executor_t*, wasm_store_t* store, void (*run)(void* env), void* env,
                                               const vmrun_task_options_t* options, vmrun_task_t** out);
 /// Gives the handle up; the task goes on. Before the executor.
 VMRUN_API void vmrun_task_delete(vmrun_task_t*);
 VMRUN_API bool vmrun_task_done(const vmrun_task_t*);
-/// Waits for its end. False: the caller's own task was cancelled.
+/// Waits for its end. False: the caller's own task was cancelled, or is this one.
 VMRUN_API bool vmrun_task_join(const vmrun_task_t*);
 /// Ends its waits, and its guest traps with VMRUN_TRAP_INTERRUPTED.
 VMRUN_API void vmrun_task_cancel(const vmrun_task_t*);

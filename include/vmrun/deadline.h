@@ -16,8 +16,10 @@
 namespace vmrun {
 
 /// Interrupts `store` when its time is over, as Store::interrupt does: the guest that runs then traps, and a wait of it
-/// ends. It ends with the object, and an interrupt of its own that no guest has taken goes with it. One thread at a time; any
-/// may make one, and one thread of the process keeps the times of all. Deadlines of one store may nest. Tasks have
+/// ends. From then on until the object is destroyed, every guest of the store that runs or is called traps: also the caller
+/// of a host function that took the trap of a call of its own for an answer, and the second of two calls. It takes back its
+/// own interrupt alone, neither that of another deadline nor Store::interrupt. Deadlines of one store may nest, and end in
+/// any order. One thread at a time; any may make one, and one thread of the process keeps the times of all. Tasks have
 /// TaskOptions::timeout beside it.
 class Deadline {
  public:

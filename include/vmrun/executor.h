@@ -89,9 +89,10 @@ class Task {
   /// What it does at the moment, for people: "runs", "is ready", "waits for input on descriptor 5", "is in a call of the
   /// system", "has ended". Descriptors are numbered as in this process.
   std::string state() const;
-  /// Waits for its end: suspends a task, holds any other thread. False when the caller's own task was cancelled.
+  /// Waits for its end: suspends a task, holds any other thread. False when the caller's own task was cancelled, and at
+  /// once when the task itself asks, which would wait for ever.
   bool join() const;
-  /// The same, for so long at most: whether the task has ended.
+  /// The same, for so long at most: whether the task has ended. The task itself does not wait.
   bool join_for(std::chrono::nanoseconds time) const;
   /// Every wait that it is in or comes to ends at once, and a guest that it runs traps with TrapCode::Interrupted, until
   /// take_stop() in the task. That is so of the guest's WASI calls that hold its thread, too (opening a FIFO, say); a
@@ -145,7 +146,8 @@ struct TaskInfo {
   std::string state;  ///< Task::state
 };
 
-/// Runs tasks. Its functions may be called from any thread; those that wait not from its own tasks.
+/// Runs tasks. Its functions may be called from any thread. Those that wait (the destructor, wait_idle) do not belong in its
+/// own tasks nor in what is called at their ends, for which they wait: they end the program there.
 class Executor {
  public:
   /// Errors: Usage (an unknown `io`, a stack that is too small), Io (the system has nothing to wait with).
@@ -162,7 +164,7 @@ class Executor {
     return start(nullptr, shared(std::forward<F>(f)), options);
   }
   /// Starts a task that calls `f()`, which may call guests of `store`. The store is the task's alone until it has ended:
-  /// nobody else calls into it, and it outlives the task. Store::interrupt ends what the guest does or waits for, as it
+  /// nobody else calls into it, and it outlives the task. Errors: Limit, as above; Usage (another task has the store). Store::interrupt ends what the guest does or waits for, as it
   /// does elsewhere, and leaves the task alone, which may call its guest again; Task::cancel is for the task as a whole.
   /// A store that has no instance yet gets its guests' stack, and a dense memory, beside the task's own stack: where guests
   /// are many, make their instances in their tasks.

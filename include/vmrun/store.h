@@ -57,7 +57,7 @@ class Store {
   /// the task of an executor; a host function of the embedder's own runs to its end first, and its waits are not cut
   /// short. Any thread; async-signal-safe.
   void interrupt();
-  /// Forgets an interrupt that nobody has taken yet.
+  /// Forgets an interrupt that nobody has taken yet. A Deadline that has passed goes on interrupting.
   void clear_interrupt();
 
   /// Says that calls into this store are made on a stack of the embedder's own (a fiber's, a coroutine's) until further

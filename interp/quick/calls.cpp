@@ -10,7 +10,7 @@ using vm::FuncType;
 using vm::ValType;
 
 bool QuickTranslator::translate(const vm::Module& module, uint32_t func_index, MemoryMode memory0, Draft& draft,
-                                const std::atomic<bool>* interrupt) {
+                                const std::atomic<uint8_t>* interrupt) {
   draft.clear();
   module_ = &module;
   type_ = &module.func_type(func_index);

@@ -60,7 +60,7 @@ class QuickTranslator {
   /// Translates own function `func_index` of `module` (validated) into `draft`. False: its frame would be too large, or
   /// somebody has set `interrupt` meanwhile; then `draft` is unspecified.
   bool translate(const vm::Module& module, uint32_t func_index, MemoryMode memory0, Draft& draft,
-                 const std::atomic<bool>* interrupt = nullptr);
+                 const std::atomic<uint8_t>* interrupt = nullptr);
   /// Whether the last translation was given up because of `interrupt`.
   bool interrupted() const { return interrupted_; }
 
@@ -141,7 +141,7 @@ class QuickTranslator {
   /// Gives the translation up when somebody wants the guest to end. At what a few bytes of body may make long: a block, a
   /// branch or a call with a thousand values. All others together take no longer than the body is.
   void look(D& d) {
-    if (interrupt_ == nullptr || !interrupt_->load(std::memory_order_relaxed)) [[likely]]
+    if (interrupt_ == nullptr || interrupt_->load(std::memory_order_relaxed) == 0) [[likely]]
       return;
     interrupted_ = true;
     d.stop();
@@ -226,7 +226,7 @@ class QuickTranslator {
   uint32_t region_ = kNone;
   uint32_t table_count_ = 0;
   bool failed_ = false, interrupted_ = false;
-  const std::atomic<bool>* interrupt_ = nullptr;
+  const std::atomic<uint8_t>* interrupt_ = nullptr;
   CodeVector<uint32_t> local_slot_;  // by local index
   CodeVector<Fixup> fixups_;
   CodeVector<PendingCatch> pending_catches_;

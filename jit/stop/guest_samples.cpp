@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include "interp/sample.h"
@@ -133,15 +134,20 @@ void guest_samples_prepare_thread() {
 
 namespace {
 
-/// Called on a thread before its first guest, and again when its heat was not sampled for a while (jit/stop/sample.h).
+/// Called on a thread before its first guest, and again when its heat was not sampled for a while (jit/stop/sample.h). A thread
+/// that there is no memory to list is in no profile, and its guests run.
 void thread_begins() {
   sample_this_thread();
   if (guest_thread.number != 0) return;
-  guest_thread.number = static_cast<pid_t>(syscall(SYS_gettid));
-  GuestThreads& threads = guest_threads();
-  std::lock_guard lock(threads.mutex);
-  threads.all.push_back(guest_thread.number);
-  guest_timer.start(interval.load(std::memory_order_acquire));
+  try {
+    const auto number = static_cast<pid_t>(syscall(SYS_gettid));
+    GuestThreads& threads = guest_threads();
+    std::lock_guard lock(threads.mutex);
+    threads.all.push_back(number);
+    guest_thread.number = number;
+    guest_timer.start(interval.load(std::memory_order_acquire));
+  } catch (const std::bad_alloc&) {
+  }
 }
 
 // ---- stacks ---------------------------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ void test_misuse(void);
 void test_order(void);
 void test_tasks(void);
 void test_throws(void);
+void test_no_memory(void);
 void test_vectors(void);
 void test_wasi(void);
 

@@ -27,6 +27,29 @@ static void run_in(wasm_store_t* store, wasm_instance_t* keep[]) {
   wasm_module_delete(module);
 }
 
+static void finish_any(void* info) {
+  (void)info;
+  --live;
+}
+
+/// More instances in one store than a guest could make; the store keeps them when their handles are gone.
+static void check_many(wasm_engine_t* engine) {
+  enum { many = 100001 };
+  wasm_store_t* const store = wasm_store_new(engine);
+  wasm_module_t* const module = load(store, "capi_empty");
+  live = 0;
+  for (int i = 0; i < many; ++i) {
+    wasm_instance_t* const instance = instantiate(store, module, NULL, 0);
+    wasm_instance_set_host_info_with_finalizer(instance, (void*)(intptr_t)i, finish_any);
+    ++live;
+    wasm_instance_delete(instance);
+  }
+  CHECK(live == many);
+  wasm_module_delete(module);
+  wasm_store_delete(store);
+  CHECK(live == 0);
+}
+
 void test_finalize(void) {
   live = 0;
   wasm_engine_t* const engine = wasm_engine_new();
@@ -49,6 +72,8 @@ void test_finalize(void) {
   CHECK(live == 2 * count);
   for (int i = 0; i < count / 20; ++i) wasm_instance_delete(kept_two[i]);
   CHECK(live == 0);
+
+  check_many(engine);
 
   // Things that belong to no store die with their last handle; new information takes the old one's place.
   wasm_store_t* const three = wasm_store_new(engine);

@@ -1,5 +1,6 @@
 // Limits of stores, deadlines, interrupts.
 #include <pthread.h>
+#include <time.h>
 
 #include "more.h"
 
@@ -16,7 +17,55 @@ static void* interrupt(void* store) {
   return NULL;
 }
 
+static uint64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+/// Works for 50 ms.
+static wasm_trap_t* work(const wasm_val_vec_t* args, wasm_val_vec_t* results) {
+  (void)args, (void)results;
+  for (const uint64_t end = now() + 50 * 1000 * 1000; now() < end;) {
+  }
+  return NULL;
+}
+
+static wasm_func_t* worker;
+static wasm_trap_t* call_within(void* env, vmrun_caller_t* caller, const wasm_val_vec_t* args,
+                                wasm_val_vec_t* results) {
+  (void)env, (void)caller;
+  const wasm_val_vec_t none = WASM_EMPTY_VEC;
+  wasm_val_vec_t no_results = WASM_EMPTY_VEC;
+  wasm_trap_delete(vmrun_func_call_within(worker, 1000 * 1000, &none, &no_results));
+  wasm_val_copy(&results->data[0], &args->data[0]);
+  return NULL;
+}
+
+/// The end of an inner time does not end the outer one, which passed meanwhile.
+static void check_nested(void) {
+  const world_t world = new_world();
+  wasm_functype_t* const type = wasm_functype_new_0_0();
+  worker = wasm_func_new(world.store, type, work);
+  wasm_functype_delete(type);
+  const more_t more = new_more(world, call_within, call_within, NULL);
+  wasm_func_t* const wait = get_func(more.instance, "wait");
+  wasm_val_t in[1] = {WASM_I32_VAL(7)}, out[1] = {WASM_INIT_VAL};
+  const wasm_val_vec_t args = WASM_ARRAY_VEC(in);
+  wasm_val_vec_t results = WASM_ARRAY_VEC(out);
+  CHECK(vmrun_func_call_within(wait, UINT64_MAX, &args, &results) == NULL && out[0].of.i32 == 7);
+  wasm_trap_t* const trap = vmrun_func_call_within(wait, 10 * 1000 * 1000, &args, &results);
+  CHECK(trap != NULL && vmrun_trap_code(trap) == VMRUN_TRAP_INTERRUPTED);
+  wasm_trap_delete(trap);
+  CHECK(wasm_func_call(wait, &args, &results) == NULL);
+  wasm_func_delete(wait);
+  wasm_func_delete(worker);
+  end_more(more);
+  end_world(world);
+}
+
 void test_limits(void) {
+  check_nested();
   world_t world;
   world.engine = wasm_engine_new();
   vmrun_limits_t limits;

@@ -112,14 +112,17 @@ static const struct {
   const char* name;
   void (*run)(void);
 } subjects[] = {
-    {"callback", test_callback}, {"finalize", test_finalize}, {"global", test_global},
-    {"hello", test_hello},       {"hostref", test_hostref},   {"memory", test_memory},
-    {"multi", test_multi},       {"reflect", test_reflect},   {"serialize", test_serialize},
-    {"start", test_start},       {"table", test_table},       {"threads", test_threads},
-    {"trap", test_trap},         {"errors", test_errors},     {"exceptions", test_exceptions},
-    {"limits", test_limits},     {"misuse", test_misuse},     {"throws", test_throws},
-    {"order", test_order},       {"tasks", test_tasks},       {"vectors", test_vectors},
+    {"callback", test_callback},   {"finalize", test_finalize}, {"global", test_global},
+    {"hello", test_hello},         {"hostref", test_hostref},   {"memory", test_memory},
+    {"multi", test_multi},         {"reflect", test_reflect},   {"serialize", test_serialize},
+    {"start", test_start},         {"table", test_table},       {"threads", test_threads},
+    {"trap", test_trap},           {"errors", test_errors},     {"exceptions", test_exceptions},
+    {"limits", test_limits},       {"misuse", test_misuse},     {"throws", test_throws},
+    {"order", test_order},         {"tasks", test_tasks},       {"vectors", test_vectors},
     {"wasi", test_wasi},
+#ifndef VMRUN_SANITIZED
+    {"no_memory", test_no_memory},
+#endif
 };
 
 int main(int argc, char** argv) {

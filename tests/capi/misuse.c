@@ -96,6 +96,87 @@ static void check_threads(wasm_engine_t* engine, int wanted) {
   wasm_store_delete(store);
 }
 
+static void wrong_stdin(vmrun_wasi_config_t* config) { vmrun_wasi_config_stdin_bytes(config, "abc", SIZE_MAX); }
+static void wrong_env(vmrun_wasi_config_t* config) { vmrun_wasi_config_env(config, "HOME", NULL); }
+static void wrong_arg(vmrun_wasi_config_t* config) { vmrun_wasi_config_arg(config, NULL); }
+static void wrong_dir(vmrun_wasi_config_t* config) { vmrun_wasi_config_preopen_dir(config, "/tmp", NULL, true); }
+static void wrong_sink(vmrun_wasi_config_t* config) { vmrun_wasi_config_stdout_to(config, NULL, NULL); }
+
+static int finished;
+static void finish(void* env) {
+  (void)env;
+  ++finished;
+}
+
+static bool last_is(vmrun_error_kind_t kind) {
+  const vmrun_error_t* const error = vmrun_last_error();
+  return error != NULL && vmrun_error_kind(error) == kind;
+}
+static bool fails(vmrun_error_t* error, vmrun_error_kind_t kind) {
+  const bool so = error != NULL && vmrun_error_kind(error) == kind;
+  vmrun_error_delete(error);
+  return so;
+}
+
+/// What is NULL and must not be: callbacks, names, and types whose makers failed. And sizes that nothing has.
+static void check_nothing(wasm_store_t* store) {
+  wasm_functype_t* const type = wasm_functype_new_0_0();
+  vmrun_linker_t* const linker = vmrun_linker_new(store);
+  finished = 0;
+  CHECK(vmrun_func_new(store, type, NULL, NULL, finish) == NULL && last_is(VMRUN_ERROR_USAGE) && finished == 1);
+  CHECK(wasm_func_new_with_env(store, NULL, NULL, NULL, finish) == NULL && finished == 2);
+  CHECK(fails(vmrun_linker_define_func(linker, "m", "f", type, NULL, NULL, finish), VMRUN_ERROR_USAGE));
+  CHECK(fails(vmrun_linker_define_func(linker, NULL, "f", type, go, NULL, finish), VMRUN_ERROR_USAGE));
+  CHECK(fails(vmrun_linker_define_func(linker, "m", NULL, type, go, NULL, finish), VMRUN_ERROR_USAGE));
+  CHECK(fails(vmrun_linker_define(linker, "m", "f", NULL), VMRUN_ERROR_USAGE) && finished == 5);
+  wasm_module_t* module = NULL;
+  CHECK(fails(vmrun_module_new_from_file(store, NULL, &module), VMRUN_ERROR_USAGE) && module == NULL);
+
+  // A kind of value that there is not, and what is made of it.
+  CHECK(wasm_valtype_new(99) == NULL && last_is(VMRUN_ERROR_USAGE));
+  wasm_functype_t* const bad = wasm_functype_new_1_1(wasm_valtype_new(99), wasm_valtype_new_i32());
+  CHECK(bad == NULL && last_is(VMRUN_ERROR_USAGE));
+  CHECK(wasm_func_new(store, bad, many) == NULL && last_is(VMRUN_ERROR_USAGE));
+  wasm_globaltype_t* const bad_global = wasm_globaltype_new(wasm_valtype_new(77), WASM_VAR);
+  CHECK(bad_global == NULL && last_is(VMRUN_ERROR_USAGE));
+  wasm_val_t value = WASM_I32_VAL(1);
+  CHECK(wasm_global_new(store, bad_global, &value) == NULL);
+  const wasm_limits_t limits = {1, 2};
+  wasm_tabletype_t* const bad_table = wasm_tabletype_new(wasm_valtype_new(77), &limits);
+  CHECK(bad_table == NULL && wasm_table_new(store, bad_table, NULL) == NULL && wasm_memory_new(store, NULL) == NULL);
+  CHECK(wasm_tagtype_new(NULL) == NULL && last_is(VMRUN_ERROR_USAGE));
+  wasm_tagtype_t* const tag = wasm_tagtype_new(wasm_functype_new_1_1(wasm_valtype_new_i32(), wasm_valtype_new_i32()));
+  CHECK(vmrun_tag_new(store, tag) == NULL && last_is(VMRUN_ERROR_USAGE));  // a tag has no results
+  wasm_tagtype_delete(tag);
+
+  // Messages: too long, and with zeros inside.
+  wasm_message_t message = {SIZE_MAX, (byte_t*)"abc"};
+  wasm_trap_t* trap = wasm_trap_new(store, &message);
+  CHECK(trap != NULL);
+  wasm_trap_delete(trap);
+  message.size = 6;
+  message.data = (byte_t*)"ab\0cd";  // its last one ends it
+  trap = wasm_trap_new(store, &message);
+  wasm_message_t said;
+  wasm_trap_message(trap, &said);
+  CHECK(said.size == 6 && memcmp(said.data, "ab\0cd", 6) == 0);
+  wasm_byte_vec_delete(&said);
+  wasm_trap_delete(trap);
+
+  // A configuration remembers.
+  void (*const wrongs[])(vmrun_wasi_config_t*) = {wrong_stdin, wrong_env, wrong_arg, wrong_dir, wrong_sink};
+  for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; ++i) {
+    vmrun_wasi_config_t* const config = vmrun_wasi_config_new();
+    wrongs[i](config);
+    CHECK(last_is(VMRUN_ERROR_USAGE));
+    vmrun_wasi_config_arg(config, "fine");
+    CHECK(fails(vmrun_linker_define_wasi(linker, config), VMRUN_ERROR_USAGE));
+    vmrun_wasi_config_delete(config);
+  }
+  vmrun_linker_delete(linker);
+  wasm_functype_delete(type);
+}
+
 void test_misuse(void) {
   const world_t world = new_world(), other = new_world();
   wasm_store_t* const store = world.store;
@@ -164,6 +245,7 @@ void test_misuse(void) {
   // No vectors where there is nothing to hand over.
   CHECK(wasm_func_call(func, NULL, NULL) == NULL);
   check_many(store);
+  check_nothing(store);
 
   // Callbacks that call each other for ever, and one that gives away a reference of another store.
   recursive = wasm_func_new(store, nothing, recurse);

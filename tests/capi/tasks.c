@@ -67,6 +67,110 @@ static void count_end(void* env) {
   pthread_mutex_unlock(&ended_lock);
 }
 
+/// What a task deletes that was started with it.
+typedef struct own_t {
+  wasm_store_t* store;
+  wasm_func_t* func;
+  int finalized;
+} own_t;
+
+static void note_end(void* env) {
+  own_t* const own = env;
+  ++own->finalized;
+}
+
+static void delete_all(void* env) {
+  own_t* const own = env;
+  wasm_func_delete(own->func);
+  wasm_store_delete(own->store);
+  CHECK(own->finalized == 0);  // the task keeps the store
+}
+
+typedef struct self_t {
+  vmrun_event_t* known;
+  vmrun_task_t* task;
+  bool joined;
+} self_t;
+
+static void join_self(void* env) {
+  self_t* const self = env;
+  vmrun_event_wait(self->known, UINT64_MAX);
+  self->joined = vmrun_task_join(self->task);
+}
+
+static void check_own_ends(wasm_engine_t* engine) {
+  vmrun_executor_t* const executor = vmrun_executor_new(1, 0);
+  NEED(executor != NULL);
+  own_t own = {wasm_store_new(engine), NULL, 0};
+  wasm_functype_t* const type = wasm_functype_new_0_0();
+  own.func = vmrun_func_new(own.store, type, none_thrown, &own, note_end);
+  wasm_functype_delete(type);
+  NEED(vmrun_executor_spawn(executor, own.store, delete_all, &own, NULL, NULL) == NULL);
+  vmrun_executor_wait_idle(executor);
+  CHECK(own.finalized == 1);
+
+  self_t self = {vmrun_event_new(), NULL, true};
+  wasm_store_t* const store = wasm_store_new(engine);
+  NEED(vmrun_executor_spawn(executor, store, join_self, &self, NULL, &self.task) == NULL);
+  // The store is that task's.
+  vmrun_error_t* error = vmrun_executor_spawn(executor, store, join_self, &self, NULL, NULL);
+  CHECK(error != NULL && vmrun_error_kind(error) == VMRUN_ERROR_USAGE);
+  vmrun_error_delete(error);
+  vmrun_event_set(self.known);
+  CHECK(vmrun_task_join(self.task) && !self.joined);
+  vmrun_task_delete(self.task);
+  // It is free again.
+  vmrun_event_reset(self.known);
+  NEED(vmrun_executor_spawn(executor, store, join_self, &self, NULL, &self.task) == NULL);
+  vmrun_event_set(self.known);
+  CHECK(vmrun_task_join(self.task));
+  vmrun_task_delete(self.task);
+  error = vmrun_executor_spawn(executor, NULL, NULL, NULL, NULL, NULL);
+  CHECK(error != NULL && vmrun_error_kind(error) == VMRUN_ERROR_USAGE);
+  vmrun_error_delete(error);
+  vmrun_executor_delete(executor);
+  wasm_store_delete(store);
+  vmrun_event_delete(self.known);
+}
+
+static wasm_func_t* recursive;
+static int depth;
+static wasm_trap_t* recurse(const wasm_val_vec_t* args, wasm_val_vec_t* results) {
+  char pad[2048];
+  memset(pad, ++depth, sizeof pad);
+  wasm_trap_t* const trap = wasm_func_call(recursive, args, results);
+  return pad[depth % 2048] != 0 ? trap : NULL;
+}
+
+static void recurse_in_task(void* env) {
+  bool* const trapped = env;
+  const wasm_val_vec_t none = WASM_EMPTY_VEC;
+  wasm_val_vec_t no_results = WASM_EMPTY_VEC;
+  wasm_trap_t* const trap = wasm_func_call(recursive, &none, &no_results);
+  *trapped = trap != NULL && vmrun_trap_code(trap) == VMRUN_TRAP_STACK_OVERFLOW;
+  wasm_trap_delete(trap);
+}
+
+/// A callback that calls itself by the API, with no guest between, ends before its small stack does.
+static void check_small_stack(wasm_engine_t* engine) {
+  vmrun_executor_t* const executor = vmrun_executor_new(1, 192 << 10);
+  NEED(executor != NULL);
+  vmrun_limits_t limits;
+  vmrun_limits_init(&limits);
+  limits.host_depth = 100000;
+  wasm_store_t* const store = vmrun_store_new(engine, &limits);
+  wasm_functype_t* const type = wasm_functype_new_0_0();
+  recursive = wasm_func_new(store, type, recurse);
+  wasm_functype_delete(type);
+  bool trapped = false;
+  depth = 0;
+  NEED(vmrun_executor_spawn(executor, store, recurse_in_task, &trapped, NULL, NULL) == NULL);
+  vmrun_executor_delete(executor);
+  CHECK(trapped && depth >= 5 && depth < 90);
+  wasm_func_delete(recursive);
+  wasm_store_delete(store);
+}
+
 void test_tasks(void) {
   wasm_engine_t* const engine = wasm_engine_new();
   vmrun_executor_t* const executor = vmrun_executor_new(2, 0);
@@ -75,6 +179,8 @@ void test_tasks(void) {
   vmrun_completions_t* const completions = vmrun_completions_new();
   NEED(completions != NULL);
   CHECK(!vmrun_in_task());
+  check_own_ends(engine);
+  check_small_stack(engine);
 
   ended = 0;
   call_t all[calls];

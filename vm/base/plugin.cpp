@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "vm/base/plugin_file.h"
+
 // Where an installation keeps them: from an executable's folder, and by itself. vm/CMakeLists.txt says where.
 #ifndef VMRUN_PLUGINS_BESIDE
 #define VMRUN_PLUGINS_BESIDE "../lib/vmrun"
@@ -63,7 +65,7 @@ std::vector<std::string> plugin_folders() {
     for (const char* at : {"", "/vmrun"}) folders.push_back(library + at);
   }
   if (const std::string beside = executable_folder(); !beside.empty()) {
-    for (const char* at : {"", "/..", "/../lib/vmrun", "/" VMRUN_PLUGINS_BESIDE}) folders.push_back(beside + at);
+    for (const char* at : {"", "/../lib/vmrun", "/" VMRUN_PLUGINS_BESIDE}) folders.push_back(beside + at);
   }
   for (const char* at : {VMRUN_PLUGINS_INSTALLED, "/usr/local/lib/vmrun", "/usr/lib/vmrun"}) folders.emplace_back(at);
   std::vector<std::string> once;
@@ -96,19 +98,24 @@ void name_plugin_folder(std::string folder) {
 }
 
 void* open_plugin(const char* file, std::string* why) {
-  const std::vector<std::string> folders = plugin_folders();
+  std::vector<std::string> folders = plugin_folders();
   *why = std::string("there is no ") + file + " in";
   for (const std::string& folder : folders) *why += (&folder == folders.data() ? " " : ", ") + folder;
   *why += "; VMRUN_PLUGINS names a further folder";
+  // The run path of a program with the static library counts.
+  for (std::string& folder : library_folders()) folders.push_back(std::move(folder));
   for (const std::string& folder : folders) {
     const std::string path = folder + "/" + file;
     if (access(path.c_str(), R_OK) != 0) continue;
+    if (std::optional<std::string> refused = plugin_refused(path)) {
+      *why = std::move(*refused);
+      return nullptr;
+    }
     if (void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
     *why = dlerror();
     return nullptr;
   }
-  // By its name alone: that is how the run path of a program with the static library counts.
-  return dlopen(file, RTLD_NOW | RTLD_LOCAL);
+  return nullptr;
 }
 
 }  // namespace vmrun::vm

@@ -7,9 +7,10 @@
 namespace vmrun::vm {
 
 /// Opens the plug-in `file` ("vmrun-opt.so"), which stays loaded. It is looked for in the folder that name_plugin_folder
-/// named, in the one that VMRUN_PLUGINS names, beside libvmrun.so and in vmrun/ there, beside the executable, in the folder
-/// above it, in ../lib/vmrun from there, where this build is installed, in /usr/local/lib/vmrun and /usr/lib/vmrun, and by
-/// the executable's run path. Null, with the reason in `*why`, when there is none or it does not load. Any thread.
+/// named, in the one that VMRUN_PLUGINS names, beside libvmrun.so and in vmrun/ there, beside the executable, in
+/// ../lib/vmrun from there, where this build is installed, in /usr/local/lib/vmrun and /usr/lib/vmrun, and by
+/// the executable's run path. The first that is there counts; one that plugin_refused (vm/base/plugin_file.h) names a reason
+/// against is not loaded. Null, with the reason in `*why`, when there is none or it does not load. Any thread.
 void* open_plugin(const char* file, std::string* why);
 
 /// Those folders, without the run path, in this order; they need not exist. Any thread.

@@ -183,7 +183,7 @@ Transfer search(Vcpu& cx, bool newest_searched) {
   for (Activation* a = cx.activation;; a = a->previous) {
     // What throws, in whatever tier, may throw again at once. Requests wait until the guest lands: what they do may free code
     // that the positions in `unwound` lie in.
-    if (cx.interrupt.load(std::memory_order_relaxed)) [[unlikely]] {
+    if (cx.interrupt.load(std::memory_order_relaxed) != 0) [[unlikely]] {
       if (const TrapCode code = poll(cx); code != TrapCode::None) {
         cx.exception = {};
         return leave_by_trap(cx, code);

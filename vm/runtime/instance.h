@@ -153,12 +153,13 @@ struct Vcpu {
   std::byte* fiber_floor = nullptr;   // the same of the stack that was named for the store; null: the thread's
   Ref exception;                      // in flight or uncaught
   TrapCode trap = TrapCode::None;
-  std::atomic<bool> interrupt{false};  // somebody wants the guest to stop: polled when the budget or a call says so
-  std::atomic<uint8_t> requests{0};    // what else is wanted at its next poll: vm::Request bits (vm/runtime/stop.h)
-  std::atomic<int32_t> thread{0};      // kernel's number of the thread that runs its guest, for stop signals; 0: none
-  std::vector<Frame> backtrace;        // of the last trap or uncaught exception
-  std::string host_error;              // what a failed host function said
-  int exit_status = 0;                 // with is_exit: the guest asked to end with this status
+  // Somebody wants the guest to stop, vm::Interrupt bits (vm/runtime/stop.h): polled when the budget or a call says so.
+  std::atomic<uint8_t> interrupt{0};
+  std::atomic<uint8_t> requests{0};  // what else is wanted at its next poll: vm::Request bits (vm/runtime/stop.h)
+  std::atomic<int32_t> thread{0};    // kernel's number of the thread that runs its guest, for stop signals; 0: none
+  std::vector<Frame> backtrace;      // of the last trap or uncaught exception
+  std::string host_error;            // what a failed host function said
+  int exit_status = 0;               // with is_exit: the guest asked to end with this status
   bool is_exit = false;
   uint32_t host_depth = 0;  // nesting of host -> guest -> host calls, bounded
   // Processor time that a profiler's ticks have found and nobody could say the stack of, in nanoseconds: Request::sample

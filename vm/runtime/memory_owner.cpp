@@ -26,6 +26,10 @@ Result<std::shared_ptr<MemoryOwner>> make_memory(std::shared_ptr<MemoryPool> poo
   // The owner first: once there is a mapping, nothing may throw.
   auto owner = std::make_shared<MemoryOwner>(std::move(pool), std::move(budget));
   Quota& limits = owner->budget->memory_bytes;
+  if (bytes == UINT64_MAX) {
+    return Error(ErrorKind::Limit, "a memory of " + std::to_string(type.limits.min) + " pages of " +
+                                       std::to_string(uint64_t{1} << log2) + " bytes is larger than all addresses");
+  }
   if (!limits.charge(bytes)) {
     return Error(ErrorKind::Limit, "a memory of " + std::to_string(bytes) + " bytes exceeds the limit of " +
                                        std::to_string(limits.limit()));

@@ -98,11 +98,21 @@ void make_poll(Vcpu& cx) {
       .store(reinterpret_cast<std::byte*>(UINTPTR_MAX), std::memory_order_release);
 }
 
-void ask_interrupt(Vcpu& cx) {
-  cx.interrupt.store(true, std::memory_order_seq_cst);
+void ask_interrupt(Vcpu& cx, Interrupt how) {
+  cx.interrupt.fetch_or(static_cast<uint8_t>(how), std::memory_order_seq_cst);
   after_flag(cx);
   // A guest that is entered later sees the flag before it waits.
   if (cx.store != nullptr && cx.thread.load(std::memory_order_relaxed) != 0) cx.store->waker().wake();
+}
+
+void end_interrupt(Vcpu& cx, Interrupt how) {
+  cx.interrupt.fetch_and(static_cast<uint8_t>(~static_cast<uint8_t>(how)), std::memory_order_acq_rel);
+}
+
+bool take_interrupt(Vcpu& cx) {
+  constexpr auto kStays = static_cast<uint8_t>(~static_cast<uint8_t>(Interrupt::once));
+  return cx.interrupt.load(std::memory_order_relaxed) != 0 &&
+         cx.interrupt.fetch_and(kStays, std::memory_order_acq_rel) != 0;
 }
 
 void ask(Vcpu& cx, Request request) {
@@ -120,10 +130,7 @@ void set_stop_signal(int signal) {
 }
 
 TrapCode poll(Vcpu& cx) {
-  auto interrupted = [&cx] {
-    return cx.interrupt.load(std::memory_order_relaxed) && cx.interrupt.exchange(false, std::memory_order_acq_rel);
-  };
-  if (interrupted()) return TrapCode::Interrupted;
+  if (take_interrupt(cx)) return TrapCode::Interrupted;
   if (cx.requests.load(std::memory_order_relaxed) == 0) return TrapCode::None;
   // What is served may free code: positions in it are good no longer.
   if (cx.store != nullptr) cx.store->unwound().clear();
@@ -133,7 +140,7 @@ TrapCode poll(Vcpu& cx) {
     if ((wanted & static_cast<uint8_t>(request)) == 0) continue;
     if (ServeRequest serve = servers[index_of(request)].load(std::memory_order_acquire)) serve(cx);
   }
-  return interrupted() ? TrapCode::Interrupted : TrapCode::None;
+  return take_interrupt(cx) ? TrapCode::Interrupted : TrapCode::None;
 }
 
 void serve_sample(Vcpu& cx) {

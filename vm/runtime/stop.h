@@ -30,25 +30,38 @@ enum class Request : uint8_t {
 /// entered polls before it calls anything, so a bit that is left from an earlier entry ends no call.
 inline constexpr uint8_t kEndCalls = 4;
 
+/// The bits of Vcpu::interrupt.
+enum class Interrupt : uint8_t {
+  once = 1,  // a trap takes it
+  // These stand: every call traps until whoever set it takes it back.
+  late = 2,   // a deadline has passed
+  ended = 4,  // another thread has ended the guest's program
+};
+
 /// Makes the guest trap with TrapCode::Interrupted. One that is suspended is woken.
-void ask_interrupt(Vcpu& cx);
+void ask_interrupt(Vcpu& cx, Interrupt how = Interrupt::once);
+/// Takes `how` back. Any thread.
+void end_interrupt(Vcpu& cx, Interrupt how);
+/// Whether the guest is to end. Takes an interrupt that is for one trap.
+bool take_interrupt(Vcpu& cx);
 /// Makes the guest serve `request`.
 void ask(Vcpu& cx, Request request);
 
 /// Whether poll() has anything to do.
 inline bool stop_wanted(const Vcpu& cx) {
-  return cx.interrupt.load(std::memory_order_relaxed) || cx.requests.load(std::memory_order_relaxed) != 0;
+  return cx.interrupt.load(std::memory_order_relaxed) != 0 || cx.requests.load(std::memory_order_relaxed) != 0;
 }
 
 /// Whether it has anything to do that machine code has to be stopped for.
 inline bool stop_urgent(const Vcpu& cx) {
-  return cx.interrupt.load(std::memory_order_relaxed) ||
+  return cx.interrupt.load(std::memory_order_relaxed) != 0 ||
          (cx.requests.load(std::memory_order_relaxed) & ~static_cast<uint8_t>(Request::sample)) != 0;
 }
 
 /// Whether a system call of the guest that waits is to end.
 inline bool ends_calls(const Vcpu& cx) {
-  return cx.interrupt.load(std::memory_order_relaxed) || (cx.requests.load(std::memory_order_relaxed) & kEndCalls) != 0;
+  return cx.interrupt.load(std::memory_order_relaxed) != 0 ||
+         (cx.requests.load(std::memory_order_relaxed) & kEndCalls) != 0;
 }
 
 /// Serves what was asked for. The guest's position is in its activation. Returns Interrupted when it has to end, None

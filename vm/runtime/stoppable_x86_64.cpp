@@ -24,7 +24,7 @@ namespace {
 
 /// As they lie in a Vcpu (vm/runtime/layout.h).
 struct Flags {
-  std::atomic<bool> interrupt;
+  std::atomic<uint8_t> interrupt;
   std::atomic<uint8_t> requests;
 };
 static_assert(sizeof(Flags) == 2);

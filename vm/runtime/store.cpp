@@ -259,7 +259,11 @@ Ref Store::new_extern(void* value) {
 }
 
 void Store::set_native_stack(void* lowest, size_t bytes) {
-  VMRUN_ASSERT(vcpu_.activation == nullptr, "the stack of a guest that has frames");
+  if (vcpu_.activation != nullptr) {
+    misuse(
+        "a task began or ended whose store has a guest in a call elsewhere: a store is used by one task or thread at a "
+        "time");
+  }
   const NativeStack stack = lowest != nullptr ? NativeStack::of(lowest, bytes) : NativeStack{};
   vcpu_.fiber_floor = stack.floor;
   named_stack_room_ = stack.room;

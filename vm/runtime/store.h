@@ -78,6 +78,11 @@ class Store {
 
   /// Makes the guest stop at its next poll, and wakes it. Any thread, async-signal-safe.
   void interrupt() { ask_interrupt(vcpu_); }
+  /// Deadlines of calls that have passed and still stand, each of which is a reason for Interrupt::late. Changed under
+  /// the lock of engine/deadline.cpp.
+  uint32_t passed_deadlines = 0;
+  /// Whether a task of an executor was spawned with the store and has not ended.
+  std::atomic<bool> has_task{false};
 
   /// Whether it has its VM stack.
   bool has_stack() const { return vcpu_.stack_base != nullptr; }

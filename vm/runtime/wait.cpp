@@ -56,14 +56,14 @@ static_assert(kBuckets == 256);
 
 /// Blocks until the waiter is woken, the deadline passes or the vCPU is interrupted. The one place where a wait blocks.
 void park(Vcpu& vcpu, Waiter& waiter, std::unique_lock<std::mutex>& lock, Clock::time_point deadline) {
-  while (!waiter.woken && !vcpu.interrupt.load(std::memory_order_relaxed)) {
+  while (!waiter.woken && vcpu.interrupt.load(std::memory_order_relaxed) == 0) {
     const Clock::time_point now = Clock::now();
     if (now >= deadline) return;
     if (waiter.fiber != nullptr) {
       lock.unlock();
       const bool goes_on = wait_fibers.load(std::memory_order_acquire)->park_until(deadline);
       lock.lock();
-      if (!goes_on) vcpu.interrupt.store(true, std::memory_order_relaxed);
+      if (!goes_on) vcpu.interrupt.fetch_or(static_cast<uint8_t>(Interrupt::once), std::memory_order_relaxed);
       continue;
     }
     waiter.wake.wait_until(lock, std::min(deadline, now + kInterruptPoll));
@@ -104,7 +104,7 @@ TrapCode wait(Vcpu& vcpu, MemoryInst& memory, uint64_t address, T expected, int6
     return TrapCode::None;
   }
   bucket.remove(waiter);
-  if (vcpu.interrupt.exchange(false, std::memory_order_acq_rel)) return TrapCode::Interrupted;
+  if (take_interrupt(vcpu)) return TrapCode::Interrupted;
   *result = WaitResult::TimedOut;
   return TrapCode::None;
 }

@@ -36,7 +36,7 @@ Error io_error(const std::filesystem::path& path, const char* why) {
 }
 
 Error too_large(std::string_view name) {
-  return Error(ErrorKind::Limit, std::string(name) + ": the image is larger than 1 GiB");
+  return Error(ErrorKind::Limit, (name.empty() ? "" : std::string(name) + ": ") + "the image is larger than 1 GiB");
 }
 
 Error cut_short(const std::filesystem::path& path) {

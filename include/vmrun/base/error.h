@@ -77,8 +77,9 @@ struct Error {
   std::vector<FrameInfo> backtrace;  // Trap, Exception, Host: innermost frame first
 
   Error() = default;
-  Error(ErrorKind kind, std::string message, std::optional<uint64_t> offset = std::nullopt)
-      : kind(kind), message(std::move(message)), offset(offset) {}
+  // Other names than the members': the header stays silent under -Wshadow.
+  Error(ErrorKind its_kind, std::string text, std::optional<uint64_t> at = std::nullopt)
+      : kind(its_kind), message(std::move(text)), offset(at) {}
 
   /// The message with its place, and the backtrace one frame a line: what a tool prints.
   std::string to_string() const;

@@ -34,6 +34,11 @@ TEST_CASE("a memory that could not be made is no part of the peak") {
   const Result<Memory> made = Memory::create(store, huge);
   REQUIRE_FALSE(made);
   CHECK(made.error().message == "a memory of 9223372036854775808 bytes exceeds the address space of 140737488355328");
+  // More bytes than can be counted.
+  huge.min = uint64_t{1} << 48;
+  const Result<Memory> countless = Memory::create(store, huge);
+  REQUIRE_FALSE(countless);
+  CHECK(countless.error().message == "a memory of 281474976710656 pages of 65536 bytes is larger than all addresses");
   CHECK(store.memory_bytes() == 2 * 65'536);
   CHECK(store.peak_memory_bytes() == 2 * 65'536);
 }

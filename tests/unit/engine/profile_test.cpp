@@ -5,12 +5,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <thread>
 #include <vector>
 
 #include "tests/unit/engine/fixture.h"
+#include "vmrun/deadline.h"
 #include "vmrun/executor.h"
 
 #if !__has_feature(thread_sanitizer)  // a build for it gets no signals in guests, and so no samples
@@ -292,6 +295,28 @@ TEST_CASE("intervals beyond what there is are refused") {
   for (nanoseconds interval : {nanoseconds(50'000), nanoseconds(10'000'000'000)}) {
     CHECK(GuestProfiler::start(interval));
   }
+}
+
+TEST_CASE("a long name of a module or a function is cut in a profile, which has it for each function") {
+  const Engine engine;
+  std::ifstream file(VMRUN_FIXTURES "/engine_deadline.wasm", std::ios::binary);
+  const std::string bytes(std::istreambuf_iterator<char>(file), {});
+  record_compiles();
+  const Module module = ok(Module::compile(
+      engine, std::span(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()), std::string(100'000, 'M')));
+  Store store(engine);
+  Linker linker(engine);
+  linker.unknown_imports_trap(true);
+  const Instance instance = ok(linker.instantiate(store, module));
+  auto profiler = ok(GuestProfiler::start(milliseconds(1)));
+  {
+    const Deadline deadline(store, kLong);
+    CHECK_FALSE(ok(instance.func("spin")).call({}));
+  }
+  const GuestProfile profile = profiler.take();
+  CHECK(profile.functions.size() > 1);
+  for (const auto& function : profile.functions) CHECK(function.module.size() <= 403);
+  for (const CompileRecord& record : compile_records().all) CHECK(record.module.size() <= 403);
 }
 
 TEST_CASE("names outlive the module") {

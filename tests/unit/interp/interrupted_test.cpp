@@ -49,7 +49,7 @@ TEST_CASE("a translation is given up when the guest shall end") {
     const Module module = ok(Module::compile(world.engine, module_of(middle)));
     interp::QuickTranslator translator;
     interp::Draft draft;
-    std::atomic<bool> interrupt{false};
+    std::atomic<uint8_t> interrupt{0};
     CHECK(translator.translate(*module.impl(), 0, interp::MemoryMode::guarded, draft, &interrupt));
     CHECK(!translator.interrupted());
     interrupt = true;

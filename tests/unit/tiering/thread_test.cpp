@@ -116,7 +116,7 @@ TEST_CASE("a plug-in that is missing is said to be looked for in each folder") {
   std::string why;
   CHECK(vm::open_plugin("vmrun-none.so", &why) == nullptr);
   CHECK(why.find("there is no vmrun-none.so in /") == 0);
-  for (const char* part : {"/..", "/../lib/vmrun", "VMRUN_PLUGINS"}) CHECK(why.find(part) != std::string::npos);
+  for (const char* part : {"/../lib/vmrun", "VMRUN_PLUGINS"}) CHECK(why.find(part) != std::string::npos);
 }
 
 }  // namespace

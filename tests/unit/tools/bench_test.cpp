@@ -88,6 +88,18 @@ TEST_CASE("bench with other engines: those that are missing are named, and the r
   CHECK(all["runs"][2]["iterations_ns"].size() >= 1);
 }
 
+TEST_CASE("bench with node: names that are no UTF-8 cannot be told") {
+  const TemporaryDirectory folder;
+  chmod(folder.write("node", "#!/bin/sh\nexit 0\n").c_str(), 0755);
+  const auto r =
+      run_script("PATH=\"$1:/bin:/usr/sbin\" \"$vmrun\" bench --tiers interp --vs node --for 50ms \"$2\" \"$3\"",
+                 {folder.path(), fixture("cli_guest"), "\xff"});
+  CAPTURE(r.err);
+  CHECK(r.status == 0);
+  CHECK(r.out.find("node: not measured: it is told names, arguments and variables as JSON, which takes only UTF-8\n") !=
+        std::string::npos);
+}
+
 TEST_CASE("bench with node, where it is") {
   if (run_script("command -v node").status != 0) {
     MESSAGE("skipped: node is not installed");

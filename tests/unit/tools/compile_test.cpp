@@ -65,6 +65,27 @@ TEST_CASE("compile: a C program runs as compiled, in a fresh process, without co
   }
 }
 
+TEST_CASE("compile: nothing takes the place of its source, and files are as private as the process's mask says") {
+  const TemporaryDirectory folder;
+  const std::string image = folder.path() + "/a.wasm", link = folder.path() + "/b.wasm";
+  fs::copy_file(fixture("cli_traps"), image);
+  fs::create_symlink("a.wasm", link);
+  const auto size = fs::file_size(image);
+  for (const std::string& output : {image, folder.path() + "/./a.wasm", link}) {
+    const CommandResult r = run_vmrun({"compile", image, "-o", output});
+    CAPTURE(r.err);
+    CHECK(r.status == 2);
+    CHECK(says(r.err, "would take the place of"));
+    CHECK(fs::file_size(image) == size);
+  }
+  for (const auto& [mask, mode] : {std::pair("022", 0644u), std::pair("077", 0600u), std::pair("002", 0664u)}) {
+    const std::string file = folder.path() + "/" + mask + ".cwasm";
+    const CommandResult r = run_script("umask $1; \"$vmrun\" compile \"$2\" -o \"$3\"", {mask, image, file});
+    REQUIRE(r.status == 0);
+    CHECK(static_cast<unsigned>(fs::status(file).permissions()) == mode);
+  }
+}
+
 TEST_CASE("compile: what fits neither this build nor this processor, and what is damaged, is refused with one line") {
   const TemporaryDirectory folder;
   const std::string file = folder.path() + "/x.cwasm";

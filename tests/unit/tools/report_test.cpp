@@ -93,6 +93,14 @@ TEST_CASE("a page goes beside its dump, and never in its place") {
   const auto r = run_vmrun({"report", dump, "-o", dump});
   CHECK(r.status == 2);
   CHECK(contents(dump) == before);
+  std::filesystem::create_symlink("a.json", folder.path() + "/link.html");
+  for (const char* name : {"/./a.json", "/../a.json", "/link.html"}) {
+    const bool above = name[2] == '.' && name[1] == '.';
+    const std::string base = above ? folder.path() + "/sub" : folder.path();
+    if (above) std::filesystem::create_directory(base);
+    CHECK(run_vmrun({"report", dump, "-o", base + name}).status == 2);
+    CHECK(contents(dump) == before);
+  }
   CHECK(run_vmrun({"report"}).status == 2);
   CHECK(run_vmrun({"report", dump, "-o", "/dev/full"}).err ==
         "vmrun: error: cannot write '/dev/full': No space left on device\n");
@@ -138,6 +146,8 @@ TEST_CASE("what is no dump, or a damaged one, is told with the reason") {
        "a dump of version 2; this vmrun reads version 1: use the vmrun that made it");
   says(changed([](Json& d) { d.erase("modules"); }), "a damaged dump: the file has no modules");
   says(changed([](Json& d) { d["more"] = 1; }), "a damaged dump: more is unknown");
+  says(changed([](Json& d) { d[std::string(1'000'000, 'k')] = 1; }),
+       "a damaged dump: " + std::string(400, 'k') + "... is unknown");
   says(changed([](Json& d) { d["duration_ns"] = -1; }), "a damaged dump: duration_ns is -1");
   says(changed([](Json& d) { d["sampling"]["nodes"][1][0] = 1; }), "a damaged dump: sampling.nodes[1] has no parent");
   says(changed([](Json& d) { d["sampling"]["nodes"][1][1] = 99999; }),

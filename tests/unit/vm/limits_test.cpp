@@ -5,10 +5,12 @@
 
 #include <doctest/doctest.h>
 
+#include <span>
 #include <string>
 #include <vector>
 
 #include "tests/support/module_bytes.h"
+#include "vm/wasm/image.h"
 #include "vm/wasm/module.h"
 #include "vm/wasm/module_decoder.h"
 #include "vm/wasm/types.h"
@@ -299,6 +301,13 @@ TEST_CASE("limits: imported and own definitions count together") {
       refuse(image, "2 memories beside 99 imported ones: more than the limit of 100");
     }
   }
+}
+
+TEST_CASE("limits: an image that is too large is named, if it has a name") {
+  const uint8_t byte = 0;  // no more is looked at
+  const std::span<const uint8_t> huge(&byte, kMaxImageBytes + 1);
+  CHECK(Image::copy(huge).error().message == "the image is larger than 1 GiB");
+  CHECK(Image::copy(huge, "big.wasm").error().message == "big.wasm: the image is larger than 1 GiB");
 }
 
 TEST_CASE("limits: a registry of types that is full says so") {

@@ -47,6 +47,9 @@ TEST_CASE("configurations that cannot be honoured are refused") {
   CHECK(kind(WasiConfig().preopen_dir(t / "missing", "/")) == ErrorKind::Io);
   CHECK(kind(WasiConfig().preopen_dir(t / "box/f", "/")) == ErrorKind::Io);
   CHECK(kind(WasiConfig().preopen_dir(t.box(), "")) == ErrorKind::Usage);
+  CHECK(kind(WasiConfig().preopen_dir(std::string("/tmp\0x", 6), "/")) == ErrorKind::Usage);
+  CHECK(kind(WasiConfig().preopen_dir(t.box(), std::string("/a\0", 3))) == ErrorKind::Usage);
+  CHECK(kind(WasiConfig().preopen_dir(t.box(), "/\xff")) == ErrorKind::Usage);
   CHECK(kind(WasiConfig().preopen_socket(0)) == ErrorKind::Usage);
 }
 

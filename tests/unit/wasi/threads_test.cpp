@@ -6,12 +6,14 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "tests/unit/wasi/tasks.h"
 #include "vm/runtime/vcpus.h"
+#include "vmrun/deadline.h"
 #include "wasi/context.h"
 
 namespace vmrun {
@@ -592,6 +594,27 @@ TEST_CASE("threads: an exception of a host function is the program's failure") {
     CHECK(done.error().kind == ErrorKind::Host);
     CHECK(done.error().message.find("no more") != std::string::npos);
   }
+}
+
+TEST_CASE("threads: the end of a program is no answer for a host function that called back") {
+  const Engine engine;
+  const Module module = ok(Module::compile_file(engine, VMRUN_FIXTURES "/wasi_threads_reenter.wasm"));
+  Store store(engine);
+  Linker linker(engine);
+  ok(add_wasi(linker, ok(WasiContext::create(WasiConfig()))));
+  std::optional<Instance> instance;
+  ok(linker.func_wrap("host", "go", [&] { CHECK(!ok(instance->func("spin")).call()); }));
+  ok(linker.define("env", "memory", ok(SharedMemory::create(engine, {.min = 1, .max = 4, .shared = true}))));
+  instance = ok(linker.instantiate(store, module));
+  const Deadline most(store, 30s);
+  const auto done = run_wasi(store, [&]() -> Result<void> {
+    auto called = ok(instance->func("_start")).call();
+    if (!called) return std::move(called).error();
+    return {};
+  });
+  CHECK(!most.passed());
+  REQUIRE(!done);
+  CHECK(done.error().trap == TrapCode::Unreachable);
 }
 
 }  // namespace
