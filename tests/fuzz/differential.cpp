@@ -185,13 +185,14 @@ bool show_aims(const Settings& settings) {
 }
 
 int usage() {
-  std::fprintf(stderr,
-               "usage: differential [--modules N] [--seconds N] [--seed S] [--first I] [--jobs N] [--keep DIR]\n"
-               "                    [--ways NAMES|every] [--fuel on|off] [--canaries on|off] MAKER... | FILE.wasm... |\n"
-               "                    make MAKER FILE.wasm | coverage | aims\n"
-               "MAKER: own, identities, edges, pressure, wide, effects, aimed, or the path of wasm-opt\n"
-               "NAMES: %s\n",
-               way_names().c_str());
+  std::fprintf(
+      stderr,
+      "usage: differential [--modules N] [--seconds N] [--seed S] [--first I] [--jobs N] [--keep DIR]\n"
+      "                    [--ways NAMES|every] [--fuel on|off] [--canaries on|off] MAKER... | FILE.wasm... |\n"
+      "                    make MAKER FILE.wasm | coverage | aims\n"
+      "MAKER: own, identities, edges, pressure, wide, effects, aimed, or the path of wasm-opt\n"
+      "NAMES: %s\n",
+      way_names().c_str());
   return 2;
 }
 
