@@ -36,6 +36,7 @@ void vmrun_config_set_eager_baseline(wasm_config_t* config, bool on) { config->c
 void vmrun_config_set_compile_threads(wasm_config_t* config, unsigned n) { config->config.compile_threads = n; }
 void vmrun_config_set_profile(wasm_config_t* config, bool on) { config->config.profile = on; }
 void vmrun_config_set_backtrace_details(wasm_config_t* config, bool on) { config->config.backtrace_details = on; }
+void vmrun_config_set_fuel(wasm_config_t* config, bool on) { config->config.fuel = on; }
 void vmrun_config_set_dense_memory(wasm_config_t* config, bool on, uint64_t max_bytes) {
   config->config.dense_memory = on;
   if (on) config->config.dense_memory_max_bytes = max_bytes;
@@ -91,6 +92,11 @@ void wasm_store_delete(wasm_store_t* store) { delete store; }
 
 void vmrun_store_interrupt(wasm_store_t* store) { store->state->store.interrupt(); }
 void vmrun_store_clear_interrupt(wasm_store_t* store) { store->state->store.clear_interrupt(); }
+vmrun_error_t* vmrun_store_set_fuel(wasm_store_t* store, uint64_t units) {
+  Result<void> set = store->state->store.set_fuel(units);
+  return set ? nullptr : new_error(std::move(set).error());
+}
+uint64_t vmrun_store_fuel(const wasm_store_t* store) { return store->state->store.fuel(); }
 uint64_t vmrun_store_memory_bytes(const wasm_store_t* store) { return store->state->store.memory_bytes(); }
 uint64_t vmrun_store_peak_memory_bytes(const wasm_store_t* store) { return store->state->store.peak_memory_bytes(); }
 void vmrun_store_set_data(wasm_store_t* store, void* data) { store->state->data = data; }

@@ -135,6 +135,7 @@ const vmrun_error_t* vmrun_last_error(void) { return last_error ? &*last_error :
 static_assert(VMRUN_ERROR_HOST == static_cast<int>(ErrorKind::Host));
 static_assert(VMRUN_ERROR_EXIT == static_cast<int>(ErrorKind::Exit));
 static_assert(VMRUN_TRAP_UNSUPPORTED == static_cast<int>(TrapCode::Unsupported));
+static_assert(VMRUN_TRAP_OUT_OF_FUEL == static_cast<int>(TrapCode::OutOfFuel));
 static_assert(VMRUN_TRAP_INTERRUPTED == static_cast<int>(TrapCode::Interrupted));
 static_assert(VMRUN_TRAP_CAST_FAILURE == static_cast<int>(TrapCode::CastFailure));
 
@@ -152,7 +153,7 @@ wasm_trap_t* wasm_trap_new(wasm_store_t* store, const wasm_message_t* message) {
 }
 
 wasm_trap_t* vmrun_trap_new_code(wasm_store_t* store, vmrun_trap_code_t code) {
-  if (code <= VMRUN_TRAP_NONE || code > VMRUN_TRAP_UNSUPPORTED) {
+  if (code <= VMRUN_TRAP_NONE || code > VMRUN_TRAP_OUT_OF_FUEL) {
     set_last_error(Error(ErrorKind::Usage, "there is no such trap"));
     return nullptr;
   }

@@ -195,7 +195,7 @@ std::vector<std::string> Cache::explain(const CacheKey& key) const {
     };
     differs(std::string_view(header.build.data(), header.build.size()) != vm::build_id(), "another build of vmrun");
     differs(header.processor != jit::stored::this_processor(), "another processor");
-    differs(header.settings != key.settings, "other settings (-O)");
+    differs(header.settings != key.settings, "other settings (-O, or -W fuel)");
     differs(header.content != key.content, "another image");
     if (why.empty()) {
       lines.push_back(found.name + ": used: code of " + std::to_string((*file)->units().size()) +

@@ -68,6 +68,9 @@ struct UnknownImport {
   }
 };
 
+/// So many imports need no allocation when a prepared module is instantiated.
+constexpr size_t kFewImports = 32;
+
 /// The record of a host definition in a store: made at its first use there.
 vm::FuncRecord* materialise(vm::Store& store, const HostDefinition& definition) {
   vm::FuncRecord*& record = store.host_funcs[definition.func.get()];
@@ -266,6 +269,72 @@ Result<Instance> Linker::instantiate(Store& store, const Module& module) const t
                 store.impl().new_host_func(machine.funcs[import.index].type, &UnknownImport::call, std::move(env))};
   }
   Result<vm::Instance*> made = engine::instantiate(store.impl(), module.impl(), items, unfinished);
+  if (!made) return std::move(made).error();
+  return Instance(*made);
+}
+VMRUN_CATCH_OUR_EXCEPTIONS
+
+// ---- prepared modules -----------------------------------------------------------------------------------------------
+
+struct Prepared::Impl {
+  Module module;
+  std::vector<Definition> imports;  // in the module's order; none belongs to a store
+};
+
+Result<Prepared> Linker::prepare(const Module& module) const try {
+  const vm::Module& machine = *module.impl();
+  if (Result<void> supported = engine::check_supported(machine); !supported) return std::move(supported).error();
+  if (machine.registry != impl_->engine.impl()->registry) {
+    return Error(ErrorKind::Usage, "the module and the linker belong to different engines");
+  }
+  auto made = std::make_shared<Prepared::Impl>(Prepared::Impl{module, {}});
+  std::vector<const vm::Import*> missing;
+  for (const vm::Import& import : machine.imports) {
+    const Definition* definition = impl_->find(import.module, import.name);
+    if (definition == nullptr && impl_->unknown_trap && import.kind == vm::ExternKind::func) {
+      auto env = std::make_shared<UnknownImport>(UnknownImport{dotted(import.module, import.name)});
+      const vm::TypeId type = machine.funcs[import.index].type;
+      made->imports.push_back(
+          HostDefinition{std::make_shared<HostFunc>(HostFunc{FuncType(), &UnknownImport::call, std::move(env)}), type});
+    } else if (definition == nullptr) {
+      missing.push_back(&import);
+    } else if (std::holds_alternative<StoreDefinition>(*definition)) {
+      return Error(ErrorKind::Link, dotted(import.module, import.name) +
+                                        " belongs to a store: a prepared module is for any store, and imports host "
+                                        "functions and shared memories");
+    } else {
+      made->imports.push_back(*definition);
+    }
+  }
+  if (!missing.empty()) return unknown_imports(machine, missing);
+  return Prepared(std::move(made));
+}
+VMRUN_CATCH_OUR_EXCEPTIONS
+
+const Module& Prepared::module() const { return impl_->module; }
+
+Result<Instance> Prepared::instantiate(Store& store) const try {
+  const vm::Module& machine = *impl_->module.impl();
+  vm::Store& own = store.impl();
+  if (own.registry() != machine.registry) {
+    return Error(ErrorKind::Usage, "the module and the store belong to different engines");
+  }
+  engine::ImportItem few[kFewImports];
+  std::vector<engine::ImportItem> many;
+  std::span<engine::ImportItem> items(few, std::min(impl_->imports.size(), kFewImports));
+  if (impl_->imports.size() > kFewImports) {
+    many.resize(impl_->imports.size());
+    items = many;
+  }
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (const auto* host = std::get_if<HostDefinition>(&impl_->imports[i])) {
+      items[i] = {vm::ExternKind::func, materialise(own, *host)};
+    } else {
+      items[i] = {vm::ExternKind::memory, own.attach(std::get<SharedDefinition>(impl_->imports[i]).memory.impl())};
+    }
+  }
+  engine::Unfinished unfinished(own);
+  Result<vm::Instance*> made = engine::instantiate(own, impl_->module.impl(), items, unfinished);
   if (!made) return std::move(made).error();
   return Instance(*made);
 }

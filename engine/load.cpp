@@ -17,7 +17,7 @@ CacheKey cache_key(const Engine& engine, const vm::Image& image) {
   const Config& config = engine.config();
   const Engine::Impl& impl = *engine.impl();
   return {vm::content_hash(std::as_bytes(image.bytes()), config.validation_threads),
-          impl.tiers->settings(impl.pool->guards(), config.count_runs)};
+          impl.tiers->settings(impl.pool->guards(), config.fuel, config.count_runs)};
 }
 
 namespace {
@@ -55,6 +55,7 @@ Result<std::shared_ptr<vm::Module>> load_module(const Engine& engine, Result<std
   if (!decoded) return decoded;
   vm::Module* module = decoded->get();
   module->guarded_memories = engine.impl()->pool->guards();
+  module->metered = config.fuel;
   module->effort = config.effort;
   module->count_runs = config.count_runs;
   module->source_lines = config.backtrace_details.value_or(details_by_environment());

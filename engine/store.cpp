@@ -17,10 +17,12 @@ Store::Store(const Engine& engine, const StoreLimits& limits)
             std::make_unique<vm::Store>(
                 engine.impl()->pool, engine.impl()->registry,
                 vm::Store::Limits{limits.memory_bytes, limits.table_elements, limits.exception_bytes, limits.instances,
-                                  limits.stack_bytes, limits.host_depth, limits.trap_on_grow_failure})) {}
+                                  limits.stack_bytes, limits.fuel, limits.host_depth, limits.trap_on_grow_failure})) {}
 
 Store::Store(const Engine& engine, std::unique_ptr<vm::Store> impl) : engine_(engine), impl_(std::move(impl)) {
   impl_->owner = this;
+  impl_->vcpu().metered = engine.config().fuel;
+  impl_->vcpu().fuel = engine.config().fuel ? impl_->limits().fuel : 0;
   note_new_store();
 }
 
@@ -29,6 +31,9 @@ std::unique_ptr<Store> Store::beside(Store& other) {
   std::unique_ptr<Store> store(new Store(
       other.engine_, std::make_unique<vm::Store>(impl.pool(), impl.registry(), impl.limits(), impl.budget())));
   store->data_ = other.data_;
+  const uint64_t half = impl.vcpu().fuel / 2;
+  impl.vcpu().fuel -= half;
+  store->impl_->vcpu().fuel = half;
   return store;
 }
 
@@ -39,6 +44,16 @@ Store::~Store() {
 
 void Store::interrupt() { impl_->interrupt(); }
 void Store::clear_interrupt() { vm::end_interrupt(impl_->vcpu(), vm::Interrupt::once); }
+
+Result<void> Store::set_fuel(uint64_t units) {
+  if (!engine_.config().fuel) {
+    return Error(ErrorKind::Usage, "the code of this engine uses up no fuel: set Config::fuel when it is made");
+  }
+  impl_->vcpu().fuel = units;
+  return {};
+}
+
+uint64_t Store::fuel() const { return impl_->vcpu().fuel; }
 
 namespace {
 

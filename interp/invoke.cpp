@@ -222,6 +222,11 @@ Outcome refused_because(vm::Vcpu& cx, std::string why) {
 [[gnu::noinline, gnu::cold]] Outcome refused(vm::Vcpu& cx, const HostEntry& entry) {
   const vm::NativeStack stack = native_stack(cx);
   const bool on_it = vm::NativeStack{stack.floor - vm::kHostReserve, stack.room + vm::kHostReserve}.holds(&entry);
+  const int32_t runs_on = cx.thread.load(std::memory_order_relaxed);
+  if (cx.activation != nullptr && runs_on > 0 && runs_on != vm::thread_number) {
+    return refused_because(cx, "a guest of this store runs on another thread, number " + std::to_string(runs_on) +
+                                   ": one thread at a time uses a store");
+  }
   if (cx.activation != nullptr && (cx.native_floor != stack.floor || !on_it)) {
     return refused_because(cx, "a guest of this store waits on another stack: calls into the store come from that one");
   }

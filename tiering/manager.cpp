@@ -96,10 +96,10 @@ jit::CompileRequest Manager::request(bool sampling, bool counts) const {
   return request;
 }
 
-jit::stored::Settings Manager::settings(bool guarded_memories, bool count_runs) const {
+jit::stored::Settings Manager::settings(bool guarded_memories, bool metered, bool count_runs) const {
   jit::CompileRequest each = request(samples_, options_.mode->counts());
   each.count_runs = count_runs;
-  return jit::stored::settings_of(each, guarded_memories);
+  return jit::stored::settings_of(each, guarded_memories, metered);
 }
 
 std::optional<Kept> Manager::store(const vm::Module& module, std::optional<vm::Tier> all, const Progress& progress) {

@@ -92,7 +92,7 @@ class Manager {
   static StoredCode stored(const vm::Module& module);
   static News news(const vm::Module& module);
   /// What code that is stored of modules here depends on.
-  jit::stored::Settings settings(bool guarded_memories, bool count_runs) const;
+  jit::stored::Settings settings(bool guarded_memories, bool metered, bool count_runs) const;
 
   // ---- for ModuleTiers ----
   /// What all compiles of a module have in common whose heat is sampled, or whose mode counts it.

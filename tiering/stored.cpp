@@ -28,7 +28,8 @@ using vm::LoopTable;
 using vm::Tier;
 
 jit::stored::Settings ModuleTiers::settings() const {
-  return jit::stored::settings_of(request_of({0, jit::kWholeFunction, Tier::baseline}), module_.guarded_memories);
+  return jit::stored::settings_of(request_of({0, jit::kWholeFunction, Tier::baseline}), module_.guarded_memories,
+                                  module_.metered);
 }
 
 // ---- using it -------------------------------------------------------------------------------------------------------

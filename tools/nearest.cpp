@@ -15,6 +15,7 @@ struct Foreign {
 
 constexpr const char* kUseDir = "use --dir HOST::GUEST";
 constexpr const char* kUseInvoke = "use --invoke NAME";
+constexpr const char* kUseFuel = "use -W fuel=N";
 constexpr const char* kUseTimeout = "use -W timeout=TIME";
 constexpr const char* kUseListen = "use -S tcplisten=ADDRESS:PORT";
 constexpr const char* kUseTier = "use -O tier=TIER";
@@ -39,8 +40,8 @@ constexpr Foreign kOptions[] = {
     {"function", kUseInvoke},
     {"func", kUseInvoke},
     {"reactor", kUseInvoke},
-    {"fuel", kUseTimeout},
-    {"gas-limit", kUseTimeout},
+    {"fuel", kUseFuel},
+    {"gas-limit", kUseFuel},
     {"time-limit", kUseTimeout},
     {"wasm-timeout", kUseTimeout},
     {"epoch-interruption", kUseTimeout},
@@ -97,7 +98,6 @@ struct ForeignKey {
   const char* instead;
 };
 constexpr ForeignKey kKeys[] = {
-    {'W', "fuel", kUseTimeout},
     {'W', "epoch-interruption", kUseTimeout},
     {'W', "unknown-imports-default", kUseTrap},
     {'W', "component-model", kNoComponents},

@@ -327,6 +327,14 @@ Result<void> add_arg(RunOptions& o, Value v) {
   return {};
 }
 
+Result<void> set_fuel(RunOptions& o, Value v) {
+  auto n = parse_count(v);
+  if (!n) return n.error();
+  o.limits.fuel = *n;
+  o.config.fuel = true;
+  return {};
+}
+
 constexpr Key kWasm[] = {
     {"max-memory-size", "SIZE", "bytes that all linear memories together may grow to",
      set_limit_bytes<&StoreLimits::memory_bytes>},
@@ -340,6 +348,10 @@ constexpr Key kWasm[] = {
     {"max-image-size", "SIZE", "largest image that is accepted (1G, the most there may be)", set_max_image},
     {"trap-on-grow-failure", nullptr, "memory.grow and table.grow that fail trap instead of returning -1",
      set_limit_switch<&StoreLimits::trap_on_grow_failure>},
+    {"fuel", "N",
+     "units that the guest may use up, about one an instruction; it traps when they do not pay for what comes\n"
+     "next (several guests, and serve: each guest)",
+     set_fuel},
     {"timeout", "TIME",
      "end the run after that time, such as 500ms, 10s, 5m; reading the image counts\n"
      "(several guests, and serve: each guest)",

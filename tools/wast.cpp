@@ -43,6 +43,8 @@ constexpr OptionRow<WastOptions> kWastOptions[] = {
      }},
     {0, "effort", "EFFORT", "quick, careful or auto, as -O effort of run",
      [](WastOptions& o, std::string_view v) { return set_effort(o.engine, v); }},
+    {0, "fuel", nullptr, "code that uses up fuel, of which there is plenty",
+     [](WastOptions& o, std::string_view) -> Result<void> { return o.engine.config.fuel = true, Result<void>(); }},
     {0, "inline", "CALLS", "on, off or all, as -O inline of run",
      [](WastOptions& o, std::string_view v) { return set_inline(o.engine, v); }},
     {0, "tier", "TIER", "as -O tier of run", [](WastOptions& o, std::string_view v) { return set_tier(o.engine, v); }},

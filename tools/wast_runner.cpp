@@ -51,7 +51,7 @@ CommandOutcome expect_values(const std::vector<Pattern>& expected, const std::ve
 }  // namespace
 
 WastRunner::WastRunner(const Engine& engine, const Script& script, bool stored)
-    : engine_(engine), store_(std::make_unique<Store>(engine)), linker_(engine) {
+    : engine_(engine), store_(std::make_unique<Store>(engine, StoreLimits{.fuel = UINT64_MAX})), linker_(engine) {
   if (stored) maker_.emplace(engine.config());
   const size_t slash = script.path.rfind('/');
   folder_ = slash == std::string::npos ? "" : script.path.substr(0, slash + 1);

@@ -78,7 +78,8 @@ enum vmrun_trap_code_enum {
   VMRUN_TRAP_STACK_OVERFLOW,
   VMRUN_TRAP_OUT_OF_MEMORY,
   VMRUN_TRAP_INTERRUPTED,  // vmrun_store_interrupt, a deadline, a cancelled task
-  VMRUN_TRAP_UNSUPPORTED
+  VMRUN_TRAP_UNSUPPORTED,
+  VMRUN_TRAP_OUT_OF_FUEL  // vmrun_config_set_fuel
 };
 
 /// A wasm_trap_t is any end of a call without results; its kind says which.
@@ -127,6 +128,9 @@ VMRUN_API void vmrun_config_set_profile(wasm_config_t*, bool);
 /// Whether frames have their places in the guest's source, where the image has debug information (DWARF). Without this
 /// call it is as the environment variable VMRUN_BACKTRACE_DETAILS says (1: on).
 VMRUN_API void vmrun_config_set_backtrace_details(wasm_config_t*, bool);
+/// Guests use up fuel, a unit an instruction, and trap with VMRUN_TRAP_OUT_OF_FUEL when what their store has does not pay
+/// for what comes next. A store has none until vmrun_store_set_fuel.
+VMRUN_API void vmrun_config_set_fuel(wasm_config_t*, bool);
 /// Memories of at most `max_bytes` each, whose accesses are checked, instead of 8 GiB of address space for each.
 VMRUN_API void vmrun_config_set_dense_memory(wasm_config_t*, bool, uint64_t max_bytes);
 VMRUN_API void vmrun_config_set_max_image_bytes(wasm_config_t*, uint64_t);
@@ -151,6 +155,10 @@ VMRUN_API wasm_store_t* vmrun_store_new(wasm_engine_t*, const vmrun_limits_t*);
 VMRUN_API void vmrun_store_interrupt(wasm_store_t*);
 /// Forgets an interrupt that nobody has taken yet. A call within a time goes on being interrupted when that is over.
 VMRUN_API void vmrun_store_clear_interrupt(wasm_store_t*);
+/// Gives the store so much fuel in place of what it has; in a callback too. An error in an engine without it.
+VMRUN_API vmrun_error_t* vmrun_store_set_fuel(wasm_store_t*, uint64_t units);
+/// What is left; 0 in an engine without fuel.
+VMRUN_API uint64_t vmrun_store_fuel(const wasm_store_t*);
 VMRUN_API uint64_t vmrun_store_memory_bytes(const wasm_store_t*);
 VMRUN_API uint64_t vmrun_store_peak_memory_bytes(const wasm_store_t*);
 /// A pointer of the embedder's own.

@@ -48,6 +48,9 @@ struct Config {
   /// is debug information (DWARF) in the image. Unset: as the environment variable VMRUN_BACKTRACE_DETAILS says, where 1
   /// is on.
   std::optional<bool> backtrace_details = {};
+  /// Code of guests uses up fuel, a unit an instruction (docs/fuel.md), and traps with TrapCode::OutOfFuel when what its
+  /// store has does not pay for what comes next. A store has none until Store::set_fuel. Costs time in every tier.
+  bool fuel = false;
 
   /// Where code is looked for before it is compiled, and stored by Module::store; none: nowhere. Modules that come from
   /// bytes have a part in it as those from files. See vmrun/stored.h for who may write there.

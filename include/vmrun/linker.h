@@ -13,6 +13,7 @@
 #include "vmrun/instance.h"
 #include "vmrun/memory.h"
 #include "vmrun/module.h"
+#include "vmrun/prepared.h"
 #include "vmrun/store.h"
 
 #pragma GCC visibility push(default)
@@ -80,6 +81,9 @@ class Linker {
   /// Finds the imports of `module` and instantiates it. Errors: Link ("unknown import: ...", with all that are missing;
   /// "incompatible import type: ..."), and those of Instance::instantiate.
   Result<Instance> instantiate(Store& store, const Module& module) const;
+  /// Finds the imports of `module` once, for many instances (vmrun/prepared.h). All of them are host functions or shared
+  /// memories, which belong to no store. Errors: Link (as above; a definition that belongs to a store); Unsupported.
+  Result<Prepared> prepare(const Module& module) const;
 
  private:
   struct Impl;

@@ -23,6 +23,7 @@ struct StoreLimits {
   // Of guest frames in all tiers. Machine code's also end with the native stack, and so do all of a task's whose instance
   // was made in it.
   uint64_t stack_bytes = 8u << 20;
+  uint64_t fuel = 0;                  // with Config::fuel: units to begin with (Store::set_fuel)
   uint32_t host_depth = 200;          // host -> guest -> host ... nesting: bounds the host's own stack
   bool trap_on_grow_failure = false;  // memory.grow and table.grow that fail trap (OutOfMemory) instead of returning -1
 };
@@ -47,7 +48,8 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
   /// A store for another thread of the same program: with the engine, the limits and the data() of `other`. Their memories
-  /// together keep to the limit of one store. By the thread that uses `other`, which may die first.
+  /// together keep to the limit of one store, and half of the fuel of `other` moves over. By the thread that uses `other`,
+  /// which may die first.
   static std::unique_ptr<Store> beside(Store& other);
 
   const Engine& engine() const { return engine_; }
@@ -59,6 +61,13 @@ class Store {
   void interrupt();
   /// Forgets an interrupt that nobody has taken yet. A Deadline that has passed goes on interrupting.
   void clear_interrupt();
+
+  /// In an engine with Config::fuel: gives the store so much fuel in place of what it has. Also while a guest of it runs, from a host
+  /// function: the guest goes on with that. Errors: Usage (an engine without).
+  Result<void> set_fuel(uint64_t units);
+  /// What is left; 0 in an engine without Config::fuel. In a host function and after a call, whichever way it ended, this
+  /// is the same number in whatever tier the guest ran. After an interrupt it is only about right.
+  uint64_t fuel() const;
 
   /// Says that calls into this store are made on a stack of the embedder's own (a fiber's, a coroutine's) until further
   /// notice: [lowest, lowest + bytes), which grows down from its end. Without this, a call that does not come from its

@@ -37,6 +37,7 @@
 #include "vmrun/linker.h"
 #include "vmrun/memory.h"
 #include "vmrun/module.h"
+#include "vmrun/prepared.h"
 #include "vmrun/store.h"
 #include "vmrun/types.h"
 #include "vmrun/value.h"

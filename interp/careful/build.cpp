@@ -46,6 +46,7 @@ bool has_effect(const Inst& x) {
     case Kind::call:
     case Kind::read_modify:
     case Kind::generic:
+    case Kind::charge:
     case Kind::global_set:
     case Kind::global_adjust:
     case Kind::global_set_add: return true;
@@ -436,6 +437,13 @@ void Builder::return_(D& d) {
   where_ = static_cast<uint32_t>(d.offset());
   emit_return(d);
   end_path();
+}
+
+void Builder::charge(D& d, uint32_t units) {
+  where_ = static_cast<uint32_t>(d.offset());
+  Inst x = make(Kind::charge);
+  x.imm = units;
+  emit(x);
 }
 
 void Builder::unreachable(D& d) {

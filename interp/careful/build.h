@@ -32,6 +32,7 @@ class Builder {
     uint32_t table = 0;           // the last br_table that goes here by way of a landing, and that
     uint32_t landing = kNone;
   };
+  static constexpr bool kTakesCharges = true;
   using D = vm::FuncDecoder<Builder, false>;
   using V = D::Value;
   using C = D::Control;

@@ -34,6 +34,7 @@ enum class Kind : uint8_t {
   tail_call,     // the same without result
   ret,           // a = first result or none; further fixed places in extra
   unreachable,
+  charge,      // imm units of fuel
   global_get,  // d
   global_set,  // a
   generic,     // any other instruction, slots only: sources in extra, immediate in immediates[imm]

@@ -198,6 +198,10 @@ void Writer::write_inst(const Inst& x) {
       mark(x);
       out_.cell(select_unreachable());
       break;
+    case Kind::charge:
+      mark(x);
+      out_.cell(select_charge()).imm = static_cast<int32_t>(x.imm);
+      break;
     case Kind::global_get:
       out_.global_get(is_float(x.d), (x.flags & kOwn) != 0, static_cast<uint32_t>(x.imm), at(x.d));
       break;

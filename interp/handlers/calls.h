@@ -27,6 +27,8 @@ Handler select_return_float(int loc);
 Handler select_throw();      // two cells
 Handler select_throw_ref();  // two cells
 Handler select_unreachable();
+/// The cell's imm: units of fuel.
+Handler select_charge();
 Handler select_unsupported();
 /// All that there is of a function whose frame is beyond the reach of slot numbers.
 Handler select_stack_overflow();

@@ -56,6 +56,7 @@ VMRUN_INSTANTIATE(StackOverflow)
 VMRUN_INSTANTIATE(OutOfMemory)
 VMRUN_INSTANTIATE(Interrupted)
 VMRUN_INSTANTIATE(Unsupported)
+VMRUN_INSTANTIATE(OutOfFuel)
 #undef VMRUN_INSTANTIATE
 
 // ---- polls ----------------------------------------------------------------------------------------------------------
@@ -128,6 +129,14 @@ VMRUN_HANDLER throw_ref(VMRUN_PARAMS) {
 }
 
 VMRUN_HANDLER unreachable(VMRUN_PARAMS) { VMRUN_TRAP(Unreachable); }
+
+/// The segment that begins here costs `imm` units.
+VMRUN_HANDLER charge(VMRUN_PARAMS) {
+  const uint64_t fuel = cx->fuel, units = static_cast<uint32_t>(pc->imm);
+  if (VMRUN_UNLIKELY(fuel < units)) VMRUN_TRAP(OutOfFuel);
+  cx->fuel = fuel - units;
+  VMRUN_NEXT;
+}
 VMRUN_HANDLER unsupported(VMRUN_PARAMS) { VMRUN_TRAP(Unsupported); }
 VMRUN_HANDLER stack_overflow(VMRUN_PARAMS) { VMRUN_TRAP(StackOverflow); }
 
@@ -163,6 +172,7 @@ VMRUN_HANDLER move_slots(VMRUN_PARAMS) {
 Handler select_throw() { return &throw_; }
 Handler select_throw_ref() { return &throw_ref; }
 Handler select_unreachable() { return &unreachable; }
+Handler select_charge() { return &charge; }
 Handler select_unsupported() { return &unsupported; }
 Handler select_stack_overflow() { return &stack_overflow; }
 Handler select_move_vector() { return &move_vector; }

@@ -4,6 +4,7 @@
 #include "interp/handlers/generic_ops.h"
 #include "vm/runtime/activation.h"
 #include "vm/runtime/memory.h"
+#include "vm/runtime/metering.h"
 #include "vm/runtime/stop.h"
 #include "vm/runtime/store.h"
 #include "vm/runtime/table.h"
@@ -52,20 +53,23 @@ class Standing {
 };
 
 /// Defines the handler of an instruction whose operand `length` (a field of its cell) says how much it has to do.
-/// `operation` does it for the vCPU `guest`, which is null when it is short, and returns a vm::TrapCode.
-#define VMRUN_GENERIC_BULK(name, length, operation)                                \
+/// `operation` does it for the vCPU `guest`, which is null when it is short, and returns a vm::TrapCode. Metered code pays for
+/// it by `payment` first, a vm::TrapCode too.
+#define VMRUN_GENERIC_BULK(name, length, payment, operation)                       \
   static VMRUN_COLD_HANDLER long_##name(VMRUN_PARAMS) {                            \
     vm::TrapCode code;                                                             \
     {                                                                              \
       const Standing standing(cx, pc, fp, inst);                                   \
       vm::Vcpu* const guest = cx;                                                  \
-      code = standing.end(operation);                                              \
+      code = payment;                                                              \
+      if (code == vm::TrapCode::None) code = standing.end(operation);              \
     }                                                                              \
     VMRUN_TRAP_IF(code);                                                           \
     VMRUN_NEXT2;                                                                   \
   }                                                                                \
   VMRUN_GENERIC(name) {                                                            \
     if (VMRUN_UNLIKELY(operand(fp, pc->length) > kShort)) VMRUN_TAIL(long_##name); \
+    if (VMRUN_UNLIKELY(cx->metered)) VMRUN_TAIL(long_##name);                      \
     constexpr vm::Vcpu* guest = nullptr;                                           \
     VMRUN_TRAP_IF(operation);                                                      \
     VMRUN_NEXT2;                                                                   \
@@ -87,15 +91,15 @@ VMRUN_GENERIC(memory_grow) {
   VMRUN_NEXT2;
 }
 
-VMRUN_GENERIC_BULK(memory_copy, d,
+VMRUN_GENERIC_BULK(memory_copy, d, vm::pay_for_bytes(*cx, operand(fp, pc->d)),
                    vm::memory_copy(guest, *inst->memories[pc[1].w], *inst->memories[pc[1].u], operand(fp, pc->b),
                                    operand(fp, pc->c), operand(fp, pc->d)))
 
-VMRUN_GENERIC_BULK(memory_fill, d,
+VMRUN_GENERIC_BULK(memory_fill, d, vm::pay_for_bytes(*cx, operand(fp, pc->d)),
                    vm::memory_fill(guest, *inst->memories[pc[1].w], operand(fp, pc->b), get<uint8_t>(fp, pc->c),
                                    operand(fp, pc->d)))
 
-VMRUN_GENERIC_BULK(memory_init, d,
+VMRUN_GENERIC_BULK(memory_init, d, vm::pay_for_bytes(*cx, operand(fp, pc->d)),
                    vm::memory_init(guest, *inst, static_cast<uint32_t>(pc[1].w), *inst->memories[pc[1].u],
                                    operand(fp, pc->b), operand(fp, pc->c), operand(fp, pc->d)))
 
@@ -144,17 +148,18 @@ vm::TrapCode grow_table(vm::Vcpu* guest, const vm::Vcpu* cx, const vm::Instance*
 
 }  // namespace
 
-VMRUN_GENERIC_BULK(table_grow, c, grow_table(guest, cx, inst, pc, fp))
+VMRUN_GENERIC_BULK(table_grow, c, vm::pay_for_growth(*cx, *inst->tables[pc[1].w], operand(fp, pc->c)),
+                   grow_table(guest, cx, inst, pc, fp))
 
-VMRUN_GENERIC_BULK(table_fill, d,
+VMRUN_GENERIC_BULK(table_fill, d, vm::pay_for_elements(*cx, operand(fp, pc->d)),
                    vm::table_fill(guest, *inst->tables[pc[1].w], operand(fp, pc->b), reference(fp, pc->c),
                                   operand(fp, pc->d)))
 
-VMRUN_GENERIC_BULK(table_copy, d,
+VMRUN_GENERIC_BULK(table_copy, d, vm::pay_for_elements(*cx, operand(fp, pc->d)),
                    vm::table_copy(guest, *inst->tables[pc[1].w], *inst->tables[pc[1].u], operand(fp, pc->b),
                                   operand(fp, pc->c), operand(fp, pc->d)))
 
-VMRUN_GENERIC_BULK(table_init, d,
+VMRUN_GENERIC_BULK(table_init, d, vm::pay_for_elements(*cx, operand(fp, pc->d)),
                    vm::table_init(guest, *inst, static_cast<uint32_t>(pc[1].w), *inst->tables[pc[1].u],
                                   operand(fp, pc->b), operand(fp, pc->c), operand(fp, pc->d)))
 

@@ -388,6 +388,12 @@ void QuickTranslator::return_from(std::span<const ValType> types, uint32_t slot)
   emit_.cell(select_return());
 }
 
+void QuickTranslator::charge(D& d, uint32_t units) {
+  settle(d);  // what may trap in front of it
+  mark(d);
+  emit_.cell(select_charge()).imm = static_cast<int32_t>(units);
+}
+
 void QuickTranslator::unreachable(D& d) {
   settle(d);
   mark(d);

@@ -46,6 +46,7 @@ template <class Translator>
 struct EventsTo {
   using Value = QuickValue;
   using Control = QuickControl;
+  static constexpr bool kTakesCharges = true;
   Translator* to;
 #define VMRUN_EVENT(name, parameters) \
   void name(auto& d, auto&&... arguments) { to->name(d, arguments...); }

@@ -77,6 +77,7 @@ inline constexpr uint32_t kSmallFrameBytes = 32 << 10;
 struct Events {
   using Value = BaselineValue;
   using Control = BaselineControl;
+  static constexpr bool kTakesCharges = true;
   FunctionCompiler* to;
 #define VMRUN_EVENT(name, parameters) void name(auto& d, auto&&... arguments);
 #include "vm/wasm/func_events.def"
@@ -552,16 +553,6 @@ class FunctionCompiler {
   uint32_t region_ = kNone;
   size_t next_loop_ = 0;
 
-  struct TrapSite {
-    Label label;
-    TrapCode code;
-    uint32_t offset;
-  };
-  struct PoolEntry {
-    uint64_t lo, hi;
-    unsigned size;
-    Label label;
-  };
   std::vector<TrapSite> traps_;
   std::vector<vm::ProfileSite> profile_;
   uint32_t profile_words_ = 0;

@@ -434,6 +434,16 @@ Label FunctionCompiler::trap_label(D& d, TrapCode code) {
   return traps_.back().label;
 }
 
+void FunctionCompiler::charge(D& d, uint32_t units) {
+  // What is left is written when it is known to be enough: the guest may be stopped at any instruction.
+  Mem fuel = at(r12, layout::vcpu::fuel);
+  fuel.setSize(8);
+  a_.mov(q(kScratch), fuel);
+  a_.sub(q(kScratch), units);
+  trap_if(d, Cond::kB, TrapCode::OutOfFuel);
+  a_.mov(fuel, q(kScratch));
+}
+
 void FunctionCompiler::trap_if(D& d, Cond cond, TrapCode code) { a_.j(cond, trap_label(d, code)); }
 void FunctionCompiler::trap(D& d, TrapCode code) { a_.jmp(trap_label(d, code)); }
 void FunctionCompiler::unreachable(D& d) { trap(d, TrapCode::Unreachable); }

@@ -400,7 +400,7 @@ void FunctionCompiler::emit_polls() {
 }
 
 void FunctionCompiler::emit_traps() {
-  constexpr size_t kCodes = static_cast<size_t>(TrapCode::Unsupported) + 1;
+  constexpr size_t kCodes = static_cast<size_t>(TrapCode::OutOfFuel) + 1;
   Label common[kCodes];
   for (TrapSite& site : traps_) {
     Label& shared = common[static_cast<size_t>(site.code)];

@@ -114,4 +114,17 @@ struct Region {
   bool catches_all() const { return std::ranges::find(clauses, kNone, &Clause::tag) != clauses.end(); }
 };
 
+/// Where a check of the instruction at `offset` leads when it fails.
+struct TrapSite {
+  Label label;
+  vm::TrapCode code;
+  uint32_t offset;
+};
+/// A constant behind the code.
+struct PoolEntry {
+  uint64_t lo, hi;
+  unsigned size;
+  Label label;
+};
+
 }  // namespace vmrun::jit::baseline

@@ -12,6 +12,7 @@
 #include "jit/stop/sample.h"
 #endif
 #include "vm/runtime/memory.h"
+#include "vm/runtime/metering.h"
 #include "vm/runtime/ref_test.h"
 #include "vm/runtime/stop.h"
 #include "vm/runtime/store.h"
@@ -104,14 +105,17 @@ Checked memory_grow(Vcpu* cx, Instance* inst, uint32_t index, uint64_t pages) {
 }
 
 TrapCode memory_copy(Vcpu* cx, Instance* inst, uint64_t memories, uint64_t to, uint64_t from, uint64_t size) {
+  if (TrapCode trap = vm::pay_for_bytes(*cx, size); trap != TrapCode::None) return trap;
   return vm::memory_copy(cx, *inst->memories[low(memories)], *inst->memories[high(memories)], to, from, size);
 }
 
 TrapCode memory_fill(Vcpu* cx, Instance* inst, uint32_t memory, uint64_t address, uint32_t value, uint64_t size) {
+  if (TrapCode trap = vm::pay_for_bytes(*cx, size); trap != TrapCode::None) return trap;
   return vm::memory_fill(cx, *inst->memories[memory], address, static_cast<uint8_t>(value), size);
 }
 
 TrapCode memory_init(Vcpu* cx, Instance* inst, uint64_t indices, uint64_t to, uint64_t from, uint64_t size) {
+  if (TrapCode trap = vm::pay_for_bytes(*cx, size); trap != TrapCode::None) return trap;
   return vm::memory_init(cx, *inst, high(indices), *inst->memories[low(indices)], to, from, size);
 }
 
@@ -150,20 +154,24 @@ TrapCode table_set(Vcpu*, Instance* inst, uint32_t table, uint64_t index, uint64
 Checked table_grow(Vcpu* cx, Instance* inst, uint32_t index, uint64_t ref, uint64_t count) {
   vm::TableInst& table = *inst->tables[index];
   uint64_t previous = 0;
+  if (TrapCode trap = vm::pay_for_growth(*cx, table, count); trap != TrapCode::None) return checked(trap, 0);
   if (TrapCode trap = vm::table_grow(cx, table, count, vm::Ref{ref}, &previous); trap != TrapCode::None)
     return checked(trap, 0);
   return grown(cx, previous, table.type.limits.is64);
 }
 
 TrapCode table_fill(Vcpu* cx, Instance* inst, uint32_t table, uint64_t index, uint64_t ref, uint64_t size) {
+  if (TrapCode trap = vm::pay_for_elements(*cx, size); trap != TrapCode::None) return trap;
   return vm::table_fill(cx, *inst->tables[table], index, vm::Ref{ref}, size);
 }
 
 TrapCode table_copy(Vcpu* cx, Instance* inst, uint64_t tables, uint64_t to, uint64_t from, uint64_t size) {
+  if (TrapCode trap = vm::pay_for_elements(*cx, size); trap != TrapCode::None) return trap;
   return vm::table_copy(cx, *inst->tables[low(tables)], *inst->tables[high(tables)], to, from, size);
 }
 
 TrapCode table_init(Vcpu* cx, Instance* inst, uint64_t indices, uint64_t to, uint64_t from, uint64_t size) {
+  if (TrapCode trap = vm::pay_for_elements(*cx, size); trap != TrapCode::None) return trap;
   return vm::table_init(cx, *inst, high(indices), *inst->tables[low(indices)], to, from, size);
 }
 

@@ -137,6 +137,8 @@ void Lowering::begin(D& d) {
   b_.SetInsertPoint(entry_);
   at(image_.funcs[request_.func_index].body.begin);
 
+  if (image_.metered) fuel_ = new_alloca(b_.getInt64Ty());
+  read_fuel();
   for (ValType local : locals) locals_.push_back(new_alloca(type(local)));
   if (!whole) {
     llvm::Value* slots = b_.CreateIntToPtr(function_->getArg(3), b_.getPtrTy());
@@ -193,6 +195,21 @@ void Lowering::count_run() {
                      llvm::AtomicOrdering::Monotonic);
   b_.CreateBr(go);
   b_.SetInsertPoint(go);
+}
+
+void Lowering::charge(D& d, uint32_t units) {
+  at(d);
+  llvm::Value* fuel = b_.CreateLoad(b_.getInt64Ty(), fuel_);
+  llvm::Value* paid = b_.CreateBinaryIntrinsic(llvm::Intrinsic::usub_with_overflow, fuel, i64(units));
+  trap_if(b_.CreateExtractValue(paid, 1), vm::TrapCode::OutOfFuel);
+  llvm::Value* left = b_.CreateExtractValue(paid, 0);
+  b_.CreateStore(left, fuel_);
+  seen_by_others(*b_.CreateStore(left, offset(cx_, layout::vcpu::fuel)));
+}
+
+void Lowering::read_fuel() {
+  if (fuel_ == nullptr) return;
+  b_.CreateStore(load_field(b_.getInt64Ty(), cx_, layout::vcpu::fuel), fuel_);
 }
 
 // ---- locals ---------------------------------------------------------------------------------------------------------
@@ -341,6 +358,7 @@ llvm::CallBase* Lowering::helper(Helper helper, Type* result, llvm::ArrayRef<llv
     call = plain;
   }
   call->addFnAttr(llvm::Attribute::NoMerge);  // each call has its own place in the image
+  read_fuel();                                // instructions on ranges use some up
   return call;
 }
 

@@ -81,6 +81,7 @@ struct LowerControl {
 struct LowerConsumer {
   using Value = LowerValue;
   using Control = LowerControl;
+  static constexpr bool kTakesCharges = true;
   Lowering* to;
 #define VMRUN_EVENT(name, parameters) void name(auto& d, auto&&... arguments);
 #include "vm/wasm/func_events.def"
@@ -169,6 +170,8 @@ class Lowering {
   /// What the stack pointer is compared with, for interrupts at back-edges.
   void poll();
   void count_run();
+  /// What is left is read: at the entry, and after all that may have used some up or been given some.
+  void read_fuel();
   /// Locals begin as zero.
   void zero_locals(D& d);
 
@@ -358,6 +361,7 @@ class Lowering {
   llvm::Value* mem_ = nullptr;
   const vm::FuncType* func_type_ = nullptr;
   std::vector<llvm::AllocaInst*> locals_;
+  llvm::AllocaInst* fuel_ = nullptr;  // metered: what is left, as Vcpu::fuel has it too
   std::vector<llvm::Value*> saved_;
   std::vector<Try> tries_;  // [0] stands for none
   uint32_t inner_ = 0;      // the innermost

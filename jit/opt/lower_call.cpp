@@ -128,6 +128,7 @@ llvm::CallBase* Lowering::emit_call(D& d, const vm::FuncType& type, const Callee
   }
   call->setCallingConv(llvm::CallingConv::PreserveNone);
   call->addFnAttr(llvm::Attribute::NoMerge);
+  if (!tail) read_fuel();
   return call;
 }
 

@@ -45,6 +45,7 @@ Lowering::Lowering(Lowering& caller, uint32_t func_index, uint32_t open_blocks)
       mem_(caller.mem_),
       func_type_(&image_.func_type(func_index)) {
   tries_.emplace_back();
+  fuel_ = caller.fuel_;
 }
 
 uint32_t Lowering::recursions(uint32_t func_index) const {

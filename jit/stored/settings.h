@@ -6,7 +6,7 @@
 
 namespace vmrun::jit::stored {
 
-/// `guarded`: vm::Module::guarded_memories. Of the request, its module, function and unit do not matter.
-Settings settings_of(const CompileRequest& request, bool guarded);
+/// `guarded`, `metered`: vm::Module::guarded_memories and metered. Of the request, its module, function and unit do not matter.
+Settings settings_of(const CompileRequest& request, bool guarded, bool metered);
 
 }  // namespace vmrun::jit::stored

@@ -10,6 +10,29 @@ static wasm_trap_t* echo(void* env, vmrun_caller_t* caller, const wasm_val_vec_t
   return NULL;
 }
 
+/// Fuel, in an engine of its own.
+static void check_fuel(void) {
+  wasm_config_t* const config = wasm_config_new();
+  vmrun_config_set_fuel(config, true);
+  world_t world;
+  world.engine = wasm_engine_new_with_config(config);
+  world.store = wasm_store_new(world.engine);
+  CHECK(vmrun_store_fuel(world.store) == 0);
+  CHECK(vmrun_store_set_fuel(world.store, 1000) == NULL && vmrun_store_fuel(world.store) == 1000);
+  const more_t more = new_more(world, echo, echo, NULL);
+  wasm_func_t* const spin = get_func(more.instance, "spin");
+  const wasm_val_vec_t none = WASM_EMPTY_VEC;
+  wasm_val_vec_t no_results = WASM_EMPTY_VEC;
+  wasm_trap_t* const trap = wasm_func_call(spin, &none, &no_results);
+  NEED(trap != NULL);
+  CHECK(vmrun_trap_code(trap) == VMRUN_TRAP_OUT_OF_FUEL);
+  CHECK(vmrun_store_fuel(world.store) < 10);
+  wasm_trap_delete(trap);
+  wasm_func_delete(spin);
+  end_more(more);
+  end_world(world);
+}
+
 static void* interrupt(void* store) {
   const struct timespec moment = {0, 20 * 1000 * 1000};
   nanosleep(&moment, NULL);
@@ -66,6 +89,7 @@ static void check_nested(void) {
 
 void test_limits(void) {
   check_nested();
+  check_fuel();
   world_t world;
   world.engine = wasm_engine_new();
   vmrun_limits_t limits;
@@ -75,6 +99,10 @@ void test_limits(void) {
   world.store = vmrun_store_new(world.engine, &limits);
   int data = 0;
   vmrun_store_set_data(world.store, &data);
+  vmrun_error_t* const no_fuel = vmrun_store_set_fuel(world.store, 5);
+  NEED(no_fuel != NULL);
+  CHECK(vmrun_error_kind(no_fuel) == VMRUN_ERROR_USAGE && vmrun_store_fuel(world.store) == 0);
+  vmrun_error_delete(no_fuel);
   CHECK(vmrun_store_data(world.store) == &data);
   const more_t more = new_more(world, echo, echo, NULL);
 

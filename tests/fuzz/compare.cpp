@@ -15,7 +15,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// How a module is run, the same in every way.
-ExerciseOptions make_options(uint64_t seed, bool canaries) {
+ExerciseOptions make_options(uint64_t seed, bool canaries, std::optional<bool> fuel) {
   ExerciseOptions options;
   options.seed = seed;
   options.canaries = canaries;
@@ -26,6 +26,10 @@ ExerciseOptions make_options(uint64_t seed, bool canaries) {
   options.instances = random() % 3 == 0 ? 2 : 1;
   options.one_store = random() % 2 == 0;
   options.lively = random() % 2 == 0;
+  const bool metered = random() % 3 == 0;
+  const bool scarce = random() % 2 == 0;
+  using Fuel = ExerciseOptions::Fuel;
+  if (fuel.value_or(metered)) options.fuel = scarce ? Fuel::scarce : Fuel::plenty;
   return options;
 }
 
@@ -63,10 +67,14 @@ class Comparer {
 
  private:
   bool one(size_t index) {
-    const Way& way = c_.ways[index];
+    Way way = c_.ways[index];
+    const ExerciseOptions options = make_options(seed_, c_.canaries, c_.fuel);
+    way.config.fuel = options.fuel != ExerciseOptions::Fuel::none;
+    // Who runs out does so in front of a segment, which depends on what the segments are.
+    way.each &= options.fuel == ExerciseOptions::Fuel::plenty;
     Result<Module> module = load(way, image_, seed_);
     if (!module) return different(module.error().to_string());
-    const std::vector<Trace> traces = run(way, *module, make_options(seed_, c_.canaries), seed_);
+    const std::vector<Trace> traces = run(way, *module, options, seed_);
     if (index == 0) first_ = traces[0];
     Counts::Way& counts = Counts::shared().way(index);
     for (const Trace& trace : traces) {

@@ -1,6 +1,7 @@
 // Runs one module in all ways and says where they part.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@ namespace vmrun::test {
 struct Comparison {
   const std::vector<Way>& ways;  // the first one is what the others are compared with
   bool canaries = true;
+  /// Whether engines meter; none: for a third of the modules.
+  std::optional<bool> fuel = {};
   Oracle* oracle = nullptr;  // that the way "node" asks
   std::string scratch;       // a folder
 };

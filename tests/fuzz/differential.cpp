@@ -14,6 +14,7 @@
 //   --seed S       of the series (1)                --first I     its first module (0)
 //   --jobs N       processes at a time (1)          --keep DIR    where modules go that show a difference (.)
 //   --ways NAMES   comma-separated, or "every"; the first one is what the others are compared with
+//   --fuel on|off  engines meter, and what is left is compared too; without it, for a third of the modules
 //   --canaries on|off   what lies around guests is watched (on; canaries.h)
 //
 // Exits 1 at a difference, after saying which module and where.
@@ -26,6 +27,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,9 +46,10 @@ struct Settings {
   size_t modules = 100, first = 0, jobs = 1;
   uint64_t seed = 1, seconds = 0;
   bool canaries = true;
+  std::optional<bool> fuel;
   fs::path keep = ".";
   std::string ways =
-      "quick,careful,effort,quick-dense,careful-dense,baseline,baseline-dense,profile,eager,loops,"
+      "quick,quick-each,careful,effort,quick-dense,careful-dense,baseline,baseline-dense,profile,eager,loops,"
       "loops-profile,auto,disturb,threads";
   std::vector<std::string> names;
 };
@@ -59,7 +62,7 @@ bool run_series(const Settings& settings, const std::vector<Way>& ways, size_t f
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(settings.seconds);
   const Scratch scratch;
   Oracle oracle(VMRUN_NODE, VMRUN_ORACLE);
-  const Comparison comparison{ways, settings.canaries, &oracle, scratch.path};
+  const Comparison comparison{ways, settings.canaries, settings.fuel, &oracle, scratch.path};
   Counts& counts = Counts::shared();
   bool good = true;
   const bool small = optimises(ways);
@@ -182,13 +185,14 @@ bool show_aims(const Settings& settings) {
 }
 
 int usage() {
-  std::fprintf(stderr,
-               "usage: differential [--modules N] [--seconds N] [--seed S] [--first I] [--jobs N] [--keep DIR]\n"
-               "                    [--ways NAMES|every] [--canaries on|off] MAKER... | FILE.wasm... |\n"
-               "                    make MAKER FILE.wasm | coverage | aims\n"
-               "MAKER: own, identities, edges, pressure, wide, effects, aimed, or the path of wasm-opt\n"
-               "NAMES: %s\n",
-               way_names().c_str());
+  std::fprintf(
+      stderr,
+      "usage: differential [--modules N] [--seconds N] [--seed S] [--first I] [--jobs N] [--keep DIR]\n"
+      "                    [--ways NAMES|every] [--fuel on|off] [--canaries on|off] MAKER... | FILE.wasm... |\n"
+      "                    make MAKER FILE.wasm | coverage | aims\n"
+      "MAKER: own, identities, edges, pressure, wide, effects, aimed, or the path of wasm-opt\n"
+      "NAMES: %s\n",
+      way_names().c_str());
   return 2;
 }
 
@@ -219,6 +223,8 @@ int main(int argc, char** argv) {
       settings.keep = value;
     } else if (arg == "--ways") {
       settings.ways = value == "every" ? way_names() : value;
+    } else if (arg == "--fuel" && (value == "on" || value == "off")) {
+      settings.fuel = value == "on";
     } else if (arg == "--canaries" && (value == "on" || value == "off")) {
       settings.canaries = value == "on";
     } else {
@@ -245,7 +251,7 @@ int main(int argc, char** argv) {
   if (!settings.names.front().ends_with(".wasm")) return run_jobs(settings, ways) ? 0 : 1;
   const Scratch scratch;
   Oracle oracle(VMRUN_NODE, VMRUN_ORACLE);
-  const Comparison comparison{ways, settings.canaries, &oracle, scratch.path};
+  const Comparison comparison{ways, settings.canaries, settings.fuel, &oracle, scratch.path};
   bool good = true;
   for (const std::string& name : settings.names) {
     good &= agree(comparison, name, read_image(name), settings.seed, ends_soon(name));

@@ -162,6 +162,7 @@ class Run {
         options_(options),
         arguments_(options.seed),
         host_(options.seed + 1),
+        fuel_(options.seed + 3),
         answers_(options.seed + 2) {
     const size_t stores = options.one_store ? 1 : options.instances;
     if (options.canaries) {
@@ -225,13 +226,32 @@ class Run {
     return std::nullopt;
   }
 
+  // ---- fuel ----
+  uint64_t some_fuel() {
+    if (options_.fuel == ExerciseOptions::Fuel::plenty) return kPlenty;
+    const uint64_t most = uint64_t{4} << fuel_() % 16;
+    return fuel_() % most;
+  }
+  /// What is in the stores, where engines meter.
+  std::string left_over() {
+    if (options_.fuel == ExerciseOptions::Fuel::none) return {};
+    std::string text = " fuel";
+    for (const Store& store : stores_) text += " " + hex(store.fuel());
+    return text;
+  }
+  void fill_up() {
+    if (options_.fuel == ExerciseOptions::Fuel::none) return;
+    for (Store& store : stores_) store.set_fuel(some_fuel()).value();
+  }
+
   /// An imported function: writes its arguments down and returns zeros, or does what else hosts do.
   Result<void> imported(Caller& caller, std::string_view name, const FuncType& type, std::span<const Val> args,
                         std::span<Val> results) {
     std::string line = "import " + std::string(name);
     for (const Val& arg : args) line += " " + describe(arg);
-    say(std::move(line));
+    say(line + left_over());
     if (options_.meanwhile) options_.meanwhile();
+    if (options_.fuel == ExerciseOptions::Fuel::scarce && fuel_() % 4 == 0) fill_up();
     for (size_t i = 0; i < results.size(); ++i) results[i] = Val::zero(type.results[i]);
     if (!options_.lively || trace.cut) return {};
     const uint64_t choice = host_() % 64;
@@ -294,7 +314,7 @@ class Run {
     for (const FrameInfo& frame : error.backtrace) {
       if (!tail_calls(frame.offset)) line += " " + std::to_string(frame.func_index) + "@" + hex(frame.offset);
     }
-    say(std::move(line));
+    say(line + left_over());
   }
   /// The interpreter tail-calls the host by calling it: its frame is still there, where that of machine code is gone.
   bool tail_calls(uint64_t offset) const {
@@ -309,6 +329,7 @@ class Run {
       if (!made) return failed("import", made.error()), false;
       imports.push_back(*made);
     }
+    fill_up();
     Result<Instance> instance = Instance::instantiate(store, module_, imports);
     if (!instance) return failed("instantiate", instance.error()), false;
     instances_.push_back(*instance);
@@ -382,6 +403,7 @@ class Run {
       for (const Val& arg : args) call += " " + describe(arg);
       trace.calls.push_back(std::move(call));
     }
+    fill_up();
     Result<std::vector<Val>> results = func.call(args);
     if (!results) {
       failed(std::string(name), results.error());
@@ -397,10 +419,11 @@ class Run {
     }
     std::string line = std::string(name) + ":";
     for (const Val& value : *results) line += " " + describe(value);
-    say(std::move(line));
+    say(line + left_over());
     return true;
   }
 
+  static constexpr uint64_t kPlenty = uint64_t{1} << 62;
   static constexpr size_t kMaxLines = 20'000;
   static constexpr unsigned kMaxCallsBack = 2;  // each gives the guest new fuel
 
@@ -411,6 +434,7 @@ class Run {
   std::vector<Instance> instances_;
   Arguments arguments_;
   std::mt19937_64 host_;  // what imported functions do
+  std::mt19937_64 fuel_;  // how much is given
   Arguments answers_;     // and return
   unsigned round_ = 0;
   unsigned calls_back_ = 0;  // into exports, during one call

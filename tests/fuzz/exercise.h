@@ -42,6 +42,12 @@ struct ExerciseOptions {
   bool one_store = false;
   /// Imported functions return made-up values, and sometimes trap, throw, or call an export.
   bool lively = false;
+  /// The engine meters: stores get fuel before each call, and what is left is written down wherever it can be seen.
+  enum class Fuel : uint8_t {
+    none,
+    plenty,
+    scarce,  // of which guests often run out
+  } fuel = Fuel::none;
   /// Whether canaries lie around the guest and are looked at after each call (canaries.h).
   bool canaries = false;
   /// As another engine can do it too, which has other values at its boundary: each export whose parameters and results

@@ -37,12 +37,17 @@ const std::vector<Way>& all_ways() {
     way.stored = true;
     return way;
   };
+  auto each = [](Way way) {
+    way.each = true;
+    return way;
+  };
   auto node = [](Way way) {
     way.node = true;
     return way;
   };
   static const std::vector<Way> all = {
       way("quick", Effort::Quick, Tiers::Interp),
+      each(way("quick-each", Effort::Quick, Tiers::Interp)),
       way("careful", Effort::Careful, Tiers::Interp),
       way("effort", Effort::Auto, Tiers::Interp),
       with(way("quick-dense", Effort::Quick, Tiers::Interp), &Config::dense_memory),
@@ -177,7 +182,10 @@ Result<Module> load(const Way& way, std::span<const uint8_t> image, uint64_t see
     if (!bytes) return bytes.error();
     return Module::deserialize(engine, *bytes, "fuzz");
   }
-  return Module::compile(engine, image, "fuzz");
+  Result<Module> made = Module::compile(engine, image, "fuzz");
+  // Before anything of it is translated.
+  if (made && way.each) const_cast<vm::Module&>(*made->impl()).charges_each = true;
+  return made;
 }
 
 std::function<void()> disturbance(const Way& way, const Module& module, uint64_t seed) {

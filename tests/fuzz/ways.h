@@ -27,6 +27,7 @@ struct Way {
   Config config;
   Force force = Force::nothing;
   bool opt = false;      // makes optimised code
+  bool each = false;     // where engines meter and there is plenty, each instruction is charged for by itself
   bool stored = false;   // all code goes through a compiled image, from an engine that has gone
   unsigned threads = 1;  // that run the module at once, each in stores of its own
   bool node = false;     // not ours: node, where it is and takes the module (oracle.h)

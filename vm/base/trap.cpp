@@ -32,6 +32,7 @@ std::string_view trap_message(TrapCode code) {
     case TrapCode::OutOfMemory: return "out of memory";
     case TrapCode::Interrupted: return "interrupted";
     case TrapCode::Unsupported: return "unsupported instruction";
+    case TrapCode::OutOfFuel: return "out of fuel";
   }
   return "unknown trap";
 }

@@ -9,6 +9,7 @@
 #include "vm/runtime/native_stack.h"
 #include "vm/runtime/stop.h"
 #include "vm/runtime/store.h"
+#include "vm/wasm/fuel.h"
 #include "vm/wasm/loops.h"
 #include "vm/wasm/module.h"
 
@@ -53,6 +54,17 @@ void count(const Vcpu& cx, std::atomic<uint64_t> TierCounts::* what) {
   TierCounts* counts = counts_of(*info.code);
   if (counts == nullptr) return;
   (counts[static_cast<size_t>(info.tier)].*what).fetch_add(1, std::memory_order_relaxed);
+}
+
+/// The newest frame trapped in the midst of a segment, all of which was charged: the rest of it is given back. It is not
+/// where a segment could not be paid for, and not where the guest was stopped from outside, at a position that is only about right.
+void give_back_fuel(Vcpu& cx) try {
+  if (cx.trap == TrapCode::OutOfFuel || cx.trap == TrapCode::Interrupted || cx.trap == TrapCode::StackOverflow) return;
+  FrameWalk walk(cx.activation);
+  FrameInfo info;
+  if (!walk.valid() || !walk.describe(info) || info.code->module == nullptr) return;
+  cx.fuel += unspent_fuel(*info.code->module, info.code->func_index, info.offset);
+} catch (const std::bad_alloc&) {  // then it stays charged
 }
 
 /// Ends everything newer than `entry`, which the host is to see as `outcome`.
@@ -144,6 +156,7 @@ Transfer leave_to_host(Vcpu& cx, Outcome outcome) {
   if (outcome == Outcome::Trap) {
     count(cx, &TierCounts::traps);
     count(tally.traps[std::min<size_t>(static_cast<size_t>(cx.trap), kTrapCodes - 1)]);
+    if (cx.metered) give_back_fuel(cx);
   }
   record_backtrace(cx);
   return leave_at(cx, host_entry(cx), outcome);

@@ -152,6 +152,8 @@ struct Vcpu {
   std::byte* native_floor = nullptr;  // the end of the native stack in use, less what is kept for the host
   std::byte* fiber_floor = nullptr;   // the same of the stack that was named for the store; null: the thread's
   Ref exception;                      // in flight or uncaught
+  uint64_t fuel = 0;                  // what metered code may still use up (vm/wasm/fuel.h)
+  bool metered = false;               // code of its engine is
   TrapCode trap = TrapCode::None;
   // Somebody wants the guest to stop, vm::Interrupt bits (vm/runtime/stop.h): polled when the budget or a call says so.
   std::atomic<uint8_t> interrupt{0};

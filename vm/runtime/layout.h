@@ -24,6 +24,7 @@ VMRUN_FIELD(Vcpu, stack_end)
 VMRUN_FIELD(Vcpu, native_end)
 VMRUN_FIELD(Vcpu, native_floor)
 VMRUN_FIELD(Vcpu, exception)
+VMRUN_FIELD(Vcpu, fuel)
 VMRUN_FIELD(Vcpu, interrupt)
 // interrupt and requests are looked at as one.
 static_assert(offsetof(Vcpu, requests) == interrupt + 1);

@@ -53,6 +53,7 @@ class Store {
     uint64_t exception_bytes = 64u << 20;
     uint64_t instances = 100'000;
     uint64_t stack_bytes = 8u << 20;
+    uint64_t fuel = 0;
     uint32_t host_depth = 200;
     bool trap_on_grow_failure = false;
   };

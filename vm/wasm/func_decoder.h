@@ -5,6 +5,9 @@
 //
 //   struct Value {};    // kept with every operand; default-constructible, trivially copyable
 //   struct Control {};  // kept with every control frame
+//
+// One that executes code, by translating it, says so by a member `static constexpr bool kTakesCharges = true`: it is told
+// what code of a metered module costs (vm/wasm/fuel.h).
 #pragma once
 
 #include <algorithm>
@@ -12,6 +15,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "vm/base/assert.h"
+#include "vm/wasm/fuel.h"
 #include "vm/wasm/func_decoder_base.h"
 
 namespace vmrun::vm {
@@ -242,6 +247,27 @@ class FuncDecoder : public FuncDecoderBase {
   bool do_array(Op op);
   bool do_array_bulk(Op op);
   bool read_def(uint32_t& index, TypeDef::Kind kind, const TypeDef*& def);
+
+  // --- fuel -------------------------------------------------------------------------------------------------------
+  static constexpr bool kCharges = !kValidate && requires { Consumer::kTakesCharges; };
+  /// Finds out where a metered body is charged for.
+  void find_charges() {
+    charged_ = 0;
+    segments_.clear();
+    if (module_.metered) segments_ = fuel_segments(module_, func_index_);
+    next_charge();
+  }
+  [[gnu::noinline]] void charge() {
+    const FuelSegment segment = segments_[charged_++];
+    VMRUN_ASSERT(reachable_, "what is never reached costs nothing");
+    next_charge();
+    consumer_.charge(*this, segment.units);
+  }
+  void next_charge() { charge_at_ = charged_ < segments_.size() ? image_ + segments_[charged_].offset : nullptr; }
+
+  std::vector<FuelSegment> segments_;
+  size_t charged_ = 0;                  // of the segments
+  const uint8_t* charge_at_ = nullptr;  // where the next one begins
 
   Consumer& consumer_;
   std::unique_ptr<Value[]> stack_;

@@ -22,6 +22,7 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::decode(uint32_t func_index)
   branch_tables_ = 0;
   if (!read_locals(type) || !bound_operands() || !push_control(ControlKind::func, {})) return false;
   controls_.back().results = type.results;
+  if constexpr (kCharges) find_charges();
   consumer_.begin(*this);
   if (!walk()) return false;
   consumer_.end_function(*this);
@@ -139,6 +140,12 @@ VMRUN_DECODER bool FuncDecoder<Consumer, kValidate>::walk() {
   break
   while (p_ < end_) [[likely]] {
     op_ = p_;
+    if constexpr (kCharges) {
+      if (p_ == charge_at_) [[unlikely]] {
+        charge();
+        if (p_ == end_) break;  // the consumer has had enough
+      }
+    }
     uint8_t code = *p_++;
     if constexpr (kValidate) seen_.byte[code] = 1;
     switch (uint32_t{code}) {

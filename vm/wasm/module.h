@@ -160,6 +160,8 @@ class Module {
   TierHooks* tiers = nullptr;    // who decides on promotion; null: nobody
   bool count_runs = false;       // keep FuncCode::counts
   bool source_lines = false;     // backtraces name places in the guest's source
+  bool metered = false;          // its code uses up fuel (vm/wasm/fuel.h): before anything is compiled
+  bool charges_each = false;     // metered, for tests: every instruction is a segment of its own
   bool guarded_memories = true;  // what the engine gives 32-bit memories: guard pages, or (dense) explicit checks
 
   const uint8_t* bytes() const;                           // first byte of the image

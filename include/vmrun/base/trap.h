@@ -29,6 +29,7 @@ enum class TrapCode : uint8_t {
   OutOfMemory,  // host memory or a resource limit, where the spec has no failure value
   Interrupted,  // cancelled or past its deadline
   Unsupported,  // an instruction outside the executed set (reported at load; a trap only as a last resort)
+  OutOfFuel,    // Config::fuel: what comes next costs more than the store has
 };
 
 /// The message the test suite expects for `code`, such as "integer divide by zero".

@@ -27,6 +27,30 @@ std::string deep_image() {
          section(7, vec({name("deep") + bytes({0, 0})})) + section(10, vec({body(code)}));
 }
 
+TEST_CASE("-W fuel ends a guest at the same place in every tier") {
+  TemporaryDirectory dir;
+  const std::string image = dir.write("deep.wasm", deep_image());
+  for (const char* tier : {"interp", "baseline", "opt", "auto"}) {
+    CAPTURE(tier);
+    const auto run = [&](const char* fuel) {
+      return run_vmrun(
+          {"-O", std::string("tier=") + tier, "-W", std::string("fuel=") + fuel, "--invoke", "deep", image, "3"});
+    };
+    // 1 to enter, 3 to look at n; 4 for the call, 2 behind it; 1 for the last: three times 10 and 5.
+    const auto enough = run("35");
+    CAPTURE(enough.err);
+    CHECK(enough.status == 0);
+    CHECK(enough.out == "3\n");
+    const auto poor = run("34");
+    CHECK(poor.status == kTrap);
+    CHECK(contains(poor.err, "trap: out of fuel"));
+    CHECK(contains(poor.err, "deep @ "));
+    CHECK(run("0").status == kTrap);
+  }
+  const auto word = run_vmrun({"-W", "fuel=lots", image});
+  CHECK(word.status == 2);
+}
+
 TEST_CASE("-W max-wasm-stack holds in every tier, whatever the thread's own stack is") {
   TemporaryDirectory dir;
   const std::string image = dir.write("deep.wasm", deep_image());

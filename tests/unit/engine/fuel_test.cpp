@@ -1,0 +1,294 @@
+// Fuel: what guests use up is known beforehand, and the same in every tier. tests/fixtures/fuel.wat has the numbers.
+#include "vm/wasm/fuel.h"
+
+#include <vector>
+
+#include "tests/unit/engine/fixture.h"
+#include "vm/wasm/module.h"
+
+using namespace vmrun;
+using namespace vmrun::test;
+
+namespace {
+
+struct Way {
+  const char* name;
+  Tiers tiers;
+  Effort effort;
+  Inlining inlining = Inlining::On;
+  bool dense = false;
+};
+constexpr Way kTiers[] = {
+    {"quick", Tiers::Interp, Effort::Quick},
+    {"careful", Tiers::Interp, Effort::Careful},
+    {"quick, checked", Tiers::Interp, Effort::Quick, Inlining::On, true},
+    {"careful, checked", Tiers::Interp, Effort::Careful, Inlining::On, true},
+    {"baseline", Tiers::Baseline, Effort::Auto},
+    {"baseline, checked", Tiers::Baseline, Effort::Auto, Inlining::On, true},
+    {"optimised", Tiers::Opt, Effort::Auto},
+    {"optimised, all inlined", Tiers::Opt, Effort::Auto, Inlining::All},
+    {"optimised, nothing inlined", Tiers::Opt, Effort::Auto, Inlining::Off},
+    {"optimised, checked", Tiers::Opt, Effort::Auto, Inlining::On, true},
+    {"steps", Tiers::Steps, Effort::Auto},
+};
+
+constexpr uint64_t kPlenty = uint64_t{1} << 40;
+
+Config metered(const Way& tier = kTiers[0]) {
+  Config config;
+  config.tiers = tier.tiers;
+  config.effort = tier.effort;
+  config.inlining = tier.inlining;
+  config.dense_memory = tier.dense;
+  config.fuel = true;
+  return config;
+}
+
+struct Metered {
+  Engine engine;
+  Store store;
+  std::vector<uint64_t> seen;  // by the host function: what is left
+  uint64_t refill = 0;         // what it sets, if anything
+  Instance instance;
+
+  explicit Metered(const Config& config, const StoreLimits& limits = {})
+      : engine(config), store(engine, limits), instance(nullptr) {
+    Linker linker(engine);
+    ok(linker.func_wrap("env", "host", [this](int32_t) {
+      seen.push_back(store.fuel());
+      if (refill != 0) ok(store.set_fuel(refill));
+    }));
+    instance = ok(linker.instantiate(store, load(engine, "fuel")));
+  }
+
+  struct Ended {
+    uint64_t used = 0;
+    TrapCode trap = TrapCode::None;
+    std::vector<Val> results;
+  };
+  Ended call(const char* name, std::initializer_list<int32_t> args, uint64_t fuel = kPlenty) {
+    ok(store.set_fuel(fuel));
+    std::vector<Val> values;
+    for (int32_t arg : args) values.push_back(Val::i32(arg));
+    Result<std::vector<Val>> done = ok(instance.func(name)).call(values);
+    Ended outcome;
+    outcome.used = fuel - store.fuel();
+    if (done) {
+      outcome.results = *done;
+    } else {
+      outcome.trap = done.error().trap;
+    }
+    return outcome;
+  }
+  uint64_t used(const char* name, std::initializer_list<int32_t> args) { return call(name, args).used; }
+  int32_t word(uint64_t at) {
+    int32_t value = 0;
+    std::memcpy(&value, ok(instance.memory("memory")).data().data() + at, sizeof value);
+    return value;
+  }
+};
+
+template <class Check>
+void in_every_tier(Check check) {
+  for (const Way& tier : kTiers) {
+    CAPTURE(tier.name);
+    Metered guest(metered(tier));
+    // More than once: functions move up.
+    for (int round = 0; round < 3; ++round) check(guest);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("fuel: an instruction costs a unit, and so does the entry") {
+  in_every_tier([](Metered& guest) {
+    CHECK(guest.used("nothing", {}) == 1);
+    CHECK(guest.used("sum", {3, 4}) == 4);
+    CHECK(guest.used("loop", {0}) == 1 + 3 + 1);
+    CHECK(guest.used("loop", {1}) == 1 + 3 + 9 + 1);
+    CHECK(guest.used("loop", {1000}) == 1 + 3 + 9000 + 1);
+  });
+}
+
+TEST_CASE("fuel: what lies behind a trap costs nothing") {
+  in_every_tier([](Metered& guest) {
+    CHECK(guest.used("divide", {6, 3}) == 13);
+    const auto divided = guest.call("divide", {6, 0});
+    CHECK(divided.trap == TrapCode::IntegerDivideByZero);
+    CHECK(divided.used == 1 + 3 + 3);
+    CHECK(guest.used("load", {0}) == 8);
+    const auto loaded = guest.call("load", {-1});
+    CHECK(loaded.trap == TrapCode::MemoryOutOfBounds);
+    CHECK(loaded.used == 1 + 3 + 2);
+    // In a callee that may be inlined.
+    CHECK(guest.used("load_in_callee", {0}) == 10);
+    CHECK(guest.call("load_in_callee", {-1}).used == 1 + 2 + 1 + 2);
+  });
+}
+
+TEST_CASE("fuel: host functions see what is left, and may change it") {
+  in_every_tier([](Metered& guest) {
+    guest.seen.clear();
+    guest.refill = 0;
+    CHECK(guest.used("calls", {1}) == 1 + 2 + 7 + 2 + 2 + 3);
+    CHECK(guest.seen == std::vector<uint64_t>{kPlenty - 3, kPlenty - 12, kPlenty - 16});
+    guest.seen.clear();
+    CHECK(guest.used("calls", {0}) == 1 + 2 + 7 + 2 + 2 + 2);
+    CHECK(guest.seen == std::vector<uint64_t>{kPlenty - 3, kPlenty - 12, kPlenty - 16});
+    guest.seen.clear();
+    guest.refill = 100;
+    CHECK(guest.call("calls", {1}, 3).trap == TrapCode::None);
+    CHECK(guest.seen == std::vector<uint64_t>{0, 100 - 9, 100 - 4});
+    CHECK(guest.store.fuel() == 99);
+    guest.refill = 0;
+  });
+}
+
+TEST_CASE("fuel: what cannot be paid for does not begin") {
+  in_every_tier([](Metered& guest) {
+    for (uint64_t fuel = 0; fuel < 8; ++fuel) {
+      CAPTURE(fuel);
+      std::memset(ok(guest.instance.memory("memory")).data().data(), 0, 16);
+      const auto loaded = guest.call("load", {0}, fuel);
+      CHECK(loaded.trap == TrapCode::OutOfFuel);
+      CHECK(loaded.used == 0);
+      CHECK(guest.word(0) == 0);
+    }
+    CHECK(guest.call("load", {0}, 8).trap == TrapCode::None);
+    CHECK(guest.store.fuel() == 0);
+    CHECK(guest.call("loop", {5}, 4 + 3 * 9 + 8).used == 4 + 3 * 9);
+    CHECK(guest.call("loop", {5}, 4 + 5 * 9).used == 4 + 5 * 9);
+    CHECK(guest.call("loop", {5}, 4 + 5 * 9 + 1).trap == TrapCode::None);
+    // The callee's first segment is what is missing.
+    const auto deep = guest.call("load_in_callee", {0}, 5);
+    CHECK(deep.trap == TrapCode::OutOfFuel);
+    CHECK(deep.used == 3);
+  });
+}
+
+TEST_CASE("fuel: a guest that runs without end stops, and what it did is there") {
+  in_every_tier([](Metered& guest) {
+    std::memset(ok(guest.instance.memory("memory")).data().data(), 0, 16);
+    const auto spun = guest.call("spin", {}, 1 + 7 * 100'000 + 6);
+    CHECK(spun.trap == TrapCode::OutOfFuel);
+    CHECK(spun.used == 1 + 7 * 100'000);
+    CHECK(guest.word(4) == 100'000);
+  });
+}
+
+TEST_CASE("fuel: instructions on ranges cost by their length") {
+  in_every_tier([](Metered& guest) {
+    CHECK(guest.used("fill", {0, 0}) == 6);
+    CHECK(guest.used("fill", {0, 1}) == 6 + 1);
+    CHECK(guest.used("fill", {0, 16}) == 6 + 1);
+    CHECK(guest.used("fill", {0, 60'000}) == 6 + 3750);
+    CHECK(guest.used("copy", {100}) == 5 + 7);
+    CHECK(guest.used("fill_table", {4}) == 5 + 4);
+    // What is out of bounds costs too: it is paid for before it is looked at.
+    const auto beyond = guest.call("fill", {60'000, 6'000});
+    CHECK(beyond.trap == TrapCode::MemoryOutOfBounds);
+    CHECK(beyond.used == 5 + 375);
+    // Nothing is written that cannot be paid for.
+    guest.call("fill", {0, 16});
+    const auto poor = guest.call("fill", {0, 48}, 5 + 2);
+    CHECK(poor.trap == TrapCode::OutOfFuel);
+    CHECK(poor.used == 5);
+    CHECK(guest.call("fill_table", {4}, 5 + 3).trap == TrapCode::OutOfFuel);
+  });
+  for (const Way& tier : kTiers) {
+    CAPTURE(tier.name);
+    Metered guest(metered(tier));
+    CHECK(guest.used("grow_table", {10}) == 4 + 10);
+    CHECK(guest.call("grow_table", {1'000'000}).used == 4);  // beyond its maximum: -1
+    CHECK(guest.call("grow_table", {20}, 4 + 19).trap == TrapCode::OutOfFuel);
+    CHECK(ok(guest.instance.table("table")).size() == 14);
+  }
+}
+
+TEST_CASE("fuel: exceptions") {
+  in_every_tier([](Metered& guest) {
+    CHECK(guest.used("catch", {0}) == 1 + 2 + 1);
+    CHECK(guest.used("catch", {1}) == 1 + 2 + 1 + 3);
+  });
+}
+
+TEST_CASE("fuel: a trap says so, with the place") {
+  Metered guest(metered());
+  ok(guest.store.set_fuel(5));
+  const auto done = ok(guest.instance.func("load_in_callee")).call(std::vector<Val>{Val::i32(0)});
+  REQUIRE_FALSE(done);
+  CHECK(done.error().kind == ErrorKind::Trap);
+  CHECK(done.error().message == "out of fuel");
+  REQUIRE(done.error().backtrace.size() == 2);
+}
+
+TEST_CASE("fuel: an engine that does not meter says so") {
+  Engine engine;
+  Store store(engine, {.fuel = 100});
+  const Result<void> set = store.set_fuel(5);
+  REQUIRE_FALSE(set);
+  CHECK(set.error().kind == ErrorKind::Usage);
+  CHECK(set.error().message.find("Config::fuel") != std::string::npos);
+  CHECK(store.fuel() == 0);
+  Metered guest(metered(), {.fuel = 100});
+  CHECK(guest.store.fuel() == 100);
+  CHECK(Store(guest.engine).fuel() == 0);
+}
+
+TEST_CASE("fuel: a store has none to begin with") {
+  Metered guest(metered());
+  const auto done = ok(guest.instance.func("nothing")).call({});
+  REQUIRE_FALSE(done);
+  CHECK(done.error().trap == TrapCode::OutOfFuel);
+}
+
+TEST_CASE("fuel: a store beside another takes half of it") {
+  Engine engine(metered());
+  Store store(engine, {.fuel = 101});
+  std::unique_ptr<Store> other = Store::beside(store);
+  CHECK(store.fuel() == 51);
+  CHECK(other->fuel() == 50);
+}
+
+TEST_CASE("fuel: stored code is metered, or not, as the engine wants it") {
+  for (const bool metered_first : {true, false}) {
+    CAPTURE(metered_first);
+    Config config;
+    config.tiers = Tiers::Baseline;
+    Config with = config;
+    with.fuel = true;
+    SerializeOptions options;
+    options.code = SerializeOptions::Code::Baseline;
+    const std::vector<uint8_t> bytes = ok(load(Engine(metered_first ? with : config), "fuel").serialize(options));
+    Engine engine(metered_first ? config : with);
+    Store store(engine);
+    Linker linker(engine);
+    ok(linker.func_wrap("env", "host", [](int32_t) {}));
+    Instance instance = ok(linker.instantiate(store, ok(Module::deserialize(engine, bytes, "fuel"))));
+    const auto run = [&] { return ok(instance.func("loop")).call(std::vector<Val>{Val::i32(10)}); };
+    if (metered_first) {
+      CHECK(run().ok());
+    } else {
+      CHECK_FALSE(run().ok());
+      ok(store.set_fuel(1000));
+      CHECK(run().ok());
+      CHECK(store.fuel() == 1000 - 95);
+    }
+  }
+}
+
+TEST_CASE("fuel: segments end where control may go elsewhere") {
+  Engine engine(metered());
+  const Module module = load(engine, "fuel");
+  const vm::Module& image = *module.impl();
+  for (uint32_t i = image.imported_funcs; i < image.funcs.size(); ++i) {
+    CAPTURE(i);
+    uint32_t before = image.funcs[i].body.begin;
+    for (const vm::FuelSegment& segment : vm::fuel_segments(image, i)) {
+      CHECK(segment.offset > before);
+      CHECK(segment.offset < image.funcs[i].body.end);
+      CHECK(segment.units > 0);
+      before = segment.offset;
+    }
+  }
+}
