@@ -13,7 +13,7 @@
 namespace vmrun::vm {
 
 /// As many as TrapCode has values.
-inline constexpr size_t kTrapCodes = static_cast<size_t>(TrapCode::Unsupported) + 1;
+inline constexpr size_t kTrapCodes = static_cast<size_t>(TrapCode::OutOfFuel) + 1;
 /// Interpreter, baseline, optimising (vm::Tier).
 inline constexpr size_t kTallyTiers = 3;
 
