@@ -36,7 +36,8 @@ constexpr const char* kTrapNames[] = {"none",
                                       "stack_overflow",
                                       "out_of_memory",
                                       "interrupted",
-                                      "unsupported"};
+                                      "unsupported",
+                                      "out_of_fuel"};
 static_assert(std::size(kTrapNames) == vm::kTrapCodes);
 
 uint64_t tallied(const vm::Tally::Count& count) { return count.load(std::memory_order_relaxed); }
