@@ -33,7 +33,11 @@ struct alignas(16) FuncRecord {
   Instance* instance = nullptr;  // null for a host function
   FuncCode* code = nullptr;      // never null: a host function's has `host` set and a trampoline as its machine code
   HostFn host = nullptr;         // null for a wasm function
-  void* host_env = nullptr;
+  union {
+    void* host_env = nullptr;  // a host function's
+    std::byte*
+        memory0_base;  // a wasm function's: its instance's, so that a call through the record needs one load less
+  };
   uint64_t places = 0;  // how the interpreter passes parameters (interp::ParamPlaces); 0: not worked out yet
 };
 
