@@ -84,7 +84,7 @@ Result<void> make_own(vm::Store& store, vm::Instance& instance) {
   if (!module.memories.empty()) {
     instance.memory0_base = instance.memories[0]->base;
     for (size_t i = module.imported_funcs; i < module.funcs.size(); ++i) {
-      instance.funcs[i]->memory0_base = instance.memory0_base;
+      instance.funcs[i]->host_env = instance.memory0_base;
     }
   }
 

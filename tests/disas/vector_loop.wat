@@ -148,8 +148,9 @@
 ;;   dec esi
 ;;   jne L0
 ;; L1:
-;;   vhaddps xmm0, xmm0, xmm0                            ; f32.add
 ;;   vmovshdup xmm1, xmm0                                ; f32.add
+;;   vaddps xmm0, xmm0, xmm1
+;;   vshufpd xmm1, xmm0, xmm0, 1                         ; f32.add
 ;;   vaddps xmm0, xmm0, xmm1
 ;;   pop rbp                                             ; end
 ;;   ret

@@ -75,7 +75,7 @@ VMRUN_FIELD(FuncRecord, instance)
 VMRUN_FIELD(FuncRecord, code)
 VMRUN_FIELD(FuncRecord, host)
 VMRUN_FIELD(FuncRecord, host_env)
-VMRUN_FIELD(FuncRecord, memory0_base)
+inline constexpr auto memory0_base = host_env;  // of a wasm function
 }  // namespace func_record
 
 namespace memory {
