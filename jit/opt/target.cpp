@@ -31,7 +31,7 @@ void initialise_target() {
     // dear where a call keeps none: ReduceStrength does it where it helps.
     auto& options = llvm::cl::getRegisteredOptions();
     // Straight code becomes vectors where that gains much, as in what was unrolled. Where it gains an instruction or two
-    // by LLVM's estimate, it loses: stencils took 1.04 of the time, hashes and passes over arrays 1.03.
+    // by LLVM's estimate, it loses: hashes and passes over arrays took 1.03 of their time.
     auto threshold = options.find("slp-threshold");
     VMRUN_ASSERT(threshold != options.end(), "LLVM has this option");
     static_cast<llvm::cl::opt<int>*>(threshold->second)->setValue(kLeastGainOfVectors);
