@@ -17,6 +17,9 @@ constexpr size_t kSmallBytes = sizeof(ExnCell) + kSmallSlots * sizeof(Slot);
 
 bool is_small(const ExnCell* cell) { return cell->payload_slots <= kSmallSlots; }
 static_assert(kSmallBytes == 64);
+constexpr size_t kChunkCells = 4096 / kSmallBytes;
+/// Chunks without a cell in use that a store keeps for its next throws: a thousand small cells.
+constexpr size_t kMostIdleChunks = 16;
 uint64_t size_of(uint32_t slots) { return slots <= kSmallSlots ? kSmallBytes : sizeof(ExnCell) + slots * sizeof(Slot); }
 
 }  // namespace
@@ -30,7 +33,6 @@ ExnHeap::~ExnHeap() {
 }
 
 ExnCell* ExnHeap::allocate(uint32_t slots) {
-  constexpr size_t kChunkCells = kChunkBytes / kSmallBytes;
   if (cells_.size() + kChunkCells > cells_.capacity()) cells_.reserve(2 * cells_.size() + kChunkCells);
   if (slots > kSmallSlots) {
     void* memory = std::aligned_alloc(16, (sizeof(ExnCell) + slots * sizeof(Slot) + 15) & ~size_t{15});
@@ -39,6 +41,7 @@ ExnCell* ExnHeap::allocate(uint32_t slots) {
     cells_.push_back(cell);
     return cell;
   }
+  static_assert(kChunkCells * kSmallBytes == kChunkBytes);
   if (free_small_.empty()) {
     const size_t small = (chunks_.size() + 1) * kChunkCells;
     if (small > free_small_.capacity()) free_small_.reserve(2 * small);  // so that freeing never allocates
@@ -217,6 +220,48 @@ void ExnHeap::collect(const std::byte* stack_top, std::span<const Slot> more_roo
     free_small_.push_back(cell);
     return false;
   });
+  release_chunks();
+}
+
+// A chunk is freed when none of its cells is in use, but for as many as the cells in use need, and a few: so what a store
+// keeps, and what a collection looks at, is bounded by what it holds and not by the most that it ever held.
+void ExnHeap::release_chunks() {
+  const size_t keep = live_ / kChunkCells + kMostIdleChunks;
+  if (chunks_.size() <= keep) return;
+  size_t idle = 0, kept = 0;
+  for (size_t i = 0; i < cells_.size();) {
+    // Cells are in the order of their addresses, so those of a chunk stand together, the first of them first.
+    auto* const chunk = reinterpret_cast<std::byte*>(cells_[i]);
+    if (!is_small(cells_[i]) || !chunks_.contains(chunk)) {
+      cells_[kept++] = cells_[i++];
+      continue;
+    }
+    const auto begin = cells_.begin() + static_cast<std::ptrdiff_t>(i);
+    const auto end = begin + kChunkCells;
+    i += kChunkCells;
+    if (std::all_of(begin, end, [](const ExnCell* cell) { return cell->free; }) && ++idle > keep) {
+      chunks_.erase(chunk);
+      continue;
+    }
+    kept =
+        static_cast<size_t>(std::copy(begin, end, cells_.begin() + static_cast<std::ptrdiff_t>(kept)) - cells_.begin());
+  }
+  cells_.resize(kept);
+  free_small_.clear();
+  for (ExnCell* cell : cells_) {
+    if (cell->free) free_small_.push_back(cell);
+  }
+  marking_ = {};
+  try {
+    if (cells_.capacity() > 4 * kept) cells_.shrink_to_fit();
+    if (free_small_.capacity() > 4 * kept) {
+      std::vector<ExnCell*> less;
+      less.reserve(2 * kept);  // freeing never allocates
+      less.assign(free_small_.begin(), free_small_.end());
+      free_small_.swap(less);
+    }
+  } catch (const std::bad_alloc&) {  // they stay as long as they are
+  }
 }
 
 }  // namespace vmrun::vm

@@ -54,6 +54,7 @@ class ExnHeap {
   void mark(uint64_t bits);
   void scan(const Slot* begin, const Slot* end);
   void scan_native_stack();
+  void release_chunks();
   ExnCell* allocate(uint32_t slots);  // null: the host has no memory
   /// Charges the store's quota for a cell. False: there is none left.
   bool charge(uint64_t size);
