@@ -12,6 +12,7 @@
 #include "engine/engine_impl.h"
 #include "engine/exceptions.h"
 #include "engine/load.h"
+#include "engine/module_keeper.h"
 #include "jit/stored/writer.h"
 #include "vm/base/build.h"
 #include "vmrun/module.h"
@@ -133,8 +134,8 @@ Result<Module> Module::deserialize_file(const Engine& engine, const std::filesys
 VMRUN_CATCH_OUR_EXCEPTIONS
 
 bool Module::store() const try {
-  const engine::Cache* cache = engine_.impl()->cache.get();
-  return cache != nullptr && cache->store(*impl_);
+  const auto keeper = tiering::Manager::stored(*impl_).keeper;
+  return keeper != nullptr && static_cast<engine::ModuleKeeper&>(*keeper).finish();
 } catch (const std::bad_alloc&) {
   return false;
 }
@@ -144,7 +145,7 @@ Result<std::vector<std::string>> explain_cache(const Engine& engine, const std::
   if (cache == nullptr) return Error(ErrorKind::Usage, "the engine has no cache");
   auto image = vm::Image::open(path);
   if (!image) return std::move(image).error();
-  return cache->explain(engine::cache_key(engine, **image));
+  return cache->explain(engine::cache_key(engine, **image), **image);
 }
 VMRUN_CATCH_OUR_EXCEPTIONS
 
