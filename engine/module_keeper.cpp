@@ -305,6 +305,14 @@ bool ModuleKeeper::finish() {
   }
   while (prepare()) {
   }
+  if (module_->image->is_mapped() && vm::damaged_pieces() != damaged_before_) {
+    // The next run reads the image, and makes another copy.
+    const FileDescriptor in = folder();
+    const std::string name = image_name(content_name(*content_), module_->image->bytes().size());
+    if (in.number >= 0 && unlinkat(in.number, name.c_str(), 0) == 0) {
+      VMRUN_LOG_AT(cache_log(), info, "{} goes: it was damaged", name);
+    }
+  }
   return checkpoint();
 }
 

@@ -30,6 +30,7 @@
 #include "engine/kept_image.h"
 #include "jit/stored/stream.h"
 #include "tiering/stored.h"
+#include "vm/wasm/kept_damage.h"
 
 namespace vmrun::engine {
 
@@ -100,6 +101,7 @@ class ModuleKeeper final : public tiering::Keeper {
   const CacheConfig config_;
   const Start start_;
   const pid_t process_ = getpid();
+  const uint64_t damaged_before_ = vm::damaged_pieces();
   const vm::Module* module_ = nullptr;
 
   std::mutex control_;

@@ -14,6 +14,7 @@
 #include "vm/base/assert.h"
 #include "vm/base/checksum.h"
 #include "vm/base/log.h"
+#include "vm/wasm/kept_damage.h"
 #include "vm/wasm/limits.h"
 #include "vm/wasm/reader.h"
 
@@ -68,7 +69,11 @@ bool read_range(int fd, uint8_t* image, uint64_t begin, uint64_t end) {
   return true;
 }
 
+std::atomic<uint64_t> damaged{0};
+
 }  // namespace
+
+uint64_t damaged_pieces() { return damaged.load(std::memory_order_relaxed); }
 
 std::shared_ptr<const Image> Image::map(Kept kept) {
   std::shared_ptr<Image> image(new Image);
@@ -115,7 +120,9 @@ void Image::check_piece(size_t number, PieceState wanted) const {
 
 bool Image::read_piece(size_t number, std::span<std::byte> to) const {
   static const Log log("cache");
-  VMRUN_LOG_AT(log, warn, "the kept copy of image {} is damaged; it is read anew", name_);
+  if (damaged.fetch_add(1, std::memory_order_relaxed) == 0) {
+    VMRUN_LOG_AT(log, warn, "the kept copy of image {} is damaged; it is read anew", name_);
+  }
   const size_t from = number * kPiece, end = from + to.size();
   if (!read_original(from, to)) return false;
   for (const ByteRange& hole : left_out_) {
