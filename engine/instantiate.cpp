@@ -81,7 +81,12 @@ Result<void> make_own(vm::Store& store, vm::Instance& instance) {
     instance.memories[i] = *memory;
   }
   instance.codes = module.codes.get();
-  if (!module.memories.empty()) instance.memory0_base = instance.memories[0]->base;
+  if (!module.memories.empty()) {
+    instance.memory0_base = instance.memories[0]->base;
+    for (size_t i = module.imported_funcs; i < module.funcs.size(); ++i) {
+      instance.funcs[i]->host_env = instance.memory0_base;
+    }
+  }
 
   for (size_t i = module.imported_globals; i < module.globals.size(); ++i) {
     vm::Slot value[2] = {};

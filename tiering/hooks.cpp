@@ -1,5 +1,6 @@
 // What guests report: the hooks of their module, and the samples of baseline code. What is done about it is said by the
 // module's decisions (decisions.h); policy.cpp has the arithmetic.
+#include <algorithm>
 #include <new>
 
 #include "jit/code/code.h"
@@ -42,9 +43,9 @@ ModuleTiers* ModuleTiers::sampled(const FuncCode& code) {
   return tiers.sampling_ && tiers.heat_.exists() ? &tiers : nullptr;
 }
 
-bool ModuleTiers::charge_sample(FuncCode& code, uint32_t ticks) {
+int64_t ModuleTiers::charge_sample(FuncCode& code, uint32_t ticks) {
   ModuleTiers* tiers = sampled(code);
-  if (tiers == nullptr) return false;
+  if (tiers == nullptr) return 0;
   tiers->heat_.charge(tiers->own(code), ticks * policy::kTickHeat);
   const uint32_t number = code.func_index + 1;
   for (std::atomic<uint32_t>& place : tiers->sampled_) {
@@ -54,23 +55,42 @@ bool ModuleTiers::charge_sample(FuncCode& code, uint32_t ticks) {
     place.store(number, std::memory_order_relaxed);
     break;
   }
-  return true;
+  const vm::LoopTable* table = code.loops.load(std::memory_order_acquire);
+  for (uint32_t i = 0; table != nullptr && i < std::min(table->count, LoopNest::kMost); ++i) {
+    if (table->loops[i].entry_tier.load(std::memory_order_relaxed) == Tier::opt) return policy::kEntryPolls;
+  }
+  return policy::kOuterPolls;
 }
 
 bool ModuleTiers::decide_sample(FuncCode& code, bool at_entry) try {
   ModuleTiers* tiers = sampled(code);
   if (tiers == nullptr) return false;
   bool itself = false;
+  tiers->load_optimiser_ahead();
   for (std::atomic<uint32_t>& place : tiers->sampled_) {
     const uint32_t number = place.exchange(0, std::memory_order_relaxed);
     if (number == 0) continue;
     FuncCode& hot = tiers->module_.code(number - 1);
     itself |= &hot == &code;
+    if (tiers->is_inlined(hot)) {
+      if (FuncCode* caller = tiers->charge_caller(code, at_entry)) {
+        itself |= caller == &code;
+        tiers->consider_sampled(*caller, false);
+        tiers->consider_sampled(hot, at_entry && &hot == &code, policy::kInlinedFactor);
+        continue;
+      }
+    }
     tiers->consider_sampled(hot, at_entry && &hot == &code);
   }
   return itself;
 } catch (const std::bad_alloc&) {
   return false;
+}
+
+void ModuleTiers::load_optimiser_ahead() {
+  if (!mode().facts.optimises || !manager_.is_first(Tier::opt)) return;
+  const uint32_t ticks = ticks_.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (ticks >= policy::kAheadTicks && manager_.is_idle()) manager_.load_ahead();
 }
 
 void ModuleTiers::sample_this_thread() {

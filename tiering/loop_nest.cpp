@@ -50,10 +50,23 @@ LoopNest::LoopNest(const vm::Module& module, uint32_t func_index, const vm::Loop
   vm::need_bytes(module, body);
   const uint8_t* p = vm::skip_locals(module.bytes() + body.begin);
   const uint8_t* end = module.bytes() + body.end;
+  const uint64_t most_inlined = policy::kMostInlined + uint64_t{body.size()} * policy::kMostInlinedPercent / 100;
+  uint64_t inlined = 0;
+  auto expect_inlined = [&](uint64_t bytes) {
+    if (bytes <= policy::kInlinedBytes && inlined + bytes <= most_inlined) inlined += bytes;
+  };
   while (p < end) {
     const auto at = static_cast<uint32_t>(p - module.bytes());
     const uint32_t inside = open.empty() ? kNone : open.back().inside;
+    const uint8_t* operands = p + 1;
     const Op op = vm::skip_instruction(p);
+    if (op == Op::call) {
+      uint32_t callee = 0;
+      vm::read_leb<uint32_t, 32>(operands, end, callee);
+      if (callee >= module.imported_funcs) expect_inlined(module.funcs[callee].body.size());
+    } else if (op == Op::call_indirect) {
+      expect_inlined(policy::kGuessedBytes);
+    }
     switch (op) {
       case Op::loop:
         // The table may lack loops that cannot be reached; nor can those inside them.
@@ -82,6 +95,7 @@ LoopNest::LoopNest(const vm::Module& module, uint32_t func_index, const vm::Loop
   VMRUN_ASSERT(next == loops.count, "a function's loops are in its body");
   for (uint32_t i = 0; i < loops.count; ++i) loops_[i].work = seen[i].work();
   outside_ = seen[loops.count].work();
+  inlined_ = static_cast<uint32_t>(inlined);
 }
 
 LoopNest::Around LoopNest::around(uint32_t loop) const {
@@ -90,13 +104,20 @@ LoopNest::Around LoopNest::around(uint32_t loop) const {
   return result;
 }
 
-bool LoopNest::in_loop(uint32_t offset) const {
+vm::ByteRange LoopNest::range(const vm::LoopTable& loops, uint32_t unit) const {
+  const vm::LoopCode* entry = loops.find(unit);
+  if (entry == nullptr) return {0, UINT32_MAX};
+  const uint32_t outermost = around(static_cast<uint32_t>(entry - loops.loops)).outermost();
+  return {loops_[outermost].begin, loops_[outermost].end};
+}
+
+uint32_t LoopNest::loop_at(uint32_t offset) const {
   auto after = std::upper_bound(loops_.begin(), loops_.end(), offset,
                                 [](uint32_t o, const Loop& loop) { return o < loop.begin; });
-  if (after == loops_.begin()) return false;
+  if (after == loops_.begin()) return kNone;
   auto loop = static_cast<uint32_t>(after - loops_.begin()) - 1;
   while (loop != kNone && loops_[loop].end <= offset) loop = loops_[loop].outer;
-  return loop != kNone;
+  return loop;
 }
 
 }  // namespace vmrun::tiering

@@ -1,4 +1,4 @@
-// The loops of a function: which are around which, and what each does.
+// The loops of a function: which are around which, and what each does; and what its calls will cost a compile.
 #pragma once
 
 #include <array>
@@ -40,14 +40,20 @@ class LoopNest {
 
   /// The offset of its `end` in the image.
   uint32_t end(uint32_t loop) const { return loops_[loop].end; }
+  /// Of the outermost loop around the unit's entry, from its begin to its end in the image; all there is for a whole
+  /// function, or where the function has no such loop. `loops` are those that this was made of.
+  vm::ByteRange range(const vm::LoopTable& loops, uint32_t unit) const;
   /// Whether no loop is in it.
   bool is_innermost(uint32_t loop) const { return loops_[loop].innermost; }
   /// What its own instructions are, without those of the loops in it.
   policy::Work work(uint32_t loop) const { return loops_[loop].work; }
   /// The same of what stands in no loop.
   policy::Work work_outside() const { return outside_; }
-  /// Whether the instruction at that offset in the image is in a loop.
-  bool in_loop(uint32_t offset) const;
+  /// The innermost loop that the instruction at that offset in the image is in, or kNone.
+  uint32_t loop_at(uint32_t offset) const;
+  bool in_loop(uint32_t offset) const { return loop_at(offset) != kNone; }
+  /// Bytes of the bodies that the optimiser is expected to put in place of the function's calls.
+  uint32_t inlined() const { return inlined_; }
 
  private:
   struct Loop {
@@ -58,6 +64,7 @@ class LoopNest {
   };
   std::vector<Loop> loops_;
   policy::Work outside_ = policy::Work::plain;
+  uint32_t inlined_ = 0;
 };
 
 }  // namespace vmrun::tiering

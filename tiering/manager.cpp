@@ -193,6 +193,17 @@ jit::Compiler* Manager::compiler(vm::Tier tier, std::string* why) {
   return opt_;
 }
 
+void Manager::load_ahead() {
+  if (loading_.load(std::memory_order_relaxed) || loading_.exchange(true, std::memory_order_relaxed)) return;
+  Job job;
+  job.tier = vm::Tier::opt;
+  job.errand = [this] {
+    std::string why;
+    if (compiler(vm::Tier::opt, &why) != nullptr) loaded_.store(true, std::memory_order_relaxed);
+  };
+  enqueue(std::move(job));
+}
+
 void Manager::make_room() {
   const jit::CodeSpace& space = jit::CodeSpace::get();
   size_t live = space.live_bytes();

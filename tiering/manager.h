@@ -114,8 +114,13 @@ class Manager {
   /// The compiler of a machine tier, made or loaded at the first call; null, with the reason, when there is none, or no
   /// executable memory. Then the interpreter keeps what asked, for good.
   jit::Compiler* compiler(vm::Tier tier, std::string* why);
-  /// Whether a tier has made code since the manager exists.
-  bool has_code(vm::Tier tier) const { return has_code_[static_cast<unsigned>(tier)].load(std::memory_order_relaxed); }
+  /// Has a compile thread load the optimiser before anything is hot enough for it. Once.
+  void load_ahead();
+  /// Whether a compile for the tier would be the first one, and has to be preceded by all that it needs.
+  bool is_first(vm::Tier tier) const {
+    if (tier == vm::Tier::opt && loaded_.load(std::memory_order_relaxed)) return false;
+    return !has_code_[static_cast<unsigned>(tier)].load(std::memory_order_relaxed);
+  }
   void made_code(vm::Tier tier) { has_code_[static_cast<unsigned>(tier)].store(true, std::memory_order_relaxed); }
   uint64_t next_number() { return number_.fetch_add(1, std::memory_order_relaxed); }
   /// Drops the oldest code of all modules when there is too much of it.
@@ -135,6 +140,7 @@ class Manager {
   Processors processors_;
   std::atomic<uint64_t> number_{0};
   std::atomic<bool> has_code_[vm::kTiers] = {};
+  std::atomic<bool> loading_{false}, loaded_{false};  // the optimiser, ahead
 
   std::once_flag started_, baseline_once_, opt_once_;
   std::vector<pthread_t> threads_;

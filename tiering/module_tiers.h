@@ -64,7 +64,7 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   uint64_t oldest();
 
   /// For jit::SampleServer.
-  static bool charge_sample(vm::FuncCode& code, uint32_t ticks);
+  static int64_t charge_sample(vm::FuncCode& code, uint32_t ticks);
   static bool decide_sample(vm::FuncCode& code, bool at_entry);
 
   TierStats stats(vm::Tier tier);
@@ -139,6 +139,8 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   static void on_hot_loop(vm::TierHooks* hooks, vm::FuncCode& code, vm::LoopCode& loop, vm::Tier tier);
   /// The tiers of a module whose baseline code is sampled, else null.
   static ModuleTiers* sampled(const vm::FuncCode& code);
+  /// When a tick is served: after some, where a processor is idle, a compile thread loads the optimiser.
+  void load_optimiser_ahead();
   /// Before code is made: nobody may hear of this thread later. Where heat is sampled.
   void sample_this_thread();
 
@@ -147,22 +149,36 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   /// A function's index among the module's own.
   uint32_t own(const vm::FuncCode& code) const { return code.func_index - module_.imported_funcs; }
 
-  void consider_sampled(vm::FuncCode& code, bool entered);
+  /// What a tick has found. `factor`: how many times hotter than others it has to be.
+  void consider_sampled(vm::FuncCode& code, bool entered, uint32_t factor = 1);
+  /// Whether the optimiser puts the function in place of its calls, so that its time is gained by its callers' code.
+  bool is_inlined(vm::FuncCode& code);
+  /// Charges the tick to the function of baseline code that called what is inlined, and to the loop of it that the call is
+  /// in. `polling` is where the tick is served, on the guest's thread. Null: there is no such caller.
+  vm::FuncCode* charge_caller(vm::FuncCode& polling, bool at_entry);
+  /// What hot code does: for the most part, and what optimised code saves of its time altogether.
+  struct HotWork {
+    policy::Work most = policy::Work::plain;
+    double saved = policy::kSaved[static_cast<unsigned>(policy::Work::plain)];
+  };
   /// What may be compiled.
   struct Unit {
     uint32_t at;    // as in jit::CompileRequest
     uint32_t size;  // bytes of wasm
-    policy::Work work;
+    HotWork work;
     const char* reason;  // for the log
   };
   /// Makes or asks for code when it pays. `heat` is what the unit pays with.
   void request(vm::FuncCode& code, const Unit& unit, vm::Tier from, vm::Tier to, uint32_t heat);
   /// So much heat has paid for a compile of that unit: the function's, and that of its loops.
   void pay(vm::FuncCode& code, uint32_t unit, uint32_t heat);
-  /// The loops that an entry at the unit serves have paid with all their heat: what counts is what comes now.
+  /// The loops that an entry at the unit serves, all those of the outermost one around it, have paid with all their heat:
+  /// what counts is what comes now.
   void start_again(vm::FuncCode& code, uint32_t unit);
-  /// What the function does where it is hot.
-  policy::Work work_of(vm::FuncCode& code);
+  /// What the function does where it is hot; of a unit that is entered at a loop, in the outermost loop around that.
+  HotWork work_of(vm::FuncCode& code, uint32_t unit);
+  /// Bytes that are compiled: from the outermost loop around the entry to the function's end, and what is inlined.
+  uint32_t size_of(vm::FuncCode& code, uint32_t unit);
   /// Whether there is a sign that the function, which a tick has found, will be called again. On the guest's thread, whose
   /// position is stored.
   bool is_called_again(const vm::FuncCode& code);
@@ -210,6 +226,7 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   const bool sampling_;                         // baseline code's heat
   /// Functions that ticks have found, until somebody decides about them: index + 1, 0 for none.
   std::atomic<uint32_t> sampled_[4] = {};
+  std::atomic<uint32_t> ticks_{0};        // that were served, as long as the optimiser is not there
   std::atomic<uint32_t> first_calls_{0};  // that the interpreter was left, up to policy::kQuietCalls
   HeatTable heat_;
   const StoredCode stored_;

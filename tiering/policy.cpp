@@ -98,17 +98,62 @@ const LoopNest& ModuleTiers::nest(const FuncCode& code, const LoopTable& table) 
 
 // ---- considering ----------------------------------------------------------------------------------------------------
 
-Work ModuleTiers::work_of(FuncCode& code) {
+ModuleTiers::HotWork ModuleTiers::work_of(FuncCode& code, uint32_t unit) {
+  const auto saved = [](Work work) { return policy::kSaved[static_cast<unsigned>(work)]; };
   const LoopTable* table = vm::loops_of(code);
-  if (table == nullptr) return Work::plain;
+  if (table == nullptr) return {};
   const LoopNest& loops = nest(code, *table);
-  const LoopCode* hottest = nullptr;
+  const vm::ByteRange range = loops.range(*table, unit);
+  double heat = 0, gained = 0;
+  uint32_t hottest = LoopNest::kNone;
   // More loops are not compiled anyway.
   for (uint32_t i = 0; i < std::min(table->count, LoopNest::kMost); ++i) {
-    if (!loops.is_innermost(i) || heat_of(table->loops[i]) == 0) continue;
-    if (hottest == nullptr || heat_of(table->loops[i]) > heat_of(*hottest)) hottest = &table->loops[i];
+    const LoopCode& loop = table->loops[i];
+    if (!loops.is_innermost(i) || loop.offset < range.begin || loop.offset >= range.end) continue;
+    const uint32_t own = heat_of(loop);
+    if (own == 0) continue;
+    heat += own;
+    gained += own * saved(loops.work(i));
+    if (hottest == LoopNest::kNone || own > heat_of(table->loops[hottest])) hottest = i;
   }
-  return hottest != nullptr ? loops.work(static_cast<uint32_t>(hottest - table->loops)) : loops.work_outside();
+  if (hottest == LoopNest::kNone) return {loops.work_outside(), saved(loops.work_outside())};
+  return {loops.work(hottest), gained / heat};
+}
+
+uint32_t ModuleTiers::size_of(FuncCode& code, uint32_t unit) {
+  const vm::ByteRange& body = module_.funcs[code.func_index].body;
+  const LoopTable* table = vm::loops_of(code);
+  if (table == nullptr) return body.size();
+  const LoopNest& loops = nest(code, *table);
+  return body.end - std::max(body.begin, loops.range(*table, unit).begin) + loops.inlined();
+}
+
+bool ModuleTiers::is_inlined(FuncCode& code) {
+  return module_.funcs[code.func_index].body.size() <= policy::kInlinedBytes && !has_loops(code);
+}
+
+FuncCode* ModuleTiers::charge_caller(FuncCode& polling, bool at_entry) {
+  if (vm::running_vcpu == nullptr) return nullptr;
+  vm::FrameWalk walk(vm::running_vcpu->activation);
+  if (at_entry && walk.valid()) walk.next();  // what only begins has taken no time
+  for (unsigned left = policy::kCallers; walk.valid() && left != 0; walk.next(), --left) {
+    vm::FrameInfo frame;
+    if (!walk.describe(frame) || frame.code->module != &module_) return nullptr;
+    if (is_inlined(*frame.code)) continue;
+    if (frame.tier != Tier::baseline) return nullptr;  // no caller's code would be better
+    FuncCode& caller = *frame.code;
+    heat_.charge(own(caller), policy::kTickHeat);
+    if (&caller == &polling && !at_entry) return &caller;  // the poll charges the loop
+    const LoopTable* table = vm::loops_of(caller);
+    if (table == nullptr) return &caller;
+    const uint32_t loop = nest(caller, *table).loop_at(frame.offset);
+    if (loop != LoopNest::kNone) {
+      charge_loop(caller, table->loops[loop], Tier::baseline);
+      consider_loop(caller, table->loops[loop], Tier::baseline);
+    }
+    return &caller;
+  }
+  return nullptr;
 }
 
 bool ModuleTiers::is_called_again(const FuncCode& code) {
@@ -137,10 +182,11 @@ bool ModuleTiers::is_called_again(const FuncCode& code) {
 
 void ModuleTiers::consider(FuncCode& code, Tier from, uint32_t heat) {
   const Mode::Facts& facts = mode().facts;
-  Unit whole{jit::kWholeFunction, module_.funcs[code.func_index].body.size(), Work::plain, "entered often"};
+  Unit whole{jit::kWholeFunction, module_.funcs[code.func_index].body.size(), {}, "entered often"};
   if (facts.baseline && from == Tier::interp) request(code, whole, from, Tier::baseline, heat);
   if (!facts.optimises || from == Tier::opt) return;
-  whole.work = work_of(code);
+  whole.work = work_of(code, jit::kWholeFunction);
+  whole.size = size_of(code, jit::kWholeFunction);
   // What the optimiser adds is what it gains over baseline code, where there can be some.
   const bool hopeless = !facts.baseline || code.state[static_cast<unsigned>(Tier::baseline)].load(
                                                std::memory_order_relaxed) == BlockState::failed;
@@ -160,9 +206,9 @@ void ModuleTiers::consider_careful(FuncCode& code) {
   if (!later) interp::promote_careful(code);
 }
 
-void ModuleTiers::consider_sampled(FuncCode& code, bool entered) {
+void ModuleTiers::consider_sampled(FuncCode& code, bool entered, uint32_t factor) {
   if (code.tier.load(std::memory_order_relaxed) != Tier::baseline) return;
-  uint32_t heat = heat_.unpaid(own(code));
+  uint32_t heat = heat_.unpaid(own(code)) / factor;
   const char* reason = "entered";
   if (!entered && has_loops(code)) {
     // When a function that is in one of its loops is compiled as a whole, it is for its callers.
@@ -170,8 +216,8 @@ void ModuleTiers::consider_sampled(FuncCode& code, bool entered) {
     if (!again) heat /= policy::kLoopingFactor;
     reason = again ? "called again" : "hot for long";
   }
-  const uint32_t size = module_.funcs[code.func_index].body.size();
-  request(code, {jit::kWholeFunction, size, work_of(code), reason}, Tier::baseline, Tier::opt, heat);
+  const Unit unit{jit::kWholeFunction, size_of(code, jit::kWholeFunction), work_of(code, jit::kWholeFunction), reason};
+  request(code, unit, Tier::baseline, Tier::opt, heat);
 }
 
 void ModuleTiers::consider_loop(FuncCode& code, LoopCode& loop, Tier from) {
@@ -202,42 +248,33 @@ void ModuleTiers::consider_loop(FuncCode& code, LoopCode& loop, Tier from) {
     const uint64_t reached = best->polls.load(std::memory_order_relaxed);
     if (reached * policy::kReachTicks < ticks) best = &loop;
   }
-  const uint32_t size = module_.funcs[code.func_index].body.end - table.loops[around.outermost()].offset;
+  // The unit contains the loops around its entry, and what is beside it in them: whoever enters stays for as long as the
+  // outermost one goes on, so all the time of that one pays.
+  const LoopCode& outermost = table.loops[around.outermost()];
   for (LoopCode* candidate : {best, &loop}) {
     const BlockState state = candidate->state[static_cast<unsigned>(Tier::opt)].load(std::memory_order_acquire);
     if (state == BlockState::failed) continue;
     if (state == BlockState::ready && candidate != &loop && heat_of(loop) >= patience) continue;
     if (state != BlockState::cold) return;
-    const Unit unit{candidate->offset, size, loops.work(index),
+    const Unit unit{candidate->offset, size_of(code, candidate->offset), work_of(code, candidate->offset),
                     candidate == &loop ? "the hot loop" : "around the hot loop"};
     // From the interpreter there is baseline code to go to first: what the optimiser adds is what it gains over that.
-    return request(code, unit, Tier::baseline, Tier::opt, sampled ? heat_of(*candidate) : heat_.unpaid(own(code)));
+    return request(code, unit, Tier::baseline, Tier::opt, sampled ? heat_of(outermost) : heat_.unpaid(own(code)));
   }
 }
 
 void ModuleTiers::pay(FuncCode& code, uint32_t unit, uint32_t heat) {
   heat_.pay(own(code), heat);
-  const LoopTable* table = code.loops.load(std::memory_order_acquire);
-  if (table == nullptr) return;
-  if (unit == jit::kWholeFunction) return start_again(code, unit);
-  const LoopNest& loops = nest(code, *table);
-  const auto index = static_cast<uint32_t>(table->find(unit) - table->loops);
-  for (const uint32_t outer : loops.around(index)) {
-    LoopCode& loop = table->loops[outer];
-    if (outer != index) loop.paid.fetch_add(std::min(heat, heat_of(loop)), std::memory_order_relaxed);
-  }
   start_again(code, unit);
 }
 
 void ModuleTiers::start_again(FuncCode& code, uint32_t unit) {
   const LoopTable* table = code.loops.load(std::memory_order_acquire);
   if (table == nullptr || table->count == 0) return;
-  const LoopCode* entry = unit != jit::kWholeFunction ? table->find(unit) : nullptr;
-  const LoopNest& loops = nest(code, *table);
-  const uint32_t end = entry != nullptr ? loops.end(static_cast<uint32_t>(entry - table->loops)) : UINT32_MAX;
+  const vm::ByteRange range = nest(code, *table).range(*table, unit);
   for (uint32_t i = 0; i < table->count; ++i) {
     LoopCode& loop = table->loops[i];
-    if (entry != nullptr && (loop.offset < entry->offset || loop.offset >= end)) continue;
+    if (loop.offset < range.begin || loop.offset >= range.end) continue;
     loop.paid.store(loop.heat.load(std::memory_order_relaxed), std::memory_order_relaxed);
   }
 }
@@ -256,16 +293,16 @@ void ModuleTiers::request(FuncCode& code, const Unit& unit, Tier from, Tier to, 
     }
   }
   if (now != BlockState::cold) return;
-  const double gains = gain(heat, from, to, unit.work);
+  const double gains = gain(heat, from, to, unit.work.saved);
   const bool idle = to == Tier::opt && manager_.is_idle();
   const bool here = to == Tier::baseline && unit.size <= policy::kCompileHere;
-  const double costs = cost(unit.size, to, !manager_.has_code(to), idle);
+  const double costs = cost(unit.size, to, manager_.is_first(to), idle);
   if (!pays(gains, costs, here ? 0 : manager_.waiting())) return;
   sample_this_thread();
   const auto time = std::chrono::steady_clock::now().time_since_epoch();
   const int64_t now_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
   const CompileWhy why{.reason = unit.reason,
-                       .work = policy::kWorkNames[static_cast<unsigned>(unit.work)],
+                       .work = policy::kWorkNames[static_cast<unsigned>(unit.work.most)],
                        .from = from,
                        .heat = heat * policy::kHeatNanoseconds,
                        .gain = gains,
@@ -285,7 +322,7 @@ void ModuleTiers::request(FuncCode& code, const Unit& unit, Tier from, Tier to, 
       "{}: {} code wanted of {}: {}, {}; {:.1f} ms in {} code would have saved {:.1f} ms, {} bytes cost {:.1f} ms "
       "({} processor is idle); {} compiles wait",
       module_.display_name(), to_string(to), unit_name(module_, code.func_index, unit.at), unit.reason,
-      policy::kWorkNames[static_cast<unsigned>(unit.work)], heat * policy::kHeatNanoseconds / 1e6, to_string(from),
+      policy::kWorkNames[static_cast<unsigned>(unit.work.most)], heat * policy::kHeatNanoseconds / 1e6, to_string(from),
       gains / 1e6, unit.size, costs / 1e6, idle ? "a" : "no", manager_.waiting());
   manager_.enqueue({priority(gains, cost(unit.size, to, false, idle), static_cast<double>(now_ns)), shared_from_this(),
                     code.func_index, unit.at, to, unit.size, why});

@@ -10,11 +10,11 @@
 namespace vmrun::tiering {
 
 /// Nanoseconds that running in `to` instead of `from` would have saved of the time that `heat` stands for, in a block
-/// that does such work.
-inline double gain(uint32_t heat, vm::Tier from, vm::Tier to, policy::Work work) {
-  auto slowness = [work](vm::Tier tier) {
+/// where optimised code saves such a part of baseline code's time.
+inline double gain(uint32_t heat, vm::Tier from, vm::Tier to, double saved) {
+  auto slowness = [saved](vm::Tier tier) {
     if (tier == vm::Tier::interp) return policy::kInterpSlowness;
-    return tier == vm::Tier::baseline ? 1.0 : 1 - policy::kSaved[static_cast<unsigned>(work)];
+    return tier == vm::Tier::baseline ? 1.0 : 1 - saved;
   };
   return heat * policy::kHeatNanoseconds * (1 - slowness(to) / slowness(from));
 }

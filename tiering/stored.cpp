@@ -94,9 +94,7 @@ void ModuleTiers::consider_known(FuncCode& code) {
   if (stored_.hot.empty() || !mode().facts.optimises || !heat_.exists()) return;
   const auto known = std::ranges::equal_range(stored_.hot, code.func_index, {}, &HotUnit::func_index);
   for (const HotUnit& hot : known) {
-    const vm::ByteRange& body = module_.funcs[code.func_index].body;
-    const uint32_t from = hot.unit == jit::kWholeFunction ? body.begin : std::clamp(hot.unit, body.begin, body.end);
-    const Unit unit{hot.unit, body.end - from, work_of(code), "hot in earlier runs"};
+    const Unit unit{hot.unit, size_of(code, hot.unit), work_of(code, hot.unit), "hot in earlier runs"};
     request(code, unit, Tier::baseline, Tier::opt, hot.heat);
   }
 }

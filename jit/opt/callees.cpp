@@ -77,9 +77,11 @@ const Callees::Facts& Callees::facts(uint32_t func_index) {
   return at->second;
 }
 
-void Callees::Targets::add(uint32_t func_index) {
+void Callees::Targets::add(uint32_t func_index, uint32_t size) {
   if (count == kMany || std::find(funcs.begin(), funcs.begin() + count, func_index) != funcs.begin() + count) return;
-  if (count == funcs.size()) {
+  bytes += size;
+  // Four of any size, more where they are small: what a call site brings in is to stay what it was.
+  if (count == funcs.size() || (count >= kTargetsOfAnySize && bytes > kMostTargetBytes)) {
     count = kMany;
   } else {
     funcs[count++] = func_index;
@@ -93,7 +95,7 @@ void Callees::find(uint32_t table, vm::TypeId type, Targets& targets) {
     return targets.count != kMany && elements_left_-- != 0;
   };
   auto look_at = [&](uint32_t func_index) {
-    if (image_.funcs[func_index].type == type) targets.add(func_index);
+    if (image_.funcs[func_index].type == type) targets.add(func_index, image_.funcs[func_index].body.size());
   };
   for (const vm::ElemSegment& segment : image_.elems) {
     if (!goes_on()) return;
@@ -114,6 +116,70 @@ std::span<const uint32_t> Callees::in_table(uint32_t table, vm::TypeId type) {
   if (fresh) find(table, type, at->second);
   if (at->second.count == kMany) return {};
   return std::span(at->second.funcs).first(at->second.count);
+}
+
+uint64_t Callees::bytes_of(uint32_t func_index, const InlineLimits& limits) const {
+  const uint32_t size = image_.funcs[func_index].body.size();
+  return func_index >= image_.imported_funcs && size <= limits.direct_bytes ? size : 0;
+}
+
+uint64_t Callees::bytes_of(uint32_t table, vm::TypeId type, const InlineLimits& limits) {
+  uint64_t sum = 0;
+  for (const uint32_t func_index : in_table(table, type)) {
+    const uint32_t size = image_.funcs[func_index].body.size();
+    if (func_index >= image_.imported_funcs && size <= limits.indirect_bytes) sum += size;
+  }
+  return sum;
+}
+
+CallPlan::CallPlan(const vm::Module& image, uint32_t func_index, Callees& callees, const InlineLimits& limits) {
+  const vm::ByteRange body = image.funcs[func_index].body;
+  const uint8_t* p = vm::skip_locals(image.bytes() + body.begin);
+  const uint8_t* const end = image.bytes() + body.end;
+  std::vector<bool> is_loop;  // of the open blocks
+  uint32_t loops = 0;
+  auto index = [&](const uint8_t*& at) {
+    uint32_t value = 0;
+    vm::read_leb<uint32_t, 32>(at, end, value);  // the body is valid
+    return value;
+  };
+  while (p < end) {
+    const uint8_t* at = p + 1;
+    switch (vm::skip_instruction(p)) {
+      case vm::Op::loop:
+        is_loop.push_back(true);
+        ++loops;
+        break;
+      case vm::Op::block:
+      case vm::Op::if_:
+      case vm::Op::try_:
+      case vm::Op::try_table: is_loop.push_back(false); break;
+      case vm::Op::end:
+      case vm::Op::delegate:
+        if (is_loop.empty()) break;
+        loops -= is_loop.back();
+        is_loop.pop_back();
+        break;
+      case vm::Op::call: bytes_[std::min(loops, kDeepest)] += callees.bytes_of(index(at), limits); break;
+      case vm::Op::call_indirect: {
+        const vm::TypeId type = image.types[index(at)];
+        bytes_[std::min(loops, kDeepest)] += callees.bytes_of(index(at), type, limits);
+        break;
+      }
+      default: break;
+    }
+  }
+}
+
+void CallPlan::pass(uint32_t loops, uint64_t bytes) {
+  uint64_t& left = bytes_[std::min(loops, kDeepest)];
+  left -= std::min(left, bytes);
+}
+
+uint64_t CallPlan::to_come(uint32_t loops) const {
+  uint64_t sum = 0;
+  for (uint32_t i = std::min(loops, kDeepest + 1); i <= kDeepest; ++i) sum += bytes_[i];
+  return sum;
 }
 
 }  // namespace vmrun::jit::opt

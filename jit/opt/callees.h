@@ -8,6 +8,7 @@
 #include <span>
 #include <utility>
 
+#include "jit/opt/limits.h"
 #include "vm/wasm/module.h"
 
 namespace vmrun::jit::opt {
@@ -24,16 +25,22 @@ class Callees {
   /// Of an own function. The first time, its body is read.
   const Facts& facts(uint32_t func_index);
 
-  /// The functions of this very type that the module's active element segments put into the table, where they are few.
-  /// Only likely: tables may be written to, and another module's may hold anything.
+  /// The functions of this very type that the module's active element segments put into the table, where they are few
+  /// and small. Only likely: tables may be written to, and another module's may hold anything.
   std::span<const uint32_t> in_table(uint32_t table, vm::TypeId type);
+
+  /// Bytes of the bodies that may be inlined for a direct call of the function, or for an indirect call of the type.
+  uint64_t bytes_of(uint32_t func_index, const InlineLimits& limits) const;
+  uint64_t bytes_of(uint32_t table, vm::TypeId type, const InlineLimits& limits);
 
  private:
   static constexpr uint32_t kMany = UINT32_MAX;
   struct Targets {
-    uint32_t count = 0;               // kMany: too many
-    std::array<uint32_t, 4> funcs{};  // as many as a call compares with: each costs those behind it a comparison
-    void add(uint32_t func_index);
+    uint32_t count = 0;  // kMany: too many
+    uint64_t bytes = 0;  // of their bodies together
+    std::array<uint32_t, kMostTargets>
+        funcs{};  // as many as a call compares with: each costs those behind it a comparison
+    void add(uint32_t func_index, uint32_t size);
   };
   void find(uint32_t table, vm::TypeId type, Targets& targets);
 
@@ -41,6 +48,22 @@ class Callees {
   std::map<uint32_t, Facts> facts_;
   std::map<std::pair<uint32_t, vm::TypeId>, Targets> targets_;
   uint32_t elements_left_;  // to be looked at
+};
+
+/// What the calls of a function may bring in, by the depth of the loops that they are in: what a unit may inline goes to the
+/// deepest ones first, wherever in the body they stand.
+class CallPlan {
+ public:
+  /// Walks over the body once.
+  CallPlan(const vm::Module& image, uint32_t func_index, Callees& callees, const InlineLimits& limits);
+  /// A call in so many loops is being lowered, which brings in that much at most.
+  void pass(uint32_t loops, uint64_t bytes);
+  /// What calls in so many loops or more that are still to come may bring in.
+  uint64_t to_come(uint32_t loops) const;
+
+ private:
+  static constexpr uint32_t kDeepest = 7;
+  std::array<uint64_t, kDeepest + 1> bytes_{};
 };
 
 }  // namespace vmrun::jit::opt

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "vm/blocks/policy.h"
+
 namespace vmrun::jit::opt {
 
 /// Bytes of a function's body. At some 34 ms per KB (and worse than linear beyond) this takes 2 s or more; memory grows
@@ -45,9 +47,13 @@ struct InlineLimits {
   uint32_t depth;                         // of inlined calls within one another
   uint32_t recursions;                    // how often a function stands in itself
 };
-inline constexpr InlineLimits kInlineUsual = {150, 250, 1000, 25, 2, 2};
+inline constexpr InlineLimits kInlineUsual = {policy::kInlinedBytes,       250, policy::kMostInlined,
+                                              policy::kMostInlinedPercent, 2,   2};
 /// For tests: all that can be, as far as a unit stays small enough to be compiled often.
 inline constexpr InlineLimits kInlineAll = {2048, 2048, 2048, 100, 4, 3};
+/// The functions that an indirect call is compared with: so many of any size that may be inlined, and more where all of them
+/// together are as small as one.
+inline constexpr uint32_t kTargetsOfAnySize = 4, kMostTargets = 8, kMostTargetBytes = 250;
 /// Locals of a unit beyond which nothing is inlined: a callee has any number of them for two bytes.
 inline constexpr uint32_t kMaxInlinedLocals = 1024;
 /// Elements of segments that are looked at in a unit, for the targets of its indirect calls: once for each type, up to

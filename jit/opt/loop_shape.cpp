@@ -50,6 +50,9 @@ class Observer {
       : unit_(unit), loop_(loop), tree_(tree), se_(se), target_(target) {}
 
   std::optional<LoopShape> look() {
+    // A loop that may end in the midst of an iteration is not vectorised, and a copy gains nothing else of weight: what
+    // looks for a difference or a delimiter mostly ends before it has paid for the check.
+    if (loop_.getExitingBlock() == nullptr) return std::nullopt;
     shape_.ordered = loop_.getNumBlocks() == 1;
     if (!carries_little() || !find_accesses() || !find_count()) return std::nullopt;
     find_independence();

@@ -150,8 +150,11 @@ Value* Versioner::check(Instruction* before) {
   Value* good = b.getTrue();
   counted_ = count(expander, b, good);
   auto field = [&](Value* from, uint64_t at) { return b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), from, at); };
-  Value* memories = b.CreateLoad(ptr, field(unit_.getArg(1), vm::layout::instance::memories));
-  Value* memory = b.CreateLoad(ptr, memories);
+  // The first two never change, so they may be loaded in front of the loops around this one.
+  MDNode* fixed = MDNode::get(unit_.getContext(), {});
+  LoadInst* memories = b.CreateLoad(ptr, field(unit_.getArg(1), vm::layout::instance::memories));
+  LoadInst* memory = b.CreateLoad(ptr, memories);
+  for (LoadInst* load : {memories, memory}) load->setMetadata(LLVMContext::MD_invariant_load, fixed);
   Value* size = b.CreateLoad(i64, field(memory, vm::layout::memory::bytes));
   Value* base = b.CreatePtrToInt(unit_.getArg(2), i64);
   for (auto [group, pointed] : zip(shape_.groups, pointed_)) {

@@ -31,6 +31,9 @@ llvm::Function* Lowering::run() {
     return nullptr;
   }
   unit_.own_bytes = body.size();
+  if (request_.inlining == Inlining::On) {
+    unit_.plan.emplace(image_, request_.func_index, unit_.callees, kInlineUsual);
+  }
   func_type_ = &image_.func_type(request_.func_index);
   v128_ = llvm::FixedVectorType::get(b_.getInt8Ty(), 16);
   result_type_ = llvm::StructType::get(b_.getInt64Ty(), v128_);

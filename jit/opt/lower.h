@@ -93,7 +93,11 @@ struct LoweredUnit {
   const CompileRequest& request;
   Callees callees;
   std::vector<InlinedPlace> places;  // what synthetic places stand for
+  std::optional<CallPlan> plan;      // where what is inlined is limited as usual
   uint64_t own_bytes = 0, inlined_bytes = 0, locals = 0;
+  // Of what may be inlined, for calls that are still to come: in more loops than the one that is being lowered; in as many
+  // or more, which what it brings in may not take for calls of its own.
+  uint64_t reserved_bytes = 0, reserved_within = 0;
   uint64_t merged = 0;      // values at labels
   uint64_t travelling = 0;  // values in the area
 };
@@ -233,6 +237,8 @@ class Lowering {
   void emit_tail_call(D& d, const vm::FuncType& type, const Callee& callee, Operands args);
 
   // --- inlining (lower_inline.cpp) ---
+  /// Before a call of the unit's own function is lowered, which may bring in so many bytes.
+  void reserve(D& d, uint64_t bytes);
   /// Whether a call of the function, from the instruction that is being lowered, is to be inlined.
   bool wants_inlined(D& d, uint32_t func_index, bool indirect);
   /// Stores the arguments of the call that the callee stands for.
@@ -259,8 +265,8 @@ class Lowering {
   llvm::Value* load(const vm::MemArg& arg, llvm::Value* index, llvm::Type* type);
   void store(const vm::MemArg& arg, llvm::Value* index, llvm::Value* value);
   bool memory_op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results);
-  /// Traps when `bad`. All ones, but 0 where the processor runs ahead of a check that fails: masks what was checked.
-  llvm::Value* mask_unless(llvm::Value* bad, vm::TrapCode code);
+  /// Traps when `bad`. The value, of 64 bits, but 0 where the processor runs ahead of a check that fails.
+  llvm::Value* zero_if(llvm::Value* bad, llvm::Value* value, vm::TrapCode code);
   /// An index below `size`, or a trap.
   llvm::Value* checked_index(llvm::Value* index, llvm::Value* size, vm::TrapCode code);
   /// Whether a reference is of `type`'s heap type.

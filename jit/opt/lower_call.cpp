@@ -5,6 +5,7 @@
 #include <llvm/IR/Module.h>
 
 #include "jit/opt/backend.h"
+#include "jit/opt/limits.h"
 #include "jit/opt/lower.h"
 
 namespace vmrun::jit::opt {
@@ -27,11 +28,9 @@ Lowering::Callee Lowering::direct(uint32_t func_index) {
 }
 
 Lowering::Callee Lowering::through(llvm::Value* record) {
-  llvm::Value* inst = load_fixed_ptr(record, layout::func_record::instance);
-  // A host function has no instance: its trampoline ignores what is passed.
-  llvm::Value* readable = b_.CreateSelect(b_.CreateIsNull(inst), inst_, inst);
-  return {load_fixed_ptr(record, layout::func_record::code), inst,
-          load_fixed_ptr(readable, layout::instance::memory0_base), inst_};
+  // A host function has neither instance nor memory: its trampoline ignores what is passed.
+  return {load_fixed_ptr(record, layout::func_record::code), load_fixed_ptr(record, layout::func_record::instance),
+          load_fixed_ptr(record, layout::func_record::memory0_base), inst_};
 }
 
 Lowering::Callee Lowering::callee_of(uint32_t func_index) {
@@ -160,6 +159,7 @@ void Lowering::emit_tail_call(D& d, const vm::FuncType& type, const Callee& call
 
 void Lowering::call(D& d, uint32_t func_index, const vm::FuncType& type, Operands args, Results results) {
   at(d);
+  if (unit_.plan) reserve(d, unit_.callees.bytes_of(func_index, kInlineUsual));
   if (wants_inlined(d, func_index, false)) return inline_call(d, func_index, args, results);
   emit_call(d, type, callee_of(func_index), args, results);
 }

@@ -54,12 +54,22 @@ uint32_t Lowering::recursions(uint32_t func_index) const {
   return count;
 }
 
+void Lowering::reserve(D& d, uint64_t bytes) {
+  if (depth_ != 0 || !unit_.plan) return;
+  uint32_t loops = 0;
+  for (uint32_t i = 0; i < d.control_depth(); ++i) loops += d.control(i).kind == vm::ControlKind::loop;
+  unit_.plan->pass(loops, bytes);
+  unit_.reserved_bytes = unit_.plan->to_come(loops + 1);
+  unit_.reserved_within = unit_.plan->to_come(loops);
+}
+
 bool Lowering::wants_inlined(D& d, uint32_t func_index, bool indirect) {
   if (request_.inlining == Inlining::Off || func_index < image_.imported_funcs) return false;
   const InlineLimits& limits = request_.inlining == Inlining::All ? kInlineAll : kInlineUsual;
   const uint32_t size = image_.funcs[func_index].body.size();
   if (size > (indirect ? limits.indirect_bytes : limits.direct_bytes) || depth_ >= limits.depth) return false;
-  if (unit_.inlined_bytes + size > limits.unit_bytes + unit_.own_bytes * limits.unit_percent / 100) return false;
+  const uint64_t taken = unit_.inlined_bytes + (depth_ == 0 ? unit_.reserved_bytes : unit_.reserved_within);
+  if (taken + size > limits.unit_bytes + unit_.own_bytes * limits.unit_percent / 100) return false;
   if (unit_.own_bytes + unit_.inlined_bytes + size > kMaxBodyBytes) return false;
   if (recursions(func_index) > limits.recursions) return false;
   if (before_unit(d)) {
@@ -102,7 +112,8 @@ void Lowering::begin_inlined(D& d) {
 bool Lowering::guess_call(D& d, vm::TypeId type_id, uint32_t table, const vm::FuncType& type, llvm::Value* index,
                           Operands args, Results results) {
   if (request_.inlining == Inlining::Off) return false;
-  llvm::SmallVector<uint32_t, 4> likely;
+  if (unit_.plan) reserve(d, unit_.callees.bytes_of(table, type_id, kInlineUsual));
+  llvm::SmallVector<uint32_t, kMostTargets> likely;
   for (uint32_t func_index : unit_.callees.in_table(table, type_id)) {
     if (wants_inlined(d, func_index, true)) likely.push_back(func_index);
   }

@@ -47,7 +47,7 @@ llvm::Value* Lowering::address(const vm::MemArg& arg, llvm::Value* index, unsign
     size->setAtomic(llvm::AtomicOrdering::Acquire);
     size->setAlignment(llvm::Align(8));
   }
-  llvm::Value* mask;
+  llvm::Value* beyond;
   if (type.limits.is64) {
     llvm::Value* last = i64(arg.offset + bytes);
     if (arg.offset + bytes < arg.offset) {  // ends beyond every memory
@@ -56,13 +56,13 @@ llvm::Value* Lowering::address(const vm::MemArg& arg, llvm::Value* index, unsign
     }
     llvm::Value* sum = b_.CreateBinaryIntrinsic(llvm::Intrinsic::uadd_with_overflow, wide, last);
     llvm::Value* end = b_.CreateExtractValue(sum, 0);
-    llvm::Value* beyond = b_.CreateOr(b_.CreateExtractValue(sum, 1), b_.CreateICmpUGT(end, size));
-    mask = mask_unless(beyond, vm::TrapCode::MemoryOutOfBounds);
+    beyond = b_.CreateOr(b_.CreateExtractValue(sum, 1), b_.CreateICmpUGT(end, size));
   } else {
     llvm::Value* end = b_.CreateNUWAdd(wide, i64(arg.offset + bytes));
-    mask = mask_unless(b_.CreateICmpUGT(end, size), vm::TrapCode::MemoryOutOfBounds);
+    beyond = b_.CreateICmpUGT(end, size);
   }
-  return b_.CreateGEP(b_.getInt8Ty(), base, b_.CreateAnd(b_.CreateAdd(wide, i64(arg.offset)), mask));
+  llvm::Value* at = b_.CreateAdd(wide, i64(arg.offset));
+  return b_.CreateGEP(b_.getInt8Ty(), base, zero_if(beyond, at, vm::TrapCode::MemoryOutOfBounds));
 }
 
 llvm::Value* Lowering::load(const vm::MemArg& arg, llvm::Value* index, llvm::Type* type) {
@@ -77,19 +77,24 @@ void Lowering::store(const vm::MemArg& arg, llvm::Value* index, llvm::Value* val
   keep_order(arg.memory, *b_.CreateAlignedStore(value, to, llvm::Align(1)));
 }
 
-llvm::Value* Lowering::mask_unless(llvm::Value* bad, vm::TrapCode code) {
-  // The optimiser, which knows that the mask is all ones behind the check, does not see through the assembly that does
-  // nothing.
+llvm::Value* Lowering::zero_if(llvm::Value* bad, llvm::Value* value, vm::TrapCode code) {
+  // A conditional move by the flags that the branch takes, too. The optimiser, which knows what was selected behind the
+  // check, does not see through the assembly that does nothing; that the selection is unpredictable keeps it from
+  // becoming a branch.
   llvm::Type* const type = b_.getInt64Ty();
   llvm::InlineAsm* opaque =
       llvm::InlineAsm::get(llvm::FunctionType::get(type, {type}, false), "", "=r,0", /*hasSideEffects=*/true);
-  llvm::Value* mask = b_.CreateCall(opaque, {b_.CreateSExt(b_.CreateNot(bad), type)});
+  llvm::Value* selected = b_.CreateSelect(bad, i64(0), value);
+  if (auto* select = llvm::dyn_cast<llvm::SelectInst>(selected)) {
+    select->setMetadata(llvm::LLVMContext::MD_unpredictable, llvm::MDNode::get(context_, {}));
+  }
+  llvm::Value* safe = b_.CreateCall(opaque, {selected});
   trap_if(bad, code);
-  return mask;
+  return safe;
 }
 
 llvm::Value* Lowering::checked_index(llvm::Value* index, llvm::Value* size, vm::TrapCode code) {
-  return b_.CreateAnd(index, mask_unless(b_.CreateICmpUGE(index, size), code));
+  return zero_if(b_.CreateICmpUGE(index, size), index, code);
 }
 
 llvm::Value* Lowering::is_of(llvm::Value* ref, vm::ValType type, bool nullable) {

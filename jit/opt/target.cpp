@@ -14,6 +14,9 @@
 
 namespace vmrun::jit::opt {
 
+/// In LLVM's units, some half an instruction each.
+constexpr int kLeastGainOfVectors = 10;
+
 void initialise_target() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -27,6 +30,11 @@ void initialise_target() {
     // Code generation's strength reduction makes more values that move with a loop, which are cheap in registers and
     // dear where a call keeps none: ReduceStrength does it where it helps.
     auto& options = llvm::cl::getRegisteredOptions();
+    // Straight code becomes vectors where that gains much, as in what was unrolled. Where it gains an instruction or two
+    // by LLVM's estimate, it loses: hashes and passes over arrays took 1.03 of their time.
+    auto threshold = options.find("slp-threshold");
+    VMRUN_ASSERT(threshold != options.end(), "LLVM has this option");
+    static_cast<llvm::cl::opt<int>*>(threshold->second)->setValue(kLeastGainOfVectors);
     for (const auto& [name, value] : {std::pair("x86-cmov-converter", false), std::pair("disable-lsr", true)}) {
       auto option = options.find(name);
       VMRUN_ASSERT(option != options.end(), "LLVM has this option");

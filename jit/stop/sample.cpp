@@ -105,9 +105,10 @@ void sample(vm::Vcpu& cx, const void* pc, uint32_t ticks) {
   const CodeSpace* space = CodeSpace::existing();
   const CodeObject* object = space != nullptr ? space->find(pc) : nullptr;
   if (object == nullptr || object->func == nullptr || object->tier != vm::Tier::baseline) return;
-  if (!server.charge(*object->func, ticks)) return;
+  const int64_t polls = server.charge(*object->func, ticks);
+  if (polls == 0) return;
   charged = true;
-  cx.budget = -policy::kOuterPolls;
+  cx.budget = -polls;
   std::atomic_ref<std::byte*>(cx.native_limit)
       .store(reinterpret_cast<std::byte*>(UINTPTR_MAX), std::memory_order_relaxed);
 }

@@ -24,8 +24,9 @@ inline constexpr uint32_t kIdleTicks = 8;
 
 /// Who is told.
 struct SampleServer {
-  /// `code` was found running in its baseline code, for so many ticks. Called in a signal handler. False: nobody cares.
-  bool (*charge)(vm::FuncCode& code, uint32_t ticks) = nullptr;
+  /// `code` was found running in its baseline code, for so many ticks. Called in a signal handler. Returns at how many of
+  /// their back-edges loops that contain loops poll now; 0: nobody cares.
+  int64_t (*charge)(vm::FuncCode& code, uint32_t ticks) = nullptr;
   /// The first poll after a charge, in `code`, where it begins or at a back-edge. Returns whether it was charged
   /// itself.
   bool (*decide)(vm::FuncCode& code, bool at_entry) = nullptr;

@@ -116,19 +116,15 @@
 ;; entry:
 ;;   push rbp
 ;;   mov rbp, rsp
-;;   mov eax, r15d                                       ; i64.load offset=8
-;;   mov rcx, qword ptr [r13 + 8]
-;;   mov rcx, qword ptr [rcx]
-;;   lea rdx, [rax + 16]
-;;   mov rsi, qword ptr [rcx + 8]
-;;   xor ecx, ecx
-;;   cmp rdx, rsi
-;;   setbe cl
-;;   neg rcx
-;;   cmp rdx, rsi
+;;   mov ecx, r15d                                       ; i64.load offset=8
+;;   mov rax, qword ptr [r13 + 8]
+;;   mov rdx, qword ptr [rax]
+;;   lea rsi, [rcx + 16]
+;;   add rcx, 8
+;;   xor eax, eax
+;;   cmp rsi, qword ptr [rdx + 8]
+;;   cmovbe rax, rcx
 ;;   ja L0
-;;   add rax, 8
-;;   and rax, rcx
 ;;   mov rax, qword ptr [r14 + rax]
 ;;   pop rbp                                             ; end
 ;;   ret
@@ -145,25 +141,17 @@
 ;;   mov eax, r15d                                       ; i32.store offset=4
 ;;   mov rcx, qword ptr [r13 + 8]
 ;;   mov rcx, qword ptr [rcx]
-;;   lea rsi, [rax + 8]
-;;   mov r8, qword ptr [rcx + 8]
-;;   xor edx, edx
-;;   cmp rsi, r8
-;;   setbe dl
-;;   neg rdx
-;;   cmp rsi, r8
+;;   lea r8, [rax + 8]
+;;   lea rdx, [rax + 4]
+;;   xor esi, esi
+;;   cmp r8, qword ptr [rcx + 8]
+;;   cmovbe rsi, rdx
 ;;   ja L0
-;;   lea rsi, [rax + 4]
-;;   and rdx, rsi
-;;   mov dword ptr [r14 + rdx], edi
-;;   mov rdx, qword ptr [rcx + 8]                        ; i32.store
-;;   xor ecx, ecx
-;;   cmp rsi, rdx
-;;   setbe cl
-;;   neg rcx
-;;   cmp rsi, rdx
+;;   mov dword ptr [r14 + rsi], edi
+;;   xor esi, esi
+;;   cmp rdx, qword ptr [rcx + 8]                        ; i32.store
+;;   cmova rax, rsi
 ;;   ja L1
-;;   and eax, ecx
 ;;   mov dword ptr [r14 + rax], edi
 ;;   pop rbp                                             ; end
 ;;   ret

@@ -89,14 +89,11 @@
 ;; L0:
 ;;   mov rax, qword ptr [rbx + 16]
 ;;   mov rax, qword ptr [rax]
-;;   mov ecx, r15d
-;;   mov rsi, qword ptr [rax + 8]
-;;   xor edx, edx
-;;   cmp rcx, rsi
-;;   sbb rdx, rdx
-;;   cmp rcx, rsi
+;;   mov edx, r15d
+;;   xor ecx, ecx
+;;   cmp rdx, qword ptr [rax + 8]
+;;   cmovb rcx, rdx
 ;;   jae L2
-;;   and ecx, edx
 ;;   mov rax, qword ptr [rax]
 ;;   mov rax, qword ptr [rax + 8*rcx]
 ;;   test rax, rax
@@ -105,10 +102,7 @@
 ;;   jne L4
 ;;   mov r13, qword ptr [rax + 8]
 ;;   mov r9, qword ptr [rax + 16]
-;;   test r13, r13
-;;   mov rax, r13
-;;   cmove rax, rbx
-;;   mov r14, qword ptr [rax]
+;;   mov r14, qword ptr [rax + 32]
 ;;   mov r15d, edi
 ;;   mov r11, rbx
 ;;   call qword ptr [r9 + 8]

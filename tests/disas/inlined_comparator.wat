@@ -234,24 +234,22 @@
 ;;   jbe L4                                              ; br_if 1
 ;;   mov rax, qword ptr [rdx + 16]                       ; call_indirect (type 0)
 ;;   mov r8, qword ptr [rax]
-;;   mov esi, esi
-;;   mov qword ptr [rbp - 56], r14
+;;   mov eax, esi
+;;   mov qword ptr [rbp - 56], rax
+;;   mov qword ptr [rbp - 48], r14
 ;;   mov qword ptr [rbp - 32], rdx
-;;   mov qword ptr [rbp - 48], r8
-;;   mov qword ptr [rbp - 40], rsi
+;;   mov qword ptr [rbp - 40], r8
 ;; L1:
-;;   mov rcx, qword ptr [r8 + 8]
-;;   cmp rsi, rcx
+;;   mov rcx, qword ptr [rbp - 56]
+;;   cmp rcx, qword ptr [r8 + 8]                         ; call_indirect (type 0)
 ;;   mov eax, 0
-;;   sbb rax, rax
-;;   cmp rsi, rcx
+;;   cmovb rax, rcx
 ;;   jae L5
-;;   lea ebx, [r15 - 4]
-;;   and eax, esi
+;;   lea esi, [r15 - 4]
 ;;   mov rcx, qword ptr [r8]
 ;;   mov rax, qword ptr [rcx + 8*rax]
 ;;   mov rcx, qword ptr [rdx + 40]
-;;   mov r10d, ebx
+;;   mov r10d, esi
 ;;   mov r15d, r15d
 ;;   cmp rax, qword ptr [rcx]
 ;;   mov qword ptr [rbp - 72], r10
@@ -259,15 +257,12 @@
 ;;   je L2
 ;;   test rax, rax
 ;;   je L7
-;;   mov dword ptr [rbp - 16], ebx
+;;   mov dword ptr [rbp - 16], esi
 ;;   cmp dword ptr [rax], 0
 ;;   jne L6
 ;;   mov r13, qword ptr [rax + 8]
 ;;   mov r9, qword ptr [rax + 16]
-;;   test r13, r13
-;;   mov rax, r13
-;;   cmove rax, rdx
-;;   mov r14, qword ptr [rax]
+;;   mov r14, qword ptr [rax + 32]
 ;;   mov r12, qword ptr [rbp - 8]
 ;;   mov rdi, r10
 ;;   mov r11, qword ptr [rbp - 32]
@@ -276,10 +271,9 @@
 ;;   test eax, eax                                       ; i32.eqz
 ;;   sete al
 ;;   mov rdi, qword ptr [rbp - 24]
-;;   mov r14, qword ptr [rbp - 56]
-;;   mov r8, qword ptr [rbp - 48]
-;;   mov rsi, qword ptr [rbp - 40]
-;;   mov ebx, dword ptr [rbp - 16]
+;;   mov r14, qword ptr [rbp - 48]
+;;   mov r8, qword ptr [rbp - 40]
+;;   mov esi, dword ptr [rbp - 16]
 ;;   test al, al                                         ; br_if 1
 ;;   je L3
 ;;   jmp L4
@@ -296,8 +290,8 @@
 ;;   mov dword ptr [r14 + r9], eax                       ; i32.store
 ;;   mov eax, dword ptr [rbp - 12]
 ;;   mov dword ptr [r14 + rcx], eax                      ; i32.store
-;;   mov r15d, ebx
-;;   cmp ebx, edi                                        ; i32.le_u
+;;   mov r15d, esi
+;;   cmp esi, edi                                        ; i32.le_u
 ;;   ja L1                                               ; br_if 1
 ;; L4:
 ;;   add rsp, 80                                         ; end

@@ -105,17 +105,13 @@
 ;;   mov rbp, rsp
 ;;   and r15d, 65532                                     ; i32.and
 ;;   mov rax, qword ptr [r13 + 8]                        ; i32.load
-;;   mov rax, qword ptr [rax]
-;;   lea rcx, [r15 + 4]
-;;   mov rdx, qword ptr [rax + 8]
+;;   mov rcx, qword ptr [rax]
+;;   lea rdx, [r15 + 4]
 ;;   xor eax, eax
-;;   cmp rcx, rdx
-;;   setbe al
-;;   neg rax
-;;   cmp rcx, rdx
+;;   cmp rdx, qword ptr [rcx + 8]
+;;   cmovbe rax, r15
 ;;   ja L0
-;;   and r15d, eax
-;;   mov eax, dword ptr [r14 + r15]
+;;   mov eax, dword ptr [r14 + rax]
 ;;   pop rbp                                             ; end
 ;;   ret
 ;; L0:
@@ -128,20 +124,16 @@
 ;; entry:
 ;;   push rbp
 ;;   mov rbp, rsp
-;;   movzx eax, r15b                                     ; i32.and
-;;   mov rcx, qword ptr [r13 + 8]                        ; i32.load8_u offset=256
-;;   mov rcx, qword ptr [rcx]
-;;   lea rdx, [rax + 257]
-;;   mov rsi, qword ptr [rcx + 8]
-;;   xor ecx, ecx
-;;   cmp rdx, rsi
-;;   setbe cl
-;;   neg rcx
-;;   cmp rdx, rsi
+;;   movzx ecx, r15b                                     ; i32.and
+;;   mov rax, qword ptr [r13 + 8]                        ; i32.load8_u offset=256
+;;   mov rdx, qword ptr [rax]
+;;   lea rsi, [rcx + 257]
+;;   or rcx, 256
+;;   xor eax, eax
+;;   cmp rsi, qword ptr [rdx + 8]
+;;   cmovbe rax, rcx
 ;;   ja L0
-;;   or eax, 256
-;;   and ecx, eax
-;;   movzx eax, byte ptr [r14 + rcx]
+;;   movzx eax, byte ptr [r14 + rax]
 ;;   pop rbp                                             ; end
 ;;   ret
 ;; L0:

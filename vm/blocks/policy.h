@@ -55,9 +55,24 @@ inline constexpr int64_t kOuterPolls = 64;
 inline constexpr uint32_t kMachineSliceHeat = 100;
 inline constexpr uint32_t kMachineEntriesHeat = 500;
 
+/// The same where the function has optimised code for a loop: the frame that it was made for is still in baseline code, and
+/// meets the loop's header once in a round of the loop around it, which may have some thousand back-edges. 0.1 ms a tick.
+inline constexpr int64_t kEntryPolls = 2048;
+
 /// A function that is in one of its loops, and of which nothing says that it will be called again, must be so many times
 /// hotter to be compiled as a whole: until then it is the loop's entry that helps.
 inline constexpr uint32_t kLoopingFactor = 4;
+
+/// Bodies of so many bytes are inlined by the optimiser where they are called directly (jit/opt/limits.h).
+inline constexpr uint32_t kInlinedBytes = 150;
+/// What is inlined into a body altogether, at most: so many bytes, and so much of its own size.
+inline constexpr uint32_t kMostInlined = 1000, kMostInlinedPercent = 25;
+/// What is expected to be inlined for an indirect call: nothing, or up to eight bodies.
+inline constexpr uint32_t kGuessedBytes = 100;
+
+/// What a tick finds in a function that is inlined where it is called is its caller's time: the caller's code gains it.
+/// Made for the function alone, code gains little, and has to be earned by so many times the heat.
+inline constexpr uint32_t kInlinedFactor = 4;
 
 /// Frames of the guest that are looked at above a hot function: where one of them stands in a loop, the function will be
 /// called again.
@@ -77,25 +92,30 @@ inline constexpr uint32_t kInnerAfterTicks = 2 * kReachTicks, kInnerAfterSlices 
 /// Time of a block in the interpreter as a multiple of baseline code's, over the guests of bench/ (2026-11-21).
 inline constexpr double kInterpSlowness = 3;
 
-/// What a loop, or a function outside its loops, does. The optimiser gains little where time is in calls or in the jumps
-/// of a large switch, and most in loops over memory.
+/// What a loop, or a function outside its loops, does. The optimiser gains little in loops that are as good in baseline
+/// code's registers, and in the jumps of a large switch; much in loops over memory, and where calls are inlined.
 enum class Work : uint8_t { memory, plain, calls, switches };
 inline constexpr const char* kWorkNames[] = {"a loop over memory", "a loop in registers", "calls", "a switch"};
-/// What optimised code saves of baseline code's time, over the guests of bench/ (docs/decisions/0053, 2026-11-30).
-inline constexpr double kSaved[] = {0.35, 0.28, 0.15, 0.08};
+/// What optimised code saves of baseline code's time, over the guests of bench/ (docs/decisions/0103, 2026-11-30).
+inline constexpr double kSaved[] = {0.25, 0.12, 0.30, 0.15};
 
 /// Compile time: a fixed part (tables, publication; opt: waking a thread and LLVM's passes over nothing too) and a part
-/// per byte of the body. Baseline: 50 MB/s. Opt: 33 us where ten times too much is to do (docs/decisions/0054).
-inline constexpr double kFixedNanoseconds[vm::kTiers] = {0, 2e3, 2e6};
-inline constexpr double kByteNanoseconds[vm::kTiers] = {0, 20, 20e3};
+/// per byte of the body and of what is inlined. Baseline: 50 MB/s. Opt: 7 to 10 us, 12 to 18 where loops over memory are
+/// copied and vectorised (docs/decisions/0103).
+inline constexpr double kFixedNanoseconds[vm::kTiers] = {0, 2e3, 1e6};
+inline constexpr double kByteNanoseconds[vm::kTiers] = {0, 20, 12e3};
 
 /// What the first code of a tier costs beyond that. Baseline: code memory and its tables, 0.4 ms of an empty image's
 /// start (1.45 to 1.9 ms, 2026-11-21). Opt: loading LLVM, 4 ms, and a thread.
 inline constexpr double kFirstNanoseconds[vm::kTiers] = {0, 400e3, 6e6};
 
 /// What an optimising compile counts for where a processor has nothing else to do: the guest does not wait for it, but
-/// runs at 0.7 of its speed beside it (2026-11-21), and somebody pays for the time.
-inline constexpr double kIdleWeight = 0.6;
+/// runs at 0.6 to 0.7 of its speed beside it where processors share a core (2026-11-30).
+inline constexpr double kIdleWeight = 0.4;
+
+/// So many served ticks of a module make a compile thread load the optimiser, where a processor is idle: it takes 4 ms of
+/// 32, and the first compile, which mostly comes later, begins at once.
+inline constexpr uint32_t kAheadTicks = 8;
 
 /// How often the system is asked how much there is to do, which takes some 10 us.
 inline constexpr int64_t kLoadNanoseconds = 20'000'000;

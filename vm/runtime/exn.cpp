@@ -22,6 +22,7 @@ uint64_t size_of(uint32_t slots) { return slots <= kSmallSlots ? kSmallBytes : s
 }  // namespace
 
 ExnHeap::~ExnHeap() {
+  drop_spare();
   store_.budget()->exception_bytes.uncharge(bytes_);
   for (ExnCell* cell : cells_) {
     if (!is_small(cell)) std::free(cell);
@@ -60,15 +61,16 @@ ExnCell* ExnHeap::allocate(uint32_t slots) {
 ExnCell* ExnHeap::make(TagInst* tag, const Slot* payload, uint32_t slots, const std::byte* stack_top) try {
   Quota& quota = store_.budget()->exception_bytes;
   const uint64_t limit = quota.limit(), size = size_of(slots);
-  if (live_ >= threshold_ || quota.used() + size > limit) {
+  if (live_ >= threshold_ || (spare_ < size && quota.used() + size > limit)) {
     collect(stack_top, {payload, slots});
+    drop_spare();
     threshold_ = std::max<size_t>(1024, 2 * live_);
     // An eighth must be free by then, or a guest at its limit would collect at each throw.
     if (quota.used() + size > limit - limit / 8) return nullptr;
   }
   ExnCell* cell = allocate(slots);
   if (cell == nullptr) return nullptr;
-  if (!quota.charge(size)) {  // other threads of the program have taken the rest
+  if (!charge(size)) {  // other threads of the program have taken the rest
     if (slots <= kSmallSlots) {
       free_small_.push_back(cell);
     } else {
@@ -89,9 +91,24 @@ ExnCell* ExnHeap::make(TagInst* tag, const Slot* payload, uint32_t slots, const 
   return nullptr;
 }
 
+bool ExnHeap::charge(uint64_t size) {
+  if (spare_ < size) return store_.budget()->exception_bytes.charge(size);
+  spare_ -= size;
+  return true;
+}
+
 void ExnHeap::give_back(uint64_t size) {
   bytes_ -= size;
-  store_.budget()->exception_bytes.uncharge(size);
+  if (size <= kMostSpare - spare_) {
+    spare_ += size;
+  } else {
+    store_.budget()->exception_bytes.uncharge(size);
+  }
+}
+
+void ExnHeap::drop_spare() {
+  store_.budget()->exception_bytes.uncharge(spare_);
+  spare_ = 0;
 }
 
 void ExnHeap::free(ExnCell* cell) {

@@ -47,6 +47,7 @@ class ExnHeap {
 
  private:
   static constexpr size_t kChunkBytes = 4096;  // and their alignment: 64 small cells
+  static constexpr uint64_t kMostSpare = 1024;
   struct ChunkFree {
     void operator()(std::byte* chunk) const { ::operator delete(chunk, std::align_val_t{kChunkBytes}); }
   };
@@ -54,7 +55,10 @@ class ExnHeap {
   void scan(const Slot* begin, const Slot* end);
   void scan_native_stack();
   ExnCell* allocate(uint32_t slots);  // null: the host has no memory
-  void give_back(uint64_t size);      // what a cell was charged with
+  /// Charges the store's quota for a cell. False: there is none left.
+  bool charge(uint64_t size);
+  void give_back(uint64_t size);  // what a cell was charged with
+  void drop_spare();
 
   Store& store_;
   std::vector<ExnCell*> cells_;       // all cells, free small ones included; sorted by a collection
@@ -64,6 +68,9 @@ class ExnHeap {
   std::unordered_map<ExnCell*, uint32_t> pins_;
   size_t live_ = 0;
   uint64_t bytes_ = 0;  // of live cells
+  // Charged beyond that, for the next throws: a quota is shared by threads, and its locked instructions would make a throw
+  // and its catch wait for all that the guest has under way (docs/decisions/0104-what-a-throw-waits-for.md).
+  uint64_t spare_ = 0;
   size_t threshold_ = 1024;
 };
 

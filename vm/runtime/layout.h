@@ -76,6 +76,7 @@ VMRUN_FIELD(FuncRecord, instance)
 VMRUN_FIELD(FuncRecord, code)
 VMRUN_FIELD(FuncRecord, host)
 VMRUN_FIELD(FuncRecord, host_env)
+inline constexpr auto memory0_base = host_env;  // of a wasm function
 }  // namespace func_record
 
 namespace memory {

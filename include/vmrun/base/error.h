@@ -52,9 +52,9 @@ struct FrameInfo {
   uint64_t offset = 0;      // byte offset of the instruction in the image
   // With Config::backtrace_details: where that is in the source. Calls that the guest's own compiler inlined come first,
   // innermost first; the last one is in the function itself. Empty: unknown.
-  std::vector<SourceLine> source;
+  std::vector<SourceLine> source = {};
   // Why `source` is empty although the image speaks of debug information; else empty. One line.
-  std::string source_note;
+  std::string source_note = {};
 };
 
 /// A frame in words.

@@ -82,6 +82,7 @@ struct Bench {
       records[i].type = module->funcs[i].type;
       records[i].func_index = i;
       records[i].instance = &inst;
+      records[i].host_env = memory.base;  // what a wasm function has there
       records[i].code = &module->code(i);
       funcs.push_back(&records[i]);
     }

@@ -172,15 +172,23 @@ TEST_CASE("inline: locals of callees are bounded") {
   CHECK(std::ranges::count_if(c.code.inlined, [&](const auto& p) { return p.func_index == callee; }) == 2);
 }
 
-TEST_CASE("inline: indirect calls are compared with few functions, and with none of many") {
-  for (const uint32_t count : {1u, 4u, 5u}) {
-    CAPTURE(count);
+TEST_CASE(
+    "inline: indirect calls are compared with few functions, with more where they are small, and with none of many") {
+  struct Case {
+    uint32_t count, loads;  // functions, and how large each is
+    bool inlined;
+  };
+  for (const Case& c : {Case{1, 1, true}, Case{4, 30, true}, Case{5, 30, false}, Case{8, 1, true}, Case{9, 1, false}}) {
+    CAPTURE(c.count);
     ModuleBuilder m;
     const uint32_t type = m.type({kI32}, {kI32}), other = m.type({}, {kI32});
     std::vector<uint32_t> callees;
-    for (uint32_t i = 0; i < count; ++i) {
+    for (uint32_t i = 0; i < c.count; ++i) {
       callees.push_back(m.func("callee" + std::to_string(i), type));
-      m.define(callees[i], Code().get(0).i32_load());
+      Code body;
+      body.get(0);
+      for (uint32_t load = 0; load < c.loads; ++load) body.i32_load();
+      m.define(callees[i], body);
       m.element(callees[i]);
       m.element(callees[i]);
     }
@@ -188,9 +196,9 @@ TEST_CASE("inline: indirect calls are compared with few functions, and with none
     m.define(different, Code().i32_const(0).i32_load());
     m.element(different);
     m.define(caller, Code().get(0).get(0).call_indirect(type));
-    const Compiled c = compile(m, caller, Inlining::On);
-    for (const uint32_t callee : callees) CHECK(c.contains(callee) == (count <= 4));
-    CHECK_FALSE(c.contains(different));
+    const Compiled compiled = compile(m, caller, Inlining::On);
+    for (const uint32_t callee : callees) CHECK(compiled.contains(callee) == c.inlined);
+    CHECK_FALSE(compiled.contains(different));
   }
 }
 
@@ -214,4 +222,35 @@ TEST_CASE("inline: the head of an inlined loop is its callee's, not of what stan
   const Compiled::Frames frames = c.frames(c.code.place_at(head, false));
   REQUIRE(frames.size() == 2);
   CHECK(frames[0].first == nested);
+}
+
+TEST_CASE("inline: what a unit may inline goes to calls in the innermost loops, wherever they stand") {
+  ModuleBuilder m;
+  const uint32_t type = m.type({kI32}, {kI32});
+  const uint32_t first = m.func("first", type), hot = m.func("hot", type), caller = m.func("caller", type);
+  for (const uint32_t callee : {first, hot}) {
+    Code body;
+    body.get(0);
+    for (int i = 0; i < 45; ++i) body.i32_load();  // 135 bytes and some
+    m.define(callee, body);
+  }
+  // As many as fit in front of the loop would leave nothing for what is in it.
+  Code code;
+  code.get(0);
+  for (int i = 0; i < 12; ++i) code.call(first);
+  code.set(0).loop().get(0);
+  for (int i = 0; i < 5; ++i) code.call(hot);
+  code.tee(0).br_if(0).end().get(0);
+  m.define(caller, code);
+  const Compiled c = compile(m, caller, Inlining::On);
+  auto calls = [&](uint32_t callee) {
+    std::set<uint32_t> from;
+    for (const auto& p : c.code.inlined) {
+      if (p.func_index == callee) from.insert(p.caller);
+    }
+    return from.size();
+  };
+  CHECK(calls(hot) == 5);
+  CHECK(calls(first) > 0);
+  CHECK(calls(first) < 5);
 }

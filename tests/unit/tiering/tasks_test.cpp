@@ -195,6 +195,42 @@ TEST_CASE("the optimiser hears of hot functions, and of hot loops in functions t
   }).join();
 }
 
+TEST_CASE("the time of a small function counts for the loop that calls it, whose code will contain it") {
+  spine::ModuleBuilder builder;
+  const uint32_t small = builder.func("small", builder.type({spine::i32}, {spine::i32}));
+  const uint32_t loop = builder.func("loop", builder.type({spine::i32}, {spine::i32}));
+  Code sums;
+  sums.get(0);
+  for (int i = 0; i < 30; ++i) sums.get(0).i32_add();
+  builder.define(small, sums);
+  builder.define(loop,
+                 Code().loop().get(0).call(small).drop().get(0).i32_const(1).i32_sub().tee(0).br_if(0).end().get(0));
+  Refusing refusing;
+  Options options;
+  options.threads = 1;
+  options.polls = !jit::kStopsBySignal;
+  options.opt = [&](std::string*) { return &refusing; };
+  const Engine engine = interpreter();
+  const Module module = ok(Module::compile(engine, builder.build(), "small"));
+  REQUIRE(module.impl()->funcs[small].body.size() <= policy::kInlinedBytes);
+  Manager manager(options);
+  if (!manager.samples()) {
+    std::puts("skipped: nothing is sampled here");
+    return;
+  }
+  Attached attached(manager, module);
+  for (uint32_t i : {small, loop}) REQUIRE(Manager::promote(*module.impl(), i, Tier::baseline).empty());
+  std::thread([&] {
+    Store store(engine);
+    const Instance instance = ok(Linker(engine).instantiate(store, module));
+    const auto call = ok(ok(instance.func("loop")).typed<int32_t(int32_t)>());
+    for (int i = 0; i < 2000 && !refusing.was_asked(loop, false); ++i) CHECK(ok(call.call(10'000'000)) == 0);
+    CHECK(refusing.was_asked(loop, false));
+    CHECK_FALSE(refusing.was_asked(small, true));
+    CHECK(Manager::heat(*module.impl(), loop).nanoseconds >= Manager::heat(*module.impl(), small).nanoseconds / 2);
+  }).join();
+}
+
 /// Uses so much of the thread's processor time.
 void burn(std::chrono::nanoseconds time) {
   auto used = [] {

@@ -54,19 +54,19 @@ class Refuser final : public jit::Compiler {
   std::vector<uint32_t> units_;
 };
 
-/// A nest of three loops in a module of its own, whose ticks the test makes.
+/// A nest of loops, three unless said otherwise, in a module of its own, whose ticks the test makes.
 struct Nest {
-  explicit Nest(jit::Compiler& opt)
-      : module(one_function(engine, Code().loop().loop().loop().end().end().end())),
+  explicit Nest(jit::Compiler& opt, const Code& body = Code().loop().loop().loop().end().end().end())
+      : module(one_function(engine, body)),
         manager(only_opt(opt, 1)),
         attached(manager, module),
         code(attached.code(0)),
         loops(vm::loops_of(code)->loops) {}
 
-  /// A tick in the innermost loop.
-  void tick() {
+  /// A tick in a loop: the innermost of three.
+  void tick(uint32_t loop = 2) {
     vm::TierHooks* hooks = module.impl()->tiers;
-    hooks->hot_loop(hooks, code, loops[2], Tier::baseline);
+    hooks->hot_loop(hooks, code, loops[loop], Tier::baseline);
     manager.wait_idle();
   }
 
@@ -87,8 +87,10 @@ TEST_CASE("a hot innermost loop is entered at the loop around it, and never from
     std::puts("skipped: nothing is sampled here");
     return;
   }
-  nest.loops[1].polls = 1;  // it ended once since the first tick
-  for (int i = 0; i < kManyTicks && asked.units().empty(); ++i) nest.tick();
+  for (uint32_t i = 0; i < kManyTicks && asked.units().empty(); ++i) {
+    nest.loops[1].polls = 1 + i / policy::kReachTicks;  // it ends once in so many ticks
+    nest.tick();
+  }
   REQUIRE(asked.units().size() == 1);
   CHECK(asked.units()[0] == nest.loops[1].offset);
   // There is no code for that entry, so the loop has to be entered itself, and that has to be earned anew.
@@ -139,6 +141,50 @@ TEST_CASE("code for one loop leaves the heat of those beside it as it was") {
   CHECK(unpaid(0) == policy::kTickHeat);
 }
 
+TEST_CASE("an entry at a loop pays with the time of all that the loops around it contain") {
+  // Two nests of two loops, in one loop: entered in the first, code goes on through the second and back.
+  Refuser asked;
+  Nest nest(asked, Code().loop().loop().loop().end().end().loop().loop().end().end().end());
+  if (!nest.manager.samples()) {
+    std::puts("skipped: nothing is sampled here");
+    return;
+  }
+  nest.loops[1].polls = nest.loops[3].polls = kManyTicks;
+  int ticks = 0;
+  for (; ticks < kManyTicks && asked.units().empty(); ++ticks) nest.tick(ticks % 2 == 0 ? 2 : 4);
+  REQUIRE(asked.units().size() == 1);
+  Refuser alone;
+  Nest one(alone, Code().loop().loop().loop().end().end().loop().loop().end().end().end());
+  one.loops[1].polls = kManyTicks;
+  int all_in_one = 0;
+  for (; all_in_one < kManyTicks && alone.units().empty(); ++all_in_one) one.tick(2);
+  REQUIRE(alone.units().size() == 1);
+  CHECK(ticks == all_in_one);
+  // It has paid with all of it: neither of the two has anything left.
+  for (uint32_t i = 0; i < 5; ++i) CHECK(nest.loops[i].heat.load() == nest.loops[i].paid.load());
+}
+
+TEST_CASE("what is inlined is part of a compile's size, as far as it is inlined") {
+  spine::ModuleBuilder builder;
+  const uint32_t type = builder.type({}, {});
+  const uint32_t small = builder.func("small", type), large = builder.func("large", type);
+  builder.define(small, Code().i32_const(0).drop());
+  Code many;
+  for (uint32_t i = 0; i < policy::kInlinedBytes; ++i) many.i32_const(0).drop();
+  builder.define(large, many);
+  builder.define(builder.func("f", type), Code().call(small).call(large).loop().call(small).end());
+  Code often;
+  for (uint32_t i = 0; i < 10'000; ++i) often.call(small);
+  builder.define(builder.func("g", type), often);
+  const Engine engine = interpreting();
+  const Module module = ok(Module::compile(engine, builder.build(), "inlined"));
+  const vm::Module& image = *module.impl();
+  const LoopNest f(image, 2, *vm::loops_of(module.impl()->code(2))), g(image, 3, *vm::loops_of(module.impl()->code(3)));
+  CHECK(f.inlined() == 2 * image.funcs[small].body.size());
+  CHECK(g.inlined() <= policy::kMostInlined + image.funcs[3].body.size() * policy::kMostInlinedPercent / 100);
+  CHECK(g.inlined() > policy::kMostInlined);
+}
+
 TEST_CASE("what the instructions of a loop are says what the optimiser may save") {
   spine::ModuleBuilder builder;
   const uint32_t type = builder.type({}, {});
@@ -168,6 +214,9 @@ TEST_CASE("what the instructions of a loop are says what the optimiser may save"
   }
   CHECK(nest.in_loop(nest.end(2)));        // of the inner one, in the outer one
   CHECK_FALSE(nest.in_loop(nest.end(1)));  // behind both
+  CHECK(nest.loop_at(nest.end(2)) == 1);
+  CHECK(nest.loop_at(nest.end(2) - 1) == 2);
+  CHECK(nest.loop_at(nest.end(1)) == LoopNest::kNone);
 }
 
 TEST_CASE("a compile that waits gets its turn, whatever comes later") {

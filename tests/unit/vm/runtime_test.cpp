@@ -171,6 +171,47 @@ TEST_CASE("exception cells nobody can reach are collected, the others are not") 
   CHECK(heap.make(tag, payload, 1, top()) == caught);
 }
 
+TEST_CASE("a throw and its catch charge the quota once in a while, and never beyond the limit") {
+  constexpr uint64_t kLimit = 64 * 100;
+  Store::Limits limits;
+  limits.exception_bytes = kLimit;
+  World w({}, limits);
+  TagInst* tag = w.store.new_tag(*w.registry->intern_func({}, {}));
+  ExnHeap& heap = w.store.exns();
+  Quota& quota = w.store.budget()->exception_bytes;
+  w.store.need_stack();
+  const std::byte* const top = w.store.vcpu().stack_base;
+  Slot payload[2000] = {};
+  for (int i = 0; i < 10; ++i) {
+    ExnCell* cell = heap.make(tag, payload, 1, top);
+    REQUIRE(cell != nullptr);
+    CHECK(quota.used() == 64);
+    heap.free(cell);
+    CHECK(heap.bytes() == 0);
+    CHECK(quota.used() == 64);  // kept for the next one
+  }
+  std::vector<ExnCell*> held;
+  for (;;) {
+    ExnCell* cell = heap.make(tag, payload, 1, top);
+    if (cell == nullptr) break;
+    heap.pin(cell);
+    held.push_back(cell);
+    CHECK(quota.used() <= kLimit);
+    REQUIRE(held.size() <= kLimit / 64);
+  }
+  CHECK(held.size() == kLimit / 64);
+  for (ExnCell* cell : held) {
+    heap.unpin(cell);
+    heap.free(cell);
+  }
+  CHECK(heap.bytes() == 0);
+  CHECK(quota.used() <= 1024);
+  // What is kept stands in nobody's way, a large cell's neither.
+  const uint64_t large = kLimit - kLimit / 8 - 64;
+  REQUIRE(heap.make(tag, payload, static_cast<uint32_t>((large - 16) / sizeof(Slot)), top) != nullptr);
+  CHECK(quota.used() <= kLimit);
+}
+
 TEST_CASE("externrefs of one value are one cell") {
   World w;
   int a = 0, b = 0;
