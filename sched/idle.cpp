@@ -67,7 +67,8 @@ void Core::start_worker_locked(Processor* p, bool spinning) {
     wake_worker_locked(*worker, p, spinning);
     return;
   }
-  if (threads_.load(std::memory_order_relaxed) < config.max_threads) {
+  // None is added once stop() has begun, which joins those that there are: all tasks have ended, and nothing is left to do.
+  if (!stopping.load(std::memory_order_relaxed) && threads_.load(std::memory_order_relaxed) < config.max_threads) {
     try {
       add_worker_locked(p, spinning);
       return;

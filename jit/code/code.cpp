@@ -310,6 +310,7 @@ size_t CodeSpace::reclaim(uint64_t retirements, const std::vector<const CodeObje
   std::vector<Published> freed;
   {
     std::lock_guard lock(lock_);
+    freed.reserve(retired_.size());  // now: what is forgotten has to be freed, too
     auto is_free = [&](const Retired& entry) {
       const CodeObject* object = objects_[entry.id].load(std::memory_order_relaxed);
       if (entry.number > retirements || std::binary_search(in_use.begin(), in_use.end(), object)) return false;

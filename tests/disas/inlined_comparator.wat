@@ -241,7 +241,7 @@
 ;;   mov qword ptr [rbp - 40], r8
 ;; L1:
 ;;   mov rcx, qword ptr [rbp - 56]
-;;   cmp rcx, qword ptr [r8 + 8]                         ; call_indirect (type 0)
+;;   cmp rcx, qword ptr [r8 + 8]
 ;;   mov eax, 0
 ;;   cmovb rax, rcx
 ;;   jae L5
