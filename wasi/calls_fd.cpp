@@ -37,7 +37,13 @@ Errno fd_allocate(Context& cx, Mem, Fd fd, Size64 offset, Size64 length) {
   }));
 }
 
-Errno fd_close(Context& cx, Mem, Fd fd) { return cx.fds.close(fd.value) ? Errno::success : Errno::badf; }
+Errno fd_close(Context& cx, Mem, Fd fd) {
+  if (!cx.fds.is_shared() && cx.watch != nullptr) {
+    // What stays open behind the guest's back stays in the set of what is polled, too.
+    if (const FdRef d = cx.fds.get(fd.value); d != nullptr && !d->owner) cx.watch.reset();
+  }
+  return cx.fds.close(fd.value) ? Errno::success : Errno::badf;
+}
 
 Errno fd_datasync(Context& cx, Mem, Fd fd) {
   // fd_sync does more, so its right is enough: libcs ask for fd_datasync's along with writing only.

@@ -13,6 +13,7 @@
 #include <span>
 #include <vector>
 
+#include "vm/base/assert.h"
 #include "wasi/blocking.h"
 #include "wasi/calls_common.h"
 
@@ -162,8 +163,10 @@ class PollSet {
 
 class EventWriter {
  public:
-  explicit EventWriter(std::byte* out) : out_(out) {}
+  /// Of an array of `room` events.
+  EventWriter(std::byte* out, uint32_t room) : out_(out), room_(room) {}
   void put(const Subscription& s, Errno error, uint64_t nbytes = 0, uint16_t flags = 0) {
+    VMRUN_ASSERT(count_ < room_, "an event for each subscription at most");
     GuestEvent e{};
     e.userdata = s.userdata;
     e.error = static_cast<uint16_t>(error);
@@ -176,6 +179,7 @@ class EventWriter {
 
  private:
   std::byte* out_;
+  const uint32_t room_;
   uint32_t count_ = 0;
 };
 
@@ -265,15 +269,21 @@ std::optional<Errno> poll_many(Context& cx, Mem memory, std::span<const std::byt
     const int64_t happened = cx.watch->wait(wait == kNever ? nullptr : &timeout);
     if (happened < 0) return errno_of(happened);
 
-    EventWriter events(target);
+    EventWriter events(target, static_cast<uint32_t>(source.size() / sizeof(Guest)));
     for (int64_t i = 0; i < happened; ++i) {
-      const PollWatch::Happened what = cx.watch->at(static_cast<size_t>(i));
-      for (const uint32_t place : {what.reads, what.writes}) {
+      const std::optional<PollWatch::Happened> what = cx.watch->at(static_cast<size_t>(i));
+      if (!what) {
+        if (events.count() != 0) continue;  // another call meets it
+        cx.watch.reset();
+        return std::nullopt;
+      }
+      for (const uint32_t place : {what->reads, what->writes}) {
         if (place == PollWatch::kNone) continue;
         Subscription s = decode(subscription_at<Guest>(bytes, place));
-        const short revents = happened_to(s, what.events);
+        const short revents = happened_to(s, what->events);
         if (revents == 0) continue;
         s.descriptor = cx.fds.get(s.fd);
+        VMRUN_ASSERT(s.descriptor != nullptr, "what is watched is open");
         put_ready(events, s, revents);
       }
     }
@@ -284,6 +294,7 @@ std::optional<Errno> poll_many(Context& cx, Mem memory, std::span<const std::byt
       }
     }
     if (events.count() != 0) return stored.store(memory, events.count());
+    if (blocking::between_pieces()) return Errno::intr;
   }
 }
 
@@ -313,7 +324,7 @@ Errno poll(Context& cx, Mem memory, Ptr in, Ptr out, Count count, Out<uint32_t> 
   // A lone deadline, which is how guests sleep, waits on its own clock, so that setting the realtime clock counts.
   if (const Subscription& s = subscriptions[0]; count.value == 1 && s.deadline != kNever) {
     if (int64_t r = blocking::sleep_until(s.host_clock, timespec_of(s.deadline)); r < 0) return errno_of(r);
-    EventWriter events(target);
+    EventWriter events(target, count.value);
     events.put(s, Errno::success);
     return stored.store(memory, 1);
   }
@@ -327,7 +338,7 @@ Errno poll(Context& cx, Mem memory, Ptr in, Ptr out, Count count, Out<uint32_t> 
     int64_t r = set.wait(wait == kNever ? nullptr : &timeout);
     if (r < 0) return errno_of(r);
 
-    EventWriter events(target);
+    EventWriter events(target, count.value);
     uint64_t realtime = now(CLOCK_REALTIME), monotonic = now(CLOCK_MONOTONIC);
     for (const Subscription& s : subscriptions) {
       if (s.error != Errno::success) {

@@ -34,6 +34,9 @@ bool PollWatch::open() {
   return true;
 }
 
+/// What an event brings back: the guest's number, and which of its descriptors by that number was meant.
+uint64_t PollWatch::token_of(uint32_t fd, uint64_t serial) { return serial << 32 | fd; }
+
 void PollWatch::want(const Wish& wish) {
   if (wish.fd >= entries_.size()) entries_.resize(size_t{wish.fd} + 1);
   Entry& entry = entries_[wish.fd];
@@ -61,7 +64,7 @@ bool PollWatch::put(uint32_t fd) {
   Entry& entry = entries_[fd];
   epoll_event event{};
   event.events = entry.wanted;
-  event.data.u32 = fd;
+  event.data.u64 = token_of(fd, entry.serial);
   const int how = entry.has != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
   if (raw([&] { return ::epoll_ctl(set_.host, how, entry.host, &event); }) < 0) return false;
   has_count_ += entry.has == 0 ? 1 : 0;
@@ -113,9 +116,13 @@ int64_t PollWatch::wait(const timespec* timeout) {
   return r <= 0 ? r : look();
 }
 
-PollWatch::Happened PollWatch::at(size_t i) const {
-  const Entry& entry = entries_[events_[i].data.u32];
-  return {entry.reads, entry.writes, static_cast<short>(events_[i].events)};
+std::optional<PollWatch::Happened> PollWatch::at(size_t i) const {
+  const uint64_t token = events_[i].data.u64;
+  const auto fd = static_cast<uint32_t>(token);
+  if (fd >= entries_.size()) return std::nullopt;
+  const Entry& entry = entries_[fd];
+  if (entry.round != round_ || token != token_of(fd, entry.serial)) return std::nullopt;
+  return Happened{entry.reads, entry.writes, static_cast<short>(events_[i].events)};
 }
 
 }  // namespace vmrun::wasi

@@ -6,8 +6,9 @@
 //
 // Rules. Of one guest without threads: nobody closes a descriptor while it is used here. What is watched is owned by the
 // guest, so that the system forgets it when it is closed, or a listener, whose number stays open longer than the guest. When
-// a descriptor is given another number (fd_renumber) the set is thrown away: it may stand there under the old one. A
-// descriptor is told from another one of the same number, the guest's or the host's, by its serial number.
+// a listener is closed, or a descriptor is given another number (fd_renumber), the set is thrown away: it stands there under
+// the old number. A descriptor is told from another one of the same number, the guest's or the host's, by its serial number,
+// which events bring back: an event of another one is believed by nobody.
 #pragma once
 
 #include <sys/epoll.h>
@@ -15,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -54,8 +56,8 @@ class PollWatch {
 
   /// Waits until something has happened, at most `timeout` (null: for ever): how many descriptors, or a negated errno value.
   int64_t wait(const timespec* timeout);
-  /// What has happened, after wait().
-  Happened at(size_t i) const;
+  /// What has happened; nothing: to a descriptor that nobody asks for any more, so this set is to be thrown away.
+  std::optional<Happened> at(size_t i) const;
 
  private:
   /// By the guest's number.
@@ -68,6 +70,7 @@ class PollWatch {
     uint32_t reads = kNone, writes = kNone;
   };
 
+  static uint64_t token_of(uint32_t fd, uint64_t serial);
   bool open();
   void want(const Wish& wish);
   bool put(uint32_t fd);

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <map>
@@ -39,6 +40,7 @@ struct Sockets {
   std::map<uint32_t, int> ours, theirs;  // by the guest's number: the host's number of the guest's end; the other end
 
   Sockets() = default;
+  explicit Sockets(const WasiConfig& config) : guest(config) {}
   ~Sockets() {
     for (const auto& [fd, other] : theirs) ::close(other);
   }
@@ -210,6 +212,49 @@ TEST_CASE("a set of sockets has no place for what is closed, refused or no socke
   CHECK(n >= 1);
   const Errno other = poll_oneoff_unstable(s.guest.cx(), s.guest.memory, {4096}, {512 << 10}, {18}, Out<uint32_t>{64});
   CHECK((other == Errno::success || other == Errno::inval));
+}
+
+TEST_CASE("a listener that is closed leaves the set of sockets, although its number stays open") {
+  struct Listener {
+    Listener() : fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
+      const sockaddr any{AF_UNIX, {}};  // the system finds a name
+      REQUIRE(::bind(fd, &any, sizeof any.sa_family) == 0);
+      REQUIRE(::listen(fd, 4) == 0);
+    }
+    ~Listener() { ::close(fd); }
+    void connect() const {
+      sockaddr_un address{};
+      socklen_t size = sizeof address;
+      REQUIRE(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+      const HostFd other(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      REQUIRE(::connect(other.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0);
+    }
+    const int fd;
+  };
+  const Listener first, second;
+  Sockets s(WasiConfig().preopen_socket(first.fd).preopen_socket(second.fd));
+  constexpr uint32_t kFirst = 3, kSecond = 4;
+  for (int i = 0; i < 20; ++i) s.add();
+  std::vector<GuestSubscription> asked;
+  for (const auto& [fd, host] : s.ours) asked.push_back(for_descriptor(fd, kEventRead, fd));
+  asked.push_back(for_descriptor(kSecond, kEventRead, kSecond));
+  asked.push_back(for_time(1000, 1'000'000));
+  asked.push_back(for_descriptor(kFirst, kEventRead, kFirst));
+  const auto events = [&] {
+    std::vector<uint64_t> all;
+    for (const GuestEvent& e : s.poll(asked)) all.push_back(e.userdata);
+    return all;
+  };
+  CHECK(events() == std::vector<uint64_t>{1000});
+  REQUIRE(fd_close(s.guest.cx(), s.guest.memory, Fd{kFirst}) == Errno::success);
+  REQUIRE(s.add() == kFirst);  // another one by its number
+  CHECK(events() == std::vector<uint64_t>{1000});
+  first.connect();
+  CHECK(events() == std::vector<uint64_t>{1000});
+  second.connect();
+  CHECK(events() == std::vector<uint64_t>{kSecond});
+  REQUIRE(::send(s.theirs[kFirst], "x", 1, 0) == 1);
+  CHECK(events() == std::vector<uint64_t>{kFirst, kSecond});
 }
 
 TEST_CASE("a task that polls many sockets is suspended until one is ready, its time is over, or it is cancelled") {
