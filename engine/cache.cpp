@@ -11,7 +11,10 @@
 #include <utility>
 
 #include "engine/cache_files.h"
+#include "engine/file_identity.h"
 #include "engine/hot_list.h"
+#include "engine/kept_image.h"
+#include "engine/module_keeper.h"
 #include "jit/stored/settings.h"
 #include "vm/base/build.h"
 #include "vm/base/tally.h"
@@ -19,38 +22,16 @@
 namespace vmrun::engine {
 namespace {
 
-using tiering::HotUnit;
-
-/// Baseline code is stored anew when what is new of it took so long to make: less is compiled as fast as a file is
-/// written.
-constexpr uint64_t kWorthNanoseconds = 2'000'000;
-/// An image that large is stored even without code, so that its next start need not validate it.
-constexpr uint64_t kWorthValidating = 4 << 20;
-
-// ---- hot lists ------------------------------------------------------------------------------------------------------
-
-std::vector<HotUnit> read_hot(int folder, const CacheKey& key) {
-  uint64_t size = 0;
-  Refusal refusal;
-  const std::string name = hot_name(content_name(key.content));
-  const FileDescriptor file(open_cache_file(folder, name, size, refusal));
-  if (file.number < 0 || size > kMostHotBytes) return {};
-  std::vector<std::byte> bytes(size);
-  if (!read_whole(file.number, 0, bytes)) return {};
-  auto units = parse_hot(bytes, key.content);
-  if (units) return std::move(*units);
-  VMRUN_LOG_AT(cache_log(), info, "{} is ignored: it is damaged or of another format", name);
-  return {};
-}
-
-bool write_hot(int folder, const vm::Digest& content, std::span<const HotUnit> units) {
-  NewFile file(folder);
-  return file.write(format_hot(content, units)) && file.finish(hot_name(content_name(content)));
+/// An image's file, for its times and what its copy leaves out; -1 if it cannot be had.
+int open_image_file(const std::filesystem::path& path) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0 || file > STDERR_FILENO) return file;
+  const int moved = fcntl(file, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);  // of a standard stream that is closed
+  close(file);
+  return moved;
 }
 
 }  // namespace
-
-std::string content_name(const vm::Digest& content) { return content.hex(16); }
 
 std::string CacheKey::name() const {
   const jit::stored::ProcessorBits processor = jit::stored::this_processor();
@@ -79,32 +60,20 @@ std::shared_ptr<const jit::stored::File> Cache::opened(std::unique_ptr<jit::stor
   return nullptr;
 }
 
-Cache::Worth Cache::worth_storing(const vm::Module& module, const tiering::StoredCode& before,
-                                  const tiering::News& news) {
-  const bool optimised = news.units[static_cast<unsigned>(vm::Tier::opt)] != 0;
-  const bool costly =
-      news.nanoseconds >= kWorthNanoseconds && news.units[static_cast<unsigned>(vm::Tier::baseline)] != 0;
-  const bool validated = before.file == nullptr && module.image->bytes().size() >= kWorthValidating;
-  // Heat of what has no optimised code adds up from run to run.
-  const bool hot = std::ranges::any_of(news.hot, [](const HotUnit& unit) { return unit.heat != 0; });
-  return {optimised || costly || validated, hot};
+std::shared_ptr<CacheKeeper> Cache::keeper(const ImageFacts& facts) const {
+  if (hooks_ != nullptr) return hooks_->put ? hooks_keeper(*facts.content) : nullptr;
+  return config_.write ? std::make_shared<ModuleKeeper>(config_, facts) : nullptr;
 }
 
 tiering::StoredCode Cache::find(const CacheKey& key) const {
-  if (hooks_) return find_by_hooks(key);
+  if (hooks_ != nullptr) return find_by_hooks(key);
   tiering::StoredCode found;
-  found.content = key.content;
-  Refusal refusal;
-  const FileDescriptor folder(open_cache_folder(config_.folder, false, refusal));
+  const FileDescriptor folder(open_folder());
   if (folder.number < 0) {
-    if (refusal.unsafe) {
-      VMRUN_LOG_AT(cache_log(), warn, "the cache is not used: {}", refusal.why);
-    } else {
-      VMRUN_LOG_AT(cache_log(), info, "the cache is not used: {}", refusal.why.empty() ? "no folder" : refusal.why);
-    }
     vm::count(vm::tally.cache_misses);
     return found;
   }
+  Refusal refusal;
   const std::string name = key.name();
   uint64_t bytes = 0;
   const int descriptor = open_cache_file(folder.number, name, bytes, refusal);
@@ -112,57 +81,105 @@ tiering::StoredCode Cache::find(const CacheKey& key) const {
     VMRUN_LOG_AT(cache_log(), info, "no code from {}: {}", name, refusal.why.empty() ? "there is none" : refusal.why);
   } else {
     if (config_.write) mark_used(descriptor);
-    found.file = opened(jit::stored::source_of(descriptor, bytes), name, key);
+    found.file = opened(jit::stored::mapped_source_of(descriptor, bytes), name, key);
   }
   vm::count(found.file != nullptr ? vm::tally.cache_hits : vm::tally.cache_misses);
-  found.hot = read_hot(folder.number, key);
+  found.hot = read_hot(folder.number, key.content);
   return found;
 }
 
-bool Cache::store(const vm::Module& module) const {
-  if (hooks_) return store_by_hooks(module);
-  const tiering::StoredCode before = tiering::Manager::stored(module);
-  if (!config_.write || !before.content) return false;
-  const tiering::News news = tiering::Manager::news(module);
-  const auto [code, hot] = worth_storing(module, before, news);
-  if (!code && !hot) return false;
+int Cache::open_folder() const {
   Refusal refusal;
-  const FileDescriptor folder(open_cache_folder(config_.folder, true, refusal));
-  if (folder.number < 0) {
-    VMRUN_LOG_AT(cache_log(), info, "nothing is stored: {}", refusal.why);
-    return false;
-  }
-  if (hot && !write_hot(folder.number, *before.content, merge_hot(news.hot, before.hot))) {
-    VMRUN_LOG_AT(cache_log(), info, "{} is not stored", hot_name(content_name(*before.content)));
-  }
-  return code && store_code(folder.number, module, *before.content);
-}
-
-bool Cache::store_code(int folder, const vm::Module& module, const vm::Digest& content) const {
-  tiering::Kept kept = *tiering::Manager::store(module, {}, {});
-  const std::string name = CacheKey{content, kept.settings}.name();
-  jit::stored::About about;
-  about.module = &module;
-  about.content = content;
-  about.settings = kept.settings;
-  NewFile file(folder);
-  bool written = jit::stored::write(about, std::move(kept.units), [&](std::span<const std::byte> bytes) {
-    return file.write(bytes) && file.bytes() <= config_.max_bytes;
-  });
-  if (written) make_room(folder, name, file.bytes());
-  written = written && file.finish(name);
-  if (written) {
-    vm::count(vm::tally.cache_stores);
-    VMRUN_LOG_AT(cache_log(), info, "{} is stored, {} bytes", name, file.bytes());
+  const int folder = open_cache_folder(config_.folder, false, refusal);
+  if (folder >= 0) return folder;
+  if (refusal.unsafe) {
+    VMRUN_LOG_AT(cache_log(), warn, "the cache is not used: {}", refusal.why);
   } else {
-    VMRUN_LOG_AT(cache_log(), info, "{} is not stored: {}", name, file.why().empty() ? "it is too large" : file.why());
+    VMRUN_LOG_AT(cache_log(), info, "the cache is not used: {}", refusal.why.empty() ? "no folder" : refusal.why);
   }
-  return written;
+  return -1;
 }
 
-std::vector<std::string> Cache::explain(const CacheKey& key) const {
+std::optional<KnownImage> Cache::recognise(const std::filesystem::path& path) const {
+  if (!keeps_images()) return {};
+  struct stat info;  // what is no file may be opened once only
+  if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size < int64_t{kLargeImage}) return {};
+  FileDescriptor original(open_image_file(path));
+  const auto stamp = vm::stamp_of(original.number);
+  const int64_t now = vm::file_time();
+  if (!stamp || !is_settled(*stamp, now) || !keeps_change_times(*stamp)) return {};
+  Refusal refusal;
+  const FileDescriptor folder(open_cache_folder(config_.folder, false, refusal));
+  if (folder.number < 0) return {};
+  const std::optional<KnownFile> file = read_identity(folder.number, *stamp);
+  if (!file) return {};
+  const int64_t age = now - file->confirmed;
+  if (age < 0 || age > std::chrono::nanoseconds(kBelieved).count()) {
+    VMRUN_LOG_AT(cache_log(), info, "{} is read: it was last confirmed long ago", path.string());
+    return {};
+  }
+  const std::string name = image_name(content_name(file->content), stamp->size);
+  uint64_t bytes = 0;
+  const FileDescriptor copy(open_cache_file(folder.number, name, bytes, refusal));
+  auto kept = copy.number < 0 ? std::nullopt : open_kept_image(copy.number, bytes, file->content);
+  if (!kept || kept->bytes.memory.size() != stamp->size) {
+    VMRUN_LOG_AT(cache_log(), info, "{} is ignored: {}", name,
+                 copy.number >= 0      ? "it is damaged"
+                 : refusal.why.empty() ? "it is not there"
+                                       : refusal.why);
+    return {};
+  }
+  if (config_.write) mark_used(copy.number);
+  kept->bytes.name = path.filename().string();
+  kept->bytes.original = std::exchange(original.number, -1);
+  KnownImage known;
+  known.image = vm::Image::map(std::move(kept->bytes));
+  known.bodies = std::move(kept->bodies);
+  known.content = file->content;
+  known.stamp = *stamp;
+  known.to_confirm = age > std::chrono::nanoseconds(kConfirmAfter).count();
+  VMRUN_LOG_AT(cache_log(), info, "{} is known by its file's identity; its bytes come from {}", path.string(), name);
+  return known;
+}
+
+void Cache::forget(const KnownImage& known) const {
+  if (!config_.write) return;
+  Refusal refusal;
+  const FileDescriptor folder(open_cache_folder(config_.folder, false, refusal));
+  if (folder.number < 0) return;
+  forget_identity(folder.number, known.stamp);
+  unlinkat(folder.number, image_name(content_name(known.content), known.stamp.size).c_str(), 0);
+}
+
+bool Cache::may_have(const vm::Image& image) const {
+  Refusal refusal;
+  const FileDescriptor folder(open_cache_folder(config_.folder, false, refusal));
+  if (folder.number < 0) return false;
+  if (image.stamp() && read_identity(folder.number, *image.stamp())) return true;
+  return has_image_of_size(folder.number, image.bytes().size());
+}
+
+namespace {
+
+/// Whether a start reads the file of a large image.
+std::string explain_identity(int folder, const vm::Image& image) {
+  const auto& stamp = image.stamp();
+  if (!stamp || !keeps_change_times(*stamp)) {
+    return "the image's file is read at each start: its file system is not known to keep times of change";
+  }
+  if (!is_settled(*stamp, image.read_at())) return "the image's file is read: it was changed a moment ago";
+  const auto known = read_identity(folder, *stamp);
+  if (!known) return "the image's file is read: it is not known yet, or has changed";
+  const int64_t minutes = (vm::file_time() - known->confirmed) / 60'000'000'000;
+  return "the image's file is known by its identity, confirmed " + std::to_string(minutes) + " minutes ago";
+}
+
+}  // namespace
+
+std::vector<std::string> Cache::explain(const CacheKey& key, const vm::Image& image) const {
   std::vector<std::string> lines;
-  if (hooks_) return {"the cache is kept by the embedder (Config::cache_hooks); this entry is called " + key.name()};
+  if (hooks_ != nullptr)
+    return {"the cache is kept by the embedder (Config::cache_hooks); this entry is called " + key.name()};
   Refusal refusal;
   const FileDescriptor folder(open_cache_folder(config_.folder, false, refusal));
   if (folder.number < 0) {
@@ -178,9 +195,15 @@ std::vector<std::string> Cache::explain(const CacheKey& key) const {
       lines.push_back(found.name + ": refused: " + (refusal.why.empty() ? "it is gone" : refusal.why));
       continue;
     }
-    if (found.kind == FoundFile::Kind::hot) {
-      close(descriptor);
-      lines.push_back(found.name + ": which functions were hot");
+    if (found.kind == FoundFile::Kind::hot || found.kind == FoundFile::Kind::image) {
+      const FileDescriptor file(descriptor);
+      if (found.kind == FoundFile::Kind::hot) {
+        lines.push_back(found.name + ": which functions were hot");
+      } else if (open_kept_image(descriptor, bytes, key.content)) {
+        lines.push_back(found.name + ": a copy of the image");
+      } else {
+        lines.push_back(found.name + ": ignored: damaged, or the copy of another image");
+      }
       continue;
     }
     auto file = jit::stored::File::open(jit::stored::source_of(descriptor, bytes), jit::stored::File::Fit::ignored);
@@ -204,22 +227,28 @@ std::vector<std::string> Cache::explain(const CacheKey& key) const {
       lines.push_back(found.name + ": not used: " + why);
     }
   }
+  if (!lines.empty() && image.bytes().size() >= kLargeImage) {
+    lines.push_back(explain_identity(folder.number, image));
+  }
   if (lines.empty())
     lines.push_back("there is nothing of this image: it was not run yet, or nothing was worth storing");
   return lines;
 }
 
-void Cache::make_room(int folder, const std::string& name, uint64_t bytes) const {
+void make_room(const CacheConfig& config, int folder, const std::string& name, uint64_t bytes) {
   std::vector<FoundFile> files = list_files(folder);
   std::ranges::sort(files, {}, &FoundFile::used);
   uint64_t sum = bytes;
-  for (const FoundFile& file : files) sum += file.name == name ? 0 : file.bytes;
+  // What is being written is counted by who writes it.
+  for (const FoundFile& file : files) {
+    if (file.name != name && file.kind != FoundFile::Kind::unfinished) sum += file.bytes;
+  }
   for (const FoundFile& file : files) {
     if (file.kind == FoundFile::Kind::unfinished) {
       if (file.is_old()) unlinkat(folder, file.name.c_str(), 0);
       continue;
     }
-    if (sum <= config_.max_bytes || file.name == name) continue;
+    if (sum <= config.max_bytes || file.name == name) continue;
     VMRUN_LOG_AT(cache_log(), info, "{} goes, to make room", file.name);
     if (unlinkat(folder, file.name.c_str(), 0) == 0) sum -= file.bytes;
   }

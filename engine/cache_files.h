@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstddef>
@@ -30,9 +31,11 @@ inline bool is_entry(mode_t mode) { return S_ISREG(mode) && (mode & 07777) == kE
 /// Names of files, by their parts in hexadecimal digits.
 std::string code_name(std::string_view content, std::string_view key);
 std::string hot_name(std::string_view content);
+std::string image_name(std::string_view content, uint64_t image_bytes);
+std::string identity_name(std::string_view file);
 
 struct FoundFile {
-  enum class Kind : uint8_t { code, hot, unfinished } kind;
+  enum class Kind : uint8_t { code, hot, image, identity, unfinished } kind;
   std::string name, content;
   uint64_t bytes;
   std::chrono::system_clock::time_point used;
@@ -41,6 +44,8 @@ struct FoundFile {
 };
 /// Those of the folder that are a cache's, by their names.
 std::vector<FoundFile> list_files(int folder);
+/// Whether one of them is a copy of an image of so many bytes. Opens none.
+bool has_image_of_size(int folder, uint64_t image_bytes);
 
 /// Why something was not opened.
 struct Refusal {
@@ -65,6 +70,10 @@ class NewFile {
   NewFile& operator=(const NewFile&) = delete;
   /// False: it could not be written, and why() says what was the matter.
   bool write(std::span<const std::byte> bytes);
+  /// Leaves out so many zeros.
+  bool skip(uint64_t bytes);
+  /// Writes over bytes that are there.
+  bool put(uint64_t at, std::span<const std::byte> bytes);
   /// Gives it its name, in the place of a file that has it.
   bool finish(const std::string& name);
   uint64_t bytes() const { return bytes_; }
@@ -72,9 +81,11 @@ class NewFile {
 
  private:
   bool fail();
+  bool fits();
   bool flush();
 
   const int folder_;
+  const pid_t process_ = getpid();  // a child that it has forked leaves the file alone
   int file_ = -1;
   std::string name_, why_;
   uint64_t bytes_ = 0;

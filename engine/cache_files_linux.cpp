@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "engine/cache_files.h"
@@ -19,10 +20,10 @@
 namespace vmrun::engine {
 namespace {
 
-constexpr std::string_view kUnfinished = ".new-", kCode = ".code", kHot = ".hot";
-constexpr size_t kContentDigits = 32, kKeyDigits = 16;
-/// Small pieces are written together.
-constexpr size_t kBuffer = 256 << 10;
+constexpr std::string_view kUnfinished = ".new-", kCode = ".code", kHot = ".hot", kImage = ".image", kIdentity = ".id";
+constexpr size_t kContentDigits = 32, kKeyDigits = 16, kSizeDigits = 8;
+/// Small pieces are written together, and large ones from where they lie.
+constexpr size_t kBuffer = 256 << 10, kLargePiece = 32 << 10;
 
 bool is_hex(std::string_view text) { return text.find_first_not_of("0123456789abcdef") == text.npos; }
 
@@ -61,6 +62,48 @@ std::string code_name(std::string_view content, std::string_view key) {
   return std::string(content) + "-" + std::string(key) + std::string(kCode);
 }
 std::string hot_name(std::string_view content) { return std::string(content) + std::string(kHot); }
+std::string identity_name(std::string_view file) { return std::string(file) + std::string(kIdentity); }
+std::string image_name(std::string_view content, uint64_t image_bytes) {
+  char size[2 * kSizeDigits];
+  std::snprintf(size, sizeof size, "-%08llx", static_cast<unsigned long long>(image_bytes));
+  return std::string(content) + size + std::string(kImage);
+}
+
+namespace {
+
+/// Which of a cache's files has that name, if any.
+std::optional<FoundFile::Kind> kind_of(std::string_view name) {
+  using Kind = FoundFile::Kind;
+  if (name.starts_with(kUnfinished)) return Kind::unfinished;
+  if (name.size() < kContentDigits || !is_hex(name.substr(0, kContentDigits))) return std::nullopt;
+  const std::string_view rest = name.substr(kContentDigits);
+  const auto ends = [&](size_t digits, std::string_view ending) {
+    return rest.size() == 1 + digits + ending.size() && rest[0] == '-' && is_hex(rest.substr(1, digits)) &&
+           rest.ends_with(ending);
+  };
+  if (rest == kHot) return Kind::hot;
+  if (rest == kIdentity) return Kind::identity;
+  if (ends(kKeyDigits, kCode)) return Kind::code;
+  if (ends(kSizeDigits, kImage)) return Kind::image;
+  return std::nullopt;
+}
+
+/// Calls `found` for the names in a folder, until it returns false.
+template <class Found>
+void for_each_name(int folder, Found found) {
+  const int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* listing = copy >= 0 ? fdopendir(copy) : nullptr;
+  if (listing == nullptr) {
+    if (copy >= 0) close(copy);
+    return;
+  }
+  while (const dirent* entry = readdir(listing)) {
+    if (!found(entry->d_name)) break;
+  }
+  closedir(listing);
+}
+
+}  // namespace
 
 int open_cache_folder(const std::filesystem::path& folder, bool make, Refusal& refusal) {
   constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -121,33 +164,25 @@ void mark_used(int file) {
 
 std::vector<FoundFile> list_files(int folder) {
   std::vector<FoundFile> out;
-  const int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR* listing = copy >= 0 ? fdopendir(copy) : nullptr;
-  if (listing == nullptr) {
-    if (copy >= 0) close(copy);
-    return out;
-  }
-  while (const dirent* entry = readdir(listing)) {
-    const std::string_view name(entry->d_name);
-    const std::string_view content = name.substr(0, std::min(kContentDigits, name.size()));
-    FoundFile found{FoundFile::Kind::code, std::string(name), std::string(content), 0, {}};
-    if (name.starts_with(kUnfinished)) {
-      found.kind = FoundFile::Kind::unfinished;
-    } else if (name.size() == kContentDigits + kHot.size() && is_hex(content) && name.ends_with(kHot)) {
-      found.kind = FoundFile::Kind::hot;
-    } else if (name.size() != kContentDigits + 1 + kKeyDigits + kCode.size() || !is_hex(content) ||
-               name[kContentDigits] != '-' || !is_hex(name.substr(kContentDigits + 1, kKeyDigits)) ||
-               !name.ends_with(kCode)) {
-      continue;
-    }
+  for_each_name(folder, [&](const char* name) {
+    const auto kind = kind_of(name);
     struct stat info;
-    if (fstatat(folder, found.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode)) continue;
-    found.bytes = static_cast<uint64_t>(info.st_size);
-    found.used = std::chrono::system_clock::from_time_t(info.st_mtim.tv_sec);
+    if (!kind || fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode)) return true;
+    FoundFile found{*kind, name, {}, 0, std::chrono::system_clock::from_time_t(info.st_mtim.tv_sec)};
+    if (*kind != FoundFile::Kind::identity) found.content = found.name.substr(0, kContentDigits);
+    // What an image leaves out takes no room.
+    found.bytes = static_cast<uint64_t>(std::min<int64_t>(info.st_size, int64_t{info.st_blocks} * 512));
     out.push_back(std::move(found));
-  }
-  closedir(listing);
+    return true;
+  });
   return out;
+}
+
+bool has_image_of_size(int folder, uint64_t image_bytes) {
+  const std::string ending = image_name("", image_bytes);
+  bool found = false;
+  for_each_name(folder, [&](std::string_view name) { return !(found = name.ends_with(ending)); });
+  return found;
 }
 
 NewFile::NewFile(int folder, mode_t mode) : folder_(folder) {
@@ -164,6 +199,7 @@ NewFile::NewFile(int folder, mode_t mode) : folder_(folder) {
 NewFile::~NewFile() {
   if (file_ < 0) return;
   close(file_);
+  if (getpid() != process_) return;
   unlinkat(folder_, name_.c_str(), 0);
 }
 
@@ -172,21 +208,24 @@ bool NewFile::fail() {
   return false;
 }
 
+bool NewFile::fits() {
+  // Beyond it a signal would end the process.
+  rlimit limit;
+  if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || bytes_ <= limit.rlim_cur) return true;
+  errno = EFBIG;
+  return fail();
+}
+
 bool NewFile::write(std::span<const std::byte> bytes) {
   if (file_ < 0 || !why_.empty()) return false;
   bytes_ += bytes.size();
-  // Beyond it a signal would end the process.
-  rlimit limit;
-  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes_ > limit.rlim_cur) {
-    errno = EFBIG;
-    return fail();
-  }
-  if (buffer_.size() + bytes.size() <= kBuffer) {
+  if (!fits()) return false;
+  if (bytes.size() < kLargePiece && buffer_.size() + bytes.size() <= kBuffer) {
     buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
     return true;
   }
   if (!flush()) return false;
-  if (bytes.size() < kBuffer) {
+  if (bytes.size() < kLargePiece) {
     buffer_.assign(bytes.begin(), bytes.end());
     return true;
   }
@@ -194,6 +233,27 @@ bool NewFile::write(std::span<const std::byte> bytes) {
     const ssize_t n = ::write(file_, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return fail();
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+  return true;
+}
+
+bool NewFile::skip(uint64_t bytes) {
+  if (bytes == 0) return file_ >= 0 && why_.empty();
+  if (file_ < 0 || !why_.empty() || !flush()) return false;
+  bytes_ += bytes;
+  if (!fits()) return false;
+  if (ftruncate(file_, static_cast<off_t>(bytes_)) != 0 || lseek(file_, 0, SEEK_END) < 0) return fail();
+  return true;
+}
+
+bool NewFile::put(uint64_t at, std::span<const std::byte> bytes) {
+  if (file_ < 0 || !why_.empty() || !flush()) return false;
+  while (!bytes.empty()) {
+    const ssize_t n = pwrite(file_, bytes.data(), bytes.size(), static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return fail();
+    at += static_cast<uint64_t>(n);
     bytes = bytes.subspan(static_cast<size_t>(n));
   }
   return true;

@@ -1,10 +1,13 @@
 // The cache that an embedder keeps: Config::cache_hooks. See cache.h.
 //
 // Entries are what the files of a folder are, by the same names; with a key each has a MAC of its name and its bytes.
+#include <memory>
+#include <mutex>
 #include <utility>
 
 #include "engine/cache.h"
 #include "engine/cache_files.h"
+#include "engine/cache_keeper.h"
 #include "engine/hot_list.h"
 #include "engine/sealed.h"
 #include "jit/stored/writer.h"
@@ -49,37 +52,69 @@ bool put(const CacheHooks& hooks, const std::string& name, const std::function<b
   return written;
 }
 
+/// Stores when it is told to, on the thread that does.
+class HooksKeeper final : public CacheKeeper {
+ public:
+  HooksKeeper(std::shared_ptr<const CacheHooks> hooks, const vm::Digest& content)
+      : hooks_(std::move(hooks)), content_(content) {}
+
+  void begin(const vm::Module& module) override {
+    is_large_ = module.image->bytes().size() >= kLargeImage;
+    has_code_ = tiering::Manager::stored(module).file != nullptr;
+    module_ = &module;
+  }
+  void stop() override {}
+  void made_optimised() override {}
+  bool finish() override {
+    const tiering::News news = tiering::Manager::news(*module_);
+    if (has_heat(news)) {
+      const std::vector<tiering::HotUnit> before = tiering::Manager::stored(*module_).hot;
+      put(*hooks_, hot_name(content_name(content_)),
+          [&](const jit::stored::Sink& sink) { return sink(format_hot(content_, merge_hot(news.hot, before))); });
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      if (!is_worth_storing(news, saved_, is_large_ && !has_code_)) return false;
+    }
+    tiering::Kept kept = *tiering::Manager::store(*module_, {}, {});
+    jit::stored::About about;
+    about.module = module_;
+    about.content = content_;
+    about.settings = kept.settings;
+    const bool written = put(*hooks_, CacheKey{content_, kept.settings}.name(), [&](const jit::stored::Sink& sink) {
+      return jit::stored::write(about, std::move(kept.units), sink);
+    });
+    if (!written) return false;
+    const std::lock_guard lock(mutex_);
+    saved_ = news;
+    has_code_ = true;
+    return true;
+  }
+
+ private:
+  const std::shared_ptr<const CacheHooks> hooks_;
+  const vm::Digest content_;
+  const vm::Module* module_ = nullptr;
+  bool is_large_ = false;
+  std::mutex mutex_;  // not held while the hooks are called
+  tiering::News saved_;
+  bool has_code_ = false;
+};
+
 }  // namespace
+
+std::shared_ptr<CacheKeeper> Cache::hooks_keeper(const vm::Digest& content) const {
+  return std::make_shared<HooksKeeper>(hooks_, content);
+}
 
 tiering::StoredCode Cache::find_by_hooks(const CacheKey& key) const {
   tiering::StoredCode found;
-  found.content = key.content;
   const std::string name = key.name();
   if (auto bytes = get(*hooks_, name)) found.file = opened(jit::stored::source_of(std::move(*bytes)), name, key);
   if (auto bytes = get(*hooks_, hot_name(content_name(key.content)))) {
     found.hot = parse_hot(*bytes, key.content).value_or(std::vector<tiering::HotUnit>());
   }
   return found;
-}
-
-bool Cache::store_by_hooks(const vm::Module& module) const {
-  const tiering::StoredCode before = tiering::Manager::stored(module);
-  if (!hooks_->put || !before.content) return false;
-  const tiering::News news = tiering::Manager::news(module);
-  const auto [code, hot] = worth_storing(module, before, news);
-  if (hot) {
-    put(*hooks_, hot_name(content_name(*before.content)), [&](const jit::stored::Sink& sink) {
-      return sink(format_hot(*before.content, merge_hot(news.hot, before.hot)));
-    });
-  }
-  if (!code) return false;
-  tiering::Kept kept = *tiering::Manager::store(module, {}, {});
-  jit::stored::About about;
-  about.module = &module;
-  about.content = *before.content;
-  about.settings = kept.settings;
-  return put(*hooks_, CacheKey{*before.content, kept.settings}.name(),
-             [&](const jit::stored::Sink& sink) { return jit::stored::write(about, std::move(kept.units), sink); });
 }
 
 }  // namespace vmrun::engine

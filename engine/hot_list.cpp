@@ -6,6 +6,9 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/cache.h"
+#include "engine/cache_files.h"
+
 namespace vmrun::engine {
 namespace {
 
@@ -60,8 +63,8 @@ std::vector<HotUnit> merge_hot(std::vector<HotUnit> now, std::span<const HotUnit
     const auto old = std::ranges::lower_bound(before, name_of(unit), {}, &name_of);
     const bool known = old != before.end() && name_of(*old) == name_of(unit);
     const uint64_t heat = known ? old->heat : 0;
-    // What was stored as optimised code is as hot as it was. Of all else the runs add up, so that what is hot in many
-    // short ones is optimised in the end.
+    // What was stored as optimised code is as hot as it was. Of all else the runs add up, to four times the heat of one
+    // where all are alike.
     unit.heat = static_cast<uint32_t>(
         std::clamp<uint64_t>(unit.heat == 0 ? heat : unit.heat + heat / 4 * 3, tiering::kLeastHeat, kMostHeat));
   }
@@ -87,6 +90,25 @@ std::vector<std::byte> format_hot(const vm::Digest& content, std::span<const Hot
   std::memcpy(out.data(), &header, sizeof header);
   if (!units.empty()) std::memcpy(out.data() + sizeof header, units.data(), units.size_bytes());
   return out;
+}
+
+std::vector<HotUnit> read_hot(int folder, const vm::Digest& content) {
+  uint64_t size = 0;
+  Refusal refusal;
+  const std::string name = hot_name(content_name(content));
+  const FileDescriptor file(open_cache_file(folder, name, size, refusal));
+  if (file.number < 0 || size > kMostHotBytes) return {};
+  std::vector<std::byte> bytes(size);
+  if (!read_whole(file.number, 0, bytes)) return {};
+  auto units = parse_hot(bytes, content);
+  if (units) return std::move(*units);
+  VMRUN_LOG_AT(cache_log(), info, "{} is ignored: it is damaged or of another format", name);
+  return {};
+}
+
+bool write_hot(int folder, const vm::Digest& content, std::span<const HotUnit> units) {
+  NewFile file(folder);
+  return file.write(format_hot(content, units)) && file.finish(hot_name(content_name(content)));
 }
 
 }  // namespace vmrun::engine

@@ -1,6 +1,7 @@
 // From an image to a module that can be instantiated.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string_view>
 
@@ -18,6 +19,9 @@ namespace vmrun::engine {
 Result<std::shared_ptr<vm::Module>> load_module(const Engine& engine, Result<std::shared_ptr<const vm::Image>> image,
                                                 std::string_view name,
                                                 std::shared_ptr<const jit::stored::File> stored = nullptr);
+
+/// The same of the image in a file, of which the engine's cache may know all that is needed.
+Result<std::shared_ptr<vm::Module>> load_file(const Engine& engine, const std::filesystem::path& path);
 
 /// The name by which the engine's cache knows an image.
 CacheKey cache_key(const Engine& engine, const vm::Image& image);

@@ -7,6 +7,7 @@
 #include "engine/engine_impl.h"
 #include "engine/exceptions.h"
 #include "engine/load.h"
+#include "jit/code/install.h"
 #include "jit/listing.h"
 #include "vm/blocks/profile.h"
 #include "vm/wasm/disasm.h"
@@ -76,9 +77,12 @@ CustomSection custom(const vm::Module& module, const vm::CustomSection& section)
 std::optional<std::string> stored_listing(const vm::Module& module, uint32_t func_index, vm::Tier tier) {
   const tiering::StoredCode stored = tiering::Manager::stored(module);
   const auto* record = stored.file != nullptr ? stored.file->find(func_index, jit::kWholeFunction, tier) : nullptr;
-  const auto code = record != nullptr ? stored.file->load(*record, module) : std::nullopt;
+  auto code = record != nullptr ? stored.file->load(*record, module) : std::nullopt;
   const jit::Plugin* plugin = code ? jit::load_plugin(nullptr) : nullptr;
   if (plugin == nullptr) return std::nullopt;
+  std::vector<std::byte> bytes(code->bytes.begin(), code->bytes.end());
+  jit::write_types(*code, bytes);
+  code->bytes = bytes;
   return jit::listing(*plugin, *code);
 }
 
@@ -92,7 +96,7 @@ Result<Module> Module::compile(const Engine& engine, std::span<const uint8_t> by
 VMRUN_CATCH_OUR_EXCEPTIONS
 
 Result<Module> Module::compile_file(const Engine& engine, const std::filesystem::path& path) try {
-  Result<std::shared_ptr<vm::Module>> module = engine::load_module(engine, vm::Image::open(path), {});
+  Result<std::shared_ptr<vm::Module>> module = engine::load_file(engine, path);
   if (!module) return std::move(module).error();
   return Module(engine, std::move(*module));
 }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/cache_files.h"
+#include "engine/cache_keeper.h"
 #include "engine/engine_impl.h"
 #include "engine/exceptions.h"
 #include "engine/load.h"
@@ -167,8 +168,8 @@ Result<Module> Module::deserialize_file(const Engine& engine, const std::filesys
 VMRUN_CATCH_OUR_EXCEPTIONS
 
 bool Module::store() const try {
-  const engine::Cache* cache = engine_.impl()->cache.get();
-  return cache != nullptr && cache->store(*impl_);
+  const auto keeper = tiering::Manager::stored(*impl_).keeper;
+  return keeper != nullptr && static_cast<engine::CacheKeeper&>(*keeper).finish();
 } catch (const std::bad_alloc&) {
   return false;
 }
@@ -178,7 +179,7 @@ Result<std::vector<std::string>> explain_cache(const Engine& engine, const std::
   if (cache == nullptr) return Error(ErrorKind::Usage, "the engine has no cache");
   auto image = vm::Image::open(path);
   if (!image) return std::move(image).error();
-  return cache->explain(engine::cache_key(engine, **image));
+  return cache->explain(engine::cache_key(engine, **image), **image);
 }
 VMRUN_CATCH_OUR_EXCEPTIONS
 

@@ -5,6 +5,7 @@
 
 #include "vm/base/assert.h"
 #include "vm/wasm/func_decoder_base.h"
+#include "vm/wasm/image.h"
 #include "vm/wasm/opcode.h"
 
 namespace vmrun::tiering {
@@ -46,6 +47,7 @@ LoopNest::LoopNest(const vm::Module& module, uint32_t func_index, const vm::Loop
   std::vector<Open> open;
   uint32_t next = 0;  // the first loop of the table that has not come yet
   const vm::ByteRange body = module.funcs[func_index].body;
+  vm::need_bytes(module, body);
   const uint8_t* p = vm::skip_locals(module.bytes() + body.begin);
   const uint8_t* end = module.bytes() + body.end;
   const uint64_t most_inlined = policy::kMostInlined + uint64_t{body.size()} * policy::kMostInlinedPercent / 100;

@@ -81,6 +81,14 @@ StoredCode Manager::stored(const vm::Module& module) {
   return static_cast<ModuleTiers*>(module.tiers)->stored();
 }
 
+bool Manager::keep_new(const vm::Module& module, uint64_t& next, size_t bytes, jit::stored::Stream& stream) {
+  return module.tiers != nullptr && static_cast<ModuleTiers*>(module.tiers)->keep_new(next, bytes, stream);
+}
+
+bool Manager::keep_old(const vm::Module& module, size_t& next, size_t bytes, jit::stored::Stream& stream) {
+  return module.tiers != nullptr && static_cast<ModuleTiers*>(module.tiers)->keep_old(next, bytes, stream);
+}
+
 News Manager::news(const vm::Module& module) {
   if (module.tiers == nullptr) return {};
   return static_cast<ModuleTiers*>(module.tiers)->news();

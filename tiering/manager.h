@@ -88,6 +88,9 @@ class Manager {
   /// Compile threads that exist.
   size_t threads() const;
 
+  /// ModuleTiers::keep_new and keep_old. False for a module without tiers.
+  static bool keep_new(const vm::Module& module, uint64_t& next, size_t bytes, jit::stored::Stream& stream);
+  static bool keep_old(const vm::Module& module, size_t& next, size_t bytes, jit::stored::Stream& stream);
   /// What a module came with, and what is new since.
   static StoredCode stored(const vm::Module& module);
   static News news(const vm::Module& module);

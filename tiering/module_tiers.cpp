@@ -419,6 +419,7 @@ void ModuleTiers::publish(const Key& key, const jit::CodeObject* object, bool lo
   }
   state_of(key)->store(BlockState::ready, std::memory_order_release);
   if (!entered) remove(key);
+  if (key.tier == Tier::opt && !loaded && stored_.keeper != nullptr) stored_.keeper->made_optimised();
 }
 
 void ModuleTiers::unlink(const Code& published) {

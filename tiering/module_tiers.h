@@ -81,6 +81,12 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   News news();
   /// All code that is in force, what was optimised first, then that of the stored file which nobody has used meanwhile.
   Kept keep();
+  /// Adds to a file what was compiled here since the publication of number `next`, which moves on; some `bytes` at a time.
+  /// Whether there is more.
+  bool keep_new(uint64_t& next, size_t bytes, jit::stored::Stream& stream);
+  /// Adds what the module came with and the file does not have: units from the index `next` on, which moves on. Whether
+  /// there is more.
+  bool keep_old(size_t& next, size_t bytes, jit::stored::Stream& stream);
   /// Code of all functions that have none in `kept`, or none as good, compiled for a tier by `threads` threads and not put into force.
   /// False, when `progress` said so: see Manager::store.
   bool keep_all(vm::Tier tier, unsigned threads, const Progress& progress, Kept& kept);

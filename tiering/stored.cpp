@@ -44,10 +44,13 @@ bool ModuleTiers::load_stored(const Key& key) try {
   if (record == nullptr || !Manager::may_make_code()) return false;
   FuncCode& code = module_.code(key.func_index);
   std::optional<jit::CompiledCode> made = stored_.file->load(*record, module_);
-  // Its loops have to be the function's.
-  const LoopTable* loops = made && !made->osr.empty() ? vm::loops_of(code) : nullptr;
+  // Its loops have to be the function's. Code of a whole function has all of them, as publish() takes it; of an entry the
+  // state of its loop is there already.
+  const vm::ByteRange& body = module_.funcs[key.func_index].body;
+  const LoopTable* loops = code.loops.load(std::memory_order_acquire);
   const bool good = made && std::ranges::all_of(made->osr, [&](const jit::OsrEntry& entry) {
-                      return loops != nullptr && loops->find(entry.loop_offset) != nullptr;
+                      if (entry.loop_offset < body.begin || entry.loop_offset >= body.end) return false;
+                      return loops == nullptr || loops->find(entry.loop_offset) != nullptr;
                     });
   if (!good) {
     if (!said_damaged_.exchange(true, std::memory_order_relaxed)) {
@@ -113,6 +116,35 @@ Kept ModuleTiers::keep() {
   return kept;
 }
 
+bool ModuleTiers::keep_new(uint64_t& next, size_t bytes, jit::stored::Stream& stream) {
+  std::lock_guard lock(mutex_);
+  const size_t before = stream.waiting();
+  for (auto at = std::ranges::lower_bound(codes_, next, {}, &Code::number); at != codes_.end(); ++at) {
+    if (stream.waiting() >= before + bytes) return true;
+    next = at->number + 1;
+    if (at->loaded) continue;  // it comes from the file, as keep_old() puts it
+    stream.add(at->key.func_index, *at->object, {at->object->begin, at->object->size}, module_);
+  }
+  return false;
+}
+
+bool ModuleTiers::keep_old(size_t& next, size_t bytes, jit::stored::Stream& stream) {
+  if (stored_.file == nullptr) return false;
+  const auto units = stored_.file->units();
+  for (const size_t before = stream.waiting(); next < units.size(); ++next) {
+    if (stream.waiting() >= before + bytes) return true;
+    jit::stored::UnitRecord record = units[next];
+    if (!stored_fits_[record.tier] || record.func_index < module_.imported_funcs) continue;
+    if (stream.has(record.func_index, record.unit, static_cast<Tier>(record.tier))) continue;
+    // Code of another tier may have replaced it, or stand where it would.
+    const bool used = module_.code(record.func_index).tier.load(std::memory_order_relaxed) != Tier::interp;
+    const std::vector<std::byte> piece = stored_.file->piece(record);
+    record.idle = used ? 0 : record.idle + 1;
+    if (record.idle <= kMostIdle) stream.add_stored(record, piece);
+  }
+  return false;
+}
+
 void ModuleTiers::keep_published(Kept& kept) {
   std::lock_guard lock(mutex_);
   for (const Tier tier : {Tier::opt, Tier::baseline}) {
@@ -127,6 +159,7 @@ void ModuleTiers::keep_published(Kept& kept) {
 
 News ModuleTiers::news() {
   News news;
+  news.settings = settings();
   std::lock_guard lock(mutex_);
   for (const Code& code : codes_) {
     if (!code.loaded) ++news.units[static_cast<unsigned>(code.key.tier)];

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "jit/stored/reader.h"
+#include "jit/stored/stream.h"
 #include "jit/stored/writer.h"
 #include "vm/blocks/policy.h"
 
@@ -23,17 +24,26 @@ struct HotUnit {
 inline constexpr uint32_t kLeastHeat = 25'000;
 static_assert(kLeastHeat * policy::kHeatNanoseconds == 1e6);
 
+/// Whoever stores a module's code while it runs.
+class Keeper {
+ public:
+  virtual ~Keeper() = default;
+  /// The module has got optimised code that was compiled here. Any thread; short.
+  virtual void made_optimised() = 0;
+};
+
 /// What a module comes with.
 struct StoredCode {
   std::shared_ptr<const jit::stored::File> file;  // of this build and processor; null: there is none
   std::vector<HotUnit> hot;                       // by rising function; whatever became of their code
-  std::optional<vm::Digest> content;              // by which its code may be stored; none: it may not
+  std::shared_ptr<Keeper> keeper;                 // null: nothing is stored
 };
 
 /// What a process has found out about a module that nobody has stored yet.
 struct News {
-  uint64_t units[3] = {};    // functions and entries at loops with code that was compiled here, by tier
-  uint64_t nanoseconds = 0;  // that compiling has taken
+  jit::stored::Settings settings;  // that code made here depends on
+  uint64_t units[3] = {};          // functions and entries at loops with code that was compiled here, by tier
+  uint64_t nanoseconds = 0;        // that compiling has taken
   /// What has optimised code or was hot enough to be remembered, by rising function; heat 0: it was not measured, because
   /// its optimised code was stored.
   std::vector<HotUnit> hot;

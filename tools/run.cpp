@@ -16,6 +16,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// Bytes of an image whose module takes a millisecond to be freed.
+constexpr size_t kLargeModule = 1 << 20;
+
 /// Tells how a run ended. Returns the exit status.
 int report(const Result<void>& done, const CtrlC& ctrl_c, const Deadline* deadline) {
   const bool stopped = !done && done.error().trap == TrapCode::Interrupted;
@@ -96,9 +99,9 @@ int load_and_run(const RunOptions& options, const Parsed& parsed, Args args, Dea
       std::fflush(stdout);
       if (deadline) deadline->end();
       store_code(*program);
-      // What is still being compiled nobody wants any more.
       observer.end();
-      if (program->engine.compiling()) leave(status);
+      // What is still being compiled nobody wants any more, and ending is quicker than giving a large module back.
+      if (program->engine.compiling() || program->module.size() >= kLargeModule) leave(status);
       return status;
     }
   }

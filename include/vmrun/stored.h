@@ -89,8 +89,9 @@ Result<StoredInfo> describe_compiled_image(const std::filesystem::path& path);
 
 /// A cache of code in a folder, by image, build, processor and settings. Processes share it without waiting for each
 /// other: an entry is written to a file of its own, which then takes its name. The folder and the entries have to be the
-/// user's own, and nobody else's to read or write; else they are left alone. A module that has found
-/// code there keeps one file open for as long as it lives.
+/// user's own, and nobody else's to read or write; else they are left alone. Images of 1 MiB and more are copied there, and
+/// known again by their file's identity (docs/cache.md). A module that has found something there has it mapped for as long
+/// as it lives; where `write` is set, a thread of its own may write what is new while it lives.
 struct CacheConfig {
   std::filesystem::path folder;            // made when there is first something to store
   bool write = true;                       // false: nothing is ever changed there
@@ -119,13 +120,13 @@ struct CacheHooks {
 /// been given rights that its user does not have.
 std::filesystem::path default_cache_folder();
 
-/// A file in a cache.
+/// A file in a cache: code of an image, which of its functions were hot, a copy of it, or in which file it was found.
 struct CacheEntry {
   std::string file;  // its name
   uint64_t bytes = 0;
   std::chrono::system_clock::time_point used;  // last
-  bool is_profile = false;                     // which functions of an image were hot; else code
-  std::string content;                         // hash of the image, as in StoredInfo; the first half
+  bool is_profile = false;                     // which functions of an image were hot
+  std::string content;                         // hash of the image, the first half; of the last kind none
 };
 /// What there is, the most recently used first; nothing where there is no folder. Errors: Io.
 Result<std::vector<CacheEntry>> cache_entries(const std::filesystem::path& folder);

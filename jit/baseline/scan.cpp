@@ -4,6 +4,7 @@
 #include <array>
 
 #include "vm/wasm/func_decoder.h"
+#include "vm/wasm/image.h"
 #include "vm/wasm/limits.h"
 
 namespace vmrun::jit::baseline {
@@ -79,6 +80,7 @@ void BodyScan::run(const vm::Module& module, uint32_t func_index, size_t locals)
   frames_.clear();
   calls_ = false;
   const vm::FuncDecl& decl = module.funcs[func_index];
+  vm::need_bytes(module, decl.body);
   const uint8_t* image = module.bytes();
   const uint8_t* p = vm::skip_locals(image + decl.body.begin);
   const uint8_t* end = image + decl.body.end;

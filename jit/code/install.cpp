@@ -31,6 +31,7 @@ const CodeObject* install(CodeSpace& space, CompiledCode code, const vm::Module&
   Unpublished to{space, space.allocate(size, CodeSpace::Use::function, arena)};
   if (!to.block) return nullptr;
   std::memcpy(to.block.rw, code.bytes.data(), size);
+  write_types(code, {to.block.rw, size});  // stored code has none
   code.bytes = {};
   code.storage = nullptr;  // the next compile may have it
   auto object = std::make_unique<CodeObject>();
@@ -43,6 +44,13 @@ const CodeObject* install(CodeSpace& space, CompiledCode code, const vm::Module&
   return published;
 } catch (const std::bad_alloc&) {
   return nullptr;
+}
+
+void write_types(const CodeTables& tables, std::span<std::byte> code) {
+  for (const TypeUse& use : tables.types) {
+    const uint32_t value = use.value(use.type);
+    std::memcpy(code.data() + use.at, &value, sizeof value);
+  }
 }
 
 }  // namespace vmrun::jit

@@ -12,4 +12,7 @@ namespace vmrun::jit {
 /// or the system refuses executable memory, and nothing stays behind. The space owns the object. Any thread.
 const CodeObject* install(CodeSpace& space, CompiledCode code, const vm::Module& module, CodeArena* arena);
 
+/// Writes the numbers of the types that code uses into a copy of it (TypeUse).
+void write_types(const CodeTables& tables, std::span<std::byte> code);
+
 }  // namespace vmrun::jit

@@ -6,6 +6,7 @@
 
 #include "jit/opt/limits.h"
 #include "vm/wasm/func_decoder.h"
+#include "vm/wasm/image.h"
 
 namespace vmrun::jit::opt {
 namespace {
@@ -134,6 +135,7 @@ uint64_t Callees::bytes_of(uint32_t table, vm::TypeId type, const InlineLimits& 
 
 CallPlan::CallPlan(const vm::Module& image, uint32_t func_index, Callees& callees, const InlineLimits& limits) {
   const vm::ByteRange body = image.funcs[func_index].body;
+  vm::need_bytes(image, body);
   const uint8_t* p = vm::skip_locals(image.bytes() + body.begin);
   const uint8_t* const end = image.bytes() + body.end;
   std::vector<bool> is_loop;  // of the open blocks

@@ -5,9 +5,10 @@
 //   index    a record for each unit (a function, or an entry at a loop) of each tier, by rising function
 //   code     a unit's tables and its code, one piece each; pieces that are likely wanted together lie together
 //
-// Sections begin at pages. The header, the index and the image have hashes, and each piece of code a checksum: what is used
-// is checked, and what is not used is not even read. Code is kept as it lay in code memory (compiled.h); nothing in it depends on
-// where it lies, but types stand in it by numbers that the loading engine may have to replace.
+// The index of a file that came into being while its code did lies behind the code (stream.h). Sections begin at pages.
+// The header, the index and the image have hashes, and each piece of code a checksum: what is used is checked, and what is
+// not used is not even read. Code is kept as it lay in code memory (compiled.h); nothing in it depends on where it lies,
+// but types stand in it by numbers that the loading engine may have to replace.
 //
 // Hashes and checksums find damage. They prove nothing about who wrote the file: that is trusted by whoever opens it.
 #pragma once

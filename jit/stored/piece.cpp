@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "jit/code/install.h"
 #include "vm/wasm/image.h"
 
 namespace vmrun::jit::stored {
@@ -106,11 +107,12 @@ bool makes_sense(const CodeTables& tables, size_t size, const vm::Module& module
 
 }  // namespace
 
-std::vector<std::byte> make_piece(const CodeTables& tables, std::span<const std::byte> code, const vm::Module& module) {
+size_t append_piece(std::vector<std::byte>& out, const CodeTables& tables, std::span<const std::byte> code,
+                    const vm::Module& module) {
   std::vector<StoredType> types;
   for (const TypeUse& use : tables.types) {
     const auto index = module.type_index(use.type);
-    if (!index) return {};
+    if (!index) return 0;
     types.push_back({use.at, *index, static_cast<uint32_t>(use.as)});
   }
   std::vector<StoredSite> sites;
@@ -132,9 +134,10 @@ std::vector<std::byte> make_piece(const CodeTables& tables, std::span<const std:
   head.profile_words = tables.profile_words;
   head.counts_runs = tables.counts_runs;
   head.code_size = static_cast<uint32_t>(code.size());
-  std::vector<std::byte> out;
-  out.reserve(sizeof head + 8 * (tables.osr.size() + tables.marks.size() + tables.pads.size() + tables.preempt.size()) +
-              12 * (tables.inlined.size() + types.size() + sites.size()) + code.size());
+  const size_t size = sizeof head +
+                      8 * (tables.osr.size() + tables.marks.size() + tables.pads.size() + tables.preempt.size()) +
+                      12 * (tables.inlined.size() + types.size() + sites.size()) + code.size();
+  if (size > kMaxPiece) return 0;
   put(out, std::span<const PieceHead>(&head, 1));
   put(out, std::span<const OsrEntry>(tables.osr));
   put(out, std::span<const SourceMark>(tables.marks));
@@ -147,11 +150,25 @@ std::vector<std::byte> make_piece(const CodeTables& tables, std::span<const std:
   // Here they are this engine's.
   for (const StoredType& type : types)
     std::memset(out.data() + out.size() - code.size() + type.at, 0, sizeof(uint32_t));
-  if (out.size() > kMaxPiece) return {};
+  return size;
+}
+
+std::vector<std::byte> make_piece(const CodeTables& tables, std::span<const std::byte> code, const vm::Module& module) {
+  std::vector<std::byte> out;
+  append_piece(out, tables, code, module);
   return out;
 }
 
 std::optional<CompiledCode> read_piece(std::vector<std::byte> piece, const UnitRecord& record,
+                                       const vm::Module& module) {
+  std::optional<CompiledCode> code = view_piece(piece, record, module);
+  if (!code) return std::nullopt;
+  write_types(*code, std::span(piece).subspan(piece.size() - code->bytes.size()));
+  code->storage.reset(new OwnPiece(std::move(piece)));  // a moved vector's elements stay where they are
+  return code;
+}
+
+std::optional<CompiledCode> view_piece(std::span<const std::byte> piece, const UnitRecord& record,
                                        const vm::Module& module) {
   PieceHead head;
   if (piece.size() < sizeof head) return std::nullopt;
@@ -167,14 +184,13 @@ std::optional<CompiledCode> read_piece(std::vector<std::byte> piece, const UnitR
   code.counts_runs = head.counts_runs != 0;
   std::vector<StoredType> types;
   std::vector<StoredSite> sites;
-  Taker taker(std::span(piece).subspan(sizeof head));
+  Taker taker(piece.subspan(sizeof head));
   if (!taker.take(code.osr, head.osr) || !taker.take(code.marks, head.marks) || !taker.take(code.pads, head.pads) ||
       !taker.take(code.preempt, head.preempt) || !taker.take(code.inlined, head.inlined) ||
       !taker.take(types, head.types) || !taker.take(sites, head.profile)) {
     return std::nullopt;
   }
   if (taker.rest().size() != head.code_size || head.code_size != record.code_size) return std::nullopt;
-  const size_t code_at = piece.size() - head.code_size;
   for (const StoredSite& site : sites) {
     if (site.kind > static_cast<uint32_t>(vm::ProfileKind::target)) return std::nullopt;
     code.profile.push_back({site.offset, static_cast<vm::ProfileKind>(site.kind), site.word});
@@ -185,14 +201,9 @@ std::optional<CompiledCode> read_piece(std::vector<std::byte> piece, const UnitR
       return std::nullopt;
     }
     if (code.text < sizeof(uint32_t) || type.at > code.text - sizeof(uint32_t)) return std::nullopt;
-    const TypeUse use{type.at, module.types[type.type_index], static_cast<TypeUse::As>(type.as)};
-    const uint32_t value = use.value(use.type);
-    std::memcpy(piece.data() + code_at + use.at, &value, sizeof value);
-    code.types.push_back(use);
+    code.types.push_back({type.at, module.types[type.type_index], static_cast<TypeUse::As>(type.as)});
   }
-  auto bytes = std::span<const std::byte>(piece).subspan(code_at);
-  code.storage.reset(new OwnPiece(std::move(piece)));  // a moved vector's elements stay where they are
-  code.bytes = bytes;
+  code.bytes = taker.rest();
   return code;
 }
 

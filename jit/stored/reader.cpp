@@ -111,6 +111,11 @@ Result<std::shared_ptr<const vm::Image>> File::image(std::string_view name) cons
   return image;
 }
 
+std::span<const std::byte> File::view(const UnitRecord& record) const {
+  const auto all = source_->view();
+  return all.empty() ? all : all.subspan(header_.code.at + record.at, record.size);
+}
+
 std::vector<std::byte> File::piece(const UnitRecord& record) const {
   std::vector<std::byte> bytes(record.size);
   if (!source_->read(header_.code.at + record.at, bytes)) return {};
@@ -120,6 +125,10 @@ std::vector<std::byte> File::piece(const UnitRecord& record) const {
 
 std::optional<CompiledCode> File::load(const UnitRecord& record, const vm::Module& module) const {
   if (module.funcs.size() != header_.func_count) return std::nullopt;
+  if (const auto there = view(record); there.data() != nullptr) {
+    if (vm::checksum(there) != record.checksum) return std::nullopt;
+    return view_piece(there, record, module);
+  }
   std::vector<std::byte> bytes = piece(record);
   if (bytes.empty()) return std::nullopt;
   return read_piece(std::move(bytes), record, module);

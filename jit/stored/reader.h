@@ -40,11 +40,13 @@ class File {
   Result<std::shared_ptr<const vm::Image>> image(std::string_view name) const;
   /// The piece of a unit as it stands in the file; empty when it is damaged or cannot be read.
   std::vector<std::byte> piece(const UnitRecord& record) const;
-  /// The code of a unit of `module`, which is that of the file's image. Nothing: it is damaged or cannot be read.
+  /// The code of a unit of `module`, which is that of the file's image; it may refer to bytes of this file. Nothing: it is damaged or cannot be read.
   std::optional<CompiledCode> load(const UnitRecord& record, const vm::Module& module) const;
 
  private:
   File() = default;
+  /// The piece where it lies, if it lies in memory.
+  std::span<const std::byte> view(const UnitRecord& record) const;
   std::unique_ptr<Source> source_;
   Header header_;
   std::vector<UnitRecord> units_;

@@ -11,8 +11,6 @@
 namespace vmrun::jit::stored {
 namespace {
 
-uint64_t to_page(uint64_t at) { return (at + kPage - 1) & ~(kPage - 1); }
-
 auto name_of(const Unit& unit) { return std::tuple(unit.func_index, static_cast<uint32_t>(unit.tier), unit.unit); }
 
 /// Zeros up to the next page.
@@ -22,6 +20,22 @@ bool pad(uint64_t size, const Sink& sink) {
 }
 
 }  // namespace
+
+Header header_of(const About& about) {
+  Header header;
+  std::ranges::copy(vm::build_id().substr(0, header.build.size()), header.build.begin());
+  header.processor = this_processor();
+  header.settings = about.settings;
+  header.features = about.module->features_used.bits;
+  header.validated = about.module->unsupported ? 0 : 1;
+  header.func_count = static_cast<uint32_t>(about.module->funcs.size());
+  header.content = about.content;
+  return header;
+}
+
+void seal(Header& header) {
+  header.header_hash = vm::sha256(std::as_bytes(std::span(&header, 1)).first(offsetof(Header, header_hash)));
+}
 
 bool write(const About& about, std::vector<Unit> units, const Sink& sink) {
   std::vector<Unit*> sorted;
@@ -57,21 +71,14 @@ bool write(const About& about, std::vector<Unit> units, const Sink& sink) {
   }
   const auto index_bytes = std::as_bytes(std::span(index));
 
-  Header header;
+  Header header = header_of(about);
   header.unit_count = static_cast<uint32_t>(index.size());
-  std::ranges::copy(vm::build_id().substr(0, header.build.size()), header.build.begin());
-  header.processor = this_processor();
-  header.settings = about.settings;
-  header.features = about.module->features_used.bits;
-  header.validated = about.module->unsupported ? 0 : 1;
-  header.func_count = static_cast<uint32_t>(about.module->funcs.size());
-  header.content = about.content;
   header.image = {kPage, about.image.size()};
   header.index = {to_page(header.image.at + header.image.size), index_bytes.size()};
   header.code = {to_page(header.index.at + header.index.size), code_bytes};
   header.file_bytes = header.code.at + header.code.size;
   header.index_hash = vm::sha256(index_bytes);
-  header.header_hash = vm::sha256(std::as_bytes(std::span(&header, 1)).first(offsetof(Header, header_hash)));
+  seal(header);
   if (header.file_bytes > kMaxBytes) return false;
 
   if (!sink(std::as_bytes(std::span(&header, 1))) || !pad(sizeof header, sink)) return false;

@@ -31,6 +31,12 @@ struct About {
 /// Takes the next bytes of the file; false: they could not be written, and nothing more is.
 using Sink = std::function<bool(std::span<const std::byte>)>;
 
+/// The parts of a header that do not depend on what is in the file.
+Header header_of(const About& about);
+/// Gives a header its hash, when all else stands in it.
+void seal(Header& header);
+inline uint64_t to_page(uint64_t at) { return (at + kPage - 1) & ~(kPage - 1); }
+
 /// Units in the order in which their code is to lie. False: the sink refused, or the file would be too large. The bytes
 /// depend on nothing but what is given.
 bool write(const About& about, std::vector<Unit> units, const Sink& sink);

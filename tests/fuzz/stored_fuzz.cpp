@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "jit/stored/piece.h"
 #include "jit/stored/reader.h"
 #include "vm/wasm/module.h"
 #include "vmrun/vmrun.h"
@@ -123,6 +124,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const UnitRecord& record : (*opened)->units()) {
     look((*opened)->find(record.func_index, record.unit, static_cast<vm::Tier>(record.tier)) == &record);
     if (const auto code = (*opened)->load(record, image)) look_at(*code, image);
+    if (const auto code = read_piece((*opened)->piece(record), record, image)) look_at(*code, image);
   }
   return 0;
 }

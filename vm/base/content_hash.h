@@ -16,6 +16,20 @@ namespace vmrun::vm {
 /// as many as there are processors, at most 8) take pieces of it; the hash does not depend on them.
 Digest content_hash(std::span<const std::byte> bytes, unsigned threads = 0);
 
+/// The same hash, piece by piece.
+class ContentHasher {
+ public:
+  /// Of each piece but the last one, which may be shorter.
+  static constexpr size_t kPiece = 512 << 10;
+  /// Of `size` bytes in all.
+  explicit ContentHasher(uint64_t size) { all_.add_number(size); }
+  void add(std::span<const std::byte> piece);
+  Digest finish() { return all_.finish(); }
+
+ private:
+  Sha256 all_;
+};
+
 /// The chaining values, as BLAKE3 defines them, of eight chunks that lie behind each other, the first one being number
 /// `counter`. An implementation detail; two of them for a test to compare.
 using ChainingValues = std::array<std::array<uint32_t, 8>, 8>;

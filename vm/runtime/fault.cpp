@@ -11,6 +11,7 @@
 
 #include "vm/base/assert.h"
 #include "vm/base/earlier_handler.h"
+#include "vm/base/mapped_files.h"
 #include "vm/base/safe_text.h"
 #include "vm/runtime/activation.h"
 #include "vm/runtime/instance.h"
@@ -137,6 +138,7 @@ void handle(int signal, siginfo_t* info, void* ucontext) {
     if (kind == Kind::trap && range->redirect.load(std::memory_order_relaxed)(signal, address, ucontext)) return;
     if (kind != Kind::not_ours) report_bug(signal, info, pc, *range);
   }
+  if (signal == SIGBUS && info->si_code > 0 && is_in_mapped_file(info->si_addr)) mapped_file_is_gone();
   if (earlier[index_of(signal)].pass_on(signal, info, ucontext) == EarlierHandler::Left::nothing) return;
   // Put back, the default action comes when the instruction faults again. A signal that somebody sent is raised.
   struct sigaction fallback = {};

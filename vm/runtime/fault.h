@@ -1,10 +1,12 @@
 // Hardware faults. One handler for SIGSEGV, SIGBUS, SIGFPE and SIGILL is installed once per process. By where a fault's
-// pc lies and what it touched, it is one of three things:
+// pc lies and what it touched, it is one of four things:
 //   a guest's trap      The pc lies in registered code. A memory fault's address lies in the reservation of a memory of
 //                       the store whose guest runs on the thread, beyond the memory's size. The code's owner agrees, and
 //                       rewrites the interrupted context.
 //   a bug of ours       Any other fault in registered code: the process ends (vm/base/assert.h). Guest code reaches nothing
 //                       but its own memories, and both of its stacks are checked before they are used.
+//   a file of ours      SIGBUS at an address where a file of the cache is mapped: somebody has cut it short. The process
+//                       ends, and says so (vm/base/mapped_files.h).
 //   none of ours        The pc lies elsewhere, the signal was sent by somebody, or the address lies within the present
 //                       size of such a memory, whose pages somebody else protects. It goes to the handler that was
 //                       there before, as if we were not.

@@ -7,6 +7,8 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "vm/wasm/image.h"
+
 namespace vmrun::vm {
 
 /// `state` says who may read: a writer claims an empty node, fills it and releases it.
@@ -42,6 +44,7 @@ uint64_t hash(uint32_t parent, const SampledFrame& frame) {
 
 /// What the instruction at `offset` asks of somebody else, or nothing that has a name.
 std::string host_name(const Module& module, uint32_t func, uint32_t offset) {
+  need_bytes(module, module.funcs[func].body);
   const uint8_t* at = module.bytes() + offset;
   const uint8_t* end = module.bytes() + module.funcs[func].body.end;
   if (at >= end) return {};

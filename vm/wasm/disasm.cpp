@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "vm/wasm/func_decoder_base.h"
+#include "vm/wasm/image.h"
 #include "vm/wasm/type_reader.h"
 #include "vmrun/base/text.h"
 
@@ -225,6 +226,7 @@ std::vector<DisasmLine> disassemble(const Module& module, uint32_t func_index) {
   std::vector<DisasmLine> lines;
   const uint8_t* image = module.bytes();
   const ByteRange& body = module.funcs[func_index].body;
+  need_bytes(module, body);
   const uint8_t* p = skip_locals(image + body.begin);
   uint32_t depth = 0;
   while (p < image + body.end) {

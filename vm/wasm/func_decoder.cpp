@@ -1,6 +1,7 @@
 // The parts of the function decoder that no consumer sees: locals, block types, messages, and passing over dead code.
 #include "vm/wasm/func_decoder.h"
 
+#include "vm/wasm/image.h"
 #include "vm/wasm/type_reader.h"
 
 namespace vmrun::vm {
@@ -87,6 +88,8 @@ bool FuncDecoderBase::read_block_type(BlockType& out) {
 }
 
 bool FuncDecoderBase::read_locals(const FuncType& type) {
+  // The first look at a body's bytes.
+  module_.image->need(static_cast<uint32_t>(p_ - image_), static_cast<uint32_t>(end_ - image_));
   locals_.assign(type.params.begin(), type.params.end());
   local_slots_ = type.param_slots;
   // A branch to the function's own label may give unknown operands the types of its results.

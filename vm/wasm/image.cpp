@@ -11,6 +11,10 @@
 #include <cstring>
 #include <utility>
 
+#include "vm/base/assert.h"
+#include "vm/base/checksum.h"
+#include "vm/base/log.h"
+#include "vm/wasm/kept_damage.h"
 #include "vm/wasm/limits.h"
 #include "vm/wasm/reader.h"
 
@@ -22,7 +26,14 @@ namespace {
 constexpr uint64_t kMaxSections = 1000;
 
 /// So much of a file is read at a time.
-constexpr uint64_t kPiece = 1 << 20;
+constexpr uint64_t kReadAtOnce = 1 << 20;
+
+#if defined(VMRUN_ASSERTIONS)
+/// Pieces of a mapped image that nobody has needed cannot be read: whoever forgets to say so is found out.
+constexpr bool kHidePieces = true;
+#else
+constexpr bool kHidePieces = false;
+#endif
 
 struct File {
   int fd;
@@ -48,7 +59,7 @@ bool read_range(int fd, uint8_t* image, uint64_t begin, uint64_t end) {
   while (begin < end) {
     // Asking for the pages first takes half the time of faulting for each while the file is copied: 6 ms for 11 with 13 MB
     // (2026-11-21). If that fails, they are faulted for.
-    const uint64_t stop = std::min(end, begin + kPiece), page = begin & ~uint64_t{4095};
+    const uint64_t stop = std::min(end, begin + kReadAtOnce), page = begin & ~uint64_t{4095};
     ::madvise(image + page, stop - page, MADV_POPULATE_WRITE);
     const ssize_t n = ::pread(fd, image + begin, stop - begin, static_cast<off_t>(begin));
     if (n < 0 && errno == EINTR) continue;
@@ -58,7 +69,79 @@ bool read_range(int fd, uint8_t* image, uint64_t begin, uint64_t end) {
   return true;
 }
 
+std::atomic<uint64_t> damaged{0};
+
 }  // namespace
+
+uint64_t damaged_pieces() { return damaged.load(std::memory_order_relaxed); }
+
+std::shared_ptr<const Image> Image::map(Kept kept) {
+  std::shared_ptr<Image> image(new Image);
+  const size_t size = kept.memory.size(), count = (size + kPiece - 1) / kPiece;
+  VMRUN_ASSERT(kept.checksums.size() == count, "a checksum for each piece");
+  image->mapped_ = std::move(kept.memory);
+  uint8_t* const memory = reinterpret_cast<uint8_t*>(image->mapped_.data());
+  image->bytes_ = {memory, size};
+  image->name_ = std::move(kept.name);
+  image->fd_ = kept.original;
+  image->holes_ = image->left_out_ = std::move(kept.left_out);
+  image->pieces_ = std::make_unique<Piece[]>(count);
+  for (size_t i = 0; i < count; ++i) image->pieces_[i].checksum = kept.checksums[i];
+  if constexpr (kHidePieces) ::mprotect(memory, size, PROT_NONE);
+  return image;
+}
+
+void Image::check(uint32_t begin, uint32_t end, PieceState wanted) const {
+  if (begin >= end) return;
+  for (size_t i = begin / kPiece; i <= (end - 1) / kPiece; ++i) {
+    if (pieces_[i].state.load(std::memory_order_acquire) >= wanted) continue;
+    std::lock_guard lock(holes_mutex_);
+    check_piece(i, wanted);
+  }
+}
+
+void Image::check_piece(size_t number, PieceState wanted) const {
+  std::atomic<PieceState>& state = pieces_[number].state;
+  const PieceState now = state.load(std::memory_order_relaxed);
+  if (now >= wanted) return;
+  const size_t from = number * kPiece;
+  const std::span piece(mapped_.data() + from, std::min<size_t>(kPiece, mapped_.size() - from));
+  if constexpr (kHidePieces) ::mprotect(piece.data(), piece.size(), PROT_READ | PROT_WRITE);
+  if (wanted == PieceState::checked && checksum(piece) == pieces_[number].checksum) {
+    state.store(PieceState::checked, std::memory_order_release);
+    return;
+  }
+  // What is checked is a copy, which then takes the place of the file's pages. Nobody reads them yet.
+  std::vector<std::byte> own(piece.begin(), piece.end());
+  if (checksum(own) != pieces_[number].checksum && !read_piece(number, own)) mapped_file_is_gone();
+  std::memcpy(piece.data(), own.data(), own.size());
+  state.store(PieceState::own, std::memory_order_release);
+}
+
+bool Image::read_piece(size_t number, std::span<std::byte> to) const {
+  static const Log log("cache");
+  if (damaged.fetch_add(1, std::memory_order_relaxed) == 0) {
+    VMRUN_LOG_AT(log, warn, "the kept copy of image {} is damaged; it is read anew", name_);
+  }
+  const size_t from = number * kPiece, end = from + to.size();
+  if (!read_original(from, to)) return false;
+  for (const ByteRange& hole : left_out_) {
+    const size_t hole_begin = std::max<size_t>(hole.begin, from), hole_end = std::min<size_t>(hole.end, end);
+    if (hole_begin < hole_end) std::ranges::fill(to.subspan(hole_begin - from, hole_end - hole_begin), std::byte{0});
+  }
+  return checksum(to) == pieces_[number].checksum;
+}
+
+bool Image::read_original(uint64_t at, std::span<std::byte> to) const {
+  while (!to.empty()) {
+    const ssize_t n = ::pread(fd_, to.data(), to.size(), static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    at += static_cast<size_t>(n);
+    to = to.subspan(static_cast<size_t>(n));
+  }
+  return true;
+}
 
 Image::~Image() {
   if (memory_) ::munmap(memory_, bytes_.size());
@@ -98,10 +181,14 @@ std::optional<Error> Image::read_file(const std::filesystem::path& path, int fd,
 
 std::span<const uint8_t> Image::custom(uint32_t begin, uint32_t end) const {
   std::lock_guard lock(holes_mutex_);
-  for (Hole& hole : holes_) {
+  if (pieces_ != nullptr && begin < end) {
+    for (size_t i = begin / kPiece; i <= (end - 1) / kPiece; ++i) check_piece(i, PieceState::own);
+  }
+  auto* const memory = const_cast<uint8_t*>(bytes_.data());  // its own, and written under the lock only
+  for (ByteRange& hole : holes_) {
     const uint32_t from = std::max(begin, hole.begin), to = std::min(end, hole.end);
     if (from >= to) continue;
-    read_range(fd_, memory_, from, to);
+    read_range(fd_, memory, from, to);
     hole.begin = hole.end;
   }
   return bytes_.subspan(begin, end - begin);
@@ -146,7 +233,11 @@ Result<std::shared_ptr<const Image>> Image::open(const std::filesystem::path& pa
   if (S_ISREG(st.st_mode) && st.st_size > 0) {
     uint64_t size = static_cast<uint64_t>(st.st_size);
     if (size > kMaxImageBytes) return too_large(path.string());
+    image->read_at_ = file_time();
+    const std::optional<FileStamp> before = stamp_of(file.fd);
     if (auto error = image->read_file(path, file.fd, size)) return std::move(*error);
+    if (before && before->size == size && before == stamp_of(file.fd)) image->stamp_ = before;
+    image->left_out_ = image->holes_;
     if (!image->holes_.empty()) image->fd_ = std::exchange(file.fd, -1);
     return std::shared_ptr<const Image>(std::move(image));
   }

@@ -1,7 +1,8 @@
-// The bytes of an image: always memory of our own, since code is decoded long after it was validated, and whoever can
-// write the file, a guest for one, must not be able to change it in between.
+// The bytes of an image: memory of our own, or a mapping of a file of our own, since code is decoded long after it was
+// validated, and whoever can write the image's file, a guest for one, must not be able to change it in between.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -12,6 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "vm/base/file_stamp.h"
+#include "vm/base/mapped_files.h"
+#include "vm/wasm/module.h"
 #include "vmrun/base/result.h"
 
 namespace vmrun::vm {
@@ -33,6 +37,19 @@ class Image {
   static Result<std::shared_ptr<const Image>> fill(uint64_t size, std::string_view name,
                                                    const std::function<bool(std::span<uint8_t>)>& fill);
 
+  /// An image that somebody has kept in a file which nobody else writes: `memory` has its bytes, with zeros for what
+  /// was left out. Of each kPiece bytes a checksum, which is compared when they are first needed. `original` is the
+  /// image's own file, open, from which comes what was left out, and what turns out to be damaged; it is taken.
+  struct Kept {
+    MappedFile memory;  // writable
+    std::vector<uint64_t> checksums;
+    std::vector<ByteRange> left_out;
+    std::string name;
+    int original = -1;
+  };
+  static std::shared_ptr<const Image> map(Kept kept);
+  static constexpr uint32_t kPiece = 64 << 10;
+
   ~Image();
   Image(const Image&) = delete;
   Image& operator=(const Image&) = delete;
@@ -40,29 +57,68 @@ class Image {
   /// Custom sections from this size are read on demand, all but "name".
   static constexpr uint32_t kLargeCustom = 64 << 10;
 
-  /// All bytes; those of custom sections that were left out are zero until they have been asked for.
+  /// All bytes; those of custom sections that were left out are zero until they have been asked for. Those of a mapped
+  /// image may be read after need(), which decoders of bodies call, and module decoding for all else.
   std::span<const uint8_t> bytes() const { return bytes_; }
+  /// Before [begin, end) is read. From here on these bytes are this process's own: nothing that becomes of the file
+  /// changes what was checked. Ends the process if they are damaged and cannot be had from elsewhere.
+  void need(uint32_t begin, uint32_t end) const {
+    if (pieces_ != nullptr) [[unlikely]]
+      check(begin, end, PieceState::own);
+  }
+  /// The same for the contents of the data section: they are checked, and stay the file's, which nobody writes but its
+  /// owner.
+  void need_data(const ByteRange& range) const {
+    if (pieces_ != nullptr) [[unlikely]]
+      check(range.begin, range.end, PieceState::checked);
+  }
+  void need(const ByteRange& range) const { need(range.begin, range.end); }
   /// Reads what was left out of [begin, end), the contents of a custom section, and of nothing else: what the file says
   /// by then was never validated. What it no longer has is zero.
   std::span<const uint8_t> custom(uint32_t begin, uint32_t end) const;
   /// The file's base name, or the name given to `copy`.
   const std::string& name() const { return name_; }
+  /// What the file was known by while it was read; nothing if that changed meanwhile, or it is no regular file.
+  const std::optional<FileStamp>& stamp() const { return stamp_; }
+  /// When reading it began, by the clock of file times; nanoseconds since 1970. 0: as stamp().
+  int64_t read_at() const { return read_at_; }
+  /// Whether it is one that somebody has kept.
+  bool is_mapped() const { return pieces_ != nullptr; }
+  /// Fills `to` with what the image's own file has now from byte `at` on; false where it cannot. For mapped images.
+  bool read_original(uint64_t at, std::span<std::byte> to) const;
+  std::optional<FileStamp> original_stamp() const { return stamp_of(fd_); }
+  /// What was left out, in order; asked for since or not.
+  std::span<const ByteRange> left_out() const { return left_out_; }
 
  private:
-  struct Hole {
-    uint32_t begin, end;
-  };
-
   Image() = default;
+  enum class PieceState : uint8_t { unknown, checked, own };
+  struct Piece {
+    uint64_t checksum = 0;
+    std::atomic<PieceState> state{PieceState::unknown};
+  };
+  void check(uint32_t begin, uint32_t end, PieceState wanted) const;
+  void check_piece(size_t number, PieceState wanted) const;
+  bool read_piece(size_t number, std::span<std::byte> to) const;
   std::optional<Error> read_file(const std::filesystem::path& path, int fd, uint64_t size);
 
   std::span<const uint8_t> bytes_;
   std::vector<uint8_t> owned_;  // a copy, or what came out of a pipe
   uint8_t* memory_ = nullptr;   // a file's
   std::string name_;
-  int fd_ = -1;  // open while there are holes
-  mutable std::mutex holes_mutex_;
-  mutable std::vector<Hole> holes_;  // in order
+  int fd_ = -1;  // the image's file: open while there are holes, or the image is mapped
+  std::optional<FileStamp> stamp_;
+  int64_t read_at_ = 0;
+  std::vector<ByteRange> left_out_;
+  mutable std::mutex holes_mutex_;        // guards what is written into the bytes
+  mutable std::vector<ByteRange> holes_;  // what of left_out_ nobody has asked for, in order
+
+  // Of a mapped image:
+  MappedFile mapped_;
+  std::unique_ptr<Piece[]> pieces_;
 };
+
+/// Before bytes of a module's image are read that lie in a body or a custom section (Image::need).
+inline void need_bytes(const Module& module, const ByteRange& range) { module.image->need(range); }
 
 }  // namespace vmrun::vm

@@ -7,6 +7,7 @@
 
 #include "vm/blocks/profile.h"
 #include "vm/wasm/func_decoder_base.h"
+#include "vm/wasm/image.h"
 #include "vm/wasm/module.h"
 #include "vm/wasm/opcode.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 std::vector<uint32_t> loop_offsets(const Module& module, const ByteRange& body) {
   std::vector<uint32_t> offsets;
+  need_bytes(module, body);
   const uint8_t* p = skip_locals(module.bytes() + body.begin);
   const uint8_t* end = module.bytes() + body.end;
   while (p < end) {

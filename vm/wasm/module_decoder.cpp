@@ -15,6 +15,9 @@ constexpr uint8_t kMagic[4] = {0, 'a', 's', 'm'}, kVersion[4] = {1, 0, 0, 0};
 /// The place of a section in the order that the format asks for, by its id; 0 for custom sections.
 constexpr uint8_t kOrder[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 13, 11, 6};
 
+/// An id or a number, and a number: of a section, a body, a name.
+constexpr uint32_t kMaxFraming = 8;
+
 uint32_t to_u32(uint64_t n) { return static_cast<uint32_t>(n); }
 
 }  // namespace
@@ -22,12 +25,13 @@ uint32_t to_u32(uint64_t n) { return static_cast<uint32_t>(n); }
 namespace {
 
 Result<std::shared_ptr<Module>> decode(std::shared_ptr<const Image> image, std::shared_ptr<TypeRegistry> registry,
-                                       const DecodeOptions& options, std::optional<Features> validated) {
+                                       const DecodeOptions& options, std::optional<Features> validated,
+                                       std::span<const ByteRange> known_bodies) {
   auto module = std::make_shared<Module>();
   module->name = options.name.empty() ? image->name() : options.name;
   module->image = std::move(image);
   module->registry = std::move(registry);
-  ModuleDecoder decoder(*module, options, validated);
+  ModuleDecoder decoder(*module, options, validated, known_bodies);
   if (!decoder.run()) {
     Error error = decoder.error();
     // Images in an encoding of garbage-collected types from before they were standardised look malformed or invalid.
@@ -44,13 +48,14 @@ Result<std::shared_ptr<Module>> decode(std::shared_ptr<const Image> image, std::
 
 Result<std::shared_ptr<Module>> decode_module(std::shared_ptr<const Image> image,
                                               std::shared_ptr<TypeRegistry> registry, const DecodeOptions& options) {
-  return decode(std::move(image), std::move(registry), options, std::nullopt);
+  return decode(std::move(image), std::move(registry), options, std::nullopt, {});
 }
 
 Result<std::shared_ptr<Module>> decode_validated_module(std::shared_ptr<const Image> image,
                                                         std::shared_ptr<TypeRegistry> registry,
-                                                        const DecodeOptions& options, Features used) {
-  return decode(std::move(image), std::move(registry), options, used);
+                                                        const DecodeOptions& options, Features used,
+                                                        std::span<const ByteRange> bodies) {
+  return decode(std::move(image), std::move(registry), options, used, bodies);
 }
 
 bool ModuleDecoder::take_error(Reader& r) {
@@ -67,6 +72,7 @@ bool ModuleDecoder::use(Reader& r, Feature feature, uint64_t at) {
 bool ModuleDecoder::run() {
   size_t size = r_.remaining();
   const uint8_t* p = r_.p();
+  m_.image->need(0, to_u32(std::min<size_t>(size, 8)));
   // A header cut short is "unexpected end" as long as what is there is right.
   if (size > 0 && std::memcmp(p, kMagic, std::min<size_t>(size, 4)) != 0)
     return error_ = Error(ErrorKind::Malformed, "magic header not detected", 0), false;
@@ -90,6 +96,7 @@ bool ModuleDecoder::sections() {
     uint32_t size;
     const uint8_t* begin;
     info.header = to_u32(r_.offset());
+    m_.image->need(info.header, to_u32(info.header + std::min<size_t>(r_.remaining(), kMaxFraming)));
     if (!r_.u8(info.id)) return take_error(r_);
     if (info.id >= std::size(kOrder)) return r_.malformed("malformed section id", info.header), take_error(r_);
     uint64_t size_at = r_.offset();
@@ -99,6 +106,7 @@ bool ModuleDecoder::sections() {
     r_.bytes(size, begin);
     info.bytes = {to_u32(r_.offset_of(begin)), to_u32(r_.offset())};
 
+    need_section(info);
     Reader r(m_.bytes(), begin, begin + size);
     if (info.id == 0) {
       if (!custom(r)) return take_error(r);
@@ -129,6 +137,28 @@ bool ModuleDecoder::sections() {
     return take_error(r_);
   }
   return true;
+}
+
+/// Of bodies and of the contents of custom sections, whoever reads them says so.
+void ModuleDecoder::need_section(const Section& section) {
+  const ByteRange& bytes = section.bytes;
+  const uint32_t framing = std::min(bytes.size(), kMaxFraming);
+  if (section.id == 0) {
+    m_.image->need(bytes.begin, bytes.begin + framing);
+    const uint8_t* p = m_.bytes() + bytes.begin;
+    uint32_t name = 0;
+    if (read_leb<uint32_t, 32>(p, p + framing, name) != LebStatus::ok) return;
+    m_.image->need(bytes.begin, bytes.begin + std::min<uint32_t>(bytes.size(), framing + std::min(name, bytes.size())));
+  } else if (section.id == 10 && !known_bodies_.empty()) {
+    m_.image->need(bytes.begin, bytes.begin + framing);
+  } else if (section.id == 11) {
+    // Data is often most of what a start uses, and is copied anyway. Pieces that have something else in them, too, are
+    // made own at once, so that nobody writes where somebody may be reading.
+    if (bytes.size() != 0) m_.image->need(bytes.begin, bytes.begin + 1), m_.image->need(bytes.end - 1, bytes.end);
+    m_.image->need_data(bytes);
+  } else {
+    m_.image->need(bytes);
+  }
 }
 
 bool ModuleDecoder::section(uint8_t id, Reader& r, Section& info) {

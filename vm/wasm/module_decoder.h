@@ -16,11 +16,14 @@ inline constexpr uint64_t kMaxAllLocals = 50'000'000;
 
 class ModuleDecoder {
  public:
-  /// `validated`: what decode_validated_module is told.
-  ModuleDecoder(Module& module, const DecodeOptions& options, std::optional<Features> validated)
+  /// `validated` and `known_bodies`: what decode_validated_module is told.
+  ModuleDecoder(Module& module, const DecodeOptions& options, std::optional<Features> validated,
+                std::span<const ByteRange> known_bodies)
       : m_(module),
         options_(options),
         validated_(validated),
+        known_bodies_(validated && (validated->bits & ~options.features.bits) == 0 ? known_bodies
+                                                                                   : std::span<const ByteRange>()),
         r_(module.bytes(), module.bytes(), module.bytes() + module.image->bytes().size()) {
     m_.features_used = Features::none().add(Feature::mvp);
   }
@@ -32,6 +35,7 @@ class ModuleDecoder {
  private:
   // Framing (module_decoder.cpp)
   bool sections();
+  void need_section(const Section& section);
   bool section(uint8_t id, Reader& r, Section& info);
   bool custom(Reader& r);
   bool finish();
@@ -75,6 +79,7 @@ class ModuleDecoder {
   bool element_segment(Reader& r, ElemSegment& out);
   bool data_count_section(Reader& r);
   bool code_section(Reader& r, uint32_t& items);
+  bool take_known_bodies(Reader& r, uint32_t items);
   bool data_section(Reader& r, uint32_t& items);
   bool const_expr(Reader& r, ValType type, ConstExpr& out);
   bool func_ref(Reader& r, uint32_t& index);
@@ -85,6 +90,7 @@ class ModuleDecoder {
   Module& m_;
   const DecodeOptions& options_;
   const std::optional<Features> validated_;
+  const std::span<const ByteRange> known_bodies_;  // of a code section that need not be read
   Reader r_;
   ValidationState state_;
   NullConsumer null_;

@@ -171,6 +171,7 @@ bool ModuleDecoder::code_section(Reader& r, uint32_t& items) {
   if (!r.count(items, kMaxFunctions, "function bodies")) return false;
   if (items != m_.funcs.size() - m_.imported_funcs)
     return r.malformed("function and code section have inconsistent lengths", at);
+  if (!known_bodies_.empty()) return take_known_bodies(r, items);
   for (bodies_ = 0; bodies_ < items; ++bodies_) {
     uint32_t size;
     const uint8_t* begin;
@@ -190,6 +191,22 @@ bool ModuleDecoder::code_section(Reader& r, uint32_t& items) {
                     at);
     }
   }
+  return true;
+}
+
+bool ModuleDecoder::take_known_bodies(Reader& r, uint32_t items) {
+  uint64_t at = r.offset();
+  const uint64_t end = r.offset_of(r.end());
+  if (items != known_bodies_.size()) return r.malformed("what is known of the function bodies is of another image", at);
+  for (bodies_ = 0; bodies_ < items; ++bodies_) {
+    const ByteRange& body = known_bodies_[bodies_];
+    if (body.begin < at || body.end < body.begin || body.end > end || body.size() > kMaxBodyBytes) {
+      return r.malformed("what is known of the function bodies is of another image", at);
+    }
+    m_.funcs[m_.imported_funcs + bodies_].body = body;
+    at = body.end;
+  }
+  r.set_p(r.end());
   return true;
 }
 

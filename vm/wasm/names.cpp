@@ -29,6 +29,7 @@ void read_function_names(Reader& r, size_t functions, std::vector<FuncName>& out
 void read_name_section(const Module& module, std::string_view& own, std::vector<FuncName>& funcs) {
   auto section = std::ranges::find(module.customs, "name", &CustomSection::name);
   if (section == module.customs.end()) return;
+  need_bytes(module, section->bytes);
   const uint8_t* image = module.bytes();
   Reader r(image, image + section->bytes.begin, image + section->bytes.end);
   while (!r.at_end()) {

@@ -40,14 +40,6 @@ std::vector<CacheEntry> entries(const fs::path& folder, bool profiles = false) {
 }
 
 fs::perms mode_of(const fs::path& path) { return fs::status(path).permissions(); }
-constexpr fs::perms kPermsOfEntry = fs::perms::owner_read | fs::perms::owner_exec;
-
-/// Puts bytes in the place of an entry, as the cache itself would have written them.
-void replace_entry(const fs::path& file, const std::string& bytes) {
-  fs::remove(file);
-  write_file(file, bytes);
-  fs::permissions(file, kPermsOfEntry);
-}
 
 }  // namespace
 

@@ -93,4 +93,14 @@ inline void write_file(const std::filesystem::path& path, const std::string& byt
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
 }
 
+inline constexpr std::filesystem::perms kPermsOfEntry =
+    std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec;
+
+/// Puts bytes in the place of an entry, as the cache itself would have written them.
+inline void replace_entry(const std::filesystem::path& file, const std::string& bytes) {
+  std::filesystem::remove(file);
+  write_file(file, bytes);
+  std::filesystem::permissions(file, kPermsOfEntry);
+}
+
 }  // namespace vmrun::test

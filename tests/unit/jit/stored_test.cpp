@@ -1,5 +1,7 @@
 // Files of stored code: what is written is read again, whatever is damaged is found out, and no bytes lead anywhere.
 #include <doctest/doctest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -8,9 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "jit/code/install.h"
 #include "jit/compiler.h"
 #include "jit/stored/piece.h"
 #include "jit/stored/reader.h"
+#include "jit/stored/stream.h"
 #include "jit/stored/writer.h"
 #include "tests/support/ok.h"
 #include "tests/unit/jit/guest.h"
@@ -85,6 +89,13 @@ Header header_of(const Bytes& file) {
   return header;
 }
 
+/// Code as it lies in code memory: with the types' numbers in it.
+Bytes installed(const jit::CompiledCode& code) {
+  Bytes bytes(code.bytes.begin(), code.bytes.end());
+  jit::write_types(code, bytes);
+  return bytes;
+}
+
 bool same_tables(const jit::CodeTables& a, const jit::CodeTables& b) {
   const auto same = [](const auto& x, const auto& y, auto... members) {
     return std::ranges::equal(x, y, [&](const auto& p, const auto& q) { return ((p.*members == q.*members) && ...); });
@@ -112,7 +123,12 @@ TEST_CASE("stored: what is written is read again") {
     const auto loaded = file->load(*record, written.image());
     REQUIRE(loaded);
     CHECK(same_tables(*loaded, code));
-    CHECK(std::ranges::equal(loaded->bytes, code.bytes));
+    CHECK(std::ranges::equal(installed(*loaded), code.bytes));
+    // The same of bytes that lie in no memory, which are copied.
+    const auto copied = read_piece(file->piece(*record), *record, written.image());
+    REQUIRE(copied);
+    CHECK(same_tables(*copied, code));
+    CHECK(std::ranges::equal(copied->bytes, code.bytes));
     CHECK(loaded->func_index == code.func_index);
   }
   CHECK(file->find(0, 5, vm::Tier::opt) == nullptr);
@@ -123,6 +139,86 @@ TEST_CASE("stored: what is written is read again") {
   // The same once more: nothing of the process is in the file.
   Written again;
   CHECK(again.file == written.file);
+}
+
+TEST_CASE("stored: a file that comes into being unit by unit is read as one that was written whole") {
+  Written written;
+  Bytes out(kPage);
+  const auto sink = [&](std::span<const std::byte> bytes) {
+    out.insert(out.end(), bytes.begin(), bytes.end());
+    return true;
+  };
+  Stream stream(sink);
+  const auto whole = ok(open(written.file));
+  size_t half = written.codes.size() / 2;
+  for (const jit::CompiledCode& code : written.codes) {
+    if (half != 0) {
+      stream.add(code.func_index, code, code.bytes, written.image());
+      if (--half % 3 == 0) CHECK(stream.flush());
+      stream.add(code.func_index, code, code.bytes, written.image());  // there is one of that name
+    }
+  }
+  size_t added = stream.units();
+  CHECK(added == written.codes.size() / 2);
+  // The rest from a file.
+  for (UnitRecord record : whole->units()) {
+    record.idle = 7;
+    stream.add_stored(record, whole->piece(record));
+  }
+  CHECK(stream.units() == written.codes.size());
+  About about;
+  about.module = &written.image();
+  about.settings = {3, 4};
+  const auto header = stream.finish(about);
+  REQUIRE(header);
+  std::memcpy(out.data(), &*header, sizeof *header);
+  const auto file = ok(open(out));
+  CHECK(file->header().settings == about.settings);
+  CHECK(!file->has_image());
+  REQUIRE(file->units().size() == written.codes.size());
+  for (const jit::CompiledCode& code : written.codes) {
+    const UnitRecord* record = file->find(code.func_index, code.unit, code.tier);
+    REQUIRE(record != nullptr);
+    const auto loaded = file->load(*record, written.image());
+    REQUIRE(loaded);
+    CHECK(same_tables(*loaded, code));
+    CHECK(std::ranges::equal(installed(*loaded), code.bytes));
+    CHECK(record->idle == (added > 0 ? 0 : 7));
+    if (added > 0) --added;
+  }
+  // Without units.
+  out.resize(kPage);
+  Stream none(sink);
+  const auto empty = none.finish(about);
+  REQUIRE(empty);
+  std::memcpy(out.data(), &*empty, sizeof *empty);
+  CHECK(ok(open(out))->units().empty());
+  // What is refused once is refused for good.
+  bool taken = false;
+  Stream refused([&](std::span<const std::byte>) { return std::exchange(taken, true); });
+  refused.add(written.codes[0].func_index, written.codes[0], written.codes[0].bytes, written.image());
+  CHECK(!refused.flush());
+  CHECK(!refused.flush());
+  CHECK(!refused.finish(about));
+}
+
+TEST_CASE("stored: a file that is mapped is read as one in memory") {
+  Written written;
+  char path[] = "/tmp/vmrun-mapped-XXXXXX";
+  const int descriptor = mkstemp(path);
+  REQUIRE(descriptor >= 0);
+  unlink(path);
+  REQUIRE(::write(descriptor, written.file.data(), written.file.size()) == static_cast<ssize_t>(written.file.size()));
+  const auto file = ok(File::open(mapped_source_of(descriptor, written.file.size())));
+  for (const jit::CompiledCode& code : written.codes) {
+    const UnitRecord* record = file->find(code.func_index, code.unit, code.tier);
+    REQUIRE(record != nullptr);
+    const auto loaded = file->load(*record, written.image());
+    REQUIRE(loaded);
+    CHECK(loaded->storage == nullptr);  // it is not copied
+    CHECK(std::ranges::equal(installed(*loaded), code.bytes));
+  }
+  CHECK(!File::open(mapped_source_of(memfd_create("empty", MFD_CLOEXEC), 0)));
 }
 
 TEST_CASE("stored: of two units of one name the first is kept") {
