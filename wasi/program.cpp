@@ -98,6 +98,15 @@ void Program::run(Thread& thread) {
   if (error) thread.program->failed(thread.store->impl(), std::move(*error));
 }
 
+namespace {
+/// The fuel of a thread that does not come about goes back to the one that starts it.
+struct Lent {
+  vm::Vcpu& from;
+  uint64_t fuel;
+  ~Lent() { from.fuel += fuel; }
+};
+}  // namespace
+
 Result<int32_t> Program::spawn(Context& context, vm::Instance& caller, uint32_t argument) try {
   const GuestTask* task = GuestTask::current();
   if (task == nullptr || task->reactor() == nullptr) {
@@ -125,6 +134,7 @@ Result<int32_t> Program::spawn(Context& context, vm::Instance& caller, uint32_t 
   thread->argument = argument;
   thread->reactor = task->reactor();
   std::unique_ptr<Store> store = Store::beside(*static_cast<Store*>(caller.store->owner));
+  Lent lent{caller.store->vcpu(), store->impl().vcpu().fuel};
   store->impl().group = shared_from_this();
   Result<vm::Instance*> instance = engine::make_sibling(store->impl(), caller);
   if (!instance && instance.error().kind == ErrorKind::Limit) return refusal(Errno::nomem);
@@ -150,6 +160,7 @@ Result<int32_t> Program::spawn(Context& context, vm::Instance& caller, uint32_t 
   } catch (const std::system_error&) {
     return refusal(Errno::again);
   }
+  lent.fuel = 0;
   std::lock_guard guard(lock_);
   thread->task = started;
   if (over_) started.cancel();

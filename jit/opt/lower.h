@@ -267,7 +267,9 @@ class Lowering {
   bool memory_op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results);
   /// Traps when `bad`. The value, of 64 bits, but 0 where the processor runs ahead of a check that fails.
   llvm::Value* zero_if(llvm::Value* bad, llvm::Value* value, vm::TrapCode code);
-  /// An index below `size`, or a trap.
+  /// The same 64 bits, of which the optimiser knows nothing.
+  llvm::Value* opaque(llvm::Value* value);
+  /// An index below `size`, in 64 bits, or a trap.
   llvm::Value* checked_index(llvm::Value* index, llvm::Value* size, vm::TrapCode code);
   /// Whether a reference is of `type`'s heap type.
   llvm::Value* is_of(llvm::Value* ref, vm::ValType type, bool nullable);

@@ -55,9 +55,8 @@ llvm::Constant* Lowering::number_of(vm::TypeId type, TypeUse::As as) {
 llvm::Value* Lowering::table_entry(uint32_t table, llvm::Value* index) {
   llvm::Value* tables = load_fixed_ptr(inst_, layout::instance::tables);
   llvm::Value* t = load_fixed_ptr(tables, 8 * uint64_t{table});
-  llvm::Value* wide = b_.CreateZExt(index, b_.getInt64Ty());
   llvm::Value* size = load_field(b_.getInt64Ty(), t, layout::table::size);
-  wide = checked_index(wide, size, vm::TrapCode::UndefinedElement);
+  llvm::Value* wide = checked_index(index, size, vm::TrapCode::UndefinedElement);
   llvm::Value* elems = load_field(b_.getPtrTy(), t, layout::table::elems);
   return b_.CreateLoad(b_.getPtrTy(), element(elems, wide, 8));
 }

@@ -81,19 +81,26 @@ llvm::Value* Lowering::zero_if(llvm::Value* bad, llvm::Value* value, vm::TrapCod
   // A conditional move by the flags that the branch takes, too. The optimiser, which knows what was selected behind the
   // check, does not see through the assembly that does nothing; that the selection is unpredictable keeps it from
   // becoming a branch.
-  llvm::Type* const type = b_.getInt64Ty();
-  llvm::InlineAsm* opaque =
-      llvm::InlineAsm::get(llvm::FunctionType::get(type, {type}, false), "", "=r,0", /*hasSideEffects=*/true);
   llvm::Value* selected = b_.CreateSelect(bad, i64(0), value);
   if (auto* select = llvm::dyn_cast<llvm::SelectInst>(selected)) {
     select->setMetadata(llvm::LLVMContext::MD_unpredictable, llvm::MDNode::get(context_, {}));
   }
-  llvm::Value* safe = b_.CreateCall(opaque, {selected});
+  llvm::Value* safe = opaque(selected);
   trap_if(bad, code);
   return safe;
 }
 
+llvm::Value* Lowering::opaque(llvm::Value* value) {
+  llvm::Type* const type = b_.getInt64Ty();
+  llvm::InlineAsm* nothing =
+      llvm::InlineAsm::get(llvm::FunctionType::get(type, {type}, false), "", "=r,0", /*hasSideEffects=*/true);
+  return b_.CreateCall(nothing, {value});
+}
+
 llvm::Value* Lowering::checked_index(llvm::Value* index, llvm::Value* size, vm::TrapCode code) {
+  // A guest may have compared the same 64 bits with the same size: in its branch the optimiser would know what the check says,
+  // and leave out the move that holds where the processor guesses wrong. Of 32 bits it compares others.
+  index = index->getType()->isIntegerTy(64) ? opaque(index) : b_.CreateZExt(index, b_.getInt64Ty());
   return zero_if(b_.CreateICmpUGE(index, size), index, code);
 }
 
@@ -180,7 +187,7 @@ bool Lowering::reference_op(D& d, Op op, const vm::Immediate& imm, const V* args
   auto table_element = [&](uint32_t index, llvm::Value* at) {
     llvm::Value* t = table(index);
     llvm::Value* size = load_field(i64_type, t, layout::table::size);
-    llvm::Value* in = checked_index(b_.CreateZExt(at, i64_type), size, vm::TrapCode::TableOutOfBounds);
+    llvm::Value* in = checked_index(at, size, vm::TrapCode::TableOutOfBounds);
     return element(load_field(b_.getPtrTy(), t, layout::table::elems), in, 8);
   };
   auto wide = [&](unsigned i) { return b_.CreateZExt(args[i].v, i64_type); };
