@@ -179,6 +179,43 @@ TEST_CASE("metrics on a socket in the file system are for the own user, and leav
   CHECK(!std::filesystem::exists(path));
 }
 
+TEST_CASE("the end removes the socket and nothing else, wherever its folder has gone meanwhile") {
+  namespace fs = std::filesystem;
+  const TemporaryDirectory folder;
+  const std::string inner = folder.path() + "/granted/inner", moved = folder.path() + "/granted/moved";
+  const std::string other = folder.path() + "/other", path = inner + "/socket";
+  fs::create_directories(inner);
+  fs::create_directory(other);
+  const std::string mine = folder.write("other/socket", "mine");
+  const std::vector<std::string> args{"run", "-D", "metrics=unix:" + path, "--invoke", "memory", fixture("stop_spin")};
+  const auto begun = [&] {
+    for (int i = 0; i < 600 && !PageClient("unix:" + path).connected(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    return PageClient("unix:" + path).connected();
+  };
+  {
+    Background guest(args);
+    REQUIRE(begun());
+    // As a guest can that was granted the folder above.
+    fs::rename(inner, moved);
+    fs::create_directory_symlink("../other", inner);
+    guest.signal(SIGINT);
+    CHECK(guest.wait().status == 130);
+  }
+  CHECK(fs::exists(mine));
+  CHECK(!fs::exists(moved + "/socket"));
+  fs::remove(inner);
+  fs::rename(moved, inner);
+  Background guest(args);
+  REQUIRE(begun());
+  fs::rename(path, inner + "/renamed");
+  fs::rename(mine, path);
+  guest.signal(SIGINT);
+  CHECK(guest.wait().status == 130);
+  CHECK(fs::exists(path));
+}
+
 TEST_CASE("a guest that was granted the folder of the socket cannot open it") {
   const TemporaryDirectory folder;
   const auto r = run_vmrun({"run", "-D", "metrics=unix:" + folder.path() + "/file", "--dir", folder.path() + "::/x",
