@@ -1,6 +1,7 @@
 // See page_server.h. The thread owns everything but `ending`.
 #include "tools/page_server.h"
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -53,6 +54,19 @@ bool is_our_user(int fd) {
   socklen_t size = sizeof peer;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
   return peer.uid == ::geteuid() || peer.uid == 0;
+}
+
+/// Whether the client came to an address of this machine alone.
+bool is_at_loopback(int fd) {
+  sockaddr_storage bytes{};
+  socklen_t size = sizeof bytes;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&bytes), &size) != 0) return false;
+  if (bytes.ss_family == AF_INET) {
+    return ntohl(reinterpret_cast<const sockaddr_in&>(bytes).sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+  }
+  if (bytes.ss_family != AF_INET6) return false;
+  const in6_addr& address = reinterpret_cast<const sockaddr_in6&>(bytes).sin6_addr;
+  return IN6_IS_ADDR_LOOPBACK(&address) || (IN6_IS_ADDR_V4MAPPED(&address) && address.s6_addr[12] == IN_LOOPBACKNET);
 }
 
 bool would_wait() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
@@ -129,6 +143,10 @@ struct PageServer::Impl {
     client.state = Client::State::writes;
     if (head.status != 0) {
       client.out = page_answer({.status = head.status, .body = head.why + "\n"}, false);
+    } else if (head.by_name && is_at_loopback(client.fd)) {
+      // A web page whose own name was made to lead here; a browser would let it read the answer.
+      constexpr const char* kWhy = "ask by an address, or by localhost: other names may be a web page's\n";
+      client.out = page_answer({.status = 403, .body = kWhy}, head.no_body);
     } else {
       client.out = page_answer(page_for(*client.listener, head.request), head.no_body);
     }

@@ -128,6 +128,28 @@ TEST_CASE("OpenMetrics for those who ask for it; other pages and methods") {
   CHECK(body_of(answer) == "");
 }
 
+TEST_CASE("a web page whose name leads to this machine gets no metrics") {
+  Background guest(spinning());
+  const unsigned port = guest.port(kPlace);
+  REQUIRE(port != 0);
+  const auto status = [&](const std::string& fields) {
+    const PageClient client(port);
+    client.send("GET /metrics HTTP/1.1\r\n" + fields + "\r\n");
+    return client.rest().substr(0, 12);
+  };
+  for (const char* host :
+       {"localhost", "LocalHost:1", "127.0.0.1", "127.0.0.1:9464", "[::1]", "[::1]:80", "10.0.0.1:", ""}) {
+    CAPTURE(host);
+    CHECK(status(std::string("Host: ") + host + "\r\n") == "HTTP/1.1 200");
+  }
+  for (const char* host : {"evil.example", "evil.example:9464", "localhost.evil.example", "127.0.0.1.evil.example",
+                           "[::1", "[evil]", "[localhost]", "[::1]x", "127.0.0.1:80x", "127.0.0.1:80:80", "::1"}) {
+    CAPTURE(host);
+    CHECK(status(std::string("hOST:\t") + host + " \r\n") == "HTTP/1.1 403");
+  }
+  CHECK(status("Host: localhost\r\nHost: evil.example\r\n") == "HTTP/1.1 403");
+}
+
 TEST_CASE("clients that are slow, many or silent keep nobody out, and end") {
   Background guest(spinning());
   const unsigned port = guest.port(kPlace);
@@ -153,7 +175,7 @@ TEST_CASE("metrics on a socket in the file system are for the own user, and leav
     for (int i = 0; i < 600; ++i) {
       const PageClient client("unix:" + path);
       if (client.connected()) {
-        client.send("GET /metrics HTTP/1.1\r\n\r\n");
+        client.send("GET /metrics HTTP/1.1\r\nHost: any.name\r\n\r\n");
         return client.rest().starts_with("HTTP/1.1 200 ");
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
