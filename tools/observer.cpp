@@ -113,9 +113,9 @@ const char* state_of_thread(int thread) {
 
 std::string observer_name(int pid) { return "vmrun/" + std::to_string(pid); }
 
-Result<int> listen_for_metrics(const std::string& address) {
+Result<int> listen_for_metrics(const std::string& address, SocketFile& file) {
   constexpr std::string_view kLocal = "unix:";
-  if (address.starts_with(kLocal)) return listen_at_path(address.substr(kLocal.size()));
+  if (address.starts_with(kLocal)) return file.listen(address.substr(kLocal.size()));
   return listen_tcp(address.starts_with(':') ? "127.0.0.1" + address : address);
 }
 
@@ -134,19 +134,17 @@ void Observer::end() {
   }
   pages_.reset();
   profiler_.reset();
-  if (!metrics_path_.empty()) ::unlink(metrics_path_.c_str());
-  metrics_path_.clear();
+  metrics_file_.remove();
 }
 
 Result<void> Observer::begin(Listens listens) {
   if (options_.metrics) {
-    auto fd = listen_for_metrics(*options_.metrics);
+    auto fd = listen_for_metrics(*options_.metrics, metrics_file_);
     if (!fd) return Error(fd.error().kind, "-D metrics: " + fd.error().message);
     if (const std::string address = address_of(*fd); !address.empty()) {
       metrics_place_ = "http://" + address + "/metrics";
       if (options_.metrics->ends_with(":0")) print_note("metrics at " + metrics_place_);
     } else {
-      metrics_path_ = options_.metrics->substr(options_.metrics->find(':') + 1);
       metrics_place_ = *options_.metrics + " (/metrics)";
     }
     pages_.emplace();
@@ -174,17 +172,27 @@ void Observer::answer_a_knock() {
   if (Observer* observer = listener.load(std::memory_order_relaxed)) observer->listen_for_top();
 }
 
-bool Observer::listen_for_top() try {
+bool Observer::listen_for_top() {
   if (listening_.exchange(true, std::memory_order_acq_rel)) return true;
+  try {
+    if (start_pages()) return true;
+  } catch (const std::bad_alloc&) {
+    // As with any other failure.
+  }
+  pages_.reset();
+  listening_.store(false, std::memory_order_release);  // a further knock may have more luck
+  return false;
+}
+
+bool Observer::start_pages() {
   if (!pages_) pages_.emplace();
-  // Somebody else may have the name: then there is no top, and metrics all the same.
   if (auto fd = listen_abstract(observer_name(::getpid()))) {
     pages_->add(*fd, true, [this](const PageRequest& request) { return top_page(request); });
+  } else if (!options_.metrics) {
+    return false;  // somebody else has the name, or there is no descriptor; metrics come without top all the same
   }
   pages_->whenever([this] { return look_after_samples(); });
   return static_cast<bool>(pages_->start());
-} catch (const std::bad_alloc&) {
-  return false;
 }
 
 MetricsSubject Observer::subject() const {

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tools/local_socket.h"
 #include "tools/page_server.h"
 #include "tools/profiling.h"
 #include "tools/run_options.h"
@@ -31,7 +32,8 @@ inline constexpr const char* kTopFormat = "vmrun-top";
 inline constexpr int kTopVersion = 1;
 
 /// -D metrics: where the port is. ":PORT" is this machine's own, unlike elsewhere. Errors: Usage, Io.
-Result<int> listen_for_metrics(const std::string& address);
+/// `file` keeps the name of a socket in the file system.
+Result<int> listen_for_metrics(const std::string& address, SocketFile& file);
 
 class Observer {
  public:
@@ -67,8 +69,9 @@ class Observer {
 
  private:
   void look_at(const Executor* executor, const Server* server);
-  /// Starts the thread, if nobody has. False: it cannot be.
+  /// Starts the thread, if nobody has. False: it cannot be now, and may be tried again.
   bool listen_for_top();
+  bool start_pages();
   static void answer_a_knock();
   Page metrics_page(const PageRequest& request);
   Page top_page(const PageRequest& request);
@@ -82,7 +85,8 @@ class Observer {
   Profiling& profiling_;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   const int guest_thread_;  // that makes this object
-  std::string metrics_place_, metrics_path_;
+  std::string metrics_place_;
+  SocketFile metrics_file_;
   std::mutex mutex_;  // executor_ and server_
   const Executor* executor_ = nullptr;
   const Server* server_ = nullptr;

@@ -1,5 +1,7 @@
 #include "tools/page_request.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 
 namespace vmrun::tools {
@@ -9,6 +11,7 @@ const char* reason(int status) {
   switch (status) {
     case 200: return "OK";
     case 400: return "Bad Request";
+    case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
     case 431: return "Request Header Fields Too Large";
@@ -28,6 +31,21 @@ std::string_view take_line(std::string_view& text) {
 
 bool is_named(std::string_view name, std::string_view wanted) {
   return std::ranges::equal(name, wanted, [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+}
+
+/// Whether a Host field names this machine as no other name can: an address, or localhost, with any port.
+bool is_address_or_localhost(std::string_view host) {
+  while (host.starts_with(' ') || host.starts_with('\t')) host.remove_prefix(1);
+  while (host.ends_with(' ') || host.ends_with('\t')) host.remove_suffix(1);
+  if (host.empty()) return true;  // as where there is none
+  const bool v6 = host.starts_with('[');
+  const size_t end = v6 ? host.find(']') : std::min(host.find(':'), host.size());
+  if (end == host.npos) return false;
+  const std::string name(host.substr(v6 ? 1 : 0, end - (v6 ? 1 : 0)));
+  const std::string_view port = host.substr(v6 ? end + 1 : end);
+  if (!port.empty() && (port[0] != ':' || port.find_first_not_of("0123456789", 1) != port.npos)) return false;
+  in6_addr address;
+  return ::inet_pton(v6 ? AF_INET6 : AF_INET, name.c_str(), &address) == 1 || (!v6 && is_named(name, "localhost"));
 }
 
 PageHead refused(int status, std::string why) { return {.status = status, .why = std::move(why), .request = {}}; }
@@ -50,8 +68,10 @@ PageHead parse_whole_head(std::string_view text) {
   while (!text.empty()) {
     const std::string_view field = take_line(text);
     const size_t colon = field.find(':');
-    if (colon == field.npos || !is_named(field.substr(0, colon), "accept")) continue;
-    out.request.open_metrics |= field.find("application/openmetrics-text") != field.npos;
+    if (colon == field.npos) continue;
+    const std::string_view name = field.substr(0, colon), value = field.substr(colon + 1);
+    if (is_named(name, "accept")) out.request.open_metrics |= value.find("application/openmetrics-text") != value.npos;
+    if (is_named(name, "host")) out.by_name |= !is_address_or_localhost(value);
   }
   return out;
 }

@@ -14,6 +14,7 @@ struct PageHead {
   std::string why;
   PageRequest request;
   bool no_body = false;  // HEAD
+  bool by_name = false;  // its Host is neither an address nor localhost
 };
 
 /// The head at the beginning of `bytes`; none: its end has not come. One of more than `most` bytes is refused.

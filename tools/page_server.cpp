@@ -1,21 +1,18 @@
 // See page_server.h. The thread owns everything but `ending`.
 #include "tools/page_server.h"
 
-#include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <list>
 #include <optional>
 #include <system_error>
@@ -23,7 +20,6 @@
 #include <vector>
 
 #include "tools/page_request.h"
-#include "tools/report.h"
 
 namespace vmrun::tools {
 namespace {
@@ -60,6 +56,19 @@ bool is_our_user(int fd) {
   return peer.uid == ::geteuid() || peer.uid == 0;
 }
 
+/// Whether the client came to an address of this machine alone.
+bool is_at_loopback(int fd) {
+  sockaddr_storage bytes{};
+  socklen_t size = sizeof bytes;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&bytes), &size) != 0) return false;
+  if (bytes.ss_family == AF_INET) {
+    return ntohl(reinterpret_cast<const sockaddr_in&>(bytes).sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+  }
+  if (bytes.ss_family != AF_INET6) return false;
+  const in6_addr& address = reinterpret_cast<const sockaddr_in6&>(bytes).sin6_addr;
+  return IN6_IS_ADDR_LOOPBACK(&address) || (IN6_IS_ADDR_V4MAPPED(&address) && address.s6_addr[12] == IN_LOOPBACKNET);
+}
+
 bool would_wait() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
 /// Keeps all signals from the threads that are made while it lives.
@@ -77,24 +86,6 @@ class NoSignals {
  private:
   sigset_t before_;
 };
-
-sockaddr_un local_address(std::string_view name) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, name.data(), std::min(name.size(), sizeof address.sun_path - 1));
-  return address;
-}
-
-Result<int> listen_local(const sockaddr_un& address, socklen_t length, const std::string& name) {
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return Error(ErrorKind::Io, std::string("no socket: ") + std::strerror(errno));
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), length) != 0 || ::listen(fd, 16) != 0) {
-    const int error = errno;
-    ::close(fd);
-    return Error(ErrorKind::Io, "cannot listen at '" + name + "': " + std::strerror(error));
-  }
-  return fd;
-}
 
 }  // namespace
 
@@ -152,6 +143,10 @@ struct PageServer::Impl {
     client.state = Client::State::writes;
     if (head.status != 0) {
       client.out = page_answer({.status = head.status, .body = head.why + "\n"}, false);
+    } else if (head.by_name && is_at_loopback(client.fd)) {
+      // A web page whose own name was made to lead here; a browser would let it read the answer.
+      constexpr const char* kWhy = "ask by an address, or by localhost: other names may be a web page's\n";
+      client.out = page_answer({.status = 403, .body = kWhy}, head.no_body);
     } else {
       client.out = page_answer(page_for(*client.listener, head.request), head.no_body);
     }
@@ -258,33 +253,6 @@ Result<void> PageServer::start() {
     return Error(ErrorKind::Limit, std::string("no thread for metrics: ") + e.what());
   }
   return {};
-}
-
-Result<int> listen_at_path(const std::string& path) {
-  sockaddr_un address = local_address(path);
-  if (path.empty() || path.size() >= sizeof address.sun_path) {
-    return Error(ErrorKind::Usage, "'" + path + "': a socket's path has from 1 to " +
-                                       std::to_string(sizeof address.sun_path - 1) + " bytes");
-  }
-  struct stat info{};
-  if (::lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) {
-    const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    const bool dead = probe >= 0 && ::connect(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 &&
-                      errno == ECONNREFUSED;
-    if (probe >= 0) ::close(probe);
-    if (dead) ::unlink(path.c_str());
-  }
-  // Nobody else may connect between the two calls: the mode is there from the start. No other thread makes files yet.
-  const mode_t before = ::umask(0177);
-  auto fd = listen_local(address, sizeof address, path);
-  ::umask(before);
-  return fd;
-}
-
-Result<int> listen_abstract(const std::string& name) {
-  const std::string text = std::string(1, '\0') + name;
-  const sockaddr_un address = local_address(text);
-  return listen_local(address, static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + text.size()), "@" + name);
 }
 
 }  // namespace vmrun::tools

@@ -59,10 +59,4 @@ class PageServer {
   std::unique_ptr<Impl> impl_;
 };
 
-/// A listening socket at a path in the file system, for the own user alone (mode 0600). A socket there that nobody listens
-/// at any more is replaced. Errors: Usage (the path is too long), Io.
-Result<int> listen_at_path(const std::string& path);
-/// A listening socket under a name that is in no file system (Linux's abstract names). Errors: Io.
-Result<int> listen_abstract(const std::string& name);
-
 }  // namespace vmrun::tools

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <new>
 #include <optional>
 
 #include "tools/commands.h"
@@ -223,9 +224,17 @@ int top_command(Args args) {
     pid = static_cast<int>(*number);
   }
   const bool terminal = ::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0;
-  if (options.once || options.json || !terminal) return print_answers(pid, options);
-  if (auto done = watch(pid, options); !done) return fail(done.error());
-  return kExitOk;
+  // The process may say anything. What nobody thought of ends in an error too, with the terminal as it was.
+  try {
+    if (options.once || options.json || !terminal) return print_answers(pid, options);
+    if (auto done = watch(pid, options); !done) return fail(done.error());
+    return kExitOk;
+  } catch (const Json::exception& e) {
+    return fail(Error(ErrorKind::Malformed, "process " + std::to_string(pid) +
+                                                " gave an answer that makes no sense: " + printable(e.what())));
+  } catch (const std::bad_alloc&) {
+    return fail(Error(ErrorKind::Limit, "there is no memory for the answer of process " + std::to_string(pid)));
+  }
 }
 
 }  // namespace vmrun::tools

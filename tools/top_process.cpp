@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <string_view>
 #include <thread>
 
 #include "tools/observer.h"
@@ -100,11 +101,12 @@ int connect_to(int pid, Socket& out) {
   return 0;
 }
 
-/// Whether the one who listens there is the process that is meant. Anybody may take a name that is free.
-bool is_process(const Socket& socket, uid_t owner) {
+/// Whether the one who listens there is the process that is meant. Anybody may take a name that is free, and where two
+/// containers share a network but not their processes' numbers, the name may be that of the other one's process.
+bool is_process(const Socket& socket, int pid, uid_t owner) {
   ucred peer{};
   socklen_t size = sizeof peer;
-  return ::getsockopt(socket.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == owner;
+  return ::getsockopt(socket.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid == pid && peer.uid == owner;
 }
 
 Error silent(int pid) {
@@ -146,8 +148,9 @@ Result<void> reach(int pid, uid_t owner, Socket& socket) {
     if (auto knocked = knock(pid); !knocked) return knocked.error();
     std::this_thread::sleep_for(kBetweenKnocks);
   }
-  if (is_process(socket, owner)) return {};
-  return Error(ErrorKind::Io, "another user's process answers in place of process " + std::to_string(pid));
+  if (is_process(socket, pid, owner)) return {};
+  return Error(ErrorKind::Io, "another process answers in place of process " + std::to_string(pid) +
+                                  ": another user's, or one of another container on the same network");
 }
 
 /// Sends the request and reads all of the answer.
@@ -179,25 +182,66 @@ Result<std::string> exchange(int pid, const Socket& socket, const std::string& r
   }
 }
 
-/// What a screen reads of an answer without looking whether it is there.
-bool is_whole(const Json& json) {
-  const auto has = [&](const char* name, bool (Json::*is)() const) {
-    return json.contains(name) && (json[name].*is)();
-  };
-  if (!has("pid", &Json::is_number) || !has("command", &Json::is_array) || !has("up_ns", &Json::is_number) ||
-      !has("metrics", &Json::is_array) || !has("tasks", &Json::is_array) || !json.contains("sampling")) {
+bool has(const Json& object, const char* name, bool (Json::*is)() const noexcept) {
+  const auto at = object.find(name);
+  return at != object.end() && ((*at).*is)();
+}
+
+/// A number of the answer that is not finite is null.
+bool is_bucket(const Json& json) {
+  return json.is_array() && json.size() == 2 && (json[0].is_number() || json[0].is_null()) && json[1].is_number();
+}
+
+bool is_metric(const Json& json) {
+  if (!json.is_object() || !has(json, "name", &Json::is_string) || !has(json, "values", &Json::is_array)) return false;
+  return std::ranges::all_of(json["values"], [](const Json& value) {
+    if (!value.is_object() || !has(value, "labels", &Json::is_object)) return false;
+    if (!value.contains("buckets")) {
+      return has(value, "value", &Json::is_number) || has(value, "value", &Json::is_null);
+    }
+    return has(value, "buckets", &Json::is_array) && std::ranges::all_of(value["buckets"], is_bucket) &&
+           has(value, "count", &Json::is_number);
+  });
+}
+
+bool is_sampling(const Json& json) {
+  if (json.is_null()) return true;
+  if (!json.is_object() || !has(json, "total_ns", &Json::is_number) || !has(json, "self_ns", &Json::is_object) ||
+      !has(json, "functions", &Json::is_array)) {
     return false;
   }
-  for (const Json& metric : json["metrics"]) {
-    if (!metric.is_object() || !metric.value("name", Json()).is_string() ||
-        !metric.value("values", Json()).is_array()) {
-      return false;
-    }
-    for (const Json& value : metric["values"]) {
-      if (!value.is_object()) return false;
-    }
-  }
-  return true;
+  return std::ranges::all_of(json["functions"], [](const Json& function) {
+    return function.is_object() && has(function, "module", &Json::is_string) &&
+           has(function, "function", &Json::is_string) && has(function, "code", &Json::is_string) &&
+           has(function, "index", &Json::is_number_unsigned) && has(function, "self_ns", &Json::is_number);
+  });
+}
+
+bool is_task(const Json& json) {
+  return json.is_object() && has(json, "id", &Json::is_number) && has(json, "name", &Json::is_string) &&
+         has(json, "state", &Json::is_string);
+}
+
+/// Whether all that a screen reads of an answer is there, and is of its type.
+bool is_whole(const Json& json) {
+  return has(json, "vmrun", &Json::is_string) && has(json, "pid", &Json::is_number) &&
+         has(json, "command", &Json::is_array) && has(json, "up_ns", &Json::is_number_unsigned) &&
+         has(json, "metrics", &Json::is_array) && std::ranges::all_of(json["metrics"], is_metric) &&
+         has(json, "tasks", &Json::is_array) && std::ranges::all_of(json["tasks"], is_task) &&
+         has(json, "tasks_left_out", &Json::is_number) && json.contains("sampling") && is_sampling(json["sampling"]);
+}
+
+/// The answer's value; none: it is not JSON, or deeper than any answer is. Copying and printing take stack for each level.
+std::optional<Json> parse_answer(std::string_view text) {
+  constexpr int kMostDepth = 16;
+  bool deep = false;
+  const auto keep = [&](int depth, Json::parse_event_t, const Json&) {
+    deep |= depth > kMostDepth;
+    return !deep;
+  };
+  Json json = Json::parse(text.begin(), text.end(), keep, false);
+  if (deep || !json.is_object()) return std::nullopt;
+  return json;
 }
 
 }  // namespace
@@ -241,17 +285,21 @@ Result<Json> ask_vmrun(int pid, bool sample) {
                                            printable(answer->substr(0, std::min<size_t>(answer->find('\r'), 60))) +
                                            "'");
   }
-  Json json = Json::parse(answer->begin() + static_cast<std::ptrdiff_t>(head) + 4, answer->end(), nullptr, false);
-  if (!json.is_object() || json.value("format", Json()) != kTopFormat) {
+  const std::optional<Json> json = parse_answer(std::string_view(*answer).substr(head + 4));
+  if (!json || json->value("format", Json()) != kTopFormat) {
     return Error(ErrorKind::Malformed, who + " gave no sensible answer");
   }
-  if (json.value("version", Json()) != kTopVersion) {
-    return Error(ErrorKind::Unsupported, who + " is vmrun " + json.value("vmrun", std::string("?")) +
-                                             ", which this one (" VMRUN_VERSION
-                                             ") does not understand: use the vmrun that it was started from");
+  if (json->value("version", Json()) != kTopVersion) {
+    const Json version = json->value("vmrun", Json());
+    return Error(
+        ErrorKind::Unsupported,
+        who + " is vmrun " + (version.is_string() ? printable(version.get<std::string>().substr(0, 60)) : "?") +
+            ", which this one (" VMRUN_VERSION ") does not understand: use the vmrun that it was started from");
   }
-  if (!is_whole(json)) return Error(ErrorKind::Malformed, who + " gave an answer in which something is missing");
-  return json;
+  if (!is_whole(*json)) {
+    return Error(ErrorKind::Malformed, who + " gave an answer in which something is missing, or is not of its type");
+  }
+  return *json;
 }
 
 }  // namespace vmrun::tools

@@ -193,7 +193,7 @@ class Screen {
     std::map<std::string, double> times;
     const auto key_of = [](const Json& f) {
       return text_of(f, "code") + '\n' + text_of(f, "module") + '\n' + text_of(f, "function") + '\n' +
-             std::to_string(static_cast<uint64_t>(number_of(f, "index")));
+             strf("%.0f", number_of(f, "index"));
     };
     if (is_new && was.contains("functions")) {
       for (const Json& f : was["functions"]) times[key_of(f)] -= number_of(f, "self_ns");

@@ -128,6 +128,28 @@ TEST_CASE("OpenMetrics for those who ask for it; other pages and methods") {
   CHECK(body_of(answer) == "");
 }
 
+TEST_CASE("a web page whose name leads to this machine gets no metrics") {
+  Background guest(spinning());
+  const unsigned port = guest.port(kPlace);
+  REQUIRE(port != 0);
+  const auto status = [&](const std::string& fields) {
+    const PageClient client(port);
+    client.send("GET /metrics HTTP/1.1\r\n" + fields + "\r\n");
+    return client.rest().substr(0, 12);
+  };
+  for (const char* host :
+       {"localhost", "LocalHost:1", "127.0.0.1", "127.0.0.1:9464", "[::1]", "[::1]:80", "10.0.0.1:", ""}) {
+    CAPTURE(host);
+    CHECK(status(std::string("Host: ") + host + "\r\n") == "HTTP/1.1 200");
+  }
+  for (const char* host : {"evil.example", "evil.example:9464", "localhost.evil.example", "127.0.0.1.evil.example",
+                           "[::1", "[evil]", "[localhost]", "[::1]x", "127.0.0.1:80x", "127.0.0.1:80:80", "::1"}) {
+    CAPTURE(host);
+    CHECK(status(std::string("hOST:\t") + host + " \r\n") == "HTTP/1.1 403");
+  }
+  CHECK(status("Host: localhost\r\nHost: evil.example\r\n") == "HTTP/1.1 403");
+}
+
 TEST_CASE("clients that are slow, many or silent keep nobody out, and end") {
   Background guest(spinning());
   const unsigned port = guest.port(kPlace);
@@ -153,7 +175,7 @@ TEST_CASE("metrics on a socket in the file system are for the own user, and leav
     for (int i = 0; i < 600; ++i) {
       const PageClient client("unix:" + path);
       if (client.connected()) {
-        client.send("GET /metrics HTTP/1.1\r\n\r\n");
+        client.send("GET /metrics HTTP/1.1\r\nHost: any.name\r\n\r\n");
         return client.rest().starts_with("HTTP/1.1 200 ");
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -177,6 +199,43 @@ TEST_CASE("metrics on a socket in the file system are for the own user, and leav
   guest.signal(SIGINT);
   CHECK(guest.wait().status == 130);
   CHECK(!std::filesystem::exists(path));
+}
+
+TEST_CASE("the end removes the socket and nothing else, wherever its folder has gone meanwhile") {
+  namespace fs = std::filesystem;
+  const TemporaryDirectory folder;
+  const std::string inner = folder.path() + "/granted/inner", moved = folder.path() + "/granted/moved";
+  const std::string other = folder.path() + "/other", path = inner + "/socket";
+  fs::create_directories(inner);
+  fs::create_directory(other);
+  const std::string mine = folder.write("other/socket", "mine");
+  const std::vector<std::string> args{"run", "-D", "metrics=unix:" + path, "--invoke", "memory", fixture("stop_spin")};
+  const auto begun = [&] {
+    for (int i = 0; i < 600 && !PageClient("unix:" + path).connected(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    return PageClient("unix:" + path).connected();
+  };
+  {
+    Background guest(args);
+    REQUIRE(begun());
+    // As a guest can that was granted the folder above.
+    fs::rename(inner, moved);
+    fs::create_directory_symlink("../other", inner);
+    guest.signal(SIGINT);
+    CHECK(guest.wait().status == 130);
+  }
+  CHECK(fs::exists(mine));
+  CHECK(!fs::exists(moved + "/socket"));
+  fs::remove(inner);
+  fs::rename(moved, inner);
+  Background guest(args);
+  REQUIRE(begun());
+  fs::rename(path, inner + "/renamed");
+  fs::rename(mine, path);
+  guest.signal(SIGINT);
+  CHECK(guest.wait().status == 130);
+  CHECK(fs::exists(path));
 }
 
 TEST_CASE("a guest that was granted the folder of the socket cannot open it") {

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
@@ -176,42 +177,184 @@ TEST_CASE("what cannot be looked at is named") {
   CHECK(look_at(stopped.pid())["version"] == 1);
 }
 
-/// What top says of a process that listens where a vmrun would, and gives `answer`: this one.
-std::string impostor(const std::string& answer) {
-  const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const std::string name = "vmrun/" + std::to_string(getpid());
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  name.copy(address.sun_path + 1, name.size());
-  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
-  REQUIRE(::bind(listener, reinterpret_cast<sockaddr*>(&address), length) == 0);
-  REQUIRE(::listen(listener, 1) == 0);
-  std::thread answers([&] {
-    const int client = ::accept(listener, nullptr, nullptr);
-    char request[1000];
-    if (::recv(client, request, sizeof request, 0) > 0) ::send(client, answer.data(), answer.size(), MSG_NOSIGNAL);
-    ::close(client);
-  });
-  const auto r = run_vmrun({"top", "--once", std::to_string(getpid())});
-  answers.join();
-  ::close(listener);
-  CHECK(r.status == 1);
-  return r.err;
+/// A socket under the name at which `pid` would listen.
+class Name {
+ public:
+  explicit Name(int pid) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const std::string name = "vmrun/" + std::to_string(pid);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    name.copy(address.sun_path + 1, name.size());
+    const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+    taken_ = ::bind(fd_, reinterpret_cast<sockaddr*>(&address), length) == 0;
+  }
+  ~Name() { ::close(fd_); }
+  Name(const Name&) = delete;
+  Name& operator=(const Name&) = delete;
+  bool taken() const { return taken_; }
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+  bool taken_ = false;
+};
+
+/// Listens as this process where a vmrun would. Gives the answers one after the other, and the last one again and again.
+class Impostor {
+ public:
+  explicit Impostor(std::vector<std::string> answers) : answers_(std::move(answers)) {
+    REQUIRE(name_.taken());
+    REQUIRE(::listen(name_.fd(), 4) == 0);
+    thread_ = std::thread([this] { run(); });
+  }
+  ~Impostor() {
+    ::shutdown(name_.fd(), SHUT_RDWR);
+    thread_.join();
+  }
+
+ private:
+  void run() {
+    for (size_t i = 0;; ++i) {
+      const int client = ::accept(name_.fd(), nullptr, nullptr);
+      if (client < 0) return;
+      const std::string& answer = answers_[std::min(i, answers_.size() - 1)];
+      char request[1000];
+      if (::recv(client, request, sizeof request, 0) > 0) ::send(client, answer.data(), answer.size(), MSG_NOSIGNAL);
+      ::close(client);
+    }
+  }
+  const std::vector<std::string> answers_;
+  const Name name_{getpid()};
+  std::thread thread_;
+};
+
+const std::string kOk = "HTTP/1.1 200 OK\r\n\r\n";
+
+/// An answer that is whole, with `member` in place of its own.
+std::string answer_with(const std::string& member = "", const std::string& value = "") {
+  Json json = Json::parse(R"({"format": "vmrun-top", "version": 1, "vmrun": "1", "pid": 7, "command": ["x"], "up_ns": 5,
+    "metrics": [{"name": "vmrun_tasks", "values": []},
+                {"name": "vmrun_scheduler_queue_latency_seconds",
+                 "values": [{"labels": {}, "buckets": [[1, 2], [null, 3]], "count": 3, "sum": 1}]}],
+    "tasks": [{"id": 1, "name": "guest", "state": "runs"}], "tasks_left_out": 0, "sampling": null})");
+  if (!member.empty()) json[member] = Json::parse(value);
+  return kOk + json.dump();
 }
 
 TEST_CASE("another version, and answers that are none, are told from what is understood") {
-  const std::string ok = "HTTP/1.1 200 OK\r\n\r\n";
   const auto says = [&](const std::string& answer, const std::string& message) {
-    CAPTURE(answer);
-    const std::string said = impostor(answer);
-    CAPTURE(said);
-    CHECK(said.find(message) != said.npos);
+    CAPTURE(answer.substr(0, 300));
+    const Impostor impostor({answer});
+    const auto r = run_vmrun({"top", "--once", "--interval", "100ms", std::to_string(getpid())});
+    CAPTURE(r.err);
+    CHECK(r.status == (message.empty() ? 0 : 1));
+    CHECK(r.err.find(message) != r.err.npos);
   };
-  says(ok + R"({"format":"vmrun-top","version":7,"vmrun":"9.9"})", "is vmrun 9.9, which this one (");
-  says(ok + R"({"format":"vmrun-top","version":1})", "gave an answer in which something is missing");
-  says(ok + "{\"format\":", "gave no sensible answer");
+  says(answer_with(), "");
+  says(kOk + R"({"format":"vmrun-top","version":7,"vmrun":"9.9"})", "is vmrun 9.9, which this one (");
+  says(kOk + R"({"format":"vmrun-top","version":2,"vmrun":5})", "is vmrun ?, which this one (");
+  says(kOk + R"({"format":"vmrun-top","version":1})", "gave an answer in which something is missing");
+  says(kOk + "{\"format\":", "gave no sensible answer");
+  says(kOk + "[]", "gave no sensible answer");
+  const auto nested = [](size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  says(answer_with().insert(kOk.size() + 1, "\"x\":" + nested(10) + ","), "");
+  says(answer_with().insert(kOk.size() + 1, "\"x\":" + nested(10'000'000) + ","), "gave no sensible answer");
   says("HTTP/1.1 404 Not Found\r\n\r\n", "gave no sensible answer: 'HTTP/1.1 404 Not Found'");
   says("", "gave no sensible answer");
+}
+
+TEST_CASE("members of an answer that are of other types are an error") {
+  const auto metric = [](const std::string& value) {
+    return R"([{"name":"vmrun_tasks","values":[]},{"name":"vmrun_scheduler_queue_latency_seconds","values":[)" + value +
+           "]}]";
+  };
+  const auto sampling = [](const std::string& functions) {
+    return R"({"total_ns":5,"self_ns":{},"functions":)" + functions + "}";
+  };
+  const std::vector<std::pair<std::string, std::string>> members = {
+      {"vmrun", "5"},
+      {"up_ns", "1e300"},
+      {"command", "{}"},
+      {"metrics", "[5]"},
+      {"metrics", R"([{"name":5,"values":[]}])"},
+      {"metrics", R"([{"name":"vmrun_tasks","values":{}}])"},
+      {"metrics", metric("5")},
+      {"metrics", metric(R"({"labels":5,"value":1})")},
+      {"metrics", metric(R"({"labels":{},"value":"1"})")},
+      {"metrics", metric(R"({"labels":{},"count":5,"sum":1,"buckets":{"a":1,"b":2}})")},
+      {"metrics", metric(R"({"labels":{},"count":5,"sum":1,"buckets":[{"a":1,"b":2}]})")},
+      {"metrics", metric(R"({"labels":{},"count":"5","sum":1,"buckets":[[1,2]]})")},
+      {"tasks", "[5]"},
+      {"tasks", R"([{"id":"x","name":"y","state":"z"}])"},
+      {"tasks_left_out", "\"x\""},
+      {"sampling", "5"},
+      {"sampling", R"({"total_ns":5,"functions":[],"self_ns":3})"},
+      {"sampling", sampling("5")},
+      {"sampling", sampling("[5]")},
+      {"sampling", sampling(R"([{"module":"m","function":"f","code":"opt","index":1e300,"self_ns":4}])")},
+  };
+  for (const auto& [name, value] : members) {
+    CAPTURE(name);
+    CAPTURE(value);
+    const Impostor impostor({answer_with(name, value)});
+    const auto r = run_vmrun({"top", "--once", "--interval", "100ms", std::to_string(getpid())});
+    CHECK(r.status == 1);
+    CHECK(r.err.find("something is missing, or is not of its type") != r.err.npos);
+  }
+}
+
+TEST_CASE("the terminal is put back where an answer is none") {
+  if (run_script("command -v script").status != 0) {
+    MESSAGE("skipped: script is not installed");
+    return;
+  }
+  const std::string bad = R"([{"name":"vmrun_tasks","values":[]},{"name":"vmrun_scheduler_queue_latency_seconds",
+    "values":[{"labels":{},"count":5,"sum":1,"buckets":{"a":1,"b":2}}]}])";
+  const Impostor impostor({answer_with(), answer_with("metrics", bad)});
+  const auto r = run_script("sleep 5 | script -q -c \"$vmrun top $1; echo status \\$?; stty -a\" /dev/null",
+                            {std::to_string(getpid())});
+  CAPTURE(r.out);
+  CHECK(r.out.find("\x1b[?1049h") != r.out.npos);
+  CHECK(r.out.find("\x1b[?1049l") != r.out.npos);
+  CHECK(r.out.find("status 1") != r.out.npos);
+  CHECK(r.out.find(" icanon") != r.out.npos);
+  CHECK(r.out.find("-icanon") == r.out.npos);
+}
+
+TEST_CASE("who answers under a process's name without being it is not taken for it") {
+  int ready[2];
+  REQUIRE(::pipe(ready) == 0);
+  const int wanted = getpid();
+  const int other = ::fork();
+  if (other == 0) {
+    const Name name(wanted);
+    const char ok = name.taken() && ::listen(name.fd(), 4) == 0 ? 'y' : 'n';
+    if (::write(ready[1], &ok, 1) == 1) ::pause();
+    ::_exit(1);
+  }
+  char ok = 0;
+  CHECK(::read(ready[0], &ok, 1) == 1);
+  CHECK(ok == 'y');
+  const auto r = run_vmrun({"top", "--once", std::to_string(wanted)});
+  ::kill(other, SIGKILL);
+  ::waitpid(other, nullptr, 0);
+  ::close(ready[0]);
+  ::close(ready[1]);
+  CHECK(r.status == 1);
+  CHECK(r.err.find("another process answers in place of process " + std::to_string(wanted)) != r.err.npos);
+}
+
+TEST_CASE("a process that could not begin to listen can be asked again") {
+  if (!kHears) return;
+  Background guest({"run", "--invoke", "memory", fixture("stop_spin")});
+  {
+    const Name name(guest.pid());  // taken, and nobody listens
+    REQUIRE(name.taken());
+    const auto r = run_vmrun({"top", "--once", std::to_string(guest.pid())});
+    CHECK(r.status == 1);
+    CHECK(r.err.find("does not answer") != r.err.npos);
+  }
+  wait_for(guest.pid());
 }
 
 TEST_CASE("on a terminal it draws, takes keys and puts the terminal back") {
