@@ -99,10 +99,10 @@ bool names_library(std::string_view name) {
   return false;
 }
 
-/// What a link leads to; empty if it is none.
-std::string target_of(const fs::path& link) {
+/// What the link `name` of `folder` leads to; empty if it is none.
+std::string target_of(int folder, const char* name) {
   char target[PATH_MAX];
-  const ssize_t size = readlink(link.c_str(), target, sizeof target);
+  const ssize_t size = readlinkat(folder, name, target, sizeof target);
   return size <= 0 || size == sizeof target ? std::string() : std::string(target, static_cast<size_t>(size));
 }
 
@@ -134,8 +134,8 @@ void ProtectedPlaces::add_libraries(const fs::path& path, int depth) {
     const dirent* const entry = readdir(folder.get());
     if (entry == nullptr) return;
     const std::string_view name = entry->d_name;
-    const fs::path at = path / name;
     if (name == "glibc-hwcaps") {
+      const fs::path at = path / name;
       add_folder(at);
       std::error_code failure;
       int levels = 0;
@@ -145,11 +145,11 @@ void ProtectedPlaces::add_libraries(const fs::path& path, int depth) {
         level.increment(failure);
       }
     } else if (is_further_folder(name)) {
-      add_libraries(at, depth - 1);
+      add_libraries(path / name, depth - 1);
     } else if (names_library(name) && (entry->d_type == DT_LNK || entry->d_type == DT_UNKNOWN)) {
       // Another library's name in the same folder is protected already, and is looked at by itself.
-      const std::string target = target_of(at);
-      if (!target.empty() && (target.find('/') != target.npos || !names_library(target))) add_file(at);
+      const std::string target = target_of(dirfd(folder.get()), entry->d_name);
+      if (!target.empty() && (target.find('/') != target.npos || !names_library(target))) add_file(path / name);
     }
   }
 }
@@ -175,10 +175,8 @@ bool ProtectedPlaces::add(const fs::path& path, Kind kind) {
     if (!there) return false;
     steps_.insert(id_of(info));
     if (S_ISLNK(info.st_mode)) {
-      char target[PATH_MAX];
-      const ssize_t size = readlinkat(here.file(), name.c_str(), target, sizeof target);
-      if (size <= 0 || size == sizeof target || ++links > kMostLinks) return false;
-      const fs::path to(std::string(target, static_cast<size_t>(size)));
+      const fs::path to = target_of(here.file(), name.c_str());
+      if (to.empty() || ++links > kMostLinks) return false;
       if (to.is_absolute()) here.go_to_root();
       put_before(names, to);
     } else if (!S_ISDIR(info.st_mode) || !here.enter(name.c_str())) {
