@@ -1,4 +1,5 @@
-// What no guest may change, whatever directories it is granted: the caches of code, the plug-ins, and the folders in which
+// What no guest may change, whatever directories it is granted: the caches of code, the plug-ins, the executable and the
+// libraries that this process runs, the linker's files in /etc, and the folders in which
 // this process looks for libraries. This process or a later one runs what is there as machine code.
 //
 // A place is protected by identity (device and inode), not by its path. `steps` has everything that the path goes through:
@@ -38,11 +39,16 @@ inline FileId id_of(const struct stat& info) { return {info.st_dev, info.st_ino}
 class ProtectedPlaces {
  public:
   /// The directory at `path`, in which nothing is to be changed, be it there or not.
-  void add_folder(const std::filesystem::path& path) { add(path, &folders_); }
-  /// A directory in which no library is to be changed, nor what the linker takes for a folder of further ones.
-  void add_libraries(const std::filesystem::path& path) { add(path, &libraries_); }
+  void add_folder(const std::filesystem::path& path) { add(path, Kind::Folder); }
+  /// The same for a folder of the cache. What is missing above it may be made: what a guest makes there is no entry, and a
+  /// later run protects it.
+  void add_cache(const std::filesystem::path& path) { add(path, Kind::Cache); }
+  /// A directory in which no library is to be changed, nor what the linker takes for a folder of further ones. Such folders
+  /// that are there, and what libraries that are symbolic links lead to, are protected too: by as many entries as
+  /// kMostEntries says.
+  void add_libraries(const std::filesystem::path& path) { add_libraries(path, kMostFolders); }
   /// The file at `path`, be it there or not.
-  void add_file(const std::filesystem::path& path) { add(path, nullptr); }
+  void add_file(const std::filesystem::path& path) { add(path, Kind::File); }
 
   bool is_folder(FileId id) const { return folders_.contains(id); }
   bool is_step(FileId id) const { return steps_.contains(id); }
@@ -55,7 +61,15 @@ class ProtectedPlaces {
   }
 
  private:
-  void add(const std::filesystem::path& path, std::set<FileId>* kind);
+  enum class Kind { File, Folder, Cache, Libraries };
+  /// Of one folder. A system's folder has some thousands.
+  static constexpr int kMostEntries = 65'536;
+  /// A folder of further libraries has others in it up to tls/haswell/avx512_1/x86_64.
+  static constexpr int kMostFolders = 5;
+
+  /// Whether a directory was added that was not known as such before.
+  bool add(const std::filesystem::path& path, Kind kind);
+  void add_libraries(const std::filesystem::path& path, int depth);
   static bool is_library(std::string_view name);
 
   std::set<FileId> steps_, folders_, libraries_;

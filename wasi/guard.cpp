@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <iterator>
 #include <utility>
 
 #include "engine/cache_files.h"
@@ -34,10 +36,19 @@ bool is_memory_device(const struct stat& info) {
          (minor(info.st_rdev) == 1 || minor(info.st_rdev) == 2 || minor(info.st_rdev) == 4);
 }
 
-bool is_of_procfs(int file, const struct stat& info) {
-  if (major(info.st_dev) != 0) return false;  // of a block device
+/// The kind of file system that an open file is of; 0 if it is one of a block device, or cannot be told.
+uint32_t file_system_of(int file, const struct stat& info) {
   struct statfs system;
-  return raw([&] { return ::fstatfs(file, &system); }) == 0 && system.f_type == PROC_SUPER_MAGIC;
+  if (major(info.st_dev) != 0 || raw([&] { return ::fstatfs(file, &system); }) != 0) return 0;
+  return static_cast<uint32_t>(system.f_type);
+}
+
+/// Whether the files of such a file system are commands to the kernel. Some name a program that it then runs: core_pattern of
+/// procfs, uevent_helper of sysfs, release_agent of the first control groups, all of binfmt_misc.
+bool commands_kernel(uint32_t file_system) {
+  constexpr uint32_t kSystems[] = {PROC_SUPER_MAGIC, BINFMTFS_MAGIC,   SYSFS_MAGIC,       DEBUGFS_MAGIC,
+                                   TRACEFS_MAGIC,    SECURITYFS_MAGIC, CGROUP_SUPER_MAGIC};
+  return std::ranges::find(kSystems, file_system) != std::end(kSystems);
 }
 
 /// Whether an open file of procfs is somebody's memory, by its name there.
@@ -98,11 +109,12 @@ Errno Guard::may_read(int file) const {
   struct stat info;
   if (int64_t r = raw([&] { return ::fstat(file, &info); }); r < 0) return errno_of(r);
   if (is_memory_device(info)) return Errno::perm;
-  return S_ISREG(info.st_mode) && is_of_procfs(file, info) && is_memory(file) ? Errno::perm : Errno::success;
+  return S_ISREG(info.st_mode) && file_system_of(file, info) == PROC_SUPER_MAGIC && is_memory(file) ? Errno::perm
+                                                                                                    : Errno::success;
 }
 
 Errno Guard::may_write(int file, const struct stat& info) const {
-  if (is_memory_device(info) || is_step(id_of(info)) || is_of_procfs(file, info)) return Errno::perm;
+  if (is_memory_device(info) || is_step(id_of(info)) || commands_kernel(file_system_of(file, info))) return Errno::perm;
   return S_ISREG(info.st_mode) && (info.st_mode & 0222) == 0 ? Errno::acces : Errno::success;
 }
 
@@ -136,12 +148,16 @@ Errno Guard::open_to_change(Resolver& resolver, int dir, GuestPath& path, int fl
       if (is_folder(id_of(info))) return Errno::perm;
       if (is_name(id_of(info), entry.name())) return Errno::perm;
     }
-    const int64_t r = blocking::openat(entry.dir(), entry.name(), how, flags & O_CREAT ? mode : 0);
+    // A file that this very call makes may be written, whatever mode the process's mask leaves it: so it is told apart.
+    const bool may_make = (flags & O_CREAT) != 0 && (fresh || writes);
+    int64_t r = may_make ? blocking::openat(entry.dir(), entry.name(), how | O_EXCL, mode) : -EEXIST;
+    const bool made = r >= 0;
+    if (!made && !fresh) r = blocking::openat(entry.dir(), entry.name(), how, flags & O_CREAT ? mode : 0);
     // It is a link, at the first try; at a later one somebody put it there meanwhile.
     if (follow && (r == -ELOOP || (r == -ENOTDIR && (how & O_DIRECTORY) != 0 && tries == 0))) continue;
     if (r < 0) return errno_of(r);
     HostFd file(static_cast<int>(r));
-    if (!fresh) {
+    if (!made) {
       if (int64_t s = raw([&] { return ::fstat(file.get(), &info); }); s < 0) return errno_of(s);
       e = writes ? may_write(file.get(), info) : may_read(file.get());
       if (e != Errno::success) return e;

@@ -8,11 +8,12 @@
 // `acces` where nobody may write a file.
 //
 // Files that nobody may write (no write bit in their mode) are not opened for writing, also where vmrun runs as root and the
-// system would allow it. Entries of a cache are such files, wherever they lie and by whatever name they are reached; and
+// system would allow it, but by the call that makes them. Entries of a cache are such files, wherever they lie and by whatever name they are reached; and
 // since no call sets a file's mode, no guest can make what passes for one (engine::kEntryMode).
 //
-// The memory of a process or of the machine is no file to a guest: nothing of procfs is opened for writing, `mem` and `kcore`
-// there and the memory devices not at all.
+// The memory of a process or of the machine is no file to a guest, nor is a command to the kernel: nothing of procfs, sysfs,
+// binfmt_misc, debugfs, tracefs, securityfs and the first control groups is opened for writing, `mem` and `kcore` of procfs and
+// the memory devices not at all.
 #pragma once
 
 #include <memory>

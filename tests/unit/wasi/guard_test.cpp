@@ -1,6 +1,9 @@
 // What a guest may not change though it was granted: the places of code, by whatever name, call and order of events.
 #include "wasi/guard.h"
 
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <sys/statfs.h>
 
 #include <atomic>
@@ -237,7 +240,7 @@ TEST_CASE("guard: where libraries are looked for, none is put, and all else may 
   w.places->add_libraries(w.t / "box/home");
   FakeGuest g(w.t);
   g.cx().guard.add(w.places);
-  for (const char* name : {"home/libx.so.1", "home/liby.so", "home/glibc-hwcaps", "home/tls"}) {
+  for (const char* name : {"home/libx.so.1", "home/liby.so", "home/x.son.so.2", "home/glibc-hwcaps"}) {
     CAPTURE(name);
     CHECK(open(g, name, kOCreat) == Errno::perm);
     CHECK(make_dir(g, name) == Errno::perm);
@@ -249,6 +252,154 @@ TEST_CASE("guard: where libraries are looked for, none is put, and all else may 
   CHECK(open(g, "home/text", kOCreat) == Errno::success);
   CHECK(open(g, "home/work/liby.so", kOCreat) == Errno::success);
   CHECK(unlink(g, "home/text") == Errno::success);
+  for (const char* name : {"home/notes.sound", "home/a.so.txt", "home/x.so.", "home/so", "home/work/glibc-hwcaps"}) {
+    CAPTURE(name);
+    CHECK(open(g, name, kOCreat) == Errno::success);
+    CHECK(unlink(g, name) == Errno::success);
+  }
+  // Until glibc 2.37 the linker looked into these too.
+  const std::string version = ::gnu_get_libc_version();
+  REQUIRE(version.starts_with("2."));
+  const int minor = std::stoi(version.substr(2));
+  for (const char* name : {"home/tls", "home/x86_64", "home/haswell"}) {
+    CAPTURE(name);
+    CHECK(make_dir(g, name) == (minor < 37 ? Errno::perm : Errno::success));
+  }
+}
+
+TEST_CASE("guard: what a library's link leads to is protected, and the folders of further libraries") {
+  World w;
+  w.t.dir("box/lib/glibc-hwcaps/x86-64-v3");
+  w.t.dir("box/lib/sub");
+  w.t.dir("box/real");
+  w.t.put("box/real/data", "code");
+  w.t.put("box/real/other", "text");
+  w.t.put("box/lib/libb.so.1.2", "code");
+  w.t.put("box/lib/glibc-hwcaps/x86-64-v3/libc.so.6", "code");
+  w.t.put("box/lib/payload", "code");
+  w.t.link("../real/data", "box/lib/liba.so.1");
+  w.t.link("libb.so.1.2", "box/lib/libb.so.1");
+  w.t.link("payload", "box/lib/libd.so");
+  w.t.link("../real/missing", "box/lib/libe.so");
+  w.t.link("../real/other", "box/lib/notes");
+  w.places->add_libraries(w.t / "box/lib");
+  FakeGuest g(w.t);
+  g.cx().guard.add(w.places);
+  for (const char* name : {"real/data", "lib/payload", "lib/libb.so.1.2", "lib/libb.so.1", "lib/liba.so.1",
+                           "lib/glibc-hwcaps/x86-64-v3/libc.so.6"}) {
+    CAPTURE(name);
+    CHECK(open(g, name, 0) == Errno::perm);
+    CHECK(open(g, name, kOCreat | kOTrunc) == Errno::perm);
+    CHECK(unlink(g, name) == Errno::perm);
+    CHECK(rename(g, "home/work/mine", name) == Errno::perm);
+    CHECK(rename(g, name, "out") == Errno::perm);
+  }
+  CHECK(rename(g, "real", "out") == Errno::perm);
+  CHECK(open(g, "real/missing", kOCreat) == Errno::perm);
+  CHECK(open(g, "lib/glibc-hwcaps/x86-64-v3/libd.so", kOCreat) == Errno::perm);
+  CHECK(make_dir(g, "lib/glibc-hwcaps/x86-64-v2") == Errno::perm);
+  CHECK(rename(g, "home/work", "lib/glibc-hwcaps/x86-64-v3") == Errno::perm);
+  CHECK(w.t.get("box/real/data") == "code");
+  // All else is the guest's.
+  CHECK(open(g, "real/other", kOTrunc) == Errno::success);
+  CHECK(open(g, "lib/glibc-hwcaps/x86-64-v3/text", kOCreat) == Errno::success);
+  CHECK(open(g, "lib/sub/libz.so", kOCreat) == Errno::success);
+  CHECK(unlink(g, "lib/notes") == Errno::success);
+}
+
+TEST_CASE("guard: links of libraries and folders in circles end") {
+  World w;
+  w.t.dir("box/lib/glibc-hwcaps");
+  w.t.link("libb.so", "box/lib/liba.so");
+  w.t.link("liba.so", "box/lib/libb.so");
+  w.t.link("./libc.so", "box/lib/libc.so");
+  w.t.link(".", "box/lib/tls");
+  w.t.link("..", "box/lib/glibc-hwcaps/up");
+  w.places->add_libraries(w.t / "box/lib");
+  FakeGuest g(w.t);
+  g.cx().guard.add(w.places);
+  for (const char* name : {"lib/liba.so", "lib/libc.so", "lib/glibc-hwcaps/up"}) CHECK(unlink(g, name) == Errno::perm);
+}
+
+TEST_CASE("guard: what is missing above a cache may be made, and the cache's own folder may not") {
+  World w;
+  w.t.dir("box/home/there");
+  w.places->add_cache(w.t / "box/home/no/cache/vmrun");
+  w.places->add_cache(w.t / "box/home/there/vmrun");
+  FakeGuest g(w.t);
+  g.cx().guard.add(w.places);
+  CHECK(make_dir(g, "home/no") == Errno::success);
+  CHECK(make_dir(g, "home/no/cache") == Errno::success);
+  CHECK(make_dir(g, "home/there/vmrun") == Errno::perm);
+  CHECK(symlink(g, "../work", "home/there/vmrun") == Errno::perm);
+  CHECK(rename(g, "home/there", "out") == Errno::perm);
+}
+
+TEST_CASE("guard: the linker's files and what this process runs are protected with every engine") {
+  const Engine engine;
+  const auto places = engine::protected_places(engine);
+  struct stat info;
+  REQUIRE(::stat("/etc", &info) == 0);
+  const engine::FileId etc = engine::id_of(info);
+  for (const char* name : {"ld.so.cache", "ld.so.preload", "ld.so.conf", "ld.so.conf.d"}) {
+    CAPTURE(name);
+    CHECK(places->is_name(etc, name));
+  }
+  if (::stat("/etc/ld.so.cache", &info) == 0) CHECK(places->is_step(engine::id_of(info)));
+  if (::stat("/etc/ld.so.conf.d", &info) == 0) CHECK(places->is_folder(engine::id_of(info)));
+  REQUIRE(::stat("/proc/self/exe", &info) == 0);
+  CHECK(places->is_step(engine::id_of(info)));
+  const fs::path executable = fs::read_symlink("/proc/self/exe");
+  REQUIRE(::stat(executable.parent_path().c_str(), &info) == 0);
+  CHECK(places->is_name(engine::id_of(info), executable.filename().string()));
+  Dl_info library;
+  REQUIRE(::dladdr(reinterpret_cast<void*>(&::getpid), &library) != 0);
+  if (::stat(library.dli_fname, &info) == 0) CHECK(places->is_step(engine::id_of(info)));
+  // A guest with a grant over the folder of the executable.
+  FakeGuest g(WasiConfig().preopen_dir(executable.parent_path(), "/x"));
+  g.cx().guard.add(places);
+  CHECK(open(g, executable.filename().string(), 0) == Errno::perm);
+  CHECK(link(g, executable.filename().string(), "never") == Errno::perm);
+}
+
+TEST_CASE("guard: a file that an open makes is its maker's, whatever mode the mask leaves it") {
+  TempDir t;
+  for (const bool walk : {false, true}) {
+    FakeGuest g(t);
+    if (walk) g.cx().resolver.force_walk();
+    t.link("made", "box/to_made");
+    const mode_t before = ::umask(0222);
+    const Errno first = open(g, "made", kOCreat), again = open(g, "made", kOCreat);
+    const Errno truncated = open(g, "cut", kOCreat | kOTrunc);
+    fs::remove(t / "box/made");
+    const Errno by_link = open(g, "to_made", kOCreat);
+    ::umask(before);
+    CHECK(first == Errno::success);
+    CHECK(again == Errno::acces);
+    CHECK(truncated == Errno::success);
+    CHECK(by_link == Errno::success);
+    for (const char* name : {"box/made", "box/cut", "box/to_made"}) fs::remove(t / name);
+  }
+}
+
+TEST_CASE("guard: files that command the kernel are not opened for writing") {
+  // Opened and closed, nothing is written.
+  bool any = false;
+  for (const std::string whole :
+       {"/sys/kernel/mm/transparent_hugepage/enabled", "/sys/kernel/uevent_helper", "/sys/kernel/rcu_expedited",
+        "/proc/sys/fs/binfmt_misc/register", "/proc/sys/fs/binfmt_misc/status", "/sys/fs/cgroup/cpu/release_agent",
+        "/sys/fs/cgroup/cpu/notify_on_release", "/sys/kernel/tracing/trace_marker"}) {
+    const int file = ::open(whole.c_str(), O_WRONLY | O_CLOEXEC);
+    if (file < 0) continue;  // this user cannot either
+    ::close(file);
+    any = true;
+    CAPTURE(whole);
+    const size_t end = whole.rfind('/');
+    FakeGuest g(WasiConfig().preopen_dir(whole.substr(0, end), "/x"));
+    CHECK(open(g, whole.substr(end + 1), 0, rights::kFdWrite) == Errno::perm);
+    CHECK(open(g, whole.substr(end + 1), 0, rights::kFdRead) != Errno::perm);
+  }
+  if (!any) MESSAGE("skipped: none of them may be written here");
 }
 
 TEST_CASE("guard: a file that nobody may write is not written, by whatever user and wherever it is") {
