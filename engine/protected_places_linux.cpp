@@ -10,6 +10,7 @@
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <vector>
 
@@ -187,32 +188,43 @@ bool ProtectedPlaces::add(const fs::path& path, Kind kind) {
   return (kind == Kind::Libraries ? libraries_ : folders_).insert(here.id()).second;
 }
 
+namespace {
+
+void add_all(ProtectedPlaces& places, const std::optional<CacheConfig>& cache) {
+  if (cache) {
+    if (cache->write) {
+      Refusal refusal;
+      const FileDescriptor made(open_cache_folder(cache->folder, true, refusal));
+    }
+    places.add_cache(cache->folder);
+  }
+  if (const fs::path usual = default_cache_folder(); !usual.empty()) places.add_cache(usual);
+  for (const char* plugin : {"vmrun-opt.so", "vmrun-pool.so"}) {
+    // Up to the one that is taken: no other may come before it.
+    for (const std::string& folder : vm::plugin_folders()) {
+      const fs::path file = fs::path(folder) / plugin;
+      places.add_file(file);
+      if (access(file.c_str(), R_OK) == 0) break;
+    }
+  }
+  // What plug-ins need comes from there when they are loaded.
+  for (const std::string& folder : vm::library_folders()) places.add_libraries(folder);
+  for (const char* file : {"/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/ld.so.conf"}) places.add_file(file);
+  places.add_folder("/etc/ld.so.conf.d");
+  for (const fs::path& file : running_files()) places.add_file(file);
+}
+
+}  // namespace
+
 std::shared_ptr<const ProtectedPlaces> protected_places(const Engine& engine) {
   Engine::Impl& impl = *engine.impl();
   std::call_once(impl.places_known, [&] {
-    auto places = std::make_shared<ProtectedPlaces>();
-    if (const auto& cache = impl.config.cache; cache && !cache->folder.empty()) {
-      if (cache->write) {
-        Refusal refusal;
-        const FileDescriptor made(open_cache_folder(cache->folder, true, refusal));
-      }
-      places->add_cache(cache->folder);
-    }
-    if (const fs::path usual = default_cache_folder(); !usual.empty()) places->add_cache(usual);
-    for (const char* plugin : {"vmrun-opt.so", "vmrun-pool.so"}) {
-      // Up to the one that is taken: no other may come before it.
-      for (const std::string& folder : vm::plugin_folders()) {
-        const fs::path file = fs::path(folder) / plugin;
-        places->add_file(file);
-        if (access(file.c_str(), R_OK) == 0) break;
-      }
-    }
-    // What plug-ins need comes from there when they are loaded.
-    for (const std::string& folder : vm::library_folders()) places->add_libraries(folder);
-    for (const char* file : {"/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/ld.so.conf"}) places->add_file(file);
-    places->add_folder("/etc/ld.so.conf.d");
-    for (const fs::path& file : running_files()) places->add_file(file);
-    impl.places = std::move(places);
+    std::optional<CacheConfig> cache = impl.config.cache;
+    if (cache && cache->folder.empty()) cache.reset();
+    std::error_code failure;
+    if (cache) cache->folder = fs::absolute(cache->folder, failure);
+    impl.places = std::make_shared<const ProtectedPlaces>(
+        [cache = std::move(cache)](ProtectedPlaces& places) { add_all(places, cache); });
   });
   return impl.places;
 }
