@@ -489,6 +489,8 @@ TEST_CASE("guard: what an engine's guests may not change: its cache, the user's,
   FakeGuest g(w.t);
   links(g);
   links(g);
+  CHECK(!w.t.exists("box/own"));  // nor before the first change
+  CHECK(rename(g, "own", "out") == Errno::perm);
   set_plugin_folder("");
   old.empty() ? ::unsetenv("XDG_CACHE_HOME") : ::setenv("XDG_CACHE_HOME", old.c_str(), 1);
   struct stat info;
