@@ -191,6 +191,7 @@ void Core::finish(TaskCell* task) {
     timers.remove(task->deadline);
     task->deadline.when = never;
   }
+  bump(&ThreadCounters::finished);  // before anybody sees the end, and asks how many have ended
   WaitList::Node* node;
   {
     std::lock_guard lock(task->join_lock);
@@ -204,7 +205,6 @@ void Core::finish(TaskCell* task) {
   }
   std::atomic_thread_fence(std::memory_order_seq_cst);  // see TaskCell::hurry
   task->calm_down(Hurry::No);
-  bump(&ThreadCounters::finished);
   if (const EndHook end = task->end; end.ended != nullptr) {
     end.ended(end.context);
   }

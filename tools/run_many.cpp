@@ -382,6 +382,7 @@ int run_many(const RunOptions& options, const Parsed& parsed, Args args, std::op
     guests.wait(-1);
     if (ctrl_c.pressed()) guests.interrupt(0);
   }
+  executor->wait_idle();  // their tasks have told of their ends, which come a moment later
   guests.summarise();
   profiling.finish({guests.status() == kExitTrap ? "failure" : "end", guests.status()},
                    guests.figures().largest_memory);

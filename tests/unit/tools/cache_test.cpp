@@ -134,15 +134,31 @@ TEST_CASE("cache: a guest that is granted what lies above it has its cache, and 
     CHECK(stored(run_in(folder, {"--dir", dir})));
   }
   CHECK(stored(run_in(folder, {"--dir", base.path() + "::/::ro"})));
-  // It is there before the guest could make it, if it tries.
-  const CommandResult ran = run_vmrun({"-O", "cache=" + base.path() + "/b/c", "--dir", base.path() + "::/g",
-                                       fixture("cache_attack"), "/g/b/c", "/g/b"});
+  // It is there before the guest has changed anything.
+  const CommandResult ran = run_vmrun(
+      {"-O", "cache=" + base.path() + "/b/c", "--dir", base.path() + "::/g", fixture("cache_attack"), "/g/b/c", "/g"});
   CHECK(says(ran.out, "reached 0\n"));
-  CHECK((!fs::exists(base.path() + "/b") || fs::status(base.path() + "/b/c").permissions() == fs::perms::owner_all));
-  // One that is only read, and is not there, a guest may make: there is nothing in it that a run would take.
-  run_vmrun({"-O", "cache=read:" + base.path() + "/d/c", "--dir", base.path() + "::/g", fixture("cache_attack"), "/g/d",
-             "/g"});
-  CHECK(!stored(run_in("read:" + base.path() + "/d/c")));
+  CHECK(fs::status(base.path() + "/b/c").permissions() == fs::perms::owner_all);
+  // One that is only read, and is not there, is not made for a guest that does not make it; and of what a guest could put
+  // there, the very entries included, nothing is taken but by their mode.
+  run_vmrun({"-O", "cache=read:" + base.path() + "/d/c", "--dir", base.path() + "::/g", fixture("cache_attack"),
+             "/g/d/c", "/g"});
+  CHECK(!fs::exists(base.path() + "/d"));
+  fs::create_directories(base.path() + "/d/c");
+  fs::permissions(base.path() + "/d/c", fs::perms::owner_all);
+  const auto with_mode = [&](fs::perms mode) {
+    for (const auto& [path, bytes] : contents()) {
+      const fs::path copy = fs::path(base.path()) / "d/c" / fs::path(path).filename();
+      fs::remove(copy);
+      std::ofstream(copy, std::ios::binary) << bytes;
+      fs::permissions(copy, mode);
+    }
+    return stored(run_in("read:" + base.path() + "/d/c"));
+  };
+  using enum fs::perms;
+  CHECK(!with_mode(owner_read | owner_write));
+  CHECK(!with_mode(owner_all));
+  CHECK(with_mode(owner_read | owner_exec));
 }
 
 TEST_CASE("cache: a grant of the folder itself, or in it, is told") {
