@@ -18,8 +18,6 @@ constexpr Nanos longest_look = 5'000'000;
 constexpr Nanos handoff_after = 50'000;
 // A blocked worker keeps a processor that nobody needs for so long, then it counts as idle.
 constexpr Nanos handoff_idle_after = 10'000'000;
-// The longest time between looks while tasks wait for a slice to end.
-constexpr Nanos longest_look_contended = 2'000'000;
 // A slice while tasks that are to stop wait for their turn: ten times what a switch and its signal take. A guest of 4,000
 // busy threads ended 12 s after its time limit in slices of 10 ms, with two workers.
 constexpr Nanos hurried_slice = 50'000;
@@ -84,7 +82,7 @@ bool Core::watch(Processor& p, Nanos at, Nanos slice, Nanos& until) {
         request_preempt(task);
       }
       if (task != nullptr && limited) {
-        until = std::min({until, p.seen_since + slice, at + longest_look_contended});
+        until = std::min(until, p.seen_since + slice);
       }
       return false;
     }
