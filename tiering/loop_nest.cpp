@@ -23,7 +23,6 @@ struct Seen {
       case Op::call:
       case Op::call_indirect:
       case Op::call_ref: calls = true; return;
-      case Op::br_table: switches = true; return;
       default: break;
     }
     const vm::Family family = vm::op_info(op).family;
@@ -89,6 +88,12 @@ LoopNest::LoopNest(const vm::Module& module, uint32_t func_index, const vm::Loop
         if (open.back().is_loop) loops_[inside].end = at;
         open.pop_back();
         break;
+      case Op::br_table: {
+        uint32_t targets = 0;
+        vm::read_leb<uint32_t, 32>(operands, end, targets);
+        seen[inside != kNone ? inside : loops.count].switches |= targets >= policy::kLargeSwitch;
+        break;
+      }
       default: seen[inside != kNone ? inside : loops.count].add(op); break;
     }
   }

@@ -70,6 +70,9 @@ constexpr size_t most_code(size_t body) { return (size_t{512} << 10) + 64 * body
 /// which takes some 7 ns although no code may come of it. A small function may have a few such blocks. A body of the
 /// largest size may take a quarter of a second for it, and that is what an interrupt may have to wait for.
 constexpr uint64_t most_carried(size_t body) { return (uint64_t{1} << 20) + 4 * uint64_t{body}; }
+/// So many targets of a switch, at most, are told apart by compares. A jump through a table takes seven instructions, and
+/// is foreseen worse than branches are.
+inline constexpr uint32_t kMostCompared = 4;
 /// The prologue of a larger frame compares before it makes the frame: only 64 KiB below the limit are always there.
 inline constexpr uint32_t kSmallFrameBytes = 32 << 10;
 
@@ -310,6 +313,7 @@ class FunctionCompiler {
   /// The condition in the flags; the code says when it is not zero.
   Cond test(const V& condition);
   void branch_if(D& d, Cond cond, uint32_t depth);
+  void short_br_table(D& d, const V& index, std::span<const uint32_t> depths, uint32_t otherwise);
   void finish_block(D& d, C& c, Results results);
   void trap_if(D& d, Cond cond, TrapCode code);
   void trap(D& d, TrapCode code);

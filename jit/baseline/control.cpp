@@ -1,5 +1,6 @@
 // Blocks, branches and traps.
 #include <algorithm>
+#include <array>
 
 #include "jit/baseline/compiler.h"
 #include "jit/baseline/machine_x86_64.h"
@@ -202,13 +203,59 @@ void FunctionCompiler::br_if(D& d, const V& condition, uint32_t depth) {
   count(static_cast<uint32_t>(d.offset()), vm::ProfileKind::passed);
 }
 
+/// The targets are told apart by compares, two by each.
+void FunctionCompiler::short_br_table(D& d, const V& index, std::span<const uint32_t> depths, uint32_t otherwise) {
+  a_.mov(w(kScratch), w(fetch_int(index)));
+  finish_op();
+  struct Edge {
+    uint32_t depth;
+    Label label;
+    bool plain;
+  };
+  std::array<Edge, kMostCompared> edges;
+  size_t used = 0;
+  const auto label = [&](size_t place) {
+    const uint32_t depth = depths[place];
+    for (size_t i = 0; i < used; ++i) {
+      if (edges[i].depth == depth) return edges[i].label;
+    }
+    C& c = d.control(depth);
+    const bool plain = is_plain_edge(d, c);
+    if (plain) branch_state(c.target);
+    edges[used++] = {depth, plain ? c.target.label : a_.new_label(), plain};
+    return edges[used - 1].label;
+  };
+  // Indices below i have jumped already.
+  for (uint32_t i = 0; i < depths.size(); i += 2) {
+    if (i + 1 < depths.size()) {
+      a_.cmp(w(kScratch), i + 1);
+      a_.jb(label(i));
+      a_.je(label(i + 1));
+    } else if (i == 0) {
+      a_.test(w(kScratch), w(kScratch));
+      a_.je(label(i));
+    } else {
+      a_.cmp(w(kScratch), i);
+      a_.je(label(i));
+    }
+  }
+  take_edge(d, otherwise);
+  for (size_t i = 0; i < used && !failed_; ++i) {
+    if (edges[i].plain) continue;
+    a_.bind(edges[i].label);
+    take_edge(d, edges[i].depth);
+  }
+}
+
 void FunctionCompiler::br_table(D& d, const V& index, std::span<const uint32_t> depths) {
   own(index);
   auto count = static_cast<uint32_t>(depths.size() - 1);
+  while (count != 0 && count <= kMostCompared && depths[count - 1] == depths.back()) --count;
   if (count == 0) {
     finish_op();
-    return take_edge(d, depths[0]);
+    return take_edge(d, depths.back());
   }
+  if (count <= kMostCompared) return short_br_table(d, index, depths.first(count), depths.back());
   uint8_t reg = fetch_int(index);
   uint8_t base = take_int();
   BrTable table{a_.new_label(), {}};

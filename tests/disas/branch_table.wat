@@ -64,34 +64,33 @@
 ;;   mov rbp, rsp
 ;;   sub rsp, 32
 ;;   cmp rsp, qword ptr [r12 + 16]
-;;   jb L2
+;;   jb L4
 ;; L0:
 ;;   mov qword ptr [rbp - 8], r12
 ;;   mov qword ptr [rbp - 16], r13
 ;;   mov qword ptr [rbp - 24], r14
 ;;   dec qword ptr [r12]
-;;   js L3
+;;   js L5
 ;; L1:
-;;   mov r11d, 1                                         ; br_table 0 1
-;;   cmp r15d, r11d
-;;   cmovb r11d, r15d
-;;   lea rax, [rip + constant]
-;;   movsxd r11, dword ptr [rax + 4*r11]
-;;   add r11, rax
-;;   jmp r11
+;;   mov r11d, r15d                                      ; br_table 0 1
+;;   test r11d, r11d
+;;   je L2
+;;   jmp L3
+;; L2:
 ;;   mov eax, 1                                          ; return
 ;;   add rsp, 32
 ;;   pop rbp
 ;;   ret
+;; L3:
 ;;   mov eax, 2                                          ; end
 ;;   add rsp, 32
 ;;   pop rbp
 ;;   ret
-;; L2:
+;; L4:
 ;;   mov rax, qword ptr [r12 + 32]
 ;;   call qword ptr [rax + 72]
 ;;   jmp L0
-;; L3:
+;; L5:
 ;;   mov rax, qword ptr [r12 + 32]
 ;;   call qword ptr [rax + 80]
 ;;   jmp L1

@@ -96,6 +96,8 @@ inline constexpr double kInterpSlowness = 3;
 /// code's registers, and in the jumps of a large switch; much in loops over memory, and where calls are inlined.
 enum class Work : uint8_t { memory, plain, calls, switches };
 inline constexpr const char* kWorkNames[] = {"a loop over memory", "a loop in registers", "calls", "a switch"};
+/// A switch counts from so many targets on: fewer are a few compares in either code.
+inline constexpr uint32_t kLargeSwitch = 8;
 /// What optimised code saves of baseline code's time, over the guests of bench/ (docs/decisions/0103, 2026-11-30).
 inline constexpr double kSaved[] = {0.25, 0.12, 0.30, 0.15};
 

@@ -189,17 +189,22 @@ TEST_CASE("what the instructions of a loop are says what the optimiser may save"
   spine::ModuleBuilder builder;
   const uint32_t type = builder.type({}, {});
 
+  const std::initializer_list<uint8_t> large = {0x0e, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0};  // br_table with eight targets
+  const std::initializer_list<uint8_t> small = {0x0e, 2, 0, 0, 0};
+
   Code code;
-  code.loop().i32_const(0).i32_load().drop().end();               // 0
-  code.loop().loop().call(0).end().end();                         // 1, and 2 in it
-  code.block().i32_const(0).op({0x0e, 0, 0}).end();               // a br_table outside
-  code.loop().block().i32_const(0).op({0x0e, 0, 0}).end().end();  // 3
+  code.loop().i32_const(0).i32_load().drop().end();                                       // 0
+  code.loop().loop().call(0).end().end();                                                 // 1, and 2 in it
+  code.block().i32_const(0).op(large).end();                                              // a switch outside
+  code.loop().block().i32_const(0).op(large).end().end();                                 // 3
+  code.loop().block().i32_const(0).i32_load().drop().i32_const(0).op(small).end().end();  // 4
   builder.define(builder.func("f", type), code);
   const Engine engine = interpreting();
   const Module module = ok(Module::compile(engine, builder.build(), "work"));
   const vm::LoopTable* table = vm::loops_of(module.impl()->code(0));
-  REQUIRE(table->count == 4);
+  REQUIRE(table->count == 5);
   const LoopNest nest(*module.impl(), 0, *table);
+  CHECK(nest.work(4) == Work::memory);
   CHECK(nest.work(0) == Work::memory);
   CHECK(nest.work(1) == Work::plain);
   CHECK(nest.work(2) == Work::calls);
