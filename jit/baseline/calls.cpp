@@ -123,11 +123,9 @@ void FunctionCompiler::emit_call(D& d, CalleeKind kind, uint32_t func_index, con
   } else {
     a_.mov(q(r9), at(rbx, layout::func_record::code));
     a_.mov(q(r11), q(r13));
-    // Host functions belong to no instance; theirs stays the caller's.
-    a_.mov(q(rax), at(rbx, layout::func_record::instance));
-    a_.test(q(rax), q(rax));
-    a_.cmovnz(q(r13), q(rax));
-    a_.mov(q(r14), at(r13, layout::instance::memory0_base));
+    // A host function has neither instance nor memory: its trampoline ignores what is passed.
+    a_.mov(q(r13), at(rbx, layout::func_record::instance));
+    a_.mov(q(r14), at(rbx, layout::func_record::memory0_base));
   }
   finish_op();
   Mem entry = at(r9, layout::func_code::machine);

@@ -3,6 +3,8 @@
 
 #include <asmjit/x86.h>
 
+#include <optional>
+
 #include "jit/baseline/assembler_x86_64.h"
 #include "jit/baseline/rules.h"
 
@@ -65,18 +67,22 @@ class Machine {
   FastAssembler& a_;
 };
 
-/// The same, with what to do for a trap and the size of a table.
+/// The same, with what to do for a trap, and the size of a table: where it lies or, if it cannot change, what it is.
 template <class Trap>
 class TrappingMachine : public Machine {
  public:
-  TrappingMachine(FastAssembler& a, Trap trap, const asmjit::x86::Mem& size = {})
-      : Machine(a), trap_(std::move(trap)), size_(size) {}
+  TrappingMachine(FastAssembler& a, Trap trap, const asmjit::x86::Mem& size = {},
+                  std::optional<uint32_t> fixed_size = {})
+      : Machine(a), trap_(std::move(trap)), size_(size), fixed_size_(fixed_size) {}
   void trap_if(Cond cond) { trap_(code(cond)); }
-  void compare_with_size(uint8_t index) { a_.cmp(gp(index, true), size_); }
+  void compare_with_size(uint8_t index) {
+    fixed_size_ ? a_.cmp(gp(index, true), *fixed_size_) : a_.cmp(gp(index, true), size_);
+  }
 
  private:
   Trap trap_;
   asmjit::x86::Mem size_;
+  std::optional<uint32_t> fixed_size_;
 };
 
 }  // namespace vmrun::jit::baseline

@@ -185,7 +185,8 @@ asmjit::x86::Mem FunctionCompiler::table_of(uint32_t table, uint8_t reg) {
 
 /// Leaves the address of a table's record in r11 and the checked index in `entry`.
 void FunctionCompiler::check_index(D& d, uint32_t table, uint8_t entry, Index index, TrapCode code) {
-  TrappingMachine machine(a_, [&](Cond cond) { trap_if(d, cond, code); }, table_of(table, kScratch));
+  TrappingMachine machine(
+      a_, [&](Cond cond) { trap_if(d, cond, code); }, table_of(table, kScratch), module_->fixed_table_size(table));
   rules::table_index(machine, entry, index.reg());
 }
 

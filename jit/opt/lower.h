@@ -224,6 +224,7 @@ class Lowering {
   Callee direct(uint32_t func_index);
   Callee through(llvm::Value* record);
   /// Checks the index, and loads what the table holds there.
+  llvm::Value* table_size(uint32_t table, llvm::Value* record);
   llvm::Value* table_entry(uint32_t table, llvm::Value* index);
   /// Checks that the entry is a function of that type.
   void check_entry(vm::TypeId type_id, llvm::Value* record);

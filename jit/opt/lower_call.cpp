@@ -52,11 +52,15 @@ llvm::Constant* Lowering::number_of(vm::TypeId type, TypeUse::As as) {
   return llvm::ConstantExpr::getPtrToInt(symbol, b_.getInt32Ty());
 }
 
+llvm::Value* Lowering::table_size(uint32_t table, llvm::Value* record) {
+  if (const std::optional<uint32_t> fixed = image_.fixed_table_size(table)) return i64(*fixed);
+  return load_field(b_.getInt64Ty(), record, layout::table::size);
+}
+
 llvm::Value* Lowering::table_entry(uint32_t table, llvm::Value* index) {
   llvm::Value* tables = load_fixed_ptr(inst_, layout::instance::tables);
   llvm::Value* t = load_fixed_ptr(tables, 8 * uint64_t{table});
-  llvm::Value* size = load_field(b_.getInt64Ty(), t, layout::table::size);
-  llvm::Value* wide = checked_index(index, size, vm::TrapCode::UndefinedElement);
+  llvm::Value* wide = checked_index(index, table_size(table, t), vm::TrapCode::UndefinedElement);
   llvm::Value* elems = load_field(b_.getPtrTy(), t, layout::table::elems);
   return b_.CreateLoad(b_.getPtrTy(), element(elems, wide, 8));
 }

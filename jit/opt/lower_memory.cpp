@@ -98,9 +98,12 @@ llvm::Value* Lowering::opaque(llvm::Value* value) {
 }
 
 llvm::Value* Lowering::checked_index(llvm::Value* index, llvm::Value* size, vm::TrapCode code) {
-  // A guest may have compared the same 64 bits with the same size: in its branch the optimiser would know what the check says,
-  // and leave out the move that holds where the processor guesses wrong. Of 32 bits it compares others.
-  index = index->getType()->isIntegerTy(64) ? opaque(index) : b_.CreateZExt(index, b_.getInt64Ty());
+  // A guest may have compared the same bits with the same size: in its branch the optimiser would know what the check says,
+  // and leave out the move that holds where the processor guesses wrong. 32 bits are never compared with a size of 64,
+  // unless that is a constant.
+  const bool wide = index->getType()->isIntegerTy(64);
+  if (!wide) index = b_.CreateZExt(index, b_.getInt64Ty());
+  if (wide || llvm::isa<llvm::Constant>(size)) index = opaque(index);
   return zero_if(b_.CreateICmpUGE(index, size), index, code);
 }
 
@@ -186,8 +189,7 @@ bool Lowering::reference_op(D& d, Op op, const vm::Immediate& imm, const V* args
   };
   auto table_element = [&](uint32_t index, llvm::Value* at) {
     llvm::Value* t = table(index);
-    llvm::Value* size = load_field(i64_type, t, layout::table::size);
-    llvm::Value* in = checked_index(at, size, vm::TrapCode::TableOutOfBounds);
+    llvm::Value* in = checked_index(at, table_size(index, t), vm::TrapCode::TableOutOfBounds);
     return element(load_field(b_.getPtrTy(), t, layout::table::elems), in, 8);
   };
   auto wide = [&](unsigned i) { return b_.CreateZExt(args[i].v, i64_type); };

@@ -96,10 +96,8 @@
 ;;   mov edi, eax
 ;;   mov r9, qword ptr [rbx + 16]
 ;;   mov r11, r13
-;;   mov rax, qword ptr [rbx + 8]
-;;   test rax, rax
-;;   cmovne r13, rax
-;;   mov r14, qword ptr [r13]
+;;   mov r13, qword ptr [rbx + 8]
+;;   mov r14, qword ptr [rbx + 32]
 ;;   call qword ptr [r9 + 8]
 ;;   mov r12, qword ptr [rbp - 8]
 ;;   mov r13, qword ptr [rbp - 16]

@@ -33,7 +33,7 @@ struct alignas(16) FuncRecord {
   Instance* instance = nullptr;  // null for a host function
   FuncCode* code = nullptr;      // never null: a host function's has `host` set and a trampoline as its machine code
   HostFn host = nullptr;         // null for a wasm function
-  /// A host function's environment. Of a wasm function its instance's memory0_base, so that optimised code that calls
+  /// A host function's environment. Of a wasm function its instance's memory0_base, so that machine code that calls
   /// through the record loads it from here.
   void* host_env = nullptr;
   uint64_t places = 0;  // how the interpreter passes parameters (interp::ParamPlaces); 0: not worked out yet

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "vm/base/assert.h"
 #include "vm/runtime/const_expr.h"
 #include "vm/runtime/slices.h"
 #include "vm/runtime/store.h"
@@ -51,6 +52,8 @@ TrapCode table_grow(Vcpu* cx, TableInst& table, uint64_t delta, Ref init, uint64
     table.store->credit_table(delta);
     return trap;
   }
+  // Machine code knows the size of a table with nowhere to grow (Module::fixed_table_size).
+  VMRUN_ASSERT(new_size <= table.type.limits.max.value_or(UINT64_MAX), "a table grows to its maximum at most");
   table.size = new_size;
   *previous = old_size;
   return TrapCode::None;

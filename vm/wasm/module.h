@@ -164,6 +164,13 @@ class Module {
   bool charges_each = false;     // metered, for tests: every instruction is a segment of its own
   bool guarded_memories = true;  // what the engine gives 32-bit memories: guard pages, or (dense) explicit checks
 
+  /// The elements of an own table whose maximum is its minimum: so many from its creation on, for good. None: any number.
+  std::optional<uint32_t> fixed_table_size(uint32_t table) const {
+    const Limits& limits = tables[table].type.limits;
+    if (table < imported_tables || limits.max != limits.min || limits.min > INT32_MAX) return std::nullopt;
+    return static_cast<uint32_t>(limits.min);
+  }
+
   const uint8_t* bytes() const;                           // first byte of the image
   const TypeDef& type_def(TypeId id) const;               // by canonical id
   const FuncType& func_type(uint32_t func_index) const {  // signature of a function
