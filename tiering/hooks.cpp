@@ -66,7 +66,6 @@ bool ModuleTiers::decide_sample(FuncCode& code, bool at_entry) try {
   ModuleTiers* tiers = sampled(code);
   if (tiers == nullptr) return false;
   bool itself = false;
-  tiers->load_optimiser_ahead();
   for (std::atomic<uint32_t>& place : tiers->sampled_) {
     const uint32_t number = place.exchange(0, std::memory_order_relaxed);
     if (number == 0) continue;
@@ -85,12 +84,6 @@ bool ModuleTiers::decide_sample(FuncCode& code, bool at_entry) try {
   return itself;
 } catch (const std::bad_alloc&) {
   return false;
-}
-
-void ModuleTiers::load_optimiser_ahead() {
-  if (!mode().facts.optimises || !manager_.is_first(Tier::opt)) return;
-  const uint32_t ticks = ticks_.fetch_add(1, std::memory_order_relaxed) + 1;
-  if (ticks >= policy::kAheadTicks && manager_.is_idle()) manager_.load_ahead();
 }
 
 void ModuleTiers::sample_this_thread() {

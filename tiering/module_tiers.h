@@ -139,8 +139,6 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   static void on_hot_loop(vm::TierHooks* hooks, vm::FuncCode& code, vm::LoopCode& loop, vm::Tier tier);
   /// The tiers of a module whose baseline code is sampled, else null.
   static ModuleTiers* sampled(const vm::FuncCode& code);
-  /// When a tick is served: after some, where a processor is idle, a compile thread loads the optimiser.
-  void load_optimiser_ahead();
   /// Before code is made: nobody may hear of this thread later. Where heat is sampled.
   void sample_this_thread();
 
@@ -226,7 +224,6 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   const bool sampling_;                         // baseline code's heat
   /// Functions that ticks have found, until somebody decides about them: index + 1, 0 for none.
   std::atomic<uint32_t> sampled_[4] = {};
-  std::atomic<uint32_t> ticks_{0};        // that were served, as long as the optimiser is not there
   std::atomic<uint32_t> first_calls_{0};  // that the interpreter was left, up to policy::kQuietCalls
   HeatTable heat_;
   const StoredCode stored_;

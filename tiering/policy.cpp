@@ -297,7 +297,10 @@ void ModuleTiers::request(FuncCode& code, const Unit& unit, Tier from, Tier to, 
   const bool idle = to == Tier::opt && manager_.is_idle();
   const bool here = to == Tier::baseline && unit.size <= policy::kCompileHere;
   const double costs = cost(unit.size, to, manager_.is_first(to), idle);
-  if (!pays(gains, costs, here ? 0 : manager_.waiting())) return;
+  if (!pays(gains, costs, here ? 0 : manager_.waiting())) {
+    if (idle && manager_.is_first(to) && gains > policy::kAheadShare * costs) manager_.load_ahead();
+    return;
+  }
   sample_this_thread();
   const auto time = std::chrono::steady_clock::now().time_since_epoch();
   const int64_t now_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();

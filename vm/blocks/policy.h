@@ -115,9 +115,9 @@ inline constexpr double kFirstNanoseconds[vm::kTiers] = {0, 400e3, 6e6};
 /// runs at 0.6 to 0.7 of its speed beside it where processors share a core (2026-11-30).
 inline constexpr double kIdleWeight = 0.4;
 
-/// So many served ticks of a module make a compile thread load the optimiser, where a processor is idle: it takes 4 ms of
-/// 32, and the first compile, which mostly comes later, begins at once.
-inline constexpr uint32_t kAheadTicks = 8;
+/// When a block has gained so much of what its optimised code costs, and a processor is idle, a compile thread loads the
+/// optimiser: it takes 4 ms and 25 MiB, and the compile begins at once when it pays.
+inline constexpr double kAheadShare = 0.5;
 
 /// How often the system is asked how much there is to do, which takes some 10 us.
 inline constexpr int64_t kLoadNanoseconds = 20'000'000;
