@@ -3,7 +3,9 @@
 
 #include <poll.h>
 
+#include <cerrno>
 #include <cstring>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -195,7 +197,13 @@ Result<Executor> Executor::create(const ExecutorConfig& config) {
   c.pin = config.pin;
   c.slice = config.slice;
   c.stack_size = config.stack_bytes;
-  return Executor(std::make_unique<Impl>(std::move(reactor), guest_scheduler_config(c)));
+  try {
+    return Executor(std::make_unique<Impl>(std::move(reactor), guest_scheduler_config(c)));
+  } catch (const std::bad_alloc&) {
+    return Error(ErrorKind::Limit, "no memory for an executor");
+  } catch (const std::system_error& e) {
+    return Error(ErrorKind::Limit, std::string("no thread for an executor: ") + e.code().message());
+  }
 }
 
 Result<Task> Executor::start(Store* store, std::function<void()> f, const TaskOptions& options) {
@@ -303,6 +311,7 @@ Result<void> wait_fd(int fd, Ready direction, std::optional<std::chrono::nanosec
     return Error(ErrorKind::Io,
                  std::string("cannot wait for a descriptor: ") + std::strerror(static_cast<int>(-error)));
   };
+  if (fd < 0) return failure(-EBADF);  // poll would leave it out, and wait
   const auto deadline = time ? deadline_after(*time) : sched::Clock::time_point::max();
   if (GuestTask* task = GuestTask::current(); task != nullptr && task->reactor() != nullptr) {
     int64_t error = 0;

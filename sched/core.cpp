@@ -166,7 +166,7 @@ Task Core::launch(TaskCell* cell, const SpawnOptions& options) {
       cell->cancel.store(CancelReason::Requested, std::memory_order_relaxed);
     }
   }
-  if (options.deadline) {
+  if (options.deadline && nanos(*options.deadline) != never) {
     cell->deadline.when = nanos(*options.deadline);
     cell->deadline.task = cell;
     cell->deadline.what = Timer::What::Deadline;

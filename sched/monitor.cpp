@@ -92,6 +92,7 @@ bool Core::watch(Processor& p, Nanos at, Nanos slice, Nanos& until) {
       }
       const bool needed = p.has_work() || !global_empty();
       if (held < (needed ? handoff_after : handoff_idle_after)) {
+        if (needed) until = std::min(until, p.seen_since + handoff_after);
         return false;
       }
       uint64_t expected = state;

@@ -2,8 +2,9 @@
 #include "vmrun/server.h"
 
 #include <cstring>
+#include <exception>
 #include <mutex>
-#include <system_error>
+#include <new>
 
 #include "engine/executor_impl.h"
 #include "serve/address.h"
@@ -123,51 +124,84 @@ Result<void> Server::Impl::begin() {
   return {};
 }
 
+namespace {
+
+/// A connection that counts as open, for as long as it lives.
+class OpenConnection {
+ public:
+  explicit OpenConnection(std::shared_ptr<Server::Impl> server) : server_(std::move(server)) {
+    std::lock_guard lock(server_->mutex);
+    ++server_->open;
+  }
+  OpenConnection(OpenConnection&&) noexcept = default;
+  ~OpenConnection() {
+    if (server_ == nullptr) return;
+    std::lock_guard lock(server_->mutex);
+    --server_->open;
+    server_->changed.notify_all();
+  }
+  Server::Impl& server() const { return *server_; }
+
+ private:
+  std::shared_ptr<Server::Impl> server_;
+};
+
+/// Without memory there may be none for the line either.
+void warn_dropped(const char* why) noexcept {
+  try {
+    VMRUN_LOG_AT(serve_log(), warn, "a connection was dropped: {}", why);
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+}  // namespace
+
 void Server::Impl::accept_all() {
+  for (;;) {
+    try {
+      if (!accept_one()) return;
+      continue;
+    } catch (const std::exception& e) {
+      warn_dropped(e.what());
+    }
+    // No memory, or no stack: others that end give some back. Not in the handler: what is caught belongs to the thread.
+    sched::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
+bool Server::Impl::accept_one() {
   const io::Until until{.stop = &stopping};
   const bool tcp = config.protocol == ServerConfig::Protocol::Tcp;
-  for (;;) {
-    {
-      std::unique_lock lock(mutex);
-      while (open >= most_connections && !stopping.stopped()) changed.wait(mutex);
-      if (stopping.stopped()) return;
-    }
-    Address peer;
-    peer.length = sizeof peer.bytes;
-    const int64_t accepted =
-        reactor->accept(listener, 0, until, reinterpret_cast<sockaddr*>(&peer.bytes), &peer.length);
-    if (accepted == -ECANCELED || accepted == -EBADF) return;
-    if (accepted < 0) {
-      // No descriptor is free, say. accept has paused; what waits in the queue is served later.
-      VMRUN_LOG_AT(serve_log(), warn, "cannot accept a connection: {}", text_of_errno(accepted));
-      continue;
-    }
-    wasi::HostFd connection(static_cast<int>(accepted));
-    connections.fetch_add(1, std::memory_order_relaxed);
-    {
-      std::lock_guard lock(mutex);
-      ++open;
-    }
-    const auto left = [this] {
-      std::lock_guard lock(mutex);
-      --open;
-      changed.notify_all();
-    };
-    sched::SpawnOptions options{.token = ending, .name = "connection"};
-    if (tcp && config.timeout) options.deadline = deadline_after(*config.timeout);
-    try {
-      scheduler.spawn(
-          [this, self = shared_from_this(), connection = std::move(connection), name = serve::host_of(peer),
-           left]() mutable {
-            serve(std::move(connection), name);
-            left();
-          },
-          options);
-    } catch (const std::exception& e) {
-      VMRUN_LOG_AT(serve_log(), warn, "a connection was dropped: {}", e.what());
-      left();
-    }
+  {
+    std::unique_lock lock(mutex);
+    while (open >= most_connections && !stopping.stopped()) changed.wait(mutex);
+    if (stopping.stopped()) return false;
   }
+  Address peer;
+  peer.length = sizeof peer.bytes;
+  const int64_t accepted = reactor->accept(listener, 0, until, reinterpret_cast<sockaddr*>(&peer.bytes), &peer.length);
+  if (accepted == -ECANCELED || accepted == -EBADF) return false;
+  if (accepted < 0) {
+    // No descriptor is free, say. accept has paused; what waits in the queue is served later.
+    VMRUN_LOG_AT(serve_log(), warn, "cannot accept a connection: {}", text_of_errno(accepted));
+    return true;
+  }
+  wasi::HostFd connection(static_cast<int>(accepted));
+  connections.fetch_add(1, std::memory_order_relaxed);
+  OpenConnection counted(shared_from_this());
+  // With a stack at once: a task that gets none in its turn would drop what it holds where nobody may wait for a lock.
+  sched::SpawnOptions options{.token = ending, .name = "connection", .with_stack = true};
+  if (tcp && config.timeout) options.deadline = deadline_after(*config.timeout);
+  scheduler.spawn(
+      [counted = std::move(counted), connection = std::move(connection), name = serve::host_of(peer)]() mutable {
+        try {
+          counted.server().serve(std::move(connection), name);
+        } catch (const std::bad_alloc&) {
+          warn_dropped("no memory");
+        }
+      },
+      options);
+  return true;
 }
 
 serve::GuestEnd Server::Impl::run_in_task(const WasiConfig& wasi) {
@@ -183,20 +217,30 @@ serve::GuestEnd Server::Impl::run_in_task(const WasiConfig& wasi) {
     ++guests;
   }
   requests.fetch_add(1, std::memory_order_relaxed);
-  sched::SpawnOptions options{.token = ending, .name = "guest"};
+  sched::SpawnOptions options{.token = ending, .name = "guest", .with_stack = true};
   if (config.timeout) options.deadline = deadline_after(*config.timeout);
+  bool no_memory = false;
   try {
-    const sched::Task task =
-        scheduler.spawn([&] { end = serve::run_guest(engine, module, wasi, config.limits, reactor); }, options);
+    const sched::Task task = scheduler.spawn(
+        [&] {
+          try {
+            end = serve::run_guest(engine, module, wasi, config.limits, reactor);
+          } catch (const std::bad_alloc&) {
+            no_memory = true;
+          }
+        },
+        options);
     // Also when this task is cancelled: the guest's writes to what is in this frame.
     while (task.join() == sched::Wake::Cancelled) sched::take_cancel();
-    if (task.failed()) end.error = "limit: no memory for a stack";
-  } catch (const std::exception& e) {
-    end.error = std::string("limit: ") + e.what();
+  } catch (const std::exception&) {
+    no_memory = true;
   }
-  std::lock_guard lock(mutex);
-  --guests;
-  room.notify_one();
+  {
+    std::lock_guard lock(mutex);
+    --guests;
+    room.notify_one();
+  }
+  if (no_memory) end.error = "limit: no memory for a guest";
   return end;
 }
 
@@ -231,12 +275,15 @@ void Server::Impl::serve(wasi::HostFd connection, const std::string& peer) {
   io::Descriptor d = reactor->adopt(connection.release(), error);
   if (!d) return;
   serve::Connection client(*reactor, std::move(d), config.idle_timeout, leaving);
+  bool dropped = false;
   try {
     serve::serve_http(*this, client, peer);
   } catch (const std::bad_alloc&) {
-    log_line(peer + " dropped: no memory");
+    dropped = true;
   }
+  // Not in the handler: what is caught belongs to the thread, and this may go on on another.
   client.end();
+  if (dropped) throw std::bad_alloc();
 }
 
 Server::Server(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -58,7 +58,10 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   /// Listens; then the accepting task runs.
   Result<void> begin();
   void accept_all();
-  /// In a task: serves the connection until it ends.
+  /// Waits until there may be another connection, and for one; its task is on its way then. False: no further ones are
+  /// to come. Throws what stands against a task: then the connection is closed.
+  bool accept_one();
+  /// In a task: serves the connection until it ends. Throws std::bad_alloc; the connection is closed then.
   void serve(wasi::HostFd connection, const std::string& peer);
   /// Runs a guest in a task of its own, which has ended when this returns; before, it waits until there are fewer guests
   /// than may be. `config.timeout` counts from the guest's start.

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
+#include <new>
+#include <system_error>
 #include <vector>
 
 #include "tools/commands.h"
@@ -84,7 +86,7 @@ bool asks_for_help(Args args) {
   return find_command(args[0]) && args.size() > 1 && one_of(args[1], {"--help", "-h"});
 }
 
-int main_command(Args args) {
+int run_main(Args args) {
   if (args.empty()) return fail_usage("no image given");
   if (const char* setting = std::getenv("VMRUN_LOG"); setting && *setting && !asks_for_help(args)) {
     if (auto fine = check_log_setting(setting); !fine) {
@@ -102,6 +104,14 @@ int main_command(Args args) {
     return fail_usage("there is no command '" + name + "', and no image of that name" + hint_for(name));
   }
   return run_command(args);
+}
+
+int main_command(Args args) try { return run_main(args); } catch (const std::bad_alloc&) {
+  std::fputs("vmrun: error: out of memory; give the process more, or the guests less\n", stderr);
+  return kExitError;
+} catch (const std::system_error& e) {
+  return fail(std::string("no thread can be made: ") + e.code().message() +
+              "; see 'ulimit -u', and the memory that is left");
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <ctime>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <set>
 
 #include "tools/image.h"
@@ -46,35 +47,41 @@ struct Guest {
   Store store;
   Task task;
   std::string state;  // when Ctrl-C was pressed
+  Guest* next_ended = nullptr;
 
   // The task's until it has ended.
   bool begun = false;
+  bool no_memory = false;
   Result<std::string> done = std::string();
   StopReason stopped = StopReason::None;
   RunTimes times;
 };
 
-/// Guests whose tasks have ended, or are about to.
+/// Guests whose tasks have ended, or are about to. Needs no memory: a task ends without any, too.
 class EndedGuests {
  public:
   explicit EndedGuests(int event) : event_(event) {}
 
   void add(Guest& guest) {
     std::lock_guard lock(mutex_);
-    guests_.push_back(&guest);
+    (last_ != nullptr ? last_->next_ended : first_) = &guest;
+    const bool tells = last_ == nullptr;
+    last_ = &guest;
     const uint64_t one = 1;
-    if (guests_.size() == 1) [[maybe_unused]]
+    if (tells) [[maybe_unused]]
       const ssize_t written = write(event_, &one, sizeof one);
   }
-  std::vector<Guest*> take() {
+  /// A list by Guest::next_ended, in the order in which they ended.
+  Guest* take() {
     std::lock_guard lock(mutex_);
-    return std::exchange(guests_, {});
+    last_ = nullptr;
+    return std::exchange(first_, nullptr);
   }
 
  private:
   const int event_;
   std::mutex mutex_;
-  std::vector<Guest*> guests_;
+  Guest *first_ = nullptr, *last_ = nullptr;
 };
 
 /// Part of what a task calls: goes with it, whether or not it was called.
@@ -110,7 +117,7 @@ void run_guest(Guest& guest) {
       if (!ended) guest.done = ended.error();
       guest.times = {ready - start, Clock::now() - ready, 0};
     } catch (const std::bad_alloc&) {
-      guest.done = Error(ErrorKind::Limit, "out of memory");
+      guest.no_memory = true;
     }
   }
   guest.stopped = this_task::take_stop();
@@ -134,16 +141,13 @@ class Guests {
         profiling_(profiling),
         ended_(event) {}
 
+  /// Where there is no memory for it, it is one of those that have failed.
   void start(const Program& program, const WasiConfig& wasi) {
-    all_.push_back(std::make_unique<Guest>(program, wasi, static_cast<uint32_t>(all_.size() + 1)));
-    Guest& guest = *all_.back();
-    ++live_;
-    auto task = executor_.spawn(guest.store, [leaving = Leaving(guest, ended_)] { run_guest(leaving.guest()); },
-                                {.timeout = options_.timeout});
-    if (task) {
-      guest.task = std::move(*task);
-    } else {
-      guest.done = std::move(task).error();  // it is among those that have ended
+    try {
+      try_start(program, wasi);
+    } catch (const std::bad_alloc&) {
+      ++figures_.guests;
+      fail_without_memory();
     }
   }
 
@@ -153,10 +157,13 @@ class Guests {
 
   /// Takes those that have ended; how many they were.
   size_t take_ended() {
-    const std::vector<Guest*> ended = ended_.take();
-    for (Guest* guest : ended) end(*guest);
+    size_t count = 0;
+    for (Guest *guest = ended_.take(), *next; guest != nullptr; guest = next, ++count) {
+      next = guest->next_ended;
+      end(*guest);
+    }
     if (printed_) std::fflush(stdout);
-    return ended.size();
+    return count;
   }
 
   /// Waits for the event, at most `milliseconds` (-1: for ever).
@@ -202,6 +209,39 @@ class Guests {
   }
 
  private:
+  void try_start(const Program& program, const WasiConfig& wasi) {
+    // The number of a guest that fails here is the next one's.
+    auto made = std::make_unique<Guest>(program, wasi, static_cast<uint32_t>(all_.size() + 1));
+    all_.push_back(std::move(made));
+    Guest& guest = *all_.back();
+    ++live_;
+    auto task = [&]() -> Result<Task> {
+      Leaving leaving(guest, ended_);  // whatever becomes of it, the guest is among those that have ended
+      try {
+        return executor_.spawn(guest.store, [leaving = std::move(leaving)] { run_guest(leaving.guest()); },
+                               {.timeout = options_.timeout});
+      } catch (const std::bad_alloc&) {
+        guest.no_memory = true;
+        return Task();
+      }
+    }();
+    if (task) {
+      guest.task = std::move(*task);
+    } else {
+      guest.done = std::move(task).error();
+    }
+  }
+
+  void fail_without_memory() {
+    ++figures_.failed;
+    if (status_ == kExitOk) status_ = kExitError;
+    if (std::exchange(told_of_memory_, true)) {
+      ++untold_;
+    } else {
+      std::fputs("vmrun: error: no memory for a guest\n", stderr);
+    }
+  }
+
   /// Waits until guests end, for a while. Whether some have.
   bool some_end() {
     const auto end = Clock::now() + std::chrono::milliseconds(kPatienceMs);
@@ -242,7 +282,7 @@ class Guests {
 
   void end(Guest& guest) {
     guest.task.join();
-    if (!guest.begun && guest.done) {
+    if (!guest.begun && guest.done && !guest.no_memory) {
       // Its time was over, Ctrl-C came, or there was nothing for it to run on.
       Error error(ErrorKind::Trap, "");
       error.trap = TrapCode::Interrupted;
@@ -256,11 +296,18 @@ class Guests {
       std::fputs(guest.done->c_str(), stdout);
       printed_ = true;
     }
-    if (!guest.done && guest.done.error().trap == TrapCode::Interrupted && guest.stopped == StopReason::Cancelled) {
+    if (guest.no_memory) {
+      fail_without_memory();
+    } else if (!guest.done && guest.done.error().trap == TrapCode::Interrupted &&
+               guest.stopped == StopReason::Cancelled) {
       places_.push_back({guest.number, image_name(guest.program.image), std::move(guest.state),
                          std::move(guest.done.error().backtrace)});
     } else {
-      tell(guest);
+      try {
+        tell(guest);
+      } catch (const std::bad_alloc&) {
+        fail_without_memory();
+      }
     }
     --live_;
     all_[guest.number - 1].reset();
@@ -289,7 +336,7 @@ class Guests {
   std::vector<std::unique_ptr<Guest>> all_;  // by number; null: has ended
   size_t live_ = 0;
   int status_ = kExitOk;  // of the first that failed
-  bool printed_ = false;
+  bool printed_ = false, told_of_memory_ = false;
   std::set<std::string> told_;
   size_t untold_ = 0;
   std::vector<Place> places_;

@@ -65,6 +65,14 @@ TEST_CASE("a task may be larger than its cell, and is destroyed when it has run"
   CHECK(token.use_count() == 1);
 }
 
+TEST_CASE("a deadline that never comes is none") {
+  Scheduler s({.workers = 1});
+  for (int i = 0; i < 100; ++i) {  // in cells that have been used
+    const Task task = s.spawn([] { yield(); }, {.deadline = Clock::time_point::max()});
+    CHECK(task.join() == Wake::Unparked);
+  }
+}
+
 TEST_CASE("yielding tasks of one worker take turns") {
   Scheduler s({.workers = 1});
   std::vector<int> order;

@@ -276,8 +276,10 @@ TEST_CASE("times that no clock can hold") {
   config.idle_timeout = std::chrono::nanoseconds::max();
   Serving s("serve_cgi", config, 1);
   Client client(s.server);
-  client.send(get("/fine"));
-  CHECK(begins(client.answer(), "HTTP/1.1 200"));
+  for (int i = 0; i < 3; ++i) {  // the tasks' cells are used again
+    client.send(get("/fine"));
+    CHECK(begins(client.answer(), "HTTP/1.1 200"));
+  }
 }
 
 TEST_CASE("http: the end of the grace is the end for clients that do not read") {
