@@ -57,29 +57,6 @@ const std::byte* bytes_of(const Module& module, const DataSegment& segment) {
   return reinterpret_cast<const std::byte*>(module.bytes()) + segment.bytes.begin;
 }
 
-/// Has the pages that a row of segments will write to made at once: that takes half the time of faulting for each. The row
-/// begins with segment `first`, and each of the others lies behind the one before it. Returns the first behind the row.
-uint32_t populate_row(const Instance& instance, uint32_t first) {
-  const Module& module = *instance.module;
-  std::optional<Place> row;
-  uint32_t i = first;
-  for (; i < module.datas.size(); ++i) {
-    const DataSegment& segment = module.datas[i];
-    if (segment.mode != SegmentMode::active) continue;
-    const std::optional<Place> place = certain_place(module, segment);
-    if (!place) break;
-    if (!row) {
-      row = place;
-    } else if (place->memory != row->memory || place->begin < row->end || place->begin - row->end > kHostPage) {
-      break;
-    } else {
-      row->end = place->end;
-    }
-  }
-  if (row) populate_pages(instance.memories[row->memory]->base + row->begin, row->end - row->begin);
-  return std::max(i, first + 1);
-}
-
 }  // namespace
 
 bool DataImage::plan(const Module& module) {
@@ -242,10 +219,9 @@ TrapCode copy_data(Instance& instance) {
     i = image->segments();
   }
   Slot offset[2];
-  for (uint32_t row = i; i < module.datas.size(); ++i) {
+  for (; i < module.datas.size(); ++i) {
     const DataSegment& segment = module.datas[i];
     if (segment.mode != SegmentMode::active) continue;
-    if (i >= row) row = populate_row(instance, i);
     if (TrapCode trap = eval_const(instance, segment.offset, offset); trap != TrapCode::None) return trap;
     const TrapCode trap =
         memory_init(nullptr, instance, i, *instance.memories[segment.memory], offset[0].bits, 0, segment.bytes.size());

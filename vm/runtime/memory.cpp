@@ -92,6 +92,7 @@ TrapCode memory_init(Vcpu* cx, Instance& instance, uint32_t segment, MemoryInst&
   if (from > available || size > available - from || !memory_holds(memory, to, size))
     return TrapCode::MemoryOutOfBounds;
   if (size == 0) return TrapCode::None;
+  if (cx == nullptr) populate_pages(memory.base + to, size);
   const std::byte* source = reinterpret_cast<const std::byte*>(instance.module->bytes()) + bytes.begin + from;
   return move(cx, memory.base + to, source, size);
 }

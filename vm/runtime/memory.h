@@ -53,6 +53,7 @@ struct MemoryMapping {
   // Of a free one: what of it has stayed resident, and where that ends.
   uint64_t warm = 0;
   uint64_t warm_end = 0;
+  uint64_t was_warm = 0;  // of one in use: `warm` when it was handed out
 };
 
 /// The address space that an engine's memories come from.

@@ -13,6 +13,7 @@
 //
 // The pool's lock covers its lists only; system calls happen outside it. Whoever trims takes what it trims out of the list
 // meanwhile, so nobody else gets it. Pools are in a list of the process, whose lock comes before theirs.
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -45,6 +46,8 @@ constexpr uint64_t kMostMapped = 1ull << 47;
 // a thousand rooms (sched::Config::idle_fibers), until it has been idle for a second.
 constexpr size_t kWarmStack = 64u << 10;
 constexpr size_t kWarmRoom = 64u << 10;
+// Memories that are written over as a whole when they come back: to write 64 KiB takes half as long as to ask about them.
+constexpr uint64_t kWrittenOver = 64u << 10;
 // So many free stacks of this size at most keep all that they have committed: looking at a stack costs as much as a call.
 constexpr size_t kMostDeep = 4;
 constexpr size_t kDeepStack = 8u << 20;
@@ -135,8 +138,9 @@ struct MemoryPool::Impl {
   std::atomic<size_t> deep_stacks{0};  // of them, Deep
   std::vector<DenseSlot> dense;        // free
   std::vector<std::pair<std::byte*, uint64_t>> dense_chunks;
-  uint64_t dense_slots = 0;       // of all chunks: as many as `dense` has room for
-  std::atomic<uint64_t> warm{0};  // bytes that free memories keep resident
+  uint64_t dense_slots = 0;         // of all chunks: as many as `dense` has room for
+  std::atomic<bool> reused{false};  // a memory has come back
+  std::atomic<uint64_t> warm{0};    // bytes that free memories keep resident
 
   Result<MemoryMapping> acquire_guarded(uint64_t bytes) {
     MemoryMapping mapping;
@@ -158,6 +162,7 @@ struct MemoryPool::Impl {
       unmap_guarded(mapping);
       return error;
     }
+    mapping.was_warm = mapping.warm;
     mapping.warm = mapping.warm_end = 0;
     check_zero(mapping.base, mapping.accessible);
     return mapping;
@@ -199,7 +204,16 @@ struct MemoryPool::Impl {
 
   /// Makes what is accessible zero.
   void clear(MemoryMapping& mapping) {
-    const uint64_t may = charge_warm(std::min(options.warm, mapping.accessible));
+    // A process that runs one guest gains nothing by asking.
+    const bool first = !reused.load(std::memory_order_relaxed) && !reused.exchange(true, std::memory_order_relaxed);
+    const uint64_t may = first ? 0 : charge_warm(std::min(options.warm, mapping.accessible));
+    // It costs less to write over a small memory than to ask what of it was touched. One that comes back for the first time may never
+    // be used again, and has most of its pages still to be made.
+    if (mapping.accessible <= kWrittenOver && mapping.was_warm != 0 && may == mapping.accessible) {
+      std::memset(mapping.base, 0, mapping.accessible);
+      mapping.warm = mapping.warm_end = may;
+      return;
+    }
     const int protection = mapping.guarded ? PROT_NONE : PROT_READ | PROT_WRITE;
     const Cleaned now = clean_pages(mapping.base, mapping.accessible, may, protection, options.pages);
     if (now.replaced && mapping.guarded) mapping.accessible = 0;
@@ -239,7 +253,8 @@ struct MemoryPool::Impl {
     hold.unlock();
     warm.fetch_sub(slot.warm, std::memory_order_relaxed);
     check_zero(slot.base, round_up(bytes));
-    return MemoryMapping{.base = slot.base, .reserved = slot_bytes, .accessible = slot_bytes, .pooled = true};
+    return MemoryMapping{
+        .base = slot.base, .reserved = slot_bytes, .accessible = slot_bytes, .pooled = true, .was_warm = slot.warm};
   }
 
   /// Gives back what a free memory keeps resident. It is in no list.
@@ -276,7 +291,14 @@ struct Pools {
   std::vector<MemoryPool*> list;
 };
 Pools& pools() {
-  static Pools* const all = new Pools;  // pools may outlive the end of static objects
+  static Pools* const all = [] {
+    auto* made = new Pools;  // pools may outlive the end of static objects
+    // A child gets the lock free, whatever other threads of its parent were at.
+    return made;
+  }();
+  static const int before_forks =
+      pthread_atfork([] { pools().lock.lock(); }, [] { pools().lock.unlock(); }, [] { pools().lock.unlock(); });
+  (void)before_forks;  // without memory for that, a child of a process that just trims waits for ever
   return *all;
 }
 }  // namespace
