@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -251,6 +252,35 @@ TEST_CASE("a guest that has written to a gigabyte leaves no more than any other"
     for (size_t i = 0; i < dirty.count; ++i) CHECK(is_zero(dirty.ranges[i].begin, dirty.ranges[i].bytes));
   }
   pool->release(again);
+}
+
+TEST_CASE("a guest that has only read leaves no page tables behind") {
+  const auto tables = [] {
+    FILE* status = std::fopen("/proc/self/status", "r");
+    REQUIRE(status != nullptr);
+    long kib = -1;
+    for (char line[256]; std::fgets(line, sizeof line, status) != nullptr;) std::sscanf(line, "VmPTE: %ld", &kib);
+    std::fclose(status);
+    return kib;
+  };
+  int asked = 0;
+  static int* count = nullptr;
+  count = &asked;
+  MemoryPool::Options options;
+  options.pages.drop = [](void* base, size_t bytes) {
+    *count += bytes >= (uint64_t{1} << 29);
+    return drop_pages(base, bytes);
+  };
+  MemoryPool pool(options);
+  pool.release(*pool.acquire(kOne, 65536, uint64_t{4} << 30));
+  MemoryMapping memory = *pool.acquire(kOne, uint64_t{1} << 30, uint64_t{4} << 30);
+  const long before = tables();
+  for (uint64_t at = 0; at < memory.accessible; at += kPage) {
+    (void)*const_cast<volatile std::byte*>(memory.base + at);
+  }
+  CHECK(tables() >= before + 1024);
+  pool.release(memory);
+  CHECK(asked == 1);  // whether the tables themselves go is the kernel's affair
 }
 
 TEST_CASE("a memory that is smaller than the one before it keeps nothing beyond its end") {
