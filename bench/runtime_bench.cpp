@@ -77,6 +77,37 @@ void instantiate_call_and_drop(benchmark::State& state) {
 }
 BENCHMARK(instantiate_call_and_drop);
 
+/// The same with imports that were resolved once, by several threads of one engine.
+void prepared_call_and_drop(benchmark::State& state) {
+  static const Engine engine;
+  static const Module module = compile(engine);
+  static const Prepared prepared = *plain_linker(engine).prepare(module);
+  for (auto _ : state) {
+    Store store(engine);
+    Result<Instance> instance = prepared.instantiate(store);
+    if (!instance->func("add")->typed<int32_t(int32_t, int32_t)>()->call(1, 2)) state.SkipWithError("call");
+  }
+}
+BENCHMARK(prepared_call_and_drop)->ThreadRange(1, 2)->UseRealTime();
+
+/// The image that VMRUN_BENCH_IMAGE names, whatever it imports: memories of megabytes, and their data.
+void instantiate_image(benchmark::State& state) {
+  const char* file = std::getenv("VMRUN_BENCH_IMAGE");
+  if (file == nullptr) return state.SkipWithError("VMRUN_BENCH_IMAGE names no image");
+  Engine engine;
+  const Result<Module> module = Module::compile_file(engine, file);
+  if (!module) return state.SkipWithError(module.error().message.c_str());
+  Linker linker(engine);
+  linker.unknown_imports_trap(true);
+  const Result<Prepared> prepared = linker.prepare(*module);
+  if (!prepared) return state.SkipWithError(prepared.error().message.c_str());
+  for (auto _ : state) {
+    Store store(engine);
+    if (!prepared->instantiate(store)) state.SkipWithError("instantiate");
+  }
+}
+BENCHMARK(instantiate_image)->Unit(benchmark::kMicrosecond);
+
 /// An instance that the benchmarks of calls share.
 struct Fixture {
   Engine engine;

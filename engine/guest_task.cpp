@@ -8,6 +8,7 @@
 #include "jit/stop/guest_samples.h"
 #include "jit/stop/preempt.h"
 #include "vm/runtime/fault.h"
+#include "vm/runtime/memory.h"
 #include "vm/runtime/native_stack.h"
 #include "vm/runtime/room.h"
 #include "vm/runtime/stop.h"
@@ -64,6 +65,7 @@ void stop_guest(void*, const sched::Preemption& what) noexcept {
 
 sched::Config guest_scheduler_config(sched::Config config) {
   config.thread_started = prepare_thread;
+  config.idled = [](void*) { vm::MemoryPool::trim_all(); };
   const vm::RoomShape room = vm::RoomShape::beside(config.stack_size);
   config.annex = {.shared = room.shared, .size = room.size, .guard = room.guard};
   return config;

@@ -8,6 +8,7 @@
 #include "interp/interp.h"
 #include "vm/base/assert.h"
 #include "vm/runtime/const_expr.h"
+#include "vm/runtime/data_image.h"
 #include "vm/runtime/memory.h"
 #include "vm/runtime/table.h"
 #include "vm/wasm/opcode.h"
@@ -124,16 +125,7 @@ TrapCode copy_segments(vm::Instance& instance) {
     }
     vm::elem_drop(instance, i);
   }
-  for (uint32_t i = 0; i < module.datas.size(); ++i) {
-    const vm::DataSegment& segment = module.datas[i];
-    if (segment.mode != vm::SegmentMode::active) continue;
-    if (TrapCode trap = vm::eval_const(instance, segment.offset, offset); trap != TrapCode::None) return trap;
-    TrapCode trap = vm::memory_init(nullptr, instance, i, *instance.memories[segment.memory], offset[0].bits, 0,
-                                    segment.bytes.size());
-    if (trap != TrapCode::None) return trap;
-    vm::data_drop(instance, i);
-  }
-  return TrapCode::None;
+  return vm::copy_data(instance);
 }
 
 /// Whether instantiation writes references to what the module owns where others may find them.

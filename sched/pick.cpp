@@ -299,6 +299,9 @@ boost::fibers::context* Worker::pick_next() {
       return fiber->context;
     }
     trimming_ = false;
+    if (core_.config.idled != nullptr) {
+      core_.config.idled(core_.config.thread_context);
+    }
   }
   if (retiring_) {
     return main_;

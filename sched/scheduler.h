@@ -115,6 +115,9 @@ struct Config {
   /// Called by each worker thread when it starts and before it ends (an alternate signal stack, for example).
   void (*thread_started)(void* context) = nullptr;
   void (*thread_stopped)(void* context) = nullptr;
+  /// Called by a worker thread that has been without work for idle_keep, when it has given back what was kept: others may
+  /// want to do the same. It must not wait for tasks.
+  void (*idled)(void* context) = nullptr;
   void* thread_context = nullptr;
 };
 

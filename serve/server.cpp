@@ -45,6 +45,12 @@ bool is_of_request(std::string_view name) {
   return name.starts_with("HTTP_");
 }
 
+/// Its streams are looked at now, and not for each guest.
+ServerConfig with_known_streams(ServerConfig config) {
+  wasi::look_at_streams(config.wasi);
+  return config;
+}
+
 }  // namespace
 
 std::string serve::time_text(std::chrono::nanoseconds time) {
@@ -59,7 +65,7 @@ Server::Impl::Impl(Executor& executor, const Engine& engine, const Module& modul
       scheduler(executor.impl().scheduler),
       engine(engine),
       module(module),
-      config(config) {}
+      config(with_known_streams(config)) {}
 
 /// What would fail for each guest alike: the program, its imports, what it is granted. And how many there can be.
 Result<void> Server::Impl::check_guests() {

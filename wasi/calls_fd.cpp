@@ -62,7 +62,7 @@ Errno fd_sync(Context& cx, Mem, Fd fd) {
 Errno fd_fdstat_get(Context& cx, Mem memory, Fd fd, Out<GuestFdstat> stat) {
   FdRef d = cx.fds.get(fd.value);
   if (d == nullptr) return Errno::badf;
-  int64_t flags = raw([&] { return ::fcntl(d->host, F_GETFL); });
+  int64_t flags = d->null ? 0 : raw([&] { return ::fcntl(d->host, F_GETFL); });
   if (flags < 0) return errno_of(flags);
   GuestFdstat out{};
   out.filetype = static_cast<uint8_t>(d->type);

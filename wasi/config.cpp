@@ -55,14 +55,17 @@ WasiConfig& WasiConfig::inherit_stdio() { return stdin_fd(0).stdout_fd(1).stderr
 
 WasiConfig& WasiConfig::stdin_fd(int fd) {
   stdio_[0] = fd;
+  known_[0] = nullptr;
   return *this;
 }
 WasiConfig& WasiConfig::stdout_fd(int fd) {
   stdio_[1] = fd;
+  known_[1] = nullptr;
   return *this;
 }
 WasiConfig& WasiConfig::stderr_fd(int fd) {
   stdio_[2] = fd;
+  known_[2] = nullptr;
   return *this;
 }
 
@@ -208,12 +211,25 @@ Result<Descriptor> null_stream() {
   }();
   Descriptor d;
   d.host = fd;
+  d.null = true;
   std::tie(d.type, d.base) = known;
   return d;
 }
 
-Result<void> add_stream(int host, bool input, bool raises, std::unique_ptr<Stream> stream, std::shared_ptr<Turn> turn,
-                        size_t given, Context& cx) {
+HostStream look_at(int host) {
+  HostStream stream;
+  stream.usable = is_usable(host);
+  if (!stream.usable) return stream;
+  const Descriptor d = describe(host, rights::kAll);
+  stream.type = d.type;
+  stream.rights = d.base;
+  stream.terminal = d.type == FileType::CharacterDevice && ::isatty(host) != 0;
+  return stream;
+}
+
+/// `known`: what there is to know about `host`; null: it is looked at.
+Result<void> add_stream(int host, const HostStream* known, bool input, bool raises, std::unique_ptr<Stream> stream,
+                        std::shared_ptr<Turn> turn, size_t given, Context& cx) {
   Descriptor d;
   bool terminal = false;
   if (stream != nullptr || host == WasiConfig::kNull) {
@@ -222,13 +238,17 @@ Result<void> add_stream(int host, bool input, bool raises, std::unique_ptr<Strea
     d = std::move(*null);
     if (stream != nullptr) d.type = FileType::Unknown, d.base = applicable_rights(d, rights::kAll);
     d.stream = std::move(stream);
-  } else if (is_usable(host)) {
-    d = describe(host, rights::kAll);
-    terminal = ::isatty(host) != 0;
-    d.turn = std::move(turn);
   } else {
-    cx.fds.add_closed();
-    return {};
+    const HostStream found = known != nullptr ? *known : look_at(host);
+    if (!found.usable) {
+      cx.fds.add_closed();
+      return {};
+    }
+    d.host = host;
+    d.type = found.type;
+    d.base = found.rights;
+    terminal = found.terminal;
+    d.turn = std::move(turn);
   }
   d.base = stream_rights(d, input, terminal);
   d.raises = raises;
@@ -237,17 +257,31 @@ Result<void> add_stream(int host, bool input, bool raises, std::unique_ptr<Strea
 
 }  // namespace
 
+void wasi::look_at_streams(WasiConfig& config) {
+  for (size_t i = 0; i < std::size(config.stdio_); ++i) {
+    if (config.stdio_[i] == WasiConfig::kNull) continue;
+    config.known_[i] = std::make_shared<const HostStream>(look_at(config.stdio_[i]));
+  }
+}
+
+bool wasi::Context::ask_whether_files_are_limited() const {
+  rlimit files{};
+  const bool limited = ::getrlimit(RLIMIT_FSIZE, &files) == 0 && files.rlim_cur != RLIM_INFINITY;
+  files_limited.store(limited ? Answer::Yes : Answer::No, std::memory_order_relaxed);
+  return limited;
+}
+
 Result<WasiContext> WasiContext::create(const WasiConfig& config) {
   auto cx = std::make_shared<Context>();
-  cx->fds.limit(config.max_descriptors_.value_or(FdTable::default_limit()));
+  if (config.max_descriptors_) cx->fds.limit(*config.max_descriptors_);
   if (auto r = add_strings(config.args_, config.env_, *cx); !r) return r.error();
   const size_t given = std::size(config.stdio_) + config.dirs_.size() + config.sockets_.size();
   for (int i = 0; i < 3; ++i) {
     std::unique_ptr<Stream> stream;
     if (i == 0 && config.stdin_bytes_ != nullptr) stream.reset(new Stream{.bytes = config.stdin_bytes_});
     if (config.sinks_[i]) stream.reset(new Stream{.sink = config.sinks_[i]});
-    auto r =
-        add_stream(config.stdio_[i], i == 0, config.stdio_raises_, std::move(stream), config.turns_[i], given, *cx);
+    auto r = add_stream(config.stdio_[i], config.known_[i].get(), i == 0, config.stdio_raises_, std::move(stream),
+                        config.turns_[i], given, *cx);
     if (!r) return r.error();
   }
   for (const auto& dir : config.dirs_) {
@@ -280,8 +314,6 @@ Result<WasiContext> WasiContext::create(const WasiConfig& config) {
     d.host_waits = (raw([&] { return ::fcntl(socket, F_GETFL); }) & O_NONBLOCK) == 0;
     if (auto added = add(std::move(d), given, *cx); !added) return added.error();
   }
-  rlimit files{};
-  cx->files_limited = ::getrlimit(RLIMIT_FSIZE, &files) == 0 && files.rlim_cur != RLIM_INFINITY;
   cx->clock = config.clock_;
   cx->seeded = config.seeded_;
   cx->random_state = config.seed_;

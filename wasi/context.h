@@ -15,6 +15,10 @@
 #include "wasi/path.h"
 #include "wasi/poll_watch.h"
 
+namespace vmrun {
+class WasiConfig;
+}
+
 namespace vmrun::wasi {
 
 /// Strings as args_get and environ_get hand them out: one block of NUL-terminated strings.
@@ -32,6 +36,16 @@ class StringBlock {
   std::vector<uint32_t> offsets_;
 };
 
+/// What a host's descriptor is as a standard stream.
+struct HostStream {
+  bool usable = false;  // it is open, and for more than to name something
+  FileType type = FileType::Unknown;
+  Rights rights = 0;
+  bool terminal = false;
+};
+/// Looks at the streams of `config`, for all contexts that are made of it or of its copies: they must stay what they are.
+void look_at_streams(WasiConfig& config);
+
 /// Everything calls work on, from all threads of the program at a time. What is not atomic, and has no lock of its own,
 /// does not change once the guest runs.
 struct Context {
@@ -41,12 +55,22 @@ struct Context {
   Guard guard;
   bool changes_files = false;  // a directory that may be written was granted
   StringBlock args, environ;
-  bool files_limited = false;               // the process has a limit on files' sizes (RLIMIT_FSIZE)
   std::function<uint64_t(uint32_t)> clock;  // replaces the host's clocks when set
   bool seeded = false;                      // random_get is the generator over random_state instead of the kernel's
   std::atomic<uint64_t> random_state = 0;
   uint32_t max_threads = 0;  // beside the first; 0: there is no thread-spawn
   vm::Log log{"wasi"};
+
+  /// Whether the process has a limit on files' sizes (RLIMIT_FSIZE), as it was at the first question.
+  bool files_are_limited() const {
+    const Answer known = files_limited.load(std::memory_order_relaxed);
+    return known == Answer::Unknown ? ask_whether_files_are_limited() : known == Answer::Yes;
+  }
+
+ private:
+  enum class Answer : uint8_t { Unknown, No, Yes };
+  bool ask_whether_files_are_limited() const;
+  mutable std::atomic<Answer> files_limited{Answer::Unknown};
 };
 
 }  // namespace vmrun::wasi

@@ -17,6 +17,7 @@ namespace vmrun::wasi {
 namespace {
 
 constexpr uint32_t kMostByDefault = 4096;
+constexpr uint32_t kStreams = 3;  // the standard ones, for which the system is not asked what may be open
 
 /// Gives a descriptor that we opened a number above the process's standard streams. Where those are closed, their
 /// numbers are the next to be given out, and whatever the process prints would land in the guest's file.
@@ -99,7 +100,7 @@ void FdTable::drop(std::unique_ptr<Descriptor> d) {
 
 FdTable::Place::Place(FdTable& table) : table_(&table) {
   const Guard guard(table);
-  if (table.open_ < table.limit_) {
+  if (table.open_ < (table.limit_ == kNotAsked && table.open_ < kStreams ? kStreams : table.limit())) {
     ++table.open_;
   } else {
     table_ = nullptr;

@@ -1,6 +1,7 @@
 // FdTable: what the guest's descriptor numbers stand for.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -90,6 +91,7 @@ struct Descriptor {
   bool read_only = false;             // beneath a read-only grant: whatever changes a file system fails with rofs
   bool preopen = false;               // announced by fd_prestat_get
   Relaxed<bool> nonblocking = false;  // borrowed: the guest wants not to wait, though the host's description does
+  bool null = false;                  // the null device of the process, whose flags are known: it has none
   bool raises = false;                // writes may raise SIGPIPE and SIGXFSZ in this process
   /// Whether the host's description waits, where that is known. Of what is owned and has one thread: nobody else changes it.
   enum class HostWaits : uint8_t { Unknown, Yes, No };
@@ -168,9 +170,13 @@ class FdTable {
   FdTable(const FdTable&) = delete;
   FdTable& operator=(const FdTable&) = delete;
 
-  /// From now on at most `n` descriptors are open at a time.
-  void limit(uint32_t n) { limit_ = n; }
-  uint32_t limit() const { return limit_; }
+  /// From now on at most `n` descriptors are open at a time. Until something is said, default_limit() as it is when there is to be
+  /// one more than the standard streams.
+  void limit(uint32_t n) { limit_ = std::min(n, kNotAsked - 1); }
+  uint32_t limit() const {
+    if (limit_ == kNotAsked) limit_ = default_limit();
+    return limit_;
+  }
   /// How many of the host's descriptors the table owns.
   size_t owned() const;
   /// The limit for a guest whose embedder states none: half of what the process may open, at most 4,096.
@@ -235,7 +241,8 @@ class FdTable {
   uint32_t lowest_free_ = 0;  // no number below it is free
   uint64_t serials_ = 0;
   uint64_t changes_ = 0;
-  uint32_t limit_ = 4096;
+  static constexpr uint32_t kNotAsked = UINT32_MAX;
+  mutable uint32_t limit_ = kNotAsked;
   std::atomic<uint32_t> open_{0};  // with the places that are taken
   uint32_t never_ = 0;             // bit i: number i is never given to anything
 };

@@ -56,7 +56,7 @@ int64_t write_to_at(const Context& cx, const Descriptor& d, iovec* iov, int coun
 /// thread that it began on.
 template <class F>
 int64_t growing(const Context& cx, const Descriptor& d, F call) {
-  if (!cx.files_limited || d.raises) [[likely]]
+  if (d.raises || !cx.files_are_limited()) [[likely]]
     return call();
   SignalShield shield;
   int64_t r = call();

@@ -65,7 +65,8 @@ struct Config {
   /// Dense mode: the most bytes one memory may grow to; from a page of the host (4096) to 4 GiB.
   uint64_t dense_memory_max_bytes = 64u << 20;
 
-  /// Guarded reservations kept for reuse; a cached one costs address space only.
+  /// Guarded reservations kept for reuse. A cached one costs address space, and what it keeps resident for its next user: at
+  /// most 256 KiB, and 32 MiB for all memories of an engine that are free. Executors give that back after a second without work.
   size_t cached_memories = 64;
 
   /// Largest image accepted, in bytes.

@@ -7,8 +7,8 @@
 //
 // A guest's writes raise no signal in the process unless the embedder asks for it (stdio_raises): where the reader of
 // a pipe is gone the guest sees errno `pipe`, where a file would outgrow RLIMIT_FSIZE it sees `fbig`. The process's
-// handlers and ignored signals stay as they are. Whether there is a limit on files is looked up when the context is
-// created.
+// handlers and ignored signals stay as they are. Whether there is a limit on files is looked up when the guest first
+// writes.
 //
 // THREADS. A program that was built for wasm32-wasip1-threads imports `wasi.thread-spawn` and a shared memory:
 //
@@ -37,9 +37,12 @@
 #pragma GCC visibility push(default)
 namespace vmrun {
 
+class WasiConfig;
 namespace wasi {
 struct Context;
+struct HostStream;
 struct Turn;
+void look_at_streams(WasiConfig& config);
 }  // namespace wasi
 
 /// What a guest is given. Nothing is granted by default: no arguments, no variables, no directories, and standard
@@ -121,6 +124,7 @@ class WasiConfig {
 
  private:
   friend class WasiContext;
+  friend void wasi::look_at_streams(WasiConfig& config);
   struct Dir {
     std::string host, guest;
     bool read_only;
@@ -128,7 +132,8 @@ class WasiConfig {
   std::vector<std::string> args_;
   std::vector<std::pair<std::string, std::string>> env_;
   int stdio_[3] = {kNull, kNull, kNull};
-  std::shared_ptr<const std::string> stdin_bytes_;  // these go before stdio_
+  std::shared_ptr<const wasi::HostStream> known_[3];  // what they are, where that has been looked at
+  std::shared_ptr<const std::string> stdin_bytes_;    // these go before stdio_
   Sink sinks_[3];
   bool stdio_raises_ = false;
   std::shared_ptr<wasi::Turn> turns_[3];

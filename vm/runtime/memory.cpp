@@ -12,6 +12,16 @@
 
 namespace vmrun::vm {
 
+void populate_pages(std::byte* begin, uint64_t size) {
+  constexpr uint64_t kWorthwhile = 64 << 10;
+  constexpr uintptr_t kPage = 4096;
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + kPage - 1) & ~(kPage - 1);
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(begin) + size) & ~(kPage - 1);
+  if (size >= kWorthwhile && first < end) {
+    madvise(reinterpret_cast<void*>(first), end - first, MADV_POPULATE_WRITE);
+  }
+}
+
 uint64_t memory_grow(MemoryInst& memory, uint64_t delta_pages) {
   MemoryOwner& owner = *static_cast<MemoryOwner*>(memory.impl);
   std::unique_lock lock(owner.growth, std::defer_lock);
@@ -41,18 +51,6 @@ uint64_t memory_grow(MemoryInst& memory, uint64_t delta_pages) {
 }
 
 namespace {
-
-/// Segments this large have their pages asked for before they are copied at instantiation: that takes half the time of
-/// faulting for each.
-constexpr uint64_t kPopulate = 64 << 10;
-
-/// Makes the whole pages in a range writable memory. If that fails, they are faulted for.
-void populate(std::byte* begin, uint64_t size) {
-  constexpr uintptr_t kPage = 4096;
-  const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + kPage - 1) & ~(kPage - 1);
-  const uintptr_t end = (reinterpret_cast<uintptr_t>(begin) + size) & ~(kPage - 1);
-  if (first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_POPULATE_WRITE);
-}
 
 TrapCode move(Vcpu* cx, std::byte* to, const std::byte* from, uint64_t size) {
   if (size <= kSliceBytes) [[likely]] {
@@ -94,7 +92,7 @@ TrapCode memory_init(Vcpu* cx, Instance& instance, uint32_t segment, MemoryInst&
   if (from > available || size > available - from || !memory_holds(memory, to, size))
     return TrapCode::MemoryOutOfBounds;
   if (size == 0) return TrapCode::None;
-  if (cx == nullptr && size >= kPopulate) populate(memory.base + to, size);
+  if (cx == nullptr) populate_pages(memory.base + to, size);
   const std::byte* source = reinterpret_cast<const std::byte*>(instance.module->bytes()) + bytes.begin + from;
   return move(cx, memory.base + to, source, size);
 }

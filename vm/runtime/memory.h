@@ -19,6 +19,7 @@
 #include <memory>
 
 #include "vm/base/trap.h"
+#include "vm/runtime/clean_pages.h"
 #include "vm/runtime/instance.h"
 #include "vm/runtime/room.h"
 #include "vm/wasm/types.h"
@@ -46,6 +47,13 @@ struct MemoryMapping {
   bool guarded = false;
   bool pooled = false;
   bool roomed = false;  // lies in its store's room
+  // Pages that a file is mapped in, by MemoryPool::map_file.
+  uint64_t file_at = 0;
+  uint64_t file_bytes = 0;
+  // Of a free one: what of it has stayed resident, and where that ends.
+  uint64_t warm = 0;
+  uint64_t warm_end = 0;
+  uint64_t was_warm = 0;  // of one in use: `warm` when it was handed out
 };
 
 /// The address space that an engine's memories come from.
@@ -55,8 +63,10 @@ class MemoryPool {
     bool dense = false;
     uint64_t dense_bytes = 64u << 20;  // size of a dense slot: at least a page of the host, at most 4 GiB
     size_t cached = 64;                // guarded reservations and stacks kept for reuse
-    /// Makes pages zero and gives them back, or returns false and leaves them. Tests let it fail.
-    bool (*drop_pages)(void* base, size_t bytes) = &vm::drop_pages;
+    /// Bytes of a free memory that may stay resident for its next user, and of all free ones together. In whole pages.
+    uint64_t warm = 256u << 10;
+    uint64_t most_warm = 32u << 20;
+    PageCalls pages{&vm::drop_pages, &vm::find_dirty};
   };
   /// Reserves room for one guarded memory, unless `dense`. If there is none, the pool does without guards.
   explicit MemoryPool(const Options& options);
@@ -73,6 +83,15 @@ class MemoryPool {
   uint64_t unguarded_reservation(const MemoryType& type, uint64_t bytes, uint64_t max_bytes) const;
   /// Takes the mapping back; its contents are gone.
   void release(MemoryMapping mapping);
+  /// Maps `bytes` of a file, from byte `from` on, into the accessible part of a memory, at byte `at`: whole pages, private to
+  /// the memory. False: this memory can have none, or there are many already; nothing has changed.
+  bool map_file(MemoryMapping& mapping, uint64_t at, uint64_t bytes, int file, uint64_t from) const;
+  /// Gives back to the system what free memories and stacks keep resident.
+  void trim();
+  /// The same for all pools of the process. Any thread.
+  static void trim_all();
+  /// Bytes that free memories keep resident.
+  uint64_t warm_bytes() const;
 
   /// A VM stack of `bytes` usable bytes with kStackRedZone mapped beyond them, and the area of a vCPU. Contents
   /// unspecified. Error: Limit.
@@ -83,13 +102,19 @@ class MemoryPool {
 
   /// Makes the first `dirty` bytes of the room's memory zero.
   void clear_memory(const Room& room, uint64_t dirty) const;
-  /// The same, and gives back most of what its stack has committed: before the room goes to others.
-  void tidy(const Room& room, uint64_t dirty) const;
+  /// The same, and gives back most of what its memory and its stack have committed: before the room
+  /// goes to others. `area` is that of the vCPU that used it.
+  void tidy(const Room& room, const Slot* area, uint64_t dirty) const;
 
  private:
   struct Impl;
+  void trim_alone();
   std::unique_ptr<Impl> impl_;
 };
+
+/// Makes the whole pages of a large range writable memory at once, before they are written to. If that fails, or the range is
+/// small, they are faulted for.
+void populate_pages(std::byte* begin, uint64_t size);
 
 /// memory.size: the current size in pages.
 inline uint64_t memory_pages(const MemoryInst& memory) {

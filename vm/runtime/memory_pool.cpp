@@ -2,19 +2,23 @@
 // calls.
 //
 // A released guarded mapping keeps its pages' protection: the next memory usually wants the same size, and then needs
-// no mprotect at all. Its contents go by MADV_DONTNEED, which costs what was touched. Dense slots are read-write as a
-// whole (one mapping per chunk: the kernel limits mappings to 65,530 per process), because dense accesses are checked
-// anyway.
+// no mprotect at all. Its contents are written over where that is little, and given back where it is more
+// (vm/runtime/clean_pages.h); what stays resident is bounded for each and for all. A free mapping is zero everywhere, also beyond
+// what is accessible. Dense slots are read-write as a whole (one mapping per chunk: the kernel limits mappings to 65,530 per
+// process), because dense accesses are checked anyway.
 //
 // Address space may be limited (ulimit -v). A pool that finds no room for one guarded memory when it is made does without
 // guards for good, since code relies on them or does not; each memory then gets a reservation that leaves at least as
 // much for others. Dense chunks shrink until they fit.
 //
-// The pool's lock covers its lists only; system calls happen outside it.
+// The pool's lock covers its lists only; system calls happen outside it. Whoever trims takes what it trims out of the list
+// meanwhile, so nobody else gets it. Pools are in a list of the process, whose lock comes before theirs.
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <mutex>
@@ -30,7 +34,6 @@
 namespace vmrun::vm {
 namespace {
 
-constexpr uint64_t kHostPage = 4096;
 constexpr uint64_t kDenseChunk = 64ull << 30;
 constexpr uint64_t kMost32 = 4ull << 30;  // what a 32-bit memory may grow to
 // A 64-bit memory without a maximum gets this much room to grow.
@@ -39,8 +42,15 @@ constexpr uint64_t kUnboundedReservation = 64ull << 30;
 constexpr size_t kMostCached = 1 << 14;
 // No process has more.
 constexpr uint64_t kMostMapped = 1ull << 47;
-// What of a released stack stays resident for the next user.
+// What of a released stack stays resident for the next user, beside the area of a vCPU, and of a room's memory. The scheduler keeps
+// a thousand rooms (sched::Config::idle_fibers), until it has been idle for a second.
 constexpr size_t kWarmStack = 64u << 10;
+constexpr size_t kWarmRoom = 64u << 10;
+// Memories that are written over as a whole when they come back: to write 64 KiB takes half as long as to ask about them.
+constexpr uint64_t kWrittenOver = 64u << 10;
+// So many free stacks of this size at most keep all that they have committed: looking at a stack costs as much as a call.
+constexpr size_t kMostDeep = 4;
+constexpr size_t kDeepStack = 8u << 20;
 constexpr size_t kStackExtra = kStackRedZone + kAreaBytes;
 
 /// Made at the first message: a static object would read VMRUN_LOG before the program has looked at it.
@@ -86,17 +96,24 @@ std::byte* map_what_fits(uint64_t least, uint64_t wanted, uint64_t* room) {
   }
 }
 
-/// Makes exactly [0, bytes) of the mapping accessible.
-bool set_accessible(MemoryMapping& mapping, uint64_t bytes) {
-  bytes = round_up(bytes);
-  if (bytes > mapping.accessible) {
-    if (mprotect(mapping.base + mapping.accessible, bytes - mapping.accessible, PROT_READ | PROT_WRITE) != 0)
-      return false;
-  } else if (bytes < mapping.accessible) {
-    if (mprotect(mapping.base + bytes, mapping.accessible - bytes, PROT_NONE) != 0) return false;
+/// Dev builds look at what they hand out: small memories as a whole, else at what is resident.
+void check_zero(std::byte* base, uint64_t bytes) {
+#ifdef VMRUN_ASSERTIONS
+  constexpr uint64_t kAll = 1u << 20;
+  const auto is_zero = [](const std::byte* begin, uint64_t size) {
+    return std::all_of(begin, begin + size, [](std::byte b) { return b == std::byte{0}; });
+  };
+  if (bytes <= kAll) VMRUN_ASSERT(is_zero(base, bytes), "a memory that is handed out is zero");
+  DirtyPages dirty;
+  for (std::byte* at = base; bytes > kAll && at < base + bytes; at = dirty.end) {
+    if (!find_dirty(at, static_cast<size_t>(base + bytes - at), bytes, dirty)) return;
+    for (size_t i = 0; i < dirty.count; ++i) {
+      VMRUN_ASSERT(is_zero(dirty.ranges[i].begin, dirty.ranges[i].bytes), "a memory that is handed out is zero");
+    }
   }
-  mapping.accessible = bytes;
-  return true;
+#else
+  (void)base, (void)bytes;
+#endif
 }
 
 }  // namespace
@@ -105,6 +122,12 @@ struct MemoryPool::Impl {
   struct Stack {
     std::byte* base;
     size_t bytes;
+    enum : uint8_t { Cold, Warm, Deep } how;  // none, few or all of its pages have stayed
+  };
+  struct DenseSlot {
+    std::byte* base;
+    uint64_t warm;
+    uint64_t warm_end;
   };
 
   Options options;
@@ -112,9 +135,12 @@ struct MemoryPool::Impl {
   std::mutex lock;
   std::vector<MemoryMapping> guarded;  // free
   std::vector<Stack> stacks;           // free
-  std::vector<std::byte*> dense;       // free slots
+  std::atomic<size_t> deep_stacks{0};  // of them, Deep
+  std::vector<DenseSlot> dense;        // free
   std::vector<std::pair<std::byte*, uint64_t>> dense_chunks;
-  uint64_t dense_slots = 0;  // of all chunks: as many as `dense` has room for
+  uint64_t dense_slots = 0;         // of all chunks: as many as `dense` has room for
+  std::atomic<bool> reused{false};  // a memory has come back
+  std::atomic<uint64_t> warm{0};    // bytes that free memories keep resident
 
   Result<MemoryMapping> acquire_guarded(uint64_t bytes) {
     MemoryMapping mapping;
@@ -130,12 +156,30 @@ struct MemoryPool::Impl {
       }
     }
     if (mapping.base == nullptr && !map_guarded(mapping)) return no_room("memory", kFaultReservation, kAdvice);
+    warm.fetch_sub(mapping.warm, std::memory_order_relaxed);
     if (!set_accessible(mapping, bytes)) {
       Error error = no_room("memory", bytes, kAdvice);
       unmap_guarded(mapping);
       return error;
     }
+    mapping.was_warm = mapping.warm;
+    mapping.warm = mapping.warm_end = 0;
+    check_zero(mapping.base, mapping.accessible);
     return mapping;
+  }
+
+  /// Makes exactly [0, bytes) of the mapping accessible, with nothing resident beyond.
+  bool set_accessible(MemoryMapping& mapping, uint64_t bytes) const {
+    bytes = round_up(bytes);
+    if (bytes > mapping.accessible) {
+      if (mprotect(mapping.base + mapping.accessible, bytes - mapping.accessible, PROT_READ | PROT_WRITE) != 0)
+        return false;
+    } else if (bytes < mapping.accessible) {
+      if (mapping.warm_end > bytes) options.pages.drop(mapping.base + bytes, mapping.warm_end - bytes);
+      if (mprotect(mapping.base + bytes, mapping.accessible - bytes, PROT_NONE) != 0) return false;
+    }
+    mapping.accessible = bytes;
+    return true;
   }
 
   static bool map_guarded(MemoryMapping& mapping) {
@@ -148,19 +192,34 @@ struct MemoryPool::Impl {
     return true;
   }
 
-  /// Makes what is accessible zero.
-  void clear(MemoryMapping& mapping) const {
-    if (mapping.accessible == 0 || options.drop_pages(mapping.base, mapping.accessible)) return;
-    const int protection = mapping.guarded ? PROT_NONE : PROT_READ | PROT_WRITE;
-    if (replace(mapping.base, mapping.accessible, protection) && mapping.guarded) mapping.accessible = 0;
+  /// What may stay resident of one more memory, when it is charged for: uncharge what is not used.
+  uint64_t charge_warm(uint64_t most) {
+    uint64_t have = warm.load(std::memory_order_relaxed);
+    do {
+      most = std::min(most, options.most_warm - std::min(options.most_warm, have)) & ~(kHostPage - 1);
+      if (most == 0) return 0;
+    } while (!warm.compare_exchange_weak(have, have + most, std::memory_order_relaxed));
+    return most;
   }
 
-  /// Pages that are locked (mlockall) stay; a new mapping takes their place. Without one they are written: false.
-  static bool replace(std::byte* base, uint64_t bytes, int protection) {
-    constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    if (mmap(base, bytes, protection, kFlags, -1, 0) != MAP_FAILED) return true;
-    std::memset(base, 0, bytes);
-    return false;
+  /// Makes what is accessible zero.
+  void clear(MemoryMapping& mapping) {
+    // A process that runs one guest gains nothing by asking.
+    const bool first = !reused.load(std::memory_order_relaxed) && !reused.exchange(true, std::memory_order_relaxed);
+    const uint64_t may = first ? 0 : charge_warm(std::min(options.warm, mapping.accessible));
+    // It costs less to write over a small memory than to ask what of it was touched. One that comes back for the first time may never
+    // be used again, and has most of its pages still to be made.
+    if (mapping.accessible <= kWrittenOver && mapping.was_warm != 0 && may == mapping.accessible) {
+      std::memset(mapping.base, 0, mapping.accessible);
+      mapping.warm = mapping.warm_end = may;
+      return;
+    }
+    const int protection = mapping.guarded ? PROT_NONE : PROT_READ | PROT_WRITE;
+    const Cleaned now = clean_pages(mapping.base, mapping.accessible, may, protection, options.pages);
+    if (now.replaced && mapping.guarded) mapping.accessible = 0;
+    mapping.warm = now.kept;
+    mapping.warm_end = now.kept_end;
+    warm.fetch_add(now.kept - may, std::memory_order_relaxed);
   }
 
   static void unmap_guarded(const MemoryMapping& mapping) {
@@ -175,7 +234,7 @@ struct MemoryPool::Impl {
                                          " bytes is larger than a dense one may be, " + std::to_string(slot_bytes) +
                                          " (Config::dense_memory_max_bytes, -O dense-memory-max on the command line)");
     }
-    std::lock_guard hold(lock);
+    std::unique_lock hold(lock);
     if (dense.empty()) {
       uint64_t slots = kDenseChunk / slot_bytes;
       std::byte* chunk = map(slots * slot_bytes, PROT_READ | PROT_WRITE);
@@ -187,13 +246,62 @@ struct MemoryPool::Impl {
       dense_slots += slots;
       dense_chunks.emplace_back(chunk, slots * slot_bytes);
       dense.reserve(dense_slots);
-      for (uint64_t i = slots; i-- > 0;) dense.push_back(chunk + i * slot_bytes);
+      for (uint64_t i = slots; i-- > 0;) dense.push_back({chunk + i * slot_bytes, 0, 0});
     }
-    MemoryMapping mapping{dense.back(), slot_bytes, slot_bytes, false, true};
+    const DenseSlot slot = dense.back();
     dense.pop_back();
-    return mapping;
+    hold.unlock();
+    warm.fetch_sub(slot.warm, std::memory_order_relaxed);
+    check_zero(slot.base, round_up(bytes));
+    return MemoryMapping{
+        .base = slot.base, .reserved = slot_bytes, .accessible = slot_bytes, .pooled = true, .was_warm = slot.warm};
+  }
+
+  /// Gives back what a free memory keeps resident. It is in no list.
+  void cool(std::byte* base, uint64_t& bytes, uint64_t& end) {
+    // Locked pages stay, as they would without us; they are zero.
+    options.pages.drop(base, end);
+    warm.fetch_sub(bytes, std::memory_order_relaxed);
+    bytes = end = 0;
+  }
+
+  /// Takes those for which `is_warm` is true out of `list`, one by one, and puts them back after `cool_one`. One thread at a time.
+  template <class T, class IsWarm, class Cool>
+  void trim_list(std::vector<T>& list, IsWarm is_warm, Cool cool_one) {
+    std::unique_lock hold(lock);
+    for (size_t i = list.size();; --i) {
+      i = std::min(i, list.size());
+      while (i > 0 && !is_warm(list[i - 1])) --i;
+      if (i == 0) return;
+      T one = list[i - 1];
+      list[i - 1] = list.back();
+      list.pop_back();
+      hold.unlock();
+      cool_one(one);
+      hold.lock();
+      list.push_back(one);  // there is room for one more than are kept
+    }
   }
 };
+
+namespace {
+/// All pools, and the lock under which one thread at a time trims.
+struct Pools {
+  std::mutex lock;
+  std::vector<MemoryPool*> list;
+};
+Pools& pools() {
+  static Pools* const all = [] {
+    auto* made = new Pools;  // pools may outlive the end of static objects
+    // A child gets the lock free, whatever other threads of its parent were at.
+    return made;
+  }();
+  static const int before_forks =
+      pthread_atfork([] { pools().lock.lock(); }, [] { pools().lock.unlock(); }, [] { pools().lock.unlock(); });
+  (void)before_forks;  // without memory for that, a child of a process that just trims waits for ever
+  return *all;
+}
+}  // namespace
 
 bool drop_pages(void* base, size_t bytes) {
   // Some emulators accept the advice and do nothing.
@@ -213,9 +321,14 @@ MemoryPool::MemoryPool(const Options& options) : impl_(std::make_unique<Impl>())
   impl_->options = options;
   impl_->options.dense_bytes = round_up(std::clamp(options.dense_bytes, kHostPage, kMost32));
   impl_->options.cached = std::min(options.cached, kMostCached);
+  impl_->options.warm &= ~(kHostPage - 1);
   // Releasing never allocates.
-  impl_->stacks.reserve(impl_->options.cached);
-  impl_->guarded.reserve(impl_->options.cached + 1);
+  impl_->stacks.reserve(impl_->options.cached + 1);
+  impl_->guarded.reserve(impl_->options.cached + 2);
+  {
+    std::lock_guard hold(pools().lock);
+    pools().list.push_back(this);
+  }
   if (options.dense) return;
   MemoryMapping first;
   impl_->guards = Impl::map_guarded(first);
@@ -228,6 +341,10 @@ MemoryPool::MemoryPool(const Options& options) : impl_(std::make_unique<Impl>())
 }
 
 MemoryPool::~MemoryPool() {
+  {
+    std::lock_guard hold(pools().lock);
+    std::erase(pools().list, this);
+  }
   for (const MemoryMapping& mapping : impl_->guarded) Impl::unmap_guarded(mapping);
   for (const Impl::Stack& stack : impl_->stacks) munmap(stack.base, stack.bytes + kStackExtra + kHostPage);
   for (auto [base, bytes] : impl_->dense_chunks) munmap(base, bytes);
@@ -247,7 +364,7 @@ Result<MemoryMapping> MemoryPool::acquire(const MemoryType& type, uint64_t bytes
   MemoryMapping mapping;
   mapping.base = map_what_fits(least, wanted, &mapping.reserved);
   if (mapping.base == nullptr) return no_room("memory", least);
-  if (!set_accessible(mapping, bytes)) {
+  if (!impl_->set_accessible(mapping, bytes)) {
     Error error = no_room("memory", bytes);
     munmap(mapping.base, mapping.reserved);
     return error;
@@ -262,16 +379,51 @@ uint64_t MemoryPool::unguarded_reservation(const MemoryType& type, uint64_t byte
   return std::clamp(round_up(max_bytes), least, std::max(least, kUnboundedReservation));
 }
 
+namespace {
+/// Memories of the process that have a file mapped: each takes two mappings more.
+constexpr size_t kMostFiles = 2048;
+std::atomic<size_t> with_files{0};
+
+constexpr int kFixed = MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED;
+}  // namespace
+
+bool MemoryPool::map_file(MemoryMapping& mapping, uint64_t at, uint64_t bytes, int file, uint64_t from) const {
+  // Dense memories and those in rooms are parts of large mappings, and many.
+  if (mapping.roomed || (mapping.pooled && !mapping.guarded) || mapping.file_bytes != 0) return false;
+  VMRUN_ASSERT(at <= mapping.accessible && bytes <= mapping.accessible - at, "a file is mapped where memory is");
+  if (with_files.fetch_add(1, std::memory_order_relaxed) < kMostFiles) {
+    if (mmap(mapping.base + at, bytes, PROT_READ | PROT_WRITE, kFixed, file, static_cast<off_t>(from)) != MAP_FAILED) {
+      mapping.file_at = at;
+      mapping.file_bytes = bytes;
+      return true;
+    }
+    // No hole may be left that others could map something into.
+    const void* again = mmap(mapping.base + at, bytes, PROT_READ | PROT_WRITE, kFixed | MAP_ANONYMOUS, -1, 0);
+    VMRUN_ASSERT(again != MAP_FAILED, "no memory for mappings");
+  }
+  with_files.fetch_sub(1, std::memory_order_relaxed);
+  return false;
+}
+
 void MemoryPool::release(MemoryMapping mapping) {
+  if (mapping.file_bytes != 0) with_files.fetch_sub(1, std::memory_order_relaxed);
   if (!mapping.pooled) {
     munmap(mapping.base, mapping.reserved);
     return;
+  }
+  if (mapping.file_bytes != 0) {
+    if (mmap(mapping.base + mapping.file_at, mapping.file_bytes, PROT_READ | PROT_WRITE, kFixed | MAP_ANONYMOUS, -1,
+             0) == MAP_FAILED) {
+      Impl::unmap_guarded(mapping);
+      return;
+    }
+    mapping.file_at = mapping.file_bytes = 0;
   }
   impl_->clear(mapping);
   {
     std::lock_guard hold(impl_->lock);
     if (!mapping.guarded) {
-      impl_->dense.push_back(mapping.base);
+      impl_->dense.push_back({mapping.base, mapping.warm, mapping.warm_end});
       return;
     }
     if (impl_->guarded.size() < impl_->options.cached) {
@@ -279,7 +431,30 @@ void MemoryPool::release(MemoryMapping mapping) {
       return;
     }
   }
+  impl_->warm.fetch_sub(mapping.warm, std::memory_order_relaxed);
   Impl::unmap_guarded(mapping);
+}
+
+void MemoryPool::trim() {
+  std::lock_guard one(pools().lock);
+  trim_alone();
+}
+
+void MemoryPool::trim_alone() {
+  Impl& impl = *impl_;
+  impl.trim_list(
+      impl.guarded, [](const MemoryMapping& m) { return m.warm != 0; },
+      [&](MemoryMapping& m) { impl.cool(m.base, m.warm, m.warm_end); });
+  impl.trim_list(
+      impl.dense, [](const Impl::DenseSlot& slot) { return slot.warm != 0; },
+      [&](Impl::DenseSlot& slot) { impl.cool(slot.base, slot.warm, slot.warm_end); });
+  impl.trim_list(
+      impl.stacks, [](const Impl::Stack& stack) { return stack.how != Impl::Stack::Cold; },
+      [&](Impl::Stack& stack) {
+        impl.options.pages.drop(stack.base, stack.bytes + kStackExtra);
+        if (stack.how == Impl::Stack::Deep) impl.deep_stacks.fetch_sub(1, std::memory_order_relaxed);
+        stack.how = Impl::Stack::Cold;
+      });
 }
 
 Result<std::byte*> MemoryPool::acquire_stack(size_t bytes) {
@@ -292,10 +467,11 @@ Result<std::byte*> MemoryPool::acquire_stack(size_t bytes) {
     std::lock_guard hold(impl_->lock);
     for (size_t i = impl_->stacks.size(); i-- > 0;) {
       if (impl_->stacks[i].bytes != bytes) continue;
-      std::byte* base = impl_->stacks[i].base;
+      const Impl::Stack stack = impl_->stacks[i];
       impl_->stacks[i] = impl_->stacks.back();
       impl_->stacks.pop_back();
-      return base;
+      if (stack.how == Impl::Stack::Deep) impl_->deep_stacks.fetch_sub(1, std::memory_order_relaxed);
+      return stack.base;
     }
   }
   std::byte* base = map(bytes + kStackExtra + kHostPage, PROT_READ | PROT_WRITE);
@@ -315,28 +491,45 @@ Slot* MemoryPool::area_of(std::byte* stack, size_t bytes) {
 
 void MemoryPool::release_stack(std::byte* base, size_t bytes) {
   bytes = round_up(bytes);
-  // If the pages stay, so be it: nobody reads a slot before writing it.
-  if (bytes + kStackExtra > kWarmStack) drop_pages(base + kWarmStack, bytes + kStackExtra - kWarmStack);
+  auto how = Impl::Stack::Deep;
+  if (bytes > kDeepStack || impl_->deep_stacks.fetch_add(1, std::memory_order_relaxed) >= kMostDeep) {
+    if (bytes <= kDeepStack) impl_->deep_stacks.fetch_sub(1, std::memory_order_relaxed);
+    how = Impl::Stack::Warm;
+    // If the pages stay, so be it: nobody reads a slot before writing it. What every call uses, the area, stays.
+    const size_t end = bytes + kStackRedZone;
+    if (end > kWarmStack) impl_->options.pages.drop(base + kWarmStack, end - kWarmStack);
+  }
   {
     std::lock_guard hold(impl_->lock);
     if (impl_->stacks.size() < impl_->options.cached) {
-      impl_->stacks.push_back({base, bytes});
+      impl_->stacks.push_back({base, bytes, how});
       return;
     }
   }
+  if (how == Impl::Stack::Deep) impl_->deep_stacks.fetch_sub(1, std::memory_order_relaxed);
   munmap(base, bytes + kStackExtra + kHostPage);
 }
 
 void MemoryPool::clear_memory(const Room& room, uint64_t dirty) const {
-  if (dirty == 0 || impl_->options.drop_pages(room.memory(), dirty)) return;
-  Impl::replace(room.memory(), round_up(dirty), PROT_READ | PROT_WRITE);
+  clean_pages(room.memory(), round_up(dirty), kWarmRoom, PROT_READ | PROT_WRITE, impl_->options.pages);
 }
 
-void MemoryPool::tidy(const Room& room, uint64_t dirty) const {
-  // From the stack to the memory it is one range; the guard in it stays.
-  std::byte* const from = room.pages() + std::min(kWarmStack, room.shape().guard);
-  if (impl_->options.drop_pages(from, static_cast<size_t>(room.memory() - from) + dirty)) return;
+void MemoryPool::tidy(const Room& room, const Slot* area, uint64_t dirty) const {
+  // The area of the vCPU, which every call uses, stays where all stores have theirs that may use the whole stack.
+  size_t end = room.shape().guard;
+  if (area == area_of(room.stack(), room.shape().stack_bytes())) {
+    end = static_cast<size_t>(reinterpret_cast<const std::byte*>(area) - room.pages()) & ~(kHostPage - 1);
+  }
+  if (end > kWarmStack) impl_->options.pages.drop(room.pages() + kWarmStack, end - kWarmStack);
   clear_memory(room, dirty);
 }
+
+void MemoryPool::trim_all() {
+  // A pool cannot end meanwhile: it would have to leave the list first.
+  std::lock_guard one(pools().lock);
+  for (MemoryPool* pool : pools().list) pool->trim_alone();
+}
+
+uint64_t MemoryPool::warm_bytes() const { return impl_->warm.load(std::memory_order_relaxed); }
 
 }  // namespace vmrun::vm

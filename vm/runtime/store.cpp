@@ -104,7 +104,7 @@ Store::~Store() {
   if (group != nullptr) group->leave(*this);
   undo({0, 0, 0, 0, funcs_.size(), host_envs_.size()});  // host functions may own what their instances use
   if (room_) {
-    pool_->tidy(room_, room_memory_dirty_);
+    pool_->tidy(room_, vcpu_.area, room_memory_dirty_);
   } else if (has_stack()) {
     pool_->release_stack(vcpu_.stack_base, stack_bytes_);
   }

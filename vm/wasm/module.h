@@ -122,7 +122,8 @@ struct TierHooks {
   int64_t slice = 0;
 };
 
-class Sources;  // vm/wasm/sources.h
+class Sources;    // vm/wasm/sources.h
+class DataImage;  // vm/runtime/data_image.h
 
 /// Everything a decoded image says. Immutable after `Module::decode`, but for the block records; safe to share between
 /// threads. Owned by shared_ptr: instances and public handles keep it alive.
@@ -203,6 +204,13 @@ class Module {
   mutable Names names_;
   mutable std::once_flag sources_once_;
   mutable std::shared_ptr<const Sources> sources_;
+
+ public:
+  /// What its data segments write, once it has been instantiated more than once (vm/runtime/data_image.h).
+  enum class DataImageState : uint8_t { unused, used, done };
+  mutable std::atomic<DataImageState> data_image_state{DataImageState::unused};
+  mutable std::atomic<const DataImage*> data_image{nullptr};
+  mutable std::shared_ptr<const DataImage> data_image_owner;  // whoever sets `done` writes it
 };
 
 /// How to decode.

@@ -136,7 +136,7 @@ TEST_CASE("a memory that was taken back leaves the room's memory empty for the n
 
 TEST_CASE("a room's memory is empty where pages cannot be dropped") {
   MemoryPool::Options options;
-  options.drop_pages = [](void*, size_t) { return false; };
+  options.pages.drop = [](void*, size_t) { return false; };
   World world(options);
   Lender lender;
   for (int round = 0; round < 3; ++round) {

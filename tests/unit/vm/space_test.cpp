@@ -138,7 +138,7 @@ TEST_CASE("recycled memories are zero where pages cannot be dropped") {
     MemoryPool::Options options;
     options.dense = dense;
     options.dense_bytes = 1 << 20;
-    options.drop_pages = [](void*, size_t) { return false; };
+    options.pages.drop = [](void*, size_t) { return false; };
     rounds(options);
   }
   // The same by the kernel, where this process may lock its memory. Without MCL_FUTURE: only what is there is locked.

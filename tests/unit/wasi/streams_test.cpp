@@ -409,6 +409,43 @@ TEST_CASE("a guest has so many descriptors and no more") {
   CHECK(FdTable::default_limit() <= 4096);
 }
 
+TEST_CASE("what the process may do is asked when it matters, not when a context is made") {
+  TempDir t;
+  FakeGuest g(t);
+  FakeGuest none{WasiConfig()};
+  Fd fd = g.must_open("f", kOCreat);
+  {
+    Limit files(RLIMIT_NOFILE, 100);
+    CHECK(none.cx().fds.limit() == 50);
+  }
+  CHECK(none.cx().fds.limit() == 50);  // from then on
+  Limit limit(RLIMIT_FSIZE, 4096);
+  CHECK(transfer(g, false, fd.value, 5000) == Errno::success);
+  CHECK(transfer(g, false, fd.value, 1) == Errno::fbig);
+}
+
+TEST_CASE("streams that were looked at once are not looked at again, until they are named anew") {
+  Pipe pipe;
+  WasiConfig config = WasiConfig().stdin_fd(pipe.reader.get()).stdout_fd(pipe.writer.get());
+  look_at_streams(config);
+  WasiConfig copy = config;
+  {
+    FakeGuest first(copy), plain(WasiConfig().stdin_fd(pipe.reader.get()).stdout_fd(pipe.writer.get()));
+    for (uint32_t fd : {0, 1, 2}) CHECK(rights_of(first, fd) == rights_of(plain, fd));
+    CHECK(transfer(first, false, 1, 4) == Errno::success);
+    CHECK(transfer(first, true, 0, 4) == Errno::success);
+  }
+  const int was = pipe.reader.get();
+  pipe.reader = HostFd();
+  {
+    FakeGuest second(copy);
+    CHECK(second.cx().fds.get(0).get() != nullptr);  // as it was then
+  }
+  copy.stdin_fd(was);
+  FakeGuest again(copy);
+  CHECK(again.cx().fds.get(0).get() == nullptr);
+}
+
 TEST_CASE("streams from bytes and into sinks") {
   std::string out, err;
   int left = 2;  // writes that the sink of errors takes
