@@ -131,6 +131,10 @@ TaskCell* Core::prepare(const SpawnOptions& options) {
     live.fetch_add(1, std::memory_order_relaxed);
   }
   cell->name.store(options.name, std::memory_order_relaxed);
+  cell->born.store(coarse_now(), std::memory_order_relaxed);
+  cell->used.store(0, std::memory_order_relaxed);
+  cell->on_since.store(0, std::memory_order_relaxed);
+  cell->used_when_listed.store(0, std::memory_order_relaxed);
   cell->failed.store(false, std::memory_order_relaxed);
   cell->waits_for.store(nullptr, std::memory_order_relaxed);
   cell->quiet_wakes = 0;
