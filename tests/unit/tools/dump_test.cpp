@@ -228,6 +228,22 @@ TEST_CASE("a dump at an interval is whole whenever it is read") {
   end(child);
 }
 
+TEST_CASE("a process that is killed in the middle of a dump leaves a whole one") {
+  const TemporaryDirectory folder;
+  const std::string file = folder.path() + "/dump.json";
+  for (int i = 0; i < 12; ++i) {
+    CAPTURE(i);
+    std::filesystem::remove(file);
+    const Child child = start_child(
+        VMRUN_COMMAND, {"run", "--profile", file + ",10ms", "--invoke", "memory", fixture("stop_spin")}, folder.path());
+    REQUIRE(child.pid > 0);
+    CHECK(dumped(file, "interval"));
+    std::this_thread::sleep_for(std::chrono::microseconds(1'700 * i));  // at other moments of the ten milliseconds
+    CHECK(WTERMSIG(end(child)) == SIGKILL);
+    CHECK(!read_dump(file).is_discarded());
+  }
+}
+
 TEST_CASE("a dump and samples for another tool in one run") {
   const TemporaryDirectory folder;
   const std::string file = folder.path() + "/dump.json", stacks = folder.path() + "/stacks.folded";
