@@ -111,6 +111,11 @@ std::vector<TaskState> Core::tasks(const TaskQuery& query) {
       found.push_back(one);
     }
   }
+  if (query.recent_of_all != nullptr) {
+    Nanos sum = 0;
+    for (const Found& one : found) sum += one.recent;
+    *query.recent_of_all = std::chrono::nanoseconds(sum);
+  }
   const size_t count = std::min(query.most, found.size());
   if (query.order != Order::Any) {
     std::partial_sort(found.begin(), found.begin() + static_cast<ptrdiff_t>(count), found.end(),

@@ -158,6 +158,8 @@ struct TaskQuery {
   Order order = Order::Any;
   /// For a task with a user (SwitchHooks), which cannot change meanwhile. Quick, waits for nobody. May be null.
   uint64_t (*bytes)(void* user) = nullptr;
+  /// Gets TaskState::recent of all tasks together, those included that are not among the first. May be null.
+  Clock::duration* recent_of_all = nullptr;
 };
 
 /// A handle to a task, which runs whether or not a handle exists. No handle outlives the scheduler.

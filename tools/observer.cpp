@@ -101,6 +101,12 @@ Json task_json(const TaskInfo& task) {
           {"memory_bytes", task.memory_bytes}};
 }
 
+nanoseconds time_of(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return std::chrono::seconds(time.tv_sec) + nanoseconds(time.tv_nsec);
+}
+
 /// In what order a question wants the tasks, of which there may be more than an answer has.
 TaskOrder order_in(std::string_view query) {
   if (query.find("order=memory") != query.npos) return TaskOrder::Memory;
@@ -267,18 +273,25 @@ std::vector<TaskInfo> Observer::tasks(TaskOrder order, size_t& left_out, nanosec
   const bool counted = std::exchange(counting_, true);
   if (executor_ != nullptr) {
     if (!counted) executor_->account(true);
-    std::vector<TaskInfo> all = executor_->tasks(kMostTasks, order);
+    nanoseconds held{};
+    std::vector<TaskInfo> all = executor_->tasks(kMostTasks, order, &held);
+    // They held processors for so long; where the system ran other programs meanwhile, each is told its part of what the process got.
+    const nanoseconds process = time_of(CLOCK_PROCESS_CPUTIME_ID);
+    const nanoseconds got = process - std::exchange(process_used_, process);
+    if (counted && held > got && got.count() >= 0) {
+      const double part = static_cast<double>(got.count()) / static_cast<double>(held.count());
+      for (TaskInfo& task : all) {
+        task.recent = nanoseconds(static_cast<int64_t>(part * static_cast<double>(task.recent.count())));
+      }
+    }
     const size_t live = executor_->live();
     left_out = live > all.size() ? live - all.size() : 0;
     return all;
   }
   TaskInfo guest{.id = 1, .name = "guest", .state = state_of_thread(guest_thread_), .age = now - start_};
-  timespec time{};
-  if (::clock_gettime(guest_clock_, &time) == 0) {
-    guest.used = std::chrono::seconds(time.tv_sec) + nanoseconds(time.tv_nsec);
-    guest.recent = counted ? guest.used - guest_used_ : nanoseconds(0);
-    guest_used_ = guest.used;
-  }
+  guest.used = time_of(guest_clock_);
+  guest.recent = counted ? guest.used - guest_used_ : nanoseconds(0);
+  guest_used_ = guest.used;
   return {guest};
 }
 

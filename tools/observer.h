@@ -95,7 +95,8 @@ class Observer {
   const Server* server_ = nullptr;
   bool counting_ = false;  // what tasks use; since somebody asked at first
   std::chrono::steady_clock::time_point asked_{};
-  std::chrono::nanoseconds guest_used_{};  // at that time, of the only guest
+  std::chrono::nanoseconds guest_used_{},
+      process_used_{};  // at that time: processor time of the only guest, and of all
   // The server thread's.
   std::optional<GuestProfiler> profiler_;
   std::chrono::steady_clock::time_point samples_until_{};

@@ -194,7 +194,9 @@ class Executor {
   std::string report() const;
   /// Tasks that have not ended, `most` of them at most, in that order. Looks at all tasks, some 50 ns for each, during which
   /// no other thread can spawn.
-  std::vector<TaskInfo> tasks(size_t most = 1000, TaskOrder order = TaskOrder::Any) const;
+  /// `recent_of_all` gets TaskInfo::recent of all tasks together, if the order is not Any.
+  std::vector<TaskInfo> tasks(size_t most = 1000, TaskOrder order = TaskOrder::Any,
+                              std::chrono::nanoseconds* recent_of_all = nullptr) const;
   /// Counts from now on what each task holds a processor for (TaskInfo::used), or no longer; off at first. Counting takes two looks
   /// at the clock for each switch. What the system does with the thread meanwhile is not seen: where it runs others,
   /// that time counts too.

@@ -59,7 +59,8 @@ TEST_CASE("what tasks hold a processor for is counted while that is asked for, o
   const auto before = s.tasks({.most = 10});
   const auto start = Clock::now();
   std::this_thread::sleep_for(200ms);
-  const auto after = s.tasks({.most = 10, .order = Order::Used});
+  Clock::duration all{};
+  const auto after = s.tasks({.most = 10, .order = Order::Used, .recent_of_all = &all});
   const double took = seconds(Clock::now() - start);
   REQUIRE(after.size() == 3);
   CHECK(after[0].name == "busy");
@@ -69,6 +70,7 @@ TEST_CASE("what tasks hold a processor for is counted while that is asked for, o
   CHECK(used("busy") <= 1.02 * took + 0.01);
   CHECK(used("polite") > 0);
   CHECK(used("polite") < used("busy"));
+  CHECK(all == after[0].recent + after[1].recent + after[2].recent);
   for (const TaskState& task : after) {
     CHECK(task.recent == named(after, task.name)->used - named(before, task.name)->used);
     CHECK(task.age >= 200ms);
