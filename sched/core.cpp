@@ -187,6 +187,7 @@ void Core::finish(TaskCell* task) {
   if (task->user != nullptr) {
     task->set_user(nullptr);
   }
+  task->drop_name();
   if (TokenState* token = std::exchange(task->token, nullptr)) {
     token->unlink(task);
     token->drop_ref();
@@ -222,6 +223,7 @@ void Core::discard(TaskCell* cell) {
     keep_fiber(fiber);
   }
   cell->set_user(nullptr);
+  cell->drop_name();
   cell->done.store(true, std::memory_order_relaxed);
   free_cell(cell);
   one_less();

@@ -32,6 +32,15 @@ Statistics Core::statistics() {
   return s;
 }
 
+std::string TaskCell::short_name() {
+  char text[128] = {};
+  {
+    std::lock_guard lock(user_lock);
+    if (const char* const now = name.load(std::memory_order_relaxed)) std::snprintf(text, sizeof text, "%s", now);
+  }
+  return text;
+}
+
 std::string TaskCell::state() const {
   if (done.load(std::memory_order_acquire)) {
     return "has ended";
@@ -125,11 +134,10 @@ std::vector<TaskState> Core::tasks(const TaskQuery& query) {
   std::vector<TaskState> out;
   out.reserve(count);
   for (const Found& one : found) {
-    const TaskCell& task = *one.task;
+    TaskCell& task = *one.task;
     if (task.id.load(std::memory_order_relaxed) != one.id || task.done.load(std::memory_order_acquire)) continue;
-    const char* name = task.name.load(std::memory_order_relaxed);
     const Nanos age = std::max<Nanos>(at - task.born.load(std::memory_order_relaxed), 0);
-    out.push_back({one.id, name != nullptr ? name : "", task.state(), std::chrono::nanoseconds(age),
+    out.push_back({one.id, task.short_name(), task.state(), std::chrono::nanoseconds(age),
                    std::chrono::nanoseconds(one.used), std::chrono::nanoseconds(one.recent), one.bytes});
   }
   return out;
@@ -140,15 +148,14 @@ std::string Core::report() {
   std::lock_guard lock(cells_lock_);
   for (const auto& chunk : cell_chunks_) {
     for (size_t i = 0; i < cells_a_chunk; ++i) {
-      const TaskCell& task = chunk[i];
+      TaskCell& task = chunk[i];
       const uint64_t id = task.id.load(std::memory_order_relaxed);
       if (id == 0 || task.done.load(std::memory_order_acquire)) {
         continue;
       }
       char line[160];
-      const char* name = task.name.load(std::memory_order_relaxed);
-      std::snprintf(line, sizeof line, "task %" PRIu64 "%s%.64s ", id, name != nullptr ? " " : "",
-                    name != nullptr ? name : "");
+      const std::string name = task.short_name();
+      std::snprintf(line, sizeof line, "task %" PRIu64 "%s%.64s ", id, name.empty() ? "" : " ", name.c_str());
       text += line;
       text += task.state();
       if (task.cancel.load(std::memory_order_relaxed) != CancelReason::None) {

@@ -91,6 +91,13 @@ struct TaskCell {
   }
   /// See Task::state. Any thread; report.cpp.
   std::string state() const;
+  /// The name's first bytes, as long as the task has not ended: the name need not outlive it. Any thread; report.cpp.
+  std::string short_name();
+  void drop_name() {
+    if (name.load(std::memory_order_relaxed) == nullptr) return;
+    std::lock_guard lock(user_lock);
+    name.store(nullptr, std::memory_order_relaxed);
+  }
   void add_ref() { refs.fetch_add(1, std::memory_order_relaxed); }
   void drop_ref();
   /// Any thread. Makes the task runnable if it is parked, else leaves a permit.

@@ -56,7 +56,7 @@ struct TaskOptions {
   TaskPriority priority = TaskPriority::Normal;
   /// Cancels the task so long after its spawn.
   std::optional<std::chrono::nanoseconds> timeout{};
-  /// For Executor::report and tasks. Outlives the executor: a literal, say.
+  /// For Executor::report and tasks. Outlives the task.
   const char* name = nullptr;
   /// Cancels the task together with all others that have the token.
   CancelToken cancel{};
