@@ -47,6 +47,23 @@ void yield_pair(benchmark::State& state) {
 }
 BENCHMARK(yield_pair)->Arg(1)->ArgName("workers");
 
+// The same while what tasks use is counted.
+void yield_pair_counted(benchmark::State& state) {
+  on_task_of(1, [&](Scheduler& s) {
+    s.account(true);
+    std::atomic<bool> stop{false};
+    const Task other = s.spawn([&] {
+      while (!stop.load(std::memory_order_relaxed)) yield();
+    });
+    for (auto _ : state) yield();
+    stop = true;
+    other.join();
+    s.account(false);
+    state.SetItemsProcessed(state.iterations() * 2);
+  });
+}
+BENCHMARK(yield_pair_counted);
+
 void yield_alone(benchmark::State& state) {
   on_task_of(1, [&](Scheduler&) {
     for (auto _ : state) {

@@ -250,13 +250,22 @@ Result<Task> Executor::start(Store* store, std::function<void()> f, const TaskOp
 void Executor::wait_idle() { impl_->scheduler.wait_idle(); }
 size_t Executor::live() const { return impl_->scheduler.live(); }
 std::string Executor::report() const { return impl_->scheduler.report(); }
-std::vector<TaskInfo> Executor::tasks(size_t most) const {
+std::vector<TaskInfo> Executor::tasks(size_t most, TaskOrder order, std::chrono::nanoseconds* recent_of_all) const {
+  using Order = sched::TaskQuery::Order;
+  constexpr Order kOrders[] = {Order::Any, Order::Used, Order::Bytes, Order::Id};
+  const sched::TaskQuery query{
+      .most = most,
+      .order = kOrders[static_cast<size_t>(order)],
+      .bytes = [](void* user) { return static_cast<GuestTask*>(user)->memory_bytes(); },
+      .recent_of_all = recent_of_all,
+  };
   std::vector<TaskInfo> out;
-  for (sched::TaskState& task : impl_->scheduler.tasks(most)) {
-    out.push_back({task.id, std::move(task.name), std::move(task.state)});
+  for (sched::TaskState& task : impl_->scheduler.tasks(query)) {
+    out.push_back({task.id, std::move(task.name), std::move(task.state), task.age, task.used, task.recent, task.bytes});
   }
   return out;
 }
+void Executor::account(bool on) { impl_->scheduler.account(on); }
 const char* Executor::io() const { return impl_->reactor->backend(); }
 
 ExecutorStats Executor::stats() const {

@@ -86,6 +86,8 @@ const std::atomic<uint8_t>& GuestTask::interrupted() const { return store_.vcpu(
 
 std::atomic<uint32_t>* GuestTask::holding() const { return store_.group != nullptr ? &store_.group->holding : nullptr; }
 
+uint64_t GuestTask::memory_bytes() const { return store_.memory_bytes(); }
+
 void GuestTask::interrupt_guest() { interrupt_once(store_.vcpu()); }
 
 void GuestTask::end_calls() noexcept {

@@ -41,6 +41,8 @@ class GuestTask {
   /// Whether guests of `store` are what it calls.
   bool runs(const Store& store) const { return &store.impl() == &store_; }
   const sched::Task& task() const { return task_; }
+  /// Of the store's program. Any thread, while the scheduler keeps the task from ending.
+  uint64_t memory_bytes() const;
   /// Whether the guest is to end: a wait of its ends when this is set, too. The task is unparked afterwards.
   const std::atomic<uint8_t>& interrupted() const;
   /// Calls of the guest's program that hold a thread; null: it has no other thread.

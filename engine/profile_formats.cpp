@@ -315,22 +315,21 @@ std::string speedscope(const GuestProfile& profile) {
 
 // ---- trace events ---------------------------------------------------------------------------------------------------
 
-std::string micros(std::chrono::nanoseconds time) {
-  char text[40];
-  std::snprintf(text, sizeof text, "%lld.%03lld", static_cast<long long>(time.count() / 1000),
-                static_cast<long long>(time.count() % 1000));
-  return text;
-}
+/// Whole microseconds: readers keep times as floating point, or round begin and length each by itself, and a frame must
+/// not seem to end after its caller.
+int64_t micros(std::chrono::nanoseconds time) { return (time.count() + 500) / 1000; }
 
-/// Events of a thread: a frame lasts for as long as samples in a row have it at the same depth.
+/// Events of a thread: a frame lasts for as long as samples in a row have it at the same depth, in the same tier.
+/// Each is one event with its length ("X"): Chromium's reader does not pair a "B" with an "E" of the same moment.
 class Trace {
  public:
-  Trace(const GuestProfile& profile, std::string& out) : profile_(profile), out_(out) {}
+  Trace(const GuestProfile& profile, std::string& out) : profile_(profile), out_(out) {
+    metadata("process_name", 0, "guests of vmrun");
+  }
 
   void thread(uint32_t number, const std::vector<const GuestProfile::Tick*>& ticks) {
-    const std::string thread = std::to_string(number);
-    event("M", thread, "\"name\":\"thread_name\",\"args\":{\"name\":\"guests on thread " + thread + "\"}");
-    std::vector<Frame> open;
+    metadata("thread_name", number, "guests on thread " + std::to_string(number));
+    std::vector<size_t> open;  // in events_
     std::chrono::nanoseconds end{};
     for (const GuestProfile::Tick* tick : ticks) {
       const std::chrono::nanoseconds begin = std::max(tick->time - tick->used, end);
@@ -338,43 +337,60 @@ class Trace {
       // After a pause nothing goes on.
       size_t same = 0;
       if (begin - end <= 2 * profile_.interval) {
-        while (same < std::min(open.size(), path.size()) && goes_on(open[same], path[same])) ++same;
+        while (same < std::min(open.size(), path.size()) && goes_on(events_[open[same]].frame, path[same])) ++same;
       }
-      close(thread, open, same, end);
+      close(open, same, end);
       for (; same < path.size(); ++same) {
-        const Frame& frame = path[same];
-        const Node& node = profile_.nodes[frame.node];
-        std::string arguments =
-            "\"tier\":\"" + std::string(tier_of(node.code)) + "\",\"offset\":" + std::to_string(node.offset);
-        if (frame.place != nullptr && !frame.place->file.empty()) {
-          arguments += ",\"file\":" + json_text(frame.place->file) + ",\"line\":" + std::to_string(frame.place->line);
-        }
-        event("B", thread,
-              "\"cat\":\"guest\",\"ts\":" + micros(begin) + ",\"name\":" + json_text(label(profile_, frame)) +
-                  ",\"args\":{" + arguments + "}");
-        open.push_back(path[same]);
+        open.push_back(events_.size());
+        events_.push_back({path[same], begin, begin});
       }
       end = std::max(tick->time, begin);
     }
-    close(thread, open, 0, end);
+    close(open, 0, end);
+    for (const Event& event : events_) write(event, number);
+    events_.clear();
   }
 
  private:
-  void event(const char* phase, const std::string& thread, const std::string& rest) {
+  struct Event {
+    Frame frame;
+    std::chrono::nanoseconds begin, end;
+  };
+
+  void begin_line() {
     out_ += first_ ? "\n" : ",\n";
     first_ = false;
-    ((out_ += "{\"ph\":\"") += phase) += "\",\"pid\":1,\"tid\":" + thread + "," + rest + "}";
+  }
+  void metadata(const char* what, uint32_t thread, const std::string& name) {
+    begin_line();
+    out_ += "{\"ph\":\"M\",\"pid\":1,\"tid\":" + std::to_string(thread) + ",\"ts\":0,\"name\":\"" + what +
+            "\",\"args\":{\"name\":" + json_text(name) + "}}";
+  }
+  void write(const Event& event, uint32_t thread) {
+    const Node& node = profile_.nodes[event.frame.node];
+    begin_line();
+    out_ += "{\"ph\":\"X\",\"pid\":1,\"tid\":" + std::to_string(thread) +
+            ",\"cat\":\"guest\",\"ts\":" + std::to_string(micros(event.begin)) +
+            ",\"dur\":" + std::to_string(micros(event.end) - micros(event.begin)) +
+            ",\"name\":" + json_text(label(profile_, event.frame)) + ",\"args\":{\"tier\":\"" +
+            std::string(tier_of(node.code)) + "\",\"offset\":" + std::to_string(node.offset);
+    if (event.frame.place != nullptr && !event.frame.place->file.empty()) {
+      out_ +=
+          ",\"file\":" + json_text(event.frame.place->file) + ",\"line\":" + std::to_string(event.frame.place->line);
+    }
+    out_ += "}}";
   }
   bool goes_on(const Frame& a, const Frame& b) const {
-    return a.function == b.function && a.inlined == b.inlined &&
-           (!a.inlined || name_of(profile_, a) == name_of(profile_, b));
+    return a.function == b.function && profile_.nodes[a.node].code == profile_.nodes[b.node].code &&
+           a.inlined == b.inlined && (!a.inlined || name_of(profile_, a) == name_of(profile_, b));
   }
-  void close(const std::string& thread, std::vector<Frame>& open, size_t depth, std::chrono::nanoseconds end) {
-    for (; open.size() > depth; open.pop_back()) event("E", thread, "\"ts\":" + micros(end));
+  void close(std::vector<size_t>& open, size_t depth, std::chrono::nanoseconds end) {
+    for (; open.size() > depth; open.pop_back()) events_[open.back()].end = end;
   }
 
   const GuestProfile& profile_;
   std::string& out_;
+  std::vector<Event> events_;  // of the thread, in order of their begin, callers first
   bool first_ = true;
 };
 

@@ -131,6 +131,10 @@ TaskCell* Core::prepare(const SpawnOptions& options) {
     live.fetch_add(1, std::memory_order_relaxed);
   }
   cell->name.store(options.name, std::memory_order_relaxed);
+  cell->born.store(coarse_now(), std::memory_order_relaxed);
+  cell->used.store(0, std::memory_order_relaxed);
+  cell->on_since.store(0, std::memory_order_relaxed);
+  cell->used_when_listed.store(0, std::memory_order_relaxed);
   cell->failed.store(false, std::memory_order_relaxed);
   cell->waits_for.store(nullptr, std::memory_order_relaxed);
   cell->quiet_wakes = 0;
@@ -183,6 +187,7 @@ void Core::finish(TaskCell* task) {
   if (task->user != nullptr) {
     task->set_user(nullptr);
   }
+  task->drop_name();
   if (TokenState* token = std::exchange(task->token, nullptr)) {
     token->unlink(task);
     token->drop_ref();
@@ -218,6 +223,7 @@ void Core::discard(TaskCell* cell) {
     keep_fiber(fiber);
   }
   cell->set_user(nullptr);
+  cell->drop_name();
   cell->done.store(true, std::memory_order_relaxed);
   free_cell(cell);
   one_less();

@@ -2,7 +2,7 @@
 //
 // Rules. Locks are OS mutexes, held for a few dozen instructions and never across a suspension; none is taken while
 // another is held, except that `idle_lock_` may be held while reading the timers' earliest (no lock), and a task's
-// user_lock while its worker's signal lock is taken.
+// user_lock while its worker's signal lock is taken; tasks() takes a task's user_lock under `cells_lock_`.
 //
 // Sleeping and waking, after Go's scheduler:
 //   Whoever makes a task runnable first queues it, then looks (after a full fence): is a processor idle and nobody
@@ -24,6 +24,7 @@
 // Tried and dropped: one timer thread only (two thread wake-ups for each sleep); clock reads at every pick (20 ns).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -132,7 +133,22 @@ class Core {
 
   // report.cpp.
   Statistics statistics();
-  std::vector<TaskState> tasks(size_t most);
+  std::vector<TaskState> tasks(const TaskQuery& query);
+  void account(bool on);
+  Nanos used_by(const TaskCell& task, Nanos at) const;
+  /// Counts what the running task has used of its processor up to now; a new stretch begins.
+  void end_stretch(TaskCell& task) const {
+    const Nanos counting = accounting_since.load(std::memory_order_relaxed);
+    if (counting == 0) return;
+    const Nanos at = now();
+    const Nanos since = std::max(task.on_since.load(std::memory_order_relaxed), counting);
+    task.used.store(task.used.load(std::memory_order_relaxed) + std::max<Nanos>(at - since, 0),
+                    std::memory_order_relaxed);
+    task.on_since.store(at, std::memory_order_relaxed);
+  }
+  void begin_stretch(TaskCell& task) const {
+    if (accounting_since.load(std::memory_order_relaxed) != 0) task.on_since.store(now(), std::memory_order_relaxed);
+  }
   std::string report();
   bool stuck();
 
@@ -148,6 +164,8 @@ class Core {
   std::atomic<bool> stopping{false};
   std::atomic<size_t> live{0};
   std::atomic<uint64_t> next_id{1};
+  /// Since when the time of tasks on processors is counted; 0: it is not. A stretch that began before counts from then on.
+  std::atomic<Nanos> accounting_since{0};
 
  private:
   friend class Worker;

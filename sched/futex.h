@@ -17,6 +17,8 @@ inline Nanos nanos(Clock::time_point t) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(t.time_since_epoch()).count();
 }
 inline Nanos now() { return nanos(Clock::now()); }
+/// The same clock as it was at the kernel's last tick, some milliseconds ago at most; a fraction of the price.
+Nanos coarse_now() noexcept;
 
 /// Sleeps while `word` holds `expected`, until woken or `deadline`. May return early; false only when the deadline has
 /// passed. Leaves no meaning in errno.

@@ -6,12 +6,19 @@
 
 #include <cerrno>
 #include <climits>
+#include <ctime>
 
 #include "sched/futex.h"
 
 namespace vmrun::sched {
 
 static_assert(sizeof(std::atomic<uint32_t>) == sizeof(uint32_t) && std::atomic<uint32_t>::is_always_lock_free);
+
+Nanos coarse_now() noexcept {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+  return Nanos{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
 
 bool futex_wait(std::atomic<uint32_t>& word, uint32_t expected, Nanos deadline) noexcept {
   // WAIT_BITSET takes an absolute deadline of the monotonic clock, which is what steady_clock is.

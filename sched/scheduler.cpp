@@ -66,7 +66,8 @@ void Scheduler::join() { core_->stop(); }
 void Scheduler::set_preempt(PreemptHook hook, void* context) { core_->set_preempt(hook, context); }
 void Scheduler::set_poller(Poller* poller) { core_->set_poller(poller); }
 Statistics Scheduler::statistics() const { return core_->statistics(); }
-std::vector<TaskState> Scheduler::tasks(size_t most) const { return core_->tasks(most); }
+std::vector<TaskState> Scheduler::tasks(const TaskQuery& query) const { return core_->tasks(query); }
+void Scheduler::account(bool on) { core_->account(on); }
 std::string Scheduler::report() const { return core_->report(); }
 bool Scheduler::stuck() const { return core_->stuck(); }
 Counters Scheduler::counters() const { return core_->counters(); }

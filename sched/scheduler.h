@@ -141,8 +141,28 @@ struct Statistics {
 /// A task at one moment.
 struct TaskState {
   uint64_t id;
-  std::string name;   ///< as it was spawned with
-  std::string state;  ///< Task::state
+  std::string name;        ///< as it was spawned with
+  std::string state;       ///< Task::state
+  Clock::duration age;     ///< since its spawn, to some milliseconds
+  Clock::duration used;    ///< what it held a processor for while that was counted (Scheduler::account)
+  Clock::duration recent;  ///< the part of it since the last query
+  uint64_t bytes;          ///< what TaskQuery::bytes says
+};
+
+/// Which tasks are wanted.
+struct TaskQuery {
+  enum class Order : uint8_t {
+    Any,
+    Used,   ///< those first that have used most since the last query
+    Bytes,  ///< those of most bytes
+    Id,     ///< the oldest
+  };
+  size_t most = 0;
+  Order order = Order::Any;
+  /// For a task with a user (SwitchHooks), which cannot change meanwhile. Quick, waits for nobody. May be null.
+  uint64_t (*bytes)(void* user) = nullptr;
+  /// Gets TaskState::recent of all tasks together, those included that are not among the first. May be null.
+  Clock::duration* recent_of_all = nullptr;
 };
 
 /// A handle to a task, which runs whether or not a handle exists. No handle outlives the scheduler.
@@ -228,8 +248,11 @@ class Scheduler {
   /// ready, or for what it waits (a kind, and the object's address or the task's number). Any thread. Throws
   /// std::bad_alloc.
   std::string report() const;
-  /// Tasks that have not ended, in no order: the first `most` that are found. Any thread. Throws std::bad_alloc.
-  std::vector<TaskState> tasks(size_t most) const;
+  /// Tasks that have not ended, `query.most` of them, in the order that is asked for. Any thread. Throws std::bad_alloc.
+  std::vector<TaskState> tasks(const TaskQuery& query) const;
+  /// Counts from now on what each task holds a processor for, which takes two looks at the clock for each switch; or no
+  /// longer. Off at first. Any thread.
+  void account(bool on);
   /// Whether no task can go on by itself, as DeadlockHook describes; false when there is none.
   bool stuck() const;
   unsigned workers() const;

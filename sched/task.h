@@ -65,6 +65,12 @@ struct TaskCell {
   std::atomic<const char*> waits_for{nullptr};
   std::atomic<uint64_t> waits_which{0};
   std::atomic<const char*> name{nullptr};
+  std::atomic<Nanos> born{0};  // by the coarse clock
+
+  // Its time on processors, while Core::accounting_since says that it is counted: all but the stretch since `on_since`.
+  std::atomic<Nanos> used{0};
+  std::atomic<Nanos> on_since{0};
+  std::atomic<Nanos> used_when_listed{0};
 
   // Wake-ups of other workers that it need not cause, see Worker::make_ready. Its worker's alone.
   uint32_t quiet_wakes = 0;
@@ -85,6 +91,13 @@ struct TaskCell {
   }
   /// See Task::state. Any thread; report.cpp.
   std::string state() const;
+  /// The name's first bytes, as long as the task has not ended: the name need not outlive it. Any thread; report.cpp.
+  std::string short_name();
+  void drop_name() {
+    if (name.load(std::memory_order_relaxed) == nullptr) return;
+    std::lock_guard lock(user_lock);
+    name.store(nullptr, std::memory_order_relaxed);
+  }
   void add_ref() { refs.fetch_add(1, std::memory_order_relaxed); }
   void drop_ref();
   /// Any thread. Makes the task runnable if it is parked, else leaves a permit.

@@ -171,6 +171,7 @@ void Worker::enter(TaskCell* task) {
     }
     task->worker.store(this, std::memory_order_release);
   }
+  core_.begin_stretch(*task);
   p_->running.store(task, std::memory_order_release);
   p_->tick.store(p_->tick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   p_->preempt.store(false, std::memory_order_relaxed);
@@ -230,6 +231,7 @@ void Worker::switch_to(Fiber& from, Fiber* next) {
 }
 
 void Worker::leave_task(TaskCell* task, After after, TaskCell* next) {
+  core_.end_stretch(*task);
   const SwitchHooks* hooks = task->hooks;
   if (hooks != nullptr && hooks->suspend != nullptr) {
     hooks->suspend(task->user);
@@ -293,6 +295,7 @@ void Worker::park() {
 void Worker::enter_blocking(Blocking how) {
   Processor* p = std::exchange(p_, nullptr);
   SCHED_ASSERT(p != nullptr, "blocking regions do not nest");
+  core_.end_stretch(*current());
   count(counters.blocking_calls);
   cover_dirty_timers();
   blocked_.store(p, std::memory_order_release);
@@ -315,6 +318,7 @@ bool Worker::exit_blocking() {
   TaskCell* task = current();
   if (!p->state.compare_exchange_strong(mine, Processor::held(index_, Processor::Running), std::memory_order_acq_rel)) {
     core_.one_less_held();
+    core_.begin_stretch(*task);  // the time without a processor is not its own
     p = core_.take_idle();
     if (p == nullptr) {
       task->woken = true;

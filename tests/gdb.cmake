@@ -34,7 +34,7 @@ function(expect printed)
   endif()
 endfunction()
 
-# Every call with a frame: what optimised code inlines has none of its own for a debugger.
+# Every call with a frame: without lines, what optimised code inlines has none of its own for a debugger.
 foreach(tier baseline opt)
   set(calls)
   foreach(name __wasi_fd_write writev __stdio_write printf main _start)
@@ -89,9 +89,23 @@ if(EXISTS ${FIXTURES}/lines_ledger5.wasm)
     foreach(tier baseline opt)
       debug(printed COMMANDS "break vmrun::vm::leave_to_host" run bt
             ARGS -O tier=${tier},inline=off -D debug-info ${FIXTURES}/${image}.wasm x)
-      expect("${printed}" "vmrun::vm::leave_to_host" "lines_ledger.\\.wasm!app::Ledger::total[^\n]*\\[${tier}\\][^\n]*lines_ledger.cpp:13"
+      expect("${printed}" "vmrun::vm::leave_to_host" "app::Ledger::divide \\([^\n]*lines_ledger.cpp:13"
+             "lines_ledger.\\.wasm!app::Ledger::total[^\n]*\\[${tier}\\][^\n]*lines_ledger.cpp:17"
              "lines_ledger.\\.wasm!main \\[${tier}\\][^\n]*lines_ledger.cpp:41" "main \\(")
     endforeach()
+    # The same where our compiler inlines too: what it has inlined is a frame as well, without a tier of its own.
+    debug(printed COMMANDS "break vmrun::vm::leave_to_host" run bt
+          ARGS -O tier=opt -D debug-info ${FIXTURES}/${image}.wasm x)
+    expect("${printed}" "vmrun::vm::leave_to_host" "app::Ledger::divide \\([^\n]*lines_ledger.cpp:13"
+           "[^ ]*app::Ledger::total[^\n]*lines_ledger.cpp:17" "[^ ]*main [^\n]*lines_ledger.cpp:41" "main \\(")
+    # In the middle of a loop of an inlined call, and out of it again.
+    debug(printed COMMANDS ${prepare} "break lines_ledger.cpp:26" run bt "info frame" up "info source"
+          ARGS -O tier=baseline,eager=baseline -D debug-info ${FIXTURES}/${image}.wasm spin)
+    expect("${printed}" "[^\n]*mix \\([^\n]*lines_ledger.cpp:26" "[^ ]*app::spin[^\n]*\\[baseline\\][^\n]*lines_ledger.cpp:32"
+           "[^ ]*main [^\n]*lines_ledger.cpp:40")
+    if(NOT printed MATCHES "inlined into frame 1")
+      message(FATAL_ERROR "no inlined frame in\n${printed}")
+    endif()
   endforeach()
 else()
   message("without a compiler for wasm32-wasi there are no source lines to look at")

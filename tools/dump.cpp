@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "tools/profiling.h"
 #include "tools/report.h"
@@ -147,7 +148,7 @@ Json function_json(const Module& module, const FuncBody& body, const SelfTimes& 
   const auto self = times.find(body.func_index);
   if (heat.heat.count() == 0 && heat.tier == Tier::Interp && counts.entries == 0 && self == times.end()) return {};
   Json out = {{"index", body.func_index},
-              {"name", body.name.empty() ? strf("func[%u]", body.func_index) : printable(body.name)},
+              {"name", body.name.empty() ? strf("func[%u]", body.func_index) : printable_name(body.name)},
               {"offset", body.offset},
               {"bytes", body.size},
               {"tier", name_of(heat.tier)},
@@ -191,12 +192,39 @@ Json tier_json(const Module& module, Tier tier) {
           {"reasons", std::move(reasons)}};
 }
 
+/// Which functions a dump tells of, in their order in the image: of very many, those with most time, then heat.
+std::vector<uint32_t> hottest_functions(const Module& module, const std::vector<FuncBody>& bodies,
+                                        const SelfTimes& times, size_t& left_out) {
+  constexpr size_t kMostFunctions = 1 << 16;
+  std::vector<uint32_t> out(bodies.size());
+  std::iota(out.begin(), out.end(), 0);
+  if (out.size() <= kMostFunctions) return out;
+  std::vector<std::pair<int64_t, int64_t>> ranks(bodies.size());
+  size_t told = 0;
+  for (size_t i = 0; i < bodies.size(); ++i) {
+    const FunctionHeat heat = module.function_heat(bodies[i].func_index);
+    // One that was compiled and never seen at work comes before those that never ran.
+    ranks[i].second = heat.heat.count() + (heat.tier != Tier::Interp ? 1 : 0);
+    if (const auto self = times.find(bodies[i].func_index); self != times.end()) {
+      for (const auto& [code, time] : self->second) ranks[i].first += time;
+    }
+    told += ranks[i] != std::pair<int64_t, int64_t>() ? 1 : 0;
+  }
+  std::ranges::nth_element(out, out.begin() + kMostFunctions, std::greater<>(), [&](uint32_t i) { return ranks[i]; });
+  out.resize(kMostFunctions);
+  std::ranges::sort(out);
+  left_out = told > kMostFunctions ? told - kMostFunctions : 0;
+  return out;
+}
+
 Json module_json(const std::string& image, const Module& module, const GuestProfile* samples) {
   const std::string name = printable_name(module.name());
   const SelfTimes times = samples != nullptr ? self_times(*samples, name) : SelfTimes();
+  const std::vector<FuncBody> bodies = module.functions();
+  size_t left_out = 0;
   Json functions = Json::array();
-  for (const FuncBody& body : module.functions()) {
-    if (Json function = function_json(module, body, times); !function.is_null()) {
+  for (const uint32_t index : hottest_functions(module, bodies, times, left_out)) {
+    if (Json function = function_json(module, bodies[index], times); !function.is_null()) {
       functions.push_back(std::move(function));
     }
   }
@@ -210,6 +238,7 @@ Json module_json(const std::string& image, const Module& module, const GuestProf
        {{"quick", translated.quick_functions}, {"careful", translated.careful_functions}, {"bytes", translated.bytes}}},
       {"tiers", {tier_json(module, Tier::Baseline), tier_json(module, Tier::Opt)}},
       {"functions", std::move(functions)},
+      {"functions_left_out", left_out},
       {"lines", samples != nullptr ? lines_json(*samples, name) : Json::array()}};
 }
 

@@ -2,6 +2,7 @@
 #include "tools/observer.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -9,9 +10,11 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <tuple>
+#include <utility>
 
 #include "tools/report.h"
 #include "vmrun/base/text.h"
@@ -88,6 +91,29 @@ Json samples_json(const GuestProfile& profile) {
           {"functions", std::move(functions)}};
 }
 
+/// A task for people and for programs. `recent`: what it used since the last answer.
+Json task_json(const TaskInfo& task) {
+  return {{"id", task.id},
+          {"name", task.name.empty() ? "guest" : task.name},
+          {"state", task.state},
+          {"age_ns", task.age.count()},
+          {"recent_ns", task.recent.count()},
+          {"memory_bytes", task.memory_bytes}};
+}
+
+nanoseconds time_of(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return std::chrono::seconds(time.tv_sec) + nanoseconds(time.tv_nsec);
+}
+
+/// In what order a question wants the tasks, of which there may be more than an answer has.
+TaskOrder order_in(std::string_view query) {
+  if (query.find("order=memory") != query.npos) return TaskOrder::Memory;
+  if (query.find("order=age") != query.npos) return TaskOrder::Oldest;
+  return TaskOrder::Recent;
+}
+
 /// What the only guest of the process does, by what the system says of its thread.
 const char* state_of_thread(int thread) {
   char text[512];
@@ -124,6 +150,7 @@ Observer::Observer(const RunOptions& options, std::string_view image, Args args,
       command_{std::string(image)},
       profiling_(profiling),
       guest_thread_(static_cast<int>(::syscall(SYS_gettid))) {
+  if (::pthread_getcpuclockid(::pthread_self(), &guest_clock_) != 0) guest_clock_ = CLOCK_PROCESS_CPUTIME_ID;
   command_.insert(command_.end(), args.begin(), args.end());
 }
 
@@ -161,10 +188,11 @@ Result<void> Observer::begin(Listens listens) {
   return {};
 }
 
-void Observer::look_at(const Executor* executor, const Server* server) {
+void Observer::look_at(Executor* executor, const Server* server) {
   const std::lock_guard lock(mutex_);
   executor_ = executor;
   server_ = server;
+  counting_ = false;
 }
 
 // In a signal's handler, at a place where this may be done (vmrun/knock.h).
@@ -223,32 +251,71 @@ std::optional<GuestProfile> Observer::samples(bool wanted) {
 }
 
 int Observer::look_after_samples() {
-  if (!profiler_) return -1;
-  const auto rest = std::chrono::ceil<std::chrono::milliseconds>(samples_until_ - Clock::now());
-  if (rest.count() > 0) return static_cast<int>(rest.count());
-  profiler_.reset();
-  return -1;
+  const std::lock_guard lock(mutex_);
+  const auto now = Clock::now();
+  if (profiler_ && samples_until_ <= now) profiler_.reset();
+  if (counting_ && asked_ + kSampleAfter <= now) {
+    if (executor_ != nullptr) executor_->account(false);
+    counting_ = false;
+  }
+  if (!profiler_ && !counting_) return -1;
+  const auto next = !profiler_   ? asked_ + kSampleAfter
+                    : !counting_ ? samples_until_
+                                 : std::min(samples_until_, asked_ + kSampleAfter);
+  return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(next - now).count());
+}
+
+std::vector<TaskInfo> Observer::tasks(TaskOrder order, size_t& left_out, nanoseconds& since) {
+  const auto now = Clock::now();
+  // What a task used is known from the second question on, while somebody goes on asking.
+  since = counting_ ? now - asked_ : nanoseconds(0);
+  asked_ = now;
+  const bool counted = std::exchange(counting_, true);
+  if (executor_ != nullptr) {
+    if (!counted) executor_->account(true);
+    nanoseconds held{};
+    std::vector<TaskInfo> all = executor_->tasks(kMostTasks, order, &held);
+    // They held processors for so long; where the system ran other programs meanwhile, each is told its part of what the process got.
+    const nanoseconds process = time_of(CLOCK_PROCESS_CPUTIME_ID);
+    const nanoseconds got = process - std::exchange(process_used_, process);
+    if (counted && held > got && got.count() >= 0) {
+      const double part = static_cast<double>(got.count()) / static_cast<double>(held.count());
+      for (TaskInfo& task : all) {
+        task.recent = nanoseconds(static_cast<int64_t>(part * static_cast<double>(task.recent.count())));
+      }
+    }
+    const size_t live = executor_->live();
+    left_out = live > all.size() ? live - all.size() : 0;
+    return all;
+  }
+  TaskInfo guest{.id = 1, .name = "guest", .state = state_of_thread(guest_thread_), .age = now - start_};
+  guest.used = time_of(guest_clock_);
+  guest.recent = counted ? guest.used - guest_used_ : nanoseconds(0);
+  guest_used_ = guest.used;
+  return {guest};
 }
 
 Page Observer::top_page(const PageRequest& request) {
   if (request.path == "/metrics") return metrics_page(request);
   if (request.path != "/top") return {.status = 404, .body = "there are /top and /metrics here\n"};
-  const auto profile = samples(request.query == "sample=1");
-  Json families = Json::array(), tasks = Json::array();
+  const auto profile = samples(request.query.find("sample=1") != request.query.npos);
+  Json families = Json::array(), listed = Json::array();
   size_t left_out = 0;
+  nanoseconds since{};
   {
     const std::lock_guard lock(mutex_);
-    for (const Metric& metric : metrics(subject())) families.push_back(metric_json(metric));
-    if (executor_ != nullptr) {
-      std::vector<TaskInfo> all = executor_->tasks(kMostTasks);
-      const size_t live = executor_->live();
-      left_out = live > all.size() ? live - all.size() : 0;
-      for (const TaskInfo& task : all) {
-        tasks.push_back({{"id", task.id}, {"name", task.name.empty() ? "guest" : task.name}, {"state", task.state}});
+    const std::vector<Metric> all = metrics(subject());
+    for (const Metric& metric : all) families.push_back(metric_json(metric));
+    std::vector<TaskInfo> found = tasks(order_in(request.query), left_out, since);
+    if (executor_ == nullptr) {
+      // One guest: all linear memory is its own.
+      for (const Metric& metric : all) {
+        if (metric.name == "vmrun_linear_memory_bytes") {
+          found[0].memory_bytes = static_cast<uint64_t>(metric.values[0].number);
+        }
       }
-    } else {
-      tasks.push_back({{"id", 1}, {"name", "guest"}, {"state", state_of_thread(guest_thread_)}});
     }
+    for (const TaskInfo& task : found) listed.push_back(task_json(task));
   }
   const auto up = std::chrono::duration_cast<nanoseconds>(Clock::now() - start_);
   const Json out = {{"format", kTopFormat},
@@ -258,7 +325,8 @@ Page Observer::top_page(const PageRequest& request) {
                     {"command", command_},
                     {"up_ns", up.count()},
                     {"metrics", std::move(families)},
-                    {"tasks", std::move(tasks)},
+                    {"tasks", std::move(listed)},
+                    {"tasks_since_ns", since.count()},
                     {"tasks_left_out", left_out},
                     {"sampling", profile ? samples_json(*profile) : Json(nullptr)}};
   return {.type = "application/json", .body = out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"};

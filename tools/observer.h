@@ -56,7 +56,7 @@ class Observer {
   /// While it lives, an executor, and perhaps a server, are looked at too. They outlive it.
   class Watch {
    public:
-    explicit Watch(Observer& observer, const Executor& executor, const Server* server = nullptr) : observer_(observer) {
+    explicit Watch(Observer& observer, Executor& executor, const Server* server = nullptr) : observer_(observer) {
       observer_.look_at(&executor, server);
     }
     ~Watch() { observer_.look_at(nullptr, nullptr); }
@@ -68,7 +68,7 @@ class Observer {
   };
 
  private:
-  void look_at(const Executor* executor, const Server* server);
+  void look_at(Executor* executor, const Server* server);
   /// Starts the thread, if nobody has. False: it cannot be now, and may be tried again.
   bool listen_for_top();
   bool start_pages();
@@ -77,19 +77,26 @@ class Observer {
   Page top_page(const PageRequest& request);
   MetricsSubject subject() const;
   std::optional<GuestProfile> samples(bool wanted);
-  /// Ends sampling that nobody asks for any more.
+  /// The tasks that answers name, in that order, and for how long `TaskInfo::recent` was counted. Under mutex_.
+  std::vector<TaskInfo> tasks(TaskOrder order, size_t& left_out, std::chrono::nanoseconds& since);
+  /// Ends sampling and counting that nobody asks for any more.
   int look_after_samples();
 
   const RunOptions& options_;
   std::vector<std::string> command_;
   Profiling& profiling_;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  const int guest_thread_;  // that makes this object
+  const int guest_thread_;   // that makes this object
+  clockid_t guest_clock_{};  // its processor time
   std::string metrics_place_;
   SocketFile metrics_file_;
-  std::mutex mutex_;  // executor_ and server_
-  const Executor* executor_ = nullptr;
+  std::mutex mutex_;  // this and what the thread of top knows of the executor
+  Executor* executor_ = nullptr;
   const Server* server_ = nullptr;
+  bool counting_ = false;  // what tasks use; since somebody asked at first
+  std::chrono::steady_clock::time_point asked_{};
+  std::chrono::nanoseconds guest_used_{},
+      process_used_{};  // at that time: processor time of the only guest, and of all
   // The server thread's.
   std::optional<GuestProfiler> profiler_;
   std::chrono::steady_clock::time_point samples_until_{};

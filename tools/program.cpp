@@ -120,7 +120,7 @@ Result<Program> load_program(const RunOptions& options, const Engine& engine, st
   const std::string path(image);
   auto module = load_image_beside(engine, path, options);
   if (!module) return module.error();
-  Program program{options, path, engine, *module, preloads, {image_name(path)}};
+  Program program{options, path, image_name(path), engine, *module, preloads, {image_name(path)}};
   program.needs_wasi = imports_wasi(*module);
   program.starts_threads = starts_threads(*module);
   for (const auto& [name, preload] : preloads) {

@@ -19,6 +19,7 @@ using Preloads = std::vector<std::pair<std::string, Module>>;
 struct Program {
   const RunOptions& options;
   std::string image;  // as on the command line
+  std::string name;   // without its folders: what its guests are called
   Engine engine;
   Module module;
   Preloads preloads;

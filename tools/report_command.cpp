@@ -10,6 +10,7 @@
 #include "tools/report.h"
 #include "tools/same_file.h"
 #include "tools/source_text.h"
+#include "vmrun/base/text.h"
 
 namespace vmrun::tools {
 namespace {
@@ -83,6 +84,15 @@ std::string default_output(const std::string& file) {
   return path.string();
 }
 
+/// The file of the first source line, which is the hottest of its module; empty: there are no lines.
+std::string file_of_lines(const nlohmann::json& dump) {
+  for (const nlohmann::json& module : dump["modules"]) {
+    const auto lines = module.find("lines");
+    if (lines != module.end() && !lines->empty()) return (*lines)[0]["file"];
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string report_options_help(bool markdown) { return markdown ? options_markdown(rows()) : options_help(rows()); }
@@ -96,15 +106,24 @@ int report_command(Args args) {
   if (parsed->positional.size() > kMostDumps) return fail_usage("at most 16 dumps go on a page", "report");
   const std::vector<std::string> files(parsed->positional.begin(), parsed->positional.end());
   std::vector<nlohmann::json> dumps;
+  bool has_lines_at_all = false;
   for (const std::string& file : files) {
     auto dump = read_dump(file);
     if (!dump) return fail(dump.error());
     size_t found = 0;
     if (!options.source_root.empty()) {
       if (auto done = add_source_text(*dump, options.source_root, &found); !done) return fail(done.error());
-      if (found == 0) warn("no source line of " + file + " is in a file beneath " + options.source_root);
+      const std::string hottest = file_of_lines(*dump);
+      has_lines_at_all |= !hottest.empty();
+      if (!hottest.empty() && found == 0) {
+        warn("no source line of " + file + " is in a file beneath " + options.source_root + "; the hottest is in " +
+             printable(hottest));
+      }
     }
     dumps.push_back(std::move(*dump));
+  }
+  if (!options.source_root.empty() && !has_lines_at_all) {
+    warn("--source-root: no source lines were sampled; an image has them when it was compiled with -g");
   }
   const std::string output = options.output.empty() ? default_output(files[0]) : options.output;
   if (std::ranges::any_of(files, [&](const std::string& file) { return same_file(file, output); })) {

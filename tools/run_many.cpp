@@ -219,7 +219,7 @@ class Guests {
       Leaving leaving(guest, ended_);  // whatever becomes of it, the guest is among those that have ended
       try {
         return executor_.spawn(guest.store, [leaving = std::move(leaving)] { run_guest(leaving.guest()); },
-                               {.timeout = options_.timeout});
+                               {.timeout = options_.timeout, .name = program.name.c_str()});
       } catch (const std::bad_alloc&) {
         guest.no_memory = true;
         return Task();

@@ -27,6 +27,7 @@ using Value = std::string_view;
 struct TopOptions {
   bool once = false, json = false, sample = false;
   std::chrono::nanoseconds interval = std::chrono::seconds(1);
+  TopSort sort = TopSort::Processor;
 };
 
 Result<void> set_interval(TopOptions& o, Value v) {
@@ -36,6 +37,13 @@ Result<void> set_interval(TopOptions& o, Value v) {
     return usage_error("must be between 100ms and 1h");
   }
   o.interval = *time;
+  return {};
+}
+
+Result<void> set_sort(TopOptions& o, Value v) {
+  const auto* const at = std::ranges::find(kTopSorts, v);
+  if (at == std::end(kTopSorts)) return usage_error("must be cpu, memory, age, state or name");
+  o.sort = static_cast<TopSort>(at - std::begin(kTopSorts));
   return {};
 }
 
@@ -52,6 +60,8 @@ constexpr OptionRow<TopOptions> kTopOptions[] = {
     {0, "sample", nullptr,
      "have its guests sampled meanwhile, 100 times a second: the hottest functions, and shares by tier",
      set_on<&TopOptions::sample>},
+    {0, "sort", "KEY",
+     "which tasks come first: those of most cpu (default) or memory, the oldest by age, or by state or name", set_sort},
     {0, "interval", "TIME", "how often (1s)", set_interval},
 };
 std::span<const OptionRow<TopOptions>> rows() { return kTopOptions; }
@@ -136,7 +146,7 @@ void print_screen(const std::vector<std::string>& lines) {
 
 /// For scripts and pipes: a line of JSON, or a screen in plain text, each time.
 int print_answers(int pid, const TopOptions& options) {
-  auto before = ask_vmrun(pid, options.sample);
+  auto before = ask_vmrun(pid, options.sample, options.sort);
   if (!before) return fail(before.error());
   auto asked = Clock::now();
   while (std::ferror(stdout) == 0) {
@@ -149,11 +159,12 @@ int print_answers(int pid, const TopOptions& options) {
     const timespec pause = {static_cast<time_t>(options.interval.count() / 1'000'000'000),
                             static_cast<long>(options.interval.count() % 1'000'000'000)};
     ::nanosleep(&pause, nullptr);
-    auto now = ask_vmrun(pid, options.sample);
+    auto now = ask_vmrun(pid, options.sample, options.sort);
     const auto time = Clock::now();
     if (!now) return fail(now.error());
     if (!options.json) {
-      print_screen(top_screen(*before, *now, std::chrono::duration<double>(time - asked).count(), {.width = 160}));
+      print_screen(top_screen(*before, *now, std::chrono::duration<double>(time - asked).count(),
+                              {.width = 160, .sort = options.sort}));
       if (options.once) return kExitOk;
       std::printf("\n");
     }
@@ -166,31 +177,31 @@ int print_answers(int pid, const TopOptions& options) {
 /// Draws until `q`. What ended it, if that was an error.
 Result<void> watch(int pid, TopOptions options) {
   constexpr auto kFirst = std::chrono::milliseconds(200);
-  auto before = ask_vmrun(pid, options.sample);
+  auto before = ask_vmrun(pid, options.sample, options.sort);
   if (!before) return before.error();
   auto asked = Clock::now();
   auto next = asked + kFirst;
   const Terminal terminal;
-  auto sort = TopSort::Id;
   Json older = *before, now = *before;
   double seconds = 1;
   for (;;) {
     TopLook look = Terminal::size();
-    look.sort = sort;
-    constexpr const char* kSorts[] = {"number", "state", "name"};
+    look.sort = options.sort;
     std::string foot = strf(" q: end   s: sort tasks (by %s)   p: sample guests (%s) ",
-                            kSorts[static_cast<size_t>(sort)], options.sample ? "on" : "off");
+                            kTopSorts[static_cast<size_t>(options.sort)], options.sample ? "on" : "off");
     foot.resize(std::min(foot.size(), look.width));
     terminal.draw(top_screen(older, now, seconds, look), foot);
     while (Clock::now() < next) {
       const int key = key_within(std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now()));
       if (ended != 0 || key == -1 || key == 'q' || key == 'Q' || key == 3) return {};
-      if (key == 's') sort = static_cast<TopSort>((static_cast<size_t>(sort) + 1) % kTopSorts);
+      if (key == 's') {
+        options.sort = static_cast<TopSort>((static_cast<size_t>(options.sort) + 1) % std::size(kTopSorts));
+      }
       if (key == 'p') options.sample = !options.sample;
       if (key != 0) break;
     }
     if (Clock::now() < next) continue;  // a key: drawn again as it is
-    auto answer = ask_vmrun(pid, options.sample);
+    auto answer = ask_vmrun(pid, options.sample, options.sort);
     if (!answer) return answer.error();
     const auto time = Clock::now();
     older = std::move(now);

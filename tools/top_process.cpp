@@ -219,7 +219,17 @@ bool is_sampling(const Json& json) {
 
 bool is_task(const Json& json) {
   return json.is_object() && has(json, "id", &Json::is_number) && has(json, "name", &Json::is_string) &&
-         has(json, "state", &Json::is_string);
+         has(json, "state", &Json::is_string) && has(json, "age_ns", &Json::is_number_unsigned) &&
+         has(json, "recent_ns", &Json::is_number_unsigned) && has(json, "memory_bytes", &Json::is_number_unsigned);
+}
+
+/// The order in which a process of many tasks is to name them, so that those that are shown first are among them.
+const char* order_for(TopSort sort) {
+  switch (sort) {
+    case TopSort::Memory: return "memory";
+    case TopSort::Age: return "age";
+    default: return "recent";
+  }
 }
 
 /// Whether all that a screen reads of an answer is there, and is of its type.
@@ -228,7 +238,8 @@ bool is_whole(const Json& json) {
          has(json, "command", &Json::is_array) && has(json, "up_ns", &Json::is_number_unsigned) &&
          has(json, "metrics", &Json::is_array) && std::ranges::all_of(json["metrics"], is_metric) &&
          has(json, "tasks", &Json::is_array) && std::ranges::all_of(json["tasks"], is_task) &&
-         has(json, "tasks_left_out", &Json::is_number) && json.contains("sampling") && is_sampling(json["sampling"]);
+         has(json, "tasks_left_out", &Json::is_number) && has(json, "tasks_since_ns", &Json::is_number_unsigned) &&
+         json.contains("sampling") && is_sampling(json["sampling"]);
 }
 
 /// The answer's value; none: it is not JSON, or deeper than any answer is. Copying and printing take stack for each level.
@@ -265,7 +276,7 @@ std::vector<RunningVmrun> running_vmruns() {
   return out;
 }
 
-Result<Json> ask_vmrun(int pid, bool sample) {
+Result<Json> ask_vmrun(int pid, bool sample, TopSort sort) {
   const std::string who = "process " + std::to_string(pid);
   const std::optional<uid_t> owner = owner_of(pid);
   if (!owner) return Error(ErrorKind::Io, "there is no " + who);
@@ -275,8 +286,8 @@ Result<Json> ask_vmrun(int pid, bool sample) {
   }
   Socket socket;
   if (auto reached = reach(pid, *owner, socket); !reached) return reached.error();
-  const std::string request =
-      std::string("GET /top") + (sample ? "?sample=1" : "") + " HTTP/1.1\r\nHost: vmrun\r\n\r\n";
+  const std::string request = std::string("GET /top?order=") + order_for(sort) + (sample ? "&sample=1" : "") +
+                              " HTTP/1.1\r\nHost: vmrun\r\n\r\n";
   auto answer = exchange(pid, socket, request);
   if (!answer) return answer.error();
   const size_t head = answer->find("\r\n\r\n");

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <tuple>
+#include <utility>
 
 #include "tools/report.h"
 #include "tools/top.h"
@@ -82,6 +84,10 @@ std::string seconds_text(double seconds) {
 std::string time_up(double nanoseconds) {
   const auto seconds = static_cast<long long>(nanoseconds / 1e9);
   return strf("%lld:%02lld:%02lld", seconds / 3600, seconds / 60 % 60, seconds % 60);
+}
+
+std::string age_text(double nanoseconds) {
+  return nanoseconds < 10e9 ? strf("%.1f s", nanoseconds / 1e9) : time_up(nanoseconds);
 }
 
 /// A line of a name and what there is under it.
@@ -184,7 +190,7 @@ class Screen {
     const Json& sampling = json_["sampling"];
     if (!sampling.is_object()) {
       lines_.emplace_back();
-      lines_.emplace_back("guests are not sampled: p, or --sample, has it done (some 1 % of the processor)");
+      lines_.emplace_back("guests are not sampled: p, or --sample, has it done (some 0.2 % of the processor)");
       return;
     }
     const Json none = Json::object(), empty = Json::array();
@@ -230,21 +236,33 @@ class Screen {
   }
   void tasks() {
     struct Task {
-      double id;
+      double id, age, recent, memory;
       std::string name, state;
     };
     std::vector<Task> all;
     for (const Json& task : json_["tasks"]) {
-      all.push_back({number_of(task, "id"), text_of(task, "name"), text_of(task, "state")});
+      all.push_back({number_of(task, "id"), number_of(task, "age_ns"), number_of(task, "recent_ns"),
+                     number_of(task, "memory_bytes"), text_of(task, "name"), text_of(task, "state")});
     }
-    std::ranges::sort(all, {}, [this](const Task& task) {
-      const std::string& first = look_.sort == TopSort::State ? task.state : task.name;
-      return std::pair(look_.sort == TopSort::Id ? std::string() : first, task.id);
+    std::ranges::sort(all, [this](const Task& a, const Task& b) {
+      switch (look_.sort) {
+        case TopSort::Processor: return std::pair(b.recent, a.id) < std::pair(a.recent, b.id);
+        case TopSort::Memory: return std::pair(b.memory, a.id) < std::pair(a.memory, b.id);
+        case TopSort::Age: return std::pair(b.age, a.id) < std::pair(a.age, b.id);
+        case TopSort::State: return std::tie(a.state, a.id) < std::tie(b.state, b.id);
+        case TopSort::Name: break;
+      }
+      return std::tie(a.name, a.id) < std::tie(b.name, b.id);
     });
+    const double since = number_of(json_, "tasks_since_ns");
     lines_.emplace_back();
-    lines_.push_back(strf("%8s  %-12s %s", "TASK", "NAME", "STATE"));
+    lines_.push_back(strf("%8s  %6s %9s %9s  %-16s %s", "TASK", "CPU %", "MEMORY", "AGE", "NAME", "STATE"));
     for (const Task& task : all) {
-      lines_.push_back(strf("%8.0f  %-12s %s", task.id, task.name.c_str(), task.state.c_str()));
+      // More than all of a processor is a look at a task in the middle of a switch.
+      const std::string share = since > 0 ? strf("%.1f", std::clamp(100 * task.recent / since, 0.0, 100.0)) : "-";
+      const std::string memory = task.memory > 0 ? bytes_text(task.memory) : "-";
+      lines_.push_back(strf("%8.0f  %6s %9s %9s  %-16s %s", task.id, share.c_str(), memory.c_str(),
+                            age_text(task.age).c_str(), task.name.c_str(), task.state.c_str()));
     }
     if (const double more = number_of(json_, "tasks_left_out"); more > 0) lines_.push_back(strf("%8.0f  more", more));
   }

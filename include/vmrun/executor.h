@@ -56,7 +56,7 @@ struct TaskOptions {
   TaskPriority priority = TaskPriority::Normal;
   /// Cancels the task so long after its spawn.
   std::optional<std::chrono::nanoseconds> timeout{};
-  /// For Executor::report. Outlives the task.
+  /// For Executor::report and tasks. Outlives the task.
   const char* name = nullptr;
   /// Cancels the task together with all others that have the token.
   CancelToken cancel{};
@@ -141,9 +141,21 @@ struct ExecutorStats {
 
 /// A task at one moment.
 struct TaskInfo {
-  uint64_t id = 0;    ///< unique in its executor
-  std::string name;   ///< TaskOptions::name
-  std::string state;  ///< Task::state
+  uint64_t id = 0;                    ///< unique in its executor
+  std::string name;                   ///< TaskOptions::name
+  std::string state;                  ///< Task::state
+  std::chrono::nanoseconds age{};     ///< since its spawn, to some milliseconds
+  std::chrono::nanoseconds used{};    ///< what it held a processor for while that was counted (Executor::account)
+  std::chrono::nanoseconds recent{};  ///< the part of it since the last time that anybody asked for tasks
+  uint64_t memory_bytes = 0;          ///< of its store's linear memories, siblings' included
+};
+
+/// Which tasks come first where there are more than wanted.
+enum class TaskOrder : uint8_t {
+  Any,
+  Recent,  ///< those of most TaskInfo::recent
+  Memory,  ///< those of most memory
+  Oldest,
 };
 
 /// Runs tasks. Its functions may be called from any thread. Those that wait (the destructor, wait_idle) do not belong in its
@@ -180,8 +192,15 @@ class Executor {
   ExecutorStats stats() const;
   /// A line for each task that has not ended: its name, whether it runs or is ready, or for what it waits.
   std::string report() const;
-  /// Tasks that have not ended, `most` of them at most, in no order.
-  std::vector<TaskInfo> tasks(size_t most = 1000) const;
+  /// Tasks that have not ended, `most` of them at most, in that order. Looks at all tasks, some 50 ns for each, during which
+  /// no other thread can spawn.
+  /// `recent_of_all` gets TaskInfo::recent of all tasks together, if the order is not Any.
+  std::vector<TaskInfo> tasks(size_t most = 1000, TaskOrder order = TaskOrder::Any,
+                              std::chrono::nanoseconds* recent_of_all = nullptr) const;
+  /// Counts from now on what each task holds a processor for (TaskInfo::used), or no longer; off at first. Counting takes two looks
+  /// at the clock for each switch. What the system does with the thread meanwhile is not seen: where it runs others,
+  /// that time counts too.
+  void account(bool on);
   /// How waiting is done: "epoll" or "uring".
   const char* io() const;
 

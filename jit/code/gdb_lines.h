@@ -13,8 +13,8 @@ struct DebugLines {
   std::vector<char> info, abbrev, line;
 };
 
-/// A unit with one function, called `name`, and a table of lines. Where the guest's compiler has inlined calls, or ours,
-/// the line is the innermost one. Reads the image's debug information.
+/// A unit with one function, called `name`, a table of lines, and the calls that the guest's compiler has inlined, or ours: the
+/// line is that of the innermost. Reads the image's debug information.
 DebugLines debug_lines(const CodeObject& code, const std::string& name);
 
 }  // namespace vmrun::jit

@@ -78,6 +78,7 @@ void test_exceptions(void);
 void test_limits(void);
 void test_misuse(void);
 void test_order(void);
+void test_source(void);
 void test_tasks(void);
 void test_throws(void);
 void test_no_memory(void);

@@ -274,6 +274,9 @@ function showFunctions(dump, entries) {
   const all = entries.reduce((sum, e) => sum + e.self, 0);
   const text = $('filter').value.trim().toLowerCase();
   const rows = entries.filter((e) => e.name.toLowerCase().includes(text));
+  const leftOut = dump.modules.reduce((sum, module) => sum + (module.functions_left_out || 0), 0);
+  $('heat-note').hidden = leftOut === 0;
+  $('heat-note').textContent = `${leftOut} functions with less time are not in the dump.`;
   const bar = (e) => {
     const out = make('span', {title: CODES.filter((c) => e.codes[c]).map((c) => CODE_NAMES[c] + ' ' + time(e.codes[c]))
       .join(', ')});

@@ -144,39 +144,44 @@ def speedscope(text):
 
 
 def trace(text):
-    """Events begin and end in turn, and nest in a thread."""
+    """Events of whole microseconds, callers first, that nest in a thread."""
     file = json.loads(text)
     only(file, ["displayTimeUnit", "traceEvents"], "the file")
     own, count = collections.Counter(), 0
-    stacks, named, last = collections.defaultdict(list), set(), collections.defaultdict(float)
+    open_events, named, last = collections.defaultdict(list), set(), collections.defaultdict(int)
     for event in file["traceEvents"]:
         thread = event["tid"]
+        if event["pid"] != 1:
+            refuse("an event of another process")
         if event["ph"] == "M":
-            if event["name"] != "thread_name" or not event["args"]["name"]:
+            only(event, ["ph", "pid", "tid", "ts", "name", "args"], "a name")
+            if event["name"] not in ("process_name", "thread_name") or not event["args"]["name"]:
                 refuse("a thread without a name")
-            named.add(thread)
+            if event["name"] == "thread_name":
+                named.add(thread)
             continue
-        if thread not in named or event["pid"] != 1:
-            refuse("an event of a thread that was not named")
-        if event["ts"] < last[thread]:
-            refuse("events are not in order")
-        if stacks[thread]:
-            own[stacks[thread][-1]] += (event["ts"] - last[thread]) * 1000
-        last[thread] = event["ts"]
-        if event["ph"] == "B":
-            only(event, ["ph", "pid", "tid", "cat", "ts", "name", "args"], "an event")
-            only(event["args"], ["tier", "offset", "file", "line"], "an event's arguments")
-            stacks[thread].append(event["name"])
-            count += 1
-        elif event["ph"] == "E":
-            only(event, ["ph", "pid", "tid", "ts"], "an event's end")
-            if not stacks[thread]:
-                refuse("an end without a beginning")
-            stacks[thread].pop()
-        else:
+        if event["ph"] != "X":
             refuse(f"an event of kind {event['ph']}")
-    if any(stacks.values()):
-        refuse("events do not end")
+        only(event, ["ph", "pid", "tid", "cat", "ts", "dur", "name", "args"], "an event")
+        only(event["args"], ["tier", "offset", "file", "line"], "an event's arguments")
+        begin, length = event["ts"], event["dur"]
+        if type(begin) is not int or type(length) is not int or length < 0:
+            refuse("a time that is no count of microseconds")
+        if thread not in named:
+            refuse("an event of a thread that was not named")
+        if begin < last[thread]:
+            refuse("events are not in order")
+        last[thread] = begin
+        callers = open_events[thread]
+        while callers and callers[-1][1] <= begin:
+            callers.pop()
+        if callers and begin + length > callers[-1][1]:
+            refuse("an event ends after its caller")
+        if callers:
+            own[callers[-1][0]] -= length * 1000
+        own[event["name"]] += length * 1000
+        callers.append((event["name"], begin + length))
+        count += 1
     return count, own
 
 

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "tests/unit/tools/command.h"
+#include "tests/unit/tools/image.h"
 
 namespace vmrun::test {
 namespace {
@@ -226,6 +227,57 @@ TEST_CASE("a dump at an interval is whole whenever it is read") {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   end(child);
+}
+
+TEST_CASE("a process that is killed in the middle of a dump leaves a whole one") {
+  const TemporaryDirectory folder;
+  const std::string file = folder.path() + "/dump.json";
+  for (int i = 0; i < 12; ++i) {
+    CAPTURE(i);
+    std::filesystem::remove(file);
+    const Child child = start_child(
+        VMRUN_COMMAND, {"run", "--profile", file + ",10ms", "--invoke", "memory", fixture("stop_spin")}, folder.path());
+    REQUIRE(child.pid > 0);
+    CHECK(dumped(file, "interval"));
+    std::this_thread::sleep_for(std::chrono::microseconds(1'700 * i));  // at other moments of the ten milliseconds
+    CHECK(WTERMSIG(end(child)) == SIGKILL);
+    CHECK(!read_dump(file).is_discarded());
+  }
+}
+
+TEST_CASE("an image of very many functions with long names leaves a dump that is bounded, and that can be read") {
+  // Each is compiled; the last one spins, and is the one that must be told of.
+  constexpr uint32_t kMany = 70'000, kTold = 65'536;
+  const std::string odd = "<script>alert(1)</script>\x1b[31m" + std::string(600, 'x');
+  std::vector<std::string> names;
+  names.reserve(kMany);
+  for (uint32_t i = 0; i < kMany; ++i) names.push_back(u32(i) + name(std::to_string(i) + odd));
+  std::vector<std::string> bodies(kMany - 1, body(""));
+  // A loop of 2^28 rounds: local 0 counts.
+  const std::string spin = bytes({1, 1, 0x7f, 0x03, 0x40, 0x20, 0, 0x41, 1, 0x6a, 0x22, 0, 0x41}) +
+                           "\x80\x80\x80\x80\x01" + bytes({0x48, 0x0d, 0, 0x0b, 0x0b});
+  bodies.push_back(name(spin));
+  const TemporaryDirectory folder;
+  const std::string image = folder.write("many.wasm", kImageHead + section(1, vec({kNothingToNothing})) +
+                                                          section(3, vec(std::vector<std::string>(kMany, u32(0)))) +
+                                                          section(7, vec({name("run") + bytes({0}) + u32(kMany - 1)})) +
+                                                          section(10, vec(bodies)) +
+                                                          section(0, name("name") + bytes({1}) + name(vec(names))));
+  const std::string file = folder.path() + "/dump.json";
+  CHECK(dump(file, {"-O", "tier=baseline,eager=baseline", "--invoke", "run", image}).err == "");
+  const Json json = read_dump(file);
+  REQUIRE(!json.is_discarded());
+  const Json& module = json["modules"][0];
+  REQUIRE(module["functions"].size() == kTold);
+  CHECK(module["functions_left_out"] == kMany - kTold);
+  const Json& last = module["functions"].back();
+  CHECK(last["index"] == kMany - 1);
+  CHECK(last["self_ns"]["baseline"] > 0);
+  CHECK(last["name"].get<std::string>().size() < 420);
+  CHECK(std::filesystem::file_size(file) < size_t{128} << 20);
+  const auto r = run_vmrun({"report", file});
+  CHECK(r.status == 0);
+  CHECK(r.err == "vmrun: wrote " + folder.path() + "/dump.html\n");
 }
 
 TEST_CASE("a dump and samples for another tool in one run") {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "tests/unit/tools/browser.h"
 #include "tests/unit/tools/command.h"
 
 namespace vmrun::test {
@@ -99,7 +100,37 @@ TEST_CASE("a dump has hot source lines, and the page their text from a folder th
   CHECK(r.status == 0);
   CHECK(has(contents(page), "\"text\":\"h ^= h"));
   CHECK(run_vmrun({"report", "-o", page, "--source-root", folder.path() + "/none", dump}).status == 1);
-  CHECK(has(run_vmrun({"report", "-o", page, "--source-root", folder.path(), dump}).err, "warning: no source line"));
+  CHECK(has(run_vmrun({"report", "-o", page, "--source-root", folder.path(), dump}).err,
+            "; the hottest is in " + std::string(kFile)));
+  // A run too short for samples, or without debug information, is no fault of the folder's.
+  const std::string bare = folder.path() + "/bare.json";
+  CHECK(run_vmrun({"run", "--profile", bare, "--invoke", "spin", "-W", "unknown-imports-trap", fixture("profile"), "1"})
+            .status == 0);
+  CHECK(run_vmrun({"report", "-o", page, "--source-root", VMRUN_SOURCE, dump, bare}).err ==
+        "vmrun: wrote " + page + "\n");
+  CHECK(has(run_vmrun({"report", "-o", page, "--source-root", VMRUN_SOURCE, bare}).err,
+            "warning: --source-root: no source lines were sampled"));
+}
+
+TEST_CASE("the table of source lines is used in a browser, large and small, light and dark") {
+  if (!has_browser()) return;
+  const TemporaryDirectory folder;
+  Json dump = Json::parse(contents(spin(folder, "dump.json")));
+  // As a hostile image would have it.
+  Json odd = dump["modules"][0]["lines"][0];
+  odd["file"] = "/x/<b>\"'</script>.c";
+  odd["function"] = "<img src=x onerror=\"document.title='hit'\">";
+  dump["modules"][0]["lines"].push_back(odd);
+  const std::string page = folder.path() + "/page.html";
+  const auto r =
+      run_vmrun({"report", "-o", page, "--source-root", VMRUN_SOURCE, folder.write("changed.json", dump.dump())});
+  CHECK(r.status == 0);
+  const std::vector<std::string> looks[] = {{"--window-size=1200,900"},
+                                            {"--window-size=500,900", "--blink-settings=preferredColorScheme=0"}};
+  for (const auto& look : looks) {
+    CAPTURE(look[0]);
+    CHECK(drive_report(folder, page, VMRUN_SOURCE "/tests/unit/tools/drive_source.js", look) == "[]");
+  }
 }
 
 TEST_CASE("a page has nothing from outside of the folder, whatever a dump names") {

@@ -75,34 +75,6 @@ TEST_CASE("profiles are what a strict reader expects of their formats") {
   CHECK(files_in(folder.path()) == std::size(cases));  // nothing of another name is left
 }
 
-TEST_CASE("go tool pprof opens a profile and names what is hot") {
-  if (!is_installed("go")) return;
-  const TemporaryDirectory folder;
-  const std::string file = folder.path() + "/a.pprof";
-  CHECK(profile("guest," + file + ",1ms") == "");
-  const auto top =
-      run_script("HOME=\"$2\" GOFLAGS= GOTOOLCHAIN=local go tool pprof -top \"$1\"", {file, folder.path()});
-  CHECK(top.status == 0);
-  CHECK(top.out.find("Type: cpu") != std::string::npos);
-  CHECK(top.out.find("File: prof") != std::string::npos);
-  CHECK(top.out.find(" spin\n") != std::string::npos);
-  CHECK(top.out.find(" outer\n") != std::string::npos);
-  const auto tags = run_script("HOME=\"$2\" GOTOOLCHAIN=local go tool pprof -tags \"$1\"", {file, folder.path()});
-  CHECK(tags.out.find("baseline") != std::string::npos);
-}
-
-TEST_CASE("Perfetto's trace processor opens a trace and finds what is hot") {
-  if (!is_installed("trace_processor_shell")) return;
-  const TemporaryDirectory folder;
-  const std::string file = folder.path() + "/a.trace.json";
-  CHECK(profile("guest," + file + ",1ms") == "");
-  const std::string query = folder.write("query.sql", "select count(*) as found from slice where name like '%spin';\n");
-  const auto r = run_script("trace_processor_shell -q \"$1\" \"$2\"", {query, file});
-  CHECK(r.status == 0);
-  CHECK(r.out.find("found") != r.out.npos);
-  CHECK(r.out.find("\n0\n") == r.out.npos);
-}
-
 TEST_CASE("guests at the same time are in one profile") {
   const TemporaryDirectory folder;
   const std::string file = folder.path() + "/many.folded";

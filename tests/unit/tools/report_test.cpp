@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "tests/unit/tools/browser.h"
 #include "tests/unit/tools/command.h"
 
 namespace vmrun::test {
@@ -36,17 +37,8 @@ std::string make_dump(const TemporaryDirectory& folder, const char* name, const 
   return file;
 }
 
-void insert(std::string& page, const std::string& before, const std::string& text) {
-  const size_t at = page.find(before);
-  REQUIRE(at != page.npos);
-  page.insert(at, text);
-}
-
 TEST_CASE("a report is used in a browser, by mouse and keyboard, large and small, light and dark") {
-  if (run_script("command -v chromium").status != 0) {
-    MESSAGE("skipped: chromium is not installed");
-    return;
-  }
+  if (!has_browser()) return;
   const TemporaryDirectory folder;
   const std::string a = make_dump(folder, "a.json", "auto", kRounds, {"--instances", "1"});
   // Another version, whose module has another name.
@@ -57,30 +49,15 @@ TEST_CASE("a report is used in a browser, by mouse and keyboard, large and small
   auto r = run_vmrun({"report", "-o", page, a, b});
   CHECK(r.status == 0);
   CHECK(r.err == "vmrun: wrote " + page + "\n");
-  std::string text = contents(page);
-  insert(
-      text, "<script type=\"application/json\"",
-      "<script>window.errorsSeen = []; window.onerror = (text) => void errorsSeen.push(text);"
-      "console.error = (...all) => errorsSeen.push(all.join(' '));"
-      "document.addEventListener('securitypolicyviolation', (e) => errorsSeen.push('policy: ' + e.violatedDirective));"
-      "</script>");
-  insert(text, "</body>", "<script>" + contents(VMRUN_SOURCE "/tests/unit/tools/drive_report.js") + "</script>");
-  const std::string driven = folder.write("driven.html", text);
-  const std::string browser =
-      "HOME=\"$1\" chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage "
-      "--user-data-dir=\"$1/browser\" ";
-  for (const char* look : {"--window-size=1200,900", "--window-size=500,900 --blink-settings=preferredColorScheme=0"}) {
-    CAPTURE(look);
-    r = run_script(browser + look + " --virtual-time-budget=5000 --dump-dom \"file://$2\"", {folder.path(), driven});
-    CHECK(r.status == 0);
-    const size_t at = r.out.find("data-wrong=\"");
-    REQUIRE(at != r.out.npos);
-    const std::string wrong = r.out.substr(at + 12, r.out.find('"', at + 12) - at - 12);
-    CHECK(wrong == "[]");
+  const std::vector<std::string> looks[] = {{"--window-size=1200,900"},
+                                            {"--window-size=500,900", "--blink-settings=preferredColorScheme=0"}};
+  for (const auto& look : looks) {
+    CAPTURE(look[0]);
+    CHECK(drive_report(folder, page, VMRUN_SOURCE "/tests/unit/tools/drive_report.js", look) == "[]");
   }
   // For people to look at.
   const std::string picture = VMRUN_FIXTURES "/../report.png";
-  run_script(browser + "--window-size=1200,2400 --screenshot=\"$3\" \"file://$2\"", {folder.path(), page, picture});
+  browse(folder, {"--window-size=1200,2400", "--screenshot=" + picture}, "file://" + page);
   CHECK(std::filesystem::file_size(picture) > 10'000);
 }
 

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <thread>
 
 #include "tests/unit/tools/background.h"
@@ -136,6 +137,59 @@ TEST_CASE("servers, and guests at the same time, are looked at with their tasks"
   CHECK(answer["tasks_left_out"] == 0);
 }
 
+TEST_CASE("each guest has its share of the processors, memory and age; those that use most come first") {
+  Background guests({"run", "--instances", "3", "--workers", "1", "--invoke", "memory", fixture("stop_spin")});
+  wait_for(guests.pid());
+  Json answer = look_at(guests.pid());
+  for (int i = 0; i < 100 && answer["tasks"].size() < 3; ++i) answer = look_at(guests.pid());
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  answer = look_at(guests.pid());
+  const double since = answer["tasks_since_ns"];
+  CHECK(since >= 0.3e9);
+  double all = 0;
+  for (const Json& task : answer["tasks"]) {
+    all += task["recent_ns"].get<double>();
+    CHECK(task["name"] == "stop_spin.wasm");
+    CHECK(task["age_ns"] >= 300'000'000);
+    CHECK(task["memory_bytes"] >= 65536);
+  }
+  // One worker is always with one of them, as far as the machine lets it run.
+  CHECK(all > 0);
+  CHECK(all < 1.1 * since);
+  const auto screen =
+      run_vmrun({"top", "--once", "--interval", "300ms", "--sort", "memory", std::to_string(guests.pid())});
+  CHECK(screen.err == "");
+  CHECK(screen.out.find("    TASK   CPU %    MEMORY       AGE  NAME             STATE\n") != screen.out.npos);
+  CHECK(screen.out.find(" stop_spin.wasm ") != screen.out.npos);
+  CHECK(run_vmrun({"top", "--sort", "size"}).err.find("must be cpu, memory, age, state or name") != std::string::npos);
+
+  // A guest alone in its process, by its thread's processor time.
+  if (!kHears) return;
+  Background one({"run", "--invoke", "memory", fixture("stop_spin")});
+  wait_for(one.pid());
+  look_at(one.pid());
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  answer = look_at(one.pid());
+  REQUIRE(answer["tasks"].size() == 1);
+  CHECK(answer["tasks"][0]["recent_ns"] > 0);
+  CHECK(answer["tasks"][0]["recent_ns"] <= 1.05 * answer["tasks_since_ns"].get<double>());
+  CHECK(answer["tasks"][0]["memory_bytes"] >= 65536);
+}
+
+/// What a process of many tasks would say.
+std::string answer_with_tasks(size_t count) {
+  Json tasks = Json::array();
+  for (size_t i = 1; i <= count; ++i) {
+    tasks.push_back({{"id", i},
+                     {"name", i == 3 ? "b\x1b[31mad" : "guest"},
+                     {"state", i % 2 == 0 ? "runs" : "waits for its deadline"},
+                     {"age_ns", (count - i) * 1'000'000'000},
+                     {"recent_ns", i * 10},
+                     {"memory_bytes", (i * 7 % count) * 65536}});
+  }
+  return tasks.dump();
+}
+
 TEST_CASE("the only vmrun need not be named; of several one must be") {
   if (!kHears) return;
   // Other tests run beside this one, so there may be more.
@@ -236,7 +290,8 @@ std::string answer_with(const std::string& member = "", const std::string& value
     "metrics": [{"name": "vmrun_tasks", "values": []},
                 {"name": "vmrun_scheduler_queue_latency_seconds",
                  "values": [{"labels": {}, "buckets": [[1, 2], [null, 3]], "count": 3, "sum": 1}]}],
-    "tasks": [{"id": 1, "name": "guest", "state": "runs"}], "tasks_left_out": 0, "sampling": null})");
+    "tasks": [{"id": 1, "name": "guest", "state": "runs", "age_ns": 5, "recent_ns": 4, "memory_bytes": 65536}],
+    "tasks_left_out": 0, "tasks_since_ns": 8, "sampling": null})");
   if (!member.empty()) json[member] = Json::parse(value);
   return kOk + json.dump();
 }
@@ -263,6 +318,26 @@ TEST_CASE("another version, and answers that are none, are told from what is und
   says("", "gave no sensible answer");
 }
 
+TEST_CASE("tasks are sorted as the reader wants, in equal columns, and say nothing to the terminal") {
+  const auto rows = [&](const char* sort) {
+    const Impostor impostor({answer_with("tasks", answer_with_tasks(5))});
+    const auto r = run_vmrun({"top", "--once", "--interval", "100ms", "--sort", sort, std::to_string(getpid())});
+    CHECK(r.status == 0);
+    CHECK(r.out.find('\x1b') == r.out.npos);
+    std::string ids;
+    std::istringstream lines(r.out.substr(r.out.find("    TASK ")));
+    std::string line;
+    std::getline(lines, line);
+    while (std::getline(lines, line)) ids += line.substr(7, 1);
+    return ids;
+  };
+  CHECK(rows("cpu") == "54321");
+  CHECK(rows("age") == "12345");
+  CHECK(rows("memory") == "24135");
+  CHECK(rows("state") == "24135");
+  CHECK(rows("name") == "31245");
+}
+
 TEST_CASE("members of an answer that are of other types are an error") {
   const auto metric = [](const std::string& value) {
     return R"([{"name":"vmrun_tasks","values":[]},{"name":"vmrun_scheduler_queue_latency_seconds","values":[)" + value +
@@ -286,7 +361,12 @@ TEST_CASE("members of an answer that are of other types are an error") {
       {"metrics", metric(R"({"labels":{},"count":"5","sum":1,"buckets":[[1,2]]})")},
       {"tasks", "[5]"},
       {"tasks", R"([{"id":"x","name":"y","state":"z"}])"},
+      {"tasks", R"([{"id":1,"name":"y","state":"z"}])"},
+      {"tasks", R"([{"id":1,"name":"y","state":"z","age_ns":1e300,"recent_ns":0,"memory_bytes":0}])"},
+      {"tasks", R"([{"id":1,"name":"y","state":"z","age_ns":0,"recent_ns":-1,"memory_bytes":0}])"},
+      {"tasks", R"([{"id":1,"name":"y","state":"z","age_ns":0,"recent_ns":0,"memory_bytes":"1"}])"},
       {"tasks_left_out", "\"x\""},
+      {"tasks_since_ns", "null"},
       {"sampling", "5"},
       {"sampling", R"({"total_ns":5,"functions":[],"self_ns":3})"},
       {"sampling", sampling("5")},
@@ -369,7 +449,7 @@ TEST_CASE("on a terminal it draws, takes keys and puts the terminal back") {
                             {std::to_string(guest.pid())});
   CHECK(r.status == 0);
   CHECK(r.out.find("\x1b[?1049h") != r.out.npos);
-  CHECK(r.out.find("sort tasks (by state)") != r.out.npos);
+  CHECK(r.out.find("sort tasks (by memory)") != r.out.npos);
   CHECK(r.out.find("sample guests (on)") != r.out.npos);
   CHECK(r.out.find("\x1b[?1049l") != r.out.npos);
 }
