@@ -7,7 +7,9 @@
 //   dense    the same memories in dense mode: a slot of a shared mapping, wholly mapped, accesses checked.
 //   checked  64-bit memories and 1-byte pages: a reservation as large as the memory may become, accesses checked. Where
 //            the process may not have the address space for guards, 32-bit memories of 64 KiB pages are checked too.
-// The base never moves. Address space of the first two kinds is recycled through the engine's MemoryPool.
+// The base never moves. Address space of the first two kinds is recycled through the engine's MemoryPool. The embedder's
+// hooks, if there are any, make memories in its place (vm/runtime/hosted_memory.h): guarded ones if they promise guards,
+// checked ones otherwise.
 //
 // Threads: a MemoryPool may be used from any thread. A MemoryInst belongs to its store's thread, but a shared one to no
 // store (vm/runtime/memory_owner.h): its size may be read and grown by several threads at once. Growth takes the memory's
@@ -19,6 +21,7 @@
 #include <memory>
 
 #include "vm/base/trap.h"
+#include "vm/runtime/hosted_memory.h"
 #include "vm/runtime/instance.h"
 #include "vm/runtime/room.h"
 #include "vm/wasm/types.h"
@@ -46,17 +49,24 @@ struct MemoryMapping {
   bool guarded = false;
   bool pooled = false;
   bool roomed = false;  // lies in its store's room
+  // Made by the embedder's hooks: what they gave.
+  bool hosted = false;
+  uint64_t given = 0;  // HostMemory::capacity
+  void* handle = nullptr;
 };
 
 /// The address space that an engine's memories come from.
 class MemoryPool {
  public:
   struct Options {
+    bool guards = true;  // faults guard memories, if there is room for that; does not count for dense ones
     bool dense = false;
     uint64_t dense_bytes = 64u << 20;  // size of a dense slot: at least a page of the host, at most 4 GiB
     size_t cached = 64;                // guarded reservations and stacks kept for reuse
     /// Makes pages zero and gives them back, or returns false and leaves them. Tests let it fail.
     bool (*drop_pages)(void* base, size_t bytes) = &vm::drop_pages;
+    /// Makes all memories, if there is one; `guards` and `dense` do not count then.
+    std::shared_ptr<HostedMemories> hosted = nullptr;
   };
   /// Reserves room for one guarded memory, unless `dense`. If there is none, the pool does without guards.
   explicit MemoryPool(const Options& options);
@@ -69,8 +79,10 @@ class MemoryPool {
   bool guards() const;
   /// Address space for a memory of `type` with `bytes` accessible at once and at most `max_bytes`. Error: Limit.
   Result<MemoryMapping> acquire(const MemoryType& type, uint64_t bytes, uint64_t max_bytes);
-  /// How much of it an unguarded memory gets, if it can be had; 0: faults guard memories of this type.
+  /// How much of it an unguarded memory gets, if it can be had; 0: faults guard memories of this type, or hooks make them.
   uint64_t unguarded_reservation(const MemoryType& type, uint64_t bytes, uint64_t max_bytes) const;
+  /// Makes so many bytes of the mapping accessible, which are more than before. False: it is as it was.
+  bool grow(MemoryMapping& mapping, uint64_t bytes) const;
   /// Takes the mapping back; its contents are gone.
   void release(MemoryMapping mapping);
 

@@ -216,7 +216,8 @@ MemoryPool::MemoryPool(const Options& options) : impl_(std::make_unique<Impl>())
   // Releasing never allocates.
   impl_->stacks.reserve(impl_->options.cached);
   impl_->guarded.reserve(impl_->options.cached + 1);
-  if (options.dense) return;
+  if (options.hosted != nullptr) impl_->guards = options.hosted->guards();
+  if (options.hosted != nullptr || options.dense || !options.guards) return;
   MemoryMapping first;
   impl_->guards = Impl::map_guarded(first);
   if (impl_->guards) {
@@ -236,6 +237,7 @@ MemoryPool::~MemoryPool() {
 bool MemoryPool::guards() const { return impl_->guards; }
 
 Result<MemoryMapping> MemoryPool::acquire(const MemoryType& type, uint64_t bytes, uint64_t max_bytes) {
+  if (impl_->options.hosted != nullptr) return impl_->options.hosted->acquire(type, bytes, max_bytes);
   if (memory_is_guarded(type, !guards())) return impl_->acquire_guarded(bytes);
   if (impl_->options.dense && memory_is_guarded(type, false)) return impl_->acquire_dense(bytes);
   if (bytes > kMostMapped) {
@@ -256,13 +258,26 @@ Result<MemoryMapping> MemoryPool::acquire(const MemoryType& type, uint64_t bytes
 }
 
 uint64_t MemoryPool::unguarded_reservation(const MemoryType& type, uint64_t bytes, uint64_t max_bytes) const {
-  if (memory_is_guarded(type, !guards())) return 0;
+  if (impl_->options.hosted != nullptr || memory_is_guarded(type, !guards())) return 0;
   const uint64_t least = std::max(round_up(bytes), kHostPage);
   if (impl_->options.dense && memory_is_guarded(type, false)) return impl_->options.dense_bytes;
   return std::clamp(round_up(max_bytes), least, std::max(least, kUnboundedReservation));
 }
 
+bool MemoryPool::grow(MemoryMapping& mapping, uint64_t bytes) const {
+  if (mapping.hosted) return impl_->options.hosted->grow(mapping, bytes);
+  const uint64_t wanted = round_up(bytes);
+  if (mprotect(mapping.base + mapping.accessible, wanted - mapping.accessible, PROT_READ | PROT_WRITE) != 0)
+    return false;
+  mapping.accessible = wanted;
+  return true;
+}
+
 void MemoryPool::release(MemoryMapping mapping) {
+  if (mapping.hosted) {
+    impl_->options.hosted->release(mapping);
+    return;
+  }
   if (!mapping.pooled) {
     munmap(mapping.base, mapping.reserved);
     return;
