@@ -1,6 +1,8 @@
 // What the documents' blocks of C++ talk about.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
