@@ -2,9 +2,10 @@
 //
 //   first_call [--megabytes N] [--runs N] [IMAGE.cwasm EXPORT]
 //
-// Without an image it makes one of N megabytes (10): functions of some 550 bytes, as compilers make them, a data segment of a megabyte, and an export
-// that calls ten of the functions. Each run is a process of its own, which has an engine already, loads the compiled image from
-// its file, makes an instance and calls the export. An export has no parameters; imports trap.
+// Without an image it makes one of N megabytes (10): functions of some 550 bytes, as compilers make them, a data
+// segment of a megabyte, and an export that calls ten of the functions. Each run is a process of its own, which has an
+// engine already, loads the compiled image from its file, makes an instance and calls the export. An export has no
+// parameters; imports trap.
 #include <sys/wait.h>
 #include <unistd.h>
 

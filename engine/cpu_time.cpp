@@ -12,8 +12,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
-/// The keeper looks no sooner than this after it has looked, and so a limit is overrun by about as much; where a thread takes no time,
-/// it looks more and more seldom.
+/// The keeper looks no sooner than this after it has looked, and so a limit is overrun by about as much; where a thread
+/// takes no time, it looks more and more seldom.
 constexpr nanoseconds kLook = milliseconds(1), kSeldom = milliseconds(10);
 
 nanoseconds read(clockid_t clock) {

@@ -1,9 +1,9 @@
 // Processor time that calls into a store take, and its limit.
 //
-// Rules: a store's clock runs from its outermost call's beginning to its end, on the thread that makes the call, and stands still
-// while a fiber is suspended. All is kept under the keeper's lock (engine/time_keeper.h). While a clock runs, the keeper
-// looks at it when the limit can have been reached at the earliest, reads the thread's own clock of processor time, and comes
-// again if there is some left. Stores that are threads of one program count together.
+// Rules: a store's clock runs from its outermost call's beginning to its end, on the thread that makes the call, and
+// stands still while a fiber is suspended. All is kept under the keeper's lock (engine/time_keeper.h). While a clock
+// runs, the keeper looks at it when the limit can have been reached at the earliest, reads the thread's own clock of
+// processor time, and comes again if there is some left. Stores that are threads of one program count together.
 #pragma once
 
 #include <chrono>

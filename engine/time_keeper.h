@@ -1,6 +1,7 @@
-// The thread that keeps the times of calls. Rules: one thread keeps those of the whole process, from the first one on and until
-// its end. All appointments are in one set, under one lock, which is held while they are called; so one that is out of the set
-// touches its store no more. Which reasons a store has to be late (vm::Store::passed_deadlines) changes under the same lock.
+// The thread that keeps the times of calls. Rules: one thread keeps those of the whole process, from the first one on
+// and until its end. All appointments are in one set, under one lock, which is held while they are called; so one that
+// is out of the set touches its store no more. Which reasons a store has to be late (vm::Store::passed_deadlines)
+// changes under the same lock.
 #pragma once
 
 #include <chrono>

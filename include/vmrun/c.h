@@ -90,9 +90,9 @@ VMRUN_API vmrun_trap_code_t vmrun_trap_code(const wasm_trap_t*);
 VMRUN_API bool vmrun_trap_exit_status(const wasm_trap_t*, int* status);
 /// The exception that nobody caught, owned by the caller; NULL unless the kind is VMRUN_ERROR_EXCEPTION.
 VMRUN_API wasm_ref_t* vmrun_trap_exception(const wasm_trap_t*);
-/// For a callback to return: makes the guest trap with that code, or exit with that status. In a thread of the guest's the
-/// store is NULL, here and for wasm_trap_new. A code that is none of VMRUN_TRAP_* above VMRUN_TRAP_NONE gives a trap of kind
-/// VMRUN_ERROR_USAGE, which says so and ends the guest all the same.
+/// For a callback to return: makes the guest trap with that code, or exit with that status. In a thread of the guest's
+/// the store is NULL, here and for wasm_trap_new. A code that is none of VMRUN_TRAP_* above VMRUN_TRAP_NONE gives a
+/// trap of kind VMRUN_ERROR_USAGE, which says so and ends the guest all the same.
 VMRUN_API wasm_trap_t* vmrun_trap_new_code(wasm_store_t*, vmrun_trap_code_t);
 VMRUN_API wasm_trap_t* vmrun_trap_new_exit(wasm_store_t*, int status);
 /// Of the module and the function, with a NUL; live as long as the frame.
@@ -138,8 +138,8 @@ VMRUN_API void vmrun_config_set_dense_memory(wasm_config_t*, bool, uint64_t max_
 VMRUN_API void vmrun_config_set_guard_pages(wasm_config_t*, bool);
 VMRUN_API void vmrun_config_set_max_image_bytes(wasm_config_t*, uint64_t);
 
-// Memories in address space of the embedder's own: as vmrun::MemoryHooks says (vmrun/base/memory_hooks.h), which has what each
-// function must do and what is looked at.
+// Memories in address space of the embedder's own: as vmrun::MemoryHooks says (vmrun/base/memory_hooks.h), which has
+// what each function must do and what is looked at.
 typedef struct vmrun_memory_request_t {
   uint64_t bytes;        // accessible and zero at once
   uint64_t max_bytes;    // what it may grow to, by its type and limits
@@ -161,8 +161,8 @@ typedef struct vmrun_memory_hooks_t {
   void (*finalizer)(void* env);                            // or NULL: called once, after the last memory is gone
   bool guarded;                                            // promises guards; else accesses are checked
 } vmrun_memory_hooks_t;
-/// Copies what it is given. From now on the finalizer is called, also if no engine is made. Any thread calls the hooks, several at
-/// once, also while a guest runs; they call nothing of its store, and must not be left by longjmp.
+/// Copies what it is given. From now on the finalizer is called, also if no engine is made. Any thread calls the hooks,
+/// several at once, also while a guest runs; they call nothing of its store, and must not be left by longjmp.
 VMRUN_API void vmrun_config_set_memory_hooks(wasm_config_t*, const vmrun_memory_hooks_t*);
 
 // ---- stores ----
@@ -190,8 +190,8 @@ VMRUN_API vmrun_error_t* vmrun_store_set_fuel(wasm_store_t*, uint64_t units);
 /// What is left; 0 in an engine without fuel.
 VMRUN_API uint64_t vmrun_store_fuel(const wasm_store_t*);
 /// Processor time of all calls into the store, in nanoseconds, and its limit, beyond which guests trap with
-/// VMRUN_TRAP_INTERRUPTED: as vmrun::Store::set_cpu_time_limit and cpu_time. UINT64_MAX: it is counted only. False: there is no memory or
-/// no thread to keep it.
+/// VMRUN_TRAP_INTERRUPTED: as vmrun::Store::set_cpu_time_limit and cpu_time. UINT64_MAX: it is counted only. False:
+/// there is no memory or no thread to keep it.
 VMRUN_API bool vmrun_store_set_cpu_time_limit(wasm_store_t*, uint64_t nanoseconds);
 VMRUN_API uint64_t vmrun_store_cpu_time(const wasm_store_t*);
 VMRUN_API uint64_t vmrun_store_memory_bytes(const wasm_store_t*);
@@ -285,8 +285,8 @@ VMRUN_API vmrun_tag_t* vmrun_extern_as_tag(wasm_extern_t*);
 VMRUN_API wasm_ref_t* vmrun_exception_new(const vmrun_tag_t*, const wasm_val_vec_t* values);
 /// Whether `exception` is one of that tag; then, where `out` is not NULL, what it carries, owned by the caller.
 VMRUN_API bool vmrun_exception_values(const wasm_ref_t* exception, const vmrun_tag_t*, wasm_val_vec_t* out);
-/// For a callback to return: throws the exception, which guests may catch. What is no exception, NULL too, gives a trap of kind
-/// VMRUN_ERROR_USAGE instead.
+/// For a callback to return: throws the exception, which guests may catch. What is no exception, NULL too, gives a trap
+/// of kind VMRUN_ERROR_USAGE instead.
 VMRUN_API wasm_trap_t* vmrun_trap_new_exception(const wasm_ref_t* exception);
 
 // ---- linking by name, WASI ----

@@ -45,11 +45,12 @@ struct HostStack {
 };
 
 /// Stacks of tasks in memory of the embedder's own. Both are called by any thread, several at once, in no task; they
-/// must be quick and call nothing of the executor. They live, with what they own, until the last stack is given back. Stacks of
-/// ended tasks are kept for others, at the longest until the executor is gone. There are no guards below such stacks but
-/// the embedder's own: guests check how deep they are, and host functions have what Store::set_native_stack says.
-/// What is given is looked at (alignment, size, that no two overlap, that both ends can be written). A task whose stack does not fit, or
-/// is not there, fails (Task::failed) and the log says why (VMRUN_LOG=memory); so does one whose hook throws.
+/// must be quick and call nothing of the executor. They live, with what they own, until the last stack is given back.
+/// Stacks of ended tasks are kept for others, at the longest until the executor is gone. There are no guards below such
+/// stacks but the embedder's own: guests check how deep they are, and host functions have what Store::set_native_stack
+/// says. What is given is looked at (alignment, size, that no two overlap, that both ends can be written). A task whose
+/// stack does not fit, or is not there, fails (Task::failed) and the log says why (VMRUN_LOG=memory); so does one whose
+/// hook throws.
 struct StackHooks {
   /// Nothing: there is none.
   std::function<std::optional<HostStack>(size_t bytes)> allocate = {};

@@ -73,22 +73,22 @@ class Store {
   /// is the same number in whatever tier the guest ran. After an interrupt it is only about right.
   uint64_t fuel() const;
 
-  /// Processor time that calls into the store have taken, in all, since it was first limited: of the thread that made the call, from its
-  /// beginning to its end, host functions and compiling on that thread included. Waiting takes none, and a task that is
-  /// suspended takes none either. Of threads of a program (wasi-threads): of all of them. 0: it was never limited. Any
-  /// thread.
+  /// Processor time that calls into the store have taken, in all, since it was first limited: of the thread that made
+  /// the call, from its beginning to its end, host functions and compiling on that thread included. Waiting takes none,
+  /// and a task that is suspended takes none either. Of threads of a program (wasi-threads): of all of them. 0: it was
+  /// never limited. Any thread.
   std::chrono::nanoseconds cpu_time() const;
-  /// From the next call into the store on, its guests trap with TrapCode::Interrupted when cpu_time() is beyond `limit`, by a
-  /// millisecond or two; all further calls do, too, until the limit is higher. nanoseconds::max(): it is counted only. A call costs half a
-  /// microsecond more in such a store. By the thread that uses the store. Throws std::bad_alloc; std::system_error when the
-  /// first limit of a process gets no thread.
+  /// From the next call into the store on, its guests trap with TrapCode::Interrupted when cpu_time() is beyond
+  /// `limit`, by a millisecond or two; all further calls do, too, until the limit is higher. nanoseconds::max(): it is
+  /// counted only. A call costs half a microsecond more in such a store. By the thread that uses the store. Throws
+  /// std::bad_alloc; std::system_error when the first limit of a process gets no thread.
   void set_cpu_time_limit(std::chrono::nanoseconds limit);
 
   /// Says that calls into this store are made on a stack of the embedder's own (a fiber's, a coroutine's) until further
   /// notice: [lowest, lowest + bytes), which grows down from its end. Without this, a call that does not come from its
   /// thread's own stack is refused (Usage), because nobody would stop a guest's recursion at its end. Guests leave the
-  /// lowest 128 KiB (64 KiB of a stack of less than 192 KiB) to host functions and the runtime. Errors: Usage (a stack of
-  /// less than kMinNativeStack bytes; a guest of the store is in a call).
+  /// lowest 128 KiB (64 KiB of a stack of less than 192 KiB) to host functions and the runtime. Errors: Usage (a stack
+  /// of less than kMinNativeStack bytes; a guest of the store is in a call).
   Result<void> set_native_stack(void* lowest, size_t bytes);
   /// Calls are made on their thread's own stack again. Errors: Usage (as above).
   Result<void> reset_native_stack();

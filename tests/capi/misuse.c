@@ -237,7 +237,8 @@ void test_misuse(void) {
   message.data = (byte_t*)"abc";
   message.size = 3;  // without a NUL
   CHECK(says(wasm_trap_new(store, &message), "abc"));
-  // What makes a trap for a callback to return makes one, whatever it is given: NULL would tell the guest that all is well.
+  // What makes a trap for a callback to return makes one, whatever it is given: NULL would tell the guest that all is
+  // well.
   const vmrun_trap_code_t none_of_them[] = {-1, VMRUN_TRAP_NONE, VMRUN_TRAP_OUT_OF_FUEL + 1, 99};
   for (size_t i = 0; i < sizeof none_of_them / sizeof *none_of_them; ++i) {
     wasm_trap_t* const bad = vmrun_trap_new_code(store, none_of_them[i]);

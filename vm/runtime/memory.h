@@ -7,9 +7,9 @@
 //   dense    the same memories in dense mode: a slot of a shared mapping, wholly mapped, accesses checked.
 //   checked  64-bit memories and 1-byte pages: a reservation as large as the memory may become, accesses checked. Where
 //            the process may not have the address space for guards, 32-bit memories of 64 KiB pages are checked too.
-// The base never moves. Address space of the first two kinds is recycled through the engine's MemoryPool. The embedder's
-// hooks, if there are any, make memories in its place (vm/runtime/hosted_memory.h): guarded ones if they promise guards,
-// checked ones otherwise.
+// The base never moves. Address space of the first two kinds is recycled through the engine's MemoryPool. The
+// embedder's hooks, if there are any, make memories in its place (vm/runtime/hosted_memory.h): guarded ones if they
+// promise guards, checked ones otherwise.
 //
 // Threads: a MemoryPool may be used from any thread. A MemoryInst belongs to its store's thread, but a shared one to no
 // store (vm/runtime/memory_owner.h): its size may be read and grown by several threads at once. Growth takes the memory's
@@ -79,7 +79,8 @@ class MemoryPool {
   bool guards() const;
   /// Address space for a memory of `type` with `bytes` accessible at once and at most `max_bytes`. Error: Limit.
   Result<MemoryMapping> acquire(const MemoryType& type, uint64_t bytes, uint64_t max_bytes);
-  /// How much of it an unguarded memory gets, if it can be had; 0: faults guard memories of this type, or hooks make them.
+  /// How much of it an unguarded memory gets, if it can be had; 0: faults guard memories of this type, or hooks make
+  /// them.
   uint64_t unguarded_reservation(const MemoryType& type, uint64_t bytes, uint64_t max_bytes) const;
   /// Makes so many bytes of the mapping accessible, which are more than before. False: it is as it was.
   bool grow(MemoryMapping& mapping, uint64_t bytes) const;

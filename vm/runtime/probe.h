@@ -12,7 +12,8 @@ bool is_readable(const std::byte* at);
 bool is_writable(std::byte* at);
 /// Whether there are mappings, of any protection, for all of some whole pages.
 bool is_mapped(const std::byte* base, uint64_t bytes);
-/// Whether none of some whole pages can be read. Reads /proc, for builds with assertions; true where that cannot be read.
+/// Whether none of some whole pages can be read. Reads /proc, for builds with assertions; true where that cannot be
+/// read.
 bool is_all_inaccessible(const std::byte* base, uint64_t bytes);
 
 }  // namespace vmrun::vm

@@ -1,5 +1,5 @@
-// See run_clock.h. Nothing here is inlined: a caller may come back on another thread, and would use the first one's address of
-// the variable.
+// See run_clock.h. Nothing here is inlined: a caller may come back on another thread, and would use the first one's
+// address of the variable.
 #include "vm/runtime/run_clock.h"
 
 #include <utility>

@@ -1,5 +1,5 @@
-// Clocks that run while guests of a store do: told when the store's outermost call begins and ends on a thread, and when
-// a fiber with such calls is suspended and goes on, perhaps on another thread.
+// Clocks that run while guests of a store do: told when the store's outermost call begins and ends on a thread, and
+// when a fiber with such calls is suspended and goes on, perhaps on another thread.
 #pragma once
 
 namespace vmrun::vm {

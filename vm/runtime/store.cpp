@@ -147,8 +147,8 @@ void Store::undo(const Mark& mark) {
 }
 
 Result<MemoryInst*> Store::new_memory(const MemoryType& type) {
-  // First the memory, then its place: a hook that makes it may make another one of the store meanwhile. Without a place the
-  // memory goes with its owner.
+  // First the memory, then its place: a hook that makes it may make another one of the store meanwhile. Without a place
+  // the memory goes with its owner.
   Result<std::shared_ptr<MemoryOwner>> made = make_memory(pool_, budget_, type, this);
   if (!made) return std::move(made).error();
   memories_.push_back(*std::move(made));

@@ -58,8 +58,8 @@ struct FrameInfo {
   std::vector<SourceLine> source = {};
   // Why `source` is empty although the image speaks of debug information; else empty. One line.
   std::string source_note = {};
-  // Whose frame it is, to be compared with the Instance::impl of instances of the store while that lives. Null: not known, which is
-  // so in optimised code, and of a function that was stopped as it began.
+  // Whose frame it is, to be compared with the Instance::impl of instances of the store while that lives. Null: not
+  // known, which is so in optimised code, and of a function that was stopped as it began.
   vm::Instance* instance = nullptr;
 };
 

@@ -1,4 +1,5 @@
-// Memories by the embedder's hooks: guests see no difference, and what a hook does wrong fails one instantiation or one growth.
+// Memories by the embedder's hooks: guests see no difference, and what a hook does wrong fails one instantiation or one
+// growth.
 #include <sys/mman.h>
 
 #include <algorithm>
