@@ -134,8 +134,10 @@ void drop_charges(LoopFuel& fuel, Loop& loop, DominatorTree& tree, LoopInfo& loo
     dominators.applyUpdates({{DominatorTree::Delete, block, out}});
     charge.store->eraseFromParent();
     if (auto* taken = dyn_cast<ExtractValueInst>(left)) {
+      // Not from charge.before: the charge in front of this one has replaced that.
+      auto* paid = cast<WithOverflowInst>(taken->getAggregateOperand());
       b.SetInsertPoint(taken);
-      taken->replaceAllUsesWith(b.CreateNUWSub(charge.before, b.getInt64(charge.units)));
+      taken->replaceAllUsesWith(b.CreateNUWSub(paid->getLHS(), paid->getRHS()));
       RecursivelyDeleteTriviallyDeadInstructions(taken);
     }
     RecursivelyDeleteTriviallyDeadInstructions(condition);
