@@ -62,7 +62,8 @@ bool describe(const FrameAt& at, FrameInfo& info) {
     info.call = inlined.caller;
   }
   info.tier = object->tier;
-  info.instance = object->tier == vm::Tier::baseline ? baseline_instance(at.fp) : nullptr;
+  // Of frames that a throw has left behind, the place alone is known (vm/runtime/unwound.h).
+  info.instance = object->tier == vm::Tier::baseline && at.fp != nullptr ? baseline_instance(at.fp) : nullptr;
   info.pc = at.pc;
   return true;
 }
