@@ -1,4 +1,6 @@
 // Configuration, engines, stores.
+#include <algorithm>
+#include <chrono>
 #include <limits>
 
 #include "capi/handles.h"
@@ -41,6 +43,7 @@ void vmrun_config_set_dense_memory(wasm_config_t* config, bool on, uint64_t max_
   config->config.dense_memory = on;
   if (on) config->config.dense_memory_max_bytes = max_bytes;
 }
+void vmrun_config_set_guard_pages(wasm_config_t* config, bool on) { config->config.guard_pages = on; }
 void vmrun_config_set_max_image_bytes(wasm_config_t* config, uint64_t bytes) { config->config.max_image_bytes = bytes; }
 
 // ---- engines ----
@@ -97,6 +100,16 @@ vmrun_error_t* vmrun_store_set_fuel(wasm_store_t* store, uint64_t units) {
   return set ? nullptr : new_error(std::move(set).error());
 }
 uint64_t vmrun_store_fuel(const wasm_store_t* store) { return store->state->store.fuel(); }
+bool vmrun_store_set_cpu_time_limit(wasm_store_t* store, uint64_t nanoseconds) {
+  constexpr auto kMost = static_cast<uint64_t>(std::chrono::nanoseconds::max().count());
+  return guarded([&] {
+    store->state->store.set_cpu_time_limit(std::chrono::nanoseconds(std::min(nanoseconds, kMost)));
+    return true;
+  });
+}
+uint64_t vmrun_store_cpu_time(const wasm_store_t* store) {
+  return static_cast<uint64_t>(store->state->store.cpu_time().count());
+}
 uint64_t vmrun_store_memory_bytes(const wasm_store_t* store) { return store->state->store.memory_bytes(); }
 uint64_t vmrun_store_peak_memory_bytes(const wasm_store_t* store) { return store->state->store.peak_memory_bytes(); }
 void vmrun_store_set_data(wasm_store_t* store, void* data) { store->state->data = data; }

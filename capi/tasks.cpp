@@ -1,4 +1,6 @@
 // Tasks: executors, completions, waiting.
+#include "capi/tasks.h"
+
 #include <algorithm>
 #include <chrono>
 #include <limits>
@@ -65,12 +67,15 @@ size_t vmrun_completions_take(vmrun_completions_t* completions, uint64_t tokens[
 
 // ---- executors ----
 
+vmrun_executor_t* vmrun::capi::new_executor(const ExecutorConfig& config) {
+  return with(Executor::create(config), [](Executor& made) { return new vmrun_executor_t{std::move(made)}; });
+}
 vmrun_executor_t* vmrun_executor_new(unsigned workers, size_t stack_bytes) {
   return guarded([&] {
     ExecutorConfig config;
     config.workers = workers;
     if (stack_bytes != 0) config.stack_bytes = stack_bytes;
-    return with(Executor::create(config), [](Executor& made) { return new vmrun_executor_t{std::move(made)}; });
+    return new_executor(config);
   });
 }
 void vmrun_executor_delete(vmrun_executor_t* executor) { delete executor; }
@@ -98,6 +103,7 @@ vmrun_error_t* vmrun_executor_spawn(vmrun_executor_t* executor, wasm_store_t* st
 }
 
 void vmrun_task_delete(vmrun_task_t* task) { delete task; }
+bool vmrun_task_failed(const vmrun_task_t* task) { return task->task.failed(); }
 bool vmrun_task_done(const vmrun_task_t* task) { return task->task.done(); }
 bool vmrun_task_join(const vmrun_task_t* task) { return task->task.join(); }
 void vmrun_task_cancel(const vmrun_task_t* task) { task->task.cancel(); }

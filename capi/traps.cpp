@@ -53,18 +53,21 @@ wasm_trap_t* new_own_trap(const wasm_store_t* store, Error error) {
 
 }  // namespace
 
-/// A frame knows its module by name and place alone: machine code keeps its instance where it likes.
+/// A frame of optimised code knows its module by name and place alone: that code keeps its instance where it likes.
 wasm_frame_t::wasm_frame_t(const StorePtr& state, FrameInfo f) : info(std::move(f)) {
-  vm::Instance* only = nullptr;
-  const vm::Module* module = nullptr;
   if (state == nullptr) return;  // of a trap that a thread of a guest's made
+  vm::Instance* first = nullptr;
+  bool several = false, found = false;
   for (vm::Instance* candidate : state->instances) {
     if (!can_be_of(info, *candidate)) continue;
-    only = module == nullptr ? candidate : nullptr;
-    if (module == nullptr) func_offset = info.offset - candidate->module->funcs[info.func_index].body.begin;
-    module = candidate->module;
+    several = first != nullptr;
+    found = candidate == info.instance;
+    if (first == nullptr || found) first = candidate;
+    if (found) break;
   }
-  if (only != nullptr) instance.reset(new_instance(state, Instance(only)));
+  if (first == nullptr) return;
+  func_offset = info.offset - first->module->funcs[info.func_index].body.begin;
+  if (found || !several) instance.reset(new_instance(state, Instance(first)));
 }
 
 namespace vmrun::capi {
@@ -154,8 +157,8 @@ wasm_trap_t* wasm_trap_new(wasm_store_t* store, const wasm_message_t* message) {
 
 wasm_trap_t* vmrun_trap_new_code(wasm_store_t* store, vmrun_trap_code_t code) {
   if (code <= VMRUN_TRAP_NONE || code > VMRUN_TRAP_OUT_OF_FUEL) {
-    set_last_error(Error(ErrorKind::Usage, "there is no such trap"));
-    return nullptr;
+    // Not NULL, which would tell the guest of a callback that all is well.
+    return new_own_trap(store, Error(ErrorKind::Usage, "there is no trap with the code " + std::to_string(code)));
   }
   Error error(ErrorKind::Trap, std::string(trap_message(static_cast<TrapCode>(code))));
   error.trap = static_cast<TrapCode>(code);
@@ -170,8 +173,7 @@ wasm_trap_t* vmrun_trap_new_exit(wasm_store_t* store, int status) {
 
 wasm_trap_t* vmrun_trap_new_exception(const wasm_ref_t* exception) {
   if (exception == nullptr || exception->kind != Kind::Opaque || exception->type.heap() != HeapKind::Exn) {
-    set_last_error(Error(ErrorKind::Usage, "what is to be thrown is no exception"));
-    return nullptr;
+    return new_own_trap(nullptr, Error(ErrorKind::Usage, "what was to be thrown is no exception"));
   }
   Error error(ErrorKind::Exception, "uncaught exception");
   error.exception = exception->opaque.bits;

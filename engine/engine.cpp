@@ -39,7 +39,9 @@ Engine::Engine(const Config& config) : impl_(std::make_shared<Impl>()) {
   vm::MemoryPool::Options pool;
   pool.dense = config.dense_memory;
   pool.dense_bytes = config.dense_memory_max_bytes;
+  pool.guards = config.guard_pages;
   pool.cached = config.cached_memories;
+  if (config.memory_hooks) pool.hosted = std::make_shared<vm::HostedMemories>(*config.memory_hooks);
   impl_->pool = std::make_shared<vm::MemoryPool>(pool);
   impl_->shared_funcs = std::make_shared<vm::SharedFuncs>();
   vm::fault_install();

@@ -14,6 +14,7 @@
 #include "engine/completions.h"
 #include "engine/executor_impl.h"
 #include "engine/guest_task.h"
+#include "engine/host_stacks.h"
 #include "io/region.h"
 #include "sched/stack.h"
 #include "vm/base/log.h"
@@ -183,6 +184,9 @@ Result<Executor> Executor::create(const ExecutorConfig& config) {
   if (config.workers > kMostThreads || config.max_threads > kMostThreads || config.stack_bytes > kMostStack) {
     return Error(ErrorKind::Usage, "an executor has at most 16384 workers, 16384 threads and stacks of 17 GiB");
   }
+  if (config.stack_hooks && !config.stack_hooks->allocate) {
+    return Error(ErrorKind::Usage, "StackHooks::allocate is empty: nothing gives stacks");
+  }
   auto options = io_options(config.io);
   if (!options) return options.error();
   int64_t error = 0;
@@ -198,6 +202,7 @@ Result<Executor> Executor::create(const ExecutorConfig& config) {
   c.slice = config.slice;
   c.stack_size = config.stack_bytes;
   try {
+    if (config.stack_hooks) c.stack_source = std::make_shared<HostStacks>(*config.stack_hooks);
     return Executor(std::make_unique<Impl>(std::move(reactor), guest_scheduler_config(c)));
   } catch (const std::bad_alloc&) {
     return Error(ErrorKind::Limit, "no memory for an executor");

@@ -126,10 +126,44 @@ Result<std::vector<Val>> Func::call(std::span<const Val> args) const try {
 VMRUN_CATCH_OUR_EXCEPTIONS
 
 namespace detail {
+namespace {
+
+/// Lets the store's clock run for its outermost call.
+class Timed {
+ public:
+  explicit Timed(vm::Store& store) {
+    if (store.clock == nullptr || store.vcpu().activation != nullptr) return;
+    clock_ = store.clock.get();
+    vm::run_begins(*clock_);
+  }
+  ~Timed() {
+    if (clock_ != nullptr) vm::run_ends(*clock_);
+  }
+  Timed(const Timed&) = delete;
+  Timed& operator=(const Timed&) = delete;
+
+ private:
+  vm::RunClock* clock_ = nullptr;
+};
+
+[[gnu::noinline]] Outcome invoke_watched(vm::Store& store, vm::FuncRecord& func, const Slot* args, Slot* results) {
+  if (engine::refuses_calls(store)) return Outcome::Error;
+  vm::Vcpu& cx = store.vcpu();
+  const Timed timed(store);
+  // A short guest would be through before it looks.
+  if (store.clock != nullptr && cx.activation == nullptr && store.clock->is_over()) {
+    cx.backtrace.clear();
+    cx.trap = TrapCode::Interrupted;
+    return Outcome::Trap;
+  }
+  return interp::invoke(cx, func, args, results);
+}
+
+}  // namespace
 
 Outcome invoke(vm::Store& store, vm::FuncRecord& func, const Slot* args, Slot* results) {
-  if (engine::refuses_calls(store)) [[unlikely]]
-    return Outcome::Error;
+  if (store.group != nullptr || store.clock != nullptr) [[unlikely]]
+    return invoke_watched(store, func, args, results);
   return interp::invoke(store.vcpu(), func, args, results);
 }
 

@@ -51,7 +51,7 @@ vm::Room room_of_task(const vm::Store& store, size_t native_bytes) {
   if (annex.base == nullptr) return {};
   vm::Room room(annex.base, {annex.shape.shared, annex.shape.guard, annex.shape.size}, &sched::return_annex,
                 annex.handle);
-  const uint64_t left = native_bytes - std::min(native_bytes, vm::kHostReserve);
+  const uint64_t left = native_bytes - vm::host_reserve(native_bytes);
   if (std::min(store.limits().stack_bytes, left) > room.shape().stack_bytes()) return {};
   return room;
 }
@@ -116,8 +116,13 @@ GuestTask::~GuestTask() {
 void GuestTask::resume(void* self) noexcept {
   auto& task = *static_cast<GuestTask*>(self);
   if (task.suspended_ != nullptr) vm::set_running(task.suspended_);
+  if (task.clocks_ != nullptr) vm::resume_runs(task.clocks_);
 }
 
-void GuestTask::suspend(void* self) noexcept { static_cast<GuestTask*>(self)->suspended_ = vm::set_running(nullptr); }
+void GuestTask::suspend(void* self) noexcept {
+  auto& task = *static_cast<GuestTask*>(self);
+  task.clocks_ = vm::pause_runs();
+  task.suspended_ = vm::set_running(nullptr);
+}
 
 }  // namespace vmrun

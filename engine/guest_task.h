@@ -64,7 +64,9 @@ class GuestTask {
   vm::Store& store_;
   const std::shared_ptr<io::Reactor> reactor_;
   sched::Task task_ = sched::self();
-  vm::Vcpu* suspended_ = nullptr;  // what ran when the task was left
+  // What ran when the task was left.
+  vm::Vcpu* suspended_ = nullptr;
+  vm::RunClock* clocks_ = nullptr;
 };
 
 }  // namespace vmrun

@@ -231,8 +231,7 @@ Result<vm::Instance*> make_instance(vm::Store& store, std::shared_ptr<const vm::
 Result<void> run_start(vm::Store& store, const vm::Instance& instance) {
   if (!instance.module->start) return {};
   vm::Slot none;
-  if (refuses_calls(store)) return error_of(store, Outcome::Error);
-  const Outcome outcome = interp::invoke(store.vcpu(), *instance.funcs[*instance.module->start], &none, &none);
+  const Outcome outcome = detail::invoke(store, *instance.funcs[*instance.module->start], &none, &none);
   if (outcome != Outcome::Return) return error_of(store, outcome);
   return {};
 }

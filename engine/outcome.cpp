@@ -39,6 +39,7 @@ std::vector<FrameInfo> name_frames(const std::vector<vm::Frame>& frames) {
     info.function = frame.module->func_label(frame.func_index);
     info.func_index = frame.func_index;
     info.offset = frame.offset;
+    info.instance = frame.instance;
     add_source(info, frame);
     out.push_back(std::move(info));
   }
@@ -72,6 +73,9 @@ Error own_error(vm::Store& store, Outcome outcome) {
         error = Error(ErrorKind::Usage, "a host function ended as if it had trapped: Caller::trap says by what");
       } else {
         error = trap_error(vcpu.trap);
+        if (vcpu.trap == TrapCode::Interrupted && store.clock != nullptr && store.clock->is_over()) {
+          error.message = "the processor time of the store is used up";
+        }
       }
       vcpu.trap = TrapCode::None;
       break;

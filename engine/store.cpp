@@ -1,6 +1,9 @@
 // Store: the embedder's end of vm::Store.
 #include "vmrun/store.h"
 
+#include <algorithm>
+
+#include "engine/cpu_time.h"
 #include "engine/engine_impl.h"
 #include "engine/freed_memory.h"
 #include "vm/runtime/native_stack.h"
@@ -9,15 +12,25 @@
 
 namespace vmrun {
 
-static_assert(Store::kMinNativeStack == vm::kMinNativeStack && vm::kMinNativeStack > vm::kHostReserve);
-static_assert(sizeof(StoreLimits) == sizeof(vm::Store::Limits));
+static_assert(Store::kMinNativeStack == vm::kMinNativeStack &&
+              vm::kMinNativeStack > vm::host_reserve(vm::kMinNativeStack));
+static_assert(sizeof(StoreLimits) == sizeof(vm::Store::Limits) + sizeof(StoreLimits::cpu_time));
+
+namespace {
+
+/// All clocks of stores are these.
+CpuTime* clock_of(const vm::Store& store) { return static_cast<CpuTime*>(store.clock.get()); }
+
+}  // namespace
 
 Store::Store(const Engine& engine, const StoreLimits& limits)
     : Store(engine,
             std::make_unique<vm::Store>(
                 engine.impl()->pool, engine.impl()->registry,
                 vm::Store::Limits{limits.memory_bytes, limits.table_elements, limits.exception_bytes, limits.instances,
-                                  limits.stack_bytes, limits.fuel, limits.host_depth, limits.trap_on_grow_failure})) {}
+                                  limits.stack_bytes, limits.fuel, limits.host_depth, limits.trap_on_grow_failure})) {
+  if (limits.cpu_time) set_cpu_time_limit(*limits.cpu_time);
+}
 
 Store::Store(const Engine& engine, std::unique_ptr<vm::Store> impl) : engine_(engine), impl_(std::move(impl)) {
   impl_->owner = this;
@@ -34,6 +47,8 @@ std::unique_ptr<Store> Store::beside(Store& other) {
   const uint64_t half = impl.vcpu().fuel / 2;
   impl.vcpu().fuel -= half;
   store->impl_->vcpu().fuel = half;
+  if (const CpuTime* clock = clock_of(impl))
+    store->impl_->clock = std::make_unique<CpuTime>(store->impl(), clock->budget());
   return store;
 }
 
@@ -54,6 +69,16 @@ Result<void> Store::set_fuel(uint64_t units) {
 }
 
 uint64_t Store::fuel() const { return impl_->vcpu().fuel; }
+
+std::chrono::nanoseconds Store::cpu_time() const {
+  CpuTime* clock = clock_of(*impl_);
+  return clock != nullptr ? clock->used() : std::chrono::nanoseconds(0);
+}
+
+void Store::set_cpu_time_limit(std::chrono::nanoseconds limit) {
+  if (impl_->clock == nullptr) impl_->clock = std::make_unique<CpuTime>(*impl_, std::make_shared<CpuBudget>());
+  clock_of(*impl_)->set_limit(std::max(limit, std::chrono::nanoseconds(0)));
+}
 
 namespace {
 
@@ -83,10 +108,11 @@ Result<void> Store::reset_native_stack() {
   return {};
 }
 
-GuestPause::GuestPause() : paused_(vm::set_running(nullptr)) {}
+GuestPause::GuestPause() : paused_(vm::set_running(nullptr)), clocks_(vm::pause_runs()) {}
 
 GuestPause::~GuestPause() {
   if (paused_ != nullptr) vm::set_running(paused_);
+  if (clocks_ != nullptr) vm::resume_runs(clocks_);
 }
 
 void Store::pin(Ref exnref) {

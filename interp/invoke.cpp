@@ -221,7 +221,7 @@ Outcome refused_because(vm::Vcpu& cx, std::string why) {
 /// Why there was no entry.
 [[gnu::noinline, gnu::cold]] Outcome refused(vm::Vcpu& cx, const HostEntry& entry) {
   const vm::NativeStack stack = native_stack(cx);
-  const bool on_it = vm::NativeStack{stack.floor - vm::kHostReserve, stack.room + vm::kHostReserve}.holds(&entry);
+  const bool on_it = vm::NativeStack{stack.floor - stack.reserve, stack.room + stack.reserve}.holds(&entry);
   const int32_t runs_on = cx.thread.load(std::memory_order_relaxed);
   if (cx.activation != nullptr && runs_on > 0 && runs_on != vm::thread_number) {
     return refused_because(cx, "a guest of this store runs on another thread, number " + std::to_string(runs_on) +
@@ -301,8 +301,8 @@ Outcome refused_because(vm::Vcpu& cx, std::string why) {
   if (stack.floor == nullptr && thread_prepared()) [[unlikely]]
     stack = native_stack(cx);
   const auto beneath = stack.floor - static_cast<std::byte*>(__builtin_frame_address(0));
-  constexpr ptrdiff_t kAll = vm::kHostReserve, kHalf = kAll / 2;
-  return stack.room == 0 || beneath <= kHalf || beneath > kAll;
+  const auto all = static_cast<ptrdiff_t>(stack.reserve), half = all / 2;
+  return stack.room == 0 || beneath <= half || beneath > all;
 }
 
 [[gnu::noinline, gnu::cold]] Outcome no_room_for_host(vm::Vcpu& cx) {

@@ -18,7 +18,10 @@ std::atomic<bool> scatters_all{false};
 void scatter_all(bool on) { scatters_all.store(on, std::memory_order_relaxed); }
 
 Core::Core(const Config& given)
-    : config(given), stacks(std::make_shared<StackPool>(given.stack_size, 64, StackPool::kMostGuarded, given.annex)) {
+    : config(given),
+      stacks(std::make_shared<StackPool>(given.stack_size, 64, StackPool::kMostGuarded,
+                                         given.stack_source == nullptr ? given.annex : AnnexShape{},
+                                         given.stack_source)) {
   if (config.workers == 0) {
     config.workers = std::max(1u, std::thread::hardware_concurrency());
   }

@@ -90,6 +90,8 @@ struct Config {
   size_t stack_size = 256 * 1024;
   /// Room above each stack, which lend_annex() gives out. It lies in pages that the stack uses, too: none at first.
   AnnexShape annex{};
+  /// Where stacks come from, if not from slabs of the scheduler's own; there is no annex then.
+  std::shared_ptr<StackSource> stack_source{};
   /// How long a task runs while others wait. The monitor sees it up to half a slice late. Long enough that the switch
   /// (a signal, some 5 µs) does not count, as in Go.
   Clock::duration slice = std::chrono::milliseconds(10);

@@ -11,6 +11,8 @@
 // which costs two mappings: only the first `max_guarded` guards are made, and code on the other stacks relies on checking
 // its own limit (guest code does). A guard is made when its place is first used.
 //
+// Where somebody else provides stacks (StackSource), a pool hands those out, without guards and annexes of its own.
+//
 // Rules: every call takes the pool's mutex; the fibers kept for reuse stand before it, so calls are rare.
 #pragma once
 
@@ -18,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -37,6 +40,16 @@ struct AnnexShape {
   size_t guard = 0;   // where beyond that page a page lies that nobody may touch; 0: nowhere
 };
 
+/// Where stacks come from, if not from a pool's own slabs. Any thread, several at once.
+class StackSource {
+ public:
+  virtual ~StackSource() = default;
+  /// At least so many bytes, both ends multiples of 16. Throws std::bad_alloc.
+  virtual StackBounds take(size_t bytes) = 0;
+  /// Nobody runs on it any more.
+  virtual void give(StackBounds stack) noexcept = 0;
+};
+
 /// Whether this kernel has guards that split no mapping.
 bool has_light_guards();
 
@@ -46,9 +59,9 @@ class StackPool {
   static constexpr size_t kMostGuarded = 8192;
 
   /// Stacks of at least `stack_size` usable bytes, in slabs of `slab_stacks`; at most `max_guarded` guards that split
-  /// mappings.
+  /// mappings. With a `source` all stacks are its own, and there are no annexes.
   explicit StackPool(size_t stack_size, size_t slab_stacks = 64, size_t max_guarded = kMostGuarded,
-                     const AnnexShape& annex = {});
+                     const AnnexShape& annex = {}, std::shared_ptr<StackSource> source = nullptr);
   ~StackPool();
   StackPool(const StackPool&) = delete;
   StackPool& operator=(const StackPool&) = delete;
@@ -98,6 +111,7 @@ class StackPool {
   const size_t slab_stacks_;
   const size_t max_guarded_;
   const AnnexShape annex_;
+  const std::shared_ptr<StackSource> source_;
   mutable std::mutex mutex_;
   Slabs slabs_;
   Slab* first_ = nullptr;  // with free stacks

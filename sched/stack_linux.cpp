@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "sched/check.h"
 #include "sched/stack.h"
@@ -54,12 +55,14 @@ bool has_light_guards() {
   return has;
 }
 
-StackPool::StackPool(size_t stack_size, size_t slab_stacks, size_t max_guarded, const AnnexShape& annex)
+StackPool::StackPool(size_t stack_size, size_t slab_stacks, size_t max_guarded, const AnnexShape& annex,
+                     std::shared_ptr<StackSource> source)
     : page_(page_size()),
       stack_size_(rounded(stack_size, page_) - annex.shared),
       slab_stacks_(slab_stacks),
       max_guarded_(max_guarded),
-      annex_(annex) {
+      annex_(annex),
+      source_(std::move(source)) {
   SCHED_ASSERT(stack_size_ >= 15360 && slab_stacks > 0, "a fiber needs a stack");
   SCHED_ASSERT(annex.shared % 64 == 0 && annex.shared < page_ && annex.size % page_ == 0, "an annex's shape");
   SCHED_ASSERT(annex.guard % page_ == 0 && (annex.guard == 0 || annex.guard < annex.size), "an annex's guard");
@@ -161,6 +164,12 @@ void StackPool::guard(Slab& slab, std::byte* page) {
 }
 
 StackBounds StackPool::take() {
+  if (source_ != nullptr) {
+    const StackBounds stack = source_->take(stack_size_);
+    std::lock_guard lock(mutex_);
+    ++in_use_;
+    return stack;
+  }
   std::lock_guard lock(mutex_);
   if (first_ == nullptr) {
     add_slab();
@@ -186,11 +195,20 @@ StackBounds StackPool::take() {
 }
 
 bool StackPool::has_annex(StackBounds stack) const {
+  if (source_ != nullptr) {
+    return false;
+  }
   std::lock_guard lock(mutex_);
   return slabs_.upper_bound(stack.low)->second.annexed;
 }
 
 void StackPool::give(StackBounds stack) noexcept {
+  if (source_ != nullptr) {
+    source_->give(stack);
+    std::lock_guard lock(mutex_);
+    --in_use_;
+    return;
+  }
   // Guards stay where they are.
   ::madvise(stack.low, stack.size() + annex_.shared + (has_annex(stack) ? annex_.size : 0), MADV_DONTNEED);
   std::lock_guard lock(mutex_);
@@ -213,7 +231,7 @@ void StackPool::give(StackBounds stack) noexcept {
 }
 
 void StackPool::reserve_one() {
-  if (free_.load(std::memory_order_relaxed) == 0) {
+  if (source_ == nullptr && free_.load(std::memory_order_relaxed) == 0) {
     std::lock_guard lock(mutex_);
     if (first_ == nullptr) {
       add_slab();

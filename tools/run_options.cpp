@@ -116,6 +116,13 @@ Result<void> set_profile(RunOptions& o, Value v) {
   return set_profile_file(o, v);
 }
 
+Result<void> set_guard_pages(RunOptions& o, Value v) {
+  auto on = parse_switch(v);
+  if (!on) return on.error();
+  o.config.guard_pages = *on;
+  return {};
+}
+
 Result<void> set_dense(RunOptions& o, Value v) {
   auto on = parse_switch(v);
   if (!on) return on.error();
@@ -335,6 +342,13 @@ Result<void> set_fuel(RunOptions& o, Value v) {
   return {};
 }
 
+Result<void> set_cpu_time(RunOptions& o, Value v) {
+  auto time = parse_duration(v);
+  if (!time) return time.error();
+  o.limits.cpu_time = *time;
+  return {};
+}
+
 constexpr Key kWasm[] = {
     {"max-memory-size", "SIZE", "bytes that all linear memories together may grow to",
      set_limit_bytes<&StoreLimits::memory_bytes>},
@@ -356,6 +370,10 @@ constexpr Key kWasm[] = {
      "end the run after that time, such as 500ms, 10s, 5m; reading the image counts\n"
      "(several guests, and serve: each guest)",
      set_timeout},
+    {"cpu-time", "TIME",
+     "end the guest when its calls have taken so much processor time, such as 500ms, 10s; waiting takes none\n"
+     "(several guests, and serve: each guest)",
+     set_cpu_time},
     {"unknown-imports-trap", nullptr, "functions that nobody provides trap when called, instead of failing the start",
      set_switch<&RunOptions::unknown_imports_trap>},
     // Proposals: all on; an image that uses one that is off is refused.
@@ -410,6 +428,8 @@ constexpr Key kOptimize[] = {
      set_cache},
     {"cache-size", "SIZE", "bytes that the cache may grow to (1G); what was used least recently goes first",
      set_cache_size},
+    {"guard-pages", nullptr, "guard pages behind memories (default); without, accesses are checked, as in dense ones",
+     set_guard_pages},
     {"dense-memory", nullptr, "memories with explicit bounds checks, packed in little address space", set_dense},
     {"dense-memory-max", "SIZE", "what a dense memory may grow to (64M; from 4K to 4G)", set_dense_max},
     {"validation-threads", "N", "threads that validate an image (0, the default: one per processor)", set_threads},

@@ -2,6 +2,7 @@
 // and a trace of them.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "vm/runtime/instance.h"
+#include "vm/wasm/fuel.h"
 #include "vmrun/base/slot.h"
 #include "vmrun/caller.h"
 #include "vmrun/types.h"
@@ -156,9 +159,34 @@ struct Binding<Row, Errno (*const)(Context&, Mem, Args...)> {
     }(std::index_sequence_for<Args...>());
   }
 
+  /// How many bytes a call has moved that succeeded: what it says in its 32-bit result, or else all of its buffer.
+  static uint64_t moved(Mem memory, const Slot* args) {
+    constexpr bool kMoves = ((std::is_same_v<Args, Iovecs> || std::is_same_v<Args, Buffer>) || ...);
+    if constexpr (!kMoves) return 0;
+    uint64_t bytes = 0;
+    [&]<size_t... I>(std::index_sequence<I...>) {
+      (
+          [&] {
+            [[maybe_unused]] const auto value = Param<Args>::load(args + offsets[I]);
+            if constexpr (std::is_same_v<Args, Buffer>) bytes = value.length;
+            if constexpr (std::is_same_v<Args, Out<uint32_t>>) {
+              uint32_t told = 0;
+              if (memory.read(value.address, told)) bytes = told;
+            }
+          }(),
+          ...);
+    }(std::index_sequence_for<Args...>());
+    return bytes;
+  }
+
   static Outcome raw_call(void* env, vm::Vcpu& vcpu, vm::Instance* instance, const Slot* args, Slot* results) {
     GuestMemory memory(Caller(vcpu, instance).memory_data());
-    results[0] = Slot::i32(static_cast<uint32_t>(invoke(*static_cast<Context*>(env), memory, args)));
+    const Errno e = invoke(*static_cast<Context*>(env), memory, args);
+    if (vcpu.metered && e == Errno::success) [[unlikely]] {
+      // Afterwards, because how much it is nobody knows before. A guest that has less goes on to its next charge.
+      vcpu.fuel -= std::min(vcpu.fuel, vm::fuel_of_bytes(moved(memory, args)));
+    }
+    results[0] = Slot::i32(static_cast<uint32_t>(e));
     return Outcome::Return;
   }
 };

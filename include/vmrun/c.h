@@ -90,8 +90,9 @@ VMRUN_API vmrun_trap_code_t vmrun_trap_code(const wasm_trap_t*);
 VMRUN_API bool vmrun_trap_exit_status(const wasm_trap_t*, int* status);
 /// The exception that nobody caught, owned by the caller; NULL unless the kind is VMRUN_ERROR_EXCEPTION.
 VMRUN_API wasm_ref_t* vmrun_trap_exception(const wasm_trap_t*);
-/// For a callback to return: makes the guest trap with that code, or exit with that status. In a thread of the guest's the
-/// store is NULL, here and for wasm_trap_new.
+/// For a callback to return: makes the guest trap with that code, or exit with that status. In a thread of the guest's
+/// the store is NULL, here and for wasm_trap_new. A code that is none of VMRUN_TRAP_* above VMRUN_TRAP_NONE gives a
+/// trap of kind VMRUN_ERROR_USAGE, which says so and ends the guest all the same.
 VMRUN_API wasm_trap_t* vmrun_trap_new_code(wasm_store_t*, vmrun_trap_code_t);
 VMRUN_API wasm_trap_t* vmrun_trap_new_exit(wasm_store_t*, int status);
 /// Of the module and the function, with a NUL; live as long as the frame.
@@ -133,7 +134,36 @@ VMRUN_API void vmrun_config_set_backtrace_details(wasm_config_t*, bool);
 VMRUN_API void vmrun_config_set_fuel(wasm_config_t*, bool);
 /// Memories of at most `max_bytes` each, whose accesses are checked, instead of 8 GiB of address space for each.
 VMRUN_API void vmrun_config_set_dense_memory(wasm_config_t*, bool, uint64_t max_bytes);
+/// Whether 32-bit memories have guard pages, in reservations of 8 GiB; without, accesses are checked. On by default.
+VMRUN_API void vmrun_config_set_guard_pages(wasm_config_t*, bool);
 VMRUN_API void vmrun_config_set_max_image_bytes(wasm_config_t*, uint64_t);
+
+// Memories in address space of the embedder's own: as vmrun::MemoryHooks says (vmrun/base/memory_hooks.h), which has
+// what each function must do and what is looked at.
+typedef struct vmrun_memory_request_t {
+  uint64_t bytes;        // accessible and zero at once
+  uint64_t max_bytes;    // what it may grow to, by its type and limits
+  uint64_t reservation;  // with `guarded`: bytes from the base on that are reserved, and fault beyond the size; else 0
+  bool shared;
+} vmrun_memory_request_t;
+typedef struct vmrun_host_memory_t {
+  byte_t* base;       // a multiple of 4096
+  uint64_t capacity;  // what it may grow to without moving
+  void* handle;       // the embedder's own
+} vmrun_host_memory_t;
+typedef struct vmrun_memory_hooks_t {
+  void* env;
+  /// Sets *out. False: there is no memory, and the instantiation fails.
+  bool (*create)(void* env, const vmrun_memory_request_t*, vmrun_host_memory_t* out);
+  /// Makes [from, to) accessible and zero, or returns false. NULL: all of the capacity is so from the beginning.
+  bool (*grow)(void* env, const vmrun_host_memory_t*, uint64_t from, uint64_t to);
+  void (*release)(void* env, const vmrun_host_memory_t*);  // or NULL
+  void (*finalizer)(void* env);                            // or NULL: called once, after the last memory is gone
+  bool guarded;                                            // promises guards; else accesses are checked
+} vmrun_memory_hooks_t;
+/// Copies what it is given. From now on the finalizer is called, also if no engine is made. Any thread calls the hooks,
+/// several at once, also while a guest runs; they call nothing of its store, and must not be left by longjmp.
+VMRUN_API void vmrun_config_set_memory_hooks(wasm_config_t*, const vmrun_memory_hooks_t*);
 
 // ---- stores ----
 
@@ -159,6 +189,11 @@ VMRUN_API void vmrun_store_clear_interrupt(wasm_store_t*);
 VMRUN_API vmrun_error_t* vmrun_store_set_fuel(wasm_store_t*, uint64_t units);
 /// What is left; 0 in an engine without fuel.
 VMRUN_API uint64_t vmrun_store_fuel(const wasm_store_t*);
+/// Processor time of all calls into the store, in nanoseconds, and its limit, beyond which guests trap with
+/// VMRUN_TRAP_INTERRUPTED: as vmrun::Store::set_cpu_time_limit and cpu_time. UINT64_MAX: it is counted only. False:
+/// there is no memory or no thread to keep it.
+VMRUN_API bool vmrun_store_set_cpu_time_limit(wasm_store_t*, uint64_t nanoseconds);
+VMRUN_API uint64_t vmrun_store_cpu_time(const wasm_store_t*);
 VMRUN_API uint64_t vmrun_store_memory_bytes(const wasm_store_t*);
 VMRUN_API uint64_t vmrun_store_peak_memory_bytes(const wasm_store_t*);
 /// A pointer of the embedder's own.
@@ -250,7 +285,8 @@ VMRUN_API vmrun_tag_t* vmrun_extern_as_tag(wasm_extern_t*);
 VMRUN_API wasm_ref_t* vmrun_exception_new(const vmrun_tag_t*, const wasm_val_vec_t* values);
 /// Whether `exception` is one of that tag; then, where `out` is not NULL, what it carries, owned by the caller.
 VMRUN_API bool vmrun_exception_values(const wasm_ref_t* exception, const vmrun_tag_t*, wasm_val_vec_t* out);
-/// For a callback to return: throws the exception, which guests may catch.
+/// For a callback to return: throws the exception, which guests may catch. What is no exception, NULL too, gives a trap
+/// of kind VMRUN_ERROR_USAGE instead.
 VMRUN_API wasm_trap_t* vmrun_trap_new_exception(const wasm_ref_t* exception);
 
 // ---- linking by name, WASI ----
@@ -324,6 +360,22 @@ VMRUN_API size_t vmrun_completions_take(vmrun_completions_t*, uint64_t tokens[],
 typedef struct vmrun_executor_t vmrun_executor_t;
 /// 0 workers: one for each processor. 0 bytes of stack: the default, 1 MiB. NULL: vmrun_last_error says why.
 VMRUN_API vmrun_executor_t* vmrun_executor_new(unsigned workers, size_t stack_bytes);
+/// Stacks of tasks in memory of the embedder's own: as vmrun::StackHooks says.
+typedef struct vmrun_host_stack_t {
+  byte_t* low;   // a multiple of 16
+  size_t size;   // at least what was asked for
+  void* handle;  // the embedder's own
+} vmrun_host_stack_t;
+typedef struct vmrun_stack_hooks_t {
+  void* env;
+  /// Sets *out. False: there is no stack, and the task fails.
+  bool (*allocate)(void* env, size_t bytes, vmrun_host_stack_t* out);
+  void (*release)(void* env, const vmrun_host_stack_t*);  // or NULL
+  void (*finalizer)(void* env);                           // or NULL: called once, after the last stack is gone
+} vmrun_stack_hooks_t;
+/// As vmrun_executor_new. The finalizer is called also when this fails.
+VMRUN_API vmrun_executor_t* vmrun_executor_new_with_stacks(unsigned workers, size_t stack_bytes,
+                                                           const vmrun_stack_hooks_t*);
 /// Waits until all tasks have ended. Not from a task, nor from what is called at a task's end: that ends the program.
 VMRUN_API void vmrun_executor_delete(vmrun_executor_t*);
 VMRUN_API void vmrun_executor_wait_idle(vmrun_executor_t*);
@@ -347,6 +399,8 @@ VMRUN_API vmrun_error_t* vmrun_executor_spawn(vmrun_executor_t*, wasm_store_t* s
 /// Gives the handle up; the task goes on. Before the executor.
 VMRUN_API void vmrun_task_delete(vmrun_task_t*);
 VMRUN_API bool vmrun_task_done(const vmrun_task_t*);
+/// Whether it has ended without having run, because there was no memory for its stack.
+VMRUN_API bool vmrun_task_failed(const vmrun_task_t*);
 /// Waits for its end. False: the caller's own task was cancelled, or is this one.
 VMRUN_API bool vmrun_task_join(const vmrun_task_t*);
 /// Ends its waits, and its guest traps with VMRUN_TRAP_INTERRUPTED.

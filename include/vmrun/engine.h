@@ -9,6 +9,7 @@
 #include <string>
 
 #include "vmrun/base/effort.h"
+#include "vmrun/base/memory_hooks.h"
 #include "vmrun/base/result.h"
 #include "vmrun/base/tiers.h"
 #include "vmrun/features.h"
@@ -64,6 +65,14 @@ struct Config {
   bool dense_memory = false;
   /// Dense mode: the most bytes one memory may grow to; from a page of the host (4096) to 4 GiB.
   uint64_t dense_memory_max_bytes = 64u << 20;
+
+  /// Whether 32-bit memories have guard pages, on which stray accesses fault, in reservations of 8 GiB. Without, all
+  /// accesses are checked, and a memory reserves no more than it may grow to; for hosts that allow no such
+  /// reservations. Does not count with dense_memory, which has none either.
+  bool guard_pages = true;
+  /// Where memories come from, if not from the engine: the embedder's own address space. dense_memory and guard_pages
+  /// do not count then.
+  std::optional<MemoryHooks> memory_hooks = {};
 
   /// Guarded reservations kept for reuse. A cached one costs address space, and what it keeps resident for its next user: at
   /// most 256 KiB, and 32 MiB for all memories of an engine that are free. Executors give that back after a second without work.

@@ -34,6 +34,30 @@
 #pragma GCC visibility push(default)
 namespace vmrun {
 
+/// A stack that a hook has given: [low, low + size), which grows down.
+struct HostStack {
+  /// A multiple of 16, as `size` is.
+  std::byte* low = nullptr;
+  /// At least what was asked for.
+  size_t size = 0;
+  /// The embedder's own.
+  void* handle = nullptr;
+};
+
+/// Stacks of tasks in memory of the embedder's own. Both are called by any thread, several at once, in no task; they
+/// must be quick and call nothing of the executor. They live, with what they own, until the last stack is given back.
+/// Stacks of ended tasks are kept for others, at the longest until the executor is gone. There are no guards below such
+/// stacks but the embedder's own: guests check how deep they are, and host functions have what Store::set_native_stack
+/// says. What is given is looked at (alignment, size, that no two overlap, that both ends can be written). A task whose
+/// stack does not fit, or is not there, fails (Task::failed) and the log says why (VMRUN_LOG=memory); so does one whose
+/// hook throws.
+struct StackHooks {
+  /// Nothing: there is none.
+  std::function<std::optional<HostStack>(size_t bytes)> allocate = {};
+  /// None: nothing is to be done.
+  std::function<void(const HostStack& stack)> release = {};
+};
+
 struct ExecutorConfig {
   /// Tasks that run at the same time, each on its thread; 0: one for each processor of the machine.
   unsigned workers = 0;
@@ -46,6 +70,8 @@ struct ExecutorConfig {
   std::chrono::nanoseconds slice = std::chrono::milliseconds(10);
   /// Bytes of a task's stack: address space, which takes memory as it is used. At least Store::kMinNativeStack.
   size_t stack_bytes = size_t{1} << 20;
+  /// Where stacks come from, if not from the executor.
+  std::optional<StackHooks> stack_hooks = {};
   /// How waiting is done: "auto", "epoll" or "uring" (io_uring for files that prove slow).
   std::string io = "auto";
 };

@@ -3,6 +3,7 @@
 
 namespace vmrun::vm {
 class Module;
+class RunClock;
 class Store;
 class TypeRegistry;
 struct FuncRecord;

@@ -1,9 +1,11 @@
 // Store: everything that running guests own - instances, memories, tables, globals, host functions - with its limits.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "vmrun/base/result.h"
 #include "vmrun/base/slot.h"
@@ -26,6 +28,8 @@ struct StoreLimits {
   uint64_t fuel = 0;                  // with Config::fuel: units to begin with (Store::set_fuel)
   uint32_t host_depth = 200;          // host -> guest -> host ... nesting: bounds the host's own stack
   bool trap_on_grow_failure = false;  // memory.grow and table.grow that fail trap (OutOfMemory) instead of returning -1
+  // Processor time of all calls into the store (Store::set_cpu_time_limit). Unset: neither limited nor counted.
+  std::optional<std::chrono::nanoseconds> cpu_time = {};
 };
 
 /// Owns what instances are made of; all of it lives until the store dies, and every handle (Instance, Func, Memory,
@@ -69,16 +73,27 @@ class Store {
   /// is the same number in whatever tier the guest ran. After an interrupt it is only about right.
   uint64_t fuel() const;
 
+  /// Processor time that calls into the store have taken, in all, since it was first limited: of the thread that made
+  /// the call, from its beginning to its end, host functions and compiling on that thread included. Waiting takes none,
+  /// and a task that is suspended takes none either. Of threads of a program (wasi-threads): of all of them. 0: it was
+  /// never limited. Any thread.
+  std::chrono::nanoseconds cpu_time() const;
+  /// From the next call into the store on, its guests trap with TrapCode::Interrupted when cpu_time() is beyond
+  /// `limit`, by a millisecond or two; all further calls do, too, until the limit is higher. nanoseconds::max(): it is
+  /// counted only. A call costs half a microsecond more in such a store. By the thread that uses the store. Throws
+  /// std::bad_alloc; std::system_error when the first limit of a process gets no thread.
+  void set_cpu_time_limit(std::chrono::nanoseconds limit);
+
   /// Says that calls into this store are made on a stack of the embedder's own (a fiber's, a coroutine's) until further
   /// notice: [lowest, lowest + bytes), which grows down from its end. Without this, a call that does not come from its
   /// thread's own stack is refused (Usage), because nobody would stop a guest's recursion at its end. Guests leave the
-  /// lowest 128 KiB to host functions and the runtime. Errors: Usage (a stack of less than kMinNativeStack bytes; a
-  /// guest of the store is in a call).
+  /// lowest 128 KiB (64 KiB of a stack of less than 192 KiB) to host functions and the runtime. Errors: Usage (a stack
+  /// of less than kMinNativeStack bytes; a guest of the store is in a call).
   Result<void> set_native_stack(void* lowest, size_t bytes);
   /// Calls are made on their thread's own stack again. Errors: Usage (as above).
   Result<void> reset_native_stack();
   /// The least that guests run on. A call on a thread whose stack is smaller is refused (Usage).
-  static constexpr size_t kMinNativeStack = size_t{192} << 10;
+  static constexpr size_t kMinNativeStack = size_t{128} << 10;
 
   /// Keeps the cell of an exnref alive until `unpin`, wherever the host holds it. Calls nest.
   void pin(Ref exnref);
@@ -113,6 +128,7 @@ class GuestPause {
 
  private:
   vm::Vcpu* paused_;
+  vm::RunClock* clocks_;
 };
 
 }  // namespace vmrun

@@ -141,7 +141,7 @@ void FunctionCompiler::emit_frame_setup() {
     a_.bind(poll.back);
   }
   a_.mov(at(rbp, -8), q(r12));
-  a_.mov(at(rbp, -16), q(r13));
+  a_.mov(at(rbp, kBaselineInstance), q(r13));
   a_.mov(at(rbp, -24), q(r14));
 }
 

@@ -117,6 +117,8 @@ class PlaceWalk {
 // clang-format on
 
 inline constexpr int32_t kBaselineSlots = -32;
+/// Where a frame of baseline code has its instance, from rbp on, once its prologue is over.
+inline constexpr int32_t kBaselineInstance = -16;
 /// Frames with more canonical slots stay in baseline code: OSR into the next tier goes through the vCPU's area.
 inline constexpr uint32_t kMaxOsrSlots = 2000;
 /// In the argument of Helper::hot_loop: of code that is sampled and does not count (jit/stop/sample.h).

@@ -8,6 +8,7 @@
 #include <ucontext.h>
 
 #include "jit/code/code.h"
+#include "jit/crossing/abi.h"
 #include "vm/runtime/activation.h"
 #include "vm/runtime/fault.h"
 #include "vm/runtime/stop.h"
@@ -26,6 +27,11 @@ struct FrameLink {
   const std::byte* pc;
 };
 const FrameLink& link_of(const std::byte* fp) { return *reinterpret_cast<const FrameLink*>(fp); }
+
+/// What a frame of baseline code runs: jit/baseline/compiler.h says where that stands.
+vm::Instance* baseline_instance(const std::byte* fp) {
+  return *reinterpret_cast<vm::Instance* const*>(fp + kBaselineInstance);
+}
 
 // ---- walking --------------------------------------------------------------------------------------------------------
 
@@ -56,7 +62,8 @@ bool describe(const FrameAt& at, FrameInfo& info) {
     info.call = inlined.caller;
   }
   info.tier = object->tier;
-  info.instance = nullptr;
+  // Of frames that a throw has left behind, the place alone is known (vm/runtime/unwound.h).
+  info.instance = object->tier == vm::Tier::baseline && at.fp != nullptr ? baseline_instance(at.fp) : nullptr;
   info.pc = at.pc;
   return true;
 }

@@ -52,14 +52,20 @@ class Observer {
   std::optional<LoopShape> look() {
     // A loop that may end in the midst of an iteration is not vectorised, and a copy gains nothing else of weight: what
     // looks for a difference or a delimiter mostly ends before it has paid for the check.
-    if (loop_.getExitingBlock() == nullptr) return std::nullopt;
-    shape_.ordered = loop_.getNumBlocks() == 1;
+    std::optional<LoopFuel> fuel = fuel_of(unit_, loop_);
+    if (!fuel) return std::nullopt;
+    shape_.fuel = std::move(*fuel);
+    exiting_ = metered() ? loop_.getLoopLatch() : loop_.getExitingBlock();
+    if (exiting_ == nullptr || !loop_.isLoopExiting(exiting_)) return std::nullopt;
+    find_order();
     if (!carries_little() || !find_accesses() || !find_count()) return std::nullopt;
     find_independence();
     return std::move(shape_);
   }
 
  private:
+  bool metered() const { return shape_.fuel.left != nullptr; }
+  void find_order();
   bool carries_little();
   bool find_accesses();
   bool find_count();
@@ -74,8 +80,31 @@ class Observer {
   ScalarEvolution& se_;
   const TargetTransformInfo& target_;
   LoopShape shape_;
+  BasicBlock* exiting_ = nullptr;       // the one exit but for those of charges
+  SmallVector<BasicBlock*, 8> blocks_;  // if `ordered`, in their order
   unsigned place_ = 0;
 };
+
+/// A loop that charges falls into blocks at its checks, none of which leaves it where it is copied.
+void Observer::find_order() {
+  blocks_.append(loop_.block_begin(), loop_.block_end());
+  shape_.ordered = blocks_.size() == 1;
+  if (!metered()) return;
+  SmallVector<BasicBlock*, 8> chain;
+  for (BasicBlock* at = loop_.getHeader();;) {
+    chain.push_back(at);
+    if (at == exiting_) break;
+    BasicBlock* next = nullptr;
+    for (BasicBlock* successor : successors(at)) {
+      if (!loop_.contains(successor) || successor == next) continue;
+      if (next != nullptr) return;
+      next = successor;
+    }
+    at = next;
+  }
+  blocks_ = std::move(chain);
+  shape_.ordered = true;
+}
 
 std::optional<Access> Observer::describe(Instruction& at, Value* pointer, Type* type) const {
   const SCEV* address = se_.getSCEV(pointer);
@@ -144,6 +173,7 @@ bool Observer::add(Access access) {
 bool Observer::carries_little() {
   for (PHINode& phi : loop_.getHeader()->phis()) {
     if (se_.isSCEVable(phi.getType()) && isa<SCEVAddRecExpr>(se_.getSCEV(&phi))) continue;
+    if (&phi == shape_.fuel.left) continue;
     RecurrenceDescriptor descriptor;
     if (RecurrenceDescriptor::isReductionPHI(&phi, &loop_, descriptor, nullptr, nullptr, &tree_, &se_)) continue;
     if (!RecurrenceDescriptor::isFixedOrderRecurrence(&phi, &loop_, &tree_)) return false;
@@ -152,7 +182,7 @@ bool Observer::carries_little() {
 }
 
 bool Observer::find_accesses() {
-  for (BasicBlock* block : loop_.blocks()) {
+  for (BasicBlock* block : blocks_) {
     for (Instruction& i : *block) {
       if (++place_ > kMostInstructions) return false;
       if (auto* load = dyn_cast<LoadInst>(&i)) {
@@ -160,6 +190,7 @@ bool Observer::find_accesses() {
         std::optional<Access> access = describe(i, load->getPointerOperand(), load->getType());
         if (!access || isStrongerThanUnordered(load->getOrdering()) || !add(*access)) return false;
       } else if (auto* store = dyn_cast<StoreInst>(&i)) {
+        if (shape_.fuel.has(*store)) continue;
         shape_.stores = true;
         if (!store->isVolatile() || is_ordered(*store)) {
           shape_.elsewhere.push_back(store);
@@ -179,7 +210,8 @@ bool Observer::find_count() {
   SmallVector<const SCEV*, 8> needed;
   Instruction* before = loop_.getLoopPreheader()->getTerminator();
   SCEVExpander expander(se_, "range");
-  const SCEV* count = se_.getSymbolicMaxBackedgeTakenCount(&loop_);
+  const SCEV* count = metered() ? se_.getExitCount(&loop_, exiting_, ScalarEvolution::SymbolicMaximum)
+                                : se_.getSymbolicMaxBackedgeTakenCount(&loop_);
   if (isa<SCEVCouldNotCompute>(count)) {
     if (!find_exit()) return false;
     needed.append({shape_.exit.start, shape_.exit.end});
@@ -200,7 +232,7 @@ bool Observer::find_count() {
 
 bool Observer::find_exit() {
   BasicBlock* latch = loop_.getLoopLatch();
-  if (loop_.getExitingBlock() != latch) return false;
+  if (exiting_ != latch) return false;
   auto* branch = dyn_cast<BranchInst>(latch->getTerminator());
   auto* compare = branch == nullptr || !branch->isConditional() ? nullptr : dyn_cast<ICmpInst>(branch->getCondition());
   if (compare == nullptr || !compare->getOperand(0)->getType()->isIntegerTy(range::kIndexBits)) return false;

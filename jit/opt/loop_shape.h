@@ -10,6 +10,7 @@
 
 #include <optional>
 
+#include "jit/opt/loop_fuel.h"
 #include "jit/opt/loop_range.h"
 
 namespace vmrun::jit::opt {
@@ -50,7 +51,8 @@ struct LoopShape {
   llvm::SmallVector<Group, 8> groups;
   const llvm::SCEV* count = nullptr;  // of back-edges taken, at most; null: see exit
   Exit exit;
-  bool ordered = false;  // one block: all its accesses are executed, in this order
+  LoopFuel fuel;
+  bool ordered = false;  // a chain of blocks: all its accesses are executed, in this order
   bool stores = false;
   bool parallel = false;     // a check of where the groups lie makes iterations independent
   bool loads_first = false;  // and then all loads of an iteration have to come before its stores

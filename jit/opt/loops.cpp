@@ -101,6 +101,7 @@ class Versioner {
   void use_counter();
   void tell_independence();
   void add_barriers();
+  void pay_at_once();
   void assert_reach(BasicBlock* exit);
 
   Function& unit_;
@@ -109,9 +110,10 @@ class Versioner {
   DominatorTree& tree_;
   ScalarEvolution& se_;
   LoopShape shape_;
-  SmallVector<Pointed, 8> pointed_;  // by group
-  SmallVector<Value*, 8> steps_;     // by group
-  Value* counted_ = nullptr;         // how often the back-edge is taken, at most
+  SmallVector<Pointed, 8> pointed_;                // by group
+  SmallVector<Value*, 8> steps_;                   // by group
+  Value* counted_ = nullptr;                       // how often the back-edge is taken, at most
+  Value *fuel_ = nullptr, *least_fuel_ = nullptr;  // what is left in front of the loop, and behind it at the least
 };
 
 /// How often the back-edge is taken; `good` loses what makes that wrong.
@@ -169,6 +171,13 @@ Value* Versioner::check(Instruction* before) {
     pointed.pointer = b.CreateIntToPtr(b.CreateAdd(base, pointed.start), ptr);
   }
   if (shape_.parallel) good = a.both(good, independence(b));
+  if (PHINode* left = shape_.fuel.left) {
+    // No iteration pays more, and there are no more of them.
+    fuel_ = b.CreateFreeze(left->getIncomingValueForBlock(loop_.getLoopPreheader()));
+    Value* all = a.mul(a.add(counted_, a.number(1)), a.number(static_cast<int64_t>(shape_.fuel.most)));
+    good = a.both(good, b.CreateICmpUGE(fuel_, all));
+    least_fuel_ = a.sub(fuel_, all);
+  }
   return good;
 }
 
@@ -310,6 +319,25 @@ void Versioner::add_barriers() {
   }
 }
 
+/// Who stops the guest in the copy finds all of it paid for; behind it, what was used up is known.
+void Versioner::pay_at_once() {
+  BasicBlock* before = loop_.getLoopPreheader();
+  PHINode* left = shape_.fuel.left;
+  left->setIncomingValueForBlock(before, fuel_);
+  IRBuilder<> b(before->getTerminator());
+  auto store = [&](Value* units) {
+    Value* to = b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), unit_.getArg(0), vm::layout::vcpu::fuel);
+    mark_ordered(*b.CreateStore(units, to));
+  };
+  store(least_fuel_);
+  BasicBlock* exit = loop_.getUniqueExitBlock();
+  b.SetInsertPoint(exit, exit->begin());
+  PHINode* rest = b.CreatePHI(left->getType(), 1);
+  rest->addIncoming(left->getIncomingValueForBlock(loop_.getLoopLatch()), loop_.getLoopLatch());
+  b.SetInsertPoint(exit, exit->getFirstInsertionPt());
+  store(rest);
+}
+
 void Versioner::make() {
   BasicBlock* front = loop_.getLoopPreheader();
   Value* good = check(front->getTerminator());
@@ -343,8 +371,11 @@ void Versioner::make() {
   MDNode* id = MDNode::getDistinct(context, {nullptr, stay, scalar});
   id->replaceOperandWith(0, id);
   slow->setLoopID(id);
+  const bool metered = shape_.fuel.left != nullptr;
+  if (metered) drop_charges(shape_.fuel, loop_, tree_, loops_);
   formDedicatedExitBlocks(&loop_, &tree_, &loops_, nullptr, true);
   formDedicatedExitBlocks(slow, &tree_, &loops_, nullptr, true);
+  if (metered) pay_at_once();
   use_pointers();
   use_counter();
   tell_independence();

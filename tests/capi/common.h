@@ -75,6 +75,7 @@ void test_trap(void);
 // Beyond the standard.
 void test_errors(void);
 void test_exceptions(void);
+void test_hooks(void);
 void test_limits(void);
 void test_misuse(void);
 void test_order(void);

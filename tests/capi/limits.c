@@ -33,6 +33,34 @@ static void check_fuel(void) {
   end_world(world);
 }
 
+/// Processor time, beyond which every call traps until the limit is higher.
+static void check_cpu_time(void) {
+  const world_t world = new_world();
+  const more_t more = new_more(world, echo, echo, NULL);
+  CHECK(vmrun_store_cpu_time(world.store) == 0);
+  CHECK(vmrun_store_set_cpu_time_limit(world.store, 20 * 1000 * 1000));
+  wasm_func_t* const spin = get_func(more.instance, "spin");
+  const wasm_val_vec_t none = WASM_EMPTY_VEC;
+  wasm_val_vec_t no_results = WASM_EMPTY_VEC;
+  for (int i = 0; i < 2; ++i) {
+    wasm_trap_t* const trap = wasm_func_call(spin, &none, &no_results);
+    NEED(trap != NULL);
+    CHECK(vmrun_trap_code(trap) == VMRUN_TRAP_INTERRUPTED);
+    CHECK(says(trap, "the processor time of the store is used up"));
+    CHECK(vmrun_store_cpu_time(world.store) >= 20 * 1000 * 1000);
+  }
+  CHECK(vmrun_store_set_cpu_time_limit(world.store, UINT64_MAX));
+  wasm_func_t* const grow = get_func(more.instance, "grow");
+  wasm_val_t in[1] = {WASM_I64_VAL(0)}, out[1] = {WASM_INIT_VAL};
+  const wasm_val_vec_t args = WASM_ARRAY_VEC(in);
+  wasm_val_vec_t results = WASM_ARRAY_VEC(out);
+  CHECK(wasm_func_call(grow, &args, &results) == NULL);
+  wasm_func_delete(grow);
+  wasm_func_delete(spin);
+  end_more(more);
+  end_world(world);
+}
+
 static void* interrupt(void* store) {
   const struct timespec moment = {0, 20 * 1000 * 1000};
   nanosleep(&moment, NULL);
@@ -90,6 +118,7 @@ static void check_nested(void) {
 void test_limits(void) {
   check_nested();
   check_fuel();
+  check_cpu_time();
   world_t world;
   world.engine = wasm_engine_new();
   vmrun_limits_t limits;

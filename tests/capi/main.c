@@ -119,7 +119,7 @@ static const struct {
     {"trap", test_trap},           {"errors", test_errors},     {"exceptions", test_exceptions},
     {"limits", test_limits},       {"misuse", test_misuse},     {"throws", test_throws},
     {"order", test_order},         {"tasks", test_tasks},       {"vectors", test_vectors},
-    {"wasi", test_wasi},           {"source", test_source},
+    {"wasi", test_wasi},           {"source", test_source},     {"hooks", test_hooks},
 #ifndef VMRUN_SANITIZED
     {"no_memory", test_no_memory},
 #endif

@@ -237,10 +237,19 @@ void test_misuse(void) {
   message.data = (byte_t*)"abc";
   message.size = 3;  // without a NUL
   CHECK(says(wasm_trap_new(store, &message), "abc"));
-  CHECK(vmrun_trap_new_code(store, VMRUN_TRAP_NONE) == NULL &&
-        vmrun_trap_new_code(store, (vmrun_trap_code_t)99) == NULL);
+  // What makes a trap for a callback to return makes one, whatever it is given: NULL would tell the guest that all is
+  // well.
+  const vmrun_trap_code_t none_of_them[] = {-1, VMRUN_TRAP_NONE, VMRUN_TRAP_OUT_OF_FUEL + 1, 99};
+  for (size_t i = 0; i < sizeof none_of_them / sizeof *none_of_them; ++i) {
+    wasm_trap_t* const bad = vmrun_trap_new_code(store, none_of_them[i]);
+    NEED(bad != NULL);
+    CHECK(vmrun_trap_kind(bad) == VMRUN_ERROR_USAGE && vmrun_trap_code(bad) == VMRUN_TRAP_NONE);
+    wasm_trap_delete(bad);
+  }
+  CHECK(says(vmrun_trap_new_code(store, 99), "there is no trap with the code 99"));
   wasm_foreign_t* const foreign = wasm_foreign_new(other.store);
-  CHECK(vmrun_trap_new_exception(wasm_foreign_as_ref(foreign)) == NULL && vmrun_trap_new_exception(NULL) == NULL);
+  CHECK(says(vmrun_trap_new_exception(wasm_foreign_as_ref(foreign)), "what was to be thrown is no exception"));
+  CHECK(says(vmrun_trap_new_exception(NULL), "what was to be thrown is no exception"));
 
   // No vectors where there is nothing to hand over.
   CHECK(wasm_func_call(func, NULL, NULL) == NULL);

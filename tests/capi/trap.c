@@ -33,8 +33,12 @@ static wasm_trap_t* trap_of(const wasm_instance_t* instance, const char* name, s
   return trap;
 }
 
-void test_trap(void) {
-  const world_t world = new_world();
+static void check_in(vmrun_tiers_t tiers) {
+  wasm_config_t* const config = wasm_config_new();
+  vmrun_config_set_tiers(config, tiers);
+  world_t world;
+  world.engine = wasm_engine_new_with_config(config);
+  world.store = wasm_store_new(world.engine);
   wasm_module_t* const module = load(world.store, "capi_trap");
   wasm_functype_t* const type = wasm_functype_new_0_1(wasm_valtype_new_i32());
   wasm_func_t* const host = wasm_func_new_with_env(world.store, type, fail, world.store, NULL);
@@ -87,21 +91,36 @@ void test_trap(void) {
   CHECK(says(trap, "unreachable"));
   CHECK(says(trap_of(instance, "divide", 2), "integer divide by zero"));
 
-  // With a second instance of the module, a frame no longer knows whose it is.
+  // With a second instance of the module, frames know whose they are, but in optimised code.
   wasm_functype_t* const again = wasm_functype_new_0_1(wasm_valtype_new_i32());
   wasm_func_t* const other_host = wasm_func_new_with_env(world.store, again, fail, world.store, NULL);
   wasm_functype_delete(again);
   imports[0] = wasm_func_as_extern(other_host);
   wasm_instance_t* const second = instantiate(world.store, module, imports, 1);
-  trap = trap_of(second, "unreachable", 0);
-  wasm_frame_t* const either = wasm_trap_origin(trap);
-  CHECK(wasm_frame_instance(either) == NULL && wasm_frame_func_offset(either) == 2);
-  wasm_frame_delete(either);
-  wasm_trap_delete(trap);
+  for (int turn = 0; turn < 2; ++turn) {
+    wasm_instance_t* const which = turn == 0 ? second : instance;
+    trap = trap_of(which, "unreachable", 0);
+    wasm_frame_t* const either = wasm_trap_origin(trap);
+    NEED(either != NULL);
+    CHECK(wasm_frame_func_offset(either) == 2);
+    if (tiers == VMRUN_TIERS_OPT) {
+      CHECK(wasm_frame_instance(either) == NULL);
+    } else {
+      NEED(wasm_frame_instance(either) != NULL);
+      CHECK(wasm_instance_same(wasm_frame_instance(either), which));
+    }
+    wasm_frame_delete(either);
+    wasm_trap_delete(trap);
+  }
 
   wasm_func_delete(other_host);
   wasm_instance_delete(second);
   wasm_instance_delete(instance);
   wasm_module_delete(module);
   end_world(world);
+}
+
+void test_trap(void) {
+  const vmrun_tiers_t all[] = {VMRUN_TIERS_AUTO, VMRUN_TIERS_INTERP, VMRUN_TIERS_BASELINE, VMRUN_TIERS_OPT};
+  for (size_t i = 0; i < sizeof all / sizeof *all; ++i) check_in(all[i]);
 }

@@ -1,6 +1,7 @@
 // What the documents' blocks of C talk about.
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "vmrun/c.h"

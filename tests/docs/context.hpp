@@ -1,6 +1,8 @@
 // What the documents' blocks of C++ talk about.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -17,7 +19,7 @@ struct Client {
   void ask(int32_t question, std::function<void(int32_t)> answer);
 };
 
-#define CONTEXT                                                                                                    \
+#define CONTEXT                                                                                                     \
   vmrun::Engine engine, vmrun::Module module, vmrun::Store &store, vmrun::Linker &linker, vmrun::Instance instance, \
       Client &client
 #define USE_CONTEXT (void)engine, (void)module, (void)store, (void)linker, (void)instance, (void)client

@@ -8,6 +8,7 @@
 namespace vmrun::vm {
 
 class Module;
+struct Instance;
 using vmrun::Outcome;
 using vmrun::trap_message;
 using vmrun::TrapCode;
@@ -16,7 +17,8 @@ using vmrun::TrapCode;
 struct Frame {
   const Module* module = nullptr;
   uint32_t func_index = 0;
-  uint32_t offset = 0;  // byte offset of the instruction in the image
+  uint32_t offset = 0;           // byte offset of the instruction in the image
+  Instance* instance = nullptr;  // null: not known
 };
 
 }  // namespace vmrun::vm

@@ -32,6 +32,7 @@ bool describe(const SegmentOps& ops, const FrameAt& at, FrameInfo& info) {
   // Stopped before the first instruction that anything is known about.
   if (info.offset == 0 && info.code->module != nullptr) {
     info.offset = info.code->module->funcs[info.code->func_index].body.begin;
+    info.instance = nullptr;  // the frame is not whole yet
   }
   return true;
 }
@@ -40,7 +41,7 @@ bool describe(const SegmentOps& ops, const FrameAt& at, FrameInfo& info) {
 void add_frames(const SegmentOps& ops, FrameAt at, size_t max, std::vector<Frame>& out) {
   FrameInfo info;
   while (out.size() < max && describe(ops, at, info)) {
-    out.push_back({info.code->module, info.code->func_index, info.offset});
+    out.push_back({info.code->module, info.code->func_index, info.offset, info.instance});
     if (info.call == 0) return;
     at.call = info.call;
   }

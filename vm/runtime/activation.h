@@ -48,9 +48,10 @@ struct FrameInfo {
   FuncCode* code = nullptr;
   uint32_t offset = 0;  // byte offset of the instruction in the image
   Tier tier = Tier::interp;
-  Instance* instance = nullptr;  // null in machine code, whose frame keeps it where it likes
-  const void* pc = nullptr;      // interp: const interp::Cell*; machine: return address, or instruction when exact
-  uint32_t call = 0;             // not 0: inlined at that call, which FrameAt::call takes to describe the caller
+  Instance* instance =
+      nullptr;               // null in optimised code, whose frame keeps it where it likes, and before a body begins
+  const void* pc = nullptr;  // interp: const interp::Cell*; machine: return address, or instruction when exact
+  uint32_t call = 0;         // not 0: inlined at that call, which FrameAt::call takes to describe the caller
 };
 
 /// Where to go on, as described above. `to` null: nowhere, the guest goes on behind its call.

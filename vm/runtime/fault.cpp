@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <mutex>
@@ -218,6 +219,20 @@ void fault_add_reservation(const void* base) {
   const uintptr_t address = reinterpret_cast<uintptr_t>(base);
   VMRUN_ASSERT(address >> 47 == 0, "reservation beyond the user's address space");
   reservation_of(base).base.store(address, std::memory_order_release);
+}
+
+bool fault_claim_reservation(const void* base) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(base);
+  if (address >> 47 != 0) return false;
+  const size_t bucket = address >> kBucketLog2;
+  for (size_t i = bucket - std::min<size_t>(bucket, 2); i < std::min(bucket + 3, kBuckets); ++i) {
+    const uintptr_t other = reservations[i].base.load(std::memory_order_acquire);
+    if (other == 0) continue;
+    if (other < address + kFaultReservation && address < other + kFaultReservation) return false;
+  }
+  // No two that do not overlap begin in one bucket.
+  uintptr_t none = 0;
+  return reservation_of(base).base.compare_exchange_strong(none, address, std::memory_order_acq_rel);
 }
 
 void fault_remove_reservation(const void* base) { reservation_of(base).base.store(0, std::memory_order_release); }

@@ -41,6 +41,8 @@ void fault_prepare_thread();
 /// Reservations of linear memory, `kFaultReservation` bytes each, page-aligned.
 inline constexpr uint64_t kFaultReservation = (8ull << 30) + (64u << 10);
 void fault_add_reservation(const void* base);
+/// The same of address space that somebody else has reserved: false, if there is a reservation that overlaps it.
+bool fault_claim_reservation(const void* base);
 void fault_remove_reservation(const void* base);
 /// Says whose the reservation at `base` is from now on; null: nobody's.
 void fault_lend_reservation(const void* base, const MemoryInst* memory);

@@ -35,15 +35,9 @@ uint64_t memory_grow(MemoryInst& memory, uint64_t delta_pages) {
   const uint64_t new_bytes = (old_pages + delta_pages) << log2;
   if (!owner.budget->memory_bytes.charge(new_bytes - old_bytes)) return kGrowFailed;
 
-  MemoryMapping& mapping = owner.mapping;
-  if (new_bytes > mapping.accessible) {
-    const uint64_t host_page = 4096;
-    const uint64_t wanted = (new_bytes + host_page - 1) & ~(host_page - 1);
-    if (mprotect(memory.base + mapping.accessible, wanted - mapping.accessible, PROT_READ | PROT_WRITE) != 0) {
-      owner.budget->memory_bytes.uncharge(new_bytes - old_bytes);
-      return kGrowFailed;
-    }
-    mapping.accessible = wanted;
+  if (new_bytes > owner.mapping.accessible && !owner.pool->grow(owner.mapping, new_bytes)) {
+    owner.budget->memory_bytes.uncharge(new_bytes - old_bytes);
+    return kGrowFailed;
   }
   memory.bytes.store(new_bytes, std::memory_order_release);
   count(tally.memory_bytes, new_bytes - old_bytes);

@@ -7,7 +7,9 @@
 //   dense    the same memories in dense mode: a slot of a shared mapping, wholly mapped, accesses checked.
 //   checked  64-bit memories and 1-byte pages: a reservation as large as the memory may become, accesses checked. Where
 //            the process may not have the address space for guards, 32-bit memories of 64 KiB pages are checked too.
-// The base never moves. Address space of the first two kinds is recycled through the engine's MemoryPool.
+// The base never moves. Address space of the first two kinds is recycled through the engine's MemoryPool. The
+// embedder's hooks, if there are any, make memories in its place (vm/runtime/hosted_memory.h): guarded ones if they
+// promise guards, checked ones otherwise.
 //
 // Threads: a MemoryPool may be used from any thread. A MemoryInst belongs to its store's thread, but a shared one to no
 // store (vm/runtime/memory_owner.h): its size may be read and grown by several threads at once. Growth takes the memory's
@@ -20,6 +22,7 @@
 
 #include "vm/base/trap.h"
 #include "vm/runtime/clean_pages.h"
+#include "vm/runtime/hosted_memory.h"
 #include "vm/runtime/instance.h"
 #include "vm/runtime/room.h"
 #include "vm/wasm/types.h"
@@ -54,12 +57,17 @@ struct MemoryMapping {
   uint64_t warm = 0;
   uint64_t warm_end = 0;
   uint64_t was_warm = 0;  // of one in use: `warm` when it was handed out
+  // Made by the embedder's hooks: what they gave.
+  bool hosted = false;
+  uint64_t given = 0;  // HostMemory::capacity
+  void* handle = nullptr;
 };
 
 /// The address space that an engine's memories come from.
 class MemoryPool {
  public:
   struct Options {
+    bool guards = true;  // faults guard memories, if there is room for that; does not count for dense ones
     bool dense = false;
     uint64_t dense_bytes = 64u << 20;  // size of a dense slot: at least a page of the host, at most 4 GiB
     size_t cached = 64;                // guarded reservations and stacks kept for reuse
@@ -67,6 +75,8 @@ class MemoryPool {
     uint64_t warm = 256u << 10;
     uint64_t most_warm = 32u << 20;
     PageCalls pages{&vm::drop_pages, &vm::find_dirty};
+    /// Makes all memories, if there is one; `guards` and `dense` do not count then.
+    std::shared_ptr<HostedMemories> hosted = nullptr;
   };
   /// Reserves room for one guarded memory, unless `dense`. If there is none, the pool does without guards.
   explicit MemoryPool(const Options& options);
@@ -79,8 +89,11 @@ class MemoryPool {
   bool guards() const;
   /// Address space for a memory of `type` with `bytes` accessible at once and at most `max_bytes`. Error: Limit.
   Result<MemoryMapping> acquire(const MemoryType& type, uint64_t bytes, uint64_t max_bytes);
-  /// How much of it an unguarded memory gets, if it can be had; 0: faults guard memories of this type.
+  /// How much of it an unguarded memory gets, if it can be had; 0: faults guard memories of this type, or hooks make
+  /// them.
   uint64_t unguarded_reservation(const MemoryType& type, uint64_t bytes, uint64_t max_bytes) const;
+  /// Makes so many bytes of the mapping accessible, which are more than before. False: it is as it was.
+  bool grow(MemoryMapping& mapping, uint64_t bytes) const;
   /// Takes the mapping back; its contents are gone.
   void release(MemoryMapping mapping);
   /// Maps `bytes` of a file, from byte `from` on, into the accessible part of a memory, at byte `at`: whole pages, private to

@@ -329,7 +329,8 @@ MemoryPool::MemoryPool(const Options& options) : impl_(std::make_unique<Impl>())
     std::lock_guard hold(pools().lock);
     pools().list.push_back(this);
   }
-  if (options.dense) return;
+  if (options.hosted != nullptr) impl_->guards = options.hosted->guards();
+  if (options.hosted != nullptr || options.dense || !options.guards) return;
   MemoryMapping first;
   impl_->guards = Impl::map_guarded(first);
   if (impl_->guards) {
@@ -353,6 +354,7 @@ MemoryPool::~MemoryPool() {
 bool MemoryPool::guards() const { return impl_->guards; }
 
 Result<MemoryMapping> MemoryPool::acquire(const MemoryType& type, uint64_t bytes, uint64_t max_bytes) {
+  if (impl_->options.hosted != nullptr) return impl_->options.hosted->acquire(type, bytes, max_bytes);
   if (memory_is_guarded(type, !guards())) return impl_->acquire_guarded(bytes);
   if (impl_->options.dense && memory_is_guarded(type, false)) return impl_->acquire_dense(bytes);
   if (bytes > kMostMapped) {
@@ -373,7 +375,7 @@ Result<MemoryMapping> MemoryPool::acquire(const MemoryType& type, uint64_t bytes
 }
 
 uint64_t MemoryPool::unguarded_reservation(const MemoryType& type, uint64_t bytes, uint64_t max_bytes) const {
-  if (memory_is_guarded(type, !guards())) return 0;
+  if (impl_->options.hosted != nullptr || memory_is_guarded(type, !guards())) return 0;
   const uint64_t least = std::max(round_up(bytes), kHostPage);
   if (impl_->options.dense && memory_is_guarded(type, false)) return impl_->options.dense_bytes;
   return std::clamp(round_up(max_bytes), least, std::max(least, kUnboundedReservation));
@@ -388,8 +390,8 @@ constexpr int kFixed = MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED;
 }  // namespace
 
 bool MemoryPool::map_file(MemoryMapping& mapping, uint64_t at, uint64_t bytes, int file, uint64_t from) const {
-  // Dense memories and those in rooms are parts of large mappings, and many.
-  if (mapping.roomed || (mapping.pooled && !mapping.guarded) || mapping.file_bytes != 0) return false;
+  // Dense memories and those in rooms are parts of large mappings, and many. What hooks made is the embedder's.
+  if (mapping.hosted || mapping.roomed || (mapping.pooled && !mapping.guarded) || mapping.file_bytes != 0) return false;
   VMRUN_ASSERT(at <= mapping.accessible && bytes <= mapping.accessible - at, "a file is mapped where memory is");
   if (with_files.fetch_add(1, std::memory_order_relaxed) < kMostFiles) {
     if (mmap(mapping.base + at, bytes, PROT_READ | PROT_WRITE, kFixed, file, static_cast<off_t>(from)) != MAP_FAILED) {
@@ -405,7 +407,20 @@ bool MemoryPool::map_file(MemoryMapping& mapping, uint64_t at, uint64_t bytes, i
   return false;
 }
 
+bool MemoryPool::grow(MemoryMapping& mapping, uint64_t bytes) const {
+  if (mapping.hosted) return impl_->options.hosted->grow(mapping, bytes);
+  const uint64_t wanted = round_up(bytes);
+  if (mprotect(mapping.base + mapping.accessible, wanted - mapping.accessible, PROT_READ | PROT_WRITE) != 0)
+    return false;
+  mapping.accessible = wanted;
+  return true;
+}
+
 void MemoryPool::release(MemoryMapping mapping) {
+  if (mapping.hosted) {
+    impl_->options.hosted->release(mapping);
+    return;
+  }
   if (mapping.file_bytes != 0) with_files.fetch_sub(1, std::memory_order_relaxed);
   if (!mapping.pooled) {
     munmap(mapping.base, mapping.reserved);

@@ -19,19 +19,23 @@
 
 namespace vmrun::vm {
 
-/// Bytes at the end of a native stack that guests leave to host functions and the runtime.
-inline constexpr size_t kHostReserve = size_t{128} << 10;
-
 /// The least native stack on which guests run.
-inline constexpr size_t kMinNativeStack = size_t{192} << 10;
+inline constexpr size_t kMinNativeStack = size_t{128} << 10;
+
+/// Bytes at the end of a native stack of `bytes` that guests leave to host functions and the runtime.
+constexpr size_t host_reserve(size_t bytes) {
+  return bytes >= size_t{192} << 10 ? size_t{128} << 10 : std::min(bytes, size_t{64} << 10);
+}
 
 /// The part of a native stack from which guests may be entered, and down to which they may go: [floor, floor + room).
 struct NativeStack {
-  std::byte* floor = nullptr;  // kHostReserve above the stack's end
+  std::byte* floor = nullptr;  // `reserve` above the stack's end
   size_t room = 0;             // 0: the stack is too small for guests
+  size_t reserve = 0;          // what guests leave to others
   /// By its usable bytes.
   static NativeStack of(void* lowest, size_t bytes) {
-    return {static_cast<std::byte*>(lowest) + std::min(kHostReserve, bytes), bytes - std::min(kHostReserve, bytes)};
+    const size_t reserve = host_reserve(bytes);
+    return {static_cast<std::byte*>(lowest) + reserve, bytes - reserve, reserve};
   }
   bool holds(const void* sp) const { return static_cast<size_t>(static_cast<const std::byte*>(sp) - floor) < room; }
 };

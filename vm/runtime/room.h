@@ -31,7 +31,7 @@ struct RoomShape {
 
   /// For native stacks of so many bytes.
   static constexpr RoomShape beside(size_t native_bytes) {
-    const size_t left = native_bytes - std::min(native_bytes, kHostReserve);
+    const size_t left = native_bytes - host_reserve(native_bytes);
     const size_t stack = std::clamp((left + kPage - 1) & ~(kPage - 1), kPage, kMostStack);
     const size_t guard = stack + kStackRedZone + kAreaBytes;
     return {.shared = 1024, .guard = guard, .size = guard + kPage + kMemory};

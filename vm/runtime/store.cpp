@@ -147,13 +147,12 @@ void Store::undo(const Mark& mark) {
 }
 
 Result<MemoryInst*> Store::new_memory(const MemoryType& type) {
-  memories_.emplace_back();  // once there is a memory, nothing may throw
+  // First the memory, then its place: a hook that makes it may make another one of the store meanwhile. Without a place
+  // the memory goes with its owner.
   Result<std::shared_ptr<MemoryOwner>> made = make_memory(pool_, budget_, type, this);
-  if (!made) {
-    memories_.pop_back();
-    return std::move(made).error();
-  }
-  return &(memories_.back() = *std::move(made))->inst;
+  if (!made) return std::move(made).error();
+  memories_.push_back(*std::move(made));
+  return &memories_.back()->inst;
 }
 
 MemoryInst* Store::attach(std::shared_ptr<MemoryOwner> memory) {
@@ -267,6 +266,7 @@ void Store::set_native_stack(void* lowest, size_t bytes) {
   const NativeStack stack = lowest != nullptr ? NativeStack::of(lowest, bytes) : NativeStack{};
   vcpu_.fiber_floor = stack.floor;
   named_stack_room_ = stack.room;
+  named_stack_reserve_ = stack.reserve;
 }
 
 bool Store::owns(const FuncRecord* record) {

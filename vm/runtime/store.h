@@ -20,6 +20,7 @@
 #include "vm/runtime/memory_owner.h"
 #include "vm/runtime/native_stack.h"
 #include "vm/runtime/room.h"
+#include "vm/runtime/run_clock.h"
 #include "vm/runtime/shared_funcs.h"
 #include "vm/runtime/stop.h"
 #include "vm/runtime/unwound.h"
@@ -157,7 +158,7 @@ class Store {
   /// thread's own. While no guest of the store has frames.
   void set_native_stack(void* lowest, size_t bytes);
   /// The stack that was named; only when Vcpu::fiber_floor says so.
-  NativeStack named_stack() const { return {vcpu_.fiber_floor, named_stack_room_}; }
+  NativeStack named_stack() const { return {vcpu_.fiber_floor, named_stack_room_, named_stack_reserve_}; }
 
   // What may enter the store from outside.
   /// Whether `record` is one of this store's functions. Looks at no memory of other stores.
@@ -175,6 +176,8 @@ class Store {
   void* owner = nullptr;
   /// The program that the store belongs to, if that has several.
   std::shared_ptr<StoreGroup> group;
+  /// Runs while guests of the store do, if there is one.
+  std::unique_ptr<RunClock> clock;
   /// Host functions made real in this store, by the definition they come from (kept alive by it).
   std::unordered_map<const void*, FuncRecord*> host_funcs;
 
@@ -213,7 +216,7 @@ class Store {
   Room room_;
   bool room_memory_used_ = false;
   uint64_t room_memory_dirty_ = 0;  // bytes that a memory in the room has had
-  size_t named_stack_room_ = 0;
+  size_t named_stack_room_ = 0, named_stack_reserve_ = 0;
   // Where function records lie, by their beginnings: filled in at questions, as far as has been asked.
   std::map<const FuncRecord*, const FuncRecord*> func_ranges_;
   size_t instances_in_ranges_ = 0, funcs_in_ranges_ = 0;

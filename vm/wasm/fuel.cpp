@@ -33,8 +33,8 @@ class SegmentReader {
   void saw(Event event, auto& d, auto&&... arguments) {
     switch (event) {
       case Event::begin:
-        // The entry's unit, in front of whatever comes first.
-        units_ = 1;
+        // The entry's units, in front of whatever comes first.
+        units_ = 1 + static_cast<uint32_t>(fuel_of_locals(d.locals().size()));
         return;
       case Event::charge:
       case Event::end_function: return;
@@ -42,7 +42,7 @@ class SegmentReader {
       case Event::drop:
       case Event::block:
       case Event::try_: return cost(d, 0);
-      case Event::try_table: cost(d, 0); return enter_catches(d, arguments...);
+      case Event::try_table: cost(d, of_catches(arguments...)); return enter_catches(d, arguments...);
       case Event::op:
         cost(d, 1);
         if (is_sized(arguments...)) close(d);
@@ -91,7 +91,7 @@ class SegmentReader {
   /// An instruction that costs so much is being delivered.
   void cost(auto& d, uint32_t units) {
     if (!open_) {
-      // The entry's unit stands in front of whatever is first; other segments begin where something costs.
+      // The entry's units stand in front of whatever is first; other segments begin where something costs.
       if (units + units_ == 0) return;
       open_ = true;
       offset_ = static_cast<uint32_t>(d.offset());
@@ -120,6 +120,11 @@ class SegmentReader {
     for (uint32_t depth : depths) enter(d, depth);
   }
   void enter_label(auto&, const auto&) {}
+
+  static uint32_t of_catches(const auto&, std::span<const CatchClause> clauses) {
+    return static_cast<uint32_t>(fuel_of_clauses(clauses.size()));
+  }
+  static uint32_t of_catches(const auto&...) { return 0; }
 
   void enter_catches(auto& d, const auto&, std::span<const CatchClause> clauses) {
     for (const CatchClause& clause : clauses) enter(d, clause.depth + 1);  // the try_table's own frame is on top

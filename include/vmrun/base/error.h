@@ -17,6 +17,9 @@
 
 #pragma GCC visibility push(default)
 namespace vmrun {
+namespace vm {
+struct Instance;
+}
 
 /// What sort of failure an Error is. The first eight concern the image or the guest, the rest the caller or the host.
 enum class ErrorKind : uint8_t {
@@ -55,6 +58,9 @@ struct FrameInfo {
   std::vector<SourceLine> source = {};
   // Why `source` is empty although the image speaks of debug information; else empty. One line.
   std::string source_note = {};
+  // Whose frame it is, to be compared with the Instance::impl of instances of the store while that lives. Null: not
+  // known, which is so in optimised code, and of a function that was stopped as it began.
+  vm::Instance* instance = nullptr;
 };
 
 /// A frame in words.

@@ -110,6 +110,68 @@ TEST_CASE("fuel: an instruction costs a unit, and so does the entry") {
   });
 }
 
+TEST_CASE("fuel: very many locals and clauses cost more") {
+  in_every_tier([](Metered& guest) { CHECK(guest.used("many_locals", {5}) == 1 + 18 + 1); });
+  // (func (export "f") (param i32) (result i32) (block (try_table (catch_all 0) ...)) local.get 0), with 20 clauses
+  std::vector<uint8_t> image{0, 'a', 's', 'm', 1, 0,   0, 0, 1,  6,  1, 0x60, 1, 0x7f, 1,    0x7f, 3,    2, 1,
+                             0, 7,   5,   1,   1, 'f', 0, 0, 10, 53, 1, 51,   0, 2,    0x40, 0x1f, 0x40, 20};
+  for (int i = 0; i < 20; ++i) image.insert(image.end(), {2, 0});
+  image.insert(image.end(), {0x0b, 0x0b, 0x20, 0, 0x0b});
+  for (const Way& tier : kTiers) {
+    CAPTURE(tier.name);
+    const Engine engine(metered(tier));
+    const Module module = ok(Module::compile(engine, image, "clauses"));
+    Store store(engine);
+    const Instance instance = ok(Instance::instantiate(store, module, {}));
+    ok(store.set_fuel(100));
+    CHECK(ok(ok(instance.func("f")).call({Val::i32(5)}))[0].as_i32() == 5);
+    CHECK(100 - store.fuel() == 1 + 4 + 1);
+  }
+}
+
+TEST_CASE("fuel: a counted loop is paid for to the unit, however it runs, and stops where it cannot be") {
+  static constexpr int32_t kWords = 256;
+  static constexpr uint64_t kAll = 1 + 16 * kWords;
+  in_every_tier([](Metered& guest) {
+    auto* words = reinterpret_cast<int32_t*>(ok(guest.instance.memory("memory")).data().data());
+    const auto fill = [&] {
+      for (int32_t i = 0; i < kWords; ++i) {
+        words[i] = i;
+        words[1024 + i] = 7 * i;
+        words[2048 + i] = -1;
+      }
+    };
+    const auto is_done = [&](int32_t from, int32_t to) {
+      for (int32_t i = from; i < to; ++i) {
+        if (words[2048 + i] != 8 * i) return false;
+      }
+      return true;
+    };
+    for (const uint64_t fuel : {kPlenty, kAll, kAll + 15}) {
+      fill();
+      const auto all = guest.call("add_arrays", {4 * kWords}, fuel);
+      CHECK(all.trap == TrapCode::None);
+      CHECK(all.used == kAll);
+      CHECK(is_done(0, kWords));
+    }
+    for (const int32_t words_paid : {0, 1, 7, 100, kWords - 1}) {
+      for (const uint64_t more : {0, 15}) {
+        fill();
+        const uint64_t paid = 1 + 16 * static_cast<uint64_t>(words_paid);
+        const auto cut = guest.call("add_arrays", {4 * kWords}, paid + more);
+        CHECK(cut.trap == TrapCode::OutOfFuel);
+        CHECK(cut.used == paid);
+        CHECK(is_done(0, words_paid));
+        CHECK(words[2048 + words_paid] == -1);
+      }
+    }
+    // It leaves the memory on its way: what was done until then is paid for, and no more.
+    const auto beyond = guest.call("add_arrays", {-4});
+    CHECK(beyond.trap == TrapCode::MemoryOutOfBounds);
+    CHECK(beyond.used == 1 + 16 * ((65536 - 8192) / 4) + 9);
+  });
+}
+
 TEST_CASE("fuel: what lies behind a trap costs nothing") {
   in_every_tier([](Metered& guest) {
     CHECK(guest.used("divide", {6, 3}) == 13);

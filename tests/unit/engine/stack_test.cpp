@@ -238,9 +238,9 @@ TEST_CASE("a thread with a small stack runs no guests") {
     pthread_attr_destroy(&attributes);
     return *result;
   };
-  const auto refused = call_on(128 << 10);
+  const auto refused = call_on(96 << 10);
   CHECK(refused.error().kind == ErrorKind::Usage);
-  CHECK(refused.error().message == "this thread's stack is too small: guests need 192 KiB");
+  CHECK(refused.error().message == "this thread's stack is too small: guests need 128 KiB");
   CHECK(ok(call_on(256 << 10))[0].as_i32() == 5);
 }
 

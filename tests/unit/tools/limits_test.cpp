@@ -51,6 +51,28 @@ TEST_CASE("-W fuel ends a guest at the same place in every tier") {
   CHECK(word.status == 2);
 }
 
+TEST_CASE("-W cpu-time ends a guest that computes, and none that waits") {
+  const auto late = run_vmrun({"-W", "cpu-time=50ms", "--invoke", "loop", fixture("stop_spin")});
+  CAPTURE(late.err);
+  CHECK(late.status == kTrap);
+  CHECK(contains(late.err, "trap: interrupted: the processor time of the store is used up"));
+  const auto waits = run_vmrun({"-W", "cpu-time=50ms,timeout=300ms", fixture("cli_wait")});
+  CHECK(waits.status == kTrap);
+  CHECK(contains(waits.err, "time limit of 300ms reached"));
+  CHECK(run_vmrun({"-W", "cpu-time=soon", fixture("cli_empty")}).status == 2);
+  // Several guests: each its own.
+  const auto many = run_vmrun({"-W", "cpu-time=50ms", "--instances", "2", "--invoke", "loop", fixture("stop_spin")});
+  CHECK(many.status != 0);
+}
+
+TEST_CASE("-O guard-pages=n checks accesses instead") {
+  TemporaryDirectory dir;
+  const std::string image = dir.write("deep.wasm", deep_image());
+  const auto run = run_vmrun({"-O", "guard-pages=n", "--invoke", "deep", image, "3"});
+  CHECK(run.out == "3\n");
+  CHECK(run_vmrun({"-O", "guard-pages=maybe", image}).status == 2);
+}
+
 TEST_CASE("-W max-wasm-stack holds in every tier, whatever the thread's own stack is") {
   TemporaryDirectory dir;
   const std::string image = dir.write("deep.wasm", deep_image());
