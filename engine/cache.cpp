@@ -84,7 +84,9 @@ tiering::StoredCode Cache::find(const CacheKey& key) const {
     found.file = opened(jit::stored::mapped_source_of(descriptor, bytes), name, key);
   }
   vm::count(found.file != nullptr ? vm::tally.cache_hits : vm::tally.cache_misses);
-  found.hot = read_hot(folder.number, key.content);
+  HotList hot = read_hot(folder.number, key.content);
+  found.hot = std::move(hot.units);
+  found.run = hot.run;
   return found;
 }
 

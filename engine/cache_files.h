@@ -28,6 +28,12 @@ struct FileDescriptor {
 inline constexpr mode_t kEntryMode = 0500;
 inline bool is_entry(mode_t mode) { return S_ISREG(mode) && (mode & 07777) == kEntryMode; }
 
+/// Whether a file's mode is its own: on some file systems all files have what the mount says, so that those that guests make
+/// pass for others.
+bool keeps_modes(int file);
+/// Whether a program of its own (FUSE) says what modes its files have, so that it depends on that program.
+bool is_fuse(int file);
+
 /// Names of files, by their parts in hexadecimal digits.
 std::string code_name(std::string_view content, std::string_view key);
 std::string hot_name(std::string_view content);

@@ -5,12 +5,14 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -105,6 +107,28 @@ void for_each_name(int folder, Found found) {
 
 }  // namespace
 
+namespace {
+
+/// The kind of file system; 0 if it cannot be told.
+uint32_t kind_of_system(int file) {
+  struct ::statfs system;
+  return ::fstatfs(file, &system) == 0 ? static_cast<uint32_t>(system.f_type) : 0;
+}
+
+}  // namespace
+
+bool keeps_modes(int file) {
+  constexpr uint32_t kFat = 0x4d44, kExfat = 0x2011bab0, kNtfs = 0x5346544e, kNtfs3 = 0x7366746e, kCifs = 0xff534d42,
+                     kSmb2 = 0xfe534d42, kHfs = 0x4244;
+  constexpr uint32_t kWithout[] = {0, kFat, kExfat, kNtfs, kNtfs3, kCifs, kSmb2, kHfs};
+  return std::ranges::find(kWithout, kind_of_system(file)) == std::end(kWithout);
+}
+
+bool is_fuse(int file) {
+  constexpr uint32_t kFuse = 0x65735546;
+  return kind_of_system(file) == kFuse;
+}
+
 int open_cache_folder(const std::filesystem::path& folder, bool make, Refusal& refusal) {
   constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   int descriptor = open(folder.c_str(), kFlags);
@@ -123,7 +147,11 @@ int open_cache_folder(const std::filesystem::path& folder, bool make, Refusal& r
     return -1;
   }
   struct stat info;
-  if (is_private(descriptor, true, info, refusal)) return descriptor;
+  if (!keeps_modes(descriptor)) {
+    refusal.why = "its file system keeps no modes";
+  } else if (is_private(descriptor, true, info, refusal)) {
+    return descriptor;
+  }
   refusal.why = folder.string() + ": " + refusal.why;
   close(descriptor);
   return -1;

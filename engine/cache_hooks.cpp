@@ -1,6 +1,7 @@
 // The cache that an embedder keeps: Config::cache_hooks. See cache.h.
 //
 // Entries are what the files of a folder are, by the same names; with a key each has a MAC of its name and its bytes.
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -68,15 +69,17 @@ class HooksKeeper final : public CacheKeeper {
   bool finish() override {
     const tiering::News news = tiering::Manager::news(*module_);
     if (has_heat(news)) {
-      const std::vector<tiering::HotUnit> before = tiering::Manager::stored(*module_).hot;
+      const tiering::StoredCode came = tiering::Manager::stored(*module_);
+      const auto run = std::chrono::steady_clock::now() - began_;
+      const HotList list = merge_hot({news.hot, run}, {came.hot, came.run});
       put(*hooks_, hot_name(content_name(content_)),
-          [&](const jit::stored::Sink& sink) { return sink(format_hot(content_, merge_hot(news.hot, before))); });
+          [&](const jit::stored::Sink& sink) { return sink(format_hot(content_, list)); });
     }
     {
       const std::lock_guard lock(mutex_);
       if (!is_worth_storing(news, saved_, is_large_ && !has_code_)) return false;
     }
-    tiering::Kept kept = *tiering::Manager::store(*module_, {}, {});
+    tiering::Kept kept = *tiering::Manager::store(*module_, tiering::Ahead(), {});
     jit::stored::About about;
     about.module = module_;
     about.content = content_;
@@ -94,6 +97,7 @@ class HooksKeeper final : public CacheKeeper {
  private:
   const std::shared_ptr<const CacheHooks> hooks_;
   const vm::Digest content_;
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   const vm::Module* module_ = nullptr;
   bool is_large_ = false;
   std::mutex mutex_;  // not held while the hooks are called
@@ -112,7 +116,9 @@ tiering::StoredCode Cache::find_by_hooks(const CacheKey& key) const {
   const std::string name = key.name();
   if (auto bytes = get(*hooks_, name)) found.file = opened(jit::stored::source_of(std::move(*bytes)), name, key);
   if (auto bytes = get(*hooks_, hot_name(content_name(key.content)))) {
-    found.hot = parse_hot(*bytes, key.content).value_or(std::vector<tiering::HotUnit>());
+    HotList hot = parse_hot(*bytes, key.content).value_or(HotList());
+    found.hot = std::move(hot.units);
+    found.run = hot.run;
   }
   return found;
 }

@@ -15,19 +15,25 @@ namespace {
 using tiering::HotUnit;
 
 constexpr std::array<char, 8> kHotMagic = {'v', 'm', 'r', 'u', 'n', '\0', 'h', 't'};
-constexpr uint32_t kHotFormat = 1;
+constexpr uint32_t kHotFormat = 2;
 constexpr uint32_t kMostHot = 10'000;
 /// More heat is not remembered: ten seconds.
 constexpr uint32_t kMostHeat = 250'000'000;
+/// What a run leaves of the heat of those before: some 256 runs count. Heat that is not met fades alike, because a tick finds
+/// what takes little of a run only now and then.
+constexpr uint32_t fade(uint32_t heat) { return heat - heat / 256; }
+/// Of how many runs the average is taken that says how long they are.
+constexpr int64_t kRuns = 4;
 
 struct HotHeader {
   std::array<char, 8> magic = kHotMagic;
   uint32_t format = kHotFormat;
   uint32_t count = 0;
   vm::Digest content;
-  vm::Digest hash;  // of what stands above, and of the units that follow
+  uint64_t run = 0;  // HotList::run
+  vm::Digest hash;   // of what stands above, and of the units that follow
 };
-static_assert(sizeof(HotHeader) == 80 && sizeof(HotUnit) == 16);
+static_assert(sizeof(HotHeader) == 88 && sizeof(HotUnit) == 16);
 
 vm::Digest hash_of(const HotHeader& header, std::span<const HotUnit> units) {
   return vm::Sha256()
@@ -42,34 +48,40 @@ auto name_of(const HotUnit& unit) { return std::pair(unit.func_index, unit.unit)
 
 const size_t kMostHotBytes = sizeof(HotHeader) + kMostHot * sizeof(HotUnit);
 
-std::optional<std::vector<HotUnit>> parse_hot(std::span<const std::byte> bytes, const vm::Digest& content) {
+std::optional<HotList> parse_hot(std::span<const std::byte> bytes, const vm::Digest& content) {
   HotHeader header;
   if (bytes.size() < sizeof header || bytes.size() > kMostHotBytes) return std::nullopt;
   std::memcpy(&header, bytes.data(), sizeof header);
-  std::vector<HotUnit> units((bytes.size() - sizeof header) / sizeof(HotUnit));
+  HotList list;
+  std::vector<HotUnit>& units = list.units;
+  units.resize((bytes.size() - sizeof header) / sizeof(HotUnit));
   if (!units.empty()) std::memcpy(units.data(), bytes.data() + sizeof header, units.size() * sizeof(HotUnit));
   if (header.magic != kHotMagic || header.format != kHotFormat || header.count != units.size() ||
       header.content != content || header.hash != hash_of(header, units) ||
       !std::ranges::is_sorted(units, {}, &name_of)) {
     return std::nullopt;
   }
-  return units;
+  list.run = std::chrono::nanoseconds(std::min<uint64_t>(header.run, INT64_MAX / kRuns));
+  return list;
 }
 
-std::vector<HotUnit> merge_hot(std::vector<HotUnit> now, std::span<const HotUnit> before) {
-  std::vector<HotUnit> out = std::move(now);
+HotList merge_hot(HotList now, const HotList& before) {
+  std::vector<HotUnit>& out = now.units;
   const size_t fresh = out.size();
   for (HotUnit& unit : out) {
-    const auto old = std::ranges::lower_bound(before, name_of(unit), {}, &name_of);
-    const bool known = old != before.end() && name_of(*old) == name_of(unit);
-    const uint64_t heat = known ? old->heat : 0;
-    // What was stored as optimised code is as hot as it was. Of all else the runs add up, to four times the heat of one
-    // where all are alike.
-    unit.heat = static_cast<uint32_t>(
-        std::clamp<uint64_t>(unit.heat == 0 ? heat : unit.heat + heat / 4 * 3, tiering::kLeastHeat, kMostHeat));
+    const auto old = std::ranges::lower_bound(before.units, name_of(unit), {}, &name_of);
+    const bool known = old != before.units.end() && name_of(*old) == name_of(unit);
+    // What was stored as optimised code is as hot as it was. Of all else the runs add up.
+    const uint64_t heat = known ? (unit.heat == 0 ? old->heat : fade(old->heat)) : 0;
+    unit.heat = static_cast<uint32_t>(std::clamp<uint64_t>(unit.heat + heat, tiering::kLeastHeat, kMostHeat));
+    if (unit.refused == 0 && known) unit.refused = old->refused;
+    const uint32_t late = known && old->late != 0 ? unit.late + old->late - 1u : unit.late;
+    unit.late = static_cast<uint16_t>(std::min<uint32_t>(late, tiering::kMostLate));
   }
-  for (HotUnit unit : before) {
-    unit.heat = std::min(unit.heat / 2, kMostHeat);
+  for (HotUnit unit : before.units) {
+    unit.heat = std::min(fade(unit.heat), kMostHeat);
+    unit.late = std::min<uint16_t>(unit.late, tiering::kMostLate);
+    if (unit.late != 0) --unit.late;
     const bool again = std::ranges::binary_search(std::span(out).first(fresh), name_of(unit), {}, &name_of);
     if (!again && unit.heat >= tiering::kLeastHeat) out.push_back(unit);
   }
@@ -78,13 +90,16 @@ std::vector<HotUnit> merge_hot(std::vector<HotUnit> now, std::span<const HotUnit
     out.resize(kMostHot);
   }
   std::ranges::sort(out, {}, &name_of);
-  return out;
+  if (before.run.count() != 0) now.run = (before.run * (kRuns - 1) + now.run) / kRuns;
+  return now;
 }
 
-std::vector<std::byte> format_hot(const vm::Digest& content, std::span<const HotUnit> units) {
+std::vector<std::byte> format_hot(const vm::Digest& content, const HotList& list) {
+  const std::span units(list.units);
   HotHeader header;
   header.count = static_cast<uint32_t>(units.size());
   header.content = content;
+  header.run = static_cast<uint64_t>(list.run.count());
   header.hash = hash_of(header, units);
   std::vector<std::byte> out(sizeof header + units.size_bytes());
   std::memcpy(out.data(), &header, sizeof header);
@@ -92,7 +107,7 @@ std::vector<std::byte> format_hot(const vm::Digest& content, std::span<const Hot
   return out;
 }
 
-std::vector<HotUnit> read_hot(int folder, const vm::Digest& content) {
+HotList read_hot(int folder, const vm::Digest& content) {
   uint64_t size = 0;
   Refusal refusal;
   const std::string name = hot_name(content_name(content));
@@ -100,15 +115,15 @@ std::vector<HotUnit> read_hot(int folder, const vm::Digest& content) {
   if (file.number < 0 || size > kMostHotBytes) return {};
   std::vector<std::byte> bytes(size);
   if (!read_whole(file.number, 0, bytes)) return {};
-  auto units = parse_hot(bytes, content);
-  if (units) return std::move(*units);
+  auto list = parse_hot(bytes, content);
+  if (list) return std::move(*list);
   VMRUN_LOG_AT(cache_log(), info, "{} is ignored: it is damaged or of another format", name);
   return {};
 }
 
-bool write_hot(int folder, const vm::Digest& content, std::span<const HotUnit> units) {
+bool write_hot(int folder, const vm::Digest& content, const HotList& list) {
   NewFile file(folder);
-  return file.write(format_hot(content, units)) && file.finish(hot_name(content_name(content)));
+  return file.write(format_hot(content, list)) && file.finish(hot_name(content_name(content)));
 }
 
 }  // namespace vmrun::engine

@@ -2,6 +2,7 @@
 // up.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -12,16 +13,22 @@
 
 namespace vmrun::engine {
 
+/// What earlier runs of an image found out about its heat.
+struct HotList {
+  std::vector<tiering::HotUnit> units;  // by rising function
+  std::chrono::nanoseconds run{0};      // how long they took, on average; 0: there was none
+};
+
 /// Bytes of the longest list.
 extern const size_t kMostHotBytes;
-std::vector<std::byte> format_hot(const vm::Digest& content, std::span<const tiering::HotUnit> units);
+std::vector<std::byte> format_hot(const vm::Digest& content, const HotList& list);
 /// Nothing: it is damaged, of another format or of another image.
-std::optional<std::vector<tiering::HotUnit>> parse_hot(std::span<const std::byte> bytes, const vm::Digest& content);
-/// What was hot in this process, and what was before, which fades.
-std::vector<tiering::HotUnit> merge_hot(std::vector<tiering::HotUnit> now, std::span<const tiering::HotUnit> before);
+std::optional<HotList> parse_hot(std::span<const std::byte> bytes, const vm::Digest& content);
+/// What was hot in this run, which took so long, and what was in those before.
+HotList merge_hot(HotList now, const HotList& before);
 
 /// The list of an image in a cache's folder; empty: there is none, or it is damaged.
-std::vector<tiering::HotUnit> read_hot(int folder, const vm::Digest& content);
-bool write_hot(int folder, const vm::Digest& content, std::span<const tiering::HotUnit> units);
+HotList read_hot(int folder, const vm::Digest& content);
+bool write_hot(int folder, const vm::Digest& content, const HotList& list);
 
 }  // namespace vmrun::engine

@@ -54,15 +54,15 @@ tiering::StoredCode ask_cache(const Engine& engine, const Cache& cache, const vm
 }
 
 Result<std::shared_ptr<vm::Module>> load(const Engine& engine, std::shared_ptr<const vm::Image> image,
-                                         std::string_view name, std::shared_ptr<const jit::stored::File> file,
-                                         const KnownImage* known) {
+                                         std::string_view name, CompiledImage compiled, const KnownImage* known) {
   const Config& config = engine.config();
   if (image->bytes().size() > config.max_image_bytes) {
     return Error(ErrorKind::Limit, "image of " + std::to_string(image->bytes().size()) +
                                        " bytes is larger than the limit of " + std::to_string(config.max_image_bytes));
   }
   tiering::StoredCode stored;
-  stored.file = std::move(file);
+  stored.file = std::move(compiled.file);
+  stored.runs = compiled.trusted;
   if (const Cache* cache = engine.impl()->cache.get(); cache != nullptr && stored.file == nullptr) {
     stored = ask_cache(engine, *cache, *image, known);
   }
@@ -71,7 +71,7 @@ Result<std::shared_ptr<vm::Module>> load(const Engine& engine, std::shared_ptr<c
   options.threads = config.validation_threads;
   options.name = name;
   std::shared_ptr<vm::TypeRegistry> registry = engine.impl()->registry;
-  const bool validated = stored.file != nullptr && stored.file->header().validated == 1;
+  const bool validated = stored.file != nullptr && stored.runs && stored.file->header().validated == 1;
   Result<std::shared_ptr<vm::Module>> decoded =
       validated
           ? vm::decode_validated_module(std::move(image), std::move(registry), options,
@@ -111,15 +111,15 @@ CacheKey cache_key(const Engine& engine, const vm::Image& image) {
 }
 
 Result<std::shared_ptr<vm::Module>> load_module(const Engine& engine, Result<std::shared_ptr<const vm::Image>> image,
-                                                std::string_view name, std::shared_ptr<const jit::stored::File> file) {
+                                                std::string_view name, CompiledImage compiled) {
   if (!image) return std::move(image).error();
-  return load(engine, std::move(*image), name, std::move(file), nullptr);
+  return load(engine, std::move(*image), name, std::move(compiled), nullptr);
 }
 
 Result<std::shared_ptr<vm::Module>> load_file(const Engine& engine, const std::filesystem::path& path) {
   if (const Cache* cache = engine.impl()->cache.get(); cache != nullptr) {
     if (const std::optional<KnownImage> known = cache->recognise(path)) {
-      auto loaded = load(engine, known->image, {}, nullptr, &*known);
+      auto loaded = load(engine, known->image, {}, {}, &*known);
       if (loaded || loaded.error().kind == ErrorKind::Limit) return loaded;
       // What was kept once was a module. Whatever is wrong, the file has the last word.
       VMRUN_LOG_AT(cache_log(), info, "the copy of {} is of no use: {}", path.string(), loaded.error().message);

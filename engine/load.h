@@ -14,11 +14,16 @@
 
 namespace vmrun::engine {
 
-/// Decodes and validates, and gives the functions their first entries. `stored`: the compiled image that it comes from;
-/// otherwise the engine's cache is asked, where it has one.
+/// The compiled image that a module comes from.
+struct CompiledImage {
+  std::shared_ptr<const jit::stored::File> file;  // null: it comes from none
+  bool trusted = true;  // false: the image is validated as any other, and the code is there to be looked at
+};
+
+/// Decodes and validates, and gives the functions their first entries. Where the image comes from no compiled one, the
+/// engine's cache is asked, if it has one.
 Result<std::shared_ptr<vm::Module>> load_module(const Engine& engine, Result<std::shared_ptr<const vm::Image>> image,
-                                                std::string_view name,
-                                                std::shared_ptr<const jit::stored::File> stored = nullptr);
+                                                std::string_view name, CompiledImage compiled = {});
 
 /// The same of the image in a file, of which the engine's cache may know all that is needed.
 Result<std::shared_ptr<vm::Module>> load_file(const Engine& engine, const std::filesystem::path& path);

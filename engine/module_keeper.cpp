@@ -270,9 +270,14 @@ void ModuleKeeper::finish_hot(const tiering::News& news) {
   if (!has_heat(news)) return;
   const FileDescriptor in = folder();
   if (in.number < 0) return;
-  const std::vector<tiering::HotUnit> before =
-      start_.content ? tiering::Manager::stored(*module_).hot : read_hot(in.number, *content_);
-  if (!write_hot(in.number, *content_, merge_hot(news.hot, before))) {
+  HotList before;
+  if (start_.content) {
+    const tiering::StoredCode came = tiering::Manager::stored(*module_);
+    before = {came.hot, came.run};
+  } else {
+    before = read_hot(in.number, *content_);
+  }
+  if (!write_hot(in.number, *content_, merge_hot({news.hot, Clock::now() - began_}, before))) {
     VMRUN_LOG_AT(cache_log(), info, "{} is not stored", hot_name(content_name(*content_)));
   }
 }

@@ -95,6 +95,7 @@ class ModuleKeeper final : public CacheKeeper {
   const CacheConfig config_;
   const ImageFacts start_;
   const pid_t process_ = getpid();
+  const Clock::time_point began_ = Clock::now();
   const uint64_t damaged_before_ = vm::damaged_pieces();
   const vm::Module* module_ = nullptr;
 

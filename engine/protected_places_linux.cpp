@@ -16,6 +16,7 @@
 
 #include "engine/cache_files.h"
 #include "engine/engine_impl.h"
+#include "engine/linker_folders.h"
 #include "engine/protected_places.h"
 #include "vm/base/plugin.h"
 #include "vmrun/stored.h"
@@ -209,7 +210,8 @@ void add_all(ProtectedPlaces& places, const std::optional<CacheConfig>& cache) {
   }
   // What plug-ins need comes from there when they are loaded.
   for (const std::string& folder : vm::library_folders()) places.add_libraries(folder);
-  for (const char* file : {"/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/ld.so.conf"}) places.add_file(file);
+  add_linker_folders(places, "/etc/ld.so.conf", "/etc/ld.so.cache");
+  places.add_file("/etc/ld.so.preload");
   places.add_folder("/etc/ld.so.conf.d");
   for (const fs::path& file : running_files()) places.add_file(file);
 }

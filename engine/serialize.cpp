@@ -14,6 +14,8 @@
 #include "engine/exceptions.h"
 #include "engine/load.h"
 #include "engine/sealed.h"
+#include "jit/stored/processor.h"
+#include "jit/stored/target.h"
 #include "jit/stored/writer.h"
 #include "vm/base/build.h"
 #include "vmrun/module.h"
@@ -23,29 +25,37 @@ namespace {
 
 using File = jit::stored::File;
 
-/// Errors: Usage (stopped).
-Result<tiering::Kept> gather(const vm::Module& module, const SerializeOptions& options) {
+/// Errors: Usage (stopped; a function that is none).
+Result<tiering::Kept> gather(const vm::Module& module, const SerializeOptions& options,
+                             const jit::stored::Target& target) {
   using Code = SerializeOptions::Code;
-  std::optional<tiering::Kept> kept;
-  if (options.code == Code::Present) {
-    kept = tiering::Manager::store(module, {}, {});
-  } else {
-    kept = tiering::Manager::store(module, options.code == Code::Opt ? vm::Tier::opt : vm::Tier::baseline,
-                                   options.progress);
+  tiering::Ahead ahead;
+  if (options.code != Code::Present) ahead.all = options.code == Code::Opt ? vm::Tier::opt : vm::Tier::baseline;
+  ahead.optimised = options.optimised;
+  std::ranges::sort(ahead.optimised);
+  for (const uint32_t func : ahead.optimised) {
+    if (func >= module.imported_funcs && func < module.funcs.size()) continue;
+    return Error(ErrorKind::Usage, "the module has no function " + std::to_string(func) + " of its own");
   }
+  ahead.processor = target.name;
+  std::optional<tiering::Kept> kept = tiering::Manager::store(module, ahead, options.progress);
   if (!kept) return Error(ErrorKind::Usage, "compiling was stopped");
   return std::move(*kept);
 }
 
 /// Errors: Usage, Limit. False: the sink refused.
 Result<bool> write(const vm::Module& module, const SerializeOptions& options, const jit::stored::Sink& sink) {
-  Result<tiering::Kept> kept = gather(module, options);
+  auto target = jit::stored::target_of(options.processor);
+  if (!target) return std::move(target).error();
+  Result<tiering::Kept> kept = gather(module, options, *target);
   if (!kept) return std::move(kept).error();
   jit::stored::About about;
   about.module = &module;
   about.image = module.image->custom(0, static_cast<uint32_t>(module.image->bytes().size()));
   about.content = vm::content_hash(std::as_bytes(about.image));
   about.settings = kept->settings;
+  const bool optimised = std::ranges::any_of(kept->units, [](const auto& unit) { return unit.tier == vm::Tier::opt; });
+  about.processor = optimised ? target->bits : jit::stored::baseline_processor();
   if (!options.key) return jit::stored::write(about, std::move(kept->units), sink);
   engine::Sealing sealing(*options.key, engine::kCompiledImage, sink);
   return jit::stored::write(about, std::move(kept->units),
@@ -53,8 +63,22 @@ Result<bool> write(const vm::Module& module, const SerializeOptions& options, co
          sealing.finish();
 }
 
-/// A file that is open for reading. Errors: Io.
-Result<std::unique_ptr<jit::stored::Source>> open_source(const std::filesystem::path& path) {
+Error no_program() {
+  return Error(ErrorKind::Usage,
+               "the compiled image is no file that a program may be: one that may be executed and not written");
+}
+
+/// The mode of a compiled image's file: that of a program that nobody may write. A guest's files are made with mode 0666, no
+/// call of the system interface changes a mode, and none opens a file for writing that has no write bit (wasi/guard.h). So
+/// what a guest has written never has such a mode, wherever it lies and by whatever name or link it is reached.
+constexpr mode_t kProgramMode = 0555;
+bool is_program(int file, mode_t mode) {
+  return (mode & 0111) != 0 && (mode & 0222) == 0 && engine::keeps_modes(file) && !engine::is_fuse(file);
+}
+
+/// A file that is open for reading; `trust` is what it is to be trusted for. Errors: Io, Usage (it is no program).
+Result<std::unique_ptr<jit::stored::Source>> open_source(const std::filesystem::path& path,
+                                                         StoredTrust trust = StoredTrust::Code) {
   const auto failed = [&] {
     return Error(ErrorKind::Io, "cannot read " + path.string() + ": " + std::strerror(errno));
   };
@@ -68,13 +92,15 @@ Result<std::unique_ptr<jit::stored::Source>> open_source(const std::filesystem::
   struct stat info;
   if (fstat(file, &info) != 0) return failed();
   if (!S_ISREG(info.st_mode)) return Error(ErrorKind::Io, path.string() + " is no regular file");
+  if (trust == StoredTrust::Program && !is_program(file, info.st_mode)) return no_program();
   closing.number = -1;
   return jit::stored::source_of(file, static_cast<uint64_t>(info.st_size));
 }
 
 Result<std::shared_ptr<vm::Module>> load(const Engine& engine, std::unique_ptr<jit::stored::Source> source,
                                          std::string_view name, StoredTrust trust) {
-  const bool code = trust == StoredTrust::Code;
+  const bool runs = trust == StoredTrust::Code || trust == StoredTrust::Program;
+  const bool code = runs || trust == StoredTrust::Listing;
   source = engine::without_mac(std::move(source)).source;
   auto file = File::open(std::move(source), code ? File::Fit::required : File::Fit::ignored);
   if (!file) return std::move(file).error();
@@ -84,7 +110,8 @@ Result<std::shared_ptr<vm::Module>> load(const Engine& engine, std::unique_ptr<j
                                        std::to_string(engine.config().max_image_bytes));
   }
   auto image = (*file)->image(name);
-  return engine::load_module(engine, std::move(image), name, code ? std::move(*file) : nullptr);
+  if (!code) return engine::load_module(engine, std::move(image), name);
+  return engine::load_module(engine, std::move(image), name, {std::move(*file), runs});
 }
 
 /// A module from bytes that are trusted for their MAC alone.
@@ -116,7 +143,7 @@ Result<void> Module::serialize_file(const std::filesystem::path& path, const Ser
   if (folder.number < 0) {
     return Error(ErrorKind::Io, "cannot write into " + above.string() + ": " + std::strerror(errno));
   }
-  engine::NewFile file(folder.number, 0666);
+  engine::NewFile file(folder.number, kProgramMode);
   const Result<bool> written =
       write(*impl_, options, [&](std::span<const std::byte> bytes) { return file.write(bytes); });
   if (!written) return written.error();
@@ -130,6 +157,7 @@ VMRUN_CATCH_OUR_EXCEPTIONS
 
 Result<Module> Module::deserialize(const Engine& engine, std::span<const uint8_t> bytes, std::string_view name,
                                    StoredTrust trust) try {
+  if (trust == StoredTrust::Program) return no_program();
   const auto all = std::as_bytes(bytes);
   auto module = load(engine, jit::stored::source_of(std::vector<std::byte>(all.begin(), all.end())), name, trust);
   if (!module) return std::move(module).error();
@@ -139,7 +167,7 @@ VMRUN_CATCH_OUR_EXCEPTIONS
 
 Result<Module> Module::deserialize_file(const Engine& engine, const std::filesystem::path& path,
                                         StoredTrust trust) try {
-  auto source = open_source(path);
+  auto source = open_source(path, trust);
   if (!source) return std::move(source).error();
   auto module = load(engine, std::move(*source), path.filename().string(), trust);
   if (!module) return std::move(module).error();
@@ -183,6 +211,9 @@ Result<std::vector<std::string>> explain_cache(const Engine& engine, const std::
 }
 VMRUN_CATCH_OUR_EXCEPTIONS
 
+Result<std::vector<std::string>> known_processors() try { return jit::stored::target_names(); }
+VMRUN_CATCH_OUR_EXCEPTIONS
+
 bool is_compiled_image(std::span<const uint8_t> head) { return jit::stored::is_stored(std::as_bytes(head)); }
 
 Result<StoredInfo> describe_compiled_image(const std::filesystem::path& path) try {
@@ -197,7 +228,9 @@ Result<StoredInfo> describe_compiled_image(const std::filesystem::path& path) tr
   info.build.assign(header.build.begin(), std::ranges::find(header.build, '\0'));
   info.content = header.content.hex();
   info.this_build = info.build == vm::build_id();
-  info.this_processor = jit::stored::runs_on(header.processor, jit::stored::this_processor());
+  info.needs = jit::stored::names_of(header.processor);
+  info.lacks = jit::stored::lacking(header.processor);
+  info.this_processor = info.lacks.empty();
   info.validated = header.validated == 1;
   info.file_bytes = header.file_bytes;
   info.image_bytes = header.image.size;

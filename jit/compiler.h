@@ -31,8 +31,9 @@ struct CompileRequest {
       false;             // baseline: instead, entries and back-edges poll where a sample wants it (jit/stop/sample.h)
   bool profile = false;  // baseline: count for vm/blocks/profile.h
   bool every_mark = false;  // baseline: a SourceMark for each instruction, for listings, debuggers and profiles
-  Inlining inlining = Inlining::On;  // opt: of callees
-  bool polls = false;                // poll at back-edges instead of being preempted by signals
+  Inlining inlining = Inlining::On;        // opt: of callees
+  const std::string* processor = nullptr;  // opt: that code is for, by LLVM's name; null: this machine's
+  bool polls = false;                      // poll at back-edges instead of being preempted by signals
   /// Baseline: the code checks that registers and slots agree where paths meet, and that the upper halves of i32 are
   /// zero in calls, returns and addresses; it dies by an undefined instruction if not.
   bool check_merges = kCheckInvariants;

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "jit/compiler.h"
 #include "jit/crossing/abi.h"
@@ -15,7 +17,7 @@ namespace vmrun::jit {
 
 /// Changes whenever the two sides would understand a structure differently.
 inline constexpr uint64_t kPluginVersion = [] {
-  uint64_t version = 1;
+  uint64_t version = 2;
   for (uint64_t part :
        {sizeof(vm::Vcpu), sizeof(vm::Instance), sizeof(vm::FuncCode), sizeof(vm::FuncRecord), sizeof(vm::Module),
         sizeof(vm::FuncDecl), sizeof(vm::TypeDef), sizeof(vm::MemoryInst), sizeof(vm::TableInst), sizeof(CompiledCode),
@@ -37,9 +39,11 @@ struct Plugin {
   std::string (*disassemble)(const std::byte* code, size_t size, uint64_t address) = nullptr;
   /// The unit's optimised IR as text, or why there is none; for tests and for people.
   std::string (*print_ir)(const CompileRequest& request) = nullptr;
-  /// Names the processor that code is made for, by LLVM's name, instead of this machine's. For tests of what code looks
-  /// like, which is then the same on all machines. The caller sees to it that nothing is compiled meanwhile.
-  void (*compile_for)(const char* processor) = nullptr;
+  /// What code for a processor may use, by LLVM's names, those included that follow from others. Empty: LLVM does not know
+  /// the processor.
+  std::vector<std::string> (*features_of)(std::string_view processor) = nullptr;
+  /// All that LLVM knows of 64 bits.
+  std::vector<std::string> (*processors)() = nullptr;
 };
 
 /// The library's one exported function, by this name: takes the process's kPluginVersion. Null when the versions differ.

@@ -110,16 +110,26 @@ jit::stored::Settings Manager::settings(bool guarded_memories, bool metered, boo
   return jit::stored::settings_of(each, guarded_memories, metered);
 }
 
-std::optional<Kept> Manager::store(const vm::Module& module, std::optional<vm::Tier> all, const Progress& progress) {
+std::optional<Kept> Manager::store(const vm::Module& module, const Ahead& ahead, const Progress& progress) {
   if (module.tiers == nullptr) return Kept();
   ModuleTiers& tiers = *static_cast<ModuleTiers*>(module.tiers);
   Kept kept = tiers.keep();
-  if (all) {
-    const Options& options = tiers.manager().options();
-    const unsigned threads = options.threads != 0 ? options.threads : std::max(std::thread::hardware_concurrency(), 1u);
-    if (!tiers.keep_all(*all, threads, progress, kept)) return std::nullopt;
-    // What the optimiser refuses.
-    if (*all == vm::Tier::opt) tiers.keep_all(vm::Tier::baseline, threads, {}, kept);
+  if (!ahead.processor.empty()) {
+    std::erase_if(kept.units, [](const jit::stored::Unit& unit) { return unit.tier == vm::Tier::opt; });
+  }
+  const Options& options = tiers.manager().options();
+  const unsigned threads = options.threads != 0 ? options.threads : std::max(std::thread::hardware_concurrency(), 1u);
+  const bool all_opt = ahead.all == vm::Tier::opt;
+  if (all_opt || !ahead.optimised.empty()) {
+    if (!tiers.keep_all(vm::Tier::opt, all_opt ? nullptr : &ahead.optimised, ahead, threads, progress, kept)) {
+      return std::nullopt;
+    }
+  }
+  if (!ahead.all) return kept;
+  // After optimised code: of what the optimiser refuses, and of what it was not asked for.
+  const bool told = all_opt || !ahead.optimised.empty();
+  if (!tiers.keep_all(vm::Tier::baseline, nullptr, ahead, threads, told ? Progress() : progress, kept)) {
+    return std::nullopt;
   }
   return kept;
 }

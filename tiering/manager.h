@@ -81,10 +81,10 @@ class Manager {
   static TierStats stats(const vm::Module& module, vm::Tier tier);
   /// Of an own function; nothing where the module has no tiers.
   static FunctionHeat heat(const vm::Module& module, uint32_t func_index);
-  /// All code of a module that is in force or stored, for storing it; with `all`, that of all functions, compiled for
-  /// that tier, or for a lower one whose compiler takes them, on threads of their own: as many as Options::threads, else as there are processors. Nothing, when
-  /// `progress` said so. Empty for a module without tiers.
-  static std::optional<Kept> store(const vm::Module& module, std::optional<vm::Tier> all, const Progress& progress);
+  /// All code of a module that is in force or stored, for storing it (for another processor: no optimised code of these); and
+  /// what `ahead` asks for, compiled on threads of their own: as many as Options::threads, else as there are processors.
+  /// Nothing, when `progress` said so. Empty for a module without tiers.
+  static std::optional<Kept> store(const vm::Module& module, const Ahead& ahead, const Progress& progress);
   /// Compile threads that exist.
   size_t threads() const;
 

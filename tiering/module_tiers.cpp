@@ -59,11 +59,12 @@ ModuleTiers::ModuleTiers(Manager& manager, vm::Module& module, Schedule schedule
   hot_loop = &on_hot_loop;
   first_call = &on_first_call;
   slice = decisions().slice();
-  if (stored_.file != nullptr && stored_.file->header().func_count == module.funcs.size()) {
+  if (stored_.file != nullptr && stored_.runs && stored_.file->header().func_count == module.funcs.size()) {
     const jit::stored::Settings here = settings(), there = stored_.file->header().settings;
     stored_fits_[static_cast<unsigned>(Tier::baseline)] = here.baseline == there.baseline;
     stored_fits_[static_cast<unsigned>(Tier::opt)] = here.opt == there.opt;
   }
+  if (!stored_.hot.empty()) known_ = choose_known();
   if (module.count_runs) {
     const size_t own = module.funcs.size() - module.imported_funcs;
     for (size_t i = 0; i < own; ++i) vm::counts_of(module.codes[i]);

@@ -2,7 +2,7 @@
 // the TierHooks of the module, and what compile jobs refer to.
 //
 // hooks.cpp has what guests call, policy.cpp what is asked for by heat, module_tiers.cpp compiling and publishing, and
-// stored.cpp what is kept of a module's code from one process to the next.
+// stored.cpp what is kept of a module's code from one process to the next, known.cpp what earlier runs found hot.
 //
 // Threads: the hooks run on guests' threads, compile() on compile threads, or for baseline code on a guest's; the module
 // is detached by whoever drops its last reference. A block is compiled by the one thread that took its state from cold
@@ -87,9 +87,10 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   /// Adds what the module came with and the file does not have: units from the index `next` on, which moves on. Whether
   /// there is more.
   bool keep_old(size_t& next, size_t bytes, jit::stored::Stream& stream);
-  /// Code of all functions that have none in `kept`, or none as good, compiled for a tier by `threads` threads and not put into force.
-  /// False, when `progress` said so: see Manager::store.
-  bool keep_all(vm::Tier tier, unsigned threads, const Progress& progress, Kept& kept);
+  /// Code of all functions (or of `only` these) that have none in `kept`, or none as good, compiled for a tier by `threads`
+  /// threads and not put into force. False, when `progress` said so: see Manager::store.
+  bool keep_all(vm::Tier tier, const std::vector<uint32_t>* only, const Ahead& ahead, unsigned threads,
+                const Progress& progress, Kept& kept);
 
   // ---- for decisions ----
   /// Puts the best stored code of a function that is called first into force. False: there is none that the mode wants.
@@ -139,6 +140,8 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   static void on_hot_loop(vm::TierHooks* hooks, vm::FuncCode& code, vm::LoopCode& loop, vm::Tier tier);
   /// The tiers of a module whose baseline code is sampled, else null.
   static ModuleTiers* sampled(const vm::FuncCode& code);
+  /// What of stored_.hot is worth a compile, and comes in time.
+  std::vector<HotUnit> choose_known() const;
   /// Before code is made: nobody may hear of this thread later. Where heat is sampled.
   void sample_this_thread();
 
@@ -165,6 +168,7 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
     uint32_t size;  // bytes of wasm
     HotWork work;
     const char* reason;  // for the log
+    bool ahead = true;   // the optimiser may be loaded ahead for it
   };
   /// Makes or asks for code when it pays. `heat` is what the unit pays with.
   void request(vm::FuncCode& code, const Unit& unit, vm::Tier from, vm::Tier to, uint32_t heat);
@@ -227,6 +231,7 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   std::atomic<uint32_t> first_calls_{0};  // that the interpreter was left, up to policy::kQuietCalls
   HeatTable heat_;
   const StoredCode stored_;
+  std::vector<HotUnit> known_;         // of stored_.hot what may be asked for; by rising function
   bool stored_fits_[vm::kTiers] = {};  // the file's code of that tier is what would be compiled here
   std::atomic<bool> said_damaged_{false};
 

@@ -298,7 +298,7 @@ void ModuleTiers::request(FuncCode& code, const Unit& unit, Tier from, Tier to, 
   const bool here = to == Tier::baseline && unit.size <= policy::kCompileHere;
   const double costs = cost(unit.size, to, manager_.is_first(to), idle);
   if (!pays(gains, costs, here ? 0 : manager_.waiting())) {
-    if (idle && manager_.is_first(to) && gains > policy::kAheadShare * costs) manager_.load_ahead();
+    if (unit.ahead && idle && manager_.is_first(to) && gains > policy::kAheadShare * costs) manager_.load_ahead();
     return;
   }
   sample_this_thread();

@@ -90,15 +90,6 @@ bool ModuleTiers::use_stored(const FuncCode& code) {
   return true;
 }
 
-void ModuleTiers::consider_known(FuncCode& code) {
-  if (stored_.hot.empty() || !mode().facts.optimises || !heat_.exists()) return;
-  const auto known = std::ranges::equal_range(stored_.hot, code.func_index, {}, &HotUnit::func_index);
-  for (const HotUnit& hot : known) {
-    const Unit unit{hot.unit, size_of(code, hot.unit), work_of(code, hot.unit), "hot in earlier runs"};
-    request(code, unit, Tier::baseline, Tier::opt, hot.heat);
-  }
-}
-
 // ---- gathering it ---------------------------------------------------------------------------------------------------
 
 namespace {
@@ -160,22 +151,36 @@ void ModuleTiers::keep_published(Kept& kept) {
 News ModuleTiers::news() {
   News news;
   news.settings = settings();
+  // What it does not take is not asked for again in each run.
+  const auto refused = [&](const Key& key) -> uint16_t {
+    const auto failure = failures_.find({key.func_index, key.unit, Tier::opt});
+    return failure != failures_.end() && failure->second.retry_heat == UINT32_MAX ? this_optimiser() : 0;
+  };
+  const auto comes = [](const std::atomic<vm::BlockState>& state) {
+    const vm::BlockState now = state.load(std::memory_order_relaxed);
+    return now == vm::BlockState::queued || now == vm::BlockState::compiling;
+  };
+  constexpr auto kOpt = static_cast<unsigned>(Tier::opt);
   std::lock_guard lock(mutex_);
   for (const Code& code : codes_) {
     if (!code.loaded) ++news.units[static_cast<unsigned>(code.key.tier)];
     const uint32_t heat = heat_.exists() ? heat_.sum(own(module_.code(code.key.func_index))) : 0;
     if (code.key.tier == Tier::opt) {
       news.hot.push_back({code.key.func_index, code.key.unit, code.loaded ? 0 : std::max(heat, kLeastHeat)});
-    } else if (heat >= kLeastHeat) {
+      continue;
+    }
+    const FuncCode& function = module_.code(code.key.func_index);
+    const bool late = comes(function.state[kOpt]);
+    const LoopTable* table = function.loops.load(std::memory_order_acquire);
+    const size_t before = news.hot.size();
+    for (uint32_t i = 0; table != nullptr && i < table->count; ++i) {
       // What was asked for is worth it, and did not come in time.
-      const size_t before = news.hot.size();
-      const LoopTable* table = module_.code(code.key.func_index).loops.load(std::memory_order_acquire);
-      for (uint32_t i = 0; table != nullptr && i < table->count; ++i) {
-        const auto state = table->loops[i].state[static_cast<unsigned>(Tier::opt)].load(std::memory_order_relaxed);
-        if (state != vm::BlockState::queued && state != vm::BlockState::compiling) continue;
-        news.hot.push_back({code.key.func_index, table->loops[i].offset, heat});
-      }
-      if (news.hot.size() == before) news.hot.push_back({code.key.func_index, code.key.unit, heat});
+      if (!comes(table->loops[i].state[kOpt])) continue;
+      news.hot.push_back({code.key.func_index, table->loops[i].offset, heat, 0, kLate});
+    }
+    if (late || (news.hot.size() == before && heat >= kLeastHeat)) {
+      const uint16_t its = late ? kLate : 0;
+      news.hot.push_back({code.key.func_index, code.key.unit, heat, refused(code.key), its});
     }
   }
   for (const TierStats& stats : stats_) news.nanoseconds += static_cast<uint64_t>(stats.compile_time.count());
@@ -203,7 +208,8 @@ void ModuleTiers::keep_unused(Kept& kept) {
   }
 }
 
-bool ModuleTiers::keep_all(Tier tier, unsigned threads, const Progress& progress, Kept& kept) {
+bool ModuleTiers::keep_all(Tier tier, const std::vector<uint32_t>* only, const Ahead& ahead, unsigned threads,
+                           const Progress& progress, Kept& kept) {
   std::string why;
   jit::Compiler* compiler = manager_.compiler(tier, &why);
   if (compiler == nullptr) {
@@ -219,9 +225,17 @@ bool ModuleTiers::keep_all(Tier tier, unsigned threads, const Progress& progress
     std::mutex mutex;  // one thread at a time tells of progress
     std::function<void()> work;
   } shared;
-  shared.have.resize(count - first);
+  shared.have.resize(count - first, only != nullptr ? 1 : 0);
   shared.made.resize(count - first);
   uint32_t all = count - first;
+  if (only != nullptr) {
+    all = 0;
+    for (const uint32_t func : *only) {
+      if (func < first || func >= count || shared.have[func - first] == 0) continue;
+      shared.have[func - first] = 0;
+      ++all;
+    }
+  }
   for (const jit::stored::Unit& unit : kept.units) {
     if (unit.tier < tier || unit.unit != jit::kWholeFunction) continue;
     all -= shared.have[unit.func_index - first] == 0;
@@ -234,6 +248,7 @@ bool ModuleTiers::keep_all(Tier tier, unsigned threads, const Progress& progress
         if (shared.have[i] != 0) continue;
         jit::CompileRequest request = request_of({first + i, jit::kWholeFunction, tier});
         request.cancelled = &shared.stop;
+        if (!ahead.processor.empty()) request.processor = &ahead.processor;
         const jit::CompileResult result = compiler->compile(request);
         if (result.status == jit::CompileResult::Status::done) {
           jit::stored::Unit& unit = shared.made[i];

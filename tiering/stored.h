@@ -1,10 +1,12 @@
 // What of a module's code goes from one process to the next: stored code that it came with, and what is to be stored.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "jit/stored/reader.h"
@@ -17,9 +19,13 @@ namespace vmrun::tiering {
 /// A function, or a loop of it, that earlier processes found hot.
 struct HotUnit {
   uint32_t func_index, unit;  // unit: as in jit::CompileRequest
-  uint32_t heat;              // as in HeatTable
-  uint32_t reserved = 0;
+  uint32_t heat;         // as in HeatTable: of all earlier runs together, those before the last 256 for less and less
+  uint16_t refused = 0;  // this_optimiser() of the build whose optimiser did not take it
+  uint16_t late = 0;     // kLate for each run that ended before the code was there, less one for each other run
 };
+inline constexpr uint16_t kLate = 16, kMostLate = 16 * kLate;
+/// A number that stands for this build's optimiser; not 0.
+uint16_t this_optimiser();
 /// What was hot for less than a millisecond is not remembered.
 inline constexpr uint32_t kLeastHeat = 25'000;
 static_assert(kLeastHeat * policy::kHeatNanoseconds == 1e6);
@@ -35,7 +41,9 @@ class Keeper {
 /// What a module comes with.
 struct StoredCode {
   std::shared_ptr<const jit::stored::File> file;  // of this build and processor; null: there is none
+  bool runs = true;                               // false: its code is only shown, and never put into force
   std::vector<HotUnit> hot;                       // by rising function; whatever became of their code
+  std::chrono::nanoseconds run{0};                // how long earlier runs took, on average; 0: unknown
   std::shared_ptr<Keeper> keeper;                 // null: nothing is stored
 };
 
@@ -53,6 +61,13 @@ struct News {
 struct Kept {
   jit::stored::Settings settings;
   std::vector<jit::stored::Unit> units;
+};
+
+/// What is compiled for a file, and for whom.
+struct Ahead {
+  std::optional<vm::Tier> all;      // code of that tier, or of a lower one whose compiler takes it, of all functions
+  std::vector<uint32_t> optimised;  // functions that get optimised code whatever `all` says; ascending
+  std::string processor;            // LLVM's name of the one that optimised code is for; "": this one
 };
 
 /// How many of so many functions are compiled; false: stop. Called by one thread at a time.

@@ -74,7 +74,8 @@ constexpr Row kBenchOptions[] = {
 };
 
 /// Options of run that say what is run, and how; not what is told of it.
-constexpr Value kOfRun[] = {"invoke", "dir", "env", "preload", "argv0", "wasm", "optimize", "wasi"};
+constexpr Value kOfRun[] = {"invoke", "dir",      "env", "preload", "argv0", "allow-precompiled",
+                            "wasm",   "optimize", "wasi"};
 
 /// A line on a terminal that the next one takes the place of; in a pipe nothing.
 void progress(const std::string& text) {

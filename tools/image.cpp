@@ -204,13 +204,31 @@ bool is_compiled(const std::string& path) {
 Result<Module> load_image_beside(const Engine& engine, const std::string& path, const RunOptions& options) {
   if (options.mac_key) return load(engine, path, StoredTrust::Code, &*options.mac_key);
   if (is_standard_input(path) || !is_compiled(path)) return load_image(engine, path);
-  const auto dir = granted_above(options.dirs, path, Access::write);
-  if (!dir) return load_image(engine, path, StoredTrust::Code);
-  warn(shown(path) + " lies in '" + *dir +
-       "', where the guest may write: its code is not run, and is compiled anew; "
-       "grant the folder for reading only (--dir HOST::GUEST::ro), keep the compiled image elsewhere, or give it a MAC "
-       "(--mac-key)");
-  return load_image(engine, path, StoredTrust::Image);
+  const bool called_so = path.ends_with(".cwasm");
+  if (called_so || options.allow_precompiled) {
+    // What is looked at and what is loaded is one open file.
+    auto module = load_image(engine, path, StoredTrust::Program);
+    if (module || module.error().kind != ErrorKind::Usage) return module;
+  }
+  std::string why;
+  if (options.allow_precompiled) {
+    const auto dir = granted_above(options.dirs, path, Access::write);
+    if (!dir) return load_image(engine, path, StoredTrust::Code);
+    why = "lies in '" + *dir +
+          "', where the guest may write, and its mode is not that of a program that nobody may write";
+  } else if (called_so) {
+    why = "could have been written by a guest: its mode is not that of a program that nobody may write";
+  } else {
+    why = "is a compiled image, though it is not called NAME.cwasm";
+  }
+  auto module = load_image(engine, path, StoredTrust::Image);
+  if (!module || engine.config().tiers == Tiers::Interp) return module;
+  const std::string trusted = called_so || options.allow_precompiled ? "'chmod a=rx FILE' lets it run"
+                                                                     : "name it so, or say --allow-precompiled";
+  warn(shown(path) + " " + why +
+       ": its machine code is not run, and the image in it is compiled anew. If you know who made it, " + trusted +
+       "; a MAC (--mac-key) proves who did");
+  return module;
 }
 
 Result<Module> load_image(const Engine& engine, const std::string& path, StoredTrust trust) {

@@ -22,8 +22,9 @@ std::string image_name(std::string_view path);
 /// Errors: those of Module::compile_file and deserialize_file, with every message naming the image and, where the bytes
 /// tell what they are instead of one, saying so.
 Result<Module> load_image(const Engine& engine, const std::string& path, StoredTrust trust = StoredTrust::Image);
-/// The same for a guest of `options`. With a key, what has no MAC that is right under it is refused. Without one, the code
-/// of a compiled image is run if it comes from a file that the guest may not write; if it may, a warning tells.
+/// The same for a guest of `options`. With a key, what has no MAC that is right under it is refused. Without one, machine
+/// code in a file is run only where the user says so, by the name NAME.cwasm or by --allow-precompiled, and no guest can
+/// have written it; otherwise a warning tells, and the image alone is taken.
 Result<Module> load_image_beside(const Engine& engine, const std::string& path, const RunOptions& options);
 
 /// Whether the file at `path` is a compiled image.

@@ -70,10 +70,19 @@ StoredCode stored_code(const StoredInfo& info, Tier tier) {
 }
 constexpr std::pair<Tier, const char*> kStoredTiers[] = {{Tier::Baseline, "baseline"}, {Tier::Opt, "optimised"}};
 
+std::string list(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
 void print_stored(const StoredInfo& info) {
   std::printf("\ncompiled: by %s of vmrun (%s), for %s\n", info.this_build ? "this build" : "another build",
               printable(info.build).c_str(),
               info.this_processor ? "processors like this one" : "a processor that can do what this one cannot");
+  for (const auto& [what, names] : {std::pair("needs", &info.needs), std::pair("missing here", &info.lacks)}) {
+    if (!names->empty()) std::printf("  %s: %s\n", what, list(*names).c_str());
+  }
   std::printf("  image %s, %llu bytes in all%s\n", info.content.c_str(),
               static_cast<unsigned long long>(info.file_bytes), info.has_mac ? ", and a MAC" : "");
   for (const auto& [tier, name] : kStoredTiers) {
@@ -138,8 +147,9 @@ Json to_json(const std::string& path, const Module& module, const std::optional<
   if (stored) {
     Json& compiled = out["compiled"];
     compiled = {
-        {"build", stored->build},   {"this_build", stored->this_build}, {"this_processor", stored->this_processor},
-        {"image", stored->content}, {"mac", stored->has_mac},           {"bytes", stored->file_bytes}};
+        {"build", stored->build},     {"this_build", stored->this_build}, {"this_processor", stored->this_processor},
+        {"needs", stored->needs},     {"image", stored->content},         {"mac", stored->has_mac},
+        {"bytes", stored->file_bytes}};
     for (const auto& [tier, name] : kStoredTiers) {
       const StoredCode sum = stored_code(*stored, tier);
       compiled[name] = {{"functions", sum.functions}, {"loops", sum.loops}, {"bytes", sum.bytes}};

@@ -135,8 +135,8 @@ int objdump_command(Args args) {
   if (!parsed) return fail_usage(parsed.error().message, "objdump");
   if (parsed->help) return print_help("objdump");
   if (parsed->positional.size() != 1) return fail_usage("objdump needs one image", "objdump");
-  // Only for its machine code does a compiled image have to be this build's.
-  const StoredTrust trust = options.tier == Tier::Interp ? StoredTrust::Image : StoredTrust::Code;
+  // Only for its machine code does a compiled image have to be this build's. It is looked at, so nothing in it is believed.
+  const StoredTrust trust = options.tier == Tier::Interp ? StoredTrust::Image : StoredTrust::Listing;
   auto module = load_image(Engine(), std::string(parsed->positional[0]), trust);
   if (!module) return fail(module.error());
 

@@ -122,6 +122,9 @@ Result<void> check_together(RunOptions& options, std::string_view image) {
                        " is for the system interface, which -S wasi=n keeps from the guest: leave one of them out");
   }
   if (auto settled = settle_dirs(options.dirs); !settled) return settled;
+  if (options.mac_key && options.allow_precompiled) {
+    return usage_error("--mac-key says what is run: leave --allow-precompiled out");
+  }
   if (options.mac_key) {
     if (const auto dir = granted_above(options.dirs, options.mac_key_file, Access::read)) {
       return usage_error("the key '" + options.mac_key_file + "' lies in '" + *dir +

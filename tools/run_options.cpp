@@ -484,6 +484,10 @@ constexpr Row kRunOptions[] = {
     {0, "preload", "NAME=IMAGE", "instantiate IMAGE first and offer its exports as module NAME; in order", add_preload},
     {0, "mac-key", "FILE", "run compiled images alone, and only with the MAC that compile --mac-key FILE gave them",
      set_mac_key},
+    {0, "allow-precompiled", nullptr,
+     "run the code of compiled images also where they are not called NAME.cwasm, or may be written: whoever wrote\n"
+     "them can do anything that you can",
+     set_switch<&RunOptions::allow_precompiled>},
     {0, "argv0", "NAME", "the guest's program name (its image's file name)", set_argv0},
     {0, "stats", nullptr, "print times, translated and compiled functions and memory on standard error",
      set_switch<&RunOptions::stats>},

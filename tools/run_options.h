@@ -53,6 +53,7 @@ struct RunOptions {
   /// Compiled images are made with it, or run only if their MAC is right under it.
   std::optional<MacKey> mac_key;
   std::string mac_key_file;
+  bool allow_precompiled = false;  // the code of compiled images is run, whatever their names and modes
 
   // -O
   struct Cache {
@@ -107,6 +108,7 @@ struct RunOptions {
   struct Compile {
     std::string output;
     bool all_opt = false;
+    std::string processor, profile;
   } compile;
 
   // `vmrun serve` alone.

@@ -128,14 +128,17 @@ class Module {
 
   /// The module as a compiled image: its bytes, with machine code for this build and processor and for the settings of
   /// its engine (none, where that only interprets). May take long: `options` say what is compiled. Guests may run
-  /// meanwhile. Errors: Limit, Usage (options.progress ended it).
+  /// meanwhile. Errors: Limit, Usage (options.progress ended it, or its processor is unknown), Unsupported (the optimiser,
+  /// which knows processors, is not installed).
   Result<std::vector<uint8_t>> serialize(const SerializeOptions& options = {}) const;
-  /// The same into a file, which takes its name when it is complete. Errors: Io in addition.
+  /// The same into a file, which takes its name when it is complete. Its mode is that of a program that nobody may write
+  /// (0555, less what the process's mask takes away); StoredTrust::Program asks for that. Errors: Io in addition.
   Result<void> serialize_file(const std::filesystem::path& path, const SerializeOptions& options = {}) const;
   /// A module from a compiled image, which is not validated again and whose code is run: these bytes are trusted as the
   /// program itself is (vmrun/stored.h). `name`: as for compile. Code that was made for other settings than the engine's
   /// (Config::dense_memory, profile, inlining and so on) is left alone, and functions are compiled as if there was none.
-  /// Errors: Malformed (these are no such bytes, or damaged ones), Unsupported (another build or processor), Limit.
+  /// Errors: Malformed (these are no such bytes, or damaged ones), Unsupported (another build or processor), Limit, Usage
+  /// (StoredTrust::Program, and this is no file, or one with another mode).
   static Result<Module> deserialize(const Engine& engine, std::span<const uint8_t> bytes, std::string_view name = {},
                                     StoredTrust trust = StoredTrust::Code);
   /// The same for a file, of which code is read when it is first called; the file stays open. It may be replaced by

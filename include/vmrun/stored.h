@@ -49,6 +49,12 @@ struct SerializeOptions {
     Opt,       // that, and optimised code of all other functions, baseline code where the optimiser refuses one
   };
   Code code = Code::Baseline;
+  /// Functions that get optimised code in any case, by index.
+  std::vector<uint32_t> optimised = {};
+  /// The processor that optimised code is for, by LLVM's name ("x86-64-v3", "znver4"), or "": this one. The compiled image is
+  /// refused where an instruction is missing that it may use. Baseline code, and so an image without optimised code, is for
+  /// all of level x86-64-v3. With a name, no optimised code of this process's own is put in.
+  std::string processor = {};
   /// Called now and then, on threads that compile, one at a time: how many of the functions are compiled. Returning false
   /// ends it, with an error of kind Usage.
   std::function<bool(uint32_t done, uint32_t all)> progress = {};
@@ -58,8 +64,11 @@ struct SerializeOptions {
 
 /// How far the bytes of a compiled image are trusted.
 enum class StoredTrust : uint8_t {
-  Code,   // its code is run
-  Image,  // its image alone is taken out, validated and compiled as any other
+  Code,     // its code is run
+  Image,    // its image alone is taken out, validated and compiled as any other
+  Program,  // as Code, of a file whose mode says that somebody may execute it and nobody write it (0555, 0500, ...), as
+            // serialize_file makes it; no guest can make or change such a file (docs/cache.md)
+  Listing,  // as Image; but its code is what Module::disassemble_code shows. It is never run
 };
 
 /// A unit of stored code: a function, or the entry at a loop.
@@ -75,6 +84,8 @@ struct StoredInfo {
   std::string build;    // of the vmrun that made it
   std::string content;  // hash of its image
   bool this_build = false, this_processor = false;
+  std::vector<std::string> needs;  // instructions beyond x86-64's first, by LLVM's names
+  std::vector<std::string> lacks;  // those of them that this processor has not
   bool validated = false;
   bool has_mac = false;  // whether it is the right one is not looked at
   uint64_t file_bytes = 0, image_bytes = 0;
@@ -86,6 +97,9 @@ bool is_compiled_image(std::span<const uint8_t> head);
 /// Reads the compiled image at `path`, of whatever build and processor. Errors: Io, Malformed, Unsupported (another
 /// format).
 Result<StoredInfo> describe_compiled_image(const std::filesystem::path& path);
+
+/// The names that SerializeOptions::processor takes. Errors: Unsupported (the optimiser is not installed).
+Result<std::vector<std::string>> known_processors();
 
 /// A cache of code in a folder, by image, build, processor and settings. Processes share it without waiting for each
 /// other: an entry is written to a file of its own, which then takes its name. The folder and the entries have to be the

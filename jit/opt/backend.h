@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "jit/compiler.h"
@@ -24,11 +25,11 @@ namespace vmrun::jit::opt {
 /// Makes LLVM's x86-64 target known, once per process.
 void initialise_target();
 
-/// A target machine for this processor, position-independent, that one compile has for itself. They are kept: making one
-/// takes as long as optimising 100 bytes of wasm.
+/// A target machine for a processor by LLVM's name (null: this machine's), position-independent, that one compile has for
+/// itself. They are kept: making one takes as long as optimising 100 bytes of wasm.
 class TargetMachineLease {
  public:
-  TargetMachineLease();
+  explicit TargetMachineLease(const std::string* processor);
   ~TargetMachineLease();
   TargetMachineLease(const TargetMachineLease&) = delete;
   TargetMachineLease& operator=(const TargetMachineLease&) = delete;
@@ -37,12 +38,13 @@ class TargetMachineLease {
   void give_back();
 
  private:
+  const std::string processor_;
   std::unique_ptr<llvm::TargetMachine> machine_;
 };
 
-/// Leases that begin afterwards are of machines of that name (LLVM's), instead of this machine's. Nothing is compiled
-/// meanwhile.
-void compile_for(const char* processor);
+/// For Plugin.
+std::vector<std::string> features_of(std::string_view processor);
+std::vector<std::string> processors();
 
 struct EmitOptions {
   const std::atomic<bool>* cancelled = nullptr;

@@ -177,7 +177,7 @@ CompileResult OptCompiler::compile(Unit& unit, const CompileRequest& request) {
   if (measures.merged > kMaxMerged) return refused(std::to_string(measures.merged) + " values at merges");
   if (measures.loops > kMaxLoops) return refused(std::to_string(measures.loops) + " loops");
   if (measures.chain > kMaxChain) return refused("a chain of " + std::to_string(measures.chain) + " instructions");
-  TargetMachineLease machine;
+  TargetMachineLease machine(request.processor);
   Object object;
   const bool emitted = emit(*unit.function, *machine, emit_options(request), object);
   machine.give_back();
@@ -217,7 +217,7 @@ std::string print_ir(const CompileRequest& request) {
   std::string text;
   llvm::raw_string_ostream out(text);
   if (llvm::verifyModule(unit.module, &out)) return text;
-  TargetMachineLease machine;
+  TargetMachineLease machine(request.processor);
   Object object;
   measure(*unit.function);
   emit(*unit.function, *machine, emit_options(request), object);
@@ -237,6 +237,7 @@ extern "C" __attribute__((visibility("default"))) const vmrun::jit::Plugin* vmru
   static const Plugin plugin = {.compiler = &compiler,
                                 .disassemble = &opt::disassemble,
                                 .print_ir = &opt::print_ir,
-                                .compile_for = &opt::compile_for};
+                                .features_of = &opt::features_of,
+                                .processors = &opt::processors};
   return &plugin;
 }

@@ -1,4 +1,5 @@
 // LLVM's x86-64 target, and target machines that wait for the next compile.
+#include <llvm/ADT/SmallVector.h>
 #include <llvm/ADT/StringMap.h>
 #include <llvm/MC/TargetRegistry.h>
 #include <llvm/Support/CommandLine.h>
@@ -6,7 +7,10 @@
 #include <llvm/Target/TargetMachine.h>
 #include <llvm/TargetParser/Host.h>
 #include <llvm/TargetParser/SubtargetFeature.h>
+#include <llvm/TargetParser/X86TargetParser.h>
 
+#include <algorithm>
+#include <map>
 #include <mutex>
 
 #include "jit/opt/backend.h"
@@ -45,6 +49,9 @@ void initialise_target() {
 
 namespace {
 
+/// What a feature string turns off takes with it what needs that: all of AVX-512.
+constexpr const char* kWithout512 = "-avx512f";
+
 std::unique_ptr<llvm::TargetMachine> make_machine(const std::string& named) {
   static const std::string features = [] {
     llvm::SubtargetFeatures list;
@@ -65,15 +72,14 @@ std::unique_ptr<llvm::TargetMachine> make_machine(const std::string& named) {
   options.TrapUnreachable = true;  // a return address of a call that never returns still lies in its function
   options.ExceptionModel = llvm::ExceptionHandling::DwarfCFI;
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, named.empty() ? llvm::sys::getHostCPUName().str() : named, named.empty() ? features : std::string(),
+      triple, named.empty() ? llvm::sys::getHostCPUName().str() : named, named.empty() ? features : kWithout512,
       options, llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default, true));
 }
 
-/// Those that nobody has. As many as there were compiles at once.
+/// Those that nobody has, by processor (empty: this machine's). As many as there were compiles at once.
 struct Machines {
   std::mutex mutex;
-  std::string named;  // the processor; empty: this machine's
-  std::vector<std::unique_ptr<llvm::TargetMachine>> free;
+  std::map<std::string, std::vector<std::unique_ptr<llvm::TargetMachine>>, std::less<>> free;
 };
 Machines& machines() {
   static auto* all = new Machines;  // compile threads of an engine that nobody destroys may outlive static objects
@@ -82,29 +88,49 @@ Machines& machines() {
 
 }  // namespace
 
-void compile_for(const char* processor) {
-  std::lock_guard lock(machines().mutex);
-  machines().named = processor;
-  machines().free.clear();
+std::vector<std::string> features_of(std::string_view processor) {
+  llvm::SmallVector<llvm::StringRef, 0> known, named;
+  llvm::X86::fillValidCPUArchList(known, true);
+  if (std::ranges::find(known, llvm::StringRef(processor)) == known.end()) return {};
+  llvm::X86::getFeaturesForCPU(processor, named);
+  llvm::StringMap<bool> all;
+  for (const llvm::StringRef feature : named) {
+    all[feature] = true;
+    llvm::X86::updateImpliedFeatures(feature, true, all);
+  }
+  llvm::X86::updateImpliedFeatures("avx512f", false, all);
+  all["avx512f"] = false;
+  std::vector<std::string> out;
+  for (const auto& feature : all) {
+    if (feature.second) out.push_back(feature.first().str());
+  }
+  return out;
 }
 
-TargetMachineLease::TargetMachineLease() {
+std::vector<std::string> processors() {
+  llvm::SmallVector<llvm::StringRef, 0> known;
+  llvm::X86::fillValidCPUArchList(known, true);
+  return {known.begin(), known.end()};
+}
+
+TargetMachineLease::TargetMachineLease(const std::string* processor)
+    : processor_(processor != nullptr ? *processor : std::string()) {
   std::unique_lock lock(machines().mutex);
-  if (!machines().free.empty()) {
-    machine_ = std::move(machines().free.back());
-    machines().free.pop_back();
+  auto& free = machines().free[processor_];
+  if (!free.empty()) {
+    machine_ = std::move(free.back());
+    free.pop_back();
     return;
   }
-  const std::string named = machines().named;
   lock.unlock();
-  machine_ = make_machine(named);
+  machine_ = make_machine(processor_);
 }
 
 TargetMachineLease::~TargetMachineLease() = default;
 
 void TargetMachineLease::give_back() {
   std::lock_guard lock(machines().mutex);
-  machines().free.push_back(std::move(machine_));
+  machines().free[processor_].push_back(std::move(machine_));
 }
 
 }  // namespace vmrun::jit::opt

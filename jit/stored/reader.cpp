@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "jit/stored/piece.h"
+#include "jit/stored/processor.h"
 #include "vm/base/build.h"
 
 namespace vmrun::jit::stored {
@@ -71,9 +72,12 @@ Result<std::shared_ptr<const File>> File::open(std::unique_ptr<Source> source, F
                    std::string("the compiled image was made by another build of vmrun") + kAgain);
     }
     if (!runs_on(header.processor, this_processor())) {
+      std::string names;
+      for (const std::string& name : lacking(header.processor)) names += (names.empty() ? ": " : ", ") + name;
       return Error(
           ErrorKind::Unsupported,
-          std::string("the compiled image is for a processor with instructions that this one has not") + kAgain);
+          "the compiled image is for a processor with instructions that this one has not" + names +
+              "; compile the image again for an older one: vmrun compile --target-cpu x86-64-v3 IMAGE -o FILE.cwasm");
     }
   }
   if (size < header.file_bytes) return malformed("the compiled image is cut short");

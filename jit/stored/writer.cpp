@@ -24,7 +24,7 @@ bool pad(uint64_t size, const Sink& sink) {
 Header header_of(const About& about) {
   Header header;
   std::ranges::copy(vm::build_id().substr(0, header.build.size()), header.build.begin());
-  header.processor = this_processor();
+  header.processor = about.processor;
   header.settings = about.settings;
   header.features = about.module->features_used.bits;
   header.validated = about.module->unsupported ? 0 : 1;

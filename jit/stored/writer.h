@@ -25,7 +25,8 @@ struct About {
   const vm::Module* module = nullptr;
   vm::Digest content;
   Settings settings;
-  std::span<const uint8_t> image;  // empty: it is left out
+  ProcessorBits processor = this_processor();  // what the code needs
+  std::span<const uint8_t> image;              // empty: it is left out
 };
 
 /// Takes the next bytes of the file; false: they could not be written, and nothing more is.

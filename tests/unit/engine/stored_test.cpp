@@ -2,7 +2,10 @@
 #include "tests/unit/engine/stored.h"
 
 #include <algorithm>
+#include <cstring>
+#include <span>
 
+#include "jit/stored/writer.h"
 #include "tests/support/module_builder.h"
 
 using namespace vmrun;
@@ -132,6 +135,52 @@ TEST_CASE("stored: only the image of what is not trusted is taken, and validated
   const Module module = ok(Module::deserialize(Engine(with_tiers(Tiers::Baseline)), bytes, "x", StoredTrust::Image));
   check_stored(module);
   CHECK(how_code_came(module).loaded == 0);
+}
+
+TEST_CASE("stored: an image that a file calls valid is validated wherever the file's code is not to be run") {
+  auto bytes = serialized(Tiers::Baseline, Code::Baseline);
+  const auto load = [&](StoredTrust trust) {
+    return Module::deserialize(Engine(with_tiers(Tiers::Baseline)), bytes, "x", trust);
+  };
+  const Module shown = ok(load(StoredTrust::Listing));
+  check_stored(shown);
+  CHECK(how_code_came(shown).loaded == 0);
+  CHECK(how_code_came(shown).compiled != 0);
+  CHECK(load(StoredTrust::Program).error().kind == ErrorKind::Usage);
+  // As somebody writes it who knows the format: "add" adds other types, and all hashes are right.
+  jit::stored::Header header;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  for (const FuncBody& body : shown.functions()) {
+    if (body.name != "add") continue;
+    const auto at = std::find(bytes.begin() + static_cast<ptrdiff_t>(header.image.at + body.offset), bytes.end(), 0x6a);
+    REQUIRE(at < bytes.begin() + static_cast<ptrdiff_t>(header.image.at + body.offset + body.size));
+    *at = 0x7c;
+  }
+  header.content = vm::content_hash(std::as_bytes(std::span(bytes).subspan(header.image.at, header.image.size)));
+  jit::stored::seal(header);
+  std::memcpy(bytes.data(), &header, sizeof header);
+  CHECK(load(StoredTrust::Code));
+  for (const StoredTrust trust : {StoredTrust::Image, StoredTrust::Listing}) {
+    const auto refused = load(trust);
+    REQUIRE(!refused);
+    CHECK(refused.error().kind == ErrorKind::Invalid);
+  }
+}
+
+TEST_CASE("stored: code of a file is run as a program's where its mode is that of one") {
+  const Folder folder;
+  const auto file = folder.path() / "x.cwasm";
+  const Engine engine(with_tiers(Tiers::Baseline));
+  const Module module = ok(Module::compile_file(engine, kStoredImage));
+  ok(module.serialize_file(file));
+  const auto loaded = ok(Module::deserialize_file(engine, file, StoredTrust::Program));
+  check_stored(loaded);
+  CHECK(how_code_came(loaded).compiled == 0);
+  for (const unsigned mode : {0755u, 0444u, 0644u, 0575u, 0557u}) {
+    CAPTURE(mode);
+    std::filesystem::permissions(file, std::filesystem::perms(mode));
+    CHECK(Module::deserialize_file(engine, file, StoredTrust::Program).error().kind == ErrorKind::Usage);
+  }
 }
 
 TEST_CASE("stored: a proposal that is off is refused, although the image was validated") {

@@ -41,3 +41,34 @@ TEST_CASE("stored: what was hot is optimised at its function's first call, the l
     CHECK(attached.stats(vm::Tier::opt).osr_units == each.units);
   }
 }
+
+TEST_CASE("stored: what was hot is asked for as far as it compiles in the time that a run takes, the hottest first") {
+  Config config;
+  config.tiers = Tiers::Interp;
+  const auto functions_of = [&](std::chrono::nanoseconds run, uint16_t refused, uint16_t late = 0) {
+    const Module module = ok(Module::compile_file(Engine(config), VMRUN_FIXTURES "/opt_basic.wasm"));
+    Options options;
+    options.threads = 1;
+    Manager manager(options);
+    StoredCode stored;
+    stored.run = run;
+    stored.hot = {{2, jit::kWholeFunction, 50'000'000, refused, late}, {3, jit::kWholeFunction, 200'000'000}};
+    Attached attached(manager, module, std::move(stored));
+    attached.call_first(2);
+    manager.wait_idle();
+    const uint64_t first = attached.stats(vm::Tier::opt).functions;
+    attached.call_first(3);
+    manager.wait_idle();
+    return std::pair(first, attached.stats(vm::Tier::opt).functions);
+  };
+  using namespace std::chrono_literals;
+  CHECK(functions_of(0ns, 0) == std::pair<uint64_t, uint64_t>(1, 2));
+  CHECK(functions_of(1s, 0) == std::pair<uint64_t, uint64_t>(1, 2));
+  CHECK(functions_of(8ms, 0) == std::pair<uint64_t, uint64_t>(0, 1));
+  CHECK(functions_of(3ms, 0) == std::pair<uint64_t, uint64_t>(0, 0));
+  // What came too late often has to promise more.
+  CHECK(functions_of(1s, 0, 10 * kLate) == std::pair<uint64_t, uint64_t>(0, 1));
+  // Another build may take what one has refused.
+  CHECK(functions_of(1s, this_optimiser()) == std::pair<uint64_t, uint64_t>(0, 1));
+  CHECK(functions_of(1s, static_cast<uint16_t>(this_optimiser() ^ 2)) == std::pair<uint64_t, uint64_t>(1, 2));
+}

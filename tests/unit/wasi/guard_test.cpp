@@ -8,6 +8,7 @@
 #include <map>
 #include <thread>
 
+#include "engine/linker_folders.h"
 #include "tests/unit/wasi/guard_world.h"
 #include "vmrun/vmrun.h"
 
@@ -234,6 +235,38 @@ TEST_CASE("guard: what a library's link leads to is protected, and the folders o
   CHECK(open(g, "lib/glibc-hwcaps/x86-64-v3/text", kOCreat) == Errno::success);
   CHECK(open(g, "lib/sub/libz.so", kOCreat) == Errno::success);
   CHECK(unlink(g, "lib/notes") == Errno::success);
+}
+
+TEST_CASE("guard: folders of libraries that only the linker's files name are protected, and these files") {
+  World w;
+  for (const char* folder : {"one", "two", "three", "four", "five", "conf"}) w.t.dir(std::string("box/") + folder);
+  const auto at = [&](const char* name) { return w.t / (std::string("box/") + name); };
+  w.t.put("box/main.conf", "# all\ninclude conf/*.conf " + at("none") + "\n  " + at("one") + "  # the first\n" +
+                               at("two") + "=libc5\nhwcap 1 " + at("five") + "\nrelative\n");
+  w.t.put("box/conf/a.conf", at("three") + "\ninclude ../main.conf a.conf\n");
+  w.t.put("box/conf/b.txt", at("five") + "\n");
+  w.t.put("box/cache", "glibc-ld.so.cache1.1" + std::string(40, '\0') + "libx.so.1" + '\0' + at("four") + "/libx.so.1" +
+                           '\0' + "liby.so" + '\0' + at("four") + "/liby.so");
+  engine::add_linker_folders(*w.places, at("main.conf"), at("cache"));
+  FakeGuest g(w.t);
+  g.cx().guard.add(w.places);
+  for (const char* name : {"one/liba.so", "two/liba.so.1", "three/libb.so", "four/libx.so.1"}) {
+    CAPTURE(name);
+    CHECK(open(g, name, kOCreat) == Errno::perm);
+    CHECK(rename(g, "home/work/mine", name) == Errno::perm);
+  }
+  for (const char* name : {"main.conf", "conf/a.conf", "cache"}) {
+    CAPTURE(name);
+    CHECK(open(g, name, 0) == Errno::perm);
+    CHECK(unlink(g, name) == Errno::perm);
+    CHECK(rename(g, "home/work/mine", name) == Errno::perm);
+  }
+  CHECK(rename(g, "four", "six") == Errno::perm);
+  CHECK(open(g, "five/liba.so", kOCreat) == Errno::success);
+  CHECK(open(g, "one/text", kOCreat) == Errno::success);
+  // A system without them.
+  engine::ProtectedPlaces none;
+  engine::add_linker_folders(none, at("no.conf"), at("no.cache"));
 }
 
 TEST_CASE("guard: links of libraries and folders in circles end") {
