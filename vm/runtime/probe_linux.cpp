@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cinttypes>
 #include <cstdio>
+#include <cstdlib>
 
 #include "vm/runtime/probe.h"
 
@@ -38,10 +38,13 @@ bool is_all_inaccessible(const std::byte* base, uint64_t bytes) {
   bool found = false;
   char line[512];
   while (!found && std::fgets(line, sizeof line, maps) != nullptr) {
-    uintptr_t from = 0, to = 0;
-    char mode[5] = {};
-    if (std::sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &from, &to, mode) != 3) continue;
-    found = from < begin + bytes && to > begin && mode[0] != '-';
+    // "from-to rwxp ..."
+    char* behind = nullptr;
+    const uintptr_t from = std::strtoull(line, &behind, 16);
+    if (*behind != '-') continue;
+    const uintptr_t to = std::strtoull(behind + 1, &behind, 16);
+    if (*behind != ' ') continue;
+    found = from < begin + bytes && to > begin && behind[1] != '-';
   }
   std::fclose(maps);
   return !found;
