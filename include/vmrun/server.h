@@ -29,7 +29,8 @@ struct ServerConfig {
   Protocol protocol = Protocol::Tcp;
   /// "host:port", ":port" (all addresses of this machine), "[v6]:port". Port 0: a free one, see Server::address.
   std::string address = "127.0.0.1:8080";
-  /// What every guest is given beside its connection: arguments, variables, directories. Its standard error too.
+  /// What every guest is given beside its connection: arguments, variables, directories. Its standard error too, as it is when
+  /// the server begins.
   WasiConfig wasi{};
   StoreLimits limits{};
   /// Guests at a time. Further requests, and connections by tcp, wait for one to end.

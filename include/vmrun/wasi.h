@@ -42,7 +42,7 @@ namespace wasi {
 struct Context;
 struct HostStream;
 struct Turn;
-void look_at_streams(WasiConfig& config);
+[[gnu::visibility("hidden")]] void look_at_streams(WasiConfig& config);
 }  // namespace wasi
 
 /// What a guest is given. Nothing is granted by default: no arguments, no variables, no directories, and standard
