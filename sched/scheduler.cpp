@@ -54,7 +54,7 @@ Wake join_cell(TaskCell* cell, Nanos deadline) {
 Wake Task::join() const { return join_cell(cell_, never); }
 Wake Task::join_until(Clock::time_point deadline) const { return join_cell(cell_, nanos(deadline)); }
 
-Scheduler::Scheduler(Config config) : core_(std::make_unique<Core>(config)) {}
+Scheduler::Scheduler(const Config& config) : core_(std::make_unique<Core>(config)) {}
 Scheduler::~Scheduler() { core_->stop(); }
 TaskCell* Scheduler::prepare(Core& core, const SpawnOptions& options) { return core.prepare(options); }
 TaskBody& Scheduler::body(TaskCell* cell) { return cell->body; }

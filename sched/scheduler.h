@@ -215,7 +215,7 @@ Task spawn_beside(F&& f, const SpawnOptions& options = {});
 
 class Scheduler {
  public:
-  explicit Scheduler(Config config = {});
+  explicit Scheduler(const Config& config = {});
   /// join()s.
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;

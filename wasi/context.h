@@ -43,8 +43,6 @@ struct HostStream {
   Rights rights = 0;
   bool terminal = false;
 };
-/// Looks at the streams of `config`, for all contexts that are made of it or of its copies: they must stay what they are.
-void look_at_streams(WasiConfig& config);
 
 /// Everything calls work on, from all threads of the program at a time. What is not atomic, and has no lock of its own,
 /// does not change once the guest runs.

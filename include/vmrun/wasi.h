@@ -42,6 +42,8 @@ namespace wasi {
 struct Context;
 struct HostStream;
 struct Turn;
+/// Looks at the streams of `config`, for all contexts that are made of it or of its copies: they must stay what they are.
+/// vmrun's own servers.
 [[gnu::visibility("hidden")]] void look_at_streams(WasiConfig& config);
 }  // namespace wasi
 

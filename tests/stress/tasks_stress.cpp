@@ -461,6 +461,15 @@ int main(int argc, char** argv) {
     return 0;
   }
   (void)must(WasiContext::create({}));  // opens what all contexts share
+  {
+    // And what all memories share, when the first one comes back.
+    const Engine engine;
+    const MemoryType page{.min = 1};
+    for (int i = 0; i < 2; ++i) {
+      Store store(engine);
+      (void)must(Memory::create(store, page));
+    }
+  }
   const size_t before = open_descriptors();
   bool well = Stress(settings).run();
   if (const size_t after = open_descriptors(); after != before) {

@@ -218,9 +218,22 @@ TEST_CASE("the end removes the socket and nothing else, wherever its folder has 
     }
     return PageClient("unix:" + path).connected();
   };
+  // The handler of Ctrl-C is there with the guest, a moment later than the socket.
+  const auto hears = [](const Background& guest) {
+    for (int i = 0; i < 600; ++i) {
+      std::ifstream status("/proc/" + std::to_string(guest.pid()) + "/status");
+      for (std::string line; std::getline(status, line);) {
+        if (!line.starts_with("SigCgt:")) continue;
+        if ((std::stoull(line.substr(7), nullptr, 16) >> (SIGINT - 1) & 1) != 0) return true;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    return false;
+  };
   {
     Background guest(args);
     REQUIRE(begun());
+    REQUIRE(hears(guest));
     // As a guest can that was granted the folder above.
     fs::rename(inner, moved);
     fs::create_directory_symlink("../other", inner);
@@ -233,6 +246,7 @@ TEST_CASE("the end removes the socket and nothing else, wherever its folder has 
   fs::rename(moved, inner);
   Background guest(args);
   REQUIRE(begun());
+  REQUIRE(hears(guest));
   fs::rename(path, inner + "/renamed");
   fs::rename(mine, path);
   guest.signal(SIGINT);
