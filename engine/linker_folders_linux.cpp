@@ -3,6 +3,7 @@
 #include <glob.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -24,8 +25,10 @@ constexpr size_t kMostFolders = 10'000;
 std::string linker_file(const fs::path& path) {
   std::error_code failure;
   if (!fs::is_regular_file(path, failure)) return {};
+  const uintmax_t size = fs::file_size(path, failure);
+  if (failure) return {};
   std::ifstream in(path, std::ios::binary);
-  std::string text(kMostBytes, '\0');
+  std::string text(static_cast<size_t>(std::min<uintmax_t>(size, kMostBytes)), '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(in.gcount()));
   return text;
