@@ -106,9 +106,9 @@ def all_engines():
     return [
         Native("native", "native", "the same source compiled by clang for this kind of machine"),
         Native("native-scalar", "native-scalar", "native with the compiler's vectoriser off", default=False),
-        Vmrun("vmrun", "vmrun", "this project, with nothing kept from earlier runs"),
-        Vmrun("vmrun-warm", "vmrun", "the same, with the code that earlier runs have kept", cache="on", default=False),
-        Vmrun("vmrun-baseline", "vmrun", "interpreter and baseline compiler, no optimised code", ["-O", "tier=interp+baseline"]),
+        Vmrun("vmrun", "vmrun", "nothing kept from earlier runs"),
+        Vmrun("vmrun-warm", "vmrun", "with code of earlier runs", cache="on", default=False),
+        Vmrun("vmrun-baseline", "vmrun", "no optimised code", ["-O", "tier=interp+baseline"]),
         Vmrun("vmrun-interp", "vmrun", "its interpreter alone", ["-O", "tier=interp"]),
         Vmrun("vmrun-compiled", "vmrun", "baseline code at every function's first call", ["-O", "tier=baseline"]),
         Vmrun("vmrun-eager", "vmrun", "baseline code of all functions before the first instruction",
