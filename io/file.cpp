@@ -58,13 +58,15 @@ struct Reactor::Transfer : Op {
   Transfer(const Op& op, const Until& until) : Op(op), waiter(until) {}
   Waiter waiter;
   std::atomic<bool> over{false};
+  std::atomic<bool> left{false};  // and whoever finished it touches neither it nor the task any more
 };
 
 int Reactor::finished(Op& op) noexcept {
   auto& transfer = static_cast<Transfer&>(op);
-  const sched::Task task = transfer.waiter.task();
-  transfer.over.store(true, std::memory_order_release);  // from here on it may be gone
-  task.unpark();
+  transfer.over.store(true, std::memory_order_release);
+  // By the waiter's own handle: a copy might be the last one, and outlive the scheduler on a thread of its own.
+  transfer.waiter.task().unpark();
+  transfer.left.store(true, std::memory_order_release);  // from here on it may be gone
   return 1;
 }
 
@@ -100,6 +102,7 @@ int64_t Reactor::hand_over(Cell& cell, Op& op, const Until& until) noexcept {
       }
       patient = {.cancellable = sched::Cancellable::No};
     }
+    while (!transfer.left.load(std::memory_order_acquire)) sched::yield();
     if (stray) transfer.waiter.task().unpark();  // meant for another wait, perhaps
     r = transfer.result;
     if (r == -ECANCELED) r = Waiter::error_of(how);
