@@ -110,8 +110,8 @@ int main_command(Args args) try { return run_main(args); } catch (const std::bad
   std::fputs("vmrun: error: out of memory; give the process more, or the guests less\n", stderr);
   return kExitError;
 } catch (const std::system_error& e) {
-  return fail(std::string("no thread can be made: ") + e.code().message() +
-              "; see 'ulimit -u', and the memory that is left");
+  if (e.code() != std::errc::resource_unavailable_try_again) return fail(e.what());
+  return fail("no thread can be made: see 'ulimit -u', and the memory that is left");
 }
 
 }  // namespace

@@ -13,36 +13,34 @@ void* create(unsigned threads) {
   return new (std::nothrow) tbb::task_arena(slots, threads);
 }
 
-// TBB takes its memory at first use. Without it, a compile thread works all the same, outside of the arena.
-void serve(void* arena, void (*body)(void*), void* env) {
+/// Calls `body` by `inside`. TBB takes its memory at first use: where there is none, `body` is called outside of it.
+template <class Inside>
+void call_inside(Inside inside, void (*body)(void*), void* env) {
   bool began = false;
   try {
-    if (arena != nullptr) {
-      static_cast<tbb::task_arena*>(arena)->execute([&] {
-        began = true;
-        body(env);
-      });
-      return;
-    }
+    inside([&] {
+      began = true;
+      body(env);
+    });
+    return;
   } catch (const std::bad_alloc&) {
     if (began) throw;
   }
   body(env);
 }
 
+void serve(void* arena, void (*body)(void*), void* env) {
+  if (arena == nullptr) return body(env);
+  call_inside([=](auto call) { static_cast<tbb::task_arena*>(arena)->execute(call); }, body, env);
+}
+
 void run(void (*task)(void*), void* env) {
-  bool began = false;
-  try {
-    tbb::task_group group;
-    group.run_and_wait([&] {
-      began = true;
-      task(env);
-    });
-    return;
-  } catch (const std::bad_alloc&) {
-    if (began) throw;
-  }
-  task(env);
+  call_inside(
+      [](auto call) {
+        tbb::task_group group;
+        group.run_and_wait(call);
+      },
+      task, env);
 }
 
 void destroy(void* arena) { delete static_cast<tbb::task_arena*>(arena); }

@@ -291,11 +291,8 @@ struct Pools {
   std::vector<MemoryPool*> list;
 };
 Pools& pools() {
-  static Pools* const all = [] {
-    auto* made = new Pools;  // pools may outlive the end of static objects
-    // A child gets the lock free, whatever other threads of its parent were at.
-    return made;
-  }();
+  static Pools* const all = new Pools;  // pools may outlive the end of static objects
+  // A child gets the lock free, whatever other threads of its parent were at.
   static const int before_forks =
       pthread_atfork([] { pools().lock.lock(); }, [] { pools().lock.unlock(); }, [] { pools().lock.unlock(); });
   (void)before_forks;  // without memory for that, a child of a process that just trims waits for ever

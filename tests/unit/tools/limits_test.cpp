@@ -147,6 +147,26 @@ TEST_CASE("guests for which there is no memory fail, and the others run") {
   }
 }
 
+TEST_CASE("a process that may make no thread says so") {
+  // The limit does not count for root, who becomes somebody else for it.
+  constexpr const char* kScript =
+      "as=; [ \"$(id -u)\" != 0 ] || as='setpriv --reuid=54321 --clear-groups'; "
+      "exec timeout 60 $as prlimit --nproc=1:1 \"$vmrun\" \"$@\"";
+  if (const CommandResult r = run_script(kScript, {"--version"}); r.status != 0) {
+    MESSAGE("left out: nobody else may run the command here: " << r.err);
+    return;
+  }
+  for (const std::vector<std::string>& args : {std::vector<std::string>{"-W", "timeout=1s", fixture("cli_guest")},
+                                               {"--workers", "2", fixture("cli_guest")},
+                                               {"serve", "--http", "127.0.0.1:0", fixture("serve_cgi")}}) {
+    const CommandResult r = run_script(kScript, args);
+    CAPTURE(args[0]);
+    CAPTURE(r.err);
+    CHECK(r.status == 1);
+    CHECK(contains(r.err, "no thread"));
+  }
+}
+
 TEST_CASE("a process whose stack is too small for guests runs them on another") {
   const auto r = run_on_8m({"--invoke", "add", fixture("cli_values"), "2", "3"}, "-s 160");
   CAPTURE(r.err);
