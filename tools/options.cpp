@@ -129,6 +129,7 @@ std::string duration_text(std::chrono::nanoseconds time) {
   };
   constexpr Unit kUnits[] = {
       {"h", 3'600'000'000'000}, {"m", 60'000'000'000}, {"s", 1'000'000'000}, {"ms", 1'000'000}, {"us", 1'000}};
+  if (time.count() == 0) return "0s";
   for (const Unit& unit : kUnits) {
     if (time.count() % unit.ns == 0) return std::to_string(time.count() / unit.ns) + unit.name;
   }

@@ -112,9 +112,12 @@ int serve(const RunOptions& options, const std::string& image, Args args) {
   for (int number : {SIGINT, SIGTERM}) sigaction(number, &at_once, nullptr);
   pthread_sigmask(SIG_UNBLOCK, &ends, nullptr);
   server->stop();
-  log.add(strf("%s: no further %s; guests may go on for %s; again ends them at once",
-               signal == SIGINT ? "interrupted" : "terminated", options.serve.http ? "requests" : "connections",
-               duration_text(options.serve.grace.value_or(ServerConfig().grace)).c_str()));
+  const auto grace = options.serve.grace.value_or(ServerConfig().grace);
+  const std::string guests = grace.count() == 0
+                                 ? "guests end now"
+                                 : "guests may go on for " + duration_text(grace) + "; again ends them at once";
+  log.add(strf("%s: no further %s; %s", signal == SIGINT ? "interrupted" : "terminated",
+               options.serve.http ? "requests" : "connections", guests.c_str()));
   server->wait();
   profiling.finish({"end", kExitOk});
   module->store();

@@ -41,6 +41,15 @@ Result<void> set_time(RunOptions& o, Value v) {
   return {};
 }
 
+/// 0s too: guests end at once.
+Result<void> set_grace(RunOptions& o, Value v) {
+  if (v == "0" || v == "0s") {
+    o.serve.grace = std::chrono::nanoseconds(0);
+    return {};
+  }
+  return set_time<&Serve::grace>(o, v);
+}
+
 template <auto kMember>
 Result<void> set_on(RunOptions& o, Value) {
   o.serve.*kMember = true;
@@ -63,7 +72,7 @@ constexpr Row kServeOptions[] = {
     {0, "max-response", "SIZE", "largest body of a response (64M)", set_size<&Serve::max_response>},
     {0, "idle", "TIME", "how long an HTTP connection may be idle, or take to send a request (60s)",
      set_time<&Serve::idle>},
-    {0, "grace", "TIME", "how long guests may go on after SIGTERM or Ctrl-C (10s)", set_time<&Serve::grace>},
+    {0, "grace", "TIME", "how long guests may go on after SIGTERM or Ctrl-C (10s; 0s: not at all)", set_grace},
     {0, "quiet", nullptr, "print no line for each request", set_on<&Serve::quiet>},
 };
 

@@ -44,6 +44,28 @@ TEST_CASE("serve: a signal ends it, and says what was served") {
   }
 }
 
+TEST_CASE("serve: without a grace a signal ends guests that wait") {
+  for (const char* grace : {"0s", "0"}) {
+    CAPTURE(grace);
+    const auto r = run_script(R"(
+      log=$(mktemp); trap 'rm -f "$log"' EXIT
+      $vmrun serve --tcp 127.0.0.1:0 --grace "$2" "$1" 2>"$log" & server=$!
+      until grep -q 'serving tcp on 127.0.0.1:' "$log"; do sleep 0.01; done
+      port=$(grep -o '127.0.0.1:[0-9]*' "$log" | cut -d: -f2)
+      exec 9<>/dev/tcp/127.0.0.1/$port
+      echo here >&9; read -r line <&9
+      kill -s TERM $server
+      timeout 8 tail --pid=$server -f /dev/null || exit 99
+      wait $server; status=$?
+      cat "$log"; exit $status)",
+                              {fixture("serve_echo"), grace});
+    CAPTURE(r.out);
+    CHECK(r.status == 0);
+    CHECK(r.out.find("terminated: no further connections; guests end now\n") != std::string::npos);
+    CHECK(r.out.find("served 1 connections, 1 guests") != std::string::npos);
+  }
+}
+
 TEST_CASE("serve: a full pipe that nobody reads keeps it neither from starting nor from ending") {
   const auto r = run_script(R"(
     pipe=$(mktemp -u); mkfifo "$pipe"; trap 'rm -f "$pipe"' EXIT
