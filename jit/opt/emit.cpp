@@ -146,7 +146,8 @@ void optimise(llvm::Function& unit, llvm::TargetMachine& machine, const EmitOpti
   callbacks.registerShouldRunOptionalPassCallback([cancelled = options.cancelled](llvm::StringRef, llvm::Any) {
     return cancelled == nullptr || !cancelled->load(std::memory_order_relaxed);
   });
-  llvm::PassBuilder builder(&machine, llvm::PipelineTuningOptions(), std::nullopt, &callbacks);
+  // Without the files that profiles of other compilers would come from: no pass reads any.
+  llvm::PassBuilder builder(&machine, llvm::PipelineTuningOptions(), std::nullopt, &callbacks, nullptr);
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
