@@ -72,8 +72,11 @@ void vmrun_wasi_config_stdio_fds(vmrun_wasi_config_t* config, int in, int out, i
   config->config.stdin_fd(in).stdout_fd(out).stderr_fd(err);
 }
 void vmrun_wasi_config_stdin_bytes(vmrun_wasi_config_t* config, const byte_t* bytes, size_t size) {
-  configure(*config, {size != 0 ? bytes : ""}, "standard input",
-            [&](WasiConfig& to) { to.stdin_bytes(size != 0 ? std::string(bytes, size) : std::string()); });
+  configure(*config, {size != 0 ? bytes : ""}, "standard input", [&](WasiConfig& to) {
+    std::string input;
+    if (size != 0) input.append(bytes, size);  // a constructor adds before it looks at the length
+    to.stdin_bytes(std::move(input));
+  });
 }
 void vmrun_wasi_config_stdout_to(vmrun_wasi_config_t* config, vmrun_wasi_sink_t sink, void* env) {
   configure(*config, {reinterpret_cast<const void*>(sink)}, "the sink of standard output",

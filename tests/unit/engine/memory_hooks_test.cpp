@@ -217,7 +217,8 @@ TEST_CASE("a hook that gives garbage, nothing or an exception fails one instanti
       {"is reserved", {good, 4 * kPage}, true},
   };
   for (const Row& row : rows) {
-    CAPTURE(row.says);
+    CAPTURE(std::string(row.says));
+    std::fill_n(good, 16 * kPage, std::byte{0});
     Bad bad{.make = [&](const MemoryRequest&) { return row.memory; }, .guarded = row.guarded};
     Engine engine(bad.config());
     const Module module = load(engine, "engine_basic");
