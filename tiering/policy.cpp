@@ -209,6 +209,10 @@ void ModuleTiers::consider_careful(FuncCode& code) {
 void ModuleTiers::consider_sampled(FuncCode& code, bool entered, uint32_t factor) {
   if (code.tier.load(std::memory_order_relaxed) != Tier::baseline) return;
   uint32_t heat = heat_.unpaid(own(code)) / factor;
+  // Whatever its loops are: what follows walks over the body, which costs more than a tick where few ticks are all there is.
+  const double most = gain(heat, Tier::baseline, Tier::opt, *std::ranges::max_element(policy::kSaved));
+  const double least = cost(module_.funcs[code.func_index].body.size(), Tier::opt, false, true);
+  if (most <= least * policy::kAheadShare) return;
   const char* reason = "entered";
   if (!entered && has_loops(code)) {
     // When a function that is in one of its loops is compiled as a whole, it is for its callers.

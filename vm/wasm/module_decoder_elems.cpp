@@ -88,8 +88,34 @@ bool ModuleDecoder::func_ref(Reader& r, uint32_t& index) {
 }
 
 /// Reads a constant expression up to its end, checks that its instructions are constant (3.4.15), then its type.
+namespace {
+
+/// The end of an expression that is one constant of an integer type and nothing else; null: it is another one, or wrong.
+const uint8_t* past_lone_constant(const uint8_t* p, const uint8_t* end, ValType type) {
+  constexpr uint8_t kI32Const = 0x41, kI64Const = 0x42, kEnd = 0x0b;
+  if (p == end) return nullptr;
+  const uint8_t code = *p++;
+  LebStatus status = LebStatus::too_long;
+  if (type == kI32 && code == kI32Const) {
+    int32_t value;
+    status = read_leb<int32_t, 32>(p, end, value);
+  } else if (type == kI64 && code == kI64Const) {
+    int64_t value;
+    status = read_leb<int64_t, 64>(p, end, value);
+  }
+  return status == LebStatus::ok && p != end && *p == kEnd ? p + 1 : nullptr;
+}
+
+}  // namespace
+
 bool ModuleDecoder::const_expr(Reader& r, ValType type, ConstExpr& out) {
   const uint8_t* begin = r.p();
+  // As nearly all are; an image may have tens of thousands.
+  if (const uint8_t* past = past_lone_constant(begin, r.end(), type)) {
+    out = {static_cast<uint32_t>(r.offset_of(begin)), static_cast<uint32_t>(r.offset_of(past))};
+    r.set_p(past);
+    return true;
+  }
   for (bool done = false; !done;) {
     uint64_t at = r.offset();
     uint8_t code;
