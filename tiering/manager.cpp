@@ -36,6 +36,7 @@ void Manager::attach(vm::Module& module, Schedule schedule, StoredCode stored) {
     modules_.push_back(tiers);
     module.tiers = tiers.get();
   }
+  tiers->expect_code();
   if (eager) tiers->compile_all(thread_limit());
 }
 

@@ -476,6 +476,7 @@ void ModuleTiers::die() {
   std::unique_lock lock(mutex_);
   dying_.store(true, std::memory_order_release);
   changed_.wait(lock, [this] { return running_ == 0; });
+  end_expecting();
   codes_.clear();
   if (jit::CodeSpace::existing() != nullptr) jit::CodeSpace::get().drop(arena_);
 }

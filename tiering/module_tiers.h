@@ -2,13 +2,16 @@
 // the TierHooks of the module, and what compile jobs refer to.
 //
 // hooks.cpp has what guests call, policy.cpp what is asked for by heat, module_tiers.cpp compiling and publishing, and
-// stored.cpp what is kept of a module's code from one process to the next, known.cpp what earlier runs found hot.
+// stored.cpp what is kept of a module's code from one process to the next, code_memory.cpp the memory for it, known.cpp
+// what earlier runs found hot.
 //
 // Threads: the hooks run on guests' threads, compile() on compile threads, or for baseline code on a guest's; the module
 // is detached by whoever drops its last reference. A block is compiled by the one thread that took its state from cold
 // or queued to compiling. `mutex_` guards the tables of code and failures and orders publications; it is never held
 // while compiling. Lock order: Manager's mutex, then this one; the queue's mutex is innermost.
 #pragma once
+
+#include <pthread.h>
 
 #include <atomic>
 #include <chrono>
@@ -18,6 +21,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -53,6 +57,9 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
 
   /// A compile thread's work on jobs of this module; does nothing for those that are outdated, or when the module died.
   void run(const Task& jobs);
+
+  /// Gets memory ready for the stored code that a run is likely to take (code_memory.cpp). Before the first guest.
+  void expect_code();
 
   /// Waits for running compiles to notice that nobody wants them, and gives up all code. No guest may be in the module
   /// or enter it again.
@@ -209,6 +216,7 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   const jit::stored::UnitRecord* find_stored(const Key& key) const;
   /// Installs and publishes it. False: there is none, or it is damaged.
   bool load_stored(const Key& key);
+  void end_expecting();
   void keep_published(Kept& kept);
   void keep_unused(Kept& kept);
   void publish(const Key& key, const jit::CodeObject* object, bool loaded = false);
@@ -231,8 +239,10 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   std::atomic<uint32_t> first_calls_{0};  // that the interpreter was left, up to policy::kQuietCalls
   HeatTable heat_;
   const StoredCode stored_;
-  std::vector<HotUnit> known_;         // of stored_.hot what may be asked for; by rising function
-  bool stored_fits_[vm::kTiers] = {};  // the file's code of that tier is what would be compiled here
+  jit::Extent expected_;                // code memory that expect_code() has set aside
+  std::optional<pthread_t> expecting_;  // the thread that makes large pages of it
+  std::vector<HotUnit> known_;          // of stored_.hot what may be asked for; by rising function
+  bool stored_fits_[vm::kTiers] = {};   // the file's code of that tier is what would be compiled here
   std::atomic<bool> said_damaged_{false};
 
   std::mutex mutex_;

@@ -6,6 +6,7 @@
 #include "tools/commands.h"
 #include "tools/deadline.h"
 #include "tools/guest_stack.h"
+#include "tools/heap.h"
 #include "tools/observer.h"
 #include "tools/profiling.h"
 #include "tools/program.h"
@@ -78,6 +79,7 @@ int load_and_run(const RunOptions& options, const Parsed& parsed, Args args, Dea
   if (auto begun = observer.begin(Observer::Listens::WhenSomebodyKnocks); !begun) return fail(begun.error());
   auto preloads = load_preloads(options, engine);
   if (!preloads) return fail(preloads.error());
+  prepare_heap(std::string(parsed.positional[0]));
   auto program = load_program(options, engine, parsed.positional[0], *preloads);
   if (!program) return fail(program.error());
   profiling.add(program->image, program->module);

@@ -1,11 +1,14 @@
 // The code space and lookups in code objects: see code.h.
 #include "jit/code/code.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <string_view>
 
 #include "jit/code/announce.h"
 #include "vm/base/assert.h"
@@ -18,7 +21,23 @@ namespace {
 constexpr size_t kGiveBack = size_t{256} << 10;
 constexpr size_t kPage = 4096;
 constexpr uint32_t kPageGranules = kPage / CodeSpace::kGranule;
+constexpr size_t kLarge = size_t{2} << 20;
+constexpr uint32_t kLargeGranules = kLarge / CodeSpace::kGranule;
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25  // Linux 6.1
+#endif
 constexpr int kBreakpoint = 0xcc;  // int3 on x86; traps, or is undefined, elsewhere too
+
+/// Whether the administrator wants no large pages, which MADV_COLLAPSE does not ask.
+bool large_pages_are_off() {
+  const int file = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return true;  // nor are there any
+  char text[64];
+  const ssize_t read_bytes = read(file, text, sizeof text);
+  close(file);
+  return read_bytes <= 0 ||
+         std::string_view(text, static_cast<size_t>(read_bytes)).find("[never]") != std::string_view::npos;
+}
 
 void* map_table(size_t bytes) {
   void* table = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -50,19 +69,32 @@ CodeSpace::CodeSpace(size_t range_bytes) {
   published_.emplace_back();
   // Shared memory without a file, mapped a second time by mremap: perf takes its names from the map only where there is
   // no file behind the code. Pages come into being when they are written and count as this process's memory only then.
-  void* rw = mmap(nullptr, range_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (rw == MAP_FAILED) return;
-  void* rx = mremap(rw, 0, range_bytes, MREMAP_MAYMOVE);
-  if (rx != MAP_FAILED && mprotect(rx, range_bytes, PROT_READ | PROT_EXEC) != 0) {
-    munmap(rx, range_bytes);
-    rx = MAP_FAILED;
+  // Both begin where a large page may.
+  const size_t apart = (range_bytes + kLarge - 1) & ~(kLarge - 1), reserved = 2 * apart + kLarge;
+  void* const place = mmap(nullptr, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (place == MAP_FAILED) return;
+  const size_t before = -reinterpret_cast<uintptr_t>(place) & (kLarge - 1);
+  std::byte* const begin = static_cast<std::byte*>(place) + before;
+  void* rw =
+      mmap(begin, range_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  void* rx = rw == MAP_FAILED ? rw : mremap(rw, 0, range_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, begin + apart);
+  if (rx != MAP_FAILED && mprotect(rx, range_bytes, PROT_READ | PROT_EXEC) != 0) rx = MAP_FAILED;
+  if (rx == MAP_FAILED) {
+    munmap(place, reserved);
+    return;
   }
+  const auto give = [](std::byte* from, const std::byte* to) {
+    if (from != to) munmap(from, static_cast<size_t>(to - from));
+  };
+  give(static_cast<std::byte*>(place), begin);
+  give(begin + range_bytes, begin + apart);
+  give(begin + apart + range_bytes, static_cast<std::byte*>(place) + reserved);
   const size_t granules = range_bytes / kGranule;
   owners_ = static_cast<std::atomic<uint32_t>*>(map_table(granules * sizeof *owners_));
   objects_ = static_cast<std::atomic<const CodeObject*>*>(map_table((granules + 1) * sizeof *objects_));
-  if (rx == MAP_FAILED || owners_ == nullptr || objects_ == nullptr) {
+  if (owners_ == nullptr || objects_ == nullptr) {
     munmap(rw, range_bytes);
-    if (rx != MAP_FAILED) munmap(rx, range_bytes);
+    munmap(rx, range_bytes);
     if (owners_ != nullptr) munmap(owners_, granules * sizeof *owners_);
     if (objects_ != nullptr) munmap(objects_, (granules + 1) * sizeof *objects_);
     return;  // no executable memory here: everything stays in the interpreter
@@ -128,8 +160,34 @@ CodeSpace::Block CodeSpace::allocate(size_t size, Use use, CodeArena* arena) {
     const size_t offset = size_t{place->first} * kGranule;
     block = {rw_ + offset, rx_ + offset, bytes, arena};
   }
-  std::memset(block.rw, kBreakpoint, block.size);
+  // A trampoline may turn out smaller than what was asked for.
+  const size_t written = use == Use::function ? size : 0;
+  std::memset(block.rw + written, kBreakpoint, block.size - written);
   return block;
+}
+
+Extent CodeSpace::expect(CodeArena& arena, size_t bytes) {
+  // A quarter of a large page of small ones takes longer to make.
+  const size_t pages = std::min((bytes + kLarge - kLarge / 4) / kLarge, kMostLarge);
+  if (pages == 0 || range_ == 0 || arena.shared_) return {};
+  const auto count = static_cast<uint32_t>(pages) * kLargeGranules;
+  std::lock_guard lock(lock_);
+  const std::optional<Extent> found = pages_.take(count + kLargeGranules);
+  if (!found) return {};
+  const Extent chunk{(found->first + kLargeGranules - 1) / kLargeGranules * kLargeGranules, count};
+  if (chunk.first != found->first) pages_.insert({found->first, chunk.first - found->first}, everything());
+  if (chunk.end() != found->end()) pages_.insert({chunk.end(), found->end() - chunk.end()}, everything());
+  // The system takes one large page in the place of many only where there is one already.
+  for (uint32_t at = chunk.first; at != chunk.end(); at += kLargeGranules) {
+    rw_[size_t{at} * kGranule] = static_cast<std::byte>(kBreakpoint);
+  }
+  arena.add_chunk(chunk);
+  return chunk;
+}
+
+void CodeSpace::make_large(Extent chunk) const {
+  if (chunk.count == 0 || large_pages_are_off()) return;
+  madvise(rw_ + size_t{chunk.first} * kGranule, size_t{chunk.count} * kGranule, MADV_COLLAPSE);
 }
 
 void CodeSpace::remove_pages(Extent extent) {

@@ -80,10 +80,18 @@ class CodeSpace {
   /// What a block is for. Trampolines are few and small as a rule: they have a budget of their own, so that functions
   /// cannot use it up.
   enum class Use : uint8_t { function, trampoline };
-  /// At least `size` bytes and one more, filled with breakpoints and aligned to a granule, or an empty block when the
-  /// budget or the range is exhausted, or the system refuses executable memory. It lies in a chunk of `arena`'s (null:
+  /// At least `size` bytes and one more, aligned to a granule, or an empty block when the budget or the range is
+  /// exhausted, or the system refuses executable memory. What is behind `size` bytes is breakpoints, and all of a trampoline's;
+  /// whoever has a function's block writes all of it. It lies in a chunk of `arena`'s (null:
   /// among what belongs to nobody in particular). Any thread.
   Block allocate(size_t size, Use use = Use::function, CodeArena* arena = nullptr);
+  /// Sets aside so much memory for an arena of its own, in whole large pages; empty, where that is too little for one, or there is
+  /// no room. They are kMostLarge at most. Any thread.
+  Extent expect(CodeArena& arena, size_t bytes);
+  /// Asks the system for large pages there, which takes some 0.1 ms for each, and longer where other processors are busy. For a
+  /// thread that nobody waits for; the arena is used meanwhile, and is not to be dropped. The system may not have them.
+  void make_large(Extent chunk) const;
+  static constexpr size_t kMostLarge = 8;
   /// Gives back code that was never published.
   void free(const Block& block);
   /// No allocation of functions goes beyond `bytes` in all; kCodeBudget in the process's space.

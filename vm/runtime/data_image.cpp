@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 #include <optional>
+#include <utility>
 
 #include "vm/base/assert.h"
 #include "vm/runtime/const_expr.h"
@@ -194,6 +195,43 @@ void DataImage::apply(Instance& instance) const {
 
 namespace {
 
+/// Asks for large pages where the first segments write at least a quarter of one.
+void use_large_pages(Instance& instance) {
+  constexpr uint64_t kWorthwhile = kLargePage / 4;
+  const Module& module = *instance.module;
+  uint64_t all = 0;
+  for (const DataSegment& segment : module.datas) all += segment.bytes.size();
+  if (all < kWorthwhile || module.memories.size() == module.imported_memories) return;
+  // Most modules have one memory. What of others is large may be in small pages.
+  const uint32_t memory = module.imported_memories;
+  MemoryInst& inst = *instance.memories[memory];
+  const auto base = reinterpret_cast<uintptr_t>(inst.base);
+  const uint64_t size = inst.bytes.load(std::memory_order_relaxed);
+  std::vector<std::pair<uintptr_t, uint64_t>>
+      written;  // numbers of large pages, and bytes; segments are mostly in order
+  for (const DataSegment& segment : module.datas) {
+    if (segment.mode != SegmentMode::active || segment.memory != memory) continue;
+    const std::optional<Place> place = certain_place(module, segment);
+    if (!place) break;
+    for (uint64_t at = place->begin; at < place->end;) {
+      const uintptr_t page = (base + at) / kLargePage;
+      const uint64_t stop = std::min(place->end, (page + 1) * kLargePage - base);
+      if (written.empty() || written.back().first != page) written.emplace_back(page, 0);
+      written.back().second += stop - at;
+      at = stop;
+    }
+  }
+  MemoryOwner& owner = *static_cast<MemoryOwner*>(inst.impl);
+  std::ranges::sort(written);
+  for (size_t i = 0; i < written.size();) {
+    const uintptr_t page = written[i].first, begin = page * kLargePage, end = begin + kLargePage;
+    uint64_t bytes = 0;
+    for (; i < written.size() && written[i].first == page; ++i) bytes += written[i].second;
+    if (bytes < kWorthwhile || begin < base || end - base > size) continue;
+    owner.pool->use_large_pages(owner.mapping, begin - base, end - base);
+  }
+}
+
 /// The image of a module's segments: none for its first instance, and none if there is nothing to gain.
 const DataImage* image_of(const Module& module) {
   if (const DataImage* image = module.data_image.load(std::memory_order_acquire)) return image;
@@ -217,12 +255,18 @@ TrapCode copy_data(Instance& instance) {
   if (const DataImage* image = image_of(module)) {
     image->apply(instance);
     i = image->segments();
+  } else {
+    use_large_pages(instance);
   }
   Slot offset[2];
   for (; i < module.datas.size(); ++i) {
     const DataSegment& segment = module.datas[i];
     if (segment.mode != SegmentMode::active) continue;
-    if (TrapCode trap = eval_const(instance, segment.offset, offset); trap != TrapCode::None) return trap;
+    if (const auto constant = constant_offset(module, segment.offset)) {
+      offset[0].bits = *constant;
+    } else if (TrapCode trap = eval_const(instance, segment.offset, offset); trap != TrapCode::None) {
+      return trap;
+    }
     const TrapCode trap =
         memory_init(nullptr, instance, i, *instance.memories[segment.memory], offset[0].bits, 0, segment.bytes.size());
     if (trap != TrapCode::None) return trap;

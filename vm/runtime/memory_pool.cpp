@@ -75,6 +75,16 @@ std::byte* map(uint64_t bytes, int protection) {
   return p == MAP_FAILED ? nullptr : static_cast<std::byte*>(p);
 }
 
+/// Inaccessible address space that begins where a large page may, if there is room for that, and else somewhere.
+std::byte* map_for_large_pages(uint64_t bytes) {
+  std::byte* const all = map(bytes + kLargePage, PROT_NONE);
+  if (all == nullptr) return map(bytes, PROT_NONE);
+  const uint64_t before = -reinterpret_cast<uintptr_t>(all) & (kLargePage - 1);
+  if (before != 0) munmap(all, before);
+  munmap(all + before + bytes, kLargePage - before);
+  return all + before;
+}
+
 /// Whether this process may not have all the address space that there is.
 bool address_space_is_limited() {
   rlimit limit;
@@ -183,7 +193,7 @@ struct MemoryPool::Impl {
   }
 
   static bool map_guarded(MemoryMapping& mapping) {
-    mapping.base = map(kFaultReservation, PROT_NONE);
+    mapping.base = map_for_large_pages(kFaultReservation);
     if (mapping.base == nullptr) return false;
     mapping.reserved = kMost32;
     mapping.guarded = true;
@@ -379,9 +389,9 @@ uint64_t MemoryPool::unguarded_reservation(const MemoryType& type, uint64_t byte
 }
 
 namespace {
-/// Memories of the process that have a file mapped: each takes two mappings more.
-constexpr size_t kMostFiles = 2048;
-std::atomic<size_t> with_files{0};
+/// Memories of the process that have a file mapped, and those that have large pages: each takes two mappings more.
+constexpr size_t kMostFiles = 2048, kMostLarge = 2048;
+std::atomic<size_t> with_files{0}, with_large{0};
 
 constexpr int kFixed = MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED;
 }  // namespace
@@ -404,6 +414,25 @@ bool MemoryPool::map_file(MemoryMapping& mapping, uint64_t at, uint64_t bytes, i
   return false;
 }
 
+void MemoryPool::use_large_pages(MemoryMapping& mapping, uint64_t begin, uint64_t end) const {
+  // As in map_file().
+  if (mapping.hosted || mapping.roomed || (mapping.pooled && !mapping.guarded)) return;
+  VMRUN_ASSERT(begin <= end && end <= mapping.accessible, "large pages are asked for where memory is");
+  const auto base = reinterpret_cast<uintptr_t>(mapping.base);
+  const uintptr_t first = (base + begin + kLargePage - 1) & ~(kLargePage - 1), last = (base + end) & ~(kLargePage - 1);
+  if (first >= last) return;
+  const bool is_first = mapping.large_bytes == 0;
+  const bool may = !is_first || with_large.fetch_add(1, std::memory_order_relaxed) < kMostLarge;
+  if (may && madvise(mapping.base + (first - base), last - first, MADV_HUGEPAGE) == 0) {
+    const uint64_t at = is_first ? first - base : std::min<uint64_t>(mapping.large_at, first - base);
+    const uint64_t to = std::max(mapping.large_at + mapping.large_bytes, last - base);
+    mapping.large_at = at;
+    mapping.large_bytes = to - at;
+  } else if (is_first) {
+    with_large.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
 bool MemoryPool::grow(MemoryMapping& mapping, uint64_t bytes) const {
   if (mapping.hosted) return impl_->options.hosted->grow(mapping, bytes);
   const uint64_t wanted = round_up(bytes);
@@ -419,17 +448,21 @@ void MemoryPool::release(MemoryMapping mapping) {
     return;
   }
   if (mapping.file_bytes != 0) with_files.fetch_sub(1, std::memory_order_relaxed);
+  if (mapping.large_bytes != 0) with_large.fetch_sub(1, std::memory_order_relaxed);
   if (!mapping.pooled) {
     munmap(mapping.base, mapping.reserved);
     return;
   }
-  if (mapping.file_bytes != 0) {
-    if (mmap(mapping.base + mapping.file_at, mapping.file_bytes, PROT_READ | PROT_WRITE, kFixed | MAP_ANONYMOUS, -1,
-             0) == MAP_FAILED) {
-      Impl::unmap_guarded(mapping);
-      return;
-    }
-    mapping.file_at = mapping.file_bytes = 0;
+  // The next user's pages are small again, and no file's.
+  const auto renew = [&](uint64_t& at, uint64_t& bytes) {
+    const bool done = bytes == 0 || mmap(mapping.base + at, bytes, PROT_READ | PROT_WRITE, kFixed | MAP_ANONYMOUS, -1,
+                                         0) != MAP_FAILED;
+    at = bytes = 0;
+    return done;
+  };
+  if (!renew(mapping.file_at, mapping.file_bytes) || !renew(mapping.large_at, mapping.large_bytes)) {
+    Impl::unmap_guarded(mapping);
+    return;
   }
   impl_->clear(mapping);
   {

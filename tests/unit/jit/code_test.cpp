@@ -241,6 +241,60 @@ TEST_CASE("modules have pages of their own, which go back to the system with the
   space.free(all);
 }
 
+TEST_CASE("memory that is expected is large pages of the arena's, which are used while they are made") {
+  constexpr size_t kLarge = size_t{2} << 20;
+  CodeSpace space(8 * kLarge);
+  CodeArena arena(false), small(true), other(false);
+  CHECK(space.expect(small, 3 * kLarge).count == 0);
+  CHECK(space.expect(arena, kLarge / 4 - 1).count == 0);
+  CHECK(space.expect(arena, 20 * kLarge).count == 0);  // there is no room
+  const CodeObject* before = publish(space, 5000, &other);
+  const Extent chunk = space.expect(arena, 2 * kLarge + kLarge / 4 - 1);
+  REQUIRE(chunk.count == 2 * kLarge / CodeSpace::kGranule);
+  const std::byte* const begin = space.range().data() + size_t{chunk.first} * CodeSpace::kGranule;
+  CHECK(reinterpret_cast<uintptr_t>(begin) % kLarge == 0);
+  CHECK(resident_pages(space) == 1 + 2);  // the end of the other's, and one of each that is to be large
+
+  std::vector<std::pair<const CodeObject*, uint8_t>> made;
+  const auto add = [&](size_t size) {
+    CodeSpace::Block block = space.allocate(size, CodeSpace::Use::function, &arena);
+    REQUIRE(block);
+    const auto value = static_cast<uint8_t>(made.size());
+    std::memset(block.rw, value, size);
+    auto object = std::make_unique<CodeObject>();
+    object->size = static_cast<uint32_t>(size);
+    made.emplace_back(space.publish(std::move(object), block), value);
+  };
+  std::thread maker([&] { space.make_large(chunk); });
+  for (size_t i = 0; i < 300; ++i) add(1 + i * 37 % 5000);
+  maker.join();
+  space.make_large(chunk);  // whatever is in it
+  for (size_t i = 0; i < 300; ++i) add(1 + i * 41 % 5000);
+  for (const auto& [object, value] : made) {
+    CHECK(object->begin >= begin);
+    CHECK(object->begin + object->size < begin + 2 * kLarge);
+    CHECK(space.find(object->begin + object->size - 1) == object);
+    const auto good = [value = value](std::byte b) { return b == static_cast<std::byte>(value); };
+    CHECK(std::all_of(object->begin, object->begin + object->size, good));
+    CHECK(object->begin[object->size] == std::byte{0xcc});
+  }
+  CHECK(space.find(before->begin) == before);
+  // All of it goes back.
+  CHECK(space.drop(arena) == made.size());
+  CHECK(space.drop(small) == 0);
+  CHECK(space.drop(other) == 1);
+  CHECK(resident_pages(space) == 0);
+  const CodeSpace::Block all = space.allocate(8 * kLarge - 1);
+  CHECK(all);
+  space.free(all);
+  // Nothing of it was used.
+  CodeArena unused(false);
+  space.make_large(space.expect(unused, kLarge));
+  space.make_large({});
+  CHECK(space.drop(unused) == 0);
+  CHECK(resident_pages(space) == 0);
+}
+
 TEST_CASE("small modules by the thousand share pages") {
   CodeSpace space(kSmall * 4);
   std::vector<std::unique_ptr<CodeArena>> arenas;

@@ -4,14 +4,18 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "tests/support/module_bytes.h"
 #include "vm/runtime/memory.h"
+#include "vm/runtime/memory_owner.h"
 #include "vm/runtime/store.h"
 
 using namespace vmrun;
@@ -215,6 +219,90 @@ TEST_CASE("large data is mapped where a memory can be, with what lies around it"
   CHECK(image->mapped_bytes() >= 600'000);
   CHECK(image->mapped_bytes() < 620'000);
   CHECK(image->copied_bytes() == 200);
+}
+
+namespace {
+
+/// What the kernel says of the mapping around an address in /proc/self/smaps: "rd wr mr mw me nr hg", for one.
+std::string flags_at(const void* address) {
+  std::ifstream smaps("/proc/self/smaps");
+  bool here = false;
+  for (std::string line; std::getline(smaps, line);) {
+    unsigned long begin = 0, end = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2) {
+      const auto at = reinterpret_cast<uintptr_t>(address);
+      here = begin <= at && at < end;
+    } else if (here && line.starts_with("VmFlags:")) {
+      return line;
+    }
+  }
+  return {};
+}
+
+bool is_large(const void* address) { return flags_at(address).find(" hg") != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("the first instance has large pages where its segments write much, and no later guest sees that") {
+  constexpr uint64_t kPages = 6 * kLargePage / 65536;
+  Description d{{{kPages}}, {}};
+  const auto fill = [&](uint64_t begin, uint64_t bytes) {
+    for (uint64_t at = 0; at < bytes; at += 8192) {
+      d.segments.push_back({Segment::Active, 0, begin + at, some(8000, static_cast<uint8_t>(at >> 13))});
+    }
+  };
+  fill(kLargePage - 300'000,
+       300'000 + kLargePage + 700'000);  // little of the first, all of the second, enough of the third
+  fill(4 * kLargePage + 5, 1'000'000);
+  d.segments.push_back({Segment::Passive, 0, 0, some(3'000'000, 3)});
+  check_all(d);
+
+  const World world(d, false);
+  if (!world.pool->guards()) return;
+  for (int round = 0; round < 2; ++round) {
+    CAPTURE(round);
+    Store store(world.pool, world.module->registry, {});
+    Instance& instance = **store.new_instance(world.module);
+    instance.memories[0] = *store.new_memory(world.module->memories[0]);
+    REQUIRE(copy_data(instance) == TrapCode::None);
+    const MemoryInst& memory = *instance.memories[0];
+    const MemoryMapping& mapping = static_cast<MemoryOwner*>(memory.impl)->mapping;
+    CHECK(reinterpret_cast<uintptr_t>(memory.base) % kLargePage == 0);
+    if (round == 0 && mapping.large_bytes == 0) {
+      MESSAGE("this kernel has no large pages: not tested");
+      return;
+    }
+    // The second instance maps what there is.
+    CHECK(mapping.large_at == (round == 0 ? kLargePage : 0));
+    CHECK(mapping.large_bytes == (round == 0 ? 4 * kLargePage : 0));
+    CHECK((mapping.file_bytes != 0) == (round == 1));
+    for (uint64_t page = 0; page < 6; ++page) {
+      CAPTURE(page);
+      CHECK(is_large(memory.base + page * kLargePage) == (round == 0 && page != 0 && page != 3 && page != 5));
+    }
+  }
+  // Of the same size, in the same place.
+  Store store(world.pool, world.module->registry, {});
+  const MemoryInst& memory = **store.new_memory(world.module->memories[0]);
+  CHECK(static_cast<const MemoryOwner*>(memory.impl)->mapping.large_bytes == 0);
+  CHECK_FALSE(is_large(memory.base + kLargePage));
+  CHECK(std::all_of(memory.base, memory.base + memory.bytes, [](std::byte b) { return b == std::byte{0}; }));
+}
+
+TEST_CASE("64-bit, shared, dense and lesser memories with much data") {
+  for (const Memory& memory : {Memory{96, true}, Memory{96, false, true}, Memory{50}, Memory{33}}) {
+    Description d{{{1}, memory}, {}};
+    d.segments.push_back({Segment::Active, 1, 3, some(2'100'000, 1)});
+    d.segments.push_back({Segment::Active, 0, 3, some(100, 2)});
+    // One that traps leaves what came before it.
+    check_all(d);
+    d.segments.push_back({Segment::Active, 1, memory.pages << 16, some(1, 2)});
+    check_all(d);
+    d.imports = true;
+    d.memories[0].pages = 40;
+    d.segments.insert(d.segments.begin(), {Segment::Active, 0, 3, some(2'100'000, 1)});
+    check_all(d);
+  }
 }
 
 TEST_CASE("images of several memories, of 64-bit and shared ones") {
