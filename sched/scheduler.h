@@ -2,7 +2,7 @@
 //
 // A task is a callable with a fiber's stack. It runs until it ends, yields, waits, or is made to yield (by a settable
 // hook that stops the code it runs), and may go on on another thread after any of these. So across every call that may
-// suspend: keep no address of a thread-local (errno is one), hold no OS mutex, be inside no catch block.
+// suspend: keep no address of a thread-local (errno is one), hold no OS mutex. Exceptions in flight go along (in_flight.h).
 #pragma once
 
 #include <pthread.h>

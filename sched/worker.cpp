@@ -8,6 +8,7 @@
 #include "sched/algorithm.h"
 #include "sched/check.h"
 #include "sched/cpus.h"
+#include "sched/in_flight.h"
 
 namespace vmrun::sched {
 
@@ -42,6 +43,7 @@ void Worker::start(Processor* p, bool spinning) {
 
 void Worker::main() {
   this_worker = this;
+  in_flight_ = &in_flight_here();
   {
     std::lock_guard lock(signal_lock_);
     pthread_ = pthread_self();
@@ -237,6 +239,7 @@ void Worker::leave_task(TaskCell* task, After after, TaskCell* next) {
     hooks->suspend(task->user);
   }
   Fiber* fiber = task->fiber;
+  const InFlight exceptions = take_in_flight(*in_flight_);
   after_ = after;
   left_ = task;
   Fiber* to = next != nullptr ? bind(next) : nullptr;
@@ -246,6 +249,7 @@ void Worker::leave_task(TaskCell* task, After after, TaskCell* next) {
   }
   switch_to(*fiber, to);
   // Perhaps another thread's from here on: `this` is stale.
+  if (exceptions.any()) put_in_flight(exceptions);
   hooks = task->hooks;
   if (hooks != nullptr && hooks->resume != nullptr) {
     hooks->resume(task->user);

@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "sched/core.h"
+#include "sched/in_flight.h"
 
 namespace vmrun::sched {
 
@@ -145,6 +146,7 @@ class Worker {
   boost::fibers::context* main_ = nullptr;
   TaskCell* left_ = nullptr;
   Fiber* left_fiber_ = nullptr;
+  InFlight* in_flight_ = nullptr;  // of the thread
   After after_ = After::Nothing;
   bool spinning_ = false;
   bool retiring_ = false;  // the thread is about to end

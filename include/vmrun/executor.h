@@ -10,8 +10,8 @@
 //
 // A task that computes is made to give way after a slice of time, also out of a loop in compiled code, and can be
 // cancelled at any time or by a deadline. Tasks may go on on another thread after each of these, so a host function that
-// may suspend keeps no address of a thread-local variable (errno is one), holds no lock of the operating system, and is
-// in no catch block.
+// may suspend keeps no address of a thread-local variable (errno is one) and holds no lock of the operating system. It may
+// be in a catch block: what is caught goes along.
 #pragma once
 
 #include <chrono>
