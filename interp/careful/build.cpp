@@ -19,7 +19,7 @@ bool Builder::build(uint32_t func_index, MemoryMode memory0) {
   block_begin_ = 0;
   settled_ = 0;
   looks_ = 0;
-  last_effect_ = last_call_ = -1;
+  last_effect_ = last_access_ = last_call_ = -1;
   where_ = module_.funcs[func_index].body.begin;
   type_ = &module_.func_type(func_index);
   return decoder_.decode(func_index) && !declined_;
@@ -64,7 +64,8 @@ Inst& Builder::emit(Inst x) {
   if (x.b != kNoReg) f_.regs[x.b].use = at;
   if (x.c != kNoReg) f_.regs[x.c].use = at;
   if (x.d != kNoReg) f_.regs[x.d].def = at;
-  if (has_effect(x)) last_effect_ = at;
+  if (has_effect(x)) last_effect_ = last_access_ = at;
+  if (x.kind == Kind::load || x.kind == Kind::load_op) last_access_ = at;
   if (x.kind == Kind::call) last_call_ = at;
   f_.code.push_back(x);
   if (f_.code.size() > kCarefulInsts) decline();

@@ -181,7 +181,9 @@ class Builder {
   uint32_t depth_ = 0;
   uint32_t tables_ = 0;
   int32_t block_begin_ = 0;   // first instruction of the current block
-  int32_t last_effect_ = -1;  // last store, call or other effect that loads must not be moved across
+  int32_t last_effect_ = -1;  // last store, call, trap or other effect
+  int32_t last_access_ =
+      -1;  // the same or a load: what loads must not be moved across, or another trap would come first
   int32_t last_call_ = -1;
   uint64_t looks_ = 0;
   uint32_t settled_ = 0;       // no operand below this index is a lazy local read

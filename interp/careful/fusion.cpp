@@ -43,7 +43,7 @@ Inst* Builder::sinkable(const V& v) { return v.source == Source::reg ? sinkable_
 
 Inst* Builder::sinkable_load(uint32_t reg) {
   Inst* x = sinkable_reg(reg);
-  if (x == nullptr || x->kind != Kind::load || f_.regs[reg].def < last_effect_) return nullptr;
+  if (x == nullptr || x->kind != Kind::load || f_.regs[reg].def < last_access_) return nullptr;
   return x;
 }
 

@@ -137,7 +137,8 @@ void Builder::store(D& d, Op op, const vm::Immediate& imm, const V* args) {
   emit(x);
 }
 
-/// memory[m] = memory[m] op x, for a load of the same address with no effect between.
+/// memory[m] = memory[m] op x, for a load of the same address with no effect and no other access between. It traps where the
+/// load does.
 /// Rule::operate_on_memory.
 bool Builder::fuse_read_modify(Inst& st, const Use& value) {
   if (st.mode == Address::indexed_wrapped) return false;
@@ -149,10 +150,11 @@ bool Builder::fuse_read_modify(Inst& st, const Use& value) {
   Inst z = st;
   z.kind = Kind::read_modify;
   if (y->kind == Kind::load_op) {
-    if (f_.regs[value.reg()].def < last_effect_ || !same_address(*y)) return false;
+    if (f_.regs[value.reg()].def < last_access_ || !same_address(*y)) return false;
     if ((y->flags & kReverse) == 0 && !vm::commutes(y->op2)) return false;
     if (fused_read_modify(st.op, y->op, y->op2) < 0) return false;
     z.op2 = y->op2;
+    z.where = y->where;
     read(z, &Inst::c, operand_of(f_, *y, &Inst::c));
     kill(y);
     emit(z);
@@ -164,9 +166,10 @@ bool Builder::fuse_read_modify(Inst& st, const Use& value) {
     if (side == 1 && (constant || !vm::commutes(y->op))) break;
     uint32_t loaded = side == 0 ? y->a : y->b;
     Inst* l = sinkable_reg(loaded);
-    if (l == nullptr || l->kind != Kind::load || f_.regs[loaded].def < last_effect_ || !same_address(*l)) continue;
+    if (l == nullptr || l->kind != Kind::load || f_.regs[loaded].def < last_access_ || !same_address(*l)) continue;
     if (fused_read_modify(st.op, l->op, y->op) < 0) continue;
     z.op2 = y->op;
+    z.where = l->where;
     if (constant) {
       if (st.mode == Address::indexed) return false;
       z.flags = kConstC;

@@ -157,6 +157,54 @@ TEST_CASE("of two accesses that are made as one the trap is the one's that faile
   }
 }
 
+TEST_CASE("a load that becomes part of another instruction traps at its own place, and in its turn") {
+  spine::ModuleBuilder m;
+  const uint32_t type = m.type({spine::i32, spine::i32}, {});
+  std::vector<std::pair<std::string, uint32_t>> funcs;
+  const auto define = [&](const std::string& name, const spine::Code& code) {
+    funcs.emplace_back(name, m.func(name, type));
+    m.define(funcs.back().second, code);
+  };
+  // memory[p] = memory[p] op q: add, sub, and, or, xor
+  for (const uint8_t op : {0x6a, 0x6b, 0x71, 0x72, 0x73}) {
+    for (const bool constant : {false, true}) {
+      spine::Code c;
+      c.get(1).get(1).mark("first").i32_load();
+      constant ? c.i32_const(3) : c.get(0);
+      define("in place " + std::to_string(op) + (constant ? " with 3" : ""), c.op({op}).i32_store());
+    }
+  }
+  // Another load lies between the first one and what uses it, of (q << 2) + q, and traps as well.
+  const auto other = [](spine::Code& c) -> spine::Code& {
+    return c.get(0).i32_const(2).op({0x74}).get(0).i32_add().i32_load();
+  };
+  spine::Code sum;
+  sum.get(1).mark("first").i32_load();
+  define("sum", other(sum).i32_add().drop());
+  spine::Code in_place;
+  in_place.get(1).get(1).mark("first").i32_load();
+  define("in place with another", other(in_place).i32_add().i32_store());
+  spine::Code indexed;
+  for (int i = 0; i < 2; ++i) indexed.get(1).i32_const(1).op({0x74}).get(0).i32_add();
+  indexed.mark("first").i32_load();
+  define("in place, indexed, with another", other(indexed).i32_add().i32_store());
+  const spine::Bytes image = m.build();
+  for (Effort effort : kEfforts) {
+    World world(effort);
+    const Module module = ok(Module::compile(world.engine, image, "parts"));
+    Instance instance = ok(world.linker.instantiate(world.store, module));
+    for (const auto& [name, index] : funcs) {
+      CAPTURE(name);
+      auto result = func<void(int32_t, int32_t)>(instance, name.c_str()).call(-100, -8);
+      REQUIRE_FALSE(result);
+      CHECK(result.error().trap == TrapCode::MemoryOutOfBounds);
+      REQUIRE(result.error().backtrace.size() == 1);
+      const uint32_t begin = module.impl()->funcs[index].body.begin;
+      CHECK(result.error().backtrace[0].offset - begin == m.offset(index, "first"));
+    }
+  }
+}
+
 /// A function of v128 locals, two slots each, and one that calls it.
 spine::Bytes of_vectors(uint32_t locals) {
   spine::ModuleBuilder m;
