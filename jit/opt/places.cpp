@@ -80,13 +80,16 @@ class Restore : public llvm::MachineFunctionPass {
   bool runOnMachineFunction(llvm::MachineFunction& function) override {
     for (llvm::MachineBasicBlock& block : function) {
       for (llvm::MachineInstr& i : block) {
+        // What reads, computes and writes back faults where it reads.
+        const llvm::DILocation* found = nullptr;
         for (const llvm::MachineMemOperand* operand : i.memoperands()) {
-          if (!operand->isVolatile()) continue;
-          if (const llvm::DILocation* place = place_in(operand->getAAInfo().NoAlias)) {
-            i.setDebugLoc(llvm::DebugLoc(place));
-            break;
-          }
+          if (!operand->isVolatile() || (found != nullptr && !operand->isLoad())) continue;
+          const llvm::DILocation* place = place_in(operand->getAAInfo().NoAlias);
+          if (place == nullptr) continue;
+          found = place;
+          if (operand->isLoad()) break;
         }
+        if (found != nullptr) i.setDebugLoc(llvm::DebugLoc(found));
       }
     }
     return false;

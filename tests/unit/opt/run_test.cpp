@@ -318,6 +318,31 @@ TEST_CASE("accesses that look alike have places of their own") {
   }
 }
 
+TEST_CASE("what reads and writes memory in one instruction traps where it reads") {
+  using namespace spine;
+  struct Width {
+    uint8_t load, store;
+  };
+  ModuleBuilder m;
+  const uint32_t type = m.type({i32, i32}, {i32});
+  std::vector<std::string> names;
+  for (const Width width : {Width{0x28, 0x36}, Width{0x2d, 0x3a}, Width{0x2f, 0x3b}}) {
+    // add, sub, and, or, xor, shl, shr_u, rotl
+    for (const uint8_t op : {0x6a, 0x6b, 0x71, 0x72, 0x73, 0x74, 0x76, 0x77}) {
+      names.push_back(std::to_string(width.load) + ' ' + std::to_string(op));
+      Code c;
+      c.get(1).get(1).op({width.load, 0}).u(8).get(0).op({op}).op({width.store, 0}).u(8);
+      m.define(m.func(names.back(), type), c.get(1).op({width.load, 0}).u(8));
+    }
+  }
+  const Bytes image = m.build();
+  Both both(image, names.front().c_str());
+  for (const std::string& name : names) {
+    for (int32_t address : {-1, -8, 65536 - 8, 65536 - 9, 65536 - 12, 1000})
+      both.same<int32_t(int32_t, int32_t)>(name.c_str(), 3, address);
+  }
+}
+
 TEST_CASE("recursion without end is a trap") {
   Both both(exceptions_image(), "catch");
   for (Instance& instance : both.instances) {
