@@ -4,6 +4,8 @@
 // them, and the end of a catch block would free another task's exception.
 #pragma once
 
+#include <cxxabi.h>
+
 namespace vmrun::sched {
 
 /// As __cxa_eh_globals of the Itanium C++ ABI, which names its fields and their order.
@@ -17,7 +19,9 @@ struct InFlight {
 // Out of line: the compiler takes the place of this thread's state for the same after a switch.
 
 /// Where the C++ runtime keeps those of this thread, for as long as the thread lives.
-[[gnu::noinline]] InFlight& in_flight_here() noexcept;
+[[gnu::noinline]] inline InFlight& in_flight_here() noexcept {
+  return *reinterpret_cast<InFlight*>(abi::__cxa_get_globals());
+}
 /// Takes away those that `here` has.
 inline InFlight take_in_flight(InFlight& here) noexcept {
   const InFlight taken = here;
@@ -25,6 +29,6 @@ inline InFlight take_in_flight(InFlight& here) noexcept {
   return taken;
 }
 /// Gives them to this thread, which has none.
-[[gnu::noinline]] void put_in_flight(const InFlight& exceptions) noexcept;
+[[gnu::noinline]] inline void put_in_flight(const InFlight& exceptions) noexcept { in_flight_here() = exceptions; }
 
 }  // namespace vmrun::sched

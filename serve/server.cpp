@@ -170,7 +170,7 @@ void Server::Impl::accept_all() {
     } catch (const std::exception& e) {
       warn_dropped(e.what());
     }
-    // No memory, or no stack: others that end give some back. Not in the handler: what is caught belongs to the thread.
+    // No memory, or no stack: others that end give some back. Not in the handler, which would hold what was thrown.
     sched::sleep_for(std::chrono::milliseconds(10));
   }
 }
@@ -287,7 +287,7 @@ void Server::Impl::serve(wasi::HostFd connection, const std::string& peer) {
   } catch (const std::bad_alloc&) {
     dropped = true;
   }
-  // Not in the handler: what is caught belongs to the thread, and this may go on on another.
+  // Not in the handler, which would hold what was thrown while the peer keeps this waiting.
   client.end();
   if (dropped) throw std::bad_alloc();
 }

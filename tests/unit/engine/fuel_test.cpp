@@ -182,6 +182,11 @@ TEST_CASE("fuel: what lies behind a trap costs nothing") {
     const auto loaded = guest.call("load", {-1});
     CHECK(loaded.trap == TrapCode::MemoryOutOfBounds);
     CHECK(loaded.used == 1 + 3 + 2);
+    // A load and a store that machine code may do by one instruction.
+    CHECK(guest.used("add_in_place", {0}) == 7);
+    const auto added = guest.call("add_in_place", {-1});
+    CHECK(added.trap == TrapCode::MemoryOutOfBounds);
+    CHECK(added.used == 1 + 3);
     // In a callee that may be inlined.
     CHECK(guest.used("load_in_callee", {0}) == 10);
     CHECK(guest.call("load_in_callee", {-1}).used == 1 + 2 + 1 + 2);
