@@ -54,6 +54,7 @@ TEST_CASE("a task that waits inside a catch block keeps what it has caught, and 
     {
       Scheduler s({.workers = workers});
       std::vector<Task> tasks;
+      tasks.reserve(32);
       for (int t = 0; t < 24; ++t) {
         tasks.push_back(s.spawn([&wrong, t] {
           for (int round = 0; round < 20 / scale + 1; ++round) {
@@ -99,6 +100,7 @@ TEST_CASE("a task may wait while it unwinds") {
     {
       Scheduler s({.workers = workers});
       std::vector<Task> tasks;
+      tasks.reserve(16);
       for (int t = 0; t < 16; ++t) {
         tasks.push_back(s.spawn([&wrong, t] {
           for (int round = 0; round < 20 / scale + 1; ++round) {
