@@ -33,7 +33,11 @@ std::shared_ptr<tiering::Manager> make_tiers(const Config& config) {
 
 }  // namespace
 
-Engine::Engine(const Config& config) : impl_(std::make_shared<Impl>()) {
+Engine::Engine(const Config& config) {
+  const auto made = std::make_shared<Impl>();
+  const auto refs = std::make_shared<vm::StripedRef<Impl>>(made);
+  for (size_t i = 0; i < vm::kStripes; ++i) made->self[i] = refs->ref(i);
+  impl_ = std::shared_ptr<Impl>(refs, made.get());
   impl_->config = config;
   impl_->registry = std::make_shared<vm::TypeRegistry>();
   vm::MemoryPool::Options pool;
@@ -43,6 +47,8 @@ Engine::Engine(const Config& config) : impl_(std::make_shared<Impl>()) {
   pool.cached = config.cached_memories;
   if (config.memory_hooks) pool.hosted = std::make_shared<vm::HostedMemories>(*config.memory_hooks);
   impl_->pool = std::make_shared<vm::MemoryPool>(pool);
+  impl_->registry_refs = vm::StripedRef(impl_->registry);
+  impl_->pool_refs = vm::StripedRef(impl_->pool);
   impl_->shared_funcs = std::make_shared<vm::SharedFuncs>();
   vm::fault_install();
   jit::preempt_install();
@@ -87,6 +93,11 @@ std::span<const TiersName> tiers_names() {
     return out;
   }();
   return names;
+}
+
+Engine Engine::for_store() const {
+  std::shared_ptr<Impl> own = impl_->self[vm::stripe()].lock();
+  return own != nullptr ? Engine(std::move(own)) : *this;
 }
 
 const Config& Engine::config() const { return impl_->config; }

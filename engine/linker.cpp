@@ -2,7 +2,9 @@
 #include "vmrun/linker.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
+#include <mutex>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -13,6 +15,7 @@
 #include "engine/engine_impl.h"
 #include "engine/exceptions.h"
 #include "engine/instantiate.h"
+#include "vm/base/stripe.h"
 #include "vmrun/base/text.h"
 
 namespace vmrun {
@@ -277,8 +280,32 @@ VMRUN_CATCH_OUR_EXCEPTIONS
 // ---- prepared modules -----------------------------------------------------------------------------------------------
 
 struct Prepared::Impl {
+  Impl(const Module& of) : module(of) {}
+
   Module module;
   std::vector<Definition> imports;  // in the module's order; none belongs to a store
+
+  /// The same with reference counts of a stripe's own: two threads that make instances do not change the same ones.
+  struct Part {
+    std::once_flag made;
+    std::shared_ptr<const vm::Module> module;
+    std::vector<Definition> imports;
+  };
+  mutable std::array<Part, vm::kStripes> parts;
+
+  /// That of the calling thread's stripe, made at its first use. Throws std::bad_alloc.
+  const Part& part() const {
+    Part& part = parts[vm::stripe()];
+    std::call_once(part.made, [&] {
+      std::vector<Definition> own = imports;
+      for (Definition& definition : own) {
+        if (auto* host = std::get_if<HostDefinition>(&definition)) host->func = vm::counted_apart(host->func);
+      }
+      part.module = vm::counted_apart<const vm::Module>(module.impl());
+      part.imports = std::move(own);
+    });
+    return part;
+  }
 };
 
 Result<Prepared> Linker::prepare(const Module& module) const try {
@@ -287,7 +314,7 @@ Result<Prepared> Linker::prepare(const Module& module) const try {
   if (machine.registry != impl_->engine.impl()->registry) {
     return Error(ErrorKind::Usage, "the module and the linker belong to different engines");
   }
-  auto made = std::make_shared<Prepared::Impl>(Prepared::Impl{module, {}});
+  auto made = std::make_shared<Prepared::Impl>(module);
   std::vector<const vm::Import*> missing;
   for (const vm::Import& import : machine.imports) {
     const Definition* definition = impl_->find(import.module, import.name);
@@ -319,22 +346,23 @@ Result<Instance> Prepared::instantiate(Store& store) const try {
   if (own.registry() != machine.registry) {
     return Error(ErrorKind::Usage, "the module and the store belong to different engines");
   }
+  const Impl::Part& part = impl_->part();
   engine::ImportItem few[kFewImports];
   std::vector<engine::ImportItem> many;
-  std::span<engine::ImportItem> items(few, std::min(impl_->imports.size(), kFewImports));
-  if (impl_->imports.size() > kFewImports) {
-    many.resize(impl_->imports.size());
+  std::span<engine::ImportItem> items(few, std::min(part.imports.size(), kFewImports));
+  if (part.imports.size() > kFewImports) {
+    many.resize(part.imports.size());
     items = many;
   }
   for (size_t i = 0; i < items.size(); ++i) {
-    if (const auto* host = std::get_if<HostDefinition>(&impl_->imports[i])) {
+    if (const auto* host = std::get_if<HostDefinition>(&part.imports[i])) {
       items[i] = {vm::ExternKind::func, materialise(own, *host)};
     } else {
-      items[i] = {vm::ExternKind::memory, own.attach(std::get<SharedDefinition>(impl_->imports[i]).memory.impl())};
+      items[i] = {vm::ExternKind::memory, own.attach(std::get<SharedDefinition>(part.imports[i]).memory.impl())};
     }
   }
   engine::Unfinished unfinished(own);
-  Result<vm::Instance*> made = engine::instantiate(own, impl_->module.impl(), items, unfinished);
+  Result<vm::Instance*> made = engine::instantiate(own, part.module, items, unfinished);
   if (!made) return std::move(made).error();
   return Instance(*made);
 }

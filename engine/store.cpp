@@ -26,13 +26,14 @@ CpuTime* clock_of(const vm::Store& store) { return static_cast<CpuTime*>(store.c
 Store::Store(const Engine& engine, const StoreLimits& limits)
     : Store(engine,
             std::make_unique<vm::Store>(
-                engine.impl()->pool, engine.impl()->registry,
+                engine.impl()->pool_refs.ref(), engine.impl()->registry_refs.ref(),
                 vm::Store::Limits{limits.memory_bytes, limits.table_elements, limits.exception_bytes, limits.instances,
                                   limits.stack_bytes, limits.fuel, limits.host_depth, limits.trap_on_grow_failure})) {
   if (limits.cpu_time) set_cpu_time_limit(*limits.cpu_time);
 }
 
-Store::Store(const Engine& engine, std::unique_ptr<vm::Store> impl) : engine_(engine), impl_(std::move(impl)) {
+Store::Store(const Engine& engine, std::unique_ptr<vm::Store> impl)
+    : engine_(engine.for_store()), impl_(std::move(impl)) {
   impl_->owner = this;
   impl_->vcpu().metered = engine.config().fuel;
   impl_->vcpu().fuel = engine.config().fuel ? impl_->limits().fuel : 0;

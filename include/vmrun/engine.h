@@ -74,7 +74,7 @@ struct Config {
   /// do not count then.
   std::optional<MemoryHooks> memory_hooks = {};
 
-  /// Guarded reservations kept for reuse. A cached one costs address space, and what it keeps resident for its next user: at
+  /// Guarded reservations kept for reuse, beside at most 4 for each of 16 groups of threads (none if this is 0). A cached one costs address space, and what it keeps resident for its next user: at
   /// most 256 KiB, and 32 MiB for all memories of an engine that are free. Executors give that back after a second without work.
   size_t cached_memories = 64;
 
@@ -124,6 +124,10 @@ class Engine {
   const std::shared_ptr<Impl>& impl() const { return impl_; }
 
  private:
+  friend class Store;
+  explicit Engine(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+  /// A handle for a store: its references are counted apart from those of other threads.
+  Engine for_store() const;
   std::shared_ptr<Impl> impl_;
 };
 

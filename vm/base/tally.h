@@ -1,6 +1,7 @@
 // What the process has done so far, counted where it happens: for metrics (vmrun/metrics.h).
 //
-// Only what is rare is counted here: a compile, a trap, an instance. Threads: any; each number by itself.
+// Only what is rare is counted here: a compile, a trap, an instance. What comes with each instance is counted by stripes.
+// Threads: any; each number by itself.
 #pragma once
 
 #include <array>
@@ -8,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "vm/base/stripe.h"
 #include "vmrun/base/trap.h"
 
 namespace vmrun::vm {
@@ -31,8 +33,8 @@ struct Tally {
   std::array<OfTier, kTallyTiers> tiers{};
   std::array<Count, kTrapCodes> traps{};
   Count compiles_waiting{0}, compiles_running{0};  // now; goes down by adding what wraps around
-  Count instances{0};                              // made
-  Count memory_bytes{0};                           // of all linear memories now
+  StripedCount instances;                          // made
+  StripedCount memory_bytes;                       // of all linear memories now
   Count cache_hits{0}, cache_misses{0}, cache_stores{0};
 
   OfTier& tier(size_t which) { return tiers[which]; }
@@ -41,6 +43,8 @@ struct Tally {
 extern constinit Tally tally;
 
 inline void count(Tally::Count& counter, uint64_t n = 1) { counter.fetch_add(n, std::memory_order_relaxed); }
+inline void count(StripedCount& counter, uint64_t n = 1) { counter.add(n); }
 inline void uncount(Tally::Count& counter, uint64_t n = 1) { counter.fetch_sub(n, std::memory_order_relaxed); }
+inline void uncount(StripedCount& counter, uint64_t n = 1) { counter.subtract(n); }
 
 }  // namespace vmrun::vm

@@ -33,7 +33,8 @@ std::mutex code_range_lock;
 // A reservation is larger than 8 GiB, so at most one begins in each 8 GiB bucket of the 47-bit address space.
 constexpr unsigned kBucketLog2 = 33;
 constexpr size_t kBuckets = size_t{1} << (47 - kBucketLog2);
-struct Reservation {
+// Each in a cache line of its own: memories of two threads lie side by side, and each use of one writes here.
+struct alignas(64) Reservation {
   std::atomic<uintptr_t> base{0};
   std::atomic<const MemoryInst*> memory{nullptr};
 };

@@ -11,13 +11,19 @@
 // guards for good, since code relies on them or does not; each memory then gets a reservation that leaves at least as
 // much for others. Dense chunks shrink until they fit.
 //
-// The pool's lock covers its lists only; system calls happen outside it. Whoever trims takes what it trims out of the list
-// meanwhile, so nobody else gets it. Pools are in a list of the process, whose lock comes before theirs.
+// Free mappings and stacks lie on shelves, one for each stripe of threads (vm/base/stripe.h) and a large one for all: threads that
+// make and drop instances find on their own shelf what they last put there, and meet nobody. What their shelf does not have is
+// looked for on the large one, then on those of others, before a new one is mapped.
+//
+// A shelf's lock (vm/runtime/shelf.h) covers its lists only; system calls happen outside it, and nobody holds two. Whoever trims
+// takes what it trims out of the list meanwhile, so nobody else gets it. Pools are in a list of the process, whose lock comes before
+// theirs.
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -30,6 +36,7 @@
 #include "vm/runtime/fault.h"
 #include "vm/runtime/guard.h"
 #include "vm/runtime/memory.h"
+#include "vm/runtime/shelf.h"
 
 namespace vmrun::vm {
 namespace {
@@ -48,8 +55,10 @@ constexpr size_t kWarmStack = 64u << 10;
 constexpr size_t kWarmRoom = 64u << 10;
 // Memories that are written over as a whole when they come back: to write 64 KiB takes half as long as to ask about them.
 constexpr uint64_t kWrittenOver = 64u << 10;
+// What a stripe's shelf holds at most of each kind, beside what the large shelf holds.
+constexpr size_t kMostByStripe = 4;
 // So many free stacks of this size at most keep all that they have committed: looking at a stack costs as much as a call.
-constexpr size_t kMostDeep = 4;
+constexpr size_t kMostDeep = 8;
 constexpr size_t kDeepStack = 8u << 20;
 constexpr size_t kStackExtra = kStackRedZone + kAreaBytes;
 
@@ -129,11 +138,6 @@ void check_zero(std::byte* base, uint64_t bytes) {
 }  // namespace
 
 struct MemoryPool::Impl {
-  struct Stack {
-    std::byte* base;
-    size_t bytes;
-    enum : uint8_t { Cold, Warm, Deep } how;  // none, few or all of its pages have stayed
-  };
   struct DenseSlot {
     std::byte* base;
     uint64_t warm;
@@ -142,31 +146,35 @@ struct MemoryPool::Impl {
 
   Options options;
   bool guards = false;
-  std::mutex lock;
-  std::vector<MemoryMapping> guarded;  // free
-  std::vector<Stack> stacks;           // free
-  std::atomic<size_t> deep_stacks{0};  // of them, Deep
-  std::vector<DenseSlot> dense;        // free
+  std::array<Shelf, kStripes> by_stripe;
+  Shelf large;
+  std::atomic<size_t> deep_left{kMostDeep};
+  std::mutex lock;               // of the dense ones
+  std::vector<DenseSlot> dense;  // free
   std::vector<std::pair<std::byte*, uint64_t>> dense_chunks;
   uint64_t dense_slots = 0;         // of all chunks: as many as `dense` has room for
   std::atomic<bool> reused{false};  // a memory has come back
-  std::atomic<uint64_t> warm{0};    // bytes that free memories keep resident
+  std::atomic<uint64_t> warm{0};    // bytes that free memories keep resident, and those that shelves have spare
+
+  Shelf& own() { return by_stripe[stripe()]; }
+  /// All shelves, the large one last.
+  template <class Visit>
+  void each_shelf(Visit visit) {
+    for (Shelf& shelf : by_stripe) visit(shelf);
+    visit(large);
+  }
 
   Result<MemoryMapping> acquire_guarded(uint64_t bytes) {
     MemoryMapping mapping;
-    {
-      std::lock_guard hold(lock);
-      if (!guarded.empty()) {
-        auto best = std::find_if(guarded.rbegin(), guarded.rend(),
-                                 [&](const MemoryMapping& m) { return m.accessible == round_up(bytes); });
-        auto it = best == guarded.rend() ? guarded.end() - 1 : std::prev(best.base());
-        mapping = *it;
-        *it = guarded.back();
-        guarded.pop_back();
+    const uint64_t wanted = round_up(bytes);
+    if (!own().take(wanted, false, mapping) && !large.take(wanted, false, mapping) &&
+        !own().take(wanted, true, mapping) && !large.take(wanted, true, mapping)) {
+      for (Shelf& shelf : by_stripe) {
+        if (shelf.take(wanted, true, mapping)) break;
       }
     }
     if (mapping.base == nullptr && !map_guarded(mapping)) return no_room("memory", kFaultReservation, kAdvice);
-    warm.fetch_sub(mapping.warm, std::memory_order_relaxed);
+    uncharge_warm(mapping.warm);
     if (!set_accessible(mapping, bytes)) {
       Error error = no_room("memory", bytes, kAdvice);
       unmap_guarded(mapping);
@@ -204,12 +212,30 @@ struct MemoryPool::Impl {
 
   /// What may stay resident of one more memory, when it is charged for: uncharge what is not used.
   uint64_t charge_warm(uint64_t most) {
+    std::atomic<uint64_t>& spare = own().spare;
+    uint64_t got = spare.exchange(0, std::memory_order_relaxed);
+    if (got >= most) {
+      if (got > most) uncharge_warm(got - most);
+      return most;
+    }
+    most -= got;
     uint64_t have = warm.load(std::memory_order_relaxed);
     do {
       most = std::min(most, options.most_warm - std::min(options.most_warm, have)) & ~(kHostPage - 1);
-      if (most == 0) return 0;
+      if (most == 0) return got;
     } while (!warm.compare_exchange_weak(have, have + most, std::memory_order_relaxed));
-    return most;
+    return got + most;
+  }
+  /// What was charged for is not resident: it stays with the stripe, or goes back.
+  void uncharge_warm(uint64_t bytes) {
+    if (bytes == 0) return;
+    std::atomic<uint64_t>& spare = own().spare;
+    // Two at a time may add a little more than that.
+    if (spare.load(std::memory_order_relaxed) + bytes <= options.warm) {
+      spare.fetch_add(bytes, std::memory_order_relaxed);
+    } else {
+      warm.fetch_sub(bytes, std::memory_order_relaxed);
+    }
   }
 
   /// Makes what is accessible zero.
@@ -229,7 +255,11 @@ struct MemoryPool::Impl {
     if (now.replaced && mapping.guarded) mapping.accessible = 0;
     mapping.warm = now.kept;
     mapping.warm_end = now.kept_end;
-    warm.fetch_add(now.kept - may, std::memory_order_relaxed);
+    if (now.kept <= may) {
+      uncharge_warm(may - now.kept);
+    } else {
+      warm.fetch_add(now.kept - may, std::memory_order_relaxed);
+    }
   }
 
   static void unmap_guarded(const MemoryMapping& mapping) {
@@ -261,7 +291,7 @@ struct MemoryPool::Impl {
     const DenseSlot slot = dense.back();
     dense.pop_back();
     hold.unlock();
-    warm.fetch_sub(slot.warm, std::memory_order_relaxed);
+    uncharge_warm(slot.warm);
     check_zero(slot.base, round_up(bytes));
     return MemoryMapping{
         .base = slot.base, .reserved = slot_bytes, .accessible = slot_bytes, .pooled = true, .was_warm = slot.warm};
@@ -275,9 +305,10 @@ struct MemoryPool::Impl {
     bytes = end = 0;
   }
 
-  /// Takes those for which `is_warm` is true out of `list`, one by one, and puts them back after `cool_one`. One thread at a time.
+  /// Takes those for which `is_warm` is true out of `list`, one by one, and puts them back after `cool_one`. Under its lock but
+  /// for `cool_one`. One thread at a time.
   template <class T, class IsWarm, class Cool>
-  void trim_list(std::vector<T>& list, IsWarm is_warm, Cool cool_one) {
+  static void trim_list(std::mutex& lock, std::vector<T>& list, IsWarm is_warm, Cool cool_one) {
     std::unique_lock hold(lock);
     for (size_t i = list.size();; --i) {
       i = std::min(i, list.size());
@@ -329,9 +360,8 @@ MemoryPool::MemoryPool(const Options& options) : impl_(std::make_unique<Impl>())
   impl_->options.dense_bytes = round_up(std::clamp(options.dense_bytes, kHostPage, kMost32));
   impl_->options.cached = std::min(options.cached, kMostCached);
   impl_->options.warm &= ~(kHostPage - 1);
-  // Releasing never allocates.
-  impl_->stacks.reserve(impl_->options.cached + 1);
-  impl_->guarded.reserve(impl_->options.cached + 2);
+  for (Shelf& shelf : impl_->by_stripe) shelf.hold_at_most(std::min(impl_->options.cached, kMostByStripe));
+  impl_->large.hold_at_most(impl_->options.cached);
   {
     std::lock_guard hold(pools().lock);
     pools().list.push_back(this);
@@ -341,7 +371,7 @@ MemoryPool::MemoryPool(const Options& options) : impl_(std::make_unique<Impl>())
   MemoryMapping first;
   impl_->guards = Impl::map_guarded(first);
   if (impl_->guards) {
-    impl_->guarded.push_back(first);
+    impl_->large.guarded.push_back(first);
   } else {
     VMRUN_LOG_AT(logger(), info, "no {} bytes of address space for a guarded memory: accesses are checked instead",
                  kFaultReservation);
@@ -353,8 +383,10 @@ MemoryPool::~MemoryPool() {
     std::lock_guard hold(pools().lock);
     std::erase(pools().list, this);
   }
-  for (const MemoryMapping& mapping : impl_->guarded) Impl::unmap_guarded(mapping);
-  for (const Impl::Stack& stack : impl_->stacks) munmap(stack.base, stack.bytes + kStackExtra + kHostPage);
+  impl_->each_shelf([](Shelf& shelf) {
+    for (const MemoryMapping& mapping : shelf.guarded) Impl::unmap_guarded(mapping);
+    for (const FreeStack& stack : shelf.stacks) munmap(stack.base, stack.bytes + kStackExtra + kHostPage);
+  });
   for (auto [base, bytes] : impl_->dense_chunks) munmap(base, bytes);
 }
 
@@ -465,18 +497,14 @@ void MemoryPool::release(MemoryMapping mapping) {
     return;
   }
   impl_->clear(mapping);
-  {
+  if (!mapping.guarded) {
     std::lock_guard hold(impl_->lock);
-    if (!mapping.guarded) {
-      impl_->dense.push_back({mapping.base, mapping.warm, mapping.warm_end});
-      return;
-    }
-    if (impl_->guarded.size() < impl_->options.cached) {
-      impl_->guarded.push_back(mapping);
-      return;
-    }
+    impl_->dense.push_back({mapping.base, mapping.warm, mapping.warm_end});
+    return;
   }
-  impl_->warm.fetch_sub(mapping.warm, std::memory_order_relaxed);
+  if (impl_->own().put(mapping)) return;
+  if (impl_->large.put(mapping)) return;
+  impl_->uncharge_warm(mapping.warm);
   Impl::unmap_guarded(mapping);
 }
 
@@ -488,18 +516,25 @@ void MemoryPool::trim() {
 void MemoryPool::trim_alone() {
   Impl& impl = *impl_;
   impl.trim_list(
-      impl.guarded, [](const MemoryMapping& m) { return m.warm != 0; },
-      [&](MemoryMapping& m) { impl.cool(m.base, m.warm, m.warm_end); });
-  impl.trim_list(
-      impl.dense, [](const Impl::DenseSlot& slot) { return slot.warm != 0; },
+      impl.lock, impl.dense, [](const Impl::DenseSlot& slot) { return slot.warm != 0; },
       [&](Impl::DenseSlot& slot) { impl.cool(slot.base, slot.warm, slot.warm_end); });
-  impl.trim_list(
-      impl.stacks, [](const Impl::Stack& stack) { return stack.how != Impl::Stack::Cold; },
-      [&](Impl::Stack& stack) {
-        impl.options.pages.drop(stack.base, stack.bytes + kStackExtra);
-        if (stack.how == Impl::Stack::Deep) impl.deep_stacks.fetch_sub(1, std::memory_order_relaxed);
-        stack.how = Impl::Stack::Cold;
-      });
+  impl.each_shelf([&](Shelf& shelf) {
+    Impl::trim_list(
+        shelf.lock, shelf.guarded, [](const MemoryMapping& m) { return m.warm != 0; },
+        [&](MemoryMapping& m) { impl.cool(m.base, m.warm, m.warm_end); });
+    Impl::trim_list(
+        shelf.lock, shelf.stacks, [](const FreeStack& stack) { return stack.how != FreeStack::Cold; },
+        [&](FreeStack& stack) {
+          impl.options.pages.drop(stack.base, stack.bytes + kStackExtra);
+          if (stack.how == FreeStack::Deep) {
+            std::lock_guard hold(shelf.lock);
+            --shelf.deep;
+          }
+          stack.how = FreeStack::Cold;
+        });
+    impl.warm.fetch_sub(shelf.spare.exchange(0, std::memory_order_relaxed), std::memory_order_relaxed);
+    shelf.give_back_deep(impl.deep_left);
+  });
 }
 
 Result<std::byte*> MemoryPool::acquire_stack(size_t bytes) {
@@ -508,16 +543,10 @@ Result<std::byte*> MemoryPool::acquire_stack(size_t bytes) {
     return no_room("stack", bytes);
   }
   bytes = round_up(bytes);
-  {
-    std::lock_guard hold(impl_->lock);
-    for (size_t i = impl_->stacks.size(); i-- > 0;) {
-      if (impl_->stacks[i].bytes != bytes) continue;
-      const Impl::Stack stack = impl_->stacks[i];
-      impl_->stacks[i] = impl_->stacks.back();
-      impl_->stacks.pop_back();
-      if (stack.how == Impl::Stack::Deep) impl_->deep_stacks.fetch_sub(1, std::memory_order_relaxed);
-      return stack.base;
-    }
+  if (std::byte* base = impl_->own().take_stack(bytes)) return base;
+  if (std::byte* base = impl_->large.take_stack(bytes)) return base;
+  for (Shelf& shelf : impl_->by_stripe) {
+    if (std::byte* base = shelf.take_stack(bytes)) return base;
   }
   std::byte* base = map(bytes + kStackExtra + kHostPage, PROT_READ | PROT_WRITE);
   if (base == nullptr) return no_room("stack", bytes);
@@ -536,22 +565,13 @@ Slot* MemoryPool::area_of(std::byte* stack, size_t bytes) {
 
 void MemoryPool::release_stack(std::byte* base, size_t bytes) {
   bytes = round_up(bytes);
-  auto how = Impl::Stack::Deep;
-  if (bytes > kDeepStack || impl_->deep_stacks.fetch_add(1, std::memory_order_relaxed) >= kMostDeep) {
-    if (bytes <= kDeepStack) impl_->deep_stacks.fetch_sub(1, std::memory_order_relaxed);
-    how = Impl::Stack::Warm;
-    // If the pages stay, so be it: nobody reads a slot before writing it. What every call uses, the area, stays.
-    const size_t end = bytes + kStackRedZone;
-    if (end > kWarmStack) impl_->options.pages.drop(base + kWarmStack, end - kWarmStack);
-  }
-  {
-    std::lock_guard hold(impl_->lock);
-    if (impl_->stacks.size() < impl_->options.cached) {
-      impl_->stacks.push_back({base, bytes, how});
-      return;
-    }
-  }
-  if (how == Impl::Stack::Deep) impl_->deep_stacks.fetch_sub(1, std::memory_order_relaxed);
+  if (bytes <= kDeepStack && impl_->own().put_deep(base, bytes, impl_->deep_left)) return;
+  // If the pages stay, so be it: nobody reads a slot before writing it. What every call uses, the area, stays.
+  const size_t end = bytes + kStackRedZone;
+  if (end > kWarmStack) impl_->options.pages.drop(base + kWarmStack, end - kWarmStack);
+  const FreeStack stack{base, bytes, FreeStack::Warm};
+  if (impl_->own().put(stack)) return;
+  if (impl_->large.put(stack)) return;
   munmap(base, bytes + kStackExtra + kHostPage);
 }
 
@@ -575,6 +595,10 @@ void MemoryPool::trim_all() {
   for (MemoryPool* pool : pools().list) pool->trim_alone();
 }
 
-uint64_t MemoryPool::warm_bytes() const { return impl_->warm.load(std::memory_order_relaxed); }
+uint64_t MemoryPool::warm_bytes() const {
+  uint64_t bytes = impl_->warm.load(std::memory_order_relaxed);
+  for (const Shelf& shelf : impl_->by_stripe) bytes -= shelf.spare.load(std::memory_order_relaxed);
+  return bytes;
+}
 
 }  // namespace vmrun::vm

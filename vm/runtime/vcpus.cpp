@@ -1,34 +1,43 @@
-// The list of vCPUs: see vcpus.h.
+// The lists of vCPUs: see vcpus.h.
 #include "vm/runtime/vcpus.h"
 
+#include <array>
 #include <mutex>
 
+#include "vm/base/stripe.h"
 #include "vm/runtime/stop.h"
 
 namespace vmrun::vm {
 namespace {
 
-std::mutex lock;
-constinit VcpuEntry* first = nullptr;
+struct alignas(kStripeAlign) List {
+  std::mutex lock;
+  VcpuEntry* first = nullptr;
+};
+constinit std::array<List, kStripes> lists{};
 
 }  // namespace
 
-VcpuEntry::VcpuEntry(Vcpu& vcpu) : cx(vcpu) {
-  std::lock_guard guard(lock);
-  next_ = first;
-  if (first != nullptr) first->previous_ = this;
-  first = this;
+VcpuEntry::VcpuEntry(Vcpu& vcpu) : cx(vcpu), stripe_(stripe()) {
+  List& list = lists[stripe_];
+  std::lock_guard guard(list.lock);
+  next_ = list.first;
+  if (next_ != nullptr) next_->previous_ = this;
+  list.first = this;
 }
 
 VcpuEntry::~VcpuEntry() {
-  std::lock_guard guard(lock);
-  (previous_ != nullptr ? previous_->next_ : first) = next_;
+  List& list = lists[stripe_];
+  std::lock_guard guard(list.lock);
+  (previous_ != nullptr ? previous_->next_ : list.first) = next_;
   if (next_ != nullptr) next_->previous_ = previous_;
 }
 
 void for_each_vcpu(void (*visit)(void*, VcpuEntry&), void* env) {
-  std::lock_guard guard(lock);
-  for (VcpuEntry* entry = first; entry != nullptr; entry = entry->next_) visit(env, *entry);
+  for (List& list : lists) {
+    std::lock_guard guard(list.lock);
+    for (VcpuEntry* entry = list.first; entry != nullptr; entry = entry->next_) visit(env, *entry);
+  }
 }
 
 StillVcpu::StillVcpu(Vcpu& cx) : cx_(cx) {

@@ -1,11 +1,14 @@
 // All vCPUs of the process, for those who must look at every one's stack.
 //
-// Threads: one mutex guards the list; for_each calls under it, so what it calls takes no vCPU away, blocks on no guest
-// and is quick. A vCPU's stacks may be looked at from outside only while it is held still (StillVcpu) or has no
-// activation.
+// Threads: there is a list for each stripe (vm/base/stripe.h), so that threads that make and drop stores all the time do not meet
+// at one lock. A mutex guards each list; for_each calls under it, one list after the other, so what it calls takes no vCPU away,
+// blocks on no guest and is quick. A vCPU that is there from beginning to end is visited once, since it stays in its list; one
+// that enters a list already walked sees all that was written before the walk. A vCPU's stacks may be looked at from outside
+// only while it is held still (StillVcpu) or has no activation.
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "vm/runtime/instance.h"
@@ -26,6 +29,7 @@ class VcpuEntry {
 
  private:
   friend void for_each_vcpu(void (*)(void*, VcpuEntry&), void*);
+  const size_t stripe_;
   VcpuEntry* previous_ = nullptr;
   VcpuEntry* next_ = nullptr;
 };

@@ -1,6 +1,9 @@
 // Prepared modules: imports found once, for many stores.
+#include <memory>
+#include <optional>
 #include <thread>
 
+#include "engine/engine_impl.h"
 #include "tests/unit/engine/fixture.h"
 
 using namespace vmrun;
@@ -120,4 +123,57 @@ TEST_CASE("a store that two threads use at once says so") {
   CHECK(other.error().kind == ErrorKind::Usage);
   CHECK(other.error().message.find("runs on another thread") != std::string::npos);
   CHECK(other.error().message.find("one thread at a time uses a store") != std::string::npos);
+}
+
+TEST_CASE(
+    "what an engine has lives as long as a store or a prepared module of it, and no longer, whichever goes last") {
+  std::weak_ptr<vm::MemoryPool> pool;
+  auto token = std::make_shared<int>(1);
+  {
+    std::optional<Prepared> prepared;
+    std::optional<Store> last;
+    {
+      Engine engine;
+      pool = engine.impl()->pool;
+      Linker linker(engine);
+      define_all(linker);
+      linker.allow_shadowing(true);
+      ok(linker.func_wrap("env", "add", [token](int32_t a, int32_t b) { return a + b + *token - 1; }));
+      prepared = ok(linker.prepare(load(engine, "engine_basic")));
+    }
+    const Engine engine = prepared->module().engine();
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 3; ++i) {
+      threads.emplace_back([&] {
+        Store store(engine);
+        Instance instance = ok(prepared->instantiate(store));
+        CHECK(ok(ok(ok(instance.func("nested")).typed<int32_t(int32_t)>()).call(7)) == 7);
+      });
+    }
+    threads.clear();
+    Store store(engine);
+    ok(prepared->instantiate(store));
+    last.emplace(store.engine());  // as from any other handle
+    ok(prepared->instantiate(*last));
+    prepared.reset();
+    CHECK(token.use_count() > 1);
+    CHECK(!pool.expired());
+    CHECK(last->engine().config().cached_memories == Config{}.cached_memories);
+  }
+  CHECK(token.use_count() == 1);
+  CHECK(pool.expired());
+}
+
+TEST_CASE("a store keeps an engine whose handles have gone, and more stores come from it") {
+  std::weak_ptr<vm::MemoryPool> pool;
+  {
+    std::optional<Engine> engine(std::in_place);
+    pool = engine->impl()->pool;
+    Store first(*engine);
+    engine.reset();
+    Store second(first.engine());
+    Store third(second.engine());
+    CHECK(third.engine().impl()->pool == pool.lock());
+  }
+  CHECK(pool.expired());
 }
