@@ -3,6 +3,7 @@
 
 #include "engine/exceptions.h"
 #include "engine/instantiate.h"
+#include "vm/runtime/store_use.h"
 #include "vmrun/base/text.h"
 #include "vmrun/store.h"
 
@@ -38,6 +39,7 @@ ExternType Extern::type() const {
 }
 
 Result<Instance> Instance::instantiate(Store& store, const Module& module, std::span<const Extern> imports) try {
+  if (auto other = vm::other_user(store.impl())) return *std::move(other);
   std::vector<engine::ImportItem> items;
   items.reserve(imports.size());
   for (const Extern& item : imports) {

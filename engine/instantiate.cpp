@@ -10,6 +10,7 @@
 #include "vm/runtime/const_expr.h"
 #include "vm/runtime/data_image.h"
 #include "vm/runtime/memory.h"
+#include "vm/runtime/store_use.h"
 #include "vm/runtime/table.h"
 #include "vm/wasm/opcode.h"
 #include "vmrun/base/text.h"
@@ -199,6 +200,8 @@ ImportItem exported(const vm::Instance& instance, const vm::Export& item) {
 
 Result<vm::Instance*> make_instance(vm::Store& store, std::shared_ptr<const vm::Module> module_ptr,
                                     std::span<const ImportItem> imports, Unfinished& unfinished) {
+  const vm::StoreUse use(store);
+  if (use.refused()) return *use.refused();
   const vm::Module& module = *module_ptr;
   if (Result<void> supported = check_supported(module); !supported) return std::move(supported).error();
   if (module.registry != store.registry()) {

@@ -16,6 +16,7 @@
 #include "engine/exceptions.h"
 #include "engine/instantiate.h"
 #include "vm/base/stripe.h"
+#include "vm/runtime/store_use.h"
 #include "vmrun/base/text.h"
 
 namespace vmrun {
@@ -246,6 +247,7 @@ Result<Instance> Linker::instantiate(Store& store, const Module& module) const t
   const vm::Module& machine = *module.impl();
   // Before the imports: an image that cannot run needs none.
   if (Result<void> supported = engine::check_supported(machine); !supported) return std::move(supported).error();
+  if (auto other = vm::other_user(store.impl())) return *std::move(other);
   std::vector<engine::ImportItem> items(machine.imports.size());
   std::vector<const vm::Import*> missing;
   std::vector<size_t> trapping;  // places in `items`
@@ -346,6 +348,7 @@ Result<Instance> Prepared::instantiate(Store& store) const try {
   if (own.registry() != machine.registry) {
     return Error(ErrorKind::Usage, "the module and the store belong to different engines");
   }
+  if (auto other = vm::other_user(own)) return *std::move(other);
   const Impl::Part& part = impl_->part();
   engine::ImportItem few[kFewImports];
   std::vector<engine::ImportItem> many;

@@ -7,6 +7,7 @@
 #include "vm/runtime/memory.h"
 #include "vm/runtime/memory_owner.h"
 #include "vm/runtime/store.h"
+#include "vm/runtime/store_use.h"
 #include "vm/runtime/table.h"
 #include "vmrun/store.h"
 
@@ -39,6 +40,8 @@ Result<vm::MemoryType> to_machine(const MemoryType& type) {
 Result<Memory> Memory::create(Store& store, const MemoryType& type) try {
   Result<vm::MemoryType> machine = to_machine(type);
   if (!machine) return std::move(machine).error();
+  const vm::StoreUse use(store.impl());
+  if (use.refused()) return *use.refused();
   Result<vm::MemoryInst*> made = store.impl().new_memory(*machine);
   if (!made) return std::move(made).error();
   return Memory(*made);
@@ -51,6 +54,8 @@ uint64_t Memory::size_pages() const { return vm::memory_pages(*impl_); }
 uint64_t Memory::page_size() const { return uint64_t{1} << impl_->type.page_log2; }
 
 Result<uint64_t> Memory::grow(uint64_t delta) {
+  std::optional<vm::StoreUse> use;  // a shared one is no store's
+  if (impl_->store != nullptr && use.emplace(*impl_->store).refused()) return *use->refused();
   const uint64_t old = vm::memory_grow(*impl_, delta);
   if (old == vm::kGrowFailed) {
     return Error(ErrorKind::Limit,
@@ -109,6 +114,8 @@ Result<Table> Table::create(Store& store, const TableType& type, const Val& init
   if (type.min > most || (type.max && *type.max > most)) return usage("more elements than indices");
   if (type.max && *type.max < type.min) return usage("the maximum is less than the minimum");
   if (auto error = misfit(store.impl(), "the first element", init, machine.elem)) return *error;
+  const vm::StoreUse use(store.impl());
+  if (use.refused()) return *use.refused();
   Result<vm::TableInst*> made = store.impl().new_table(machine, init.as_ref());
   if (!made) return std::move(made).error();
   return Table(*made);
@@ -126,6 +133,8 @@ Result<Val> Table::get(uint64_t index) const {
 }
 
 Result<void> Table::set(uint64_t index, const Val& value) {
+  const vm::StoreUse use(*impl_->store);
+  if (use.refused()) return *use.refused();
   if (auto error = misfit(*impl_->store, "the element", value, impl_->type.elem)) return *error;
   if (vm::table_set(*impl_, index, value.as_ref()) != TrapCode::None) {
     return usage("index " + std::to_string(index) + " in a table of " + std::to_string(impl_->size));
@@ -134,6 +143,8 @@ Result<void> Table::set(uint64_t index, const Val& value) {
 }
 
 Result<uint64_t> Table::grow(uint64_t delta, const Val& init) {
+  const vm::StoreUse use(*impl_->store);
+  if (use.refused()) return *use.refused();
   if (auto error = misfit(*impl_->store, "the new element", init, impl_->type.elem)) return *error;
   const uint64_t old = vm::table_grow(*impl_, delta, init.as_ref());
   if (old == UINT64_MAX) {
@@ -154,6 +165,8 @@ TableType Table::type() const {
 Result<Global> Global::create(Store& store, const GlobalType& type, const Val& value) try {
   const vm::GlobalType machine{engine::to_vm(type.type), type.is_mutable};
   if (auto error = misfit(store.impl(), "the value", value, machine.type)) return *error;
+  const vm::StoreUse use(store.impl());
+  if (use.refused()) return *use.refused();
   Slot slots[2];
   value.to_slots(slots);
   return Global(&store.impl(), store.impl().new_global(machine, slots));
@@ -164,6 +177,8 @@ GlobalType Global::type() const { return engine::to_public(impl_->type); }
 Val Global::get() const { return Val::from_slots(engine::to_public(impl_->type.type), impl_->value); }
 
 Result<void> Global::set(const Val& value) {
+  const vm::StoreUse use(*store_);
+  if (use.refused()) return *use.refused();
   if (!impl_->type.mutable_) return usage("the global is immutable");
   if (auto error = misfit(*store_, "the value", value, impl_->type.type)) return *error;
   value.to_slots(impl_->value);

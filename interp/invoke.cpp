@@ -19,6 +19,7 @@
 #include "vm/runtime/native_stack.h"
 #include "vm/runtime/stop.h"
 #include "vm/runtime/store.h"
+#include "vm/runtime/store_use.h"
 
 namespace vmrun::interp {
 
@@ -128,6 +129,9 @@ template <Kind kKind>
   std::byte *const stack_end = load(cx.stack_end), *const native_end = load(cx.native_end);
   std::byte* top = cx.stack_base;
   ptrdiff_t room = stack_end - top;
+#ifdef VMRUN_ASSERTIONS
+  if (vm::other_user(*cx.store)) return false;
+#endif
   if (previous == nullptr) [[likely]] {
     cx.backtrace.clear();
     // A failure that a host function announced and did not end with.
@@ -222,11 +226,7 @@ Outcome refused_because(vm::Vcpu& cx, std::string why) {
 [[gnu::noinline, gnu::cold]] Outcome refused(vm::Vcpu& cx, const HostEntry& entry) {
   const vm::NativeStack stack = native_stack(cx);
   const bool on_it = vm::NativeStack{stack.floor - stack.reserve, stack.room + stack.reserve}.holds(&entry);
-  const int32_t runs_on = cx.thread.load(std::memory_order_relaxed);
-  if (cx.activation != nullptr && runs_on > 0 && runs_on != vm::thread_number) {
-    return refused_because(cx, "a guest of this store runs on another thread, number " + std::to_string(runs_on) +
-                                   ": one thread at a time uses a store");
-  }
+  if (const std::optional<Error> other = vm::other_user(*cx.store)) return refused_because(cx, other->message);
   if (cx.activation != nullptr && (cx.native_floor != stack.floor || !on_it)) {
     return refused_because(cx, "a guest of this store waits on another stack: calls into the store come from that one");
   }

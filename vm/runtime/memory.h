@@ -93,6 +93,8 @@ class MemoryPool {
   /// Whether faults guard 32-bit memories of 64 KiB pages; else accesses to all memories must be checked. Code that
   /// leaves the checks to guards may run on this pool's memories only if so. Never changes.
   bool guards() const;
+  /// Whether hooks make all memories.
+  bool is_hosted() const;
   /// Address space for a memory of `type` with `bytes` accessible at once and at most `max_bytes`. Error: Limit.
   Result<MemoryMapping> acquire(const MemoryType& type, uint64_t bytes, uint64_t max_bytes);
   /// How much of it an unguarded memory gets, if it can be had; 0: faults guard memories of this type, or hooks make

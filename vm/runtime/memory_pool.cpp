@@ -391,6 +391,7 @@ MemoryPool::~MemoryPool() {
 }
 
 bool MemoryPool::guards() const { return impl_->guards; }
+bool MemoryPool::is_hosted() const { return impl_->options.hosted != nullptr; }
 
 Result<MemoryMapping> MemoryPool::acquire(const MemoryType& type, uint64_t bytes, uint64_t max_bytes) {
   if (impl_->options.hosted != nullptr) return impl_->options.hosted->acquire(type, bytes, max_bytes);

@@ -10,6 +10,7 @@
 #include "vm/base/assert.h"
 #include "vm/base/tally.h"
 #include "vm/runtime/machine_entry.h"
+#include "vm/runtime/store_use.h"
 #include "vm/runtime/table.h"
 
 namespace vmrun::vm {
@@ -96,6 +97,7 @@ void Store::use_stack(std::byte* base, uint64_t bytes) {
 }
 
 Store::~Store() {
+  if (const std::optional<Error> other = other_user(*this)) misuse("a store is destroyed, but " + other->message);
   if (vcpu_.activation != nullptr) {
     misuse(
         "a store is destroyed while a guest of it has frames: it was destroyed by a host function, or a host "

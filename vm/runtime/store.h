@@ -85,6 +85,8 @@ class Store {
   uint32_t passed_deadlines = 0;
   /// Whether a task of an executor was spawned with the store and has not ended.
   std::atomic<bool> has_task{false};
+  /// In builds with assertions: the kernel's number of the thread that changes it from the host (vm/runtime/store_use.h); 0: none.
+  std::atomic<int32_t> user{0};
 
   /// Whether it has its VM stack.
   bool has_stack() const { return vcpu_.stack_base != nullptr; }

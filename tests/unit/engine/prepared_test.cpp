@@ -103,28 +103,6 @@ TEST_CASE("a prepared module is refused by a store of another engine, and by a f
   CHECK(incompatible.error().kind == ErrorKind::Link);
 }
 
-TEST_CASE("a store that two threads use at once says so") {
-  Engine engine;
-  Store store(engine);
-  Linker linker(engine);
-  define_all(linker);
-  linker.allow_shadowing(true);
-  Result<std::vector<Val>> other = std::vector<Val>();
-  std::optional<Instance> instance;
-  ok(linker.func_wrap("env", "again", [&](int32_t n) {
-    if (n == 0) return n;
-    // While this thread's guest is in the host, another thread calls into the store.
-    std::jthread([&] { other = ok(instance->func("nested")).call({Val::i32(0)}); });
-    return n;
-  }));
-  instance = ok(linker.instantiate(store, load(engine, "engine_basic")));
-  CHECK(ok(ok(instance->func("nested")).call({Val::i32(1)}))[0].as_i32() == 1);
-  REQUIRE_FALSE(other);
-  CHECK(other.error().kind == ErrorKind::Usage);
-  CHECK(other.error().message.find("runs on another thread") != std::string::npos);
-  CHECK(other.error().message.find("one thread at a time uses a store") != std::string::npos);
-}
-
 TEST_CASE(
     "what an engine has lives as long as a store or a prepared module of it, and no longer, whichever goes last") {
   std::weak_ptr<vm::MemoryPool> pool;
