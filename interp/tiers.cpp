@@ -204,7 +204,10 @@ std::pair<const void*, vm::Tier> machine_loop(vm::TierHooks* tiers, FuncCode& co
     tiers->hot_loop(tiers, code, *loop, vm::Tier::interp);
   }
   const void* entry = loop->entry.load(std::memory_order_acquire);
-  return {entry, loop->entry_tier.load(std::memory_order_relaxed)};
+  // Where the loop alone is optimised, the frame's code is baseline's.
+  const bool alone = loop->unit.load(std::memory_order_relaxed) != nullptr;
+  return {entry,
+          std::min(loop->entry_tier.load(std::memory_order_relaxed), alone ? vm::Tier::baseline : vm::Tier::opt)};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -21,12 +22,20 @@ inline constexpr bool kCheckInvariants = true;
 inline constexpr bool kCheckInvariants = false;
 #endif
 
+/// A loop whose unit baseline code calls.
+struct CalledUnit {
+  uint32_t offset;  // of the `loop` opcode in the image
+  uint32_t record;  // its index in the function's vm::LoopTable, which has to be there before the code runs
+};
+
 struct CompileRequest {
   const vm::Module* module = nullptr;
   uint32_t func_index = 0;
-  uint32_t unit = kWholeFunction;  // or the offset of a loop to enter at (opt: an OSR unit of its own)
-  bool count_runs = false;         // count entries in vm::FuncCode::counts
-  bool count_heat = true;  // baseline: entries and back-edges use up Vcpu::budget, and a better tier may take over
+  uint32_t unit = kWholeFunction;  // opt: or another (compiled.h)
+  /// Baseline: loops, by rising offset, in whose place a unit is called where there is one.
+  std::span<const CalledUnit> calls_units = {};
+  bool count_runs = false;  // count entries in vm::FuncCode::counts
+  bool count_heat = true;   // baseline: entries and back-edges use up Vcpu::budget, and a better tier may take over
   bool sample_heat =
       false;             // baseline: instead, entries and back-edges poll where a sample wants it (jit/stop/sample.h)
   bool profile = false;  // baseline: count for vm/blocks/profile.h

@@ -48,6 +48,7 @@ class FastAssembler final : public asmjit::x86::Assembler {
   /// The memory at a label, for instructions with at most one byte behind the address.
   static Mem at(Label label) { return asmjit::x86::ptr(asmjit::x86::rip, static_cast<int32_t>(label.id())); }
   void j(Cond cond, Label label);
+  using Assembler::call;
   using Assembler::jmp;
   void jmp(Label label);
   void call(Label label);

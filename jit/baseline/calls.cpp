@@ -100,13 +100,16 @@ void FunctionCompiler::reload_context() {
 /// A call that may throw ends here.
 void FunctionCompiler::call_site(D& d) {
   mark(d);
-  if (region_ == kNone) return;
-  Region& region = regions_[region_];
+  if (region_ != kNone) call_in_region(region_);
+}
+
+void FunctionCompiler::call_in_region(uint32_t in) {
+  Region& region = regions_[in];
   if (!region.used) {
     region.used = true;
     region.pad = a_.new_label();
   }
-  made_.pads.push_back({here(), region_});  // the pad's address is filled in when it is known
+  made_.pads.push_back({here(), in});  // the pad's address is filled in when it is known
 }
 
 void FunctionCompiler::emit_call(D& d, CalleeKind kind, uint32_t func_index, const FuncType& type, Operands args,

@@ -91,6 +91,8 @@ CompileResult FunctionCompiler::compile(const CompileRequest& request) {
   pool_.clear();
   vectors_.clear();
   loops_.clear();
+  units_.clear();
+  open_units_.clear();
   tables_.clear();
   regions_.clear();
   polls_.clear();
@@ -156,6 +158,7 @@ CompileResult FunctionCompiler::finish() {
   code.profile = profile_;
   code.profile_words = profile_words_;
   code.counts_runs = request_.count_runs;
+  for (const UnitSite& unit : units_) code.calls_units.push_back(loops_[unit.loop].offset);
   return result;
 }
 

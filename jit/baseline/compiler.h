@@ -165,12 +165,6 @@ class FunctionCompiler {
 
   // --- operands (values.cpp) ---
   static constexpr uint8_t kNoHome = 0xff;
-  struct Home {
-    uint8_t reg;
-    bool vec;
-    uint32_t local, slot;
-    ValType type;
-  };
   uint32_t top(D& d);
   static void set_slot(V& value, uint32_t slot) { value.kind = Kind::slot, value.slot = slot; }
   static void set_reg(V& value, uint8_t reg, uint32_t slot) {
@@ -313,6 +307,7 @@ class FunctionCompiler {
   /// The condition in the flags; the code says when it is not zero.
   Cond test(const V& condition);
   void branch_if(D& d, Cond cond, uint32_t depth);
+  void switch_to(D& d, const V& index, std::span<const uint32_t> depths);
   void short_br_table(D& d, const V& index, std::span<const uint32_t> depths, uint32_t otherwise);
   void finish_block(D& d, C& c, Results results);
   void trap_if(D& d, Cond cond, TrapCode code);
@@ -374,6 +369,7 @@ class FunctionCompiler {
   uint8_t find_record(D& d, vm::TypeId type_id, uint32_t table, const V& index);
   void reload_context();
   void call_site(D& d);
+  void call_in_region(uint32_t in);
   /// Calls a helper whose further arguments are in place. All registers but r12 to r15, rbx and rbp are clobbered.
   void call_helper(Helper helper);
   struct Move {
@@ -381,6 +377,17 @@ class FunctionCompiler {
     bool narrow = false;  // an i32: its lower half
   };
   void parallel_moves(std::vector<Move>& moves, bool vec);
+
+  // --- loops as units (units.cpp) ---
+  void begin_unit(D& d, uint32_t loop);
+  void end_unit(D& d, C& c);
+  /// The instruction, which has been compiled, branches there.
+  void note_exit(D& d, uint32_t depth) {
+    if (!open_units_.empty()) [[unlikely]]
+      add_exit(d, depth);
+  }
+  void add_exit(D& d, uint32_t depth);
+  void emit_unit_calls();
 
   // --- exceptions (exceptions.cpp) ---
   uint32_t open_region(D& d, C& c);
@@ -568,15 +575,13 @@ class FunctionCompiler {
   std::vector<uint32_t> loop_vectors_;   // of loops' headers: slots of operands that are
   size_t vector_copies_ = 0;
   std::vector<BrTable> tables_;
+  std::vector<UnitSite> units_;
+  std::vector<uint32_t> open_units_;  // of units_, those whose loop has not ended
   std::vector<Region> regions_;
   std::vector<uint32_t> frame_size_fixups_;  // offsets of 32-bit frame sizes in the code
   std::vector<Move> moves_;
   std::vector<uint32_t> open_loops_;
   uint32_t preempt_begin_ = kNone;
-  struct Poll {
-    Label label, back;
-    Helper helper;
-  };
   std::vector<Poll> polls_;
 };
 

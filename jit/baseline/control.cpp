@@ -72,6 +72,8 @@ void FunctionCompiler::loop(D& d, C& c) {
   site.header = a_.new_label();
   site.slow = a_.new_label();
   c.target = {site.header, state, true};
+  if (!request_.calls_units.empty()) [[unlikely]]
+    begin_unit(d, c.loop);
   a_.bind(site.header);
   check_merge(d, true);
 }
@@ -193,13 +195,17 @@ void FunctionCompiler::branch_if(D& d, Cond cond, uint32_t depth) {
   a_.bind(skip);
 }
 
-void FunctionCompiler::br(D& d, uint32_t depth) { take_edge(d, depth); }
+void FunctionCompiler::br(D& d, uint32_t depth) {
+  take_edge(d, depth);
+  note_exit(d, depth);
+}
 
 void FunctionCompiler::br_if(D& d, const V& condition, uint32_t depth) {
   own(condition);
   Cond cond = test(condition);
   finish_op();
   branch_if(d, cond, depth);
+  note_exit(d, depth);
   count(static_cast<uint32_t>(d.offset()), vm::ProfileKind::passed);
 }
 
@@ -248,6 +254,13 @@ void FunctionCompiler::short_br_table(D& d, const V& index, std::span<const uint
 }
 
 void FunctionCompiler::br_table(D& d, const V& index, std::span<const uint32_t> depths) {
+  switch_to(d, index, depths);
+  if (!failed_) {
+    for (const uint32_t depth : depths) note_exit(d, depth);
+  }
+}
+
+void FunctionCompiler::switch_to(D& d, const V& index, std::span<const uint32_t> depths) {
   own(index);
   auto count = static_cast<uint32_t>(depths.size() - 1);
   while (count != 0 && count <= kMostCompared && depths[count - 1] == depths.back()) --count;
@@ -296,11 +309,13 @@ void FunctionCompiler::br_on_null(D& d, const V& ref, uint32_t depth, V* result)
   Cond cond = test(ref);
   finish_op();  // a register that holds the reference goes on holding it
   branch_if(d, asmjit::x86::negateCond(cond), depth);
+  note_exit(d, depth);
 }
 
 void FunctionCompiler::br_on_non_null(D& d, const V& ref, uint32_t depth) {
   Cond cond = test(ref);
   branch_if(d, cond, depth);
+  note_exit(d, depth);
   own(ref);
   finish_op();
 }
@@ -347,7 +362,10 @@ void FunctionCompiler::epilogue() {
   a_.ret();
 }
 
-void FunctionCompiler::return_(D& d) { emit_return(d); }
+void FunctionCompiler::return_(D& d) {
+  emit_return(d);
+  note_exit(d, d.control_depth() - 1);
+}
 
 // --- ends -------------------------------------------------------------------------------------------------------------
 
@@ -455,6 +473,8 @@ void FunctionCompiler::end(D& d, C& c, Results results) {
     case ControlKind::loop: {
       // Nothing branches to the end of a loop.
       std::span<V> stack = d.stack();
+      if (loops_[c.loop].unit != kNone) [[unlikely]]
+        end_unit(d, c);
       if (d.reachable()) {
         size_t first = stack.size() - c.results.size();
         for (size_t i = 0; i < c.results.size(); ++i) static_cast<BaselineValue&>(results[i]) = stack[first + i];

@@ -39,6 +39,7 @@ void FunctionCompiler::try_table(D& d, C& c, std::span<const vm::CatchClause> cl
       out.label = target.target.label;
       out.state = target.target.state;
     }
+    note_exit(d, clause.depth + 1);
   }
 }
 
@@ -223,7 +224,10 @@ void FunctionCompiler::emit_clause(D&, const Region& region, const Clause& claus
       value.type = vm::kExnRef;
       set_slot(value, slot);
     }
-    if (clause.returns) return return_values(values.data());
+    if (clause.returns) {
+      return_values(values.data());
+      return preempt_off();
+    }
   }
   conform({}, clause.state);
   if (clause.loop != kNone) return back_edge(loops_[clause.loop]);

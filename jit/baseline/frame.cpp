@@ -355,7 +355,7 @@ void FunctionCompiler::emit_loop_stubs() {
     }
     a_.bind(reload);
     conform({}, {site.state.loaded, 0});
-    a_.jmp(site.header);
+    a_.jmp(site.unit == kNone ? site.header : units_[site.unit].look);
     a_.bind(better);
     if (site.slots > kMaxOsrSlots) continue;
     a_.mov(q(r15), at(r12, layout::vcpu::area));
@@ -382,7 +382,7 @@ void FunctionCompiler::emit_osr_entries() {
       const Home& home = homes_[std::countr_zero(bits)];
       if (!home.vec) check_upper(home.reg, home.type);
     }
-    a_.jmp(site.header);
+    a_.jmp(site.unit == kNone ? site.header : units_[site.unit].look);
   }
 }
 
@@ -444,6 +444,7 @@ void FunctionCompiler::end_function(D& d) {
   preempt_off();
   began_ = false;
   emit_loop_stubs();
+  emit_unit_calls();
   emit_pads(d);
   emit_traps();
   emit_osr_entries();

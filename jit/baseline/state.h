@@ -44,6 +44,14 @@ class Index {
   uint8_t reg_;
 };
 
+/// A register that a local has for the whole function.
+struct Home {
+  uint8_t reg;
+  bool vec;
+  uint32_t local, slot;
+  vm::ValType type;
+};
+
 /// Which homes hold their locals, and which of them are newer than the slots. By index of the home.
 struct HomeState {
   uint32_t loaded = 0;
@@ -68,6 +76,7 @@ struct BaselineControl {
   uint32_t region = kNone;      // try region that code in here belongs to
   uint32_t own_region = kNone;  // of a try or try_table
   size_t filled = 0;            // FunctionCompiler::filled_ at its beginning
+  uint32_t left_to = 0;         // the latest UnitSite, from 1, that has been found to leave to the frame
 };
 
 /// A loop whose header has been compiled.
@@ -77,6 +86,28 @@ struct LoopSite {
   HomeState state;
   uint32_t slots = 0;                          // canonical slots that are live at the header
   uint32_t first_vector = 0, last_vector = 0;  // range of loop_vectors_
+  uint32_t unit = kNone;                       // index of its UnitSite
+};
+
+/// Where a loop unit leaves to.
+struct UnitExit {
+  uint32_t number = 0;       // jit/crossing/abi.h: loop unit
+  uint32_t slot = 0;         // of the label's first value
+  bool in_register = false;  // the label takes its one value in rax or xmm0
+  vm::ValType type;          // of that
+  uint32_t loop = kNone;     // the label is this LoopSite's header
+  Label label;               // where it is none: the function's
+  HomeState state;
+};
+
+/// A loop in whose place a unit is called where there is one.
+struct UnitSite {
+  uint32_t loop = kNone;    // index of its LoopSite
+  uint32_t record = 0;      // CalledUnit::record
+  uint32_t number = 0;      // of its frame, from the function's
+  uint32_t region = kNone;  // that it stands in
+  Label look, enter;        // looks for the unit; calls it
+  std::vector<UnitExit> exits;
 };
 
 /// The table of a br_table, behind the code.
@@ -119,6 +150,11 @@ struct TrapSite {
   Label label;
   vm::TrapCode code;
   uint32_t offset;
+};
+/// A poll of a prologue.
+struct Poll {
+  Label label, back;
+  Helper helper;
 };
 /// A constant behind the code.
 struct PoolEntry {

@@ -48,7 +48,7 @@ std::string code_name(const CodeObject& code) {
   name += "!" + module.func_label(code.func->func_index) + " [" + vm::to_string(code.tier);
   if (code.unit != kWholeFunction) {
     char text[32];
-    std::snprintf(text, sizeof text, ", loop at 0x%x", code.unit);
+    std::snprintf(text, sizeof text, ", loop at 0x%x", loop_of(code.unit));
     name += text;
   }
   return printable(name + "]");

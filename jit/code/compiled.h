@@ -49,7 +49,14 @@ struct OsrEntry {
   uint32_t loop_offset;  // of the `loop` opcode in the image
   uint32_t pc;
 };
+/// A UNIT is what is compiled at once: a function; the function from a loop on, at which it is entered (the offset of the
+/// `loop` opcode in the image); or a loop alone (kAlone | that offset), which baseline code calls and goes on behind.
 inline constexpr uint32_t kWholeFunction = 0xffffffff;
+inline constexpr uint32_t kAlone = uint32_t{1} << 31;
+static_assert(vm::kMaxImageBytes <= kAlone);
+constexpr bool is_alone(uint32_t unit) { return unit != kWholeFunction && (unit & kAlone) != 0; }
+/// The loop of a unit that is no whole function.
+constexpr uint32_t loop_of(uint32_t unit) { return unit & ~kAlone; }
 
 /// Four bytes in which code holds a type by the number that the engine of the request's module has given it. Another
 /// engine gives the same type another number: code that is to run there needs that one written over it.
@@ -67,9 +74,9 @@ struct TypeUse {
 struct CodeTables {
   uint32_t text = 0;  // bytes of instructions at the beginning; constants may follow
   vm::Tier tier = vm::Tier::baseline;
-  uint32_t unit = kWholeFunction;  // or the offset of the loop this is the OSR unit of
-  uint32_t entry = 0;              // of the function (unit == kWholeFunction)
-  std::vector<OsrEntry> osr;       // all OSR entries in this code
+  uint32_t unit = kWholeFunction;
+  uint32_t entry = 0;         // of the function, or of the loop alone
+  std::vector<OsrEntry> osr;  // all OSR entries in this code
   std::vector<SourceMark> marks;
   std::vector<PadMark> pads;
   std::vector<PreemptRange> preempt;
@@ -77,7 +84,8 @@ struct CodeTables {
   std::vector<TypeUse> types;
   std::vector<vm::ProfileSite> profile;  // counters that the code wants behind the function's record
   uint32_t profile_words = 0;            // one more than the last of them
-  bool counts_runs = false;              // FuncCode::counts has to be there before the code is entered
+  std::vector<uint32_t> calls_units;  // loops whose units the code calls where there are any; such code is not stored
+  bool counts_runs = false;           // FuncCode::counts has to be there before the code is entered
 
   /// The place of a return address (`is_return`) or of an instruction (then of the last mark at or before it).
   uint32_t place_at(uint32_t pc, bool is_return) const;

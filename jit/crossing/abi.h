@@ -29,6 +29,14 @@
 // before the function makes any call; it is the interpreter's frame or Vcpu::area. The function runs the rest of the body
 // and returns the function's results.
 //
+// LOOP UNIT. A loop of a function that is compiled alone is a function of this ABI that baseline code of the function calls
+// at the loop's header, as if it went into it. Parameter 0 (r15) points at canonical slot 0 of the caller's frame; slot i is
+// 8 i bytes beneath it (a v128 in slots i and i+1: at slot i+1), and all of them hold the header's state. Where the guest
+// leaves the loop, the unit puts the locals that the loop writes and what the label takes into the slots that they have
+// there, and returns the number of the exit in rax: the index of the frame that is branched to, 0 the function's and rising
+// inwards, or the loop's own index where its end is reached. It makes one frame of the guest together with its caller's:
+// walks pass that by. Where the loop stands in a try, the unit stores those locals before an exception leaves it.
+//
 // LANDING PADS. A pad is entered with rbp of its frame, rsp as after the call that threw, rax = vCPU; all else is
 // garbage. The exception is in Vcpu::exception; the pad matches tags and takes it (Helper::take_exception), or goes on
 // with Helper::resume_throw.

@@ -226,7 +226,9 @@ const void* hot_loop(Vcpu* cx, vm::FuncCode* code, uint64_t which) {
   for (uint32_t i = 0; i < slots; ++i) reinterpret_cast<uint64_t*>(cx->area)[i] = frame[-static_cast<ptrdiff_t>(i)];
   // Where runs are counted, the code itself counts its entries.
   vm::TierCounts* counts = code->counts.load(std::memory_order_acquire);
-  if (counts != nullptr && !code->module->count_runs) {
+  // So does nobody where the loop alone is optimised: the frame stays in baseline code.
+  const bool alone = loop->unit.load(std::memory_order_relaxed) != nullptr;
+  if (counts != nullptr && !code->module->count_runs && !alone) {
     counts[static_cast<size_t>(tier)].osr_entries.fetch_add(1, std::memory_order_relaxed);
   }
   return entry;

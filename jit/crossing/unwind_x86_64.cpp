@@ -68,15 +68,23 @@ bool describe(const FrameAt& at, FrameInfo& info) {
   return true;
 }
 
+/// Whether the frame is a loop unit's.
+bool joined(const FrameAt& at) {
+  const CodeObject* object = CodeSpace::get().find(static_cast<const std::byte*>(at.pc) - (at.exact ? 0 : 1));
+  return object != nullptr && is_alone(object->unit);
+}
+
 vm::Transfer land(vm::Vcpu& cx, Activation& segment) {
   const CodeSpace& space = CodeSpace::get();
   vm::Unwound& unwound = cx.store->unwound();
   auto* pc = static_cast<const std::byte*>(segment.pc);
   std::byte* fp = segment.fp;
   void* sp = segment.sp;
+  bool told = false;  // of the frame, by the one that it has called
   while (fp != segment.entry_fp) {
-    unwound.add({pc, nullptr, Activation::Kind::machine, false});
+    if (!told) unwound.add({pc, nullptr, Activation::Kind::machine, false});
     const CodeObject* object = space.find(pc - 1);
+    told = object != nullptr && is_alone(object->unit);
     if (object != nullptr && !object->pads.empty()) {
       if (const void* pad = object->pad(pc)) {
         segment.fp = fp;
@@ -91,7 +99,7 @@ vm::Transfer land(vm::Vcpu& cx, Activation& segment) {
   return {};
 }
 
-constexpr vm::SegmentOps kFrames{begin, up, describe, land};
+constexpr vm::SegmentOps kFrames{begin, up, describe, land, joined};
 
 // ---- leaving --------------------------------------------------------------------------------------------------------
 

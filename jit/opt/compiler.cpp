@@ -200,7 +200,7 @@ CompileResult OptCompiler::compile(Unit& unit, const CompileRequest& request) {
   code.func_index = request.func_index;
   code.unit = request.unit;
   code.entry = tables.entry;
-  if (request.unit != kWholeFunction) code.osr.push_back({request.unit, tables.entry});
+  if (request.unit != kWholeFunction && !is_alone(request.unit)) code.osr.push_back({request.unit, tables.entry});
   code.marks = std::move(tables.marks);
   code.inlined = keep_named(code.marks, unit.places);
   code.pads = std::move(tables.pads);

@@ -22,16 +22,19 @@ Lowering::Lowering(llvm::Module& module, LoweredUnit& unit)
       request_(unit.request),
       image_(*request_.module),
       context_(module.getContext()),
-      b_(context_) {}
+      b_(context_),
+      alone_(is_alone(unit.request.unit)) {}
 
 llvm::Function* Lowering::run() {
   const vm::ByteRange body = image_.funcs[request_.func_index].body;
-  if (body.size() > kMaxBodyBytes) {
+  if (body.size() > kMaxBodyBytes && !alone_) {
     reason_ = "a function of " + std::to_string(body.size()) + " bytes";
     return nullptr;
   }
-  unit_.own_bytes = body.size();
-  if (request_.inlining == Inlining::On) {
+  // What may be inlined into a loop alone is not planned ahead: there are few calls as a rule, and the deepest of its loops is
+  // hot.
+  if (!alone_) unit_.own_bytes = body.size();
+  if (request_.inlining == Inlining::On && !alone_) {
     unit_.plan.emplace(image_, request_.func_index, unit_.callees, kInlineUsual);
   }
   func_type_ = &image_.func_type(request_.func_index);
@@ -79,7 +82,7 @@ llvm::Function* Lowering::run() {
   debug.finalize();
   if (!failed_ && request_.unit != kWholeFunction && !entered_) {
     failed_ = true;
-    reason_ = "no loop at offset " + std::to_string(request_.unit);
+    reason_ = "no loop at offset " + std::to_string(loop_of(request_.unit));
   }
   return failed_ ? nullptr : function_;
 }
@@ -143,6 +146,10 @@ void Lowering::begin(D& d) {
   if (image_.metered) fuel_ = new_alloca(b_.getInt64Ty());
   read_fuel();
   for (ValType local : locals) locals_.push_back(new_alloca(type(local)));
+  if (alone_) {
+    load_locals(d);
+    return count_run();
+  }
   if (!whole) {
     llvm::Value* slots = b_.CreateIntToPtr(function_->getArg(3), b_.getPtrTy());
     uint32_t slot = 0;
@@ -220,9 +227,13 @@ void Lowering::read_fuel() {
 void Lowering::local_get(D&, uint32_t index, V* result) {
   result->v = b_.CreateLoad(locals_[index]->getAllocatedType(), locals_[index]);
 }
-void Lowering::local_set(D&, uint32_t index, const V& value) { b_.CreateStore(value.v, locals_[index]); }
+void Lowering::local_set(D&, uint32_t index, const V& value) {
+  b_.CreateStore(value.v, locals_[index]);
+  if (alone_) written_[index] = true;
+}
 void Lowering::local_tee(D&, uint32_t index, const V& value, V* result) {
   b_.CreateStore(value.v, locals_[index]);
+  if (alone_) written_[index] = true;
   result->v = value.v;
 }
 

@@ -28,6 +28,10 @@
 // from two sides, operands are kept in allocas at it and at the headers of loops around it, and those beneath a frame
 // that may contain it from the frame's begin to its end.
 //
+// LOOP UNITS (lower_unit.cpp). What stands before the loop is decoded for its types only, and decoding ends with the loop. The
+// entry block loads locals and operands from the slots of baseline code's frame; a branch to a frame around the loop, a
+// return and the loop's end lead to an exit each, which stores what the loop may have changed and returns its number.
+//
 // INLINING. A small callee's body is lowered in place of its call, by a lowering of its own that writes into the same
 // LLVM function (lower_inline.cpp). It has no frame: places in it say by which calls they were reached (InlinedPlace),
 // and walks over the stack make the frames of that which the callee would have had.
@@ -40,6 +44,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "jit/compiler.h"
@@ -75,6 +80,7 @@ struct LowerControl {
   uint32_t region = 0;                    // the innermost try of its code
   bool in_allocas = false;                // loop of an OSR unit: takes its parameters in allocas
   bool spilled = false;                   // the operands beneath it are in their allocas
+  uint32_t exit = 0;                      // around a loop unit: the number of the exit to it, from 1
 };
 
 /// Passes the decoder's events on: the decoder's own types depend on its consumer's.
@@ -184,7 +190,8 @@ class Lowering {
   void branch_to(D& d, C& target, llvm::ArrayRef<llvm::Value*> values);
   void branch(D& d, uint32_t depth);
   /// The operands that a branch to `target` takes.
-  llvm::SmallVector<llvm::Value*, 4> taken(D& d, const C& target);
+  llvm::SmallVector<llvm::Value*, 4> taken(D& d, const C& target) { return top(d, target.br_types().size()); }
+  llvm::SmallVector<llvm::Value*, 4> top(D& d, size_t count);
   llvm::BasicBlock* new_label(std::span<const vm::ValType> types, const char* name);
   void emit_return(D& d, llvm::ArrayRef<llvm::Value*> values);
   void finish(D& d, C& c, Results results);
@@ -193,13 +200,29 @@ class Lowering {
   /// A frame begins.
   void open(D& d, C& c);
   /// Whether the header that an OSR unit is entered at may still come.
-  bool before_unit(D& d) const { return request_.unit != kWholeFunction && d.offset() < request_.unit; }
+  bool before_unit(D& d) const { return is_entered() && d.offset() < request_.unit; }
+  /// Whether this is the body of an OSR unit.
+  bool is_entered() const { return request_.unit != kWholeFunction && !alone_; }
   /// The operands beneath a frame, when it goes on in a block that is entered from several sides.
   void reload_operands(D& d, const C& c);
   /// The alloca of operand `index` of the stack, for OSR units.
   llvm::AllocaInst* operand_alloca(size_t index, llvm::Type* type);
   void enter_unit(D& d, llvm::BasicBlock* header);
   llvm::Value* condition(const V& v) { return b_.CreateICmpNE(v.v, i32(0)); }
+
+  // --- loop units (lower_unit.cpp) ---
+  /// Whether an event is none of the unit's: its loop has not begun yet.
+  bool skips(D& d, bool is_loop);
+  /// The place of a canonical slot, or of the two of a v128, in baseline code's frame.
+  llvm::Value* frame_slot(uint32_t slot, vm::ValType type);
+  void load_locals(D& d);
+  /// The unit's loop begins: its operands are loaded.
+  void begin_alone(D& d);
+  /// Leaves by an exit: `values` go into the slots of operands from `height` on.
+  void leave(uint32_t number, size_t height, std::span<const vm::ValType> types, llvm::ArrayRef<llvm::Value*> values);
+  /// Those that the loop may have changed go to their slots.
+  void store_locals(D& d);
+  void finish_exits(D& d);
 
   // --- exceptions (lower_exceptions.cpp) ---
   uint32_t open_try(D& d, C& c);
@@ -376,14 +399,26 @@ class Lowering {
   uint32_t inner_ = 0;      // the innermost
   std::map<std::pair<size_t, llvm::Type*>, llvm::AllocaInst*> operand_allocas_;
   uint32_t place_ = 0;    // of the instruction being lowered: see CodeTables
-  bool entered_ = false;  // an OSR unit's header was found
+  bool entered_ = false;  // the loop of a unit that is no whole function was found
+  // Of a loop unit:
+  struct Exit {
+    llvm::BasicBlock* block;  // with a phi for each value
+    uint32_t slot;            // of the first of them
+    std::vector<vm::ValType> types;
+  };
+  const bool alone_ = false;
+  uint32_t unit_number_ = 0;             // the index of its frame
+  llvm::Value* frame_ = nullptr;         // slot 0 of baseline code's frame
+  std::vector<uint32_t> operand_slots_;  // of the operands at the header, and where the next one would be
+  std::vector<bool> written_;            // by local: the loop sets it
+  std::map<uint32_t, Exit> exits_;       // by number
   bool failed_ = false;
   std::string reason_;
 };
 
-#define VMRUN_EVENT(name, parameters)                      \
-  void LowerConsumer::name(auto& d, auto&&... arguments) { \
-    if (!to->failed_) to->name(d, arguments...);           \
+#define VMRUN_EVENT(name, parameters)                                                                \
+  void LowerConsumer::name(auto& d, auto&&... arguments) {                                           \
+    if (!to->failed_ && !to->skips(d, std::string_view(#name) == "loop")) to->name(d, arguments...); \
   }
 #include "vm/wasm/func_events.def"
 

@@ -155,6 +155,7 @@ void Lowering::emit_call(D& d, const vm::FuncType& type, const Callee& callee, O
 }
 
 void Lowering::emit_tail_call(D& d, const vm::FuncType& type, const Callee& callee, Operands args) {
+  if (alone_) return unsupported(d, "a tail call in a loop by itself");  // it would end the caller's frame too
   b_.CreateRet(emit_call(d, type, callee, args, true));
 }
 

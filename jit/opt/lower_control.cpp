@@ -18,16 +18,17 @@ BasicBlock* Lowering::new_label(std::span<const ValType> types, const char* name
   return label;
 }
 
-llvm::SmallVector<llvm::Value*, 4> Lowering::taken(D& d, const C& target) {
+llvm::SmallVector<llvm::Value*, 4> Lowering::top(D& d, size_t count) {
   const std::span<V> stack = d.stack();
   llvm::SmallVector<llvm::Value*, 4> values;
-  merge(d, target.br_types().size());
-  for (size_t i = stack.size() - target.br_types().size(); i < stack.size(); ++i) values.push_back(stack[i].v);
+  merge(d, count);
+  for (const V& value : stack.last(count)) values.push_back(value.v);
   return values;
 }
 
 void Lowering::branch_to(D& d, C& target, llvm::ArrayRef<llvm::Value*> values) {
   if (target.kind == ControlKind::func) return emit_return(d, values);
+  if (target.exit != 0) return leave(target.exit, target.height, target.br_types(), values);
   if (target.kind == ControlKind::loop && request_.polls) poll();
   if (target.in_allocas) {
     for (size_t i = 0; i < values.size(); ++i) {
@@ -111,6 +112,10 @@ void Lowering::end(D& d, C& c, Results results) {
     case ControlKind::loop: {
       // Nothing branches to the end of a loop.
       const std::span<V> stack = d.stack();
+      if (alone_ && d.control_depth() - 1 == unit_number_) {
+        if (d.reachable()) leave(unit_number_, c.height, c.results, top(d, c.results.size()));
+        return finish_exits(d);
+      }
       if (!d.reachable()) {
         b_.SetInsertPoint(new_block("dead"));
         for (size_t i = 0; i < c.results.size(); ++i) results[i].v = zero(c.results[i]);
@@ -146,10 +151,11 @@ llvm::AllocaInst* Lowering::operand_alloca(size_t index, llvm::Type* type) {
 
 void Lowering::loop(D& d, C& c) {
   at(d);
+  if (alone_ && !entered_) begin_alone(d);
   const std::span<V> stack = d.stack();
   c.region = inner_;
   merge(d, c.params.size());
-  const bool unit_here = request_.unit == d.offset();
+  const bool unit_here = is_entered() && request_.unit == d.offset();
   if (unit_here || before_unit(d)) {
     merge(d, stack.size());
     // The unit's header, or that of a loop that may be around it.
@@ -257,6 +263,7 @@ void Lowering::emit_return(D& d, llvm::ArrayRef<llvm::Value*> values) {
     b_.CreateBr(behind_);
     return;
   }
+  if (alone_) return leave(0, 0, func_type_->results, values);
   travel(d, PlaceWalk::results(), func_type_->results);
   PlaceWalk walk = PlaceWalk::results();
   llvm::Value* result = llvm::PoisonValue::get(result_type_);

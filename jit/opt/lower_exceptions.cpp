@@ -165,6 +165,10 @@ void Lowering::end_try(C& c) {
 
 void Lowering::delegate(D& d, C& c, uint32_t depth, Results results) {
   at(d);
+  // The caller's pad is that of the tries around the loop, and this may pass some of them by.
+  if (alone_ && c.outer_try != 0 && d.control_depth() - 2 - depth < unit_number_) {
+    return unsupported(d, "a loop by itself that delegates");
+  }
   inner_ = c.outer_try;
   const Builder::InsertPoint here = b_.saveIP();
   b_.SetInsertPoint(c.otherwise);

@@ -235,6 +235,8 @@ void add_machine(Stack& stack, const vm::Vcpu& cx, const InterruptedAt& at) {
     frame.pc = caller;
     frame.exact = false;
     walk = vm::FrameWalk(frame);
+    const CodeObject* object = CodeSpace::get().find(at.pc);
+    if (object != nullptr && is_alone(object->unit)) walk.next();  // one frame of the guest with its caller's
   } else {
     walk.next();
   }

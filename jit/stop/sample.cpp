@@ -100,11 +100,38 @@ void sample_no_guest(uint32_t ticks) {
   vm::guest_thread_paused();
 }
 
+namespace {
+
+/// A tick in a loop's unit. One that is called so often that each call costs more than it saves is called no more.
+void judge_unit(const CodeObject& object) {
+  vm::LoopTable* loops = object.func->loops.load(std::memory_order_acquire);
+  vm::LoopCode* loop = loops != nullptr ? loops->find(loop_of(object.unit)) : nullptr;
+  if (loop == nullptr || !object.contains(loop->unit.load(std::memory_order_relaxed))) return;
+  const uint32_t calls = loop->polls.load(std::memory_order_relaxed);
+  if (calls <= policy::kMostUnitCalls) {
+    // What has been long ago counts less: at an even pace it is twice the calls of a tick.
+    loop->polls.store(calls / 2, std::memory_order_relaxed);
+    return;
+  }
+  vm::BlockState ready = vm::BlockState::ready;
+  if (!loop->alone.compare_exchange_strong(ready, vm::BlockState::failed, std::memory_order_acq_rel)) return;
+  loop->unit.store(nullptr, std::memory_order_release);
+  // Baseline code of the loop is nothing better.
+  const bool entered =
+      loop->state[static_cast<size_t>(vm::Tier::opt)].load(std::memory_order_relaxed) == vm::BlockState::ready;
+  vm::Tier tier = vm::Tier::opt;
+  if (!entered) loop->entry_tier.compare_exchange_strong(tier, vm::Tier::baseline, std::memory_order_relaxed);
+}
+
+}  // namespace
+
 void sample(vm::Vcpu& cx, const void* pc, uint32_t ticks) {
   timer.idle = 0;
   const CodeSpace* space = CodeSpace::existing();
   const CodeObject* object = space != nullptr ? space->find(pc) : nullptr;
-  if (object == nullptr || object->func == nullptr || object->tier != vm::Tier::baseline) return;
+  if (object == nullptr || object->func == nullptr) return;
+  if (is_alone(object->unit)) return judge_unit(*object);
+  if (object->tier != vm::Tier::baseline) return;
   const int64_t polls = server.charge(*object->func, ticks);
   if (polls == 0) return;
   charged = true;

@@ -36,10 +36,12 @@ struct LoopCode {
   std::atomic<BlockState> state[kTiers] = {};  // of its OSR entry in each machine tier
   std::atomic<uint32_t> heat{0};               // charged by slices and ticks; racy on purpose
   std::atomic<uint32_t> paid{0};               // how much of the heat has paid for compiles by the optimiser
-  std::atomic<uint32_t> polls{0};              // that its back-edge has made in sampled code
+  std::atomic<uint32_t> polls{0};              // of its back-edge in sampled code; of its unit, calls
   std::atomic<const void*> entry{
       nullptr};  // machine code to go on in (jit/crossing/abi.h: OSR entry), the best tier's; or null
   std::atomic<Tier> entry_tier{Tier::interp};
+  std::atomic<BlockState> alone{BlockState::cold};  // of the loop as a unit by itself, in optimised code
+  std::atomic<const void*> unit{nullptr};  // that unit (jit/crossing/abi.h: loop unit), which baseline code calls
 };
 /// The loops of one function, by rising offset.
 struct LoopTable {

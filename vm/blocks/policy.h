@@ -87,6 +87,20 @@ inline constexpr uint32_t kReachTicks = 8;
 /// Ticks (slices) that an inner loop goes on beside an entry around it, before it gets an entry of its own.
 inline constexpr uint32_t kInnerAfterTicks = 2 * kReachTicks, kInnerAfterSlices = 64;
 
+/// Where a function has so many bytes, a hot loop of it may be compiled alone, if that is no more than this part of it.
+inline constexpr uint32_t kLargeFunction = 4 << 10, kAlonePart = 4;
+
+/// To call a loop's unit costs a few nanoseconds, so a unit is the better the further out it begins, as long as it is small: up
+/// to so many bytes count as no more.
+inline constexpr uint32_t kAloneBytes = 1 << 10;
+
+/// It must be so many times hotter than other units: what leaving it and coming back costs is not known before (compress, a
+/// guest of loops that are left soon, gains 0.06 of its time).
+inline constexpr uint32_t kAloneFactor = 2;
+
+/// A unit in which a call takes less than 5 ns is given up: twice as many calls as such a unit takes in a tick.
+inline constexpr uint32_t kMostUnitCalls = 2 * kSampleNanoseconds / 5;
+
 // ---- what a compile gains and costs ---------------------------------------------------------------------------------
 
 /// Time of a block in the interpreter as a multiple of baseline code's, over the guests of bench/ (2026-11-21).

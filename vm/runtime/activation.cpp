@@ -103,7 +103,9 @@ bool FrameWalk::describe_caller(uint32_t call, FrameInfo& info) const {
 }
 
 void FrameWalk::next() {
-  if (!ops_of(*at_.activation).up(at_)) enter(at_.activation->previous);
+  const SegmentOps& ops = ops_of(*at_.activation);
+  const bool joined = ops.joined != nullptr && ops.joined(at_);
+  if (!ops.up(at_) || (joined && !ops.up(at_))) enter(at_.activation->previous);
 }
 
 std::vector<Frame> backtrace(const Vcpu& cx, size_t max) { return backtrace(cx.activation, max); }

@@ -73,6 +73,8 @@ struct SegmentOps {
   /// activation's position accordingly, prepares what has to be prepared, and says where to go on. Machine segments tell
   /// vm/runtime/unwound.h of the frames that it comes by.
   Transfer (*land)(Vcpu& cx, Activation& activation);
+  /// Whether the frame and the one that has called it are one frame of the guest, which is where this one says; null: none is.
+  bool (*joined)(const FrameAt& at) = nullptr;
 };
 void set_segment_ops(Activation::Kind kind, const SegmentOps* ops);
 

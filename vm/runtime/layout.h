@@ -66,8 +66,19 @@ VMRUN_FIELD(FuncCode, machine)
 VMRUN_FIELD(FuncCode, host)
 VMRUN_FIELD(FuncCode, bridge)
 VMRUN_FIELD(FuncCode, counts)
+VMRUN_FIELD(FuncCode, loops)
 inline constexpr uint32_t bytes = sizeof(FuncCode);
 }  // namespace func_code
+
+namespace loop_table {
+VMRUN_FIELD(LoopTable, loops)
+}  // namespace loop_table
+
+namespace loop_code {
+VMRUN_FIELD(LoopCode, unit)
+VMRUN_FIELD(LoopCode, polls)
+inline constexpr uint32_t bytes = sizeof(LoopCode);
+}  // namespace loop_code
 
 namespace func_record {
 VMRUN_FIELD(FuncRecord, type)
