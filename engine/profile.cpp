@@ -187,7 +187,7 @@ CompileRecords compile_records() {
     record.module = printable_name(event.module_name);
     record.function = printable_name(event.function);
     record.func_index = event.func_index;
-    if (event.unit != jit::kWholeFunction) record.loop = event.unit;
+    if (event.unit != jit::kWholeFunction) record.loop = jit::loop_of(event.unit);
     record.from = static_cast<Tier>(event.why.from);
     record.tier = static_cast<Tier>(event.tier);
     record.reason = event.why.reason;

@@ -30,7 +30,7 @@ struct CompileEvent {
   uint32_t module = 0;  // vm::Module::number
   std::string module_name, function;
   uint32_t func_index = 0;
-  uint32_t unit = 0;  // jit::kWholeFunction, or the offset of the loop that it is entered at
+  uint32_t unit = 0;  // jit/code/compiled.h
   vm::Tier tier = vm::Tier::baseline;
   uint32_t wasm_bytes = 0, code_bytes = 0;
   int64_t begin = 0;                                      // of the steady clock, in nanoseconds

@@ -10,7 +10,15 @@
 #include <cstdlib>
 #include <memory>
 
+#include "vm/blocks/block.h"
+
 namespace vmrun::tiering {
+
+/// What of a loop's heat has paid for nothing yet.
+inline uint32_t heat_of(const vm::LoopCode& loop) {
+  const uint32_t sum = loop.heat.load(std::memory_order_relaxed), paid = loop.paid.load(std::memory_order_relaxed);
+  return sum - std::min(sum, paid);
+}
 
 /// The heat of a module's own functions, by their index among these.
 class HeatTable {

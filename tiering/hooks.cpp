@@ -57,7 +57,10 @@ int64_t ModuleTiers::charge_sample(FuncCode& code, uint32_t ticks) {
   }
   const vm::LoopTable* table = code.loops.load(std::memory_order_acquire);
   for (uint32_t i = 0; table != nullptr && i < std::min(table->count, LoopNest::kMost); ++i) {
-    if (table->loops[i].entry_tier.load(std::memory_order_relaxed) == Tier::opt) return policy::kEntryPolls;
+    if (table->loops[i].state[static_cast<unsigned>(Tier::opt)].load(std::memory_order_relaxed) ==
+        vm::BlockState::ready) {
+      return policy::kEntryPolls;
+    }
   }
   return policy::kOuterPolls;
 }

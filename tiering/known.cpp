@@ -29,6 +29,16 @@ uint16_t this_optimiser() {
   return static_cast<uint16_t>(vm::checksum(std::as_bytes(std::span(build.data(), build.size())))) | 1;
 }
 
+namespace {
+
+/// What a unit costs, whose loops nobody has looked at yet.
+uint32_t expected_size(const vm::Module& module, const HotUnit& hot) {
+  const uint32_t whole = module.funcs[hot.func_index].body.size();
+  return jit::is_alone(hot.unit) ? std::min(whole, policy::kAloneBytes) : whole;
+}
+
+}  // namespace
+
 std::vector<HotUnit> ModuleTiers::choose_known() const {
   std::vector<HotUnit> chosen;
   if (!mode().facts.optimises || !heat_.exists()) return chosen;
@@ -36,13 +46,11 @@ std::vector<HotUnit> ModuleTiers::choose_known() const {
   for (const HotUnit& hot : stored_.hot) {
     if (hot.func_index < module_.imported_funcs || hot.func_index >= module_.funcs.size()) continue;
     if (hot.refused == this_optimiser() || find_stored({hot.func_index, hot.unit, Tier::opt}) != nullptr) continue;
-    const double costs = cost(module_.funcs[hot.func_index].body.size(), Tier::opt, false, true);
+    const double costs = cost(expected_size(module_, hot), Tier::opt, false, true);
     const double patience = std::exp2(hot.late / kLate);
     if (gain(hot.heat, Tier::baseline, Tier::opt, best) > costs * patience) chosen.push_back(hot);
   }
-  const auto time = [&](const HotUnit& hot) {
-    return cost(module_.funcs[hot.func_index].body.size(), Tier::opt, false, false);
-  };
+  const auto time = [&](const HotUnit& hot) { return cost(expected_size(module_, hot), Tier::opt, false, false); };
   if (stored_.run.count() == 0) return chosen;
   std::ranges::sort(chosen, std::greater(), [&](const HotUnit& hot) { return hot.heat / time(hot); });
   double left = static_cast<double>(stored_.run.count()) - policy::kFirstNanoseconds[static_cast<unsigned>(Tier::opt)];

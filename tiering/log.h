@@ -16,10 +16,12 @@ inline const vm::Log& log() {
   return instance;
 }
 
-/// The function's name, and where the unit is entered.
+/// The function's name, and which part of it the unit is.
 inline std::string unit_name(const vm::Module& module, uint32_t func_index, uint32_t unit) {
-  const std::string name = module.func_label(func_index);
-  return unit == jit::kWholeFunction ? name : fmt::format("{} (from the loop at {:#x})", name, unit);
+  std::string name = module.func_label(func_index);
+  if (unit == jit::kWholeFunction) return name;
+  if (jit::is_alone(unit)) return fmt::format("{} (the loop at {:#x} alone)", name, jit::loop_of(unit));
+  return fmt::format("{} (from the loop at {:#x})", name, unit);
 }
 
 }  // namespace vmrun::tiering

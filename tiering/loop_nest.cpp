@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "jit/code/compiled.h"
 #include "vm/base/assert.h"
 #include "vm/wasm/func_decoder_base.h"
 #include "vm/wasm/image.h"
@@ -51,8 +52,10 @@ LoopNest::LoopNest(const vm::Module& module, uint32_t func_index, const vm::Loop
   const uint8_t* end = module.bytes() + body.end;
   const uint64_t most_inlined = policy::kMostInlined + uint64_t{body.size()} * policy::kMostInlinedPercent / 100;
   uint64_t inlined = 0;
-  auto expect_inlined = [&](uint64_t bytes) {
-    if (bytes <= policy::kInlinedBytes && inlined + bytes <= most_inlined) inlined += bytes;
+  auto expect_inlined = [&](uint64_t bytes, uint32_t inside) {
+    if (bytes > policy::kInlinedBytes || inlined + bytes > most_inlined) return;
+    inlined += bytes;
+    if (inside != kNone) loops_[inside].inlined += static_cast<uint32_t>(bytes);
   };
   while (p < end) {
     const auto at = static_cast<uint32_t>(p - module.bytes());
@@ -62,9 +65,9 @@ LoopNest::LoopNest(const vm::Module& module, uint32_t func_index, const vm::Loop
     if (op == Op::call) {
       uint32_t callee = 0;
       vm::read_leb<uint32_t, 32>(operands, end, callee);
-      if (callee >= module.imported_funcs) expect_inlined(module.funcs[callee].body.size());
+      if (callee >= module.imported_funcs) expect_inlined(module.funcs[callee].body.size(), inside);
     } else if (op == Op::call_indirect) {
-      expect_inlined(policy::kGuessedBytes);
+      expect_inlined(policy::kGuessedBytes, inside);
     }
     switch (op) {
       case Op::loop:
@@ -85,7 +88,10 @@ LoopNest::LoopNest(const vm::Module& module, uint32_t func_index, const vm::Loop
       case Op::end:
       case Op::delegate:
         if (open.empty()) break;
-        if (open.back().is_loop) loops_[inside].end = at;
+        if (open.back().is_loop) {
+          loops_[inside].end = at;
+          if (loops_[inside].outer != kNone) loops_[loops_[inside].outer].inlined += loops_[inside].inlined;
+        }
         open.pop_back();
         break;
       case Op::br_table: {
@@ -110,9 +116,11 @@ LoopNest::Around LoopNest::around(uint32_t loop) const {
 }
 
 vm::ByteRange LoopNest::range(const vm::LoopTable& loops, uint32_t unit) const {
-  const vm::LoopCode* entry = loops.find(unit);
+  const vm::LoopCode* entry = unit != jit::kWholeFunction ? loops.find(jit::loop_of(unit)) : nullptr;
   if (entry == nullptr) return {0, UINT32_MAX};
-  const uint32_t outermost = around(static_cast<uint32_t>(entry - loops.loops)).outermost();
+  const auto loop = static_cast<uint32_t>(entry - loops.loops);
+  if (jit::is_alone(unit)) return {loops_[loop].begin, loops_[loop].end};
+  const uint32_t outermost = around(loop).outermost();
   return {loops_[outermost].begin, loops_[outermost].end};
 }
 

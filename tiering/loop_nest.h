@@ -40,8 +40,8 @@ class LoopNest {
 
   /// The offset of its `end` in the image.
   uint32_t end(uint32_t loop) const { return loops_[loop].end; }
-  /// Of the outermost loop around the unit's entry, from its begin to its end in the image; all there is for a whole
-  /// function, or where the function has no such loop. `loops` are those that this was made of.
+  /// Of a loop alone, or else of the outermost loop around the unit's entry, from its begin to its end in the image; all there
+  /// is for a whole function, or where the function has no such loop. `loops` are those that this was made of.
   vm::ByteRange range(const vm::LoopTable& loops, uint32_t unit) const;
   /// Whether no loop is in it.
   bool is_innermost(uint32_t loop) const { return loops_[loop].innermost; }
@@ -54,11 +54,14 @@ class LoopNest {
   bool in_loop(uint32_t offset) const { return loop_at(offset) != kNone; }
   /// Bytes of the bodies that the optimiser is expected to put in place of the function's calls.
   uint32_t inlined() const { return inlined_; }
+  /// Those of the calls in a loop.
+  uint32_t inlined(uint32_t loop) const { return loops_[loop].inlined; }
 
  private:
   struct Loop {
     uint32_t outer = kNone;       // by index: the loop around it
     uint32_t begin = 0, end = 0;  // offsets in the image
+    uint32_t inlined = 0;
     bool innermost = true;
     policy::Work work = policy::Work::plain;
   };

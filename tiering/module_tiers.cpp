@@ -81,9 +81,22 @@ const Decisions& ModuleTiers::decisions() const {
 std::atomic<BlockState>* ModuleTiers::state_of(const Key& key) {
   FuncCode& code = module_.code(key.func_index);
   if (key.unit == jit::kWholeFunction) return &code.state[static_cast<unsigned>(key.tier)];
-  LoopTable* table = vm::loops_of(code);
-  LoopCode* loop = table != nullptr ? table->find(key.unit) : nullptr;
-  return loop != nullptr ? &loop->state[static_cast<unsigned>(key.tier)] : nullptr;
+  LoopCode* loop = loop_of(key);
+  if (loop == nullptr || (jit::is_alone(key.unit) && key.tier != Tier::opt)) return nullptr;
+  return jit::is_alone(key.unit) ? &loop->alone : &loop->state[static_cast<unsigned>(key.tier)];
+}
+
+uint32_t ModuleTiers::bytes_of(const Key& key) {
+  FuncCode& code = module_.code(key.func_index);
+  if (!jit::is_alone(key.unit)) return module_.funcs[key.func_index].body.size();
+  const LoopTable& table = *code.loops.load(std::memory_order_acquire);
+  const vm::ByteRange range = nest(code, table).range(table, key.unit);
+  return range.end - range.begin;
+}
+
+LoopCode* ModuleTiers::loop_of(const Key& key) {
+  LoopTable* table = vm::loops_of(module_.code(key.func_index));
+  return table != nullptr ? table->find(jit::loop_of(key.unit)) : nullptr;
 }
 
 bool ModuleTiers::begin() {
@@ -168,6 +181,7 @@ std::string ModuleTiers::promote(uint32_t func_index, uint32_t unit, Tier tier) 
     if (now == BlockState::failed) {
       std::lock_guard lock(mutex_);
       reason = failures_[key].reason;
+      if (reason.empty()) reason = "given up: it was called too often for what it does";
       break;
     }
     if (now == BlockState::compiling) {
@@ -219,7 +233,9 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
     }
     return reason;
   }
-  if (load_stored(key)) return {};
+  std::vector<jit::CalledUnit> called;
+  if (key.tier == Tier::baseline) called = called_units(code);
+  if (called.empty() && load_stored(key)) return {};
   std::string reason;
   jit::Compiler* compiler = manager_.compiler(key.tier, &reason);
   if (compiler == nullptr) {
@@ -230,7 +246,8 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
     fail(key, "no memory for the block's counters", UINT32_MAX);
     return "no memory for the block's counters";
   }
-  const jit::CompileRequest request = request_of(key);
+  jit::CompileRequest request = request_of(key);
+  request.calls_units = called;
   const auto start = std::chrono::steady_clock::now();
   auto compiled = start;
   jit::CompileResult result;
@@ -259,10 +276,11 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
       vm::counts_of(code);                 // of entries in loops; without memory for it they go uncounted
       const uint32_t size = object->size;  // once published it may be replaced, and go, at any time
       vm::count(tally.done);
-      vm::count(tally.wasm_bytes, module_.funcs[key.func_index].body.size());
+      vm::count(tally.wasm_bytes, bytes_of(key));
       vm::count(tally.code_bytes, size);
       publish(key, object);
       record(key, size, start, compiled, installed, {});
+      if (jit::is_alone(key.unit)) renew_baseline(code);
       if (key.tier == Tier::opt) {
         start_again(code, key.unit);
         VMRUN_LOG_AT(log(), debug, "{}: {} has {} bytes of optimised code after {:.1f} ms", module_.display_name(),
@@ -314,7 +332,7 @@ void ModuleTiers::record(const Key& key, uint32_t code_bytes, Time begin, Time c
   event.func_index = key.func_index;
   event.unit = key.unit;
   event.tier = key.tier;
-  event.wasm_bytes = module_.funcs[key.func_index].body.size();
+  event.wasm_bytes = bytes_of(key);
   event.code_bytes = code_bytes;
   event.begin = count(begin.time_since_epoch());
   event.compiling = count(compiled - begin);
@@ -368,13 +386,14 @@ jit::CompileRequest ModuleTiers::request_of(const Key& key) const {
 
 void ModuleTiers::publish(const Key& key, const jit::CodeObject* object, bool loaded) {
   FuncCode& code = module_.code(key.func_index);
+  const uint32_t bytes = bytes_of(key);
   std::lock_guard lock(mutex_);
   TierStats& stats = stats_[static_cast<unsigned>(key.tier)];
   const bool whole = key.unit == jit::kWholeFunction;
   ++(whole ? stats.functions : stats.osr_units);
   vm::Tally::OfTier& tally = vm::tally.tier(static_cast<size_t>(key.tier));
   vm::count(whole ? (loaded ? tally.stored_functions : tally.functions) : (loaded ? tally.stored_loops : tally.loops));
-  stats.wasm_bytes += module_.funcs[key.func_index].body.size();
+  stats.wasm_bytes += bytes;
   stats.code_bytes += object->size;
   stats.loaded += loaded;
   try {
@@ -404,12 +423,23 @@ void ModuleTiers::publish(const Key& key, const jit::CodeObject* object, bool lo
       if (key.unit == jit::kWholeFunction || entry.loop_offset == key.unit) {
         loop->state[static_cast<unsigned>(key.tier)].store(BlockState::ready, std::memory_order_release);
       }
+      // Who enters baseline code that calls the loop's unit goes on in that.
+      const bool calls =
+          loop->unit.load(std::memory_order_relaxed) != nullptr &&
+          loop->state[static_cast<unsigned>(Tier::opt)].load(std::memory_order_relaxed) != BlockState::ready &&
+          std::ranges::binary_search(object->calls_units, entry.loop_offset);
+      const Tier as = calls ? Tier::opt : key.tier;
       const bool better = loop->entry.load(std::memory_order_relaxed) == nullptr ||
-                          loop->entry_tier.load(std::memory_order_relaxed) <= key.tier;
+                          loop->entry_tier.load(std::memory_order_relaxed) <= as;
       if (!better || !may_enter) continue;
-      jit::publish_loop(*loop, object->begin + entry.pc, key.tier);
+      jit::publish_loop(*loop, object->begin + entry.pc, as);
       entered = true;
     }
+  }
+  if (jit::is_alone(key.unit)) {
+    loop_of(key)->polls.store(0, std::memory_order_relaxed);
+    loop_of(key)->unit.store(object->begin + object->entry, std::memory_order_release);
+    entered = true;
   }
   if (key.unit == jit::kWholeFunction) {
     const Tier before = code.tier.load(std::memory_order_relaxed);
@@ -419,16 +449,19 @@ void ModuleTiers::publish(const Key& key, const jit::CodeObject* object, bool lo
     }
   }
   state_of(key)->store(BlockState::ready, std::memory_order_release);
-  if (!entered) remove(key);
+  if (!entered) remove(std::prev(codes_.end()));
   if (key.tier == Tier::opt && !loaded && stored_.keeper != nullptr) stored_.keeper->made_optimised();
 }
 
 void ModuleTiers::unlink(const Code& published) {
   FuncCode& code = module_.code(published.key.func_index);
   const jit::CodeObject& object = *published.object;
-  if (published.key.unit == jit::kWholeFunction && code.tier.load(std::memory_order_relaxed) == published.key.tier) {
+  // Baseline code may have been made anew.
+  if (published.key.unit == jit::kWholeFunction && code.tier.load(std::memory_order_relaxed) == published.key.tier &&
+      object.contains(code.machine.load(std::memory_order_relaxed))) {
     jit::unlink_function(code);
   }
+  if (jit::is_alone(published.key.unit)) return unlink_unit(*loop_of(published.key), object);
   LoopTable* table = code.loops.load(std::memory_order_acquire);
   for (uint32_t i = 0; table != nullptr && i < table->count; ++i) {
     LoopCode& loop = table->loops[i];
@@ -438,7 +471,10 @@ void ModuleTiers::unlink(const Code& published) {
 
 void ModuleTiers::remove(const Key& key) {
   auto at = std::find_if(codes_.begin(), codes_.end(), [&](const Code& c) { return c.key == key; });
-  if (at == codes_.end()) return;
+  if (at != codes_.end()) remove(at);
+}
+
+void ModuleTiers::remove(std::deque<Code>::const_iterator at) {
   unlink(*at);
   jit::CodeSpace::get().retire(at->object);
   codes_.erase(at);
@@ -463,7 +499,8 @@ size_t ModuleTiers::drop_oldest() {
     LoopCode& loop = table->loops[i];
     auto& state = loop.state[static_cast<unsigned>(key.tier)];
     BlockState ready = BlockState::ready;
-    if (key.unit == jit::kWholeFunction || loop.offset == key.unit) {
+    if (key.unit == jit::kWholeFunction || loop.offset == jit::loop_of(key.unit)) {
+      if (jit::is_alone(key.unit)) break;
       state.compare_exchange_strong(ready, BlockState::cold, std::memory_order_acq_rel);
       loop.paid.store(loop.heat.load(std::memory_order_relaxed), std::memory_order_relaxed);
     }

@@ -3,7 +3,7 @@
 //
 // hooks.cpp has what guests call, policy.cpp what is asked for by heat, module_tiers.cpp compiling and publishing, and
 // stored.cpp what is kept of a module's code from one process to the next, code_memory.cpp the memory for it, known.cpp
-// what earlier runs found hot.
+// what earlier runs found hot, units.cpp loops that are compiled alone.
 //
 // Threads: the hooks run on guests' threads, compile() on compile threads, or for baseline code on a guest's; the module
 // is detached by whoever drops its last reference. A block is compiled by the one thread that took its state from cold
@@ -24,6 +24,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "jit/code/arena.h"
 #include "jit/compiler.h"
@@ -136,6 +137,11 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
     const jit::CodeObject* object;
     bool loaded;  // it was stored
   };
+  /// Neither units of loops alone are stored, which are made in milliseconds and asked for in later runs by what was hot, nor
+  /// baseline code that calls them, which depends on this process's records of loops.
+  static bool is_storable(const Code& code) {
+    return !jit::is_alone(code.key.unit) && code.object->calls_units.empty();
+  }
   struct Failure {
     std::string reason;
     uint32_t retry_heat;  // UINT32_MAX: never
@@ -197,6 +203,10 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   void count_task(vm::Tier tier, uint32_t units);
   /// Takes functions from all_next_ and compiles them until there are no more.
   void compile_share();
+  /// Bytes of wasm that the unit is, or is part of.
+  uint32_t bytes_of(const Key& key);
+  /// The record of the unit's loop; null when the function has no such loop.
+  vm::LoopCode* loop_of(const Key& key);
   /// Of a block in a tier; null when the function has no such loop.
   std::atomic<vm::BlockState>* state_of(const Key& key);
   /// Registers a running compile, unless the module is dying.
@@ -228,6 +238,19 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   /// Takes the entries that lead into `object` back. With mutex_.
   void unlink(const Code& code);
   void remove(const Key& key);  // unlinks and retires what is published under the key, if anything; with mutex_
+  void remove(std::deque<Code>::iterator at);
+
+  // ---- loops alone (units.cpp) ----
+  /// Optimised code of the loop, or of one around it, alone: where the function is large and that a small part of it. False:
+  /// it is not, and something else may be better.
+  bool consider_alone(vm::FuncCode& code, vm::LoopCode& loop);
+  /// The units that baseline code of the function is to call.
+  std::vector<jit::CalledUnit> called_units(const vm::FuncCode& code) const;
+  /// Makes baseline code of the function anew, which calls the units that there are now.
+  void renew_baseline(vm::FuncCode& code);
+  /// The heat of a loop that is compiled alone is that of loops around it too.
+  void pay_around(vm::FuncCode& code, uint32_t unit);
+  void unlink_unit(vm::LoopCode& loop, const jit::CodeObject& object);
 
   Manager& manager_;
   vm::Module& module_;

@@ -33,12 +33,6 @@ bool has_loops(FuncCode& code) {
   return loops != nullptr && loops->count != 0;
 }
 
-/// What of a loop's heat has paid for nothing yet.
-uint32_t heat_of(const LoopCode& loop) {
-  const uint32_t sum = loop.heat.load(std::memory_order_relaxed), paid = loop.paid.load(std::memory_order_relaxed);
-  return sum - std::min(sum, paid);
-}
-
 }  // namespace
 
 bool ModuleTiers::is_quiet_call() {
@@ -125,6 +119,11 @@ uint32_t ModuleTiers::size_of(FuncCode& code, uint32_t unit) {
   const LoopTable* table = vm::loops_of(code);
   if (table == nullptr) return body.size();
   const LoopNest& loops = nest(code, *table);
+  if (jit::is_alone(unit)) {
+    const vm::ByteRange range = loops.range(*table, unit);
+    return range.end - range.begin +
+           loops.inlined(static_cast<uint32_t>(table->find(jit::loop_of(unit)) - table->loops));
+  }
   return body.end - std::max(body.begin, loops.range(*table, unit).begin) + loops.inlined();
 }
 
@@ -227,6 +226,7 @@ void ModuleTiers::consider_sampled(FuncCode& code, bool entered, uint32_t factor
 void ModuleTiers::consider_loop(FuncCode& code, LoopCode& loop, Tier from) {
   if (!mode().facts.optimises || from == Tier::opt) return;
   const bool sampled = is_sampled(from);
+  if (sampled && consider_alone(code, loop)) return;
   const LoopTable& table = *code.loops.load(std::memory_order_acquire);
   const LoopNest& loops = nest(code, table);
   const auto index = static_cast<uint32_t>(&loop - table.loops);
@@ -269,6 +269,7 @@ void ModuleTiers::consider_loop(FuncCode& code, LoopCode& loop, Tier from) {
 
 void ModuleTiers::pay(FuncCode& code, uint32_t unit, uint32_t heat) {
   heat_.pay(own(code), heat);
+  if (jit::is_alone(unit)) pay_around(code, unit);
   start_again(code, unit);
 }
 

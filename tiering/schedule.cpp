@@ -36,7 +36,9 @@ void Forced::hot_function(ModuleTiers& tiers, vm::FuncCode& code) const {
 void Forced::hot_loop(ModuleTiers& tiers, vm::FuncCode& code, vm::LoopCode& loop, vm::Tier from) const {
   for (size_t i = 0; i < schedule_.size(); ++i) {
     const Promotion& p = schedule_[i];
-    if (p.func_index != code.func_index || p.unit != loop.offset || from >= p.tier) continue;
+    if (p.func_index != code.func_index || p.unit == jit::kWholeFunction || jit::loop_of(p.unit) != loop.offset ||
+        from >= p.tier)
+      continue;
     if (++seen_[i] == p.at) tiers.promote(p.func_index, p.unit, p.tier);
   }
 }

@@ -13,7 +13,7 @@ namespace vmrun::tiering {
 
 struct Promotion {
   uint32_t func_index = 0;
-  uint32_t unit = jit::kWholeFunction;  // or the offset of a `loop` in the image
+  uint32_t unit = jit::kWholeFunction;  // or another (jit/code/compiled.h)
   /// Whole function: the call in the interpreter during whose prologue the code is made, so that the next call runs it;
   /// 0: before the first call. Loop: the back-edge in the tier below at which its frame moves over, from 1.
   uint32_t at = 0;

@@ -113,7 +113,7 @@ bool ModuleTiers::keep_new(uint64_t& next, size_t bytes, jit::stored::Stream& st
   for (auto at = std::ranges::lower_bound(codes_, next, {}, &Code::number); at != codes_.end(); ++at) {
     if (stream.waiting() >= before + bytes) return true;
     next = at->number + 1;
-    if (at->loaded) continue;  // it comes from the file, as keep_old() puts it
+    if (at->loaded || !is_storable(*at)) continue;  // what comes from the file is put there by keep_old()
     stream.add(at->key.func_index, *at->object, {at->object->begin, at->object->size}, module_);
   }
   return false;
@@ -140,7 +140,7 @@ void ModuleTiers::keep_published(Kept& kept) {
   std::lock_guard lock(mutex_);
   for (const Tier tier : {Tier::opt, Tier::baseline}) {
     for (const Code& code : codes_) {
-      if (code.key.tier != tier) continue;
+      if (code.key.tier != tier || !is_storable(code)) continue;
       jit::stored::Unit unit{code.key.func_index, code.key.unit, tier, 0, code.object->size, {}};
       unit.piece = jit::stored::make_piece(*code.object, {code.object->begin, code.object->size}, module_);
       if (!unit.piece.empty()) kept.units.push_back(std::move(unit));
@@ -163,7 +163,7 @@ News ModuleTiers::news() {
   constexpr auto kOpt = static_cast<unsigned>(Tier::opt);
   std::lock_guard lock(mutex_);
   for (const Code& code : codes_) {
-    if (!code.loaded) ++news.units[static_cast<unsigned>(code.key.tier)];
+    if (!code.loaded && is_storable(code)) ++news.units[static_cast<unsigned>(code.key.tier)];
     const uint32_t heat = heat_.exists() ? heat_.sum(own(module_.code(code.key.func_index))) : 0;
     if (code.key.tier == Tier::opt) {
       news.hot.push_back({code.key.func_index, code.key.unit, code.loaded ? 0 : std::max(heat, kLeastHeat)});
@@ -175,8 +175,9 @@ News ModuleTiers::news() {
     const size_t before = news.hot.size();
     for (uint32_t i = 0; table != nullptr && i < table->count; ++i) {
       // What was asked for is worth it, and did not come in time.
-      if (!comes(table->loops[i].state[kOpt])) continue;
-      news.hot.push_back({code.key.func_index, table->loops[i].offset, heat, 0, kLate});
+      const uint32_t at = table->loops[i].offset;
+      if (comes(table->loops[i].state[kOpt])) news.hot.push_back({code.key.func_index, at, heat, 0, kLate});
+      if (comes(table->loops[i].alone)) news.hot.push_back({code.key.func_index, jit::kAlone | at, heat, 0, kLate});
     }
     if (late || (news.hot.size() == before && heat >= kLeastHeat)) {
       const uint16_t its = late ? kLate : 0;
