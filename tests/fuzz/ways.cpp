@@ -71,6 +71,9 @@ const std::vector<Way>& all_ways() {
       inlining(with(way("opt-inline-dense", Effort::Auto, Tiers::Opt), &Config::dense_memory), Inlining::All),
       way("loops-opt", Effort::Quick, Tiers::Auto, Force::loops_opt),
       inlining(way("loops-inline", Effort::Quick, Tiers::Auto, Force::loops_opt), Inlining::All),
+      way("loops-alone", Effort::Quick, Tiers::Auto, Force::loops_alone),
+      inlining(way("loops-alone-inline", Effort::Quick, Tiers::Auto, Force::loops_alone), Inlining::All),
+      with(way("loops-alone-dense", Effort::Quick, Tiers::Auto, Force::loops_alone), &Config::dense_memory),
       with(way("steps", Effort::Auto, Tiers::Steps), &Config::profile),
       way("all", Effort::Auto, Tiers::Auto),
       with(way("disturb-opt", Effort::Auto, Tiers::Auto, Force::disturb), &Config::profile),
@@ -87,10 +90,17 @@ tiering::Schedule make_schedule(const vm::Module& module, Force force, std::mt19
   const auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
   const auto tier = [&] { return force == Force::loops_opt && below(2) != 0 ? vm::Tier::opt : vm::Tier::baseline; };
   for (uint32_t f = module.imported_funcs; f < module.funcs.size(); ++f) {
-    if (below(4) == 0) schedule.push_back({f, jit::kWholeFunction, below(3), tier()});
+    if (below(4) == 0 && force != Force::loops_alone) {
+      schedule.push_back({f, jit::kWholeFunction, below(3), tier()});
+    }
     const vm::LoopTable* loops = vm::loops_of(module.code(f));
     for (uint32_t i = 0; loops != nullptr && i < loops->count; ++i) {
       const uint32_t at = loops->loops[i].offset;
+      if (force == Force::loops_alone) {
+        if (below(4) != 0) schedule.push_back({f, jit::kAlone | at, 1 + below(3), vm::Tier::opt});
+        if (below(4) == 0) schedule.push_back({f, at, 1 + below(6), vm::Tier::baseline});
+        continue;
+      }
       if (below(4) != 0) schedule.push_back({f, at, 1 + below(4), tier()});
       // From one tier into the next, some iterations later.
       if (force == Force::loops_opt && below(2) == 0) schedule.push_back({f, at, 1 + below(6), vm::Tier::opt});
@@ -127,7 +137,8 @@ void disturb(const vm::Module& module, int& opt, std::mt19937_64& random) {
     case 3: {
       const vm::Tier tier = opt > 0 && below(4) == 0 ? vm::Tier::opt : vm::Tier::baseline;
       if (tier == vm::Tier::opt) --opt;
-      tiering::Manager::promote(module, f, tier, loop != nullptr ? loop->offset : jit::kWholeFunction);
+      const uint32_t alone = tier == vm::Tier::opt && below(2) != 0 ? jit::kAlone : 0;
+      tiering::Manager::promote(module, f, tier, loop != nullptr ? loop->offset | alone : jit::kWholeFunction);
       return;
     }
     case 4:
@@ -164,7 +175,7 @@ std::vector<Way> make_ways(std::string_view names) {
 
 Result<Module> load(const Way& way, std::span<const uint8_t> image, uint64_t seed) {
   Engine engine(way.config);
-  if (way.force == Force::loops || way.force == Force::loops_opt) {
+  if (way.force == Force::loops || way.force == Force::loops_opt || way.force == Force::loops_alone) {
     // Offsets of loops, from a module that is never run.
     Config plain = way.config;
     plain.tiers = Tiers::Interp;

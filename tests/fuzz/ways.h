@@ -18,7 +18,8 @@ namespace vmrun::test {
 enum class Force : uint8_t {
   nothing,
   loops,  // every function in the interpreter until some early back-edge of some of its loops, then in baseline code
-  loops_opt,  // the same, from the interpreter or from baseline code into either tier
+  loops_opt,    // the same, from the interpreter or from baseline code into either tier
+  loops_alone,  // loops become units by themselves at some early back-edge, and are called by baseline code
   disturb,  // whenever the host runs: functions and loops are heated and promoted at random, code is dropped and freed
 };
 

@@ -164,6 +164,69 @@ TEST_CASE("an entry at a loop pays with the time of all that the loops around it
   for (uint32_t i = 0; i < 5; ++i) CHECK(nest.loops[i].heat.load() == nest.loops[i].paid.load());
 }
 
+/// Code that does nothing, of more bytes than make a function a large one.
+Code& filler(Code& code) {
+  for (uint32_t bytes = 0; bytes <= policy::kLargeFunction; bytes += 3) code.i32_const(0).drop();
+  return code;
+}
+
+TEST_CASE("in a large function a hot loop is compiled alone, as far out as it stays a small part") {
+  Code beside, around;
+  filler(beside.loop().loop().loop().end().end().end());
+  filler(around.loop()).loop().loop().end().end().end();
+  struct Case {
+    const Code& body;
+    std::vector<uint32_t> loops;  // in the order in which they are asked for, when none is compiled
+  };
+  for (const Case& c : {Case{beside, {0, 1, 2}}, Case{around, {1, 2}}}) {
+    Refuser asked;
+    Nest nest(asked, c.body);
+    if (!nest.manager.samples()) {
+      std::puts("skipped: nothing is sampled here");
+      return;
+    }
+    for (const uint32_t loop : c.loops) {
+      const size_t before = asked.units().size();
+      for (int i = 0; i < kManyTicks && asked.units().size() == before; ++i) nest.tick();
+      REQUIRE(asked.units().size() == before + 1);
+      CHECK(asked.units().back() == (jit::kAlone | nest.loops[loop].offset));
+    }
+  }
+}
+
+TEST_CASE("a loop alone costs its own bytes, and grows when what is around it stays hot") {
+  Code around;
+  filler(filler(around.loop())).loop().loop().end().end().end();
+  Refuser asked;
+  Nest nest(asked, around);
+  if (!nest.manager.samples()) {
+    std::puts("skipped: nothing is sampled here");
+    return;
+  }
+  const LoopNest loops(*nest.module.impl(), 0, *vm::loops_of(nest.code));
+  const vm::ByteRange range = loops.range(*vm::loops_of(nest.code), jit::kAlone | nest.loops[2].offset);
+  CHECK(range.begin == nest.loops[2].offset);
+  CHECK(range.end == loops.end(2));
+  // As if the innermost one had code: ticks are no longer in it, but in the loop around it.
+  nest.loops[2].alone = vm::BlockState::ready;
+  nest.tick(2);
+  CHECK(asked.units().empty());
+  int ticks = 0;
+  for (; ticks < kManyTicks && asked.units().empty(); ++ticks) nest.tick(1);
+  REQUIRE(asked.units().size() == 1);
+  CHECK(asked.units()[0] == (jit::kAlone | nest.loops[1].offset));
+  // The loop as a whole, with the function behind it, would have had to wait for longer.
+  Refuser whole;
+  Nest other(whole, around);
+  for (uint32_t i = 0; i < 3; ++i) other.loops[i].alone = vm::BlockState::failed;
+  other.loops[0].polls = kManyTicks;
+  int more = 0;
+  for (; more < kManyTicks && whole.units().empty(); ++more) other.tick(1);
+  CHECK(more > ticks);
+  REQUIRE(whole.units().size() == 1);
+  CHECK_FALSE(jit::is_alone(whole.units()[0]));
+}
+
 TEST_CASE("what is inlined is part of a compile's size, as far as it is inlined") {
   spine::ModuleBuilder builder;
   const uint32_t type = builder.type({}, {});
