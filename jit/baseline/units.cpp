@@ -92,19 +92,15 @@ void FunctionCompiler::emit_unit_calls() {
     made_.marks.push_back({here(), site.offset});
     if (unit.region != kNone) call_in_region(unit.region);
     reload_context();
-    // Numbers of exits are told apart one by one: there are few.
+    // Numbers of exits are told apart one by one: there are few. The last one is looked at too, for the compilers have to agree on
+    // what exits there are.
     std::vector<Label> leave;
-    for (size_t i = 0; i < unit.exits.size(); ++i) {
+    for (const UnitExit& exit : unit.exits) {
       leave.push_back(a_.new_label());
-      const bool last = i + 1 == unit.exits.size();
-      if (last && !request_.check_merges) {
-        a_.jmp(leave[i]);
-        break;
-      }
-      a_.cmp(w(rax), unit.exits[i].number);
-      a_.je(leave[i]);
+      a_.cmp(w(rax), exit.number);
+      a_.je(leave.back());
     }
-    if (unit.exits.empty() || request_.check_merges) a_.ud2();  // it never returns, or not to here
+    a_.ud2();
     for (size_t i = 0; i < unit.exits.size(); ++i) {
       const UnitExit& exit = unit.exits[i];
       a_.bind(leave[i]);
