@@ -474,7 +474,7 @@ void ModuleTiers::remove(const Key& key) {
   if (at != codes_.end()) remove(at);
 }
 
-void ModuleTiers::remove(std::deque<Code>::const_iterator at) {
+void ModuleTiers::remove(const std::deque<Code>::const_iterator& at) {
   unlink(*at);
   jit::CodeSpace::get().retire(at->object);
   codes_.erase(at);

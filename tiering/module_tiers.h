@@ -238,7 +238,7 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   /// Takes the entries that lead into `object` back. With mutex_.
   void unlink(const Code& code);
   void remove(const Key& key);  // unlinks and retires what is published under the key, if anything; with mutex_
-  void remove(std::deque<Code>::const_iterator at);
+  void remove(const std::deque<Code>::const_iterator& at);
 
   // ---- loops alone (units.cpp) ----
   /// Optimised code of the loop, or of one around it, alone: where the function is large and that a small part of it. False:
