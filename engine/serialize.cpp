@@ -143,11 +143,17 @@ Result<void> Module::serialize_file(const std::filesystem::path& path, const Ser
   if (folder.number < 0) {
     return Error(ErrorKind::Io, "cannot write into " + above.string() + ": " + std::strerror(errno));
   }
+  const std::string name = path.filename().string();
+  // The new file takes the name: a device or a pipe that has it, as /dev/null, would be gone.
+  struct stat info;
+  if (fstatat(folder.number, name.c_str(), &info, 0) == 0 && !S_ISREG(info.st_mode)) {
+    return Error(ErrorKind::Io, "cannot write " + path.string() + ": it is no regular file; name one, or a new one");
+  }
   engine::NewFile file(folder.number, kProgramMode);
   const Result<bool> written =
       write(*impl_, options, [&](std::span<const std::byte> bytes) { return file.write(bytes); });
   if (!written) return written.error();
-  if (!*written || !file.finish(path.filename().string())) {
+  if (!*written || !file.finish(name)) {
     const std::string why = file.why().empty() ? "the compiled image is larger than there can be" : file.why();
     return Error(ErrorKind::Io, "cannot write " + path.string() + ": " + why);
   }

@@ -132,7 +132,8 @@ class Module {
   /// which knows processors, is not installed).
   Result<std::vector<uint8_t>> serialize(const SerializeOptions& options = {}) const;
   /// The same into a file, which takes its name when it is complete. Its mode is that of a program that nobody may write
-  /// (0555, less what the process's mask takes away); StoredTrust::Program asks for that. Errors: Io in addition.
+  /// (0555, less what the process's mask takes away); StoredTrust::Program asks for that. A file that is there is replaced if it is
+  /// a regular one. Errors: Io in addition.
   Result<void> serialize_file(const std::filesystem::path& path, const SerializeOptions& options = {}) const;
   /// A module from a compiled image, which is not validated again and whose code is run: these bytes are trusted as the
   /// program itself is (vmrun/stored.h). `name`: as for compile. Code that was made for other settings than the engine's

@@ -1,6 +1,8 @@
 // Compiled images: another engine runs the code of one, and nothing else than what was stored.
 #include "tests/unit/engine/stored.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cstring>
 #include <span>
@@ -181,6 +183,22 @@ TEST_CASE("stored: code of a file is run as a program's where its mode is that o
     std::filesystem::permissions(file, std::filesystem::perms(mode));
     CHECK(Module::deserialize_file(engine, file, StoredTrust::Program).error().kind == ErrorKind::Usage);
   }
+}
+
+TEST_CASE("stored: a file that is no regular one is not replaced by a compiled image") {
+  const Folder folder;
+  const Module module = ok(Module::compile_file(Engine(with_tiers(Tiers::Baseline)), kStoredImage));
+  const auto pipe = folder.path() / "pipe", link = folder.path() / "link";
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  std::filesystem::create_symlink(pipe, link);
+  for (const auto& path : {pipe, link}) {
+    const auto refused = module.serialize_file(path);
+    REQUIRE(!refused);
+    CHECK(refused.error().kind == ErrorKind::Io);
+    CHECK(refused.error().message.find("no regular file") != std::string::npos);
+  }
+  CHECK(std::filesystem::is_fifo(std::filesystem::symlink_status(pipe)));
+  CHECK(std::filesystem::is_symlink(std::filesystem::symlink_status(link)));
 }
 
 TEST_CASE("stored: a proposal that is off is refused, although the image was validated") {
