@@ -133,6 +133,8 @@ class MemoryPool {
  private:
   struct Impl;
   void trim_alone();
+  /// In a child after fork: what other threads were changing stays behind. pools().lock is held.
+  static void take_from_parent();
   std::unique_ptr<Impl> impl_;
 };
 

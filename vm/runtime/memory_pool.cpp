@@ -28,6 +28,7 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -333,13 +334,22 @@ struct Pools {
 };
 Pools& pools() {
   static Pools* const all = new Pools;  // pools may outlive the end of static objects
-  // A child gets the lock free, whatever other threads of its parent were at.
-  static const int before_forks =
-      pthread_atfork([] { pools().lock.lock(); }, [] { pools().lock.unlock(); }, [] { pools().lock.unlock(); });
-  (void)before_forks;  // without memory for that, a child of a process that just trims waits for ever
   return *all;
 }
 }  // namespace
+
+void MemoryPool::take_from_parent() {
+  for (MemoryPool* pool : pools().list) {
+    Impl& impl = *pool->impl_;
+    impl.each_shelf([](Shelf& shelf) { shelf.take_from_parent(); });
+    if (impl.lock.try_lock()) {
+      impl.lock.unlock();
+    } else {
+      new (&impl.lock) std::mutex;
+      new (&impl.dense) std::vector<Impl::DenseSlot>;
+    }
+  }
+}
 
 bool drop_pages(void* base, size_t bytes) {
   // Some emulators accept the advice and do nothing.
@@ -362,6 +372,13 @@ MemoryPool::MemoryPool(const Options& options) : impl_(std::make_unique<Impl>())
   impl_->options.warm &= ~(kHostPage - 1);
   for (Shelf& shelf : impl_->by_stripe) shelf.hold_at_most(std::min(impl_->options.cached, kMostByStripe));
   impl_->large.hold_at_most(impl_->options.cached);
+  // A child may end by exit, and its stores with it: no lock of its pools may be one of a thread that it does not have.
+  static const int before_forks = pthread_atfork([] { pools().lock.lock(); }, [] { pools().lock.unlock(); },
+                                                 [] {
+                                                   take_from_parent();
+                                                   pools().lock.unlock();
+                                                 });
+  (void)before_forks;  // without memory for that, such a child may wait for ever
   {
     std::lock_guard hold(pools().lock);
     pools().list.push_back(this);

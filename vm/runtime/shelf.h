@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include "vm/base/stripe.h"
@@ -91,6 +92,18 @@ struct alignas(kStripeAlign) Shelf {
     ++deep;
     stacks.push_back({base, bytes, FreeStack::Deep});
     return true;
+  }
+  /// In a child after fork. Another thread of the parent was changing the shelf if its lock is taken, and will not go on here: what
+  /// lies on it stays mapped, and nothing is put there any more.
+  void take_from_parent() {
+    if (lock.try_lock()) {
+      lock.unlock();
+      return;
+    }
+    new (&lock) std::mutex;
+    new (&guarded) std::vector<MemoryMapping>;
+    new (&stacks) std::vector<FreeStack>;
+    most = deep = may_deep = 0;
   }
   /// Gives back what nobody uses of `may_deep`.
   void give_back_deep(std::atomic<size_t>& left) {

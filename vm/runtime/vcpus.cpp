@@ -1,6 +1,8 @@
 // The lists of vCPUs: see vcpus.h.
 #include "vm/runtime/vcpus.h"
 
+#include <pthread.h>
+
 #include <array>
 #include <mutex>
 
@@ -16,9 +18,19 @@ struct alignas(kStripeAlign) List {
 };
 constinit std::array<List, kStripes> lists{};
 
+void lock_all() {
+  for (List& list : lists) list.lock.lock();
+}
+void unlock_all() {
+  for (List& list : lists) list.lock.unlock();
+}
+
 }  // namespace
 
 VcpuEntry::VcpuEntry(Vcpu& vcpu) : cx(vcpu), stripe_(stripe()) {
+  // A child may end by exit, and its stores with it: it gets the locks free, whatever other threads of its parent were at.
+  static const int before_forks = pthread_atfork(lock_all, unlock_all, unlock_all);
+  (void)before_forks;  // without memory for that, such a child may wait for ever
   List& list = lists[stripe_];
   std::lock_guard guard(list.lock);
   next_ = list.first;

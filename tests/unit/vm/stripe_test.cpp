@@ -2,15 +2,21 @@
 #include "vm/base/stripe.h"
 
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <thread>
 #include <vector>
 
 #include "vm/runtime/memory.h"
+#include "vm/runtime/shelf.h"
 #include "vm/runtime/store.h"
 #include "vm/runtime/vcpus.h"
 
@@ -25,6 +31,22 @@ constexpr MemoryType kOnePage{{1, 1, false}, false, 16};
 template <class Body>
 void elsewhere(Body body) {
   std::thread(body).join();
+}
+
+/// Whether a child that does this, and no more, ends.
+template <class Body>
+bool child_ends(Body body) {
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    alarm(5);
+    body();
+    _exit(0);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CAPTURE(status);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 }  // namespace
@@ -172,4 +194,44 @@ TEST_CASE("a walk over all vCPUs finds those of all threads, and each once") {
   found = walk();
   CHECK(found.size() == before - stores.size());
   for (const auto& store : stores) CHECK(found.count(&store->vcpu()) == 1);
+}
+
+TEST_CASE("a child after fork may destroy its stores, whatever the lists of vCPUs were used for meanwhile") {
+  auto pool = std::make_shared<MemoryPool>(MemoryPool::Options{});
+  auto store = std::make_unique<Store>(pool, std::make_shared<TypeRegistry>(), Store::Limits{});
+  static std::atomic<bool> walks{false};
+  walks = false;
+  std::jthread walker([&] {
+    for_each_vcpu(
+        [](void* mine, VcpuEntry& entry) {
+          if (&entry.cx != mine) return;
+          walks = true;
+          std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        },
+        &store->vcpu());
+  });
+  while (!walks) std::this_thread::yield();
+  CHECK(child_ends([&] { store.reset(); }));
+}
+
+TEST_CASE("a child after fork leaves a shelf alone that another thread of its parent was changing") {
+  Shelf shelf;
+  shelf.hold_at_most(2);
+  std::array<std::byte, 1> somewhere{};
+  CHECK(shelf.put(FreeStack{somewhere.data(), 4096, FreeStack::Warm}));
+  const auto find = [&] {
+    shelf.take_from_parent();
+    const bool found = shelf.take_stack(4096) != nullptr;
+    return found ? 1 : shelf.put(FreeStack{somewhere.data(), 4096, FreeStack::Warm}) ? 2 : 0;
+  };
+  CHECK(child_ends([&] { _exit(find() == 1 ? 0 : 1); }));
+  std::atomic<int> step{0};
+  std::jthread other([&] {
+    std::lock_guard hold(shelf.lock);
+    step = 1;
+    while (step == 1) std::this_thread::yield();
+  });
+  while (step == 0) std::this_thread::yield();
+  CHECK(child_ends([&] { _exit(find()); }));
+  step = 2;
 }
