@@ -7,6 +7,7 @@
 #include "engine/outcome.h"
 #include "interp/interp.h"
 #include "vm/runtime/store.h"
+#include "vm/runtime/store_use.h"
 #include "vmrun/store.h"
 
 namespace vmrun {
@@ -72,6 +73,8 @@ struct DynamicFunc {
 Result<Func> make_real(vm::Store& store, const HostFunc& func) {
   Result<vm::TypeId> type = engine::intern(*store.registry(), func.type);
   if (!type) return std::move(type).error();
+  const vm::StoreUse use(store);
+  if (use.refused()) return *use.refused();
   return Func(&store, store.new_host_func(*type, func.fn, func.env));
 }
 

@@ -96,6 +96,8 @@ VMRUN_CATCH_OUR_EXCEPTIONS
 
 Result<Memory> SharedMemory::in(Store& store) const try {
   if (store.impl().pool() != impl_->pool) return usage("the memory and the store belong to different engines");
+  const vm::StoreUse use(store.impl());
+  if (use.refused()) return *use.refused();
   return Memory(store.impl().attach(impl_));
 }
 VMRUN_CATCH_OUR_EXCEPTIONS
@@ -190,6 +192,8 @@ Result<void> Global::set(const Val& value) {
 Result<Tag> Tag::create(Store& store, const TagType& type) try {
   Result<vm::TypeId> id = engine::intern(*store.impl().registry(), FuncType{type.params, {}});
   if (!id) return std::move(id).error();
+  const vm::StoreUse use(store.impl());
+  if (use.refused()) return *use.refused();
   return Tag(&store.impl(), store.impl().new_tag(*id));
 }
 VMRUN_CATCH_OUR_EXCEPTIONS
@@ -197,6 +201,8 @@ VMRUN_CATCH_OUR_EXCEPTIONS
 TagType Tag::type() const { return {engine::to_public(store_->registry()->get(impl_->type).func.params)}; }
 
 Result<Val> Tag::exception(std::span<const Val> values) const try {
+  const vm::StoreUse use(*store_);
+  if (use.refused()) return *use.refused();
   const vm::FuncType& type = store_->registry()->get(impl_->type).func;
   if (values.size() != type.params.size()) {
     return usage("exception takes " + std::to_string(type.params.size()) + " values, not " +

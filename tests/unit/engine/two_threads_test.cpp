@@ -1,6 +1,7 @@
 // One thread at a time uses a store. Who breaks that is told, not only by a call (docs/guide.md, "Run many").
 #include <csignal>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -40,6 +41,8 @@ std::vector<std::optional<Error>> change(Store& store, const Instance& instance,
   note(Memory::create(store, {.min = 1}));
   note(Table::create(store, table.type(), Val::zero(ValType::funcref())));
   note(Global::create(store, global.type(), Val::i32(1)));
+  note(Func::wrap(store, [](int32_t n) { return n; }));
+  note(Tag::create(store, {{ValType(ValKind::I32)}}));
   note(linker.instantiate(store, module));
   note(prepared.instantiate(store));
   note(Instance::instantiate(store, module, {}));
@@ -47,10 +50,10 @@ std::vector<std::optional<Error>> change(Store& store, const Instance& instance,
   return said;
 }
 
-constexpr size_t kWithoutImports = 9;  // the one above that fails in any case
+constexpr size_t kWithoutImports = 11;  // the one above that fails in any case
 
 void check_refused(const std::vector<std::optional<Error>>& said, const char* words) {
-  CHECK(said.size() == 11);
+  CHECK(said.size() == 13);
   for (size_t i = 0; i < said.size(); ++i) {
     CAPTURE(i);
     REQUIRE(said[i]);
@@ -123,6 +126,34 @@ TEST_CASE("while a guest runs, another thread changes nothing of its store, and 
     check_done(here);
     CHECK(instance->memory("memory")->size_pages() == pages + 2);
   }
+}
+
+TEST_CASE("while a guest runs, no other thread makes exceptions in its store, or brings memories into it") {
+  Engine engine;
+  Store store(engine);
+  Linker linker(engine);
+  const SharedMemory memory = ok(SharedMemory::create(engine, {.min = 1, .max = 3, .shared = true}));
+  const Tag tag = ok(Tag::create(store, {{ValType(ValKind::I32)}}));
+  const auto both = [&] {
+    const Val value = Val::i32(1);
+    const Result<Val> thrown = tag.exception(std::span(&value, 1));
+    const Result<Memory> brought = memory.in(store);
+    CHECK(thrown.ok() == brought.ok());
+    for (const Error* error : {thrown ? nullptr : &thrown.error(), brought ? nullptr : &brought.error()}) {
+      if (error != nullptr) CHECK(error->message.find("one thread at a time uses a store") != std::string::npos);
+    }
+    return thrown.ok();
+  };
+  bool elsewhere = true, here = false;
+  define_all(linker, [&](int32_t n) {
+    std::thread([&] { elsewhere = both(); }).join();
+    here = both();
+    return n;
+  });
+  const Instance instance = ok(linker.instantiate(store, load(engine, "engine_basic")));
+  ok(ok(instance.func("nested")).call({Val::i32(0)}));
+  CHECK_FALSE(elsewhere);
+  CHECK(here);
 }
 
 TEST_CASE("a shared memory grows from any thread, whoever's guest runs") {
