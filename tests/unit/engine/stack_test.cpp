@@ -222,9 +222,16 @@ TEST_CASE("named stacks that are none are refused") {
 
 TEST_CASE("a thread with a small stack runs no guests") {
   Basic b;
+  size_t has = 0;
   const auto call_on = [&](size_t bytes) {
     std::optional<Result<std::vector<Val>>> result;
-    auto body = [&] { result = ok(b.instance.func("add")).call({Val::i32(2), Val::i32(3)}); };
+    auto body = [&] {
+      result = ok(b.instance.func("add")).call({Val::i32(2), Val::i32(3)});
+      pthread_attr_t own;
+      if (pthread_getattr_np(pthread_self(), &own) != 0) return;
+      pthread_attr_getstacksize(&own, &has);
+      pthread_attr_destroy(&own);
+    };
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     REQUIRE(pthread_attr_setstacksize(&attributes, bytes) == 0);
@@ -239,6 +246,10 @@ TEST_CASE("a thread with a small stack runs no guests") {
     return *result;
   };
   const auto refused = call_on(96 << 10);
+  if (has >= 128 << 10) {
+    MESSAGE("skipped: a thread that is to have 96 KiB of stack gets ", has, " bytes here");
+    return;
+  }
   CHECK(refused.error().kind == ErrorKind::Usage);
   CHECK(refused.error().message == "this thread's stack is too small: guests need 128 KiB");
   CHECK(ok(call_on(256 << 10))[0].as_i32() == 5);
