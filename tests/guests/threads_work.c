@@ -99,6 +99,7 @@ static void* run(void* argument) {
 }
 
 int main(int argc, char** argv) {
+  threads_begin();
   if (argc != 4) {
     fprintf(stderr, "usage: threads_work mandelbrot|compress THREADS SIZE\n");
     return 2;
@@ -119,5 +120,5 @@ int main(int argc, char** argv) {
   }
   free(all);
   printf("%016llx\n", (unsigned long long)queue.sum);
-  return 0;
+  exit(0);
 }

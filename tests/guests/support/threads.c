@@ -43,6 +43,11 @@ __asm__(
     "  drop\n"
     "  end_function\n");
 
+// The linker makes every export of a command begin with constructors and end with destructors, the entry of threads too, unless
+// the program calls the constructors itself. The destructors flush streams, which a thread would do while another one prints.
+void __wasm_call_ctors(void);
+void threads_begin(void) { __wasm_call_ctors(); }
+
 __attribute__((used)) _Atomic int* thread_body(thread* t) {
   t->result = t->run(t->argument);
   return &t->done;

@@ -2,7 +2,8 @@
 // POSIX threads where a program is compiled for the machine itself.
 //
 // The library's functions are for one thread at a time: allocate by shared_malloc and shared_free, print from one thread,
-// and leave errno alone.
+// and leave errno alone. Begin main with threads_begin() and end it by exit(): without it the end of
+// each thread flushes streams, and with it a return from main flushes nothing.
 #pragma once
 
 #include <stddef.h>
@@ -19,6 +20,7 @@ typedef struct {
 #define MUTEX_INIT {0}
 #define CONDITION_INIT {0}
 
+void threads_begin(void);
 /// Null where the engine starts no more.
 thread* thread_start(void* (*run)(void*), void* argument);
 /// What `run` returned. The handle is gone then.
@@ -43,6 +45,7 @@ typedef pthread_cond_t condition;
 #define MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
 #define CONDITION_INIT PTHREAD_COND_INITIALIZER
 
+static inline void threads_begin(void) {}
 static inline thread* thread_start(void* (*run)(void*), void* argument) {
   thread* t = malloc(sizeof *t);
   if (t != NULL && pthread_create(t, NULL, run, argument) != 0) {
