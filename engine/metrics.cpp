@@ -41,8 +41,8 @@ constexpr const char* kTrapNames[] = {"none",
 static_assert(std::size(kTrapNames) == vm::kTrapCodes);
 
 uint64_t tallied(const vm::Tally::Count& count) { return count.load(std::memory_order_relaxed); }
-/// Of a count that goes down too: what two threads do may be seen in either order.
 uint64_t tallied(const vm::StripedCount& count) { return count.load(); }
+/// Of a count that goes down too: what two threads do may be seen in either order.
 template <class Count>
 uint64_t tallied_now(const Count& count) {
   const uint64_t n = tallied(count);

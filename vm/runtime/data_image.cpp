@@ -15,6 +15,7 @@
 #include "vm/runtime/memory.h"
 #include "vm/runtime/memory_file.h"
 #include "vm/runtime/memory_owner.h"
+#include "vm/runtime/memory_pages.h"
 
 namespace vmrun::vm {
 namespace {
@@ -187,7 +188,7 @@ void DataImage::apply(Instance& instance) const {
   for (const Mapped& mapped : mapped_) {
     const Piece& pages = mapped.pages;
     MemoryOwner& owner = *static_cast<MemoryOwner*>(instance.memories[pages.memory]->impl);
-    if (owner.pool->map_file(owner.mapping, pages.address, pages.size, file_, pages.at)) continue;
+    if (map_file(owner.mapping, pages.address, pages.size, file_, pages.at)) continue;
     for (const Piece& piece : mapped.pieces) copy(piece, view_);
   }
   std::memcpy(instance.dropped_datas, dropped_.data(), dropped_.size());
@@ -228,7 +229,7 @@ void use_large_pages(Instance& instance) {
     uint64_t bytes = 0;
     for (; i < written.size() && written[i].first == page; ++i) bytes += written[i].second;
     if (bytes < kWorthwhile || begin < base || end - base > size) continue;
-    owner.pool->use_large_pages(owner.mapping, begin - base, end - base);
+    vm::use_large_pages(owner.mapping, begin - base, end - base);
   }
 }
 

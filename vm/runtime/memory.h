@@ -53,10 +53,10 @@ struct MemoryMapping {
   bool guarded = false;
   bool pooled = false;
   bool roomed = false;  // lies in its store's room
-  // Pages that a file is mapped in, by MemoryPool::map_file.
+  // Pages that a file is mapped in, by map_file (memory_pages.h).
   uint64_t file_at = 0;
   uint64_t file_bytes = 0;
-  // What large pages were asked for in, by MemoryPool::use_large_pages.
+  // What large pages were asked for in, by use_large_pages.
   uint64_t large_at = 0;
   uint64_t large_bytes = 0;
   // Of a free one: what of it has stayed resident, and where that ends.
@@ -104,12 +104,6 @@ class MemoryPool {
   bool grow(MemoryMapping& mapping, uint64_t bytes) const;
   /// Takes the mapping back; its contents are gone.
   void release(MemoryMapping mapping);
-  /// Maps `bytes` of a file, from byte `from` on, into the accessible part of a memory, at byte `at`: whole pages, private to
-  /// the memory. False: this memory can have none, or there are many already; nothing has changed.
-  bool map_file(MemoryMapping& mapping, uint64_t at, uint64_t bytes, int file, uint64_t from) const;
-  /// Asks the system for large pages between two places of a memory's accessible part, wherever one lies between them as a
-  /// whole. The system may not have them.
-  void use_large_pages(MemoryMapping& mapping, uint64_t begin, uint64_t end) const;
   /// Gives back to the system what free memories and stacks keep resident.
   void trim();
   /// The same for all pools of the process. Any thread.

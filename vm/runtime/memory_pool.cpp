@@ -37,6 +37,7 @@
 #include "vm/runtime/fault.h"
 #include "vm/runtime/guard.h"
 #include "vm/runtime/memory.h"
+#include "vm/runtime/memory_pages.h"
 #include "vm/runtime/shelf.h"
 
 namespace vmrun::vm {
@@ -438,51 +439,6 @@ uint64_t MemoryPool::unguarded_reservation(const MemoryType& type, uint64_t byte
   return std::clamp(round_up(max_bytes), least, std::max(least, kUnboundedReservation));
 }
 
-namespace {
-/// Memories of the process that have a file mapped, and those that have large pages: each takes two mappings more.
-constexpr size_t kMostFiles = 2048, kMostLarge = 2048;
-std::atomic<size_t> with_files{0}, with_large{0};
-
-constexpr int kFixed = MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED;
-}  // namespace
-
-bool MemoryPool::map_file(MemoryMapping& mapping, uint64_t at, uint64_t bytes, int file, uint64_t from) const {
-  // Dense memories and those in rooms are parts of large mappings, and many. What hooks made is the embedder's.
-  if (mapping.hosted || mapping.roomed || (mapping.pooled && !mapping.guarded) || mapping.file_bytes != 0) return false;
-  VMRUN_ASSERT(at <= mapping.accessible && bytes <= mapping.accessible - at, "a file is mapped where memory is");
-  if (with_files.fetch_add(1, std::memory_order_relaxed) < kMostFiles) {
-    if (mmap(mapping.base + at, bytes, PROT_READ | PROT_WRITE, kFixed, file, static_cast<off_t>(from)) != MAP_FAILED) {
-      mapping.file_at = at;
-      mapping.file_bytes = bytes;
-      return true;
-    }
-    // No hole may be left that others could map something into.
-    const void* again = mmap(mapping.base + at, bytes, PROT_READ | PROT_WRITE, kFixed | MAP_ANONYMOUS, -1, 0);
-    VMRUN_ASSERT(again != MAP_FAILED, "no memory for mappings");
-  }
-  with_files.fetch_sub(1, std::memory_order_relaxed);
-  return false;
-}
-
-void MemoryPool::use_large_pages(MemoryMapping& mapping, uint64_t begin, uint64_t end) const {
-  // As in map_file().
-  if (mapping.hosted || mapping.roomed || (mapping.pooled && !mapping.guarded)) return;
-  VMRUN_ASSERT(begin <= end && end <= mapping.accessible, "large pages are asked for where memory is");
-  const auto base = reinterpret_cast<uintptr_t>(mapping.base);
-  const uintptr_t first = (base + begin + kLargePage - 1) & ~(kLargePage - 1), last = (base + end) & ~(kLargePage - 1);
-  if (first >= last) return;
-  const bool is_first = mapping.large_bytes == 0;
-  const bool may = !is_first || with_large.fetch_add(1, std::memory_order_relaxed) < kMostLarge;
-  if (may && madvise(mapping.base + (first - base), last - first, MADV_HUGEPAGE) == 0) {
-    const uint64_t at = is_first ? first - base : std::min<uint64_t>(mapping.large_at, first - base);
-    const uint64_t to = std::max(mapping.large_at + mapping.large_bytes, last - base);
-    mapping.large_at = at;
-    mapping.large_bytes = to - at;
-  } else if (is_first) {
-    with_large.fetch_sub(1, std::memory_order_relaxed);
-  }
-}
-
 bool MemoryPool::grow(MemoryMapping& mapping, uint64_t bytes) const {
   if (mapping.hosted) return impl_->options.hosted->grow(mapping, bytes);
   const uint64_t wanted = round_up(bytes);
@@ -497,20 +453,12 @@ void MemoryPool::release(MemoryMapping mapping) {
     impl_->options.hosted->release(mapping);
     return;
   }
-  if (mapping.file_bytes != 0) with_files.fetch_sub(1, std::memory_order_relaxed);
-  if (mapping.large_bytes != 0) with_large.fetch_sub(1, std::memory_order_relaxed);
   if (!mapping.pooled) {
+    forget_pages(mapping);
     munmap(mapping.base, mapping.reserved);
     return;
   }
-  // The next user's pages are small again, and no file's.
-  const auto renew = [&](uint64_t& at, uint64_t& bytes) {
-    const bool done = bytes == 0 || mmap(mapping.base + at, bytes, PROT_READ | PROT_WRITE, kFixed | MAP_ANONYMOUS, -1,
-                                         0) != MAP_FAILED;
-    at = bytes = 0;
-    return done;
-  };
-  if (!renew(mapping.file_at, mapping.file_bytes) || !renew(mapping.large_at, mapping.large_bytes)) {
+  if (!renew_pages(mapping)) {
     Impl::unmap_guarded(mapping);
     return;
   }
