@@ -43,6 +43,7 @@
 #include "jit/code/compiled.h"
 #include "jit/compiler.h"
 #include "jit/crossing/abi.h"
+#include "jit/pieces.h"
 #include "vm/blocks/profile.h"
 #include "vm/runtime/layout.h"
 #include "vm/wasm/func_decoder.h"
@@ -482,6 +483,15 @@ class FunctionCompiler {
   void dot_of_bytes(Xmm to, const V* args);
   void shuffle_one(Xmm to, Xmm from, const std::array<uint8_t, 16>& lanes);
   bool shuffle_two(Xmm to, Xmm a, Xmm b, const std::array<uint8_t, 16>& lanes);
+
+  // Ranges of memory 0 (ops_bulk.cpp). False: the range may be long, or accesses are checked, and nothing was emitted.
+  bool copy_in_place(D& d, const Imm& imm, const V* args);
+  bool fill_in_place(D& d, const Imm& imm, const V* args);
+  /// Whether ranges of this size are moved in place.
+  bool is_short(const V& size) const;
+  Mem range(const V& index);
+  void load_piece(uint8_t to, const Mem& range, const Piece& piece);
+  void store_piece(const Mem& range, const Piece& piece, uint8_t from);
 
   bool divide_by_constant(D& d, bool is_signed, bool remainder, bool wide, const V* args, V* result);  // ops_divide.cpp
   void divide_unsigned_by_power(D& d, unsigned log2, bool remainder, bool wide, const V* args, V* result);

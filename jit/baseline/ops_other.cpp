@@ -39,6 +39,12 @@ std::span<const FunctionCompiler::Row> FunctionCompiler::other_rows() {
     c.trap_if(d, asmjit::x86::negateCond(cond), TrapCode::NullReference);
     c.ref_same(d, row, imm, args, result);
   };
+  constexpr auto kMemoryCopy = [](F& c, D& d, const Row& row, const Imm& imm, const V* args, V* results) {
+    if (!c.copy_in_place(d, imm, args)) c.ask<Helper::memory_copy, 3>(d, row, imm, args, results);
+  };
+  constexpr auto kMemoryFill = [](F& c, D& d, const Row& row, const Imm& imm, const V* args, V* results) {
+    if (!c.fill_in_place(d, imm, args)) c.ask<Helper::memory_fill, 3>(d, row, imm, args, results);
+  };
   static constexpr Row kRows[] = {
       {Op::ref_is_null, &F::alone<kRefIsNull>},
       {Op::ref_as_non_null, &F::alone<kRefAsNonNull>},
@@ -53,8 +59,8 @@ std::span<const FunctionCompiler::Row> FunctionCompiler::other_rows() {
 
       {Op::memory_size, &F::memory_size},
       {Op::memory_grow, &F::ask<Helper::memory_grow, 1>},
-      {Op::memory_copy, &F::ask<Helper::memory_copy, 3>},
-      {Op::memory_fill, &F::ask<Helper::memory_fill, 3>},
+      {Op::memory_copy, &F::alone<kMemoryCopy>},
+      {Op::memory_fill, &F::alone<kMemoryFill>},
       {Op::memory_init, &F::ask<Helper::memory_init, 3>},
       {Op::data_drop, &F::ask<Helper::data_drop, 0>},
       {Op::table_size, &F::table_size},

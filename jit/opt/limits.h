@@ -31,6 +31,10 @@ inline constexpr uint32_t kMaxLoops = 128;
 inline constexpr uint32_t kAreaValueBytes = 32;
 inline constexpr uint32_t kMaxAreaValues = 128;
 
+/// Pieces of ranges that memory.copy and memory.fill move in place: each is a load and a store. One instruction, of four
+/// bytes and its operands, has 15.
+inline constexpr uint64_t kMaxPieces = 1000;
+
 /// Open blocks: a switch's arms that fall into one another are that deep, and LLVM follows each value through all of
 /// them (1000 took 4 s, 2000 took 12; 500 take 0.9).
 inline constexpr uint32_t kMaxNesting = 512;

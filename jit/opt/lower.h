@@ -1,6 +1,6 @@
 // From a function body to LLVM IR: a consumer of the decoder's events. Parts by kind of instruction: lower.cpp (frame,
 // locals, entry), lower_control.cpp, lower_exceptions.cpp, lower_call.cpp, lower_inline.cpp, lower_memory.cpp,
-// lower_atomic.cpp, lower_numeric.cpp, lower_simd*.cpp, lower_relaxed.cpp.
+// lower_bulk.cpp, lower_atomic.cpp, lower_numeric.cpp, lower_simd*.cpp, lower_relaxed.cpp.
 //
 // VALUES. i32, i64, float and double stand for themselves, references are i64, v128 is <16 x i8>. Locals are allocas
 // that the optimiser promotes; operands are SSA values, with phis at labels.
@@ -106,6 +106,7 @@ struct LoweredUnit {
   uint64_t reserved_bytes = 0, reserved_within = 0;
   uint64_t merged = 0;      // values at labels
   uint64_t travelling = 0;  // values in the area
+  uint64_t pieces = 0;      // of ranges that are copied or filled in place
 };
 
 /// Lowers one unit into a function of an LLVM module, or a callee in place of a call. Used once.
@@ -300,6 +301,24 @@ class Lowering {
   llvm::Value* atomic_address(const vm::MemArg& arg, llvm::Value* index, unsigned bytes);
   bool atomic_op(Op op, const vm::Immediate& imm, const V* args, V* results);  // lower_atomic.cpp
   bool reference_op(D& d, Op op, const vm::Immediate& imm, const V* args, V* results);
+
+  // --- ranges of memories (lower_bulk.cpp) ---
+  struct Move;
+  struct Access;
+  bool bulk_op(Op op, const vm::Immediate& imm, const V* args);
+  /// Moves `size` bytes, of 64 bits: in place, or by the call that `call` emits.
+  void move_bytes(const Move& move, llvm::Value* size, llvm::function_ref<void()> call);
+  /// Moves them in place. False: it is too many, or none, and nothing was emitted.
+  bool move_constant(Move move, uint64_t size);
+  /// Moves few bytes in place. Goes on where they are many, or none; returns where it goes on behind few. Null: nothing was
+  /// emitted.
+  llvm::BasicBlock* move_variable(Move move, llvm::Value* size);
+  /// Whether the unit may have so many pieces more.
+  bool may_move(unsigned pieces);
+  /// The pointers of ranges with so many bytes at least, checked where faults do not do that.
+  void find_ranges(Move& move, unsigned bytes);
+  /// Moves pieces that cover a range from its first to its last byte, in the order of their places.
+  void move_pieces(const Move& move, llvm::ArrayRef<Access> pieces);
 
   // --- numbers (lower_numeric.cpp) ---
   bool numeric_op(Op op, const vm::Immediate& imm, const V* args, V* results);

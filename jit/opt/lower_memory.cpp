@@ -123,7 +123,6 @@ bool Lowering::memory_op(D& d, Op op, const vm::Immediate& imm, const V* args, V
     llvm::Value* v = load(imm.mem, args[0].v, b_.getIntNTy(bits));
     results[0].v = is_signed ? b_.CreateSExt(v, to) : b_.CreateZExt(v, to);
   };
-  auto wide = [&](unsigned i) { return b_.CreateZExt(args[i].v, i64_type); };
   auto narrow = [&](unsigned bits) { store(imm.mem, args[0].v, b_.CreateTrunc(args[1].v, b_.getIntNTy(bits))); };
   // clang-format off: a row per instruction
   switch (op) {
@@ -166,17 +165,9 @@ bool Lowering::memory_op(D& d, Op op, const vm::Immediate& imm, const V* args, V
       return true;
     }
     case Op::memory_copy:
-      helper(Helper::memory_copy, b_.getVoidTy(),
-             {inst_, i64(imm.mem.memory | uint64_t{imm.index2} << 32), wide(0), wide(1), wide(2)});
-      return true;
     case Op::memory_fill:
-      helper(Helper::memory_fill, b_.getVoidTy(), {inst_, i32(imm.mem.memory), wide(0), args[1].v, wide(2)});
-      return true;
     case Op::memory_init:
-      helper(Helper::memory_init, b_.getVoidTy(),
-             {inst_, i64(imm.mem.memory | uint64_t{imm.index} << 32), wide(0), wide(1), wide(2)});
-      return true;
-    case Op::data_drop: helper(Helper::data_drop, b_.getVoidTy(), {inst_, i32(imm.index)}); return true;
+    case Op::data_drop: return bulk_op(op, imm, args);
     default: return false;
   }
   // clang-format on

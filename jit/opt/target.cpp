@@ -21,6 +21,11 @@ namespace vmrun::jit::opt {
 /// In LLVM's units, some half an instruction each.
 constexpr int kLeastGainOfVectors = 10;
 
+/// Bytes: a loop of a few instructions lies in one of the pieces that the processor fetches, wherever its function ends up.
+/// Its code begins at a multiple of kCodeAlignment.
+constexpr unsigned kLoopAlignment = 32;
+static_assert(kCodeAlignment % kLoopAlignment == 0);
+
 void initialise_target() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -71,6 +76,7 @@ std::unique_ptr<llvm::TargetMachine> make_machine(const std::string& named) {
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
   options.TrapUnreachable = true;  // a return address of a call that never returns still lies in its function
   options.ExceptionModel = llvm::ExceptionHandling::DwarfCFI;
+  options.LoopAlignment = kLoopAlignment;
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
       triple, named.empty() ? llvm::sys::getHostCPUName().str() : named, named.empty() ? features : kWithout512,
       options, llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default, true));

@@ -71,11 +71,24 @@ void Body::access(uint32_t m, uint32_t index, uint32_t base) {
 void Body::memory_statement(unsigned depth) {
   const uint32_t m = any_memory(), from = any_memory();
   const uint32_t segment = r_.below(static_cast<uint32_t>(w_.datas.size()));
-  const auto length = [&](bool wide) { op(wide ? 0x42 : 0x41), s(r_.below(300)); };
+  // Constants, around the lengths up to which compilers copy and fill in place, and others of that size.
+  const auto length = [&](bool wide) {
+    if (r_.one_in(2)) {
+      op(wide ? 0x42 : 0x41), s(r_.one_in(4) ? (1u << r_.below(9)) + r_.below(3) - 1 : r_.below(300));
+      return;
+    }
+    value(wide ? i64 : i32, depth + 1);
+    op(wide ? 0x42 : 0x41), s(r_.one_in(2) ? 0x7f : 0xff), op(wide ? 0x83 : 0x71);
+  };
+  // Some ranges end just before the memory's end as it was at first, or just behind it.
+  const auto place = [&](uint32_t in) {
+    if (!r_.one_in(4)) return address(in, depth, 1);
+    op(w_.memories[in].is64 ? 0x42 : 0x41), s(int64_t{w_.memories[in].pages} * 65536 - r_.below(280));
+  };
   switch (r_.below(5)) {
-    case 0: address(m, depth, 1), value(i32, depth + 1), length(w_.memories[m].is64), op(0xfc), u(11), u(m); return;
+    case 0: place(m), value(i32, depth + 1), length(w_.memories[m].is64), op(0xfc), u(11), u(m); return;
     case 1:
-      address(m, depth, 1), address(from, depth, 1), length(w_.memories[m].is64 && w_.memories[from].is64);
+      place(m), place(from), length(w_.memories[m].is64 && w_.memories[from].is64);
       op(0xfc), u(10), u(m), u(from);
       return;
     case 2:

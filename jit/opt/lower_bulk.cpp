@@ -1,0 +1,173 @@
+// Lowering: memory.copy, memory.fill and memory.init. Short ranges are copied and filled in place; the rest is the
+// runtime's.
+//
+// In place means: all of a range is loaded before any of it is stored, so ranges may overlap. An instruction that traps
+// writes nothing. Where accesses to a memory are checked, both ranges are checked first. Those to a guarded memory fault: a
+// range that leaves it does so at its end, so the last bytes are stored first, and a range whose last byte lies in the
+// memory lies in it wholly.
+#include "jit/opt/limits.h"
+#include "jit/opt/lower.h"
+#include "jit/pieces.h"
+#include "vm/runtime/fault.h"
+
+namespace vmrun::jit::opt {
+
+namespace {
+
+/// Bytes of the widest access.
+constexpr unsigned kWidest = 32;
+/// Bytes of a range whose length is a constant, at most: what half of the vector registers hold.
+constexpr uint64_t kMostConstant = Pieces::kMost * kWidest;
+/// Bytes of any other.
+constexpr uint64_t kMostVariable = 4 * kWidest;
+// All of such a range lies where guarded memory faults.
+static_assert((uint64_t{1} << 32) + kMostConstant <= vm::kFaultReservation);
+
+}  // namespace
+
+/// A range that is filled with a byte, or copied from another one.
+struct Lowering::Move {
+  uint32_t to_memory = 0, from_memory = 0;
+  llvm::Value* to_index = nullptr;
+  llvm::Value* from_index = nullptr;  // null: filled
+  llvm::Value* byte = nullptr;
+  llvm::Value *to = nullptr, *from = nullptr;  // pointers, when it is done in place
+};
+
+/// So many bytes at a distance from a range's begin.
+struct Lowering::Access {
+  llvm::Value* at;
+  unsigned bytes;
+};
+
+void Lowering::move_pieces(const Move& move, llvm::ArrayRef<Access> pieces) {
+  auto place = [&](llvm::Value* base, const Access& piece) { return b_.CreateGEP(b_.getInt8Ty(), base, piece.at); };
+  llvm::SmallVector<llvm::Value*, 8> values;
+  for (const Access& piece : pieces) {
+    const bool is_vector = piece.bytes > sizeof(uint64_t);
+    llvm::Type* type = is_vector ? llvm::FixedVectorType::get(b_.getInt8Ty(), piece.bytes)
+                                 : static_cast<llvm::Type*>(b_.getIntNTy(8 * piece.bytes));
+    if (move.from != nullptr) {
+      llvm::LoadInst* load = b_.CreateAlignedLoad(type, place(move.from, piece), llvm::Align(1));
+      keep_order(move.from_memory, *load);
+      values.push_back(load);
+    } else if (is_vector) {
+      values.push_back(b_.CreateVectorSplat(piece.bytes, move.byte));
+    } else {
+      const uint64_t ones = UINT64_C(0x0101010101010101) >> (64 - 8 * piece.bytes);
+      values.push_back(b_.CreateMul(b_.CreateZExt(move.byte, type), llvm::ConstantInt::get(type, ones)));
+    }
+  }
+  for (size_t i = pieces.size(); i-- != 0;) {
+    keep_order(move.to_memory, *b_.CreateAlignedStore(values[i], place(move.to, pieces[i]), llvm::Align(1)));
+  }
+}
+
+bool Lowering::may_move(unsigned pieces) {
+  // What it costs in fuel is the runtime's to take.
+  if (image_.metered || unit_.pieces + pieces > kMaxPieces) return false;
+  unit_.pieces += pieces;
+  return true;
+}
+
+void Lowering::find_ranges(Move& move, unsigned bytes) {
+  move.to = address({0, move.to_memory, 0}, move.to_index, bytes);
+  if (move.from_index != nullptr) move.from = address({0, move.from_memory, 0}, move.from_index, bytes);
+}
+
+bool Lowering::move_constant(Move move, uint64_t size) {
+  if (size == 0 || size > kMostConstant) return false;  // an empty range has to be checked too
+  llvm::SmallVector<Access, Pieces::kMost> pieces;
+  for (const Piece& piece : Pieces(static_cast<uint32_t>(size), kWidest))
+    pieces.push_back({i64(piece.at), piece.bytes});
+  if (!may_move(static_cast<unsigned>(pieces.size()))) return false;
+  const auto bytes = static_cast<unsigned>(size);
+  find_ranges(move, bytes);
+  move_pieces(move, pieces);
+  return true;
+}
+
+llvm::BasicBlock* Lowering::move_variable(Move move, llvm::Value* size) {
+  constexpr unsigned kPieces = 4 + 2 + 2 + 2 + 2 + 3;
+  if (!is_guarded(move.to_memory) || (move.from_index != nullptr && !is_guarded(move.from_memory)) ||
+      !may_move(kPieces)) {
+    return nullptr;
+  }
+  llvm::BasicBlock* const next = new_block("moved");
+  llvm::BasicBlock* const called = new_block("long");
+  // Goes on where the length is so many bytes at least; the rest of its lengths go to the block that it returns.
+  auto at_least = [&](uint64_t bytes, llvm::BasicBlock* fewer = nullptr) {
+    llvm::BasicBlock* more = new_block("range");
+    if (fewer == nullptr) fewer = new_block("range");
+    b_.CreateCondBr(b_.CreateICmpUGE(size, i64(bytes)), more, fewer);
+    b_.SetInsertPoint(more);
+    return fewer;
+  };
+  auto back = [&](uint64_t bytes) { return b_.CreateSub(size, i64(bytes)); };
+  // Those of a length that lies between `bytes` and twice of that.
+  auto both_ends = [&](unsigned bytes, llvm::BasicBlock* otherwise) {
+    move_pieces(move, {{i64(0), bytes}, {back(bytes), bytes}});
+    b_.CreateBr(next);
+    b_.SetInsertPoint(otherwise);
+  };
+  llvm::BasicBlock* some = new_block("range");
+  b_.CreateCondBr(b_.CreateICmpULT(b_.CreateSub(size, i64(1)), i64(kMostVariable)), some, called);
+  b_.SetInsertPoint(some);
+  find_ranges(move, 1);
+  llvm::BasicBlock* const small = at_least(16);
+  llvm::BasicBlock* const to_32 = at_least(33);
+  llvm::BasicBlock* const to_64 = at_least(65);
+  move_pieces(move, {{i64(0), kWidest}, {i64(kWidest), kWidest}, {back(64), kWidest}, {back(32), kWidest}});
+  b_.CreateBr(next);
+  b_.SetInsertPoint(to_64);
+  both_ends(32, to_32);
+  both_ends(16, small);
+  llvm::BasicBlock* const to_7 = at_least(8);
+  both_ends(8, to_7);
+  llvm::BasicBlock* const to_3 = at_least(4);
+  both_ends(4, to_3);
+  move_pieces(move, {{i64(0), 1}, {b_.CreateLShr(size, i64(1)), 1}, {back(1), 1}});
+  b_.CreateBr(next);
+  b_.SetInsertPoint(called);
+  return next;
+}
+
+void Lowering::move_bytes(const Move& move, llvm::Value* size, llvm::function_ref<void()> call) {
+  if (const auto* constant = llvm::dyn_cast<llvm::ConstantInt>(size)) {
+    if (!move_constant(move, constant->getZExtValue())) call();
+    return;
+  }
+  llvm::BasicBlock* const next = move_variable(move, size);
+  call();
+  if (next == nullptr) return;
+  b_.CreateBr(next);
+  b_.SetInsertPoint(next);
+}
+
+bool Lowering::bulk_op(Op op, const vm::Immediate& imm, const V* args) {
+  auto wide = [&](unsigned i) { return b_.CreateZExt(args[i].v, b_.getInt64Ty()); };
+  llvm::Type* const none = b_.getVoidTy();
+  switch (op) {
+    case Op::memory_copy: {
+      const uint32_t to = imm.mem.memory, from = imm.index2;
+      move_bytes({.to_memory = to, .from_memory = from, .to_index = args[0].v, .from_index = args[1].v}, wide(2), [&] {
+        helper(Helper::memory_copy, none, {inst_, i64(to | uint64_t{from} << 32), wide(0), wide(1), wide(2)});
+      });
+      return true;
+    }
+    case Op::memory_fill: {
+      llvm::Value* byte = b_.CreateTrunc(args[1].v, b_.getInt8Ty());
+      move_bytes({.to_memory = imm.mem.memory, .to_index = args[0].v, .byte = byte}, wide(2),
+                 [&] { helper(Helper::memory_fill, none, {inst_, i32(imm.mem.memory), wide(0), args[1].v, wide(2)}); });
+      return true;
+    }
+    case Op::memory_init:
+      helper(Helper::memory_init, none,
+             {inst_, i64(imm.mem.memory | uint64_t{imm.index} << 32), wide(0), wide(1), wide(2)});
+      return true;
+    case Op::data_drop: helper(Helper::data_drop, none, {inst_, i32(imm.index)}); return true;
+    default: return false;
+  }
+}
+
+}  // namespace vmrun::jit::opt
