@@ -1,4 +1,5 @@
-// How a range of known length is cut into accesses: what both compilers make of memory.copy and memory.fill.
+// How ranges are cut into accesses: what the compilers make of memory.copy and memory.fill. The last access to a range ends
+// where the range ends, and none lies outside of it: so a range lies in a memory if that access does.
 #pragma once
 
 #include <algorithm>
@@ -36,5 +37,15 @@ class Pieces {
   std::array<Piece, kMost> pieces_{};
   size_t count_ = 0;
 };
+
+/// How a range is cut whose length is known when code runs: by lengths, from `least` to the one before. Pieces of `bytes`
+/// bytes, `each` from either end, side by side; they meet in the middle or overlap there. Of less than the last of these, a
+/// range has its first byte, the one at half its length, and its last one.
+struct Ends {
+  uint32_t least, bytes, each;
+};
+inline constexpr Ends kEnds[] = {{65, 32, 2}, {33, 32, 1}, {16, 16, 1}, {8, 8, 1}, {4, 4, 1}};
+/// The longest such range.
+inline constexpr uint32_t kMostByEnds = 128;
 
 }  // namespace vmrun::jit

@@ -37,6 +37,8 @@ constexpr unsigned kMostInstructions = 400;
 constexpr unsigned kMostGroups = 12;
 /// Iterations beneath which the check costs what it gains.
 constexpr unsigned kFewIterations = 6;
+/// Iterations at most beneath which LLVM makes no vectors of a loop: what is left over of an unrolled loop goes round n & 7 times.
+constexpr unsigned kFewestForVectors = 16;
 /// Pairs of groups that are compared, where one of the two is stored to.
 constexpr unsigned kMostPairs = 16;
 /// Loads that may be moved to the begin of an iteration: more would not stay in registers.
@@ -69,6 +71,7 @@ class Observer {
   bool carries_little();
   bool find_accesses();
   bool find_count();
+  APInt most_rounds();
   bool find_exit();
   std::optional<Access> describe(Instruction& at, Value* pointer, Type* type) const;
   bool add(Access access);
@@ -206,6 +209,12 @@ bool Observer::find_accesses() {
   return !shape_.groups.empty();
 }
 
+/// How often the back-edge is taken at most, as far as that is known before the loop runs.
+APInt Observer::most_rounds() {
+  const auto* most = dyn_cast<SCEVConstant>(se_.getConstantMaxBackedgeTakenCount(&loop_));
+  return most != nullptr ? most->getAPInt() : APInt::getMaxValue(range::kIndexBits);
+}
+
 bool Observer::find_count() {
   SmallVector<const SCEV*, 8> needed;
   Instruction* before = loop_.getLoopPreheader()->getTerminator();
@@ -218,6 +227,7 @@ bool Observer::find_count() {
   } else {
     const auto* fixed = dyn_cast<SCEVConstant>(count);
     if (fixed != nullptr && fixed->getAPInt().ult(kFewIterations)) return false;
+    if (fixed == nullptr && most_rounds().ult(kFewestForVectors - 1)) return false;
     if (count->getType()->getIntegerBitWidth() > 2 * range::kIndexBits) return false;
     if (expander.isHighCostExpansion(count, &loop_, kExpansionBudget, &target_, before)) return false;
     needed.push_back(count);

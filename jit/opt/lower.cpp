@@ -209,8 +209,12 @@ void Lowering::count_run() {
 
 void Lowering::charge(D& d, uint32_t units) {
   at(d);
+  pay(i64(units));
+}
+
+void Lowering::pay(llvm::Value* units) {
   llvm::Value* fuel = b_.CreateLoad(b_.getInt64Ty(), fuel_);
-  llvm::Value* paid = b_.CreateBinaryIntrinsic(llvm::Intrinsic::usub_with_overflow, fuel, i64(units));
+  llvm::Value* paid = b_.CreateBinaryIntrinsic(llvm::Intrinsic::usub_with_overflow, fuel, units);
   trap_if(b_.CreateExtractValue(paid, 1), vm::TrapCode::OutOfFuel);
   llvm::Value* left = b_.CreateExtractValue(paid, 0);
   b_.CreateStore(left, fuel_);

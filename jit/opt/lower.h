@@ -181,6 +181,8 @@ class Lowering {
   /// What the stack pointer is compared with, for interrupts at back-edges.
   void poll();
   void count_run();
+  /// Metered: uses up so many units, of 64 bits, or traps.
+  void pay(llvm::Value* units);
   /// What is left is read: at the entry, and after all that may have used some up or been given some.
   void read_fuel();
   /// Locals begin as zero.
@@ -305,11 +307,11 @@ class Lowering {
   // --- ranges of memories (lower_bulk.cpp) ---
   struct Move;
   struct Access;
-  bool bulk_op(Op op, const vm::Immediate& imm, const V* args);
+  bool bulk_op(D& d, Op op, const vm::Immediate& imm, const V* args);
   /// Moves `size` bytes, of 64 bits: in place, or by the call that `call` emits.
-  void move_bytes(const Move& move, llvm::Value* size, llvm::function_ref<void()> call);
+  void move_bytes(D& d, const Move& move, llvm::Value* size, llvm::function_ref<void()> call);
   /// Moves them in place. False: it is too many, or none, and nothing was emitted.
-  bool move_constant(Move move, uint64_t size);
+  bool move_constant(D& d, Move move, uint64_t size);
   /// Moves few bytes in place. Goes on where they are many, or none; returns where it goes on behind few. Null: nothing was
   /// emitted.
   llvm::BasicBlock* move_variable(Move move, llvm::Value* size);

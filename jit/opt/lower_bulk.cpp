@@ -5,10 +5,13 @@
 // writes nothing. Where accesses to a memory are checked, both ranges are checked first. Those to a guarded memory fault: a
 // range that leaves it does so at its end, so the last bytes are stored first, and a range whose last byte lies in the
 // memory lies in it wholly.
+#include <algorithm>
+
 #include "jit/opt/limits.h"
 #include "jit/opt/lower.h"
 #include "jit/pieces.h"
 #include "vm/runtime/fault.h"
+#include "vm/wasm/fuel.h"
 
 namespace vmrun::jit::opt {
 
@@ -18,10 +21,8 @@ namespace {
 constexpr unsigned kWidest = 32;
 /// Bytes of a range whose length is a constant, at most: what half of the vector registers hold.
 constexpr uint64_t kMostConstant = Pieces::kMost * kWidest;
-/// Bytes of any other.
-constexpr uint64_t kMostVariable = 4 * kWidest;
 // All of such a range lies where guarded memory faults.
-static_assert((uint64_t{1} << 32) + kMostConstant <= vm::kFaultReservation);
+static_assert((uint64_t{1} << 32) + std::max<uint64_t>(kMostConstant, kMostByEnds) <= vm::kFaultReservation);
 
 }  // namespace
 
@@ -64,8 +65,7 @@ void Lowering::move_pieces(const Move& move, llvm::ArrayRef<Access> pieces) {
 }
 
 bool Lowering::may_move(unsigned pieces) {
-  // What it costs in fuel is the runtime's to take.
-  if (image_.metered || unit_.pieces + pieces > kMaxPieces) return false;
+  if (unit_.pieces + pieces > kMaxPieces) return false;
   unit_.pieces += pieces;
   return true;
 }
@@ -75,13 +75,14 @@ void Lowering::find_ranges(Move& move, unsigned bytes) {
   if (move.from_index != nullptr) move.from = address({0, move.from_memory, 0}, move.from_index, bytes);
 }
 
-bool Lowering::move_constant(Move move, uint64_t size) {
+bool Lowering::move_constant(D& d, Move move, uint64_t size) {
   if (size == 0 || size > kMostConstant) return false;  // an empty range has to be checked too
   llvm::SmallVector<Access, Pieces::kMost> pieces;
   for (const Piece& piece : Pieces(static_cast<uint32_t>(size), kWidest))
     pieces.push_back({i64(piece.at), piece.bytes});
   if (!may_move(static_cast<unsigned>(pieces.size()))) return false;
   const auto bytes = static_cast<unsigned>(size);
+  if (image_.metered) charge(d, static_cast<uint32_t>(vm::fuel_of_bytes(size)));
   find_ranges(move, bytes);
   move_pieces(move, pieces);
   return true;
@@ -95,46 +96,48 @@ llvm::BasicBlock* Lowering::move_variable(Move move, llvm::Value* size) {
   }
   llvm::BasicBlock* const next = new_block("moved");
   llvm::BasicBlock* const called = new_block("long");
-  // Goes on where the length is so many bytes at least; the rest of its lengths go to the block that it returns.
-  auto at_least = [&](uint64_t bytes, llvm::BasicBlock* fewer = nullptr) {
+  // Goes on where the length is so many bytes at least; smaller ones go to the block that it returns.
+  auto at_least = [&](uint64_t bytes) {
     llvm::BasicBlock* more = new_block("range");
-    if (fewer == nullptr) fewer = new_block("range");
+    llvm::BasicBlock* fewer = new_block("range");
     b_.CreateCondBr(b_.CreateICmpUGE(size, i64(bytes)), more, fewer);
     b_.SetInsertPoint(more);
     return fewer;
   };
   auto back = [&](uint64_t bytes) { return b_.CreateSub(size, i64(bytes)); };
-  // Those of a length that lies between `bytes` and twice of that.
-  auto both_ends = [&](unsigned bytes, llvm::BasicBlock* otherwise) {
-    move_pieces(move, {{i64(0), bytes}, {back(bytes), bytes}});
+  auto move_ends = [&](const Ends& ends, llvm::BasicBlock* otherwise) {
+    llvm::SmallVector<Access, 4> pieces;
+    for (uint32_t i = 0; i < ends.each; ++i) pieces.push_back({i64(uint64_t{i} * ends.bytes), ends.bytes});
+    for (uint32_t i = ends.each; i != 0; --i) pieces.push_back({back(uint64_t{i} * ends.bytes), ends.bytes});
+    move_pieces(move, pieces);
     b_.CreateBr(next);
     b_.SetInsertPoint(otherwise);
   };
   llvm::BasicBlock* some = new_block("range");
-  b_.CreateCondBr(b_.CreateICmpULT(b_.CreateSub(size, i64(1)), i64(kMostVariable)), some, called);
+  b_.CreateCondBr(b_.CreateICmpULT(b_.CreateSub(size, i64(1)), i64(kMostByEnds)), some, called);
   b_.SetInsertPoint(some);
+  if (image_.metered) pay(b_.CreateLShr(b_.CreateAdd(size, i64(15)), 4));  // vm::fuel_of_bytes
   find_ranges(move, 1);
-  llvm::BasicBlock* const small = at_least(16);
-  llvm::BasicBlock* const to_32 = at_least(33);
-  llvm::BasicBlock* const to_64 = at_least(65);
-  move_pieces(move, {{i64(0), kWidest}, {i64(kWidest), kWidest}, {back(64), kWidest}, {back(32), kWidest}});
-  b_.CreateBr(next);
-  b_.SetInsertPoint(to_64);
-  both_ends(32, to_32);
-  both_ends(16, small);
-  llvm::BasicBlock* const to_7 = at_least(8);
-  both_ends(8, to_7);
-  llvm::BasicBlock* const to_3 = at_least(4);
-  both_ends(4, to_3);
+  const auto& [two, wide, vector, word, half] = kEnds;
+  llvm::BasicBlock* const less_than_vector = at_least(vector.least);
+  llvm::BasicBlock* const less_than_wide = at_least(wide.least);
+  llvm::BasicBlock* const less_than_two = at_least(two.least);
+  move_ends(two, less_than_two);
+  move_ends(wide, less_than_wide);
+  move_ends(vector, less_than_vector);
+  llvm::BasicBlock* const less_than_word = at_least(word.least);
+  move_ends(word, less_than_word);
+  llvm::BasicBlock* const less_than_half = at_least(half.least);
+  move_ends(half, less_than_half);
   move_pieces(move, {{i64(0), 1}, {b_.CreateLShr(size, i64(1)), 1}, {back(1), 1}});
   b_.CreateBr(next);
   b_.SetInsertPoint(called);
   return next;
 }
 
-void Lowering::move_bytes(const Move& move, llvm::Value* size, llvm::function_ref<void()> call) {
+void Lowering::move_bytes(D& d, const Move& move, llvm::Value* size, llvm::function_ref<void()> call) {
   if (const auto* constant = llvm::dyn_cast<llvm::ConstantInt>(size)) {
-    if (!move_constant(move, constant->getZExtValue())) call();
+    if (!move_constant(d, move, constant->getZExtValue())) call();
     return;
   }
   llvm::BasicBlock* const next = move_variable(move, size);
@@ -144,20 +147,21 @@ void Lowering::move_bytes(const Move& move, llvm::Value* size, llvm::function_re
   b_.SetInsertPoint(next);
 }
 
-bool Lowering::bulk_op(Op op, const vm::Immediate& imm, const V* args) {
+bool Lowering::bulk_op(D& d, Op op, const vm::Immediate& imm, const V* args) {
   auto wide = [&](unsigned i) { return b_.CreateZExt(args[i].v, b_.getInt64Ty()); };
   llvm::Type* const none = b_.getVoidTy();
   switch (op) {
     case Op::memory_copy: {
       const uint32_t to = imm.mem.memory, from = imm.index2;
-      move_bytes({.to_memory = to, .from_memory = from, .to_index = args[0].v, .from_index = args[1].v}, wide(2), [&] {
-        helper(Helper::memory_copy, none, {inst_, i64(to | uint64_t{from} << 32), wide(0), wide(1), wide(2)});
-      });
+      move_bytes(
+          d, {.to_memory = to, .from_memory = from, .to_index = args[0].v, .from_index = args[1].v}, wide(2), [&] {
+            helper(Helper::memory_copy, none, {inst_, i64(to | uint64_t{from} << 32), wide(0), wide(1), wide(2)});
+          });
       return true;
     }
     case Op::memory_fill: {
       llvm::Value* byte = b_.CreateTrunc(args[1].v, b_.getInt8Ty());
-      move_bytes({.to_memory = imm.mem.memory, .to_index = args[0].v, .byte = byte}, wide(2),
+      move_bytes(d, {.to_memory = imm.mem.memory, .to_index = args[0].v, .byte = byte}, wide(2),
                  [&] { helper(Helper::memory_fill, none, {inst_, i32(imm.mem.memory), wide(0), args[1].v, wide(2)}); });
       return true;
     }

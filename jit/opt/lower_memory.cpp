@@ -167,7 +167,7 @@ bool Lowering::memory_op(D& d, Op op, const vm::Immediate& imm, const V* args, V
     case Op::memory_copy:
     case Op::memory_fill:
     case Op::memory_init:
-    case Op::data_drop: return bulk_op(op, imm, args);
+    case Op::data_drop: return bulk_op(d, op, imm, args);
     default: return false;
   }
   // clang-format on

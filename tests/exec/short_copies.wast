@@ -678,3 +678,95 @@
 (assert_trap (invoke "there_variable" (i32.const 0) (i32.const 0xfff8) (i32.const 9)) "out of bounds memory access")
 (assert_trap (invoke "there_variable" (i32.const 0xfff8) (i32.const 0) (i32.const 9)) "out of bounds memory access")
 (assert_return (invoke "load" (i32.const 0xfff8)) (i64.const 0x6766656468676665))
+
+;; Copies and fills in loops, beside the same in another memory byte by byte.
+(module
+  (memory $m 1) (memory $model 1)
+  (func $byte (param $a i32) (result i32)
+    (i32.shr_u (i32.mul (local.get $a) (i32.const 0x9e3779b1)) (i32.const 24)))
+  (func $reset (param $at i32) (param $end i32)
+    (loop $next
+      (i32.store8 $m (local.get $at) (call $byte (local.get $at)))
+      (i32.store8 $model (local.get $at) (call $byte (local.get $at)))
+      (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (local.get $end)))))
+  (func $same (param $at i32) (param $end i32) (result i32)
+    (loop $next
+      (if (i32.ne (i32.load8_u $m (local.get $at)) (i32.load8_u $model (local.get $at))) (then (return (i32.const 0))))
+      (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (local.get $end))))
+    (i32.const 1))
+  (func $model_copy (param $to i32) (param $from i32) (param $n i32) (local $i i32)
+    (if (i32.le_u (local.get $to) (local.get $from))
+      (then
+        (loop $next
+          (i32.store8 $model (i32.add (local.get $to) (local.get $i))
+            (i32.load8_u $model (i32.add (local.get $from) (local.get $i))))
+          (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n)))))
+      (else
+        (loop $next
+          (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+          (i32.store8 $model (i32.add (local.get $to) (local.get $n))
+            (i32.load8_u $model (i32.add (local.get $from) (local.get $n))))
+          (br_if $next (local.get $n))))))
+  ;; Structures of 24 bytes, of which the first becomes zero in between; then so many bytes.
+  (func $work (param $to i32) (param $from i32) (param $step i32) (param $rounds i32) (param $n i32)
+    (loop $next
+      (memory.copy $m $m (local.get $to) (local.get $from) (i32.const 24))
+      (memory.fill $m (local.get $from) (i32.const 0) (i32.const 1))
+      (memory.copy $m $m (i32.add (local.get $to) (i32.const 24)) (local.get $from) (local.get $n))
+      (local.set $to (i32.add (local.get $to) (local.get $step)))
+      (local.set $from (i32.add (local.get $from) (local.get $step)))
+      (br_if $next (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1))))))
+  (func $model_work (param $to i32) (param $from i32) (param $step i32) (param $rounds i32) (param $n i32)
+    (loop $next
+      (call $model_copy (local.get $to) (local.get $from) (i32.const 24))
+      (i32.store8 $model (local.get $from) (i32.const 0))
+      (call $model_copy (i32.add (local.get $to) (i32.const 24)) (local.get $from) (local.get $n))
+      (local.set $to (i32.add (local.get $to) (local.get $step)))
+      (local.set $from (i32.add (local.get $from) (local.get $step)))
+      (br_if $next (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1))))))
+  ;; Structures alone: of 24 and of 40 bytes.
+  (func $copies (param $to i32) (param $from i32) (param $step i32) (param $rounds i32)
+    (loop $next
+      (memory.copy $m $m (local.get $to) (local.get $from) (i32.const 24))
+      (memory.copy $m $m (i32.add (local.get $to) (i32.const 64)) (local.get $from) (i32.const 40))
+      (local.set $to (i32.add (local.get $to) (local.get $step)))
+      (local.set $from (i32.add (local.get $from) (local.get $step)))
+      (br_if $next (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1))))))
+  (func $model_copies (param $to i32) (param $from i32) (param $step i32) (param $rounds i32)
+    (loop $next
+      (call $model_copy (local.get $to) (local.get $from) (i32.const 24))
+      (call $model_copy (i32.add (local.get $to) (i32.const 64)) (local.get $from) (i32.const 40))
+      (local.set $to (i32.add (local.get $to) (local.get $step)))
+      (local.set $from (i32.add (local.get $from) (local.get $step)))
+      (br_if $next (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1))))))
+  ;; -1, or what differed first: step and distance.
+  (func (export "loops") (result i32) (local $step i32) (local $distance i32) (local $from i32)
+    (local.set $step (i32.const -48))
+    (loop $steps
+      (local.set $distance (i32.const -80))
+      (loop $distances
+        (call $reset (i32.const 0x4000) (i32.const 0x5000))
+        (local.set $from (i32.add (i32.const 0x4800) (local.get $distance)))
+        (call $work (i32.const 0x4800) (local.get $from) (local.get $step) (i32.const 17) (i32.const 9))
+        (call $model_work (i32.const 0x4800) (local.get $from) (local.get $step) (i32.const 17) (i32.const 9))
+        (call $copies (i32.const 0x4800) (local.get $from) (local.get $step) (i32.const 20))
+        (call $model_copies (i32.const 0x4800) (local.get $from) (local.get $step) (i32.const 20))
+        (if (i32.eqz (call $same (i32.const 0x4000) (i32.const 0x5000)))
+          (then (return (i32.or (i32.shl (local.get $step) (i32.const 16)) (i32.and (local.get $distance) (i32.const 0xffff))))))
+        (br_if $distances (i32.lt_s (local.tee $distance (i32.add (local.get $distance) (i32.const 5))) (i32.const 80))))
+      (br_if $steps (i32.lt_s (local.tee $step (i32.add (local.get $step) (i32.const 8))) (i32.const 49))))
+    (i32.const -1))
+  (func (export "copies") (param i32 i32 i32 i32)
+    (call $copies (local.get 0) (local.get 1) (local.get 2) (local.get 3)))
+  (func (export "model_copies") (param i32 i32 i32 i32)
+    (call $model_copies (local.get 0) (local.get 1) (local.get 2) (local.get 3)))
+  (func (export "model_copy") (param i32 i32 i32) (call $model_copy (local.get 0) (local.get 1) (local.get 2)))
+  (func (export "reset") (call $reset (i32.const 0xf000) (i32.const 0x10000)))
+  (func (export "same") (result i32) (call $same (i32.const 0xf000) (i32.const 0x10000))))
+(assert_return (invoke "loops") (i32.const -1))
+;; The copy of 40 bytes runs off the memory in the twelfth iteration, whose copy of 24 bytes has been made.
+(invoke "reset")
+(assert_trap (invoke "copies" (i32.const 0xfea0) (i32.const 0xf000) (i32.const 24) (i32.const 20)) "out of bounds memory access")
+(invoke "model_copies" (i32.const 0xfea0) (i32.const 0xf000) (i32.const 24) (i32.const 11))
+(invoke "model_copy" (i32.const 0xffa8) (i32.const 0xf108) (i32.const 24))
+(assert_return (invoke "same") (i32.const 1))
