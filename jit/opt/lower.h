@@ -283,6 +283,10 @@ class Lowering {
   llvm::Value* memory(uint32_t index);  // MemoryInst*
   /// The address of `bytes` bytes, checked where faults do not do that.
   llvm::Value* address(const vm::MemArg& arg, llvm::Value* index, unsigned bytes);
+  llvm::Value* memory_base(uint32_t index);
+  /// Whether [from, from + bytes), both of 64 bits, does not lie in a memory whose accesses are checked. Of a 32-bit memory
+  /// the sum does not wrap.
+  llvm::Value* ends_beyond(uint32_t index, llvm::Value* from, llvm::Value* bytes);
   /// Whether accesses to the memory trap by a fault.
   bool is_guarded(uint32_t memory) const;
   /// An access to a memory: how it keeps its place among others.
@@ -317,8 +321,9 @@ class Lowering {
   llvm::BasicBlock* move_variable(Move move, llvm::Value* size);
   /// Whether the unit may have so many pieces more.
   bool may_move(unsigned pieces);
-  /// The pointers of ranges with so many bytes at least, checked where faults do not do that.
-  void find_ranges(Move& move, unsigned bytes);
+  /// The pointers of ranges with so many bytes, checked where faults do not do that.
+  void find_ranges(Move& move, llvm::Value* size);
+  llvm::Value* range(uint32_t memory, llvm::Value* index, llvm::Value* size);
   /// Moves pieces that cover a range from its first to its last byte, in the order of their places.
   void move_pieces(const Move& move, llvm::ArrayRef<Access> pieces);
 

@@ -70,9 +70,15 @@ bool Lowering::may_move(unsigned pieces) {
   return true;
 }
 
-void Lowering::find_ranges(Move& move, unsigned bytes) {
-  move.to = address({0, move.to_memory, 0}, move.to_index, bytes);
-  if (move.from_index != nullptr) move.from = address({0, move.from_memory, 0}, move.from_index, bytes);
+llvm::Value* Lowering::range(uint32_t memory, llvm::Value* index, llvm::Value* size) {
+  llvm::Value* at = b_.CreateZExt(index, b_.getInt64Ty());
+  if (!is_guarded(memory)) at = zero_if(ends_beyond(memory, at, size), at, vm::TrapCode::MemoryOutOfBounds);
+  return b_.CreateGEP(b_.getInt8Ty(), memory_base(memory), at);
+}
+
+void Lowering::find_ranges(Move& move, llvm::Value* size) {
+  move.to = range(move.to_memory, move.to_index, size);
+  if (move.from_index != nullptr) move.from = range(move.from_memory, move.from_index, size);
 }
 
 bool Lowering::move_constant(D& d, Move move, uint64_t size) {
@@ -81,19 +87,15 @@ bool Lowering::move_constant(D& d, Move move, uint64_t size) {
   for (const Piece& piece : Pieces(static_cast<uint32_t>(size), kWidest))
     pieces.push_back({i64(piece.at), piece.bytes});
   if (!may_move(static_cast<unsigned>(pieces.size()))) return false;
-  const auto bytes = static_cast<unsigned>(size);
   if (image_.metered) charge(d, static_cast<uint32_t>(vm::fuel_of_bytes(size)));
-  find_ranges(move, bytes);
+  find_ranges(move, i64(size));
   move_pieces(move, pieces);
   return true;
 }
 
 llvm::BasicBlock* Lowering::move_variable(Move move, llvm::Value* size) {
   constexpr unsigned kPieces = 4 + 2 + 2 + 2 + 2 + 3;
-  if (!is_guarded(move.to_memory) || (move.from_index != nullptr && !is_guarded(move.from_memory)) ||
-      !may_move(kPieces)) {
-    return nullptr;
-  }
+  if (!may_move(kPieces)) return nullptr;
   llvm::BasicBlock* const next = new_block("moved");
   llvm::BasicBlock* const called = new_block("long");
   // Goes on where the length is so many bytes at least; smaller ones go to the block that it returns.
@@ -117,7 +119,7 @@ llvm::BasicBlock* Lowering::move_variable(Move move, llvm::Value* size) {
   b_.CreateCondBr(b_.CreateICmpULT(b_.CreateSub(size, i64(1)), i64(kMostByEnds)), some, called);
   b_.SetInsertPoint(some);
   if (image_.metered) pay(b_.CreateLShr(b_.CreateAdd(size, i64(15)), 4));  // vm::fuel_of_bytes
-  find_ranges(move, 1);
+  find_ranges(move, size);
   const auto& [two, wide, vector, word, half] = kEnds;
   llvm::BasicBlock* const less_than_vector = at_least(vector.least);
   llvm::BasicBlock* const less_than_wide = at_least(wide.least);

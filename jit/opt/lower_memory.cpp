@@ -32,37 +32,37 @@ void Lowering::seen_by_others(llvm::StoreInst& store) {
   }
 }
 
+llvm::Value* Lowering::memory_base(uint32_t index) {
+  return index == 0 ? mem_ : load_fixed_ptr(memory(index), layout::memory::base);
+}
+
 llvm::Value* Lowering::address(const vm::MemArg& arg, llvm::Value* index, unsigned bytes) {
-  const vm::MemoryType& type = image_.memories[arg.memory];
-  llvm::Value* base = mem_;
-  if (arg.memory != 0) base = load_fixed_ptr(memory(arg.memory), layout::memory::base);
+  llvm::Value* base = memory_base(arg.memory);
   llvm::Value* wide = b_.CreateZExt(index, b_.getInt64Ty());
   if (is_guarded(arg.memory)) {
     // index + offset + bytes stays below 8 GiB and the guard, all of which is reserved.
     llvm::Value* sum = arg.offset == 0 ? wide : b_.CreateNUWAdd(wide, i64(arg.offset));
     return b_.CreateGEP(b_.getInt8Ty(), base, sum);
   }
-  llvm::LoadInst* size = b_.CreateLoad(b_.getInt64Ty(), offset(memory(arg.memory), layout::memory::bytes));
+  if (arg.offset + bytes < arg.offset) {  // ends beyond every memory
+    trap_if(b_.getTrue(), vm::TrapCode::MemoryOutOfBounds);
+    return base;
+  }
+  llvm::Value* beyond = ends_beyond(arg.memory, wide, i64(arg.offset + bytes));
+  llvm::Value* at = b_.CreateAdd(wide, i64(arg.offset));
+  return b_.CreateGEP(b_.getInt8Ty(), base, zero_if(beyond, at, vm::TrapCode::MemoryOutOfBounds));
+}
+
+llvm::Value* Lowering::ends_beyond(uint32_t index, llvm::Value* from, llvm::Value* bytes) {
+  const vm::MemoryType& type = image_.memories[index];
+  llvm::LoadInst* size = b_.CreateLoad(b_.getInt64Ty(), offset(memory(index), layout::memory::bytes));
   if (type.shared) {
     size->setAtomic(llvm::AtomicOrdering::Acquire);
     size->setAlignment(llvm::Align(8));
   }
-  llvm::Value* beyond;
-  if (type.limits.is64) {
-    llvm::Value* last = i64(arg.offset + bytes);
-    if (arg.offset + bytes < arg.offset) {  // ends beyond every memory
-      trap_if(b_.getTrue(), vm::TrapCode::MemoryOutOfBounds);
-      return base;
-    }
-    llvm::Value* sum = b_.CreateBinaryIntrinsic(llvm::Intrinsic::uadd_with_overflow, wide, last);
-    llvm::Value* end = b_.CreateExtractValue(sum, 0);
-    beyond = b_.CreateOr(b_.CreateExtractValue(sum, 1), b_.CreateICmpUGT(end, size));
-  } else {
-    llvm::Value* end = b_.CreateNUWAdd(wide, i64(arg.offset + bytes));
-    beyond = b_.CreateICmpUGT(end, size);
-  }
-  llvm::Value* at = b_.CreateAdd(wide, i64(arg.offset));
-  return b_.CreateGEP(b_.getInt8Ty(), base, zero_if(beyond, at, vm::TrapCode::MemoryOutOfBounds));
+  if (!type.limits.is64) return b_.CreateICmpUGT(b_.CreateNUWAdd(from, bytes), size);
+  llvm::Value* sum = b_.CreateBinaryIntrinsic(llvm::Intrinsic::uadd_with_overflow, from, bytes);
+  return b_.CreateOr(b_.CreateExtractValue(sum, 1), b_.CreateICmpUGT(b_.CreateExtractValue(sum, 0), size));
 }
 
 llvm::Value* Lowering::load(const vm::MemArg& arg, llvm::Value* index, llvm::Type* type) {
