@@ -193,13 +193,13 @@ void FunctionCompiler::emit_clause(D&, const Region& region, const Clause& claus
   made_.marks.push_back({here(), region.offset});
   std::span<const ValType> payload;
   if (clause.tag != kNone) payload = module_->registry->get(module_->tags[clause.tag].type).func.params;
-  a_.mov(q(rcx), at(r12, layout::vcpu::area));
+  // rax has a cell with the payload, and no signal stops the guest here, whereupon another could get it.
   if (clause.in_register) {
     if (!clause.with_ref) {
       if (is_vec(payload[0])) {
-        load_vec(0, at(rcx, 0), payload[0]);
+        load_vec(0, at(rax, layout::exn::payload), payload[0]);
       } else {
-        load_int(rax, at(rcx, 0), payload[0]);
+        load_int(rax, at(rax, layout::exn::payload), payload[0]);
       }
     }
   } else {
@@ -209,9 +209,9 @@ void FunctionCompiler::emit_clause(D&, const Region& region, const Clause& claus
       if (wants_ref) store_int(slot_mem(slot, vm::kExnRef), rax);
       ++slot;
     }
-    int32_t offset = 0;
+    int32_t offset = layout::exn::payload;
     for (ValType type : payload) {
-      copy_from_area(slot, at(rcx, offset), type);
+      copy_from_area(slot, at(rax, offset), type);
       V& value = values.emplace_back();
       value.type = type;
       set_slot(value, slot);

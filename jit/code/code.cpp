@@ -351,6 +351,8 @@ CodeSpace::Published CodeSpace::forget(uint32_t id) {
   for (uint32_t i = 0; i < extent.count; ++i) owners_[extent.first + i].store(0, std::memory_order_release);
   if (gone.object->func != nullptr) live_functions_.fetch_sub(1, std::memory_order_relaxed);
   objects_[id].store(nullptr, std::memory_order_release);
+  // Before anybody gets the memory again, and the code in it.
+  frees_.fetch_add(1, std::memory_order_relaxed);
   free_ids_.push_back(id);
   live_objects_.fetch_sub(1, std::memory_order_relaxed);
   return gone;

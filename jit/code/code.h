@@ -127,6 +127,9 @@ class CodeSpace {
   /// Discards all objects of a module whose last guest is gone, retired ones too, and gives the arena's memory back to
   /// the system. Nobody may be allocating for it. Returns how many objects there were.
   size_t drop(CodeArena& arena);
+  /// How often objects have been freed in the process. While a thread that runs code reads the same count, an address that
+  /// was in code is in the same code.
+  static uint64_t frees() { return frees_.load(std::memory_order_relaxed); }
   /// How many objects were ever retired: taken before the stacks are walked, it says which of them the walk speaks for.
   uint64_t retirements() const { return retirements_.load(std::memory_order_acquire); }
   /// Objects that are retired and not freed yet.
@@ -178,6 +181,7 @@ class CodeSpace {
 
   std::atomic<size_t> budget_{SIZE_MAX}, live_bytes_{0}, live_objects_{0}, live_functions_{0}, retired_count_{0};
   std::atomic<uint64_t> retirements_{0};
+  static inline constinit std::atomic<uint64_t> frees_{0};
 
   /// Held by reclaim() and drop(), so that no arena dies while blocks of it are on their way back; before lock_.
   std::mutex freeing_;

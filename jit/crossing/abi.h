@@ -96,7 +96,7 @@ class PlaceWalk {
   X(throw_, void, (vm::Instance*, uint32_t tag))            /* payload: slots in the area; does not return */         \
   X(throw_ref, void, (uint64_t exn))                        /* traps on null; does not return */                      \
   X(resume_throw, void, ())                                 /* no clause matched: Vcpu::exception goes on; no return */ \
-  X(take_exception, uint64_t, (uint64_t want_ref))          /* clears Vcpu::exception, payload into the area; exnref if wanted, else 0 */ \
+  X(take_exception, uint64_t, (uint64_t want_ref))          /* clears Vcpu::exception; the address of a cell with its payload, to be read before a signal may stop the guest; the exnref, if wanted */ \
   X(memory_grow, uint64_t, (vm::Instance*, uint32_t memory, uint64_t pages)) /* old size or -1 (as i32 or i64) */     \
   X(ref_test, uint64_t, (vm::Instance*, uint64_t heap, uint64_t ref)) /* whether the reference is of that heap type (its bits); bit 32: or null */ \
   X(check_callee, void, (vm::Instance*, vm::FuncRecord*, uint32_t type)) /* call_indirect: traps unless a subtype */  \

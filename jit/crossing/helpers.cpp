@@ -7,6 +7,7 @@
 
 #include "interp/interp.h"
 #include "jit/crossing/abi.h"
+#include "jit/crossing/unwind.h"
 #if defined(__x86_64__)
 #include "jit/crossing/helper_entry_x86_64.h"
 #include "jit/stop/sample.h"
@@ -59,13 +60,25 @@ Transfer poll_at_throw(Vcpu* cx) {
   return code == TrapCode::None ? Transfer{} : vm::leave_by_trap(*cx, code);
 }
 
-Transfer throw_(Vcpu* cx, Instance* inst, uint32_t tag) {
+[[gnu::noinline]] Transfer throw_slowly(Vcpu* cx, Instance* inst, uint32_t tag) {
   if (Transfer stop = poll_at_throw(cx); stop.to != nullptr) return stop;
-  if (inst->module->count_runs) [[unlikely]]
-    vm::count_throw(*cx);
+  if (inst->module->count_runs) vm::count_throw(*cx);
   if (!vm::make_exception(*cx, inst->tags[tag], cx->area, cx->activation->top)) {
     return vm::leave_by_trap(*cx, TrapCode::OutOfMemory);
   }
+  return vm::raise_exception(*cx);
+}
+
+Transfer throw_(Vcpu* cx, Instance* inst, uint32_t tag) {
+  if (vm::stop_wanted(*cx) || inst->module->count_runs) [[unlikely]]
+    return throw_slowly(cx, inst, tag);
+  vm::TagInst* thrown = inst->tags[tag];
+  vm::ExnCell* cell = cx->store->exns().make(thrown, cx->area, thrown->payload_slots, cx->activation->top);
+  if (cell == nullptr) [[unlikely]]
+    return vm::leave_by_trap(*cx, TrapCode::OutOfMemory);
+  cx->exception = vm::Ref::of(cell);
+  if (Transfer landing = land_quickly(*cx); landing.to != nullptr) [[likely]]
+    return landing;
   return vm::raise_exception(*cx);
 }
 
@@ -73,22 +86,34 @@ Transfer throw_ref(Vcpu* cx, uint64_t exn) {
   if (exn == 0) return vm::leave_by_trap(*cx, TrapCode::NullExceptionReference);
   if (Transfer stop = poll_at_throw(cx); stop.to != nullptr) return stop;
   cx->exception = vm::Ref{exn};
+  if (Transfer landing = land_quickly(*cx); landing.to != nullptr) return landing;
   return vm::raise_exception(*cx);
 }
 
 Transfer resume_throw(Vcpu* cx) { return vm::resume_exception(*cx); }
 
+/// Frees a cell whose payload is still wanted: says where one stands that has it, until the store makes the next cell.
+uint64_t free_caught(Vcpu& cx, vm::ExnCell* cell) {
+  vm::ExnHeap& heap = cx.store->exns();
+  auto at = reinterpret_cast<uint64_t>(cell);
+  if (!heap.is_small(*cell)) [[unlikely]] {
+    std::copy_n(cell->payload(), cell->payload_slots, cx.area);
+    at = reinterpret_cast<uint64_t>(cx.area) - sizeof(vm::ExnCell);
+  }
+  heap.free(cell);
+  return at;
+}
+
 uint64_t take_exception(Vcpu* cx, uint64_t want_ref) {
   const vm::Ref exception = cx->exception;
   auto* cell = exception.as<vm::ExnCell>();
-  std::copy_n(cell->payload(), cell->payload_slots, cx->area);
   cx->exception = {};
   if (want_ref != 0) {
     cell->escaped = true;
-    return exception.bits;
+  } else if (!cell->escaped) {
+    return free_caught(*cx, cell);
   }
-  if (!cell->escaped) cx->store->exns().free(cell);
-  return 0;
+  return exception.bits;
 }
 
 // ---- memories -------------------------------------------------------------------------------------------------------

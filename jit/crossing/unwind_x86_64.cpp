@@ -74,8 +74,21 @@ bool joined(const FrameAt& at) {
   return object != nullptr && is_alone(object->unit);
 }
 
+/// What a search finds behind a return address.
+struct Found {
+  const void* pad;  // null: nothing lands here
+  bool is_alone;    // the frame and its caller's are one of the guest's
+};
+
+[[gnu::noinline]] Found look_up(const std::byte* pc) {
+  const CodeObject* object = CodeSpace::get().find(pc - 1);
+  if (object == nullptr) return {nullptr, false};
+  return {object->pads.empty() ? nullptr : object->pad(pc), is_alone(object->unit)};
+}
+
 vm::Transfer land(vm::Vcpu& cx, Activation& segment) {
-  const CodeSpace& space = CodeSpace::get();
+  // Code that frames stand in is not freed meanwhile.
+  const uint64_t frees = CodeSpace::frees();
   vm::Unwound& unwound = cx.store->unwound();
   auto* pc = static_cast<const std::byte*>(segment.pc);
   std::byte* fp = segment.fp;
@@ -83,13 +96,18 @@ vm::Transfer land(vm::Vcpu& cx, Activation& segment) {
   bool told = false;  // of the frame, by the one that it has called
   while (fp != segment.entry_fp) {
     if (!told) unwound.add({pc, nullptr, Activation::Kind::machine, false});
-    const CodeObject* object = space.find(pc - 1);
-    told = object != nullptr && is_alone(object->unit);
-    if (object != nullptr && !object->pads.empty()) {
-      if (const void* pad = object->pad(pc)) {
-        segment.fp = fp;
-        return {pad, sp};
-      }
+    vm::Unwound::Known* known = unwound.known(pc, frees);
+    Found found{};
+    if (known != nullptr && known->return_pc == pc) [[likely]] {
+      found.pad = known->pad;
+    } else {
+      found = look_up(pc);
+      if (known != nullptr && !found.is_alone) *known = {pc, found.pad};
+    }
+    told = found.is_alone;
+    if (found.pad != nullptr) {
+      segment.fp = fp;
+      return {found.pad, sp};
     }
     const FrameLink caller = link_of(fp);
     sp = fp + sizeof(FrameLink);
@@ -98,6 +116,35 @@ vm::Transfer land(vm::Vcpu& cx, Activation& segment) {
   }
   return {};
 }
+
+}  // namespace
+
+vm::Transfer land_quickly(vm::Vcpu& cx) {
+  Activation& segment = *cx.activation;
+  vm::Unwound& unwound = cx.store->unwound();
+  vm::Unwound::Record* record = unwound.begin_quickly(CodeSpace::frees());
+  if (record == nullptr) return {};
+  auto* pc = static_cast<const std::byte*>(segment.pc);
+  std::byte* fp = segment.fp;
+  void* sp = segment.sp;
+  for (uint32_t count = 0; count < vm::kMaxBacktrace && fp != segment.entry_fp; ++count) {
+    record->positions[count] = {pc, nullptr, Activation::Kind::machine, false};
+    const vm::Unwound::Known& known = record->place_of(pc);
+    if (known.return_pc != pc) return {};
+    if (known.pad != nullptr) {
+      segment.fp = fp;
+      unwound.quickly_landed(count + 1);
+      return {known.pad, sp};
+    }
+    const FrameLink caller = link_of(fp);
+    sp = fp + sizeof(FrameLink);
+    pc = caller.pc;
+    fp = caller.fp;
+  }
+  return {};
+}
+
+namespace {
 
 constexpr vm::SegmentOps kFrames{begin, up, describe, land, joined};
 

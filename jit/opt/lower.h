@@ -234,7 +234,9 @@ class Lowering {
   void take(D& d, C& c);
   /// Compares the exception's tag; goes on where it matches. Returns where it does not.
   llvm::BasicBlock* match_tag(uint32_t tag);
+  /// Before the exception is taken: its cell is in use no longer then.
   void load_payload(D& d, uint32_t tag, llvm::SmallVectorImpl<llvm::Value*>& values);
+  llvm::Value* exception_cell();
   /// What this try's clauses do not take.
   void pass_on(uint32_t outer);
   /// The landing pad of the innermost try; null outside of all.

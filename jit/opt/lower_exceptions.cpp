@@ -34,10 +34,13 @@ void Lowering::pass_on(uint32_t outer) {
   }
 }
 
+llvm::Value* Lowering::exception_cell() {
+  return b_.CreateIntToPtr(load_field(b_.getInt64Ty(), cx_, layout::vcpu::exception), b_.getPtrTy());
+}
+
 BasicBlock* Lowering::match_tag(uint32_t tag) {
   // The tag of the exception, whose address names it in all modules.
-  llvm::Value* cell = b_.CreateIntToPtr(load_field(b_.getInt64Ty(), cx_, layout::vcpu::exception), b_.getPtrTy());
-  llvm::Value* thrown = load_field(b_.getPtrTy(), cell, layout::exn::tag);
+  llvm::Value* thrown = load_field(b_.getPtrTy(), exception_cell(), layout::exn::tag);
   llvm::Value* tags = load_fixed_ptr(inst_, layout::instance::tags);
   BasicBlock* match = new_block("match");
   BasicBlock* next = new_block("next");
@@ -47,10 +50,13 @@ BasicBlock* Lowering::match_tag(uint32_t tag) {
 }
 
 void Lowering::load_payload(D& d, uint32_t tag, llvm::SmallVectorImpl<llvm::Value*>& values) {
-  travel(d, static_cast<uint32_t>(image_.type_def(image_.tags[tag].type).func.params.size()));
+  const std::vector<ValType>& types = image_.type_def(image_.tags[tag].type).func.params;
+  travel(d, static_cast<uint32_t>(types.size()));
+  if (types.empty()) return;
+  llvm::Value* payload = offset(exception_cell(), layout::exn::payload);
   uint32_t slot = 0;
-  for (ValType t : image_.type_def(image_.tags[tag].type).func.params) {
-    values.push_back(load_slot(offset(area(), 8 * size_t{slot}), t));
+  for (ValType t : types) {
+    values.push_back(load_slot(offset(payload, 8 * size_t{slot}), t));
     slot += t.slots();
   }
 }
@@ -69,9 +75,9 @@ void Lowering::try_table(D& d, C& c, std::span<const vm::CatchClause> clauses) {
     const bool want_ref = clause.kind == vm::CatchKind::catch_ref || clause.kind == vm::CatchKind::catch_all_ref;
     BasicBlock* next = nullptr;
     if (!any) next = match_tag(clause.tag);
-    llvm::Value* exn = helper(Helper::take_exception, b_.getInt64Ty(), {i64(want_ref)});
     llvm::SmallVector<llvm::Value*, 4> values;
     if (!any) load_payload(d, clause.tag, values);
+    llvm::Value* exn = helper(Helper::take_exception, b_.getInt64Ty(), {i64(want_ref)});
     if (want_ref) values.push_back(exn);
     merge(d, values.size());
     branch_to(d, d.control(clause.depth + 1), values);
@@ -141,9 +147,9 @@ void Lowering::take(D& d, C& c) {
 void Lowering::catch_(D& d, C& c, uint32_t tag, Results params) {
   begin_catch(d, c);
   c.otherwise = match_tag(tag);
-  take(d, c);
   llvm::SmallVector<llvm::Value*, 4> values;
   load_payload(d, tag, values);
+  take(d, c);
   for (size_t i = 0; i < params.size(); ++i) params[i].v = values[i];
 }
 

@@ -12,23 +12,14 @@
 namespace vmrun::vm {
 namespace {
 
-constexpr uint32_t kSmallSlots = 6;  // a small cell is 64 bytes
-constexpr size_t kSmallBytes = sizeof(ExnCell) + kSmallSlots * sizeof(Slot);
-
-bool is_small(const ExnCell* cell) { return cell->payload_slots <= kSmallSlots; }
-static_assert(kSmallBytes == 64);
-constexpr size_t kChunkCells = 4096 / kSmallBytes;
 /// Chunks without a cell in use that a store keeps for its next throws: a thousand small cells.
 constexpr size_t kMostIdleChunks = 16;
-uint64_t size_of(uint32_t slots) { return slots <= kSmallSlots ? kSmallBytes : sizeof(ExnCell) + slots * sizeof(Slot); }
-
 }  // namespace
 
 ExnHeap::~ExnHeap() {
-  drop_spare();
   store_.budget()->exception_bytes.uncharge(bytes_);
   for (ExnCell* cell : cells_) {
-    if (!is_small(cell)) std::free(cell);
+    if (!is_small(*cell)) std::free(cell);
   }
 }
 
@@ -41,7 +32,6 @@ ExnCell* ExnHeap::allocate(uint32_t slots) {
     cells_.push_back(cell);
     return cell;
   }
-  static_assert(kChunkCells * kSmallBytes == kChunkBytes);
   if (free_small_.empty()) {
     const size_t small = (chunks_.size() + 1) * kChunkCells;
     if (small > free_small_.capacity()) free_small_.reserve(2 * small);  // so that freeing never allocates
@@ -61,19 +51,18 @@ ExnCell* ExnHeap::allocate(uint32_t slots) {
   return cell;
 }
 
-ExnCell* ExnHeap::make(TagInst* tag, const Slot* payload, uint32_t slots, const std::byte* stack_top) try {
+ExnCell* ExnHeap::make_slowly(TagInst* tag, const Slot* payload, uint32_t slots, const std::byte* stack_top) try {
   Quota& quota = store_.budget()->exception_bytes;
   const uint64_t limit = quota.limit(), size = size_of(slots);
-  if (live_ >= threshold_ || (spare_ < size && quota.used() + size > limit)) {
+  if (live() >= threshold_ || quota.used() + size > limit) {
     collect(stack_top, {payload, slots});
-    drop_spare();
     threshold_ = std::max<size_t>(1024, 2 * live_);
     // An eighth must be free by then, or a guest at its limit would collect at each throw.
     if (quota.used() + size > limit - limit / 8) return nullptr;
   }
   ExnCell* cell = allocate(slots);
   if (cell == nullptr) return nullptr;
-  if (!charge(size)) {  // other threads of the program have taken the rest
+  if (!quota.charge(size)) {  // other threads of the program have taken the rest
     if (slots <= kSmallSlots) {
       free_small_.push_back(cell);
     } else {
@@ -84,42 +73,42 @@ ExnCell* ExnHeap::make(TagInst* tag, const Slot* payload, uint32_t slots, const 
   }
   ++live_;
   bytes_ += size;
-  cell->tag = tag;
-  cell->payload_slots = slots;
-  cell->escaped = false;
-  cell->free = false;
-  if (slots != 0) std::memcpy(cell->payload(), payload, slots * sizeof(Slot));
+  fill(*cell, tag, payload, slots);
+  if (slots <= kSmallSlots) make_ready();
   return cell;
 } catch (const std::bad_alloc&) {
   return nullptr;
 }
 
-bool ExnHeap::charge(uint64_t size) {
-  if (spare_ < size) return store_.budget()->exception_bytes.charge(size);
-  spare_ -= size;
-  return true;
-}
-
-void ExnHeap::give_back(uint64_t size) {
-  bytes_ -= size;
-  if (size <= kMostSpare - spare_) {
-    spare_ += size;
-  } else {
-    store_.budget()->exception_bytes.uncharge(size);
+void ExnHeap::make_ready() {
+  VMRUN_ASSERT(ready_count_ == 0, "cells are made ready when there are none");
+  const size_t count = std::min<size_t>(free_small_.size(), kMostReady - 1);
+  const uint64_t bytes = count * kSmallBytes;
+  if (!store_.budget()->exception_bytes.charge(bytes)) return;
+  for (size_t i = 0; i < count; ++i) {
+    ready_[ready_count_++] = free_small_.back();
+    free_small_.pop_back();
   }
+  live_ += count;
+  bytes_ += bytes;
 }
 
-void ExnHeap::drop_spare() {
-  store_.budget()->exception_bytes.uncharge(spare_);
-  spare_ = 0;
+void ExnHeap::drop_ready() {
+  const uint64_t bytes = ready_count_ * kSmallBytes;
+  free_small_.insert(free_small_.end(), ready_.begin(), ready_.begin() + ready_count_);
+  live_ -= ready_count_;
+  bytes_ -= bytes;
+  store_.budget()->exception_bytes.uncharge(bytes);
+  ready_count_ = 0;
 }
 
-void ExnHeap::free(ExnCell* cell) {
-  VMRUN_ASSERT(!cell->free && live_ > 0, "exception freed twice");
+void ExnHeap::free_slowly(ExnCell* cell) {
+  const uint64_t size = size_of(cell->payload_slots);
   --live_;
-  give_back(size_of(cell->payload_slots));
+  bytes_ -= size;
+  store_.budget()->exception_bytes.uncharge(size);
   cell->free = true;
-  if (is_small(cell)) {
+  if (is_small(*cell)) {
     free_small_.push_back(cell);
     return;
   }
@@ -172,9 +161,10 @@ __attribute__((noinline)) void ExnHeap::scan_native_stack() {
 }
 
 void ExnHeap::collect(const std::byte* stack_top, std::span<const Slot> more_roots) {
+  drop_ready();
   marking_.reserve(cells_.size());  // from here on nothing allocates
   __builtin_unwind_init();          // what machine code has in registers that calls preserve is in this frame now
-  std::sort(cells_.begin(), cells_.end());
+  if (!std::ranges::is_sorted(cells_)) std::ranges::sort(cells_);
   const auto holds_exn = [](ValType type) {
     if (!type.is_ref() || type.heap().is_concrete()) return false;
     return type.heap().abstract() == Heap::exn;
@@ -204,6 +194,7 @@ void ExnHeap::collect(const std::byte* stack_top, std::span<const Slot> more_roo
     scan(cell->payload(), cell->payload() + cell->payload_slots);
   }
 
+  uint64_t freed = 0;
   std::erase_if(cells_, [&](ExnCell* cell) {
     if (cell->free) return false;
     if (cell->marked) {
@@ -211,8 +202,8 @@ void ExnHeap::collect(const std::byte* stack_top, std::span<const Slot> more_roo
       return false;
     }
     --live_;
-    give_back(size_of(cell->payload_slots));
-    if (!is_small(cell)) {
+    freed += size_of(cell->payload_slots);
+    if (!is_small(*cell)) {
       std::free(cell);
       return true;
     }
@@ -220,6 +211,8 @@ void ExnHeap::collect(const std::byte* stack_top, std::span<const Slot> more_roo
     free_small_.push_back(cell);
     return false;
   });
+  bytes_ -= freed;
+  store_.budget()->exception_bytes.uncharge(freed);
   release_chunks();
 }
 
@@ -232,7 +225,7 @@ void ExnHeap::release_chunks() {
   for (size_t i = 0; i < cells_.size();) {
     // Cells are in the order of their addresses, so those of a chunk stand together, the first of them first.
     auto* const chunk = reinterpret_cast<std::byte*>(cells_[i]);
-    if (!is_small(cells_[i]) || !chunks_.contains(chunk)) {
+    if (!is_small(*cells_[i]) || !chunks_.contains(chunk)) {
       cells_[kept++] = cells_[i++];
       continue;
     }

@@ -107,6 +107,7 @@ static_assert(offsetof(GlobalInst, value) == 0);  // a pointer to a global is on
 
 namespace exn {
 VMRUN_FIELD(ExnCell, tag)
+inline constexpr auto payload = static_cast<int32_t>(sizeof(ExnCell));
 }  // namespace exn
 
 /// From what FuncCode::counts points to.

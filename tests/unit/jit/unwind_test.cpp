@@ -5,6 +5,7 @@
 #include "tests/support/interp_fixture.h"
 #include "tests/unit/jit/by_hand.h"
 #include "vm/runtime/activation.h"
+#include "vm/runtime/layout.h"
 #include "vm/runtime/store.h"
 #include "vm/wasm/func_decoder_base.h"
 #include "vm/wasm/opcode.h"
@@ -70,9 +71,9 @@ struct Unwind : World {
     f.a.xor_(esi, esi);
     f.helper(Helper::take_exception);
     f.reload();
-    f.a.mov(rcx, qword_ptr(r12, offsetof(vm::Vcpu, area)));
-    f.a.mov(eax, dword_ptr(rcx));
-    f.a.add(eax, dword_ptr(rcx, 8));
+    f.a.mov(rcx, rax);
+    f.a.mov(eax, dword_ptr(rcx, vm::layout::exn::payload));
+    f.a.add(eax, dword_ptr(rcx, vm::layout::exn::payload + 8));
     f.ret();
   }
 
