@@ -112,13 +112,27 @@ void FunctionCompiler::call_in_region(uint32_t in) {
   made_.pads.push_back({here(), in});  // the pad's address is filled in when it is known
 }
 
+/// Homes that are read behind the call at hand: by the code there, or because operands beneath the arguments name them.
+HomeMask FunctionCompiler::live_after(D& d, size_t args) {
+  const LivePoint* const point = scan_.live(static_cast<uint32_t>(d.offset()));
+  if (point == nullptr) return kAllHomes;
+  HomeMask live = point->live;
+  const std::span<V> stack = d.stack();
+  for (size_t i = std::max<size_t>(lazy_, settled_); i + args < stack.size(); ++i) {
+    if (stack[i].kind != Kind::local) continue;
+    const uint8_t h = home_of(static_cast<uint32_t>(stack[i].bits));
+    if (h != kNoHome) live |= HomeMask{1} << h;
+  }
+  return live;
+}
+
 void FunctionCompiler::emit_call(D& d, CalleeKind kind, uint32_t func_index, const FuncType& type, Operands args,
                                  Results results, uint8_t record, bool tail) {
   uint32_t base = args.empty() ? top(d) : args[0].slot;
   if (!tail) {
     pushes(d.stack().size() - args.size());
     flush_registers(d, args.size());
-    store_dirty();
+    store_dirty(live_after(d, args.size()));
   }
   place_args(d, type, args, record);
   if (kind == CalleeKind::direct) {

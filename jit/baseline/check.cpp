@@ -1,6 +1,7 @@
 // The check mode. While a function is compiled: that every temporary is free, held by one operand or the instruction's,
 // and that operands are where they may be. In the generated code, when the request asks for it: that homes which are
-// said to equal their slots do so wherever paths meet, and constants of a loop's header theirs; and that the upper half of
+// said to equal their slots do so wherever paths meet, and constants of a loop's header theirs; that nobody reads what is
+// said to be read no more; and that the upper half of
 // an i32 is zero in parameters, arguments, results and indices. A failure in generated code is an undefined instruction.
 #include <algorithm>
 #include <bit>
@@ -94,6 +95,16 @@ void FunctionCompiler::check_merge(D& d, bool constants) {
     const bool wide = value.type != vm::kI32 && value.type != vm::kF32;
     a_.cmp(gp(kScratch, wide), slot_mem(value.slot, value.type));
     a_.jne(check_failed_);
+  }
+}
+
+void FunctionCompiler::spoil_slots(HomeMask homes) {
+  if (!request_.check_merges) return;
+  for (; homes != 0; homes &= homes - 1) {
+    const Home& home = homes_[std::countr_zero(homes)];
+    Mem slot = slot_mem(home.slot, home.type);
+    slot.setSize(8);
+    a_.mov(slot, 0x5a5a5a5a);  // changes no flags
   }
 }
 

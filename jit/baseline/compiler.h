@@ -5,7 +5,8 @@
 //
 // LOCALS. The locals that a look ahead (scan.h) finds most used have a home register for the whole function. A state
 // (HomeState) says which homes are loaded and which are newer than the local's slot. Calls clobber all registers: dirty
-// homes are stored before, and loaded again when next used. All other locals live in their slots.
+// homes are stored before, and loaded again when next used; but for those that nobody reads any more (BodyScan::live),
+// which are in no state of a label either. All other locals live in their slots.
 //
 // MERGES. A label's state is that of the first branch to it; whoever comes later conforms with loads and stores. A loop
 // header's state follows from what the loop uses and writes. At a label, operands beneath the label's own are constants
@@ -277,9 +278,12 @@ class FunctionCompiler {
     if (filled_ > c.filled) filled_ = c.filled;
   }
   void settle(size_t end);
-  void store_dirty();
+  /// Homes go to their slots: those that are newer, but for such as nobody reads any more.
+  void store_dirty(HomeMask live = kAllHomes);
   void forget_homes() { state_ = {}; }
   void conform(const HomeState& from, const HomeState& to);
+  void conform(const HomeState& from, const Target& to);
+  static bool conforms(const HomeState& from, const Target& to) { return conforms(from.only(to.live), to.state); }
   static bool conforms(const HomeState& from, const HomeState& to) {
     return (to.loaded & ~from.loaded) == 0 && (from.dirty & ~to.dirty) == 0 && (from.raw & to.loaded & ~to.raw) == 0;
   }
@@ -348,6 +352,8 @@ class FunctionCompiler {
   // --- checks (check.cpp) ---
   void check_operands(D& d, const char* event);
   void check_merge(D& d, bool constants = false);
+  /// Homes that are newer than their slots, and that nobody is to read any more: whoever did would find something else.
+  void spoil_slots(HomeMask homes);
   /// A register with a value crosses into other code or an address: its upper half must be zero if it is an i32. Changes
   /// flags.
   void check_upper(uint8_t reg, ValType type, uint8_t scratch = kScratch) {
@@ -363,6 +369,7 @@ class FunctionCompiler {
   // --- calls (calls.cpp) ---
   enum class CalleeKind : uint8_t { direct, record };
   void place_args(D& d, const FuncType& type, Operands args, uint8_t record);
+  HomeMask live_after(D& d, size_t args);
   void emit_call(D& d, CalleeKind kind, uint32_t func_index, const FuncType& type, Operands args, Results results,
                  uint8_t record, bool tail);
   void take_results(D& d, const FuncType& type, uint32_t base, Results results);
@@ -565,12 +572,13 @@ class FunctionCompiler {
   std::vector<Home> homes_;
   std::vector<uint8_t> home_of_;       // by local
   std::vector<HomeState> loop_homes_;  // by loop of scan_: homes that it uses, and of these the ones that it writes
-  std::vector<uint32_t> local_slot_;   // by local
-  uint32_t operand_base_ = 0;          // canonical slot of the first operand
-  uint32_t max_slot_ = 0;              // canonical slots of the frame
-  uint32_t lazy_ = 0;                  // operands that may name locals are not below this index of the stack
-  size_t settled_ = 0;                 // operands below this index of the stack are constants or in their slots
-  size_t filled_ = 0;                  // below this one (at most settled_), constants have their slots filled
+  std::vector<BodyScan::LoopUse> loop_uses_;  // the same for the look ahead
+  std::vector<uint32_t> local_slot_;          // by local
+  uint32_t operand_base_ = 0;                 // canonical slot of the first operand
+  uint32_t max_slot_ = 0;                     // canonical slots of the frame
+  uint32_t lazy_ = 0;                         // operands that may name locals are not below this index of the stack
+  size_t settled_ = 0;                        // operands below this index of the stack are constants or in their slots
+  size_t filled_ = 0;                         // below this one (at most settled_), constants have their slots filled
   uint32_t region_ = kNone;
   size_t next_loop_ = 0;
 

@@ -35,11 +35,14 @@ void FunctionCompiler::enter_frame(D& d, C& c) {
 void FunctionCompiler::branch_state(Target& target) {
   if (target.used) return;
   target.used = true;
-  target.state = state_;
+  target.state = state_.only(target.live);
   target.label = a_.new_label();
 }
 
-void FunctionCompiler::block(D& d, C& c) { enter_frame(d, c); }
+void FunctionCompiler::block(D& d, C& c) {
+  enter_frame(d, c);
+  if (const LivePoint* point = scan_.live(static_cast<uint32_t>(d.offset()))) c.target.live = point->live;
+}
 
 void FunctionCompiler::loop(D& d, C& c) {
   enter_frame(d, c);
@@ -55,7 +58,10 @@ void FunctionCompiler::loop(D& d, C& c) {
     state.loaded |= state_.loaded;
     state.dirty |= state_.dirty;
   }
-  conform(state_, state);
+  const LivePoint* const point = scan_.live(offset);
+  c.target.live = point != nullptr ? point->live : kAllHomes;
+  state = state.only(c.target.live);
+  conform(state_.only(c.target.live), state);
   state_ = state;
 
   c.loop = static_cast<uint32_t>(loops_.size());
@@ -71,7 +77,7 @@ void FunctionCompiler::loop(D& d, C& c) {
   if (!has_slots(site.slots)) return;
   site.header = a_.new_label();
   site.slow = a_.new_label();
-  c.target = {site.header, state, true};
+  c.target = {site.header, state, c.target.live, true};
   if (!request_.calls_units.empty()) [[unlikely]]
     begin_unit(d, c.loop);
   a_.bind(site.header);
@@ -107,6 +113,10 @@ void FunctionCompiler::if_(D& d, C& c, const V& condition) {
   enter_frame(d, c);
   Cond cond = test(condition);
   finish_op();
+  if (const LivePoint* point = scan_.live(static_cast<uint32_t>(d.offset()))) {
+    c.target.live = point->live;
+    c.else_.live = point->otherwise;
+  }
   branch_state(c.else_);
   a_.j(asmjit::x86::negateCond(cond), c.else_.label);
   count(static_cast<uint32_t>(d.offset()), vm::ProfileKind::then);
@@ -134,7 +144,7 @@ void FunctionCompiler::move_results(D& d, const C& target) {
 /// Whether a branch is nothing but a jump.
 bool FunctionCompiler::is_plain_edge(D&, C& c) {
   if (c.kind == ControlKind::loop && has_slow_back_edges()) return false;
-  return c.kind != ControlKind::func && c.br_types().empty() && (!c.target.used || conforms(state_, c.target.state));
+  return c.kind != ControlKind::func && c.br_types().empty() && (!c.target.used || conforms(state_, c.target));
 }
 
 /// Emits the moves and the jump to `depth`. Nothing that is known about operands and homes changes: the code may lie on
@@ -144,7 +154,7 @@ void FunctionCompiler::take_edge(D& d, uint32_t depth) {
   if (c.kind == ControlKind::func) return emit_return(d);
   move_results(d, c);
   branch_state(c.target);
-  conform(state_, c.target.state);
+  conform(state_, c.target);
   if (c.kind != ControlKind::loop) {
     a_.jmp(c.target.label);
     return;
@@ -396,7 +406,7 @@ void FunctionCompiler::else_(D& d, C& c, Results params) {
   if (d.reachable()) {
     move_results(d, c);
     branch_state(c.target);
-    conform(state_, c.target.state);
+    conform(state_, c.target);
     a_.jmp(c.target.label);
   }
   a_.bind(c.else_.label);
@@ -432,11 +442,11 @@ void FunctionCompiler::finish_block(D& d, C& c, Results results) {
   if (c.else_.used) {  // an if without else: its parameters are its results
     if (!c.target.used) {
       c.target.used = true;
-      c.target.state = c.else_.state;
+      c.target.state = c.else_.state.only(c.target.live);
       c.target.label = a_.new_label();
     }
-    if (falls) conform(state_, c.target.state);
-    bool plain = c.results.empty() && conforms(c.else_.state, c.target.state);
+    if (falls) conform(state_, c.target);
+    bool plain = c.results.empty() && conforms(c.else_.state, c.target);
     if (falls && !plain) a_.jmp(c.target.label);
     a_.bind(c.else_.label);
     if (!plain) {
@@ -449,10 +459,10 @@ void FunctionCompiler::finish_block(D& d, C& c, Results results) {
           load_int(rax, slot_mem(c.base, type), type);
         }
       }
-      conform(c.else_.state, c.target.state);
+      conform(c.else_.state, c.target);
     }
   } else if (falls && c.target.used) {
-    conform(state_, c.target.state);
+    conform(state_, c.target);
   }
   if (c.target.used) {
     a_.bind(c.target.label);

@@ -11,6 +11,7 @@ using vm::ControlKind;
 
 uint32_t FunctionCompiler::open_region(D& d, C& c) {
   enter_frame(d, c);
+  if (const LivePoint* point = scan_.live(static_cast<uint32_t>(d.offset()))) c.target.live = point->live;
   c.own_region = static_cast<uint32_t>(regions_.size());
   regions_.push_back({.outer = region_, .next = region_, .offset = static_cast<uint32_t>(d.offset())});
   region_ = c.region = c.own_region;
@@ -50,7 +51,7 @@ void FunctionCompiler::end_try_part(D& d, C& c) {
   if (d.reachable()) {
     move_results(d, c);
     branch_state(c.target);
-    conform(state_, c.target.state);
+    conform(state_, c.target);
     a_.jmp(c.target.label);
   }
   if (c.kind == ControlKind::try_) region_ = c.region = regions_[c.own_region].outer;

@@ -88,8 +88,9 @@ void FunctionCompiler::choose_homes(D& d) {
 /// In one walk over all accesses, however deep loops are nested.
 void FunctionCompiler::find_loop_homes() {
   std::span<const LoopScan> loops = scan_.loops();
-  std::span<const uint32_t> accesses = scan_.touched();
+  const std::span<const BodyScan::Access> accesses = scan_.touched();
   loop_homes_.assign(loops.size(), {});
+  loop_uses_.assign(loops.size(), {});
   std::vector<uint32_t>& open = open_loops_;
   open.clear();
   size_t next = 0;
@@ -110,12 +111,19 @@ void FunctionCompiler::find_loop_homes() {
       open.push_back(static_cast<uint32_t>(next));
     }
     close(i);  // among them loops without an access
-    const uint8_t h = home_of_[accesses[i] >> 1];
+    const BodyScan::Access access = accesses[i];
+    const uint8_t h = home_of_[access.local()];
     if (h == kNoHome) continue;
-    loop_homes_[open.back()].loaded |= 1u << h;
-    loop_homes_[open.back()].dirty |= (accesses[i] & 1) << h;
+    const HomeMask bit = HomeMask{1} << h;
+    HomeState& state = loop_homes_[open.back()];
+    const bool is_first = (state.loaded & bit) == 0;
+    if (is_first && access.is_write() && access.is_outermost()) loop_uses_[open.back()].writes_first |= bit;
+    state.loaded |= bit;
+    if (access.is_write()) state.dirty |= bit;
   }
   close(UINT32_MAX);
+  for (size_t i = 0; i < loops.size(); ++i) loop_uses_[i].uses = loop_homes_[i].loaded;
+  scan_.find_live(home_of_, kNoHome, loop_uses_);
 }
 
 void FunctionCompiler::emit_frame_setup() {

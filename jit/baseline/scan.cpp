@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "vm/base/assert.h"
 #include "vm/wasm/func_decoder.h"
 #include "vm/wasm/image.h"
 #include "vm/wasm/limits.h"
@@ -12,7 +13,12 @@ namespace {
 
 using vm::Op;
 
-constexpr uint32_t kPlain = 0xffffffff;
+/// What so many instructions have left is not kept for the next body.
+constexpr size_t kMostSeen = size_t{1} << 15;
+
+/// Of frames that are no loops.
+constexpr uint32_t kPlain = 0xffffffff, kTry = 0xfffffffe;
+constexpr bool is_loop(uint32_t frame) { return frame < kTry; }
 
 /// Only so many loops around an access make it heavier, each by this factor.
 constexpr uint32_t kWeighedLoops = 4, kLoopFactor = 8;
@@ -20,7 +26,12 @@ constexpr uint32_t kWeighedLoops = 4, kLoopFactor = 8;
 static_assert(uint64_t{vm::kMaxBodyBytes} <= UINT64_MAX >> (3 * kWeighedLoops) && kLoopFactor == 1 << 3);
 
 /// How to pass over an instruction by its first byte.
-enum class Step : uint8_t { none, leb, memarg, bytes4, bytes8, local, open, loop, close, call, slow };
+// clang-format off
+enum class Step : uint8_t {
+  none, leb, memarg, bytes4, bytes8, local, open, try_table, loop, else_, catch_, close, call, branch, branches, exit,
+  unknown, slow
+};
+// clang-format on
 
 constexpr std::array<Step, 256> make_steps() {
   std::array<Step, 256> steps{};
@@ -48,16 +59,26 @@ constexpr std::array<Step, 256> make_steps() {
     }
   }
   auto set = [&](Op op, Step step) { steps[vm::op_info(op).code] = step; };
-  for (Op op : {Op::block, Op::if_, Op::try_, Op::try_table}) set(op, Step::open);
+  for (Op op : {Op::block, Op::if_, Op::try_}) set(op, Step::open);
+  set(Op::try_table, Step::try_table);
+  for (Op op : {Op::catch_, Op::catch_all}) set(op, Step::catch_);
+  set(Op::else_, Step::else_);
+  for (Op op : {Op::br, Op::br_if}) set(op, Step::branch);
+  set(Op::br_table, Step::branches);
+  for (Op op : {Op::unreachable, Op::return_, Op::throw_, Op::throw_ref, Op::rethrow}) set(op, Step::exit);
+  for (Op op : {Op::br_on_null, Op::br_on_non_null}) set(op, Step::unknown);
   set(Op::loop, Step::loop);
   set(Op::end, Step::close);
   set(Op::delegate, Step::close);
   set(Op::memory_grow, Step::call);
   set(Op::ref_func, Step::leb);
-  for (Op op : {Op::return_call, Op::return_call_indirect, Op::return_call_ref}) set(op, Step::slow);
+  for (Op op : {Op::return_call, Op::return_call_indirect, Op::return_call_ref}) set(op, Step::exit);
   return steps;
 }
 constexpr std::array<Step, 256> kSteps = make_steps();
+
+/// Of instructions on typed objects.
+constexpr uint8_t kReferencePrefix = 0xfb;
 
 inline const uint8_t* skip_leb(const uint8_t* p) {
   while (*p++ & 0x80) {
@@ -79,11 +100,20 @@ void BodyScan::run(const vm::Module& module, uint32_t func_index, size_t locals)
   touched_.clear();
   frames_.clear();
   calls_ = false;
+  points_.clear();
+  handlers_.clear();
+  is_known_ = true;
   const vm::FuncDecl& decl = module.funcs[func_index];
   vm::need_bytes(module, decl.body);
   const uint8_t* image = module.bytes();
   const uint8_t* p = vm::skip_locals(image + decl.body.begin);
   const uint8_t* end = image + decl.body.end;
+  seen_count_ = 0;
+  if (decl.body.size() > seen_room_) {
+    const size_t room = std::max<size_t>(decl.body.size(), kMostSeen);
+    seen_ = std::make_unique_for_overwrite<Seen[]>(room);
+    seen_room_ = room;
+  }
   uint64_t unit = 1;
   uint32_t depth = 0, calls = 0;  // until its end, LoopScan::last holds the calls before it
   std::vector<uint32_t>& frames = frames_;
@@ -105,17 +135,63 @@ void BodyScan::run(const vm::Module& module, uint32_t func_index, size_t locals)
         bool write = *p != vm::op_info(Op::local_get).code;
         uint32_t local = read_leb(++p);
         weights_[local] += unit;
-        if (depth != 0) touched_.push_back(local << 1 | static_cast<uint32_t>(write));
+        if (depth != 0) {
+          const bool outermost = is_loop(frames.back());
+          touched_.push_back({local << 2 | static_cast<uint32_t>(outermost) << 1 | static_cast<uint32_t>(write)});
+        }
+        saw(write ? Event::write : Event::read, local);
         break;
       }
       case Step::loop:
+        saw(Event::loop, static_cast<uint32_t>(at - image));
         frames.push_back(static_cast<uint32_t>(loops_.size()));
         loops_.push_back({static_cast<uint32_t>(at - image), static_cast<uint32_t>(touched_.size()), calls, false});
         if (++depth <= kWeighedLoops) unit *= kLoopFactor;
         p = vm::skip_immediates(vm::Imm::block, p + 1);
         break;
       case Step::open:
+        saw(*p == vm::op_info(Op::if_).code ? Event::if_ : Event::block, static_cast<uint32_t>(at - image));
         frames.push_back(kPlain);
+        vm::skip_instruction(p);
+        break;
+      case Step::try_table: {
+        saw(Event::block, static_cast<uint32_t>(at - image));
+        p = vm::skip_immediates(vm::Imm::block, p + 1);
+        const uint32_t count = read_leb(p);
+        for (uint32_t i = 0; i < count; ++i) {
+          const auto kind = static_cast<vm::CatchKind>(*p++);
+          if (kind == vm::CatchKind::catch_ || kind == vm::CatchKind::catch_ref) p = skip_leb(p);
+          handlers_.push_back(read_leb(p));
+        }
+        frames.push_back(kTry);
+        handlers_.push_back(count);
+        break;
+      }
+      case Step::catch_:
+        saw(Event::catch_, 0);
+        vm::skip_instruction(p);
+        break;
+      case Step::else_:
+        saw(Event::else_, 0);
+        ++p;
+        break;
+      case Step::branch: {
+        const bool goes_on = *p++ != vm::op_info(Op::br).code;
+        saw(Event::target, read_leb(p));
+        if (!goes_on) saw(Event::exit, 0);
+        break;
+      }
+      case Step::branches:
+        ++p;
+        for (uint64_t count = uint64_t{read_leb(p)} + 1; count != 0; --count) saw(Event::target, read_leb(p));
+        saw(Event::exit, 0);
+        break;
+      case Step::exit:
+        saw(Event::exit, 0);
+        vm::skip_instruction(p);
+        break;
+      case Step::unknown:
+        is_known_ = false;
         vm::skip_instruction(p);
         break;
       case Step::close:
@@ -124,7 +200,16 @@ void BodyScan::run(const vm::Module& module, uint32_t func_index, size_t locals)
         else
           ++p;
         if (frames.empty()) break;  // the function's own
-        if (frames.back() != kPlain) {
+        saw(is_loop(frames.back()) ? Event::loop_end : Event::end, frames.back());
+        if (frames.back() == kTry) {
+          const uint32_t count = handlers_.back();
+          handlers_.pop_back();
+          for (uint32_t i = 0; i < count; ++i) {
+            saw(Event::handler, handlers_.back());
+            handlers_.pop_back();
+          }
+        }
+        if (is_loop(frames.back())) {
           LoopScan& loop = loops_[frames.back()];
           loop.calls = calls != loop.last;
           loop.last = static_cast<uint32_t>(touched_.size());
@@ -134,12 +219,82 @@ void BodyScan::run(const vm::Module& module, uint32_t func_index, size_t locals)
         break;
       case Step::call:
         ++calls;
+        saw(Event::call, static_cast<uint32_t>(at - image));
         vm::skip_instruction(p);
         break;
-      case Step::slow: vm::skip_instruction(p); break;
+      case Step::slow:
+        is_known_ &= *p != kReferencePrefix;  // casts that branch are among those
+        vm::skip_instruction(p);
+        break;
     }
   }
   calls_ = calls != 0;
+  VMRUN_ASSERT(seen_count_ <= seen_room_, "no byte of a body is seen twice");
+}
+
+void BodyScan::find_live(std::span<const uint8_t> home_of, uint8_t no_home, std::span<const LoopUse> loops) {
+  if (is_known_ && calls_) walk_back(home_of, no_home, loops);
+  if (seen_room_ <= kMostSeen) return;
+  seen_.reset();
+  seen_room_ = 0;
+}
+
+void BodyScan::walk_back(std::span<const uint8_t> home_of, uint8_t no_home, std::span<const LoopUse> loops) {
+  HomeMask live = 0, handler = 0;
+  open_.clear();
+  open_.push_back({});
+  for (size_t i = seen_count_; i-- > 0;) {
+    const Seen seen = seen_[i];
+    switch (seen.event) {
+      case Event::read:
+        if (home_of[seen.number] != no_home) live |= HomeMask{1} << home_of[seen.number];
+        break;
+      case Event::write:
+        if (home_of[seen.number] != no_home) live &= ~(HomeMask{1} << home_of[seen.number]);
+        break;
+      case Event::target: live |= open_[open_.size() - 1 - seen.number].label; break;
+      case Event::exit: live = open_.back().handler; break;
+      case Event::call:
+        live |= open_.back().handler;
+        points_.push_back({seen.number, live});
+        break;
+      case Event::handler: handler |= open_[open_.size() - 1 - seen.number].label; break;
+      case Event::end:
+        open_.push_back({live, live, open_.back().around | live, open_.back().handler | handler, live});
+        handler = 0;
+        break;
+      case Event::catch_:
+        open_.back().handler |= live;
+        live = open_.back().end;
+        break;
+      case Event::loop_end: {
+        // What the header wants is known when the way back has come to it. Until then: all that the loop uses, and all
+        // that is wanted where it may be left to.
+        const HomeMask around = open_.back().around | open_.back().handler | live;
+        const HomeMask header = (loops[seen.number].uses & ~loops[seen.number].writes_first) | around;
+        open_.push_back({header, live, around | header, open_.back().handler, 0});
+        break;
+      }
+      case Event::else_:
+        open_.back().otherwise = live;
+        live = open_.back().end;
+        break;
+      case Event::if_:
+        points_.push_back({seen.number, open_.back().label, open_.back().otherwise});
+        live |= open_.back().otherwise;
+        open_.pop_back();
+        break;
+      case Event::block:
+        points_.push_back({seen.number, open_.back().label});
+        open_.pop_back();
+        break;
+      case Event::loop:
+        VMRUN_ASSERT((live & ~open_.back().label) == 0, "a loop wants no more than it uses or leaves to others");
+        points_.push_back({seen.number, live});
+        open_.pop_back();
+        break;
+    }
+  }
 }
 
 }  // namespace vmrun::jit::baseline

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "jit/baseline/labels.h"
+#include "jit/baseline/scan.h"
 #include "jit/crossing/abi.h"
 
 namespace vmrun::jit::baseline {
@@ -54,9 +55,11 @@ struct Home {
 
 /// Which homes hold their locals, and which of them are newer than the slots. By index of the home.
 struct HomeState {
-  uint32_t loaded = 0;
-  uint32_t dirty = 0;  // a subset of `loaded`
-  uint32_t raw = 0;    // another: i32 parameters as they came, whose upper halves are not known to be zero
+  HomeMask loaded = 0;
+  HomeMask dirty = 0;  // a subset of `loaded`
+  HomeMask raw = 0;    // another: i32 parameters as they came, whose upper halves are not known to be zero
+  /// Without what nobody reads any more.
+  HomeState only(HomeMask live) const { return {loaded & live, dirty & live, raw & live}; }
   friend bool operator==(const HomeState&, const HomeState&) = default;
 };
 
@@ -64,7 +67,8 @@ struct HomeState {
 struct Target {
   Label label;
   HomeState state;
-  bool used = false;  // some branch has fixed the state
+  HomeMask live = kAllHomes;  // homes that the code there may read before it writes them: no others are in the state
+  bool used = false;          // some branch has fixed the state
 };
 
 struct BaselineControl {

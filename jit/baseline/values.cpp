@@ -490,11 +490,17 @@ void FunctionCompiler::move_settled(size_t index) {
   while (!settled_vectors_.empty() && settled_vectors_.back() >= index) settled_vectors_.pop_back();
 }
 
-void FunctionCompiler::store_dirty() {
-  for (uint32_t bits = state_.dirty; bits != 0; bits &= bits - 1) {
+void FunctionCompiler::store_dirty(HomeMask live) {
+  for (HomeMask bits = state_.dirty & live; bits != 0; bits &= bits - 1) {
     store_home(static_cast<uint8_t>(std::countr_zero(bits)));
   }
+  spoil_slots(state_.dirty & ~live);
   state_.dirty = 0;
+}
+
+void FunctionCompiler::conform(const HomeState& from, const Target& to) {
+  conform(from.only(to.live), to.state);
+  spoil_slots(from.dirty & ~to.live);
 }
 
 void FunctionCompiler::conform(const HomeState& from, const HomeState& to) {

@@ -40,8 +40,6 @@
 ;;   je L3
 ;;   cmp dword ptr [rax], 0
 ;;   jne L4
-;;   mov qword ptr [rbp - 32], r15
-;;   mov qword ptr [rbp - 40], rdi
 ;;   mov rbx, rax
 ;;   mov r15d, edi
 ;;   mov r9, qword ptr [rbx + 16]
@@ -111,8 +109,6 @@
 ;;   je L3
 ;;   cmp dword ptr [rax], 0
 ;;   jne L4
-;;   mov qword ptr [rbp - 32], r15
-;;   mov qword ptr [rbp - 40], rdi
 ;;   mov rbx, rax
 ;;   mov r15d, edi
 ;;   mov r9, qword ptr [rbx + 16]
@@ -189,8 +185,6 @@
 ;;   je L4
 ;;   cmp dword ptr [rax], 0
 ;;   jne L5
-;;   mov qword ptr [rbp - 32], r15
-;;   mov qword ptr [rbp - 40], rdi
 ;;   mov rbx, rax
 ;;   mov r15d, edi
 ;;   mov r9, qword ptr [rbx + 16]

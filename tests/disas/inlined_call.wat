@@ -49,7 +49,6 @@
 ;;   js L3
 ;; L1:
 ;;   mov qword ptr [rbp - 32], r15                       ; call 0 (; at ;)
-;;   mov qword ptr [rbp - 40], rdi
 ;;   mov qword ptr [rbp - 48], rsi
 ;;   mov r9, qword ptr [r13 + 96]
 ;;   call qword ptr [r9 + 8]

@@ -58,13 +58,13 @@
 ;;   mov rbp, rsp
 ;;   sub rsp, 64
 ;;   cmp rsp, qword ptr [r12 + 16]
-;;   jb L14
+;;   jb L13
 ;; L0:
 ;;   mov qword ptr [rbp - 8], r12
 ;;   mov qword ptr [rbp - 16], r13
 ;;   mov qword ptr [rbp - 24], r14
 ;;   dec qword ptr [r12]
-;;   js L15
+;;   js L14
 ;; L1:
 ;;   xor ebx, ebx
 ;;   mov r11d, r15d                                      ; i32.load
@@ -77,20 +77,20 @@
 ;;   mov esi, esi
 ;; L2:
 ;;   cmp r15d, edi                                       ; i32.le_u
-;;   jbe L4                                              ; br_if 1
+;;   jbe L3                                              ; br_if 1
 ;;   lea eax, [r15 - 4]                                  ; i32.sub
 ;;   mov r11, qword ptr [r13 + 16]                       ; call_indirect (type 0)
 ;;   mov r11, qword ptr [r11]
 ;;   cmp rsi, qword ptr [r11 + 8]
 ;;   mov ecx, 0
 ;;   cmovb rcx, rsi
-;;   jae L7
+;;   jae L6
 ;;   mov r11, qword ptr [r11]
 ;;   mov rcx, qword ptr [r11 + 8*rcx]
 ;;   test rcx, rcx
-;;   je L8
+;;   je L7
 ;;   cmp dword ptr [rcx], 0
-;;   jne L9
+;;   jne L8
 ;;   mov qword ptr [rbp - 32], r15
 ;;   mov rbx, rcx
 ;;   mov edi, eax
@@ -103,13 +103,7 @@
 ;;   mov r13, qword ptr [rbp - 16]
 ;;   mov r14, qword ptr [rbp - 24]
 ;;   test eax, eax                                       ; i32.eqz
-;;   jne L3                                              ; br_if 1
-;;   mov r15d, dword ptr [rbp - 32]
-;;   mov ebx, dword ptr [rbp - 56]
-;;   mov edi, dword ptr [rbp - 40]
-;;   mov esi, dword ptr [rbp - 48]
-;;   jmp L4
-;; L3:
+;;   je L3                                               ; br_if 1
 ;;   mov r15d, dword ptr [rbp - 32]                      ; i32.sub
 ;;   lea eax, [r15 - 4]
 ;;   mov eax, dword ptr [r14 + rax]                      ; i32.load
@@ -121,14 +115,12 @@
 ;;   mov esi, dword ptr [rbp - 48]
 ;;   dec qword ptr [r12]
 ;;   jns L2
-;;   jmp L5
-;;   mov edi, dword ptr [rbp - 40]                       ; end
-;;   mov esi, dword ptr [rbp - 48]
-;; L4:
+;;   jmp L4
+;; L3:
 ;;   add rsp, 64                                         ; end
 ;;   pop rbp
 ;;   ret
-;; L5:
+;; L4:
 ;;   mov qword ptr [rbp - 32], r15
 ;;   mov rsi, qword ptr [r13 + 96]
 ;;   add rsi, 128
@@ -137,34 +129,34 @@
 ;;   mov rax, qword ptr [r12 + 32]
 ;;   call qword ptr [rax + 88]
 ;;   test rax, rax                                       ; loop
-;;   jne L6
+;;   jne L5
 ;;   mov r15d, dword ptr [rbp - 32]
 ;;   mov ebx, dword ptr [rbp - 56]
 ;;   mov edi, dword ptr [rbp - 40]
 ;;   mov esi, dword ptr [rbp - 48]
 ;;   jmp L2
-;; L6:
+;; L5:
 ;;   mov r15, qword ptr [r12 + 40]
 ;;   add rsp, 64
 ;;   pop rbp
 ;;   jmp rax
+;; L6:
+;;   call L9                                             ; call_indirect (type 0)
 ;; L7:
-;;   call L10                                            ; call_indirect (type 0)
+;;   call L10
 ;; L8:
 ;;   call L11
 ;; L9:
-;;   call L12
-;; L10:
 ;;   mov esi, 7
 ;;   mov rdi, r12
 ;;   mov rax, qword ptr [r12 + 32]
 ;;   jmp qword ptr [rax]
-;; L11:
+;; L10:
 ;;   mov esi, 8
 ;;   mov rdi, r12
 ;;   mov rax, qword ptr [r12 + 32]
 ;;   jmp qword ptr [rax]
-;; L12:
+;; L11:
 ;;   mov esi, 9
 ;;   mov rdi, r12
 ;;   mov rax, qword ptr [r12 + 32]
@@ -174,8 +166,8 @@
 ;;   mov rbp, rsp
 ;;   sub rsp, 64
 ;;   cmp rsp, qword ptr [r12 + 16]
-;;   jb L16
-;; L13:
+;;   jb L15
+;; L12:
 ;;   mov qword ptr [rbp - 8], r12
 ;;   mov qword ptr [rbp - 16], r13
 ;;   mov qword ptr [rbp - 24], r14
@@ -189,18 +181,18 @@
 ;;   mov edi, dword ptr [rbp - 40]
 ;;   mov esi, dword ptr [rbp - 48]
 ;;   jmp L2
-;; L14:
+;; L13:
 ;;   mov rax, qword ptr [r12 + 32]
 ;;   call qword ptr [rax + 72]
 ;;   jmp L0
-;; L15:
+;; L14:
 ;;   mov rax, qword ptr [r12 + 32]
 ;;   call qword ptr [rax + 80]
 ;;   jmp L1
-;; L16:
+;; L15:
 ;;   mov rax, qword ptr [r12 + 32]
 ;;   call qword ptr [rax + 72]
-;;   jmp L13
+;;   jmp L12
 ;; === opt
 ;; func 0
 ;; entry:
