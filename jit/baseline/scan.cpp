@@ -13,6 +13,9 @@ namespace {
 
 using vm::Op;
 
+/// Locals, depths, loops and places in a body, with what is seen there, fit into a word.
+static_assert(uint64_t{vm::kMaxBodyBytes} <= uint64_t{1} << 28);
+
 /// What so many instructions have left is not kept for the next body.
 constexpr size_t kMostSeen = size_t{1} << 15;
 
@@ -114,6 +117,14 @@ void BodyScan::run(const vm::Module& module, uint32_t func_index, size_t locals)
     seen_ = std::make_unique_for_overwrite<Seen[]>(room);
     seen_room_ = room;
   }
+  begin_ = decl.body.begin;
+  Seen* seen = seen_.get();
+  const auto saw = [&seen](Event event, uint32_t number) {
+    *seen++ = {number << Seen::kShift | static_cast<uint32_t>(event)};
+  };
+  const auto from_begin = [start = image + decl.body.begin](const uint8_t* at) {
+    return static_cast<uint32_t>(at - start);
+  };
   uint64_t unit = 1;
   uint32_t depth = 0, calls = 0;  // until its end, LoopScan::last holds the calls before it
   std::vector<uint32_t>& frames = frames_;
@@ -143,19 +154,19 @@ void BodyScan::run(const vm::Module& module, uint32_t func_index, size_t locals)
         break;
       }
       case Step::loop:
-        saw(Event::loop, static_cast<uint32_t>(at - image));
+        saw(Event::loop, from_begin(at));
         frames.push_back(static_cast<uint32_t>(loops_.size()));
         loops_.push_back({static_cast<uint32_t>(at - image), static_cast<uint32_t>(touched_.size()), calls, false});
         if (++depth <= kWeighedLoops) unit *= kLoopFactor;
         p = vm::skip_immediates(vm::Imm::block, p + 1);
         break;
       case Step::open:
-        saw(*p == vm::op_info(Op::if_).code ? Event::if_ : Event::block, static_cast<uint32_t>(at - image));
+        saw(*p == vm::op_info(Op::if_).code ? Event::if_ : Event::block, from_begin(at));
         frames.push_back(kPlain);
         vm::skip_instruction(p);
         break;
       case Step::try_table: {
-        saw(Event::block, static_cast<uint32_t>(at - image));
+        saw(Event::block, from_begin(at));
         p = vm::skip_immediates(vm::Imm::block, p + 1);
         const uint32_t count = read_leb(p);
         for (uint32_t i = 0; i < count; ++i) {
@@ -200,7 +211,7 @@ void BodyScan::run(const vm::Module& module, uint32_t func_index, size_t locals)
         else
           ++p;
         if (frames.empty()) break;  // the function's own
-        saw(is_loop(frames.back()) ? Event::loop_end : Event::end, frames.back());
+        is_loop(frames.back()) ? saw(Event::loop_end, frames.back()) : saw(Event::end, 0);
         if (frames.back() == kTry) {
           const uint32_t count = handlers_.back();
           handlers_.pop_back();
@@ -219,7 +230,7 @@ void BodyScan::run(const vm::Module& module, uint32_t func_index, size_t locals)
         break;
       case Step::call:
         ++calls;
-        saw(Event::call, static_cast<uint32_t>(at - image));
+        saw(Event::call, from_begin(at));
         vm::skip_instruction(p);
         break;
       case Step::slow:
@@ -229,6 +240,7 @@ void BodyScan::run(const vm::Module& module, uint32_t func_index, size_t locals)
     }
   }
   calls_ = calls != 0;
+  seen_count_ = static_cast<size_t>(seen - seen_.get());
   VMRUN_ASSERT(seen_count_ <= seen_room_, "no byte of a body is seen twice");
 }
 
@@ -244,21 +256,24 @@ void BodyScan::walk_back(std::span<const uint8_t> home_of, uint8_t no_home, std:
   open_.clear();
   open_.push_back({});
   for (size_t i = seen_count_; i-- > 0;) {
-    const Seen seen = seen_[i];
-    switch (seen.event) {
+    const Event event = seen_[i].event();
+    const uint32_t number = seen_[i].number();
+    if (event <= Event::write) {  // most are
+      const uint8_t home = home_of[number];
+      const HomeMask bit = HomeMask{home != no_home} << (home & 31);
+      live = event == Event::read ? live | bit : live & ~bit;
+      continue;
+    }
+    switch (event) {
       case Event::read:
-        if (home_of[seen.number] != no_home) live |= HomeMask{1} << home_of[seen.number];
-        break;
-      case Event::write:
-        if (home_of[seen.number] != no_home) live &= ~(HomeMask{1} << home_of[seen.number]);
-        break;
-      case Event::target: live |= open_[open_.size() - 1 - seen.number].label; break;
+      case Event::write: break;
+      case Event::target: live |= open_[open_.size() - 1 - number].label; break;
       case Event::exit: live = open_.back().handler; break;
       case Event::call:
         live |= open_.back().handler;
-        points_.push_back({seen.number, live});
+        points_.push_back({begin_ + number, live});
         break;
-      case Event::handler: handler |= open_[open_.size() - 1 - seen.number].label; break;
+      case Event::handler: handler |= open_[open_.size() - 1 - number].label; break;
       case Event::end:
         open_.push_back({live, live, open_.back().around | live, open_.back().handler | handler, live});
         handler = 0;
@@ -271,7 +286,7 @@ void BodyScan::walk_back(std::span<const uint8_t> home_of, uint8_t no_home, std:
         // What the header wants is known when the way back has come to it. Until then: all that the loop uses, and all
         // that is wanted where it may be left to.
         const HomeMask around = open_.back().around | open_.back().handler | live;
-        const HomeMask header = (loops[seen.number].uses & ~loops[seen.number].writes_first) | around;
+        const HomeMask header = (loops[number].uses & ~loops[number].writes_first) | around;
         open_.push_back({header, live, around | header, open_.back().handler, 0});
         break;
       }
@@ -280,17 +295,17 @@ void BodyScan::walk_back(std::span<const uint8_t> home_of, uint8_t no_home, std:
         live = open_.back().end;
         break;
       case Event::if_:
-        points_.push_back({seen.number, open_.back().label, open_.back().otherwise});
+        points_.push_back({begin_ + number, open_.back().label, open_.back().otherwise});
         live |= open_.back().otherwise;
         open_.pop_back();
         break;
       case Event::block:
-        points_.push_back({seen.number, open_.back().label});
+        points_.push_back({begin_ + number, open_.back().label});
         open_.pop_back();
         break;
       case Event::loop:
         VMRUN_ASSERT((live & ~open_.back().label) == 0, "a loop wants no more than it uses or leaves to others");
-        points_.push_back({seen.number, live});
+        points_.push_back({begin_ + number, live});
         open_.pop_back();
         break;
     }

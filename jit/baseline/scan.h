@@ -69,13 +69,14 @@ class BodyScan {
     read, write, target, exit, call, block, if_, loop, else_, catch_, end, loop_end, handler
   };
   // clang-format on
-  /// The number is a local's, a branch's depth, an offset in the image, or a loop's.
+  /// The number is a local's, a branch's depth, how far from the body's begin an instruction stands, or a loop's.
   struct Seen {
-    Event event;
-    uint32_t number;
+    uint32_t bits;
+    static constexpr unsigned kShift = 4;
+    Event event() const { return static_cast<Event>(bits & ((1u << kShift) - 1)); }
+    uint32_t number() const { return bits >> kShift; }
   };
   void walk_back(std::span<const uint8_t> home_of, uint8_t no_home, std::span<const LoopUse> loops);
-  void saw(Event event, uint32_t number) { seen_[seen_count_++] = {event, number}; }
 
   std::vector<uint64_t> weights_;
   std::vector<LoopScan> loops_;
@@ -84,6 +85,7 @@ class BodyScan {
   std::vector<uint32_t> handlers_;  // of open try_tables: how deep they lead, and behind each one's how many there are
   std::unique_ptr<Seen[]> seen_;    // the body, for the way back: never more than it has bytes
   size_t seen_count_ = 0, seen_room_ = 0;
+  uint32_t begin_ = 0;             // of the body in the image
   std::vector<LivePoint> points_;  // the first one last
   struct Frame;
   std::vector<Frame> open_;  // blocks, on the way back
