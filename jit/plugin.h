@@ -17,7 +17,7 @@ namespace vmrun::jit {
 
 /// Changes whenever the two sides would understand a structure differently.
 inline constexpr uint64_t kPluginVersion = [] {
-  uint64_t version = 2;
+  uint64_t version = 3;
   for (uint64_t part :
        {sizeof(vm::Vcpu), sizeof(vm::Instance), sizeof(vm::FuncCode), sizeof(vm::FuncRecord), sizeof(vm::Module),
         sizeof(vm::FuncDecl), sizeof(vm::TypeDef), sizeof(vm::MemoryInst), sizeof(vm::TableInst), sizeof(CompiledCode),

@@ -144,6 +144,7 @@ void FunctionCompiler::emit_call(D& d, CalleeKind kind, uint32_t func_index, con
     a_.mov(q(r13), at(rbx, layout::func_record::instance));
     a_.mov(q(r14), at(rbx, layout::func_record::memory0_base));
   }
+  if (module_->metered) a_.mov(q(rax), at(r12, layout::vcpu::fuel));
   finish_op();
   Mem entry = at(r9, layout::func_code::machine);
   entry.setSize(8);

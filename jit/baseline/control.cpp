@@ -368,6 +368,7 @@ void FunctionCompiler::return_values(const V* values) {
 
 void FunctionCompiler::epilogue() {
   preempt_off();
+  if (module_->metered) a_.mov(q(rdx), at(r12, layout::vcpu::fuel));
   emit_frame_end();
   a_.ret();
 }

@@ -9,11 +9,13 @@
 //   r11 the caller's instance, set by calls through a FuncRecord (imports, indirect, by reference)
 //   rax first result of integer class     xmm0 first result of float or vector class
 //   rax, rbx, r10 are scratch at a call; rsp is 16-byte aligned before it.
+// In metered code (vm/wasm/fuel.h) rax also has what Vcpu::fuel has at a call, and rdx at a return, so that what is left
+// passes from one function to the next without going through memory.
 // All other parameters, and all other results, are in the vCPU's area (Vcpu::area), 16 bytes each, in the order in
 // which they occur: read or overwritten before anything else is called. Nothing is ever pushed for a call.
 // In LLVM terms every function is
 //   preserve_none {i64, <16 x i8>} (ptr cx, ptr inst, ptr mem, i64 x 6, ptr callee, ptr caller, <16 x i8> x 8)
-// so every tail call is a plain musttail.
+// so every tail call is a plain musttail. In metered code an i64 more comes last, and one more is returned: rax, rdx.
 //
 // CALLING. Direct: r9 = inst->codes + (index - imported functions) * sizeof(FuncCode); call [r9 + kMachine]. Through a record: r13 = record's
 // instance, r14 = its memory 0's base, r9 = record->code, r11 = own instance; call [r9 + kMachine]. After a call the
@@ -56,6 +58,8 @@ namespace vmrun::jit {
 
 inline constexpr unsigned kIntParams = 6;
 inline constexpr unsigned kVectorParams = 8;
+/// Metered code in LLVM's terms: the numbers of what is left among the parameters and among the results.
+inline constexpr unsigned kFuelParam = 3 + kIntParams + 2 + kVectorParams, kFuelResult = 2;
 inline constexpr size_t kAreaSlot = 16;
 
 /// Where one parameter or result travels.
@@ -138,5 +142,9 @@ enum class Helper : uint8_t {
 #undef X
       count
 };
+
+/// Where metered code jumps, instead of to the callee's code, for a tail call that leaves no register for both that address
+/// and what is left: behind the helpers in their table, with all registers but rax as the callee wants them.
+inline constexpr uint64_t kTailCallEntry = static_cast<uint64_t>(Helper::count);
 
 }  // namespace vmrun::jit

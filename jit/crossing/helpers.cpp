@@ -294,14 +294,27 @@ VMRUN_HELPERS(X)
 
 }  // namespace
 
+namespace {
+
+/// kTailCallEntry.
+__attribute__((naked)) void tail_call() {
+  asm("movq %c0(%%r12), %%rax\n"
+      "jmpq *%c1(%%r9)\n"
+      :
+      : "i"(vm::layout::vcpu::fuel), "i"(vm::layout::func_code::machine));
+}
+
+}  // namespace
+
 const void* const* helper_table() {
   static const void* const table[] = {
 #define X(name, result, params) \
   reinterpret_cast<const void*>(&HelperEntry<ResultOf<decltype(&helper::name)>::Type, &helper::name>::enter),
       VMRUN_HELPERS(X)
 #undef X
+          reinterpret_cast<const void*>(&tail_call),
   };
-  static_assert(std::size(table) == static_cast<size_t>(Helper::count));
+  static_assert(std::size(table) == kTailCallEntry + 1);
   return table;
 }
 

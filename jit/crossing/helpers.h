@@ -7,7 +7,7 @@
 
 namespace vmrun::jit {
 
-/// What Vcpu::helpers points to: an entry per jit::Helper.
+/// What Vcpu::helpers points to: an entry per jit::Helper, and kTailCallEntry's.
 const void* const* helper_table();
 
 /// What the body of a helper with a result may return instead of it: the result, or a trap.

@@ -10,6 +10,7 @@
 #include "jit/crossing/unwind.h"
 #include "vm/base/assert.h"
 #include "vm/runtime/activation.h"
+#include "vm/runtime/layout.h"
 #include "vm/runtime/stop.h"
 #include "vm/runtime/store.h"
 #include "vm/wasm/module.h"
@@ -102,10 +103,11 @@ __attribute__((naked)) void enter() {
       "callq %P0\n"
       "movq (%%rsp), %%rax\n"
       "vmovups 48(%%rsp), %%xmm0\n"
+      "movq %c2(%%r12), %%rdx\n"
       "leave\n"
       "retq\n"
       :
-      : "i"(&call), "i"(sizeof(Registers)));
+      : "i"(&call), "i"(sizeof(Registers)), "i"(vm::layout::vcpu::fuel));
 }
 static_assert(offsetof(Registers, vectors) == 48 && sizeof(Registers) == 176);
 

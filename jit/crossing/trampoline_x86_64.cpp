@@ -239,6 +239,7 @@ class Maker {
     a.mov(rax, r15);
     if (params_in_area()) a.mov(r10, at(r12, vcpu::area));
     to_machine_params(false);
+    a.mov(rax, at(r12, vcpu::fuel));
     a.call(at(r9, func_code::machine));
     if (!shape_.results.empty()) {
       a.mov(r11, at(rsp, 24));
@@ -306,6 +307,7 @@ class Maker {
     a.mov(rax, r13);
     machine_base();
     to_machine_params(true);
+    a.mov(rax, at(r12, vcpu::fuel));
     a.call(at(r9, func_code::machine));
     return_to_handlers();
 
@@ -321,6 +323,7 @@ class Maker {
     a.mov(rax, r13);
     machine_base();
     to_machine_params(true);
+    a.mov(rax, at(r12, vcpu::fuel));
     a.jmp(at(r9, func_code::machine));
   }
 
@@ -482,6 +485,7 @@ class Maker {
     if (results_in_area()) a.mov(r10, at(r15, vcpu::area));
     slots_to_results(r13, r10, true);
     a.add(rsp, kRecord);
+    a.mov(rdx, at(r15, vcpu::fuel));
     a.pop(rbp);
     a.ret();
   }
@@ -512,6 +516,7 @@ class Maker {
     a.bind(go_on);
     if (results_in_area()) a.mov(r10, at(r12, vcpu::area));
     slots_to_results(rsp, r10, false);
+    a.mov(rdx, at(r12, vcpu::fuel));
     a.leave();
     a.ret();
 

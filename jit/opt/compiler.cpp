@@ -20,6 +20,7 @@
 #include "jit/opt/backend.h"
 #include "jit/opt/limits.h"
 #include "jit/opt/lower.h"
+#include "jit/opt/pay_ahead.h"
 #include "vm/base/assert.h"
 #include "vm/runtime/memory.h"
 
@@ -77,6 +78,7 @@ struct Unit {
     function = lowering.run();
     reason = lowering.reason();
     places = std::move(unit.places);
+    charges = std::move(unit.charges);
   }
   llvm::LLVMContext context;
   Gate gate;
@@ -85,6 +87,7 @@ struct Unit {
   llvm::Function* function = nullptr;
   std::string reason;
   std::vector<InlinedPlace> places;  // empty: nothing was inlined
+  std::vector<llvm::Instruction*> charges;
 };
 
 class OptCompiler : public Compiler {
@@ -177,6 +180,11 @@ CompileResult OptCompiler::compile(Unit& unit, const CompileRequest& request) {
   if (measures.merged > kMaxMerged) return refused(std::to_string(measures.merged) + " values at merges");
   if (measures.loops > kMaxLoops) return refused(std::to_string(measures.loops) + " loops");
   if (measures.chain > kMaxChain) return refused("a chain of " + std::to_string(measures.chain) + " instructions");
+  // It makes another copy of all.
+  pay_ahead(*unit.function, unit.charges, 2 * measures.merged <= kMaxMerged && 2 * measures.loops <= kMaxLoops);
+#ifdef VMRUN_ASSERTIONS
+  VMRUN_ASSERT(!llvm::verifyModule(unit.module, &llvm::errs()), "paying ahead makes valid IR");
+#endif
   TargetMachineLease machine(request.processor);
   Object object;
   const bool emitted = emit(*unit.function, *machine, emit_options(request), object);
@@ -220,6 +228,7 @@ std::string print_ir(const CompileRequest& request) {
   TargetMachineLease machine(request.processor);
   Object object;
   measure(*unit.function);
+  pay_ahead(*unit.function, unit.charges, true);
   emit(*unit.function, *machine, emit_options(request), object);
   unit.module.print(out, nullptr);
   return text;

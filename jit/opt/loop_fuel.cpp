@@ -1,6 +1,7 @@
 // See loop_fuel.h.
 #include "jit/opt/loop_fuel.h"
 
+#include <llvm/ADT/DenseMap.h>
 #include <llvm/Analysis/DomTreeUpdater.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/IntrinsicInst.h>
@@ -19,15 +20,8 @@ using namespace llvm;  // NOLINT: this file is about nothing else
 
 namespace {
 
-/// What all charges of an iteration come to at most: times the most iterations there are, a number of 63 bits.
+/// What the charges of an iteration come to at most: times the most iterations there are, a number of 63 bits.
 constexpr uint64_t kMostUnits = uint64_t{1} << 31;
-
-bool is_fuel(const Function& unit, const Value* pointer) {
-  const DataLayout& layout = unit.getParent()->getDataLayout();
-  APInt offset(layout.getIndexTypeSizeInBits(pointer->getType()), 0);
-  const Value* base = pointer->stripAndAccumulateConstantOffsets(layout, offset, /*AllowNonInbounds=*/true);
-  return base == unit.getArg(0) && offset == static_cast<uint64_t>(vm::layout::vcpu::fuel);
-}
 
 /// Whether the branch leaves the loop where less than a constant is left; `charge` says of what.
 bool is_check(BranchInst& branch, const Loop& loop, Charge& charge) {
@@ -58,67 +52,124 @@ bool is_check(BranchInst& branch, const Loop& loop, Charge& charge) {
   charge.units = bound->getZExtValue();
   if (leave == CmpInst::ICMP_EQ && charge.units == 0)
     charge.units = 1;  // less than one
+  else if (leave == CmpInst::ICMP_ULE && charge.units < kMostUnits)
+    ++charge.units;
   else if (leave != CmpInst::ICMP_ULT)
     return false;
   return true;
 }
 
-/// Whether `left` is what a charge leaves.
-bool is_left(const Value* left, const Charge& charge) {
-  using namespace PatternMatch;
-  const auto* taken = dyn_cast<ExtractValueInst>(left);
-  if (taken != nullptr) {
-    const auto* paid = dyn_cast<WithOverflowInst>(taken->getAggregateOperand());
-    return paid != nullptr && paid->getIntrinsicID() == Intrinsic::usub_with_overflow &&
-           taken->getIndices() == ArrayRef(0u) && paid->getLHS() == charge.before &&
-           match(paid->getRHS(), m_SpecificInt(charge.units));
+/// What values are less than what is left as an iteration begins, at most.
+class Spent {
+ public:
+  Spent(const Loop& loop, LoopFuel& fuel) : loop_(loop), fuel_(fuel) {}
+
+  /// None: it is no such value.
+  std::optional<uint64_t> of(Value* value) {
+    if (const auto known = known_.find(value); known != known_.end()) return known->second;
+    known_[value] = std::nullopt;  // what comes round to itself within an iteration is none
+    const std::optional<uint64_t> spent = find(value);
+    return known_[value] = spent && *spent <= kMostUnits ? spent : std::nullopt;
   }
-  return match(left, m_Add(m_Specific(charge.before), m_SpecificInt(APInt(64, -charge.units)))) ||
-         match(left, m_Sub(m_Specific(charge.before), m_SpecificInt(charge.units)));
-}
+
+ private:
+  std::optional<uint64_t> find(Value* value) {
+    using namespace PatternMatch;
+    auto* phi = dyn_cast<PHINode>(value);
+    if (phi != nullptr && phi->getParent() == loop_.getHeader()) {
+      if (fuel_.left != nullptr && fuel_.left != phi) return std::nullopt;
+      fuel_.left = phi;
+      return 0;
+    }
+    auto* i = dyn_cast<Instruction>(value);
+    if (i == nullptr || !loop_.contains(i)) return std::nullopt;
+    if (phi != nullptr) return greatest(phi->incoming_values());
+    Value *before = nullptr, *other = nullptr;
+    const APInt* units = nullptr;
+    if (match(value, m_Select(m_Value(), m_Value(before), m_Value(other)))) return greatest({before, other});
+    if (match(value, m_Add(m_Value(before), m_APInt(units)))) return more(before, -*units);
+    if (match(value, m_Sub(m_Value(before), m_APInt(units)))) return more(before, *units);
+    const auto* taken = dyn_cast<ExtractValueInst>(value);
+    const auto* paid = taken == nullptr ? nullptr : dyn_cast<WithOverflowInst>(taken->getAggregateOperand());
+    if (paid == nullptr || paid->getIntrinsicID() != Intrinsic::usub_with_overflow ||
+        taken->getIndices() != ArrayRef(0u) || !match(paid->getRHS(), m_APInt(units)))
+      return std::nullopt;
+    return more(paid->getLHS(), *units);
+  }
+  std::optional<uint64_t> more(Value* before, const APInt& units) {
+    const std::optional<uint64_t> spent = of(before);
+    if (!spent || units.ugt(kMostUnits)) return std::nullopt;
+    return *spent + units.getZExtValue();
+  }
+  template <class Values>
+  std::optional<uint64_t> greatest(const Values& values) {
+    uint64_t most = 0;
+    for (Value* value : values) {
+      const std::optional<uint64_t> spent = of(value);
+      if (!spent) return std::nullopt;
+      most = std::max(most, *spent);
+    }
+    return most;
+  }
+  std::optional<uint64_t> greatest(std::initializer_list<Value*> values) {
+    return greatest<std::initializer_list<Value*>>(values);
+  }
+
+  const Loop& loop_;
+  LoopFuel& fuel_;
+  DenseMap<Value*, std::optional<uint64_t>> known_;
+};
 
 }  // namespace
 
-bool LoopFuel::has(const StoreInst& store) const {
-  return std::any_of(charges.begin(), charges.end(), [&](const Charge& charge) { return charge.store == &store; });
+bool stores_fuel(const Function& unit, const StoreInst& store) {
+  const DataLayout& layout = unit.getParent()->getDataLayout();
+  const Value* pointer = store.getPointerOperand();
+  APInt offset(layout.getIndexTypeSizeInBits(pointer->getType()), 0);
+  const Value* base = pointer->stripAndAccumulateConstantOffsets(layout, offset, /*AllowNonInbounds=*/true);
+  return base == unit.getArg(0) && offset == static_cast<uint64_t>(vm::layout::vcpu::fuel);
 }
 
-std::optional<LoopFuel> fuel_of(Function& unit, Loop& loop) {
+std::optional<LoopFuel> fuel_of(Function& unit, Loop& loop, SmallVectorImpl<BasicBlock*>& others) {
   LoopFuel fuel;
-  SmallVector<StoreInst*, 4> stores;
   for (BasicBlock* block : loop.blocks()) {
     for (Instruction& i : *block) {
       auto* store = dyn_cast<StoreInst>(&i);
-      if (store != nullptr && is_fuel(unit, store->getPointerOperand())) stores.push_back(store);
+      if (store != nullptr && stores_fuel(unit, *store)) fuel.stores.push_back(store);
     }
   }
-  if (stores.empty()) return fuel;
+  if (fuel.stores.empty()) return fuel;
+  Spent spent(loop, fuel);
+  // It is by what is stored that it is known which of the values is what is left.
+  for (StoreInst* store : fuel.stores) {
+    if (!spent.of(store->getValueOperand())) return std::nullopt;
+  }
   SmallVector<BasicBlock*, 8> exiting;
   loop.getExitingBlocks(exiting);
   for (BasicBlock* block : exiting) {
-    if (block == loop.getLoopLatch()) continue;
     auto* branch = dyn_cast<BranchInst>(block->getTerminator());
     Charge charge;
-    if (branch == nullptr || !is_check(*branch, loop, charge)) return std::nullopt;
-    const auto store =
-        std::find_if(stores.begin(), stores.end(), [&](StoreInst* s) { return is_left(s->getValueOperand(), charge); });
-    if (store == stores.end()) return std::nullopt;
-    charge.store = *store;
-    stores.erase(store);
-    fuel.most += charge.units;
-    if (fuel.most > kMostUnits) return std::nullopt;
-    if (auto* phi = dyn_cast<PHINode>(charge.before); phi != nullptr && phi->getParent() == loop.getHeader()) {
-      if (fuel.left != nullptr && fuel.left != phi) return std::nullopt;
-      fuel.left = phi;
+    std::optional<uint64_t> before;
+    if (branch != nullptr && is_check(*branch, loop, charge)) before = spent.of(charge.before);
+    const bool at_end = block == loop.getLoopLatch();
+    if (!before || charge.units > kMostUnits) {
+      if (!at_end) others.push_back(block);
+      continue;
     }
+    if (at_end) return std::nullopt;  // it says when the loop ends, or it goes round for as long as there is fuel
+    fuel.most = std::max(fuel.most, *before + charge.units);
     fuel.charges.push_back(charge);
   }
-  if (!stores.empty() || fuel.left == nullptr) return std::nullopt;
+  if (fuel.left == nullptr) return std::nullopt;
+  const std::optional<uint64_t> all = spent.of(fuel.left->getIncomingValueForBlock(loop.getLoopLatch()));
+  if (!all || *all > fuel.most) return std::nullopt;
   return fuel;
 }
 
 void drop_charges(LoopFuel& fuel, Loop& loop, DominatorTree& tree, LoopInfo& loops) {
   DomTreeUpdater dominators(tree, DomTreeUpdater::UpdateStrategy::Eager);
+  for (StoreInst* store : fuel.stores) store->eraseFromParent();
+  fuel.stores.clear();
   for (Charge& charge : fuel.charges) {
     BranchInst* const branch = charge.check;
     BasicBlock* const block = branch->getParent();
@@ -126,19 +177,20 @@ void drop_charges(LoopFuel& fuel, Loop& loop, DominatorTree& tree, LoopInfo& loo
     BasicBlock *const out = branch->getSuccessor(first_leaves ? 0 : 1), *const in =
                                                                             branch->getSuccessor(first_leaves ? 1 : 0);
     Value* const condition = branch->getCondition();
-    Value* const left = charge.store->getValueOperand();
     out->removePredecessor(block, /*KeepOneInputPHIs=*/true);
     IRBuilder<> b(branch);
     b.CreateBr(in);
     branch->eraseFromParent();
     dominators.applyUpdates({{DominatorTree::Delete, block, out}});
-    charge.store->eraseFromParent();
-    if (auto* taken = dyn_cast<ExtractValueInst>(left)) {
-      // Not from charge.before: the charge in front of this one has replaced that.
-      auto* paid = cast<WithOverflowInst>(taken->getAggregateOperand());
-      b.SetInsertPoint(taken);
-      taken->replaceAllUsesWith(b.CreateNUWSub(paid->getLHS(), paid->getRHS()));
-      RecursivelyDeleteTriviallyDeadInstructions(taken);
+    if (auto* overflow = dyn_cast<ExtractValueInst>(condition)) {
+      auto* paid = cast<WithOverflowInst>(overflow->getAggregateOperand());
+      for (User* user : make_early_inc_range(paid->users())) {
+        auto* taken = dyn_cast<ExtractValueInst>(user);
+        if (taken == nullptr || taken->getIndices() != ArrayRef(0u)) continue;
+        b.SetInsertPoint(taken);
+        taken->replaceAllUsesWith(b.CreateNUWSub(paid->getLHS(), paid->getRHS()));
+        taken->eraseFromParent();
+      }
     }
     RecursivelyDeleteTriviallyDeadInstructions(condition);
   }

@@ -6,6 +6,7 @@
 // is left is only computed in it, and stored once behind it.
 #pragma once
 
+#include <llvm/ADT/STLExtras.h>
 #include <llvm/ADT/SmallVector.h>
 #include <llvm/Analysis/LoopInfo.h>
 #include <llvm/IR/Dominators.h>
@@ -18,22 +19,26 @@ namespace vmrun::jit::opt {
 
 struct Charge {
   llvm::BranchInst* check = nullptr;  // out of the loop, if `units` are more than what is left
-  llvm::StoreInst* store = nullptr;   // of what is left afterwards
   llvm::Value* before = nullptr;
   uint64_t units = 0;
 };
 
 struct LoopFuel {
   llvm::SmallVector<Charge, 4> charges;
-  llvm::PHINode* left = nullptr;  // what is left as an iteration begins; null: the loop charges nothing
-  uint64_t most = 0;              // units of an iteration, at most
+  llvm::SmallVector<llvm::StoreInst*, 4> stores;  // of what is left
+  llvm::PHINode* left = nullptr;                  // what is left as an iteration begins; null: the loop charges nothing
+  uint64_t most = 0;                              // units of an iteration, at most
 
-  bool has(const llvm::StoreInst& store) const;
+  bool has(const llvm::StoreInst& store) const { return llvm::is_contained(stores, &store); }
 };
 
-/// Charges of an innermost loop of `unit`, which gets the vCPU as its first argument. None: there is another way out of
-/// the loop than those of its charges and of its latch, or something else about it is unknown.
-std::optional<LoopFuel> fuel_of(llvm::Function& unit, llvm::Loop& loop);
+/// Whether `unit`, which gets the vCPU as its first argument, stores what is left.
+bool stores_fuel(const llvm::Function& unit, const llvm::StoreInst& store);
+
+/// Charges of an innermost loop of `unit`. None: something about them is unknown.
+/// Other ways out of the loop go to `others`, that of its latch left out.
+std::optional<LoopFuel> fuel_of(llvm::Function& unit, llvm::Loop& loop,
+                                llvm::SmallVectorImpl<llvm::BasicBlock*>& others);
 
 /// Takes the checks and the stores out of the loop. Blocks of it may be merged.
 void drop_charges(LoopFuel& fuel, llvm::Loop& loop, llvm::DominatorTree& tree, llvm::LoopInfo& loops);

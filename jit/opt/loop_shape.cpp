@@ -54,8 +54,9 @@ class Observer {
   std::optional<LoopShape> look() {
     // A loop that may end in the midst of an iteration is not vectorised, and a copy gains nothing else of weight: what
     // looks for a difference or a delimiter mostly ends before it has paid for the check.
-    std::optional<LoopFuel> fuel = fuel_of(unit_, loop_);
-    if (!fuel) return std::nullopt;
+    SmallVector<BasicBlock*, 4> others;
+    std::optional<LoopFuel> fuel = fuel_of(unit_, loop_, others);
+    if (!fuel || (fuel->left != nullptr && !others.empty())) return std::nullopt;
     shape_.fuel = std::move(*fuel);
     exiting_ = metered() ? loop_.getLoopLatch() : loop_.getExitingBlock();
     if (exiting_ == nullptr || !loop_.isLoopExiting(exiting_)) return std::nullopt;
@@ -69,6 +70,7 @@ class Observer {
   bool metered() const { return shape_.fuel.left != nullptr; }
   void find_order();
   bool carries_little();
+  bool sums_up(const PHINode& phi) const;
   bool find_accesses();
   bool find_count();
   APInt most_rounds();
@@ -171,6 +173,31 @@ bool Observer::add(Access access) {
   return true;
 }
 
+/// Whether all that a value goes into, within the loop, is a sum or the like of values of that iteration.
+bool Observer::sums_up(const PHINode& phi) const {
+  const Value* const last = phi.getIncomingValueForBlock(loop_.getLoopLatch());
+  unsigned opcode = 0;
+  for (const Value* sum = &phi; sum != last;) {
+    const Instruction* next = nullptr;
+    for (const User* user : sum->users()) {
+      const auto* i = cast<Instruction>(user);
+      if (!loop_.contains(i)) continue;
+      if (next != nullptr) return false;
+      next = i;
+    }
+    if (next == nullptr ||
+        (!next->isAssociative() && next->getOpcode() != Instruction::FAdd && next->getOpcode() != Instruction::FMul))
+      return false;
+    if (opcode != 0 && next->getOpcode() != opcode) return false;
+    opcode = next->getOpcode();
+    sum = next;
+  }
+  for (const User* user : last->users()) {
+    if (user != &phi && loop_.contains(cast<Instruction>(user))) return false;
+  }
+  return true;
+}
+
 /// Whether what is carried from iteration to iteration moves by steps, is summed up or so, or comes from the one
 /// before: a chain of other values is what the loop waits for, and nothing is gained by a copy.
 bool Observer::carries_little() {
@@ -179,6 +206,8 @@ bool Observer::carries_little() {
     if (&phi == shape_.fuel.left) continue;
     RecurrenceDescriptor descriptor;
     if (RecurrenceDescriptor::isReductionPHI(&phi, &loop_, descriptor, nullptr, nullptr, &tree_, &se_)) continue;
+    // The exits of charges take it along, which is no reduction to LLVM, and they are not in the copy.
+    if (metered() && sums_up(phi)) continue;
     if (!RecurrenceDescriptor::isFixedOrderRecurrence(&phi, &loop_, &tree_)) return false;
   }
   return true;

@@ -38,6 +38,7 @@
 
 #include "jit/compiler.h"
 #include "jit/opt/loop_shape.h"
+#include "jit/opt/pay_ahead.h"
 #include "jit/opt/places.h"
 #include "jit/opt/quiet_nans.h"
 #include "jit/opt/rules.h"
@@ -423,7 +424,7 @@ llvm::PreservedAnalyses VersionLoops::run(llvm::Function& unit, llvm::FunctionAn
   auto& target = analyses.getResult<TargetIRAnalysis>(unit);
   SmallVector<Loop*, 16> innermost;
   for (Loop* loop : loops.getLoopsInPreorder()) {
-    if (loop->isInnermost() && loop->isLoopSimplifyForm()) innermost.push_back(loop);
+    if (loop->isInnermost() && loop->isLoopSimplifyForm() && !stays_exact(*loop)) innermost.push_back(loop);
   }
   bool changed = false, folds_behind = false;
   SmallPtrSet<const BasicBlock*, 16> folding;

@@ -39,11 +39,16 @@ llvm::Function* Lowering::run() {
   }
   func_type_ = &image_.func_type(request_.func_index);
   v128_ = llvm::FixedVectorType::get(b_.getInt8Ty(), 16);
-  result_type_ = llvm::StructType::get(b_.getInt64Ty(), v128_);
+  llvm::SmallVector<Type*, 3> results{b_.getInt64Ty(), v128_};
   llvm::SmallVector<Type*, 24> params(3, b_.getPtrTy());
   params.append(kIntParams, b_.getInt64Ty());
   params.append(2, b_.getPtrTy());
   params.append(kVectorParams, v128_);
+  if (image_.metered) {  // what is left: kFuelParam, kFuelResult
+    results.push_back(b_.getInt64Ty());
+    params.push_back(b_.getInt64Ty());
+  }
+  result_type_ = llvm::StructType::get(context_, results);
   guest_type_ = llvm::FunctionType::get(result_type_, params, false);
 
   // Weak, so that nothing is concluded from its body about calls to it: recursion without end is a trap.
@@ -143,8 +148,15 @@ void Lowering::begin(D& d) {
   b_.SetInsertPoint(entry_);
   at(image_.funcs[request_.func_index].body.begin);
 
-  if (image_.metered) fuel_ = new_alloca(b_.getInt64Ty());
-  read_fuel();
+  if (image_.metered) {
+    fuel_ = new_alloca(b_.getInt64Ty());
+    if (whole) {
+      assert_left(function_->getArg(kFuelParam));
+      take_fuel(function_->getArg(kFuelParam));
+    } else {
+      read_fuel();
+    }
+  }
   for (ValType local : locals) locals_.push_back(new_alloca(type(local)));
   if (alone_) {
     load_locals(d);
@@ -205,25 +217,6 @@ void Lowering::count_run() {
                      llvm::AtomicOrdering::Monotonic);
   b_.CreateBr(go);
   b_.SetInsertPoint(go);
-}
-
-void Lowering::charge(D& d, uint32_t units) {
-  at(d);
-  pay(i64(units));
-}
-
-void Lowering::pay(llvm::Value* units) {
-  llvm::Value* fuel = b_.CreateLoad(b_.getInt64Ty(), fuel_);
-  llvm::Value* paid = b_.CreateBinaryIntrinsic(llvm::Intrinsic::usub_with_overflow, fuel, units);
-  trap_if(b_.CreateExtractValue(paid, 1), vm::TrapCode::OutOfFuel);
-  llvm::Value* left = b_.CreateExtractValue(paid, 0);
-  b_.CreateStore(left, fuel_);
-  seen_by_others(*b_.CreateStore(left, offset(cx_, layout::vcpu::fuel)));
-}
-
-void Lowering::read_fuel() {
-  if (fuel_ == nullptr) return;
-  b_.CreateStore(load_field(b_.getInt64Ty(), cx_, layout::vcpu::fuel), fuel_);
 }
 
 // ---- locals ---------------------------------------------------------------------------------------------------------
@@ -355,6 +348,7 @@ llvm::CallBase* Lowering::helper(Helper helper, Type* result, llvm::ArrayRef<llv
   llvm::Value* table = load_fixed_ptr(cx_, layout::vcpu::helpers);
   llvm::Value* target = load_fixed_ptr(table, 8 * static_cast<uint64_t>(helper));
   BasicBlock* pad = may_throw ? landing_pad() : nullptr;
+  save_fuel();
   llvm::SmallVector<llvm::Value*, 10> all;
   // Landing restores no register but the frame's, so what may land is called by the convention that keeps none. Behind
   // four parameters that are not there, its registers are those of the C convention.
@@ -393,22 +387,29 @@ void Lowering::trap_if(llvm::Value* condition, vm::TrapCode code) {
   BasicBlock* bad = new_block("trap");
   BasicBlock* good = new_block("checked");
   b_.CreateCondBr(condition, bad, good, unlikely());
+  const bool saved = unit_.fuel_saved_in == b_.GetInsertBlock();
   b_.SetInsertPoint(bad);
+  if (saved) unit_.fuel_saved_in = bad;
   trap(code);
   b_.SetInsertPoint(good);
+  unit_.fuel_saved_in = saved ? good : nullptr;
 }
 
 void Lowering::trap(vm::TrapCode code) { final_helper(Helper::trap, {i64(static_cast<uint64_t>(code))}, false); }
 
 void Lowering::assert_clean(llvm::Value* reg) {
   if constexpr (!kCheckInvariants) return;
-  BasicBlock* dirty = new_block("dirty");
-  BasicBlock* clean = new_block("clean");
-  b_.CreateCondBr(b_.CreateICmpUGT(reg, i64(UINT32_MAX)), dirty, clean, unlikely());
-  b_.SetInsertPoint(dirty);
+  die_if(b_.CreateICmpUGT(reg, i64(UINT32_MAX)));
+}
+
+void Lowering::die_if(llvm::Value* wrong) {
+  BasicBlock* dead = new_block("dead");
+  BasicBlock* good = new_block("good");
+  b_.CreateCondBr(wrong, dead, good, unlikely());
+  b_.SetInsertPoint(dead);
   b_.CreateIntrinsic(b_.getVoidTy(), llvm::Intrinsic::trap, {});
   b_.CreateUnreachable();
-  b_.SetInsertPoint(clean);
+  b_.SetInsertPoint(good);
 }
 
 void Lowering::poll() {

@@ -104,9 +104,12 @@ struct LoweredUnit {
   // Of what may be inlined, for calls that are still to come: in more loops than the one that is being lowered; in as many
   // or more, which what it brings in may not take for calls of its own.
   uint64_t reserved_bytes = 0, reserved_within = 0;
-  uint64_t merged = 0;      // values at labels
-  uint64_t travelling = 0;  // values in the area
-  uint64_t pieces = 0;      // of ranges that are copied or filled in place
+  // The block in which Vcpu::fuel has been given what is left, and nothing was charged since. Null: nobody knows.
+  llvm::BasicBlock* fuel_saved_in = nullptr;
+  std::vector<llvm::Instruction*> charges;  // what subtracts
+  uint64_t merged = 0;                      // values at labels
+  uint64_t travelling = 0;                  // values in the area
+  uint64_t pieces = 0;                      // of ranges that are copied or filled in place
 };
 
 /// Lowers one unit into a function of an LLVM module, or a callee in place of a call. Used once.
@@ -146,6 +149,7 @@ class Lowering {
   void travel(D& d, PlaceWalk walk, std::span<const vm::ValType> types);
   /// In builds with assertions: dies by an undefined instruction unless the register's upper half is zero.
   void assert_clean(llvm::Value* reg);
+  void die_if(llvm::Value* wrong);
   /// Called at the beginning of each event that emits: the place in the image for what follows.
   void at(D& d) { at(static_cast<uint32_t>(d.offset())); }
   void at(uint32_t offset);
@@ -181,10 +185,14 @@ class Lowering {
   /// What the stack pointer is compared with, for interrupts at back-edges.
   void poll();
   void count_run();
-  /// Metered: uses up so many units, of 64 bits, or traps.
-  void pay(llvm::Value* units);
-  /// What is left is read: at the entry, and after all that may have used some up or been given some.
+  // Fuel (lower_fuel.cpp).
+  /// What is left is taken from Vcpu::fuel: after all that may have used some up or been given some.
   void read_fuel();
+  void take_fuel(llvm::Value* left);
+  /// In front of all that may look at Vcpu::fuel.
+  void save_fuel();
+  /// In builds with assertions: dies by an undefined instruction unless it is what Vcpu::fuel has.
+  void assert_left(llvm::Value* left);
   /// Locals begin as zero.
   void zero_locals(D& d);
 
@@ -421,7 +429,7 @@ class Lowering {
   llvm::Value* mem_ = nullptr;
   const vm::FuncType* func_type_ = nullptr;
   std::vector<llvm::AllocaInst*> locals_;
-  llvm::AllocaInst* fuel_ = nullptr;  // metered: what is left, as Vcpu::fuel has it too
+  llvm::AllocaInst* fuel_ = nullptr;  // metered: what is left
   std::vector<llvm::Value*> saved_;
   std::vector<Try> tries_;  // [0] stands for none
   uint32_t inner_ = 0;      // the innermost

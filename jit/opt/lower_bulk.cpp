@@ -72,6 +72,7 @@ bool Lowering::may_move(unsigned pieces) {
 
 llvm::Value* Lowering::range(uint32_t memory, llvm::Value* index, llvm::Value* size) {
   llvm::Value* at = b_.CreateZExt(index, b_.getInt64Ty());
+  if (is_guarded(memory)) save_fuel();  // the access may fault
   if (!is_guarded(memory)) at = zero_if(ends_beyond(memory, at, size), at, vm::TrapCode::MemoryOutOfBounds);
   return b_.CreateGEP(b_.getInt8Ty(), memory_base(memory), at);
 }
@@ -95,7 +96,8 @@ bool Lowering::move_constant(D& d, Move move, uint64_t size) {
 
 llvm::BasicBlock* Lowering::move_variable(Move move, llvm::Value* size) {
   constexpr unsigned kPieces = 4 + 2 + 2 + 2 + 2 + 3;
-  if (!may_move(kPieces)) return nullptr;
+  // Charges of optimised code are constants (pay_ahead.h).
+  if (image_.metered || !may_move(kPieces)) return nullptr;
   llvm::BasicBlock* const next = new_block("moved");
   llvm::BasicBlock* const called = new_block("long");
   // Goes on where the length is so many bytes at least; smaller ones go to the block that it returns.
@@ -118,7 +120,6 @@ llvm::BasicBlock* Lowering::move_variable(Move move, llvm::Value* size) {
   llvm::BasicBlock* some = new_block("range");
   b_.CreateCondBr(b_.CreateICmpULT(b_.CreateSub(size, i64(1)), i64(kMostByEnds)), some, called);
   b_.SetInsertPoint(some);
-  if (image_.metered) pay(b_.CreateLShr(b_.CreateAdd(size, i64(15)), 4));  // vm::fuel_of_bytes
   find_ranges(move, size);
   const auto& [two, wide, vector, word, half] = kEnds;
   llvm::BasicBlock* const less_than_vector = at_least(vector.least);

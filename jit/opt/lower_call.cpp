@@ -108,8 +108,19 @@ llvm::CallBase* Lowering::emit_call(D& d, const vm::FuncType& type, const Callee
       case Place::In::area: store_slot(offset(area(), kAreaSlot * place.index), v, param); break;
     }
   }
+  // Six parameters, the callee and the caller: what jumps there has no other register than that of what is left.
+  const bool crowded = tail && fuel_ != nullptr && !llvm::isa<llvm::PoisonValue>(all[2 + kIntParams]) &&
+                       !llvm::isa<llvm::PoisonValue>(callee.caller);
+  if (fuel_ != nullptr) {
+    save_fuel();
+    llvm::Value* left = b_.CreateLoad(b_.getInt64Ty(), fuel_);
+    if (crowded) left = llvm::PoisonValue::get(b_.getInt64Ty());
+    all.push_back(left);
+  }
   llvm::Value* target = function_;
-  if (callee.code != nullptr) {
+  if (crowded) {
+    target = load_fixed_ptr(load_fixed_ptr(cx_, layout::vcpu::helpers), 8 * kTailCallEntry);
+  } else if (callee.code != nullptr) {
     llvm::LoadInst* machine = b_.CreateLoad(b_.getPtrTy(), offset(callee.code, layout::func_code::machine));
     machine->setAtomic(llvm::AtomicOrdering::Unordered);  // published by others; what it leads to depends on it
     machine->setAlignment(llvm::Align(8));
@@ -130,7 +141,11 @@ llvm::CallBase* Lowering::emit_call(D& d, const vm::FuncType& type, const Callee
   }
   call->setCallingConv(llvm::CallingConv::PreserveNone);
   call->addFnAttr(llvm::Attribute::NoMerge);
-  if (!tail) read_fuel();
+  if (!tail && fuel_ != nullptr) {
+    llvm::Value* left = b_.CreateExtractValue(call, kFuelResult);
+    assert_left(left);
+    take_fuel(left);
+  }
   return call;
 }
 

@@ -276,6 +276,10 @@ void Lowering::emit_return(D& d, llvm::ArrayRef<llvm::Value*> values) {
       case Place::In::area: store_slot(offset(area(), kAreaSlot * place.index), values[i], t); break;
     }
   }
+  if (fuel_ != nullptr) {
+    save_fuel();
+    result = b_.CreateInsertValue(result, b_.CreateLoad(b_.getInt64Ty(), fuel_), kFuelResult);
+  }
   b_.CreateRet(result);
 }
 

@@ -101,6 +101,10 @@ BasicBlock* Lowering::landing_pad() {
     pad.SetCurrentDebugLocation(b_.getCurrentDebugLocation());
     llvm::LandingPadInst* landing = pad.CreateLandingPad(llvm::StructType::get(b_.getPtrTy(), b_.getInt32Ty()), 1);
     landing->addClause(llvm::ConstantPointerNull::get(b_.getPtrTy()));  // everything
+    if (fuel_ != nullptr) {
+      llvm::Value* at = pad.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), cx_, layout::vcpu::fuel);
+      pad.CreateStore(pad.CreateLoad(b_.getInt64Ty(), at), fuel_);
+    }
     pad.CreateBr(t.dispatch);
   }
   return t.pad;

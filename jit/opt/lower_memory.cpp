@@ -40,6 +40,7 @@ llvm::Value* Lowering::address(const vm::MemArg& arg, llvm::Value* index, unsign
   llvm::Value* base = memory_base(arg.memory);
   llvm::Value* wide = b_.CreateZExt(index, b_.getInt64Ty());
   if (is_guarded(arg.memory)) {
+    save_fuel();  // the access may fault
     // index + offset + bytes stays below 8 GiB and the guard, all of which is reserved.
     llvm::Value* sum = arg.offset == 0 ? wide : b_.CreateNUWAdd(wide, i64(arg.offset));
     return b_.CreateGEP(b_.getInt8Ty(), base, sum);

@@ -111,6 +111,7 @@ void Lowering::finish_exits(D& d) {
       store_slot(frame_slot(slot, exit.types[i]), &phi, exit.types[i]);
       slot += exit.types[i++].slots();
     }
+    save_fuel();
     llvm::Value* result = llvm::PoisonValue::get(result_type_);
     b_.CreateRet(b_.CreateInsertValue(result, i64(number), 0));
   }

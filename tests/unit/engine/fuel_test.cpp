@@ -1,6 +1,7 @@
 // Fuel: what guests use up is known beforehand, and the same in every tier. tests/fixtures/fuel.wat has the numbers.
 #include "vm/wasm/fuel.h"
 
+#include <chrono>
 #include <vector>
 
 #include "tests/unit/engine/fixture.h"
@@ -169,6 +170,101 @@ TEST_CASE("fuel: a counted loop is paid for to the unit, however it runs, and st
     const auto beyond = guest.call("add_arrays", {-4});
     CHECK(beyond.trap == TrapCode::MemoryOutOfBounds);
     CHECK(beyond.used == 1 + 16 * ((65536 - 8192) / 4) + 9);
+  });
+}
+
+namespace {
+
+/// What `winding` does with so much fuel, segment by segment.
+struct Wound {
+  uint64_t left;
+  int32_t odd = 0, sum = 0;  // as they are in the memory
+  bool ends = false;
+  Wound(int32_t n, uint64_t fuel) : left(fuel) { ends = run(n); }
+
+ private:
+  bool pay(uint64_t units) {
+    if (left < units) return false;
+    left -= units;
+    return true;
+  }
+  bool run(int32_t n) {
+    int32_t s = 0;
+    if (!pay(1)) return false;
+    for (; n != 0; --n) {
+      if (!pay(4)) return false;
+      if (n % 2 != 0) {
+        if (!pay(6)) return false;
+        odd = n;
+        if (!pay(4) || !pay(1)) return false;
+        s += n;
+      } else {
+        if (!pay(4)) return false;
+        s += 2;
+      }
+      if (!pay(8)) return false;
+      sum = s;
+    }
+    return pay(1);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("fuel: wherever a guest runs out, what was paid for is done, and nothing else") {
+  static constexpr int32_t kTurns = 5;
+  static constexpr uint64_t kAll = 1 + 3 * 23 + 2 * 16 + 1;
+  CHECK(Wound(kTurns, kAll).ends);
+  CHECK_FALSE(Wound(kTurns, kAll - 1).ends);
+  in_every_tier([](Metered& guest) {
+    for (uint64_t fuel = 0; fuel <= kAll + 3; ++fuel) {
+      CAPTURE(fuel);
+      std::memset(ok(guest.instance.memory("memory")).data().data(), 0, 32);
+      const auto ended = guest.call("winding", {kTurns}, fuel);
+      const Wound expected(kTurns, fuel);
+      CHECK(ended.trap == (expected.ends ? TrapCode::None : TrapCode::OutOfFuel));
+      CHECK(fuel - ended.used == expected.left);
+      CHECK(guest.word(16) == expected.odd);
+      CHECK(guest.word(20) == expected.sum);
+    }
+  });
+}
+
+TEST_CASE("fuel: tail calls by a table with as many parameters as there are registers") {
+  in_every_tier([](Metered& guest) {
+    const auto turned = guest.call("turn", {1003});
+    REQUIRE(turned.results.size() == 1);
+    CHECK(turned.results[0].as_i32() == 3);
+    CHECK(turned.used == 8 + 1003 * 14 + 5);
+    const auto cut = guest.call("turn", {1003}, 8 + 500 * 14 + 3);
+    CHECK(cut.trap == TrapCode::OutOfFuel);
+    CHECK(cut.used == 8 + 500 * 14);
+  });
+}
+
+TEST_CASE("fuel: a loop that nobody sees anything of has used some up when it is stopped") {
+  using namespace std::chrono_literals;
+  for (const Way& tier : kTiers) {
+    CAPTURE(tier.name);
+    Metered guest(metered(tier));
+    const Deadline deadline(guest.store, 20ms);
+    const auto stopped = guest.call("forever", {});
+    CHECK(stopped.trap == TrapCode::Interrupted);
+    CHECK(stopped.used > 1000);
+  }
+}
+
+TEST_CASE("fuel: a sum over an array") {
+  in_every_tier([](Metered& guest) {
+    auto* words = reinterpret_cast<int32_t*>(ok(guest.instance.memory("memory")).data().data());
+    for (int32_t i = 0; i < 100; ++i) words[i] = i;
+    const auto all = guest.call("sum_array", {400});
+    REQUIRE(all.results.size() == 1);
+    CHECK(all.results[0].as_i32() == 4950);
+    CHECK(all.used == 1 + 100 * 12 + 1);
+    const auto cut = guest.call("sum_array", {400}, 1 + 60 * 12 + 11);
+    CHECK(cut.trap == TrapCode::OutOfFuel);
+    CHECK(cut.used == 1 + 60 * 12);
   });
 }
 

@@ -158,7 +158,7 @@ struct Bench {
     longjmp(jump_to()->back, 1);
   }
   static const void* const* helper_table() {
-    static const void* table[static_cast<size_t>(jit::Helper::count)] = {};
+    static const void* table[jit::kTailCallEntry + 1] = {};
     table[static_cast<size_t>(jit::Helper::trap)] = reinterpret_cast<const void*>(&on_trap);
     return table;
   }
