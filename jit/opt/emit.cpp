@@ -1,5 +1,6 @@
 // Optimisation and code generation: passes of our choice, then the target's emitter into memory. The stack check goes in
 // between, so that it is there once per real frame and costs what is inlined nothing.
+#include <llvm/Analysis/ScalarEvolution.h>
 #include <llvm/Analysis/TargetLibraryInfo.h>
 #include <llvm/CodeGen/MachineFunctionPass.h>
 #include <llvm/CodeGen/MachineModuleInfo.h>
@@ -29,6 +30,7 @@
 
 #include "jit/crossing/abi.h"
 #include "jit/opt/backend.h"
+#include "jit/opt/loop_fuel.h"
 #include "jit/opt/loops.h"
 #include "jit/opt/places.h"
 #include "jit/opt/quiet_nans.h"
@@ -95,6 +97,10 @@ struct ReduceStrength : llvm::PassInfoMixin<ReduceStrength> {
           return llvm::PreservedAnalyses::all();
         }
       }
+    }
+    if (llvm::PHINode* left = left_in(loop)) {
+      results.SE.forgetValue(left);
+      hide_steps(*left, loop);
     }
     return llvm::LoopStrengthReducePass().run(loop, analyses, results, updater);
   }

@@ -4,6 +4,7 @@
 #include <llvm/ADT/DenseMap.h>
 #include <llvm/Analysis/DomTreeUpdater.h>
 #include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/Module.h>
 #include <llvm/IR/PatternMatch.h>
@@ -164,6 +165,32 @@ std::optional<LoopFuel> fuel_of(Function& unit, Loop& loop, SmallVectorImpl<Basi
   const std::optional<uint64_t> all = spent.of(fuel.left->getIncomingValueForBlock(loop.getLoopLatch()));
   if (!all || *all > fuel.most) return std::nullopt;
   return fuel;
+}
+
+PHINode* left_in(const Loop& loop) {
+  const Function& unit = *loop.getHeader()->getParent();
+  for (BasicBlock* block : loop.blocks()) {
+    for (Instruction& i : *block) {
+      auto* store = dyn_cast<StoreInst>(&i);
+      if (store == nullptr || !stores_fuel(unit, *store)) continue;
+      Value* value = store->getValueOperand();
+      const APInt* units = nullptr;
+      while (
+          PatternMatch::match(value, PatternMatch::m_Add(PatternMatch::m_Value(value), PatternMatch::m_APInt(units)))) {
+      }
+      auto* phi = dyn_cast<PHINode>(value);
+      if (phi != nullptr && phi->getParent() == loop.getHeader()) return phi;
+    }
+  }
+  return nullptr;
+}
+
+void hide_steps(PHINode& left, Loop& loop) {
+  BasicBlock* latch = loop.getLoopLatch();
+  if (latch == nullptr) return;
+  IRBuilder<> b(latch->getTerminator());
+  InlineAsm* same = InlineAsm::get(FunctionType::get(left.getType(), {left.getType()}, false), "", "=r,0", false);
+  left.setIncomingValueForBlock(latch, b.CreateCall(same, {left.getIncomingValueForBlock(latch)}));
 }
 
 void drop_charges(LoopFuel& fuel, Loop& loop, DominatorTree& tree, LoopInfo& loops) {

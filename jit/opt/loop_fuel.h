@@ -40,6 +40,11 @@ bool stores_fuel(const llvm::Function& unit, const llvm::StoreInst& store);
 std::optional<LoopFuel> fuel_of(llvm::Function& unit, llvm::Loop& loop,
                                 llvm::SmallVectorImpl<llvm::BasicBlock*>& others);
 
+/// What is left as an iteration begins, if what the loop stores of it is a constant less; else null.
+llvm::PHINode* left_in(const llvm::Loop& loop);
+/// Nobody sees any more that it moves by a step, which strength reduction would make several counters of.
+void hide_steps(llvm::PHINode& left, llvm::Loop& loop);
+
 /// Takes the checks and the stores out of the loop. Blocks of it may be merged.
 void drop_charges(LoopFuel& fuel, llvm::Loop& loop, llvm::DominatorTree& tree, llvm::LoopInfo& loops);
 
