@@ -115,6 +115,7 @@ class Versioner {
   SmallVector<Value*, 8> steps_;                   // by group
   Value* counted_ = nullptr;                       // how often the back-edge is taken, at most
   Value *fuel_ = nullptr, *least_fuel_ = nullptr;  // what is left in front of the loop, and behind it at the least
+  Value *rest_ = nullptr, *last_ = nullptr;        // what is left behind it, and as its last iteration begins, if known
 };
 
 /// How often the back-edge is taken; `good` loses what makes that wrong.
@@ -178,6 +179,15 @@ Value* Versioner::check(Instruction* before) {
     Value* all = a.mul(a.add(counted_, a.number(1)), a.number(static_cast<int64_t>(shape_.fuel.most)));
     good = a.both(good, b.CreateICmpUGE(fuel_, all));
     least_fuel_ = a.sub(fuel_, all);
+    // Where each iteration costs the same, and it is known how many there are, nobody has to count.
+    const auto* moving = dyn_cast<SCEVAddRecExpr>(se_.getSCEV(left));
+    const bool exact = shape_.count == nullptr || shape_.count == se_.getExitCount(&loop_, loop_.getLoopLatch());
+    if (moving != nullptr && moving->getLoop() == &loop_ && moving->isAffine() && exact) {
+      if (const auto* step = dyn_cast<SCEVConstant>(moving->getStepRecurrence(se_))) {
+        last_ = a.add(fuel_, a.mul(counted_, step->getValue()));
+        rest_ = a.add(last_, step->getValue());
+      }
+    }
   }
   return good;
 }
@@ -333,8 +343,17 @@ void Versioner::pay_at_once() {
   store(least_fuel_);
   BasicBlock* exit = loop_.getUniqueExitBlock();
   b.SetInsertPoint(exit, exit->begin());
+  Value* behind = left->getIncomingValueForBlock(loop_.getLoopLatch());
+  if (rest_ != nullptr) {
+    for (PHINode& phi : exit->phis()) {
+      Value* value = phi.getIncomingValueForBlock(loop_.getLoopLatch());
+      if (value == left) phi.setIncomingValueForBlock(loop_.getLoopLatch(), last_);
+      if (value == behind) phi.setIncomingValueForBlock(loop_.getLoopLatch(), rest_);
+    }
+    behind = rest_;
+  }
   PHINode* rest = b.CreatePHI(left->getType(), 1);
-  rest->addIncoming(left->getIncomingValueForBlock(loop_.getLoopLatch()), loop_.getLoopLatch());
+  rest->addIncoming(behind, loop_.getLoopLatch());
   b.SetInsertPoint(exit, exit->getFirstInsertionPt());
   store(rest);
 }
