@@ -1,5 +1,5 @@
 // From a function body to LLVM IR: a consumer of the decoder's events. Parts by kind of instruction: lower.cpp (frame,
-// locals, entry), lower_control.cpp, lower_exceptions.cpp, lower_call.cpp, lower_inline.cpp, lower_memory.cpp,
+// locals, entry), lower_control.cpp, lower_exceptions.cpp, lower_call.cpp, lower_inline.cpp, lower_fuel.cpp, lower_memory.cpp,
 // lower_bulk.cpp, lower_atomic.cpp, lower_numeric.cpp, lower_simd*.cpp, lower_relaxed.cpp.
 //
 // VALUES. i32, i64, float and double stand for themselves, references are i64, v128 is <16 x i8>. Locals are allocas
