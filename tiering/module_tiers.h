@@ -2,7 +2,7 @@
 // the TierHooks of the module, and what compile jobs refer to.
 //
 // hooks.cpp has what guests call, policy.cpp what is asked for by heat, module_tiers.cpp compiling and publishing, and
-// stored.cpp what is kept of a module's code from one process to the next, code_memory.cpp the memory for it, known.cpp
+// stored.cpp what is kept of a module's code from one process to the next, code_memory.cpp what is got ready of it, known.cpp
 // what earlier runs found hot, units.cpp loops that are compiled alone.
 //
 // Threads: the hooks run on guests' threads, compile() on compile threads, or for baseline code on a guest's; the module
@@ -35,6 +35,7 @@
 #include "tiering/loop_nest.h"
 #include "tiering/mode.h"
 #include "tiering/queue.h"
+#include "tiering/ready_code.h"
 #include "tiering/schedule.h"
 #include "tiering/stats.h"
 #include "tiering/stored.h"
@@ -59,7 +60,7 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   /// A compile thread's work on jobs of this module; does nothing for those that are outdated, or when the module died.
   void run(const Task& jobs);
 
-  /// Gets memory ready for the stored code that a run is likely to take (code_memory.cpp). Before the first guest.
+  /// Gets the stored code ready that a run is likely to take, and memory for it (code_memory.cpp). Before the first guest.
   void expect_code();
 
   /// Waits for running compiles to notice that nobody wants them, and gives up all code. No guest may be in the module
@@ -92,8 +93,8 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   /// Adds to a file what was compiled here since the publication of number `next`, which moves on; some `bytes` at a time.
   /// Whether there is more.
   bool keep_new(uint64_t& next, size_t bytes, jit::stored::Stream& stream);
-  /// Adds what the module came with and the file does not have: units from the index `next` on, which moves on. Whether
-  /// there is more.
+  /// Adds what the module came with and the file does not have: units from number `next` on, as they lie in their file,
+  /// which moves on. Whether there is more.
   bool keep_old(size_t& next, size_t bytes, jit::stored::Stream& stream);
   /// Code of all functions (or of `only` these) that have none in `kept`, or none as good, compiled for a tier by `threads`
   /// threads and not put into force. False, when `progress` said so: see Manager::store.
@@ -224,8 +225,15 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   jit::CompileRequest request_of(const Key& key) const;
   /// The stored code of a unit, or null.
   const jit::stored::UnitRecord* find_stored(const Key& key) const;
-  /// Installs and publishes it. False: there is none, or it is damaged.
+  /// Brings it into code memory; null: it is damaged, or there is no memory. Any thread.
+  const jit::CodeObject* install_stored(const jit::stored::UnitRecord& record);
+  /// Installs it, unless it is ready, and publishes it. False: there is none, or it is damaged.
   bool load_stored(const Key& key);
+  /// The units of the file in the order in which they lie there: that of the first calls in the run that made them.
+  std::vector<uint32_t> units_by_place() const;
+  /// Units of the file that the run before took out of it, and that this one would take, in the order of units_by_place().
+  std::vector<uint32_t> expected_units() const;
+  void make_ready();
   void end_expecting();
   void keep_published(Kept& kept);
   void keep_unused(Kept& kept);
@@ -263,7 +271,8 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   HeatTable heat_;
   const StoredCode stored_;
   jit::Extent expected_;                // code memory that expect_code() has set aside
-  std::optional<pthread_t> expecting_;  // the thread that makes large pages of it
+  std::unique_ptr<ReadyCode> ready_;    // null: none is got ready
+  std::optional<pthread_t> expecting_;  // the thread that makes large pages of expected_, and then does ready_'s work
   std::vector<HotUnit> known_;          // of stored_.hot what may be asked for; by rising function
   bool stored_fits_[vm::kTiers] = {};   // the file's code of that tier is what would be compiled here
   std::atomic<bool> said_damaged_{false};

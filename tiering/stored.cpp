@@ -7,6 +7,7 @@
 #include <atomic>
 #include <mutex>
 #include <new>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <utility>
@@ -39,28 +40,39 @@ const jit::stored::UnitRecord* ModuleTiers::find_stored(const Key& key) const {
   return stored_.file->find(key.func_index, key.unit, key.tier);
 }
 
+const jit::CodeObject* ModuleTiers::install_stored(const jit::stored::UnitRecord& record) try {
+  std::optional<jit::CompiledCode> made = stored_.file->load(record, module_);
+  // Its loops have to be the function's. Code of a whole function has all of them, as publish() takes it; of an entry the
+  // state of its loop is there already.
+  const vm::ByteRange& body = module_.funcs[record.func_index].body;
+  const bool good = made && std::ranges::all_of(made->osr, [&](const jit::OsrEntry& entry) {
+                      return entry.loop_offset >= body.begin && entry.loop_offset < body.end;
+                    });
+  if (good) return jit::install(jit::CodeSpace::get(), std::move(*made), module_, &arena_);
+  if (!said_damaged_.exchange(true, std::memory_order_relaxed)) {
+    VMRUN_LOG_AT(log(), warn, "{}: stored code of {} is damaged; it is compiled anew", module_.display_name(),
+                 unit_name(module_, record.func_index, record.unit));
+  }
+  return nullptr;
+} catch (const std::bad_alloc&) {
+  return nullptr;  // compiling will find out, too
+}
+
 bool ModuleTiers::load_stored(const Key& key) try {
   const jit::stored::UnitRecord* record = find_stored(key);
   if (record == nullptr || !Manager::may_make_code()) return false;
+  const jit::CodeObject* object = ready_ != nullptr ? ready_->take(*record) : nullptr;
+  if (object == nullptr) object = install_stored(*record);
+  if (object == nullptr) return false;
   FuncCode& code = module_.code(key.func_index);
-  std::optional<jit::CompiledCode> made = stored_.file->load(*record, module_);
-  // Its loops have to be the function's. Code of a whole function has all of them, as publish() takes it; of an entry the
-  // state of its loop is there already.
-  const vm::ByteRange& body = module_.funcs[key.func_index].body;
   const LoopTable* loops = code.loops.load(std::memory_order_acquire);
-  const bool good = made && std::ranges::all_of(made->osr, [&](const jit::OsrEntry& entry) {
-                      if (entry.loop_offset < body.begin || entry.loop_offset >= body.end) return false;
-                      return loops == nullptr || loops->find(entry.loop_offset) != nullptr;
-                    });
-  if (!good) {
-    if (!said_damaged_.exchange(true, std::memory_order_relaxed)) {
-      VMRUN_LOG_AT(log(), warn, "{}: stored code of {} is damaged; it is compiled anew", module_.display_name(),
-                   unit_name(module_, key.func_index, key.unit));
-    }
+  const bool known = loops == nullptr || std::ranges::all_of(object->osr, [&](const jit::OsrEntry& entry) {
+                       return loops->find(entry.loop_offset) != nullptr;
+                     });
+  if (!known) {
+    jit::CodeSpace::get().discard(object);
     return false;
   }
-  const jit::CodeObject* object = jit::install(jit::CodeSpace::get(), std::move(*made), module_, &arena_);
-  if (object == nullptr) return false;
   vm::counts_of(code);  // as after a compile
   publish(key, object, true);
   manager_.make_room();
@@ -119,12 +131,20 @@ bool ModuleTiers::keep_new(uint64_t& next, size_t bytes, jit::stored::Stream& st
   return false;
 }
 
+std::vector<uint32_t> ModuleTiers::units_by_place() const {
+  const auto units = stored_.file->units();
+  std::vector<uint32_t> order(units.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::ranges::sort(order, {}, [&](uint32_t index) { return std::pair(units[index].at, index); });
+  return order;
+}
+
 bool ModuleTiers::keep_old(size_t& next, size_t bytes, jit::stored::Stream& stream) {
   if (stored_.file == nullptr) return false;
-  const auto units = stored_.file->units();
-  for (const size_t before = stream.waiting(); next < units.size(); ++next) {
+  const std::vector<uint32_t> order = units_by_place();
+  for (const size_t before = stream.waiting(); next < order.size(); ++next) {
     if (stream.waiting() >= before + bytes) return true;
-    jit::stored::UnitRecord record = units[next];
+    jit::stored::UnitRecord record = stored_.file->units()[order[next]];
     if (!stored_fits_[record.tier] || record.func_index < module_.imported_funcs) continue;
     if (stream.has(record.func_index, record.unit, static_cast<Tier>(record.tier))) continue;
     // Code of another tier may have replaced it, or stand where it would.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -91,37 +92,57 @@ std::shared_ptr<const Image> Image::map(Kept kept) {
   return image;
 }
 
-void Image::check(uint32_t begin, uint32_t end, PieceState wanted) const {
+void Image::check(uint32_t begin, uint32_t end, Wanted wanted) const {
   if (begin >= end) return;
   for (size_t i = begin / kPiece; i <= (end - 1) / kPiece; ++i) {
-    if (pieces_[i].state.load(std::memory_order_acquire) >= wanted) continue;
+    PieceState state = kChecked;
+    if (wanted == Wanted::own) {
+      const size_t from = i * kPiece, first = begin > from ? (begin - from) / kPage : 0,
+                   last = (std::min<size_t>(end - from, kPiece) - 1) / kPage;
+      state = (2u << last) - (1u << first);
+    }
+    if ((pieces_[i].state.load(std::memory_order_acquire) & state) == state) continue;
     std::lock_guard lock(holes_mutex_);
-    check_piece(i, wanted);
+    check_piece(i, state);
   }
 }
 
 void Image::check_piece(size_t number, PieceState wanted) const {
   std::atomic<PieceState>& state = pieces_[number].state;
   const PieceState now = state.load(std::memory_order_relaxed);
-  if (now >= wanted) return;
+  if ((now & wanted) == wanted) return;
   const size_t from = number * kPiece;
   const std::span piece(mapped_.data() + from, std::min<size_t>(kPiece, mapped_.size() - from));
   if constexpr (kHidePieces) ::mprotect(piece.data(), piece.size(), PROT_READ | PROT_WRITE);
-  if (wanted == PieceState::checked && checksum(piece) == pieces_[number].checksum) {
-    state.store(PieceState::checked, std::memory_order_release);
-    return;
+  const auto done = [&](PieceState then) {
+    if constexpr (kHidePieces) hide_others(number, then);
+    state.store(then, std::memory_order_release);
+  };
+  // What is wanted become pages of this process, in one call, and all of the piece is checked, these pages among it. What
+  // was own before is so still.
+  bool ready = true;
+  if (const PieceState pages = wanted & kAllOwn; pages != 0) {
+    const size_t first = static_cast<size_t>(std::countr_zero(pages)) * kPage;
+    const size_t end = std::min<size_t>(static_cast<size_t>(std::bit_width(pages)) * kPage, piece.size());
+    ready = ::madvise(piece.data() + first, end - first, MADV_POPULATE_WRITE) == 0;
   }
-  // What is checked are pages of this process. The kernel copies the file's in one call, or, where it does not know that
-  // one, they are copied twice: nobody reads them yet.
-  if (wanted == PieceState::own && ::madvise(piece.data(), piece.size(), MADV_POPULATE_WRITE) == 0 &&
-      checksum(piece) == pieces_[number].checksum) {
-    state.store(PieceState::own, std::memory_order_release);
-    return;
-  }
+  if (ready && checksum(piece) == pieces_[number].checksum) return done(now | wanted | kChecked);
+  // Where the kernel does not know that call, or the bytes are damaged, all of the piece is replaced: nobody reads yet what is
+  // not own.
   std::vector<std::byte> own(piece.begin(), piece.end());
   if (checksum(own) != pieces_[number].checksum && !read_piece(number, own)) mapped_file_is_gone();
-  std::memcpy(piece.data(), own.data(), own.size());
-  state.store(PieceState::own, std::memory_order_release);
+  for (size_t at = 0; at < own.size(); at += kPage) {
+    if ((now >> at / kPage & 1) != 0) continue;
+    std::memcpy(piece.data() + at, own.data() + at, std::min<size_t>(kPage, own.size() - at));
+  }
+  done(kAllOwn | kChecked);
+}
+
+void Image::hide_others(size_t number, PieceState state) const {
+  const size_t from = number * kPiece, size = std::min<size_t>(kPiece, mapped_.size() - from);
+  for (size_t at = 0; at < size; at += kPage) {
+    if ((state >> at / kPage & 1) == 0) ::mprotect(mapped_.data() + from + at, kPage, PROT_NONE);
+  }
 }
 
 bool Image::read_piece(size_t number, std::span<std::byte> to) const {
@@ -188,7 +209,7 @@ std::optional<Error> Image::read_file(const std::filesystem::path& path, int fd,
 std::span<const uint8_t> Image::custom(uint32_t begin, uint32_t end) const {
   std::lock_guard lock(holes_mutex_);
   if (pieces_ != nullptr && begin < end) {
-    for (size_t i = begin / kPiece; i <= (end - 1) / kPiece; ++i) check_piece(i, PieceState::own);
+    for (size_t i = begin / kPiece; i <= (end - 1) / kPiece; ++i) check_piece(i, kAllOwn);
   }
   auto* const memory = const_cast<uint8_t*>(bytes_.data());  // its own, and written under the lock only
   for (ByteRange& hole : holes_) {

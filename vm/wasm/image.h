@@ -2,6 +2,7 @@
 // validated, and whoever can write the image's file, a guest for one, must not be able to change it in between.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
@@ -60,19 +61,24 @@ class Image {
   /// All bytes; those of custom sections that were left out are zero until they have been asked for. Those of a mapped
   /// image may be read after need(), which decoders of bodies call, and module decoding for all else.
   std::span<const uint8_t> bytes() const { return bytes_; }
-  /// Before [begin, end) is read. From here on these bytes are this process's own: nothing that becomes of the file
-  /// changes what was checked. Ends the process if they are damaged and cannot be had from elsewhere.
+  /// Before [begin, end) is read. From here on the pages of these bytes are this process's own: nothing that becomes of the
+  /// file changes what was checked. Ends the process if they are damaged and cannot be had from elsewhere.
   void need(uint32_t begin, uint32_t end) const {
     if (pieces_ != nullptr) [[unlikely]]
-      check(begin, end, PieceState::own);
+      check(begin, end, Wanted::own);
   }
   /// The same for the contents of the data section: they are checked, and stay the file's, which nobody writes but its
   /// owner.
   void need_data(const ByteRange& range) const {
     if (pieces_ != nullptr) [[unlikely]]
-      check(range.begin, range.end, PieceState::checked);
+      check(range.begin, range.end, Wanted::checked);
   }
   void need(const ByteRange& range) const { need(range.begin, range.end); }
+  /// need() of all of the piece that the byte lies in.
+  void need_piece(uint32_t at) const {
+    const uint32_t begin = at / kPiece * kPiece;
+    need(begin, static_cast<uint32_t>(std::min<uint64_t>(uint64_t{begin} + kPiece, bytes_.size())));
+  }
   /// Reads what was left out of [begin, end), the contents of a custom section, and of nothing else: what the file says
   /// by then was never validated. What it no longer has is zero.
   std::span<const uint8_t> custom(uint32_t begin, uint32_t end) const;
@@ -92,13 +98,18 @@ class Image {
 
  private:
   Image() = default;
-  enum class PieceState : uint8_t { unknown, checked, own };
+  /// Of a piece's pages those that are this process's own, a bit for each; of the whole piece, that it was checked.
+  using PieceState = uint32_t;
+  static constexpr uint32_t kPage = 4096;
+  static constexpr PieceState kAllOwn = (1u << kPiece / kPage) - 1, kChecked = 1u << kPiece / kPage;
   struct Piece {
     uint64_t checksum = 0;
-    std::atomic<PieceState> state{PieceState::unknown};
+    std::atomic<PieceState> state{0};
   };
-  void check(uint32_t begin, uint32_t end, PieceState wanted) const;
+  enum class Wanted : uint8_t { checked, own };
+  void check(uint32_t begin, uint32_t end, Wanted wanted) const;
   void check_piece(size_t number, PieceState wanted) const;
+  void hide_others(size_t number, PieceState state) const;
   bool read_piece(size_t number, std::span<std::byte> to) const;
   std::optional<Error> read_file(const std::filesystem::path& path, int fd, uint64_t size);
 

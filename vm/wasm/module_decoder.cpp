@@ -154,7 +154,7 @@ void ModuleDecoder::need_section(const Section& section) {
   } else if (section.id == 11) {
     // Data is often most of what a start uses, and is copied anyway. Pieces that have something else in them, too, are
     // made own at once, so that nobody writes where somebody may be reading.
-    if (bytes.size() != 0) m_.image->need(bytes.begin, bytes.begin + 1), m_.image->need(bytes.end - 1, bytes.end);
+    if (bytes.size() != 0) m_.image->need_piece(bytes.begin), m_.image->need_piece(bytes.end - 1);
     m_.image->need_data(bytes);
   } else {
     m_.image->need(bytes);
