@@ -299,11 +299,26 @@ bool NewFile::flush() {
   return true;
 }
 
+namespace {
+
+/// Gives the file `from` the name `to`, in the place of what has it. Some file systems write a file to the disk when it
+/// replaces another one, which the end of a run would wait for: ext4 takes 0.4 ms for a list of what was hot, and milliseconds
+/// for code. They do not when two files exchange their names, and there is an entry at any moment here, too.
+bool take_name(int folder, const std::string& from, const std::string& to) {
+  if (renameat2(folder, from.c_str(), folder, to.c_str(), RENAME_EXCHANGE) == 0) {
+    unlinkat(folder, from.c_str(), 0);  // if it stays, a later store removes it
+    return true;
+  }
+  return renameat(folder, from.c_str(), folder, to.c_str()) == 0;
+}
+
+}  // namespace
+
 bool NewFile::finish(const std::string& name) {
   if (file_ < 0 || !why_.empty() || !flush()) return false;
   // Some systems say only here that there is no room.
   const int file = std::exchange(file_, -1);
-  if (close(file) == 0 && renameat(folder_, name_.c_str(), folder_, name.c_str()) == 0) return true;
+  if (close(file) == 0 && take_name(folder_, name_, name)) return true;
   fail();
   unlinkat(folder_, name_.c_str(), 0);
   return false;

@@ -16,28 +16,10 @@
 #include "vm/runtime/memory_file.h"
 #include "vm/runtime/memory_owner.h"
 #include "vm/runtime/memory_pages.h"
+#include "vm/wasm/image.h"
 
 namespace vmrun::vm {
 namespace {
-
-/// The place that a constant offset names; nothing for one that depends on an instance.
-std::optional<uint64_t> constant_offset(const Module& module, ConstExpr expr) {
-  constexpr uint8_t kI32Const = 0x41, kI64Const = 0x42, kEnd = 0x0b;
-  const uint8_t* at = module.bytes() + expr.begin;
-  const uint8_t first = *at++;
-  if (first != kI32Const && first != kI64Const) return std::nullopt;
-  uint64_t value = 0;
-  unsigned shift = 0;
-  uint8_t byte = 0;
-  do {  // valid code has no more bytes than the type takes
-    byte = *at++;
-    value |= static_cast<uint64_t>(byte & 0x7f) << shift;
-    shift += 7;
-  } while ((byte & 0x80) != 0);
-  if (shift < 64 && (byte & 0x40) != 0) value |= ~uint64_t{0} << shift;
-  if (*at != kEnd) return std::nullopt;
-  return first == kI32Const ? static_cast<uint32_t>(value) : value;
-}
 
 /// Where a segment writes that cannot trap, whatever the instance.
 struct Place {
@@ -49,10 +31,11 @@ struct Place {
 std::optional<Place> certain_place(const Module& module, const DataSegment& segment) {
   if (segment.memory < module.imported_memories) return std::nullopt;
   const MemoryType& type = module.memories[segment.memory];
-  const std::optional<uint64_t> offset = constant_offset(module, segment.offset);
   const uint64_t bytes = type.limits.min > UINT64_MAX >> type.page_log2 ? 0 : type.limits.min << type.page_log2;
-  if (!offset || *offset > bytes || segment.bytes.size() > bytes - *offset) return std::nullopt;
-  return Place{segment.memory, *offset, *offset + segment.bytes.size()};
+  if (!segment.is_constant || segment.constant > bytes || segment.bytes.size() > bytes - segment.constant) {
+    return std::nullopt;
+  }
+  return Place{segment.memory, segment.constant, segment.constant + segment.bytes.size()};
 }
 
 const std::byte* bytes_of(const Module& module, const DataSegment& segment) {
@@ -253,7 +236,8 @@ TrapCode copy_data(Instance& instance) {
   const Module& module = *instance.module;
   if (module.datas.empty()) return TrapCode::None;
   uint32_t i = 0;
-  if (const DataImage* image = image_of(module)) {
+  const DataImage* const image = image_of(module);
+  if (image != nullptr) {
     image->apply(instance);
     i = image->segments();
   } else {
@@ -263,8 +247,8 @@ TrapCode copy_data(Instance& instance) {
   for (; i < module.datas.size(); ++i) {
     const DataSegment& segment = module.datas[i];
     if (segment.mode != SegmentMode::active) continue;
-    if (const auto constant = constant_offset(module, segment.offset)) {
-      offset[0].bits = *constant;
+    if (segment.is_constant) {
+      offset[0].bits = segment.constant;
     } else if (TrapCode trap = eval_const(instance, segment.offset, offset); trap != TrapCode::None) {
       return trap;
     }
@@ -272,6 +256,10 @@ TrapCode copy_data(Instance& instance) {
         memory_init(nullptr, instance, i, *instance.memories[segment.memory], offset[0].bits, 0, segment.bytes.size());
     if (trap != TrapCode::None) return trap;
     data_drop(instance, i);
+  }
+  // Most modules of a process have one instance, or the next one has what is copied here from elsewhere.
+  if (i != 0 && (image == nullptr || image->segments() != i)) {
+    module.image->rest_data({module.datas.front().bytes.begin, module.datas.back().bytes.end});
   }
   return TrapCode::None;
 }

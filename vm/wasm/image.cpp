@@ -145,6 +145,23 @@ void Image::hide_others(size_t number, PieceState state) const {
   }
 }
 
+void Image::give_back(const ByteRange& range) const {
+  std::lock_guard lock(holes_mutex_);
+  const size_t last = range.end / kPiece;
+  for (size_t i = (range.begin + kPiece - 1) / kPiece; i < last;) {
+    // Own pages may have been mended.
+    const auto is_files = [&](size_t piece) {
+      return piece < last && pieces_[piece].state.load(std::memory_order_relaxed) == kChecked;
+    };
+    const size_t first = i;
+    while (is_files(i)) ++i;
+    if (i == first)
+      ++i;
+    else
+      ::madvise(mapped_.data() + first * kPiece, (i - first) * kPiece, MADV_DONTNEED);
+  }
+}
+
 bool Image::read_piece(size_t number, std::span<std::byte> to) const {
   static const Log log("cache");
   if (damaged.fetch_add(1, std::memory_order_relaxed) == 0) {

@@ -74,6 +74,12 @@ class Image {
       check(range.begin, range.end, Wanted::checked);
   }
   void need(const ByteRange& range) const { need(range.begin, range.end); }
+  /// What need_data() was called for is not needed for now: pages of the file that are this process's, too, count as its
+  /// memory. Whoever reads them again has them back.
+  void rest_data(const ByteRange& range) const {
+    if (pieces_ != nullptr) [[unlikely]]
+      give_back(range);
+  }
   /// need() of all of the piece that the byte lies in.
   void need_piece(uint32_t at) const {
     const uint32_t begin = at / kPiece * kPiece;
@@ -109,6 +115,7 @@ class Image {
   enum class Wanted : uint8_t { checked, own };
   void check(uint32_t begin, uint32_t end, Wanted wanted) const;
   void check_piece(size_t number, PieceState wanted) const;
+  void give_back(const ByteRange& range) const;
   void hide_others(size_t number, PieceState state) const;
   bool read_piece(size_t number, std::span<std::byte> to) const;
   std::optional<Error> read_file(const std::filesystem::path& path, int fd, uint64_t size);

@@ -74,9 +74,11 @@ struct ElemSegment {
 };
 struct DataSegment {
   SegmentMode mode;
+  bool is_constant = false;  // its offset is one constant, `constant`, as an address
   uint32_t memory = 0;
   ConstExpr offset;
   ByteRange bytes;
+  uint64_t constant = 0;
 };
 struct CustomSection {
   std::string_view name;

@@ -81,7 +81,7 @@ class ModuleDecoder {
   bool code_section(Reader& r, uint32_t& items);
   bool take_known_bodies(Reader& r, uint32_t items);
   bool data_section(Reader& r, uint32_t& items);
-  bool const_expr(Reader& r, ValType type, ConstExpr& out);
+  bool const_expr(Reader& r, ValType type, ConstExpr& out, std::optional<uint64_t>* constant = nullptr);
   bool func_ref(Reader& r, uint32_t& index);
 
   /// Records that the image uses `feature` at `at`; false with an error when that is off.

@@ -90,30 +90,35 @@ bool ModuleDecoder::func_ref(Reader& r, uint32_t& index) {
 /// Reads a constant expression up to its end, checks that its instructions are constant (3.4.15), then its type.
 namespace {
 
-/// The end of an expression that is one constant of an integer type and nothing else; null: it is another one, or wrong.
-const uint8_t* past_lone_constant(const uint8_t* p, const uint8_t* end, ValType type) {
+/// The end of an expression that is one constant of an integer type and nothing else, and the constant's bits; null: it is
+/// another one, or wrong.
+const uint8_t* past_lone_constant(const uint8_t* p, const uint8_t* end, ValType type, uint64_t& bits) {
   constexpr uint8_t kI32Const = 0x41, kI64Const = 0x42, kEnd = 0x0b;
   if (p == end) return nullptr;
   const uint8_t code = *p++;
   LebStatus status = LebStatus::too_long;
   if (type == kI32 && code == kI32Const) {
-    int32_t value;
+    int32_t value = 0;
     status = read_leb<int32_t, 32>(p, end, value);
+    bits = static_cast<uint32_t>(value);
   } else if (type == kI64 && code == kI64Const) {
-    int64_t value;
+    int64_t value = 0;
     status = read_leb<int64_t, 64>(p, end, value);
+    bits = static_cast<uint64_t>(value);
   }
   return status == LebStatus::ok && p != end && *p == kEnd ? p + 1 : nullptr;
 }
 
 }  // namespace
 
-bool ModuleDecoder::const_expr(Reader& r, ValType type, ConstExpr& out) {
+bool ModuleDecoder::const_expr(Reader& r, ValType type, ConstExpr& out, std::optional<uint64_t>* constant) {
   const uint8_t* begin = r.p();
   // As nearly all are; an image may have tens of thousands.
-  if (const uint8_t* past = past_lone_constant(begin, r.end(), type)) {
+  uint64_t bits = 0;
+  if (const uint8_t* past = past_lone_constant(begin, r.end(), type, bits)) {
     out = {static_cast<uint32_t>(r.offset_of(begin)), static_cast<uint32_t>(r.offset_of(past))};
     r.set_p(past);
+    if (constant != nullptr) *constant = bits;
     return true;
   }
   for (bool done = false; !done;) {

@@ -227,7 +227,10 @@ bool ModuleDecoder::data_section(Reader& r, uint32_t& items) {
       if (segment.memory >= m_.memories.size())
         return r.invalid("unknown memory " + std::to_string(segment.memory), at);
       ValType address = m_.memories[segment.memory].limits.is64 ? kI64 : kI32;
-      if (!const_expr(r, address, segment.offset)) return false;
+      std::optional<uint64_t> constant;
+      if (!const_expr(r, address, segment.offset, &constant)) return false;
+      segment.is_constant = constant.has_value();
+      segment.constant = constant.value_or(0);
     }
     at = r.offset();
     if (!r.u32(size)) return false;
