@@ -62,7 +62,12 @@ std::shared_ptr<const jit::stored::File> Cache::opened(std::unique_ptr<jit::stor
 
 std::shared_ptr<CacheKeeper> Cache::keeper(const ImageFacts& facts) const {
   if (hooks_ != nullptr) return hooks_->put ? hooks_keeper(*facts.content) : nullptr;
-  return config_.write ? std::make_shared<ModuleKeeper>(config_, facts) : nullptr;
+  if (!config_.write) return nullptr;
+  if (is_closed_folder(config_.folder)) {
+    VMRUN_LOG_AT(cache_log(), info, "nothing will be stored: {} cannot be written", config_.folder.string());
+    return nullptr;
+  }
+  return std::make_shared<ModuleKeeper>(config_, facts);
 }
 
 tiering::StoredCode Cache::find(const CacheKey& key) const {
@@ -87,6 +92,7 @@ tiering::StoredCode Cache::find(const CacheKey& key) const {
   HotList hot = read_hot(folder.number, key.content);
   found.hot = std::move(hot.units);
   found.run = hot.run;
+  found.hot_runs = hot.runs;
   return found;
 }
 

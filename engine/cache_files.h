@@ -60,6 +60,8 @@ struct Refusal {
 };
 /// Opens the folder, if it is private to the user; -1, with the reason, else. `make`: and makes it if it is not there.
 int open_cache_folder(const std::filesystem::path& folder, bool make, Refusal& refusal);
+/// Whether a folder is there, and nothing can be made in it: by its mode, or because its file system is read-only.
+bool is_closed_folder(const std::filesystem::path& folder);
 /// A file of that folder for reading, if it is private to the user; -1, with the reason, else.
 int open_cache_file(int folder, const std::string& name, uint64_t& bytes, Refusal& refusal);
 bool read_whole(int file, uint64_t at, std::span<std::byte> to);
@@ -89,12 +91,15 @@ class NewFile {
   bool fail();
   bool fits();
   bool flush();
+  bool write_at(uint64_t at, std::span<const std::byte> bytes);
 
   const int folder_;
   const pid_t process_ = getpid();  // a child that it has forked leaves the file alone
   int file_ = -1;
   std::string name_, why_;
-  uint64_t bytes_ = 0;
+  uint64_t bytes_ = 0;  // written, left out, and in the buffer
+  uint64_t at_ = 0;     // where what is in the buffer belongs
+  uint64_t most_ = 0;   // that a file may have; 0: not asked yet
   std::vector<std::byte> buffer_;
 };
 

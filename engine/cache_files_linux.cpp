@@ -157,6 +157,10 @@ int open_cache_folder(const std::filesystem::path& folder, bool make, Refusal& r
   return -1;
 }
 
+bool is_closed_folder(const std::filesystem::path& folder) {
+  return faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0 && (errno == EACCES || errno == EROFS);
+}
+
 int open_cache_file(int folder, const std::string& name, uint64_t& bytes, Refusal& refusal) {
   const int file = move_up(openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   if (file < 0) {
@@ -239,9 +243,21 @@ bool NewFile::fail() {
 bool NewFile::fits() {
   // Beyond it a signal would end the process.
   rlimit limit;
-  if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || bytes_ <= limit.rlim_cur) return true;
+  if (most_ == 0) most_ = getrlimit(RLIMIT_FSIZE, &limit) != 0 ? UINT64_MAX : std::max<uint64_t>(limit.rlim_cur, 1);
+  if (bytes_ <= most_) return true;
   errno = EFBIG;
   return fail();
+}
+
+bool NewFile::write_at(uint64_t at, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = pwrite(file_, bytes.data(), bytes.size(), static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return fail();
+    at += static_cast<uint64_t>(n);
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+  return true;
 }
 
 bool NewFile::write(std::span<const std::byte> bytes) {
@@ -257,44 +273,25 @@ bool NewFile::write(std::span<const std::byte> bytes) {
     buffer_.assign(bytes.begin(), bytes.end());
     return true;
   }
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(file_, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return fail();
-    bytes = bytes.subspan(static_cast<size_t>(n));
-  }
-  return true;
+  at_ += bytes.size();
+  return write_at(at_ - bytes.size(), bytes);
 }
 
 bool NewFile::skip(uint64_t bytes) {
   if (bytes == 0) return file_ >= 0 && why_.empty();
   if (file_ < 0 || !why_.empty() || !flush()) return false;
   bytes_ += bytes;
-  if (!fits()) return false;
-  if (ftruncate(file_, static_cast<off_t>(bytes_)) != 0 || lseek(file_, 0, SEEK_END) < 0) return fail();
-  return true;
+  at_ += bytes;
+  return fits();
 }
 
 bool NewFile::put(uint64_t at, std::span<const std::byte> bytes) {
-  if (file_ < 0 || !why_.empty() || !flush()) return false;
-  while (!bytes.empty()) {
-    const ssize_t n = pwrite(file_, bytes.data(), bytes.size(), static_cast<off_t>(at));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return fail();
-    at += static_cast<uint64_t>(n);
-    bytes = bytes.subspan(static_cast<size_t>(n));
-  }
-  return true;
+  return file_ >= 0 && why_.empty() && flush() && write_at(at, bytes);
 }
 
 bool NewFile::flush() {
-  std::span<const std::byte> rest(buffer_);
-  while (!rest.empty()) {
-    const ssize_t n = ::write(file_, rest.data(), rest.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return fail();
-    rest = rest.subspan(static_cast<size_t>(n));
-  }
+  if (!write_at(at_, buffer_)) return false;
+  at_ += buffer_.size();
   buffer_.clear();
   return true;
 }
@@ -316,6 +313,10 @@ bool take_name(int folder, const std::string& from, const std::string& to) {
 
 bool NewFile::finish(const std::string& name) {
   if (file_ < 0 || !why_.empty() || !flush()) return false;
+  // What was skipped last is part of it too.
+  struct stat info;
+  if (fstat(file_, &info) != 0) return fail();
+  if (static_cast<uint64_t>(info.st_size) != bytes_ && ftruncate(file_, static_cast<off_t>(bytes_)) != 0) return fail();
   // Some systems say only here that there is no room.
   const int file = std::exchange(file_, -1);
   if (close(file) == 0 && take_name(folder_, name_, name)) return true;

@@ -71,7 +71,7 @@ class HooksKeeper final : public CacheKeeper {
     if (has_heat(news)) {
       const tiering::StoredCode came = tiering::Manager::stored(*module_);
       const auto run = std::chrono::steady_clock::now() - began_;
-      const HotList list = merge_hot({news.hot, run}, {came.hot, came.run});
+      const HotList list = merge_hot({news.hot, run}, {came.hot, came.run, came.hot_runs});
       put(*hooks_, hot_name(content_name(content_)),
           [&](const jit::stored::Sink& sink) { return sink(format_hot(content_, list)); });
     }
@@ -119,6 +119,7 @@ tiering::StoredCode Cache::find_by_hooks(const CacheKey& key) const {
     HotList hot = parse_hot(*bytes, key.content).value_or(HotList());
     found.hot = std::move(hot.units);
     found.run = hot.run;
+    found.hot_runs = hot.runs;
   }
   return found;
 }

@@ -15,13 +15,15 @@ namespace {
 using tiering::HotUnit;
 
 constexpr std::array<char, 8> kHotMagic = {'v', 'm', 'r', 'u', 'n', '\0', 'h', 't'};
-constexpr uint32_t kHotFormat = 2;
+constexpr uint32_t kHotFormat = 3;
 constexpr uint32_t kMostHot = 10'000;
 /// More heat is not remembered: ten seconds.
 constexpr uint32_t kMostHeat = 250'000'000;
 /// What a run leaves of the heat of those before: some 256 runs count. Heat that is not met fades alike, because a tick finds
 /// what takes little of a run only now and then.
 constexpr uint32_t fade(uint32_t heat) { return heat - heat / 256; }
+/// A run, as HotList::runs counts, and as many as there can be.
+constexpr uint32_t kOneRun = 256, kMostRuns = 256 * kOneRun;
 /// Of how many runs the average is taken that says how long they are.
 constexpr int64_t kRuns = 4;
 
@@ -30,10 +32,12 @@ struct HotHeader {
   uint32_t format = kHotFormat;
   uint32_t count = 0;
   vm::Digest content;
-  uint64_t run = 0;  // HotList::run
-  vm::Digest hash;   // of what stands above, and of the units that follow
+  uint64_t run = 0;   // HotList::run
+  uint32_t runs = 0;  // HotList::runs
+  uint32_t unused = 0;
+  vm::Digest hash;  // of what stands above, and of the units that follow
 };
-static_assert(sizeof(HotHeader) == 88 && sizeof(HotUnit) == 16);
+static_assert(sizeof(HotHeader) == 96 && sizeof(HotUnit) == 16);
 
 vm::Digest hash_of(const HotHeader& header, std::span<const HotUnit> units) {
   return vm::Sha256()
@@ -61,6 +65,7 @@ std::optional<HotList> parse_hot(std::span<const std::byte> bytes, const vm::Dig
       !std::ranges::is_sorted(units, {}, &name_of)) {
     return std::nullopt;
   }
+  list.runs = std::min(header.runs, kMostRuns);
   list.run = std::chrono::nanoseconds(std::min<uint64_t>(header.run, INT64_MAX / kRuns));
   return list;
 }
@@ -68,11 +73,17 @@ std::optional<HotList> parse_hot(std::span<const std::byte> bytes, const vm::Dig
 HotList merge_hot(HotList now, const HotList& before) {
   std::vector<HotUnit>& out = now.units;
   const size_t fresh = out.size();
+  now.runs = fade(std::min(before.runs, kMostRuns)) + kOneRun;
   for (HotUnit& unit : out) {
     const auto old = std::ranges::lower_bound(before.units, name_of(unit), {}, &name_of);
     const bool known = old != before.units.end() && name_of(*old) == name_of(unit);
-    // What was stored as optimised code is as hot as it was. Of all else the runs add up.
-    const uint64_t heat = known ? (unit.heat == 0 ? old->heat : fade(old->heat)) : 0;
+    // What was stored as optimised code is as hot in each run as it was. Of all else the runs add up.
+    uint64_t heat = 0;
+    if (known && unit.heat == 0) {
+      heat = before.runs == 0 ? old->heat : uint64_t{old->heat} * now.runs / std::min(before.runs, kMostRuns);
+    } else if (known) {
+      heat = fade(old->heat);
+    }
     unit.heat = static_cast<uint32_t>(std::clamp<uint64_t>(unit.heat + heat, tiering::kLeastHeat, kMostHeat));
     if (unit.refused == 0 && known) unit.refused = old->refused;
     const uint32_t late = known && old->late != 0 ? unit.late + old->late - 1u : unit.late;
@@ -100,6 +111,7 @@ std::vector<std::byte> format_hot(const vm::Digest& content, const HotList& list
   header.count = static_cast<uint32_t>(units.size());
   header.content = content;
   header.run = static_cast<uint64_t>(list.run.count());
+  header.runs = list.runs;
   header.hash = hash_of(header, units);
   std::vector<std::byte> out(sizeof header + units.size_bytes());
   std::memcpy(out.data(), &header, sizeof header);

@@ -24,8 +24,9 @@ using namespace std::chrono_literals;
 
 /// Bytes of code that are gathered while the module's tables are locked, some 0.05 ms.
 constexpr size_t kAtOnce = 128 << 10;
-/// The pauses between looks at what is new begin with this and double, as long as they are shorter than kLongestPause: a
-/// short run compiles all the time, a long one seldom.
+/// The pauses between looks at what is new begin with this, and double when nothing is, as long as they are shorter than
+/// kLongestPause: a short run compiles all the time, and at its end somebody waits for what is left; a long one compiles
+/// seldom.
 constexpr milliseconds kFirstPause(8), kLongestPause(1000);
 /// When, after the start, what is there gets its name; the last one again and again.
 constexpr std::chrono::seconds kCheckpoints[] = {2s, 10s, 60s, 600s};
@@ -108,11 +109,12 @@ void ModuleKeeper::work() {
   for (size_t number = 0;;) {
     const std::chrono::seconds after = kCheckpoints[std::min(number, std::size(kCheckpoints) - 1)];
     const Clock::time_point next = number < std::size(kCheckpoints) ? began + after : Clock::now() + after;
-    while (pause < kLongestPause) {
+    while (pause < kLongestPause && Clock::now() < next) {
       if (!wait_until(std::min(next, Clock::now() + pause))) return;
-      pause *= 2;
+      const uint64_t before = kept();
       while (!stopping() && keep_code_some()) {
       }
+      pause = kept() != before ? kFirstPause : 2 * pause;
     }
     if (!wait_until(next)) return;
     checkpoint();
@@ -270,14 +272,14 @@ void ModuleKeeper::finish_hot(const tiering::News& news) {
   if (!has_heat(news)) return;
   const FileDescriptor in = folder();
   if (in.number < 0) return;
-  HotList before;
-  if (start_.content) {
+  // Once: what this run has written at a checkpoint is none of an earlier one.
+  if (!hot_before_ && start_.content) {
     const tiering::StoredCode came = tiering::Manager::stored(*module_);
-    before = {came.hot, came.run};
-  } else {
-    before = read_hot(in.number, *content_);
+    hot_before_ = {came.hot, came.run, came.hot_runs};
+  } else if (!hot_before_) {
+    hot_before_ = read_hot(in.number, *content_);
   }
-  if (!write_hot(in.number, *content_, merge_hot({news.hot, Clock::now() - began_}, before))) {
+  if (!write_hot(in.number, *content_, merge_hot({news.hot, Clock::now() - began_}, *hot_before_))) {
     VMRUN_LOG_AT(cache_log(), info, "{} is not stored", hot_name(content_name(*content_)));
   }
 }

@@ -28,6 +28,7 @@
 #include "engine/cache.h"
 #include "engine/cache_files.h"
 #include "engine/cache_keeper.h"
+#include "engine/hot_list.h"
 #include "engine/image_content.h"
 #include "engine/kept_image.h"
 #include "jit/stored/stream.h"
@@ -87,6 +88,8 @@ class ModuleKeeper final : public CacheKeeper {
   bool begin_code();
   /// Writes what is new. False: nothing is left, or it cannot be written.
   bool keep_code_some();
+  /// A number that rises with what is written of the code.
+  uint64_t kept() const { return new_code_ != nullptr ? new_code_->next_new : 0; }
   bool finish_code(const tiering::News& news);
   void finish_hot(const tiering::News& news);
   bool checkpoint();
@@ -113,6 +116,7 @@ class ModuleKeeper final : public CacheKeeper {
   bool is_large_ = false;
   bool has_code_ = false;  // the cache has a file of it
   tiering::News saved_;    // at the last checkpoint
+  std::optional<HotList> hot_before_;
 };
 
 }  // namespace vmrun::engine

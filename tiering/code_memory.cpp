@@ -5,18 +5,15 @@
 // millisecond, twice: where it is written, and where it is run. Then it brings the code there, ahead of the guest (ready_code.h).
 #include <pthread.h>
 #include <signal.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <new>
-#include <thread>
 #include <utility>
 
 #include "jit/code/announce.h"
 #include "jit/code/code.h"
 #include "tiering/manager.h"
 #include "tiering/module_tiers.h"
+#include "tiering/processors.h"
 #include "vm/blocks/policy.h"
 
 namespace vmrun::tiering {
@@ -48,7 +45,7 @@ std::vector<uint32_t> ModuleTiers::expected_units() const {
 
 void ModuleTiers::expect_code() try {
   // A compiled image has code of all functions, whether a run calls them or not.
-  if (stored_.file == nullptr || stored_.file->has_image() || std::thread::hardware_concurrency() < 2) return;
+  if (stored_.file == nullptr || stored_.file->has_image() || own_processors() < 2) return;
   size_t bytes = 0, units = 0;
   for (const jit::stored::UnitRecord& record : stored_.file->units()) {
     if (record.idle != 0 || !stored_fits_[record.tier]) continue;

@@ -5,6 +5,9 @@
 // run might. What is asked for must also come before the run ends, or it would be compiled again and again for nothing: as
 // much as compiles in the time that a run takes is chosen when the module is loaded, what gains most for its cost first. What
 // was asked for and came too late has to promise twice as much the next time, until it has not been tried for 16 runs.
+//
+// Where nothing is stored (a cache that is only read), no later run has the code. Then what counts is what a run spends: the
+// heat of all runs by their number. A compile that this pays begins at the first call too.
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -31,6 +34,9 @@ uint16_t this_optimiser() {
 
 namespace {
 
+/// As StoredCode::hot_runs counts.
+constexpr uint32_t kOneRun = 256;
+
 /// What a unit costs, whose loops nobody has looked at yet.
 uint32_t expected_size(const vm::Module& module, const HotUnit& hot) {
   const uint32_t whole = module.funcs[hot.func_index].body.size();
@@ -43,7 +49,9 @@ std::vector<HotUnit> ModuleTiers::choose_known() const {
   std::vector<HotUnit> chosen;
   if (!mode().facts.optimises || !heat_.exists()) return chosen;
   const double best = *std::ranges::max_element(policy::kSaved);
-  for (const HotUnit& hot : stored_.hot) {
+  const uint64_t runs = stored_.keeper != nullptr ? kOneRun : std::max(stored_.hot_runs, kOneRun);
+  for (HotUnit hot : stored_.hot) {
+    hot.heat = static_cast<uint32_t>(hot.heat * uint64_t{kOneRun} / runs);
     if (hot.func_index < module_.imported_funcs || hot.func_index >= module_.funcs.size()) continue;
     if (hot.refused == this_optimiser() || find_stored({hot.func_index, hot.unit, Tier::opt}) != nullptr) continue;
     const double costs = cost(expected_size(module_, hot), Tier::opt, false, true);

@@ -19,6 +19,9 @@ class Processors {
   std::atomic<uint32_t> busy_{0};  // threads in kUnits that want a processor, smoothed
 };
 
+/// Processors that threads of this process may run on.
+unsigned own_processors();
+
 /// Threads of the whole machine that run or want to, the caller among them; 0 where the system does not say.
 unsigned runnable_threads();
 

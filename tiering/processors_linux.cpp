@@ -1,6 +1,7 @@
 // How many threads want to run, as Linux says it: the fourth word of /proc/loadavg is that number and that of all threads,
 // with a '/' between.
 #include <fcntl.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,12 @@
 #include "tiering/processors.h"
 
 namespace vmrun::tiering {
+
+unsigned own_processors() {
+  cpu_set_t set;
+  // More processors than fit are more than enough.
+  return sched_getaffinity(0, sizeof set, &set) != 0 ? CPU_SETSIZE : static_cast<unsigned>(CPU_COUNT(&set));
+}
 
 unsigned runnable_threads() {
   const int file = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);

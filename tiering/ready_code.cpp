@@ -2,7 +2,6 @@
 #include "tiering/ready_code.h"
 
 #include <chrono>
-#include <thread>
 #include <utility>
 
 namespace vmrun::tiering {
@@ -20,16 +19,22 @@ constexpr int kMostPauses = 20;
 ReadyCode::ReadyCode(const jit::stored::File& file, Load load)
     : file_(file), load_(std::move(load)), places_(std::make_unique<Place[]>(file.units().size())) {}
 
+void ReadyCode::end() {
+  {
+    std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  ending_.notify_all();
+}
+
 bool ReadyCode::may_go_on() {
+  std::unique_lock lock(mutex_);
   uint32_t seen = taken_.load(std::memory_order_relaxed);
-  for (int pauses = 0; !ended_.load(std::memory_order_relaxed); ++pauses) {
+  for (int pauses = 0; !ended_ && pauses < kMostPauses; ++pauses) {
     if (waiting() < kAhead) return true;
-    if (const uint32_t now = taken_.load(std::memory_order_relaxed); now != seen) {
-      seen = now;
-      pauses = 0;
-    }
-    if (pauses == kMostPauses) return false;
-    std::this_thread::sleep_for(kPause);
+    ending_.wait_for(lock, kPause, [this] { return ended_; });
+    const uint32_t now = taken_.load(std::memory_order_relaxed);
+    if (std::exchange(seen, now) != now) pauses = 0;
   }
   return false;
 }

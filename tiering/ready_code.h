@@ -10,9 +10,11 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 
 #include "jit/code/code.h"
@@ -35,7 +37,7 @@ class ReadyCode {
   /// end() is called, or nobody calls what is ready.
   void work(std::span<const uint32_t> wanted);
   /// Makes work() return soon. Any thread.
-  void end() { ended_.store(true, std::memory_order_relaxed); }
+  void end();
 
   /// What is ready of a unit of the file, for the caller to put into force; null: the caller is to load it. From here on it is the
   /// caller's alone. Any thread.
@@ -57,7 +59,9 @@ class ReadyCode {
   };
   std::unique_ptr<Place[]> places_;  // by the file's units
   std::atomic<uint32_t> made_{0}, taken_{0};
-  std::atomic<bool> ended_{false};
+  std::mutex mutex_;
+  std::condition_variable ending_;
+  bool ended_ = false;
 };
 
 }  // namespace vmrun::tiering

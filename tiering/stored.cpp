@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <new>
 #include <numeric>
@@ -135,7 +136,7 @@ std::vector<uint32_t> ModuleTiers::units_by_place() const {
   const auto units = stored_.file->units();
   std::vector<uint32_t> order(units.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::ranges::sort(order, {}, [&](uint32_t index) { return std::pair(units[index].at, index); });
+  std::ranges::sort(order, std::less(), [&](uint32_t index) { return units[index].at; });
   return order;
 }
 

@@ -44,7 +44,8 @@ struct StoredCode {
   bool runs = true;                               // false: its code is only shown, and never put into force
   std::vector<HotUnit> hot;                       // by rising function; whatever became of their code
   std::chrono::nanoseconds run{0};                // how long earlier runs took, on average; 0: unknown
-  std::shared_ptr<Keeper> keeper;                 // null: nothing is stored
+  uint32_t hot_runs = 0;                          // of how many of them the heat is, in 256ths; 0: unknown
+  std::shared_ptr<Keeper> keeper;                 // null: nothing is stored, and heat counts for this run alone
 };
 
 /// What a process has found out about a module that nobody has stored yet.

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "tiering/stored.h"
 
 using namespace vmrun;
@@ -79,4 +81,22 @@ TEST_CASE("hot list: the time of runs is an average of the last ones, and surviv
     CHECK(!parse_hot(bytes, content));
     bytes[at] ^= std::byte{1};
   }
+}
+
+TEST_CASE("hot list: heat is that of so many runs, whatever has optimised code") {
+  constexpr uint32_t kEach = 100'000;
+  HotList list;
+  for (uint32_t run = 1; run <= 1000; ++run) {
+    // The second one gets its code after ten runs.
+    list = merge_hot(of({{1, kWhole, kEach}, {2, kWhole, run <= 10 ? kEach : 0}}), list);
+    CHECK(list.runs <= std::min(run, 256u) * 256);
+    if (run == 3) CHECK(list.runs / 256.0 == doctest::Approx(3).epsilon(0.01));
+    for (const HotUnit& unit : list.units) {
+      CHECK(unit.heat * 256.0 / list.runs == doctest::Approx(kEach).epsilon(0.02));
+    }
+  }
+  CHECK(list.runs > 250 * 256);
+  const auto again = parse_hot(format_hot({}, list), {});
+  REQUIRE(again);
+  CHECK(again->runs == list.runs);
 }

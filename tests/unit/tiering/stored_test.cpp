@@ -72,3 +72,32 @@ TEST_CASE("stored: what was hot is asked for as far as it compiles in the time t
   CHECK(functions_of(1s, this_optimiser()) == std::pair<uint64_t, uint64_t>(0, 1));
   CHECK(functions_of(1s, static_cast<uint16_t>(this_optimiser() ^ 2)) == std::pair<uint64_t, uint64_t>(1, 2));
 }
+
+TEST_CASE("stored: where nothing is stored, what is hot pays by what a single run spends on it") {
+  struct NoKeeper final : Keeper {
+    void made_optimised() override {}
+  };
+  Config config;
+  config.tiers = Tiers::Interp;
+  const auto functions_of = [&](uint32_t heat, uint32_t runs, bool keeps) {
+    const Module module = ok(Module::compile_file(Engine(config), VMRUN_FIXTURES "/opt_basic.wasm"));
+    Options options;
+    options.threads = 1;
+    Manager manager(options);
+    StoredCode stored;
+    stored.hot_runs = runs * 256;
+    stored.hot = {{2, jit::kWholeFunction, heat}};
+    if (keeps) stored.keeper = std::make_shared<NoKeeper>();
+    Attached attached(manager, module, std::move(stored));
+    attached.call_first(2);
+    manager.wait_idle();
+    return attached.stats(vm::Tier::opt).functions;
+  };
+  constexpr uint32_t kHot = 100'000'000;  // four seconds
+  CHECK(functions_of(kHot, 200, true) == 1);
+  CHECK(functions_of(kHot, 1, false) == 1);
+  CHECK(functions_of(kHot, 4, false) == 1);
+  // 20 ms of each run, of which optimised code saves less than it costs to make.
+  CHECK(functions_of(kHot, 200, false) == 0);
+  CHECK(functions_of(kHot, 0, false) == 1);  // a list that does not say
+}
