@@ -17,9 +17,9 @@ namespace vmrun::engine {
 struct HotList {
   std::vector<tiering::HotUnit> units;  // by rising function
   std::chrono::nanoseconds run{0};      // how long they took, on average; 0: there was none
-  uint32_t runs =
-      0;  // how many runs the heat is of, in 256ths; each counts as its heat does, those before the last 256 for
-          // less and less
+  /// How many runs the heat is of, in 256ths: those that found some, each as its heat counts, those before the last 256 for
+  /// less and less.
+  uint32_t runs = 0;
 };
 
 /// Bytes of the longest list.

@@ -1,11 +1,14 @@
 // The cache of code: what is found there again, what is not, and what is left alone.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <utime.h>
 
 #include <algorithm>
 #include <ctime>
 
+#include "engine/cache_files.h"
 #include "engine/engine_impl.h"
 #include "tests/unit/engine/stored.h"
 
@@ -276,6 +279,42 @@ TEST_CASE("cache: what was hot is known when its code is gone, and is optimised 
   const Module other = ok(Module::compile_file(Engine(config), kStoredImage));
   CHECK(tiering::Manager::stored(*other.impl()).hot.empty());
   check_stored(other);
+}
+
+TEST_CASE("cache: one that is only read, or cannot be written, counts heat by runs and keeps nothing") {
+  const Folder base;
+  const fs::path folder = base.path() / "c";
+  for (int i = 0; i < 3; ++i) run(cached(folder));
+  const auto came = [&](bool write) {
+    Config config = cached(folder);
+    config.cache->write = write;
+    return tiering::Manager::stored(*ok(Module::compile_file(Engine(config), kStoredImage)).impl());
+  };
+  CHECK(came(true).keeper != nullptr);
+  const tiering::StoredCode read = came(false);
+  CHECK(read.keeper == nullptr);
+  CHECK(read.hot.size() >= 6);
+  CHECK(read.hot_runs == 256);  // the others found nothing that is hot and has no optimised code
+  // By another user than root, who may write everywhere.
+  const auto is_closed = [&](mode_t mode) {
+    REQUIRE(chmod(folder.c_str(), mode) == 0);
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      constexpr uid_t kNobody = 65534;
+      if (geteuid() == 0 && (chmod(base.path().c_str(), 0711) != 0 || chown(folder.c_str(), kNobody, kNobody) != 0 ||
+                             seteuid(kNobody) != 0)) {
+        _exit(2);
+      }
+      _exit(engine::is_closed_folder(folder) ? 1 : 0);
+    }
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    return WEXITSTATUS(status);
+  };
+  CHECK(is_closed(0500) == 1);
+  CHECK(is_closed(0700) == 0);
+  CHECK(!engine::is_closed_folder(base.path() / "none"));
 }
 
 TEST_CASE("cache: why there is no code, in words") {
