@@ -115,6 +115,8 @@ void Image::check_piece(size_t number, PieceState wanted) const {
   const std::span piece(mapped_.data() + from, std::min<size_t>(kPiece, mapped_.size() - from));
   if constexpr (kHidePieces) ::mprotect(piece.data(), piece.size(), PROT_READ | PROT_WRITE);
   const auto done = [&](PieceState then) {
+    const PieceState whole = (1u << (piece.size() + kPage - 1) / kPage) - 1;
+    if ((then & whole) == whole) then = kAllOwn | kChecked;
     if constexpr (kHidePieces) hide_others(number, then);
     state.store(then, std::memory_order_release);
   };
@@ -126,7 +128,7 @@ void Image::check_piece(size_t number, PieceState wanted) const {
     const size_t end = std::min<size_t>(static_cast<size_t>(std::bit_width(pages)) * kPage, piece.size());
     ready = ::madvise(piece.data() + first, end - first, MADV_POPULATE_WRITE) == 0;
   }
-  if (ready && checksum(piece) == pieces_[number].checksum) return done(now | wanted | kChecked);
+  if (ready && checksum(piece) == pieces_[number].checksum) return done(now | wanted);
   // Where the kernel does not know that call, or the bytes are damaged, all of the piece is replaced: nobody reads yet what is
   // not own.
   std::vector<std::byte> own(piece.begin(), piece.end());
@@ -139,6 +141,7 @@ void Image::check_piece(size_t number, PieceState wanted) const {
 }
 
 void Image::hide_others(size_t number, PieceState state) const {
+  if ((state & kChecked) != 0) return;
   const size_t from = number * kPiece, size = std::min<size_t>(kPiece, mapped_.size() - from);
   for (size_t at = 0; at < size; at += kPage) {
     if ((state >> at / kPage & 1) == 0) ::mprotect(mapped_.data() + from + at, kPage, PROT_NONE);

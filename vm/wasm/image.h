@@ -104,7 +104,7 @@ class Image {
 
  private:
   Image() = default;
-  /// Of a piece's pages those that are this process's own, a bit for each; of the whole piece, that it was checked.
+  /// Of a piece's pages those that are this process's own, a bit for each; of the whole piece, that it was checked as data.
   using PieceState = uint32_t;
   static constexpr uint32_t kPage = 4096;
   static constexpr PieceState kAllOwn = (1u << kPiece / kPage) - 1, kChecked = 1u << kPiece / kPage;
