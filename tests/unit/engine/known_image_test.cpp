@@ -56,6 +56,39 @@ std::string large_image(uint8_t base) {
   return {image.begin(), image.end()};
 }
 
+constexpr uint32_t kDataBytes = 1'500'000;
+uint8_t data_at(uint32_t at) { return static_cast<uint8_t>(at * 7 + at / 4096); }
+
+/// A memory "m" with one large segment and a small one, and a large custom section behind them.
+std::string data_image() {
+  test::Bytes image = test::kHeader, data = {2, 0, 0x41, 0, 0x0b};
+  test::append_section(image, 5, {1, 0, 32});
+  test::append_section(image, 7, {1, 1, 'm', 2, 0});
+  test::append_u32(data, kDataBytes);
+  for (uint32_t at = 0; at < kDataBytes; ++at) data.push_back(data_at(at));
+  test::append(data, {0, 0x41});
+  test::append(data, {0xf0, 0xff, 0xff, 0});  // 0x1ffff0
+  test::append(data, {0x0b, 1, 99});
+  test::append_section(image, 11, data);
+  test::Bytes custom = {4, 'b', 'a', 'c', 'k'};
+  custom.resize(200'000, 0xba);
+  test::append_section(image, 0, custom);
+  return {image.begin(), image.end()};
+}
+
+/// Whether a new instance's memory has its data.
+bool has_data(const Module& module) {
+  Store store(module.engine());
+  const Instance instance = ok(Linker(module.engine()).instantiate(store, module));
+  const Memory memory = ok(instance.memory("m"));
+  const std::span<std::byte> bytes = memory.data();
+  if (static_cast<uint8_t>(bytes[0x1ffff0]) != 99) return false;
+  for (uint32_t at = 0; at < kDataBytes; ++at) {
+    if (static_cast<uint8_t>(bytes[at]) != data_at(at)) return false;
+  }
+  return true;
+}
+
 /// Files that nobody has changed for long enough to be known by their identity.
 const fs::path& settled(const std::string& name) {
   static const Folder folder;
@@ -63,6 +96,7 @@ const fs::path& settled(const std::string& name) {
     for (const char* each : {"a", "b", "changed", "forged", "damaged", "young"}) {
       write_file(folder.path() / (each + std::string(".wasm")), large_image(each[0] == 'b' ? 20 : 0));
     }
+    write_file(folder.path() / "data.wasm", data_image());
     std::this_thread::sleep_for(engine::kSettled + std::chrono::milliseconds(200));
     return true;
   }();
@@ -320,6 +354,40 @@ TEST_CASE("known image: damaged, foreign and open files are ignored, and made an
     module.store();
     CHECK(!fs::exists(image));  // the next run makes another one
     CHECK(!run(cached(folder), file).mapped);
+  }
+}
+
+TEST_CASE(
+    "known image: data are there for each instance, though their pages are given back, and damaged ones are mended") {
+  if (!is_trusted_file_system()) return;
+  const Folder base;
+  const fs::path folder = base.path() / "c", file = settled("data");
+  const auto load = [&] { return ok(Module::compile_file(Engine(cached(folder)), file)); };
+  for (int run = 0; run < 2; ++run) {
+    const Module module = load();
+    CHECK(has_data(module));
+    module.store();
+  }
+  const fs::path image = find(folder, ".image");
+  const std::string good = read_file(image);
+  {
+    const Module module = load();
+    CHECK(module.impl()->image->is_mapped());
+    for (int i = 0; i < 4; ++i) CHECK(has_data(module));
+    CHECK(module.custom_section("back")->bytes[150'000] == 0xba);
+    CHECK(has_data(load()));
+  }
+  // The first piece has the memory's section too, the last one the custom section's begin.
+  for (const size_t at : {size_t{8192 + 100}, size_t{8192 + 700'000}, size_t{8192} + kDataBytes - 5'000}) {
+    std::string bytes = good;
+    bytes[at] ^= 4;
+    replace_entry(image, bytes);
+    const Module module = load();
+    CHECK(module.impl()->image->is_mapped());
+    for (int i = 0; i < 3; ++i) CHECK(has_data(module));
+    module.store();
+    CHECK(!fs::exists(image));
+    while (!fs::exists(image)) load().store();
   }
 }
 
