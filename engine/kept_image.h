@@ -42,6 +42,8 @@ class ImageKeeper {
   bool written() const { return written_; }
 
  private:
+  bool has_hole(uint32_t from, uint32_t to) const;
+  /// A piece with a hole in it.
   bool write_piece(uint32_t from, uint32_t to);
   bool write_tables();
 
@@ -50,6 +52,7 @@ class ImageKeeper {
   const vm::Digest content_;
   const uint32_t size_;
   std::vector<uint64_t> checksums_;
+  std::optional<uint64_t> zeros_;  // checksum of a piece that is left out
   std::vector<std::byte> buffer_;
   uint32_t at_ = 0;
   uint64_t image_at_ = 0;
