@@ -274,7 +274,8 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   std::unique_ptr<ReadyCode> ready_;    // null: none is got ready
   std::optional<pthread_t> expecting_;  // the thread that makes large pages of expected_, and then does ready_'s work
   std::vector<HotUnit> known_;          // of stored_.hot what may be asked for; by rising function
-  bool stored_fits_[vm::kTiers] = {};   // the file's code of that tier is what would be compiled here
+  std::vector<uint32_t> old_order_;  // units_by_place(), while keep_old() goes on; whoever keeps the code has it alone
+  bool stored_fits_[vm::kTiers] = {};  // the file's code of that tier is what would be compiled here
   std::atomic<bool> said_damaged_{false};
 
   std::mutex mutex_;

@@ -142,10 +142,10 @@ std::vector<uint32_t> ModuleTiers::units_by_place() const {
 
 bool ModuleTiers::keep_old(size_t& next, size_t bytes, jit::stored::Stream& stream) {
   if (stored_.file == nullptr) return false;
-  const std::vector<uint32_t> order = units_by_place();
-  for (const size_t before = stream.waiting(); next < order.size(); ++next) {
+  if (next == 0) old_order_ = units_by_place();
+  for (const size_t before = stream.waiting(); next < old_order_.size(); ++next) {
     if (stream.waiting() >= before + bytes) return true;
-    jit::stored::UnitRecord record = stored_.file->units()[order[next]];
+    jit::stored::UnitRecord record = stored_.file->units()[old_order_[next]];
     if (!stored_fits_[record.tier] || record.func_index < module_.imported_funcs) continue;
     if (stream.has(record.func_index, record.unit, static_cast<Tier>(record.tier))) continue;
     // Code of another tier may have replaced it, or stand where it would.
