@@ -243,7 +243,7 @@ Result<StoredInfo> describe_compiled_image(const std::filesystem::path& path) tr
   for (const jit::stored::UnitRecord& record : (*file)->units()) {
     StoredUnit& unit = info.units.emplace_back();
     unit.func_index = record.func_index;
-    if (record.unit != jit::kWholeFunction) unit.loop = record.unit;
+    if (record.unit != jit::kWholeFunction) unit.loop = jit::loop_of(record.unit);
     unit.tier = static_cast<Tier>(record.tier);
     unit.bytes = record.code_size;
   }

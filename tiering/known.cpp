@@ -54,6 +54,8 @@ std::vector<HotUnit> ModuleTiers::choose_known() const {
     hot.heat = static_cast<uint32_t>(hot.heat * uint64_t{kOneRun} / runs);
     if (hot.func_index < module_.imported_funcs || hot.func_index >= module_.funcs.size()) continue;
     if (hot.refused == this_optimiser() || find_stored({hot.func_index, hot.unit, Tier::opt}) != nullptr) continue;
+    const bool whole = find_stored({hot.func_index, jit::kWholeFunction, Tier::opt}) != nullptr;
+    if (jit::is_alone(hot.unit) && whole) continue;
     const double costs = cost(expected_size(module_, hot), Tier::opt, false, true);
     const double patience = std::exp2(hot.late / kLate);
     if (gain(hot.heat, Tier::baseline, Tier::opt, best) > costs * patience) chosen.push_back(hot);

@@ -104,6 +104,8 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
   // ---- for decisions ----
   /// Puts the best stored code of a function that is called first into force. False: there is none that the mode wants.
   bool use_stored(const vm::FuncCode& code);
+  /// The same of units of its loops, which baseline code made after that calls. False: there is none.
+  bool use_stored_loops(uint32_t func);
   /// Asks for optimised code of a function that earlier processes found hot.
   void consider_known(vm::FuncCode& code);
   /// Whether the function that is called first is one of those that the interpreter is left; counts it.
@@ -138,11 +140,10 @@ class ModuleTiers : public vm::TierHooks, public std::enable_shared_from_this<Mo
     const jit::CodeObject* object;
     bool loaded;  // it was stored
   };
-  /// Neither units of loops alone are stored, which are made in milliseconds and asked for in later runs by what was hot, nor
-  /// baseline code that calls them, which depends on this process's records of loops.
-  static bool is_storable(const Code& code) {
-    return !jit::is_alone(code.key.unit) && code.object->calls_units.empty();
-  }
+  /// Baseline code that calls loops' units depends on this process's records of loops, and is not stored.
+  bool is_storable(const Code& code) { return code.object->calls_units.empty() && !is_given_up(code.key); }
+  /// A loop's unit that is called no more: it was left too soon, or its function has optimised code.
+  bool is_given_up(const Key& key);
   struct Failure {
     std::string reason;
     uint32_t retry_heat;  // UINT32_MAX: never

@@ -297,7 +297,7 @@ void ModuleTiers::request(FuncCode& code, const Unit& unit, Tier from, Tier to, 
       state->store(now = BlockState::cold, std::memory_order_release);
     }
   }
-  if (now != BlockState::cold) return;
+  if (now != BlockState::cold || (to == Tier::opt && heat < policy::kLeastTicks * policy::kTickHeat)) return;
   const double gains = gain(heat, from, to, unit.work.saved);
   const bool idle = to == Tier::opt && manager_.is_idle();
   const bool here = to == Tier::baseline && unit.size <= policy::kCompileHere;

@@ -6,6 +6,20 @@
 
 namespace vmrun::tiering {
 
+/// How many threads other than ours want to run, by counts that are smoothed: a moment in which more of them do is not a busy
+/// machine. Starts with one, the guest's. Any thread.
+class SmoothedThreads {
+ public:
+  void count(unsigned threads);
+  /// Whether so many processors have one left over. Half a thread more counts as none: what is smoothed comes near to a number,
+  /// and never quite down to it.
+  bool leaves_idle(unsigned processors) const;
+
+ private:
+  static constexpr uint32_t kUnits = 64;   // of a thread
+  std::atomic<uint32_t> threads_{kUnits};  // in units
+};
+
 /// How many threads want to run on this machine: from the system's count at the moment, smoothed. Any thread.
 class Processors {
  public:
@@ -16,7 +30,7 @@ class Processors {
 
  private:
   std::atomic<int64_t> asked_{0};  // when, in nanoseconds of the steady clock
-  std::atomic<uint32_t> busy_{0};  // threads in kUnits that want a processor, smoothed
+  SmoothedThreads others_;
 };
 
 /// Processors that threads of this process may run on.

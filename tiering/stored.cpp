@@ -25,6 +25,7 @@
 
 namespace vmrun::tiering {
 
+using vm::BlockState;
 using vm::FuncCode;
 using vm::LoopTable;
 using vm::Tier;
@@ -91,16 +92,29 @@ bool ModuleTiers::use_stored(const FuncCode& code) {
     sample_this_thread();
     if (promote(func, jit::kWholeFunction, Tier::opt).empty()) return true;
   }
-  if (!facts.baseline || find_stored({func, jit::kWholeFunction, Tier::baseline}) == nullptr) return false;
+  if (!facts.baseline) return false;
+  // Units of loops come first: baseline code that calls them is made anew.
+  if (!use_stored_loops(func) && find_stored({func, jit::kWholeFunction, Tier::baseline}) == nullptr) return false;
   sample_this_thread();
   if (!promote(func, jit::kWholeFunction, Tier::baseline).empty()) return false;
   if (!facts.optimises || !stored_fits_[static_cast<unsigned>(Tier::opt)]) return true;
   for (const jit::stored::UnitRecord& record : stored_.file->units_of(func)) {
-    if (record.tier == static_cast<uint32_t>(Tier::opt) && record.unit != jit::kWholeFunction) {
+    if (record.tier == static_cast<uint32_t>(Tier::opt) && record.unit != jit::kWholeFunction &&
+        !jit::is_alone(record.unit)) {
       promote(func, record.unit, Tier::opt);
     }
   }
   return true;
+}
+
+bool ModuleTiers::use_stored_loops(uint32_t func) {
+  if (!mode().facts.optimises || !stored_fits_[static_cast<unsigned>(Tier::opt)]) return false;
+  bool any = false;
+  for (const jit::stored::UnitRecord& record : stored_.file->units_of(func)) {
+    if (record.tier != static_cast<uint32_t>(Tier::opt) || !jit::is_alone(record.unit)) continue;
+    any |= promote(func, record.unit, Tier::opt).empty();
+  }
+  return any;
 }
 
 // ---- gathering it ---------------------------------------------------------------------------------------------------
@@ -111,6 +125,13 @@ namespace {
 constexpr uint32_t kMostIdle = 20;
 
 }  // namespace
+
+bool ModuleTiers::is_given_up(const Key& key) {
+  if (!jit::is_alone(key.unit)) return false;
+  if (module_.code(key.func_index).tier.load(std::memory_order_relaxed) == Tier::opt) return true;
+  const std::atomic<BlockState>* state = state_of(key);
+  return state == nullptr || state->load(std::memory_order_relaxed) == BlockState::failed;
+}
 
 Kept ModuleTiers::keep() {
   Kept kept;
@@ -147,7 +168,8 @@ bool ModuleTiers::keep_old(size_t& next, size_t bytes, jit::stored::Stream& stre
     if (stream.waiting() >= before + bytes) return true;
     jit::stored::UnitRecord record = stored_.file->units()[old_order_[next]];
     if (!stored_fits_[record.tier] || record.func_index < module_.imported_funcs) continue;
-    if (stream.has(record.func_index, record.unit, static_cast<Tier>(record.tier))) continue;
+    const Key key{record.func_index, record.unit, static_cast<Tier>(record.tier)};
+    if (stream.has(key.func_index, key.unit, key.tier) || is_given_up(key)) continue;
     // Code of another tier may have replaced it, or stand where it would.
     const bool used = module_.code(record.func_index).tier.load(std::memory_order_relaxed) != Tier::interp;
     const std::vector<std::byte> piece = stored_.file->piece(record);
@@ -177,9 +199,9 @@ News ModuleTiers::news() {
     const auto failure = failures_.find({key.func_index, key.unit, Tier::opt});
     return failure != failures_.end() && failure->second.retry_heat == UINT32_MAX ? this_optimiser() : 0;
   };
-  const auto comes = [](const std::atomic<vm::BlockState>& state) {
-    const vm::BlockState now = state.load(std::memory_order_relaxed);
-    return now == vm::BlockState::queued || now == vm::BlockState::compiling;
+  const auto comes = [](const std::atomic<BlockState>& state) {
+    const BlockState now = state.load(std::memory_order_relaxed);
+    return now == BlockState::queued || now == BlockState::compiling;
   };
   constexpr auto kOpt = static_cast<unsigned>(Tier::opt);
   std::lock_guard lock(mutex_);
@@ -187,6 +209,7 @@ News ModuleTiers::news() {
     if (!code.loaded && is_storable(code)) ++news.units[static_cast<unsigned>(code.key.tier)];
     const uint32_t heat = heat_.exists() ? heat_.sum(own(module_.code(code.key.func_index))) : 0;
     if (code.key.tier == Tier::opt) {
+      if (is_given_up(code.key)) continue;
       news.hot.push_back({code.key.func_index, code.key.unit, code.loaded ? 0 : std::max(heat, kLeastHeat)});
       continue;
     }
@@ -221,6 +244,7 @@ void ModuleTiers::keep_unused(Kept& kept) {
   for (const jit::stored::UnitRecord& record : stored_.file->units()) {
     const Key key{record.func_index, record.unit, static_cast<Tier>(record.tier)};
     if (!stored_fits_[record.tier] || key.func_index < module_.imported_funcs || there.contains(key)) continue;
+    if (is_given_up(key)) continue;
     // Code of another tier may have replaced it, or stand where it would.
     const bool used = module_.code(key.func_index).tier.load(std::memory_order_relaxed) != Tier::interp;
     jit::stored::Unit unit{key.func_index, key.unit, key.tier, used ? 0 : record.idle + 1, record.code_size, {}};

@@ -71,8 +71,8 @@ class Native(Engine):
 
 class Vmrun(Engine):
     def command(self, job):
-        # Each run is a first one, unless the column says otherwise. Earlier builds may not know the option.
-        cold = ["-O", "cache=off"] if self.family == "vmrun" and self.cache == "none" else []
+        # Each run is a first one, unless the column says otherwise.
+        cold = ["-O", "cache=off"] if self.cache == "none" else []
         return self.program + ["run"] + cold + self.flags + mapped(job) + preloaded(job) + [job.image] + job.args
 
 

@@ -71,7 +71,7 @@ enum class StoredTrust : uint8_t {
   Listing,  // as Image; but its code is what Module::disassemble_code shows. It is never run
 };
 
-/// A unit of stored code: a function, or the entry at a loop.
+/// A unit of stored code: a function, the entry at a loop, or a loop alone.
 struct StoredUnit {
   uint32_t func_index;
   std::optional<uint64_t> loop;  // byte offset of the loop in the image

@@ -75,11 +75,14 @@ bool makes_sense(const CodeTables& tables, size_t size, const vm::Module& module
     return (place & kInlined) != 0 ? (place & ~kInlined) < tables.inlined.size() : place < image || place == 0;
   };
   if (size == 0 || tables.text == 0 || tables.text > size) return false;
-  if (tables.unit == kWholeFunction ? tables.entry >= tables.text : tables.osr.size() != 1) return false;
+  if (tables.unit == kWholeFunction || is_alone(tables.unit)) {
+    if (tables.entry >= tables.text || (is_alone(tables.unit) && !tables.osr.empty())) return false;
+  } else if (tables.osr.size() != 1 || tables.osr[0].loop_offset != tables.unit) {
+    return false;
+  }
   for (const OsrEntry& entry : tables.osr) {
     if (entry.pc >= tables.text || entry.loop_offset >= image) return false;
   }
-  if (tables.unit != kWholeFunction && tables.osr[0].loop_offset != tables.unit) return false;
   for (const SourceMark& mark : tables.marks) {
     if (mark.pc > tables.text || !is_place(mark.place)) return false;
   }

@@ -37,6 +37,10 @@ const std::vector<Way>& all_ways() {
     way.stored = true;
     return way;
   };
+  auto alone = [](Way way) {
+    way.alone = true;
+    return way;
+  };
   auto each = [](Way way) {
     way.each = true;
     return way;
@@ -73,6 +77,7 @@ const std::vector<Way>& all_ways() {
       inlining(way("loops-inline", Effort::Quick, Tiers::Auto, Force::loops_opt), Inlining::All),
       way("loops-alone", Effort::Quick, Tiers::Auto, Force::loops_alone),
       inlining(way("loops-alone-inline", Effort::Quick, Tiers::Auto, Force::loops_alone), Inlining::All),
+      alone(way("loops-alone-stored", Effort::Auto, Tiers::Auto)),
       with(way("loops-alone-dense", Effort::Quick, Tiers::Auto, Force::loops_alone), &Config::dense_memory),
       with(way("steps", Effort::Auto, Tiers::Steps), &Config::profile),
       way("all", Effort::Auto, Tiers::Auto),
@@ -183,6 +188,26 @@ Result<Module> load(const Way& way, std::span<const uint8_t> image, uint64_t see
     if (!module) return module;
     std::mt19937_64 random(seed);
     engine.impl()->tiers->set_schedule(make_schedule(*module->impl(), way.force, random));
+  }
+  if (way.alone) {
+    Result<Module> made = Module::compile(Engine(way.config), image, "fuzz");
+    if (!made) return made;
+    const vm::Module& module = *made->impl();
+    std::mt19937_64 random(seed);
+    int left = kMostOptimised;
+    for (uint32_t f = module.imported_funcs; f < module.funcs.size(); ++f) {
+      const vm::LoopTable* loops = vm::loops_of(module.code(f));
+      for (uint32_t i = 0; loops != nullptr && i < loops->count && left > 0; ++i) {
+        if (random() % 4 == 0) continue;
+        tiering::Manager::promote(module, f, vm::Tier::opt, jit::kAlone | loops->loops[i].offset);
+        --left;
+      }
+    }
+    SerializeOptions options;
+    options.code = SerializeOptions::Code::Present;
+    const Result<std::vector<uint8_t>> bytes = made->serialize(options);
+    if (!bytes) return bytes.error();
+    return Module::deserialize(engine, *bytes, "fuzz");
   }
   if (way.stored) {
     SerializeOptions options;

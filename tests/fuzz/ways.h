@@ -30,6 +30,7 @@ struct Way {
   bool opt = false;      // makes optimised code
   bool each = false;     // where engines meter and there is plenty, each instruction is charged for by itself
   bool stored = false;   // all code goes through a compiled image, from an engine that has gone
+  bool alone = false;    // loops are compiled alone, and go through a compiled image with whatever calls them
   unsigned threads = 1;  // that run the module at once, each in stores of its own
   bool node = false;     // not ours: node, where it is and takes the module (oracle.h)
 };

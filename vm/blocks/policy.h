@@ -45,6 +45,9 @@ inline constexpr int64_t kSampleNanoseconds = 4'000'000;
 /// What a tick stands for.
 inline constexpr uint32_t kTickHeat = static_cast<uint32_t>(kSampleNanoseconds / kHeatNanoseconds);
 
+/// What one tick meets is chance: optimised code is not asked for before the time of so many.
+inline constexpr uint32_t kLeastTicks = 2;
+
 /// After a tick, loops that contain loops poll at so many of their back-edges, so that an outer one, whose optimised
 /// entry is the better one, is reached although the first poll is nearly always the innermost's. A few microseconds a
 /// tick.
@@ -125,9 +128,10 @@ inline constexpr double kByteNanoseconds[vm::kTiers] = {0, 20, 12e3};
 /// start (1.45 to 1.9 ms, 2026-11-21). Opt: loading LLVM, 4 ms, and a thread.
 inline constexpr double kFirstNanoseconds[vm::kTiers] = {0, 400e3, 6e6};
 
-/// What an optimising compile counts for where a processor has nothing else to do: the guest does not wait for it, but
-/// runs at 0.6 to 0.7 of its speed beside it where processors share a core (2026-11-30).
-inline constexpr double kIdleWeight = 0.4;
+/// What an optimising compile counts for where a processor has nothing else to do: the guest does not wait for it. Programs of a
+/// quarter of a second take 0.853 of baseline code's time by the clock with 0.4, 0.836 with 0.25, 0.829 with 0.15, 0.828 with
+/// 0.08; of processor time, compiles included, 0.96, 0.96, 0.97 and 1.04 (docs/decisions/0123).
+inline constexpr double kIdleWeight = 0.2;
 
 /// When a block has gained so much of what its optimised code costs, and a processor is idle, a compile thread loads the
 /// optimiser: it takes 4 ms and 25 MiB, and the compile begins at once when it pays.

@@ -7,8 +7,11 @@
 #include <cstring>
 #include <span>
 
+#include "engine/engine_impl.h"
 #include "jit/stored/writer.h"
 #include "tests/support/module_builder.h"
+#include "tiering/manager.h"
+#include "vm/wasm/loops.h"
 
 using namespace vmrun;
 using namespace vmrun::test;
@@ -81,6 +84,42 @@ TEST_CASE("stored: what was compiled is stored, and no more") {
   CHECK(ok(again.serialize(options)).size() == info.file_bytes);
   check_stored(again);
   CHECK(ok(again.serialize(options)).size() == info.file_bytes);
+}
+
+TEST_CASE("stored: a loop that was compiled alone is called from its function's first call on") {
+  std::vector<uint8_t> bytes;
+  SerializeOptions options;
+  options.code = Code::Present;
+  {
+    Engine engine(with_tiers(Tiers::Auto));
+    const Module module = ok(Module::compile_file(engine, kStoredImage));
+    const vm::Module& impl = *module.impl();
+    uint32_t loops = 0;
+    for (uint32_t f = impl.imported_funcs; f < impl.funcs.size(); ++f) {
+      const vm::LoopTable* table = vm::loops_of(impl.code(f));
+      for (uint32_t i = 0; table != nullptr && i < table->count; ++i, ++loops) {
+        const uint32_t alone = jit::kAlone | table->loops[i].offset;
+        REQUIRE(tiering::Manager::promote(impl, f, vm::Tier::opt, alone).empty());
+      }
+    }
+    REQUIRE(loops != 0);
+    bytes = ok(module.serialize(options));
+    const StoredInfo info = ok(describe_compiled_image(bytes));
+    CHECK(std::ranges::count_if(info.units, [](const StoredUnit& unit) { return unit.loop.has_value(); }) == loops);
+  }
+  const Module module = ok(Module::deserialize(other_engine(with_tiers(Tiers::Auto)), bytes));
+  check_stored(module);
+  const TierStats opt = module.tier_stats(Tier::Opt);
+  CHECK(opt.loaded == opt.functions + opt.osr_units);
+  CHECK(opt.loaded != 0);
+  // It goes along to the next file, but not where its function has optimised code.
+  CHECK(ok(describe_compiled_image(ok(module.serialize(options)))).units.size() >= opt.loaded);
+  const vm::Module& impl = *module.impl();
+  for (uint32_t f = impl.imported_funcs; f < impl.funcs.size(); ++f) {
+    REQUIRE(tiering::Manager::promote(impl, f, vm::Tier::opt, jit::kWholeFunction).empty());
+  }
+  check_stored(module);
+  for (const StoredUnit& unit : ok(describe_compiled_image(ok(module.serialize(options)))).units) CHECK(!unit.loop);
 }
 
 TEST_CASE("stored: each function has code of one tier, the best that takes it") {

@@ -299,6 +299,25 @@ TEST_CASE("compiling is cheaper where a processor has nothing to do") {
   CHECK(cost(1000, Tier::baseline, false, true) == cost(1000, Tier::baseline, false, false));
 }
 
+TEST_CASE("a machine is idle again soon after a moment in which more threads wanted to run") {
+  for (const unsigned processors : {2u, 4u, 64u}) {
+    CAPTURE(processors);
+    SmoothedThreads threads;
+    CHECK(threads.leaves_idle(processors));
+    threads.count(processors);
+    CHECK(threads.leaves_idle(processors));
+    for (int i = 0; i < 40; ++i) threads.count(processors + 1);
+    CHECK_FALSE(threads.leaves_idle(processors));
+    for (int i = 0; i < 6; ++i) threads.count(processors - 1);
+    CHECK(threads.leaves_idle(processors));
+    for (int i = 0; i < 100; ++i) threads.count(processors - 1);
+    CHECK(threads.leaves_idle(processors));
+    for (int i = 0; i < 100; ++i) threads.count(processors);
+    CHECK_FALSE(threads.leaves_idle(processors));
+  }
+  CHECK_FALSE(SmoothedThreads().leaves_idle(1));
+}
+
 TEST_CASE("threads that want a processor are counted, and a machine with more of them than processors is busy") {
   if (runnable_threads() == 0) {
     std::puts("skipped: the system does not say how many threads want to run");
