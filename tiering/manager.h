@@ -38,6 +38,7 @@ struct Options {
   bool profile = false;                      // baseline code counts for vm/blocks/profile.h
   Inlining inlining = Inlining::On;          // of calls, in optimised code
   bool polls = false;                        // code that polls at back-edges instead of being preempted by signals
+  std::optional<bool> idle;                  // whether a processor has nothing to do; nothing: the system is asked
   size_t code_full = policy::code_full(jit::kCodeBudget), code_after_drop = policy::code_after_drop(jit::kCodeBudget);
   /// The compilers; empty: the real ones. Null results say why in the string.
   std::function<jit::Compiler*(std::string*)> baseline, opt;
@@ -108,7 +109,7 @@ class Manager {
   bool on_compile_thread(const std::function<void()>& work);
   size_t waiting() const { return queue_.waiting(); }
   /// Whether a processor has nothing else to do than compile.
-  bool is_idle() { return processors_.are_idle(queue_.running()); }
+  bool is_idle() { return options_.idle ? *options_.idle : processors_.are_idle(queue_.running()); }
   /// Whether baseline code's heat is sampled (jit/stop/sample.h).
   bool samples() const { return samples_; }
   /// The compiler of a machine tier, made or loaded at the first call; null, with the reason, when there is none, or no

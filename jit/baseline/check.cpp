@@ -64,6 +64,14 @@ void FunctionCompiler::check_operands(D& d, const char* event) {
                "only what is loaded is newer than its slot, or raw");
 }
 
+/// A function, or an entry at a loop, begins: who entered has said which function it is, which polls rely on.
+void FunctionCompiler::check_record() {
+  if (!check_failed_.valid()) check_failed_ = a_.new_label();
+  own_record(r10);
+  a_.cmp(q(r9), q(r10));
+  a_.jne(check_failed_);
+}
+
 /// Paths meet here, with `state_` as the homes' state.
 void FunctionCompiler::check_merge(D& d, bool constants) {
   if (!request_.check_merges) return;

@@ -351,6 +351,7 @@ class FunctionCompiler {
 
   // --- checks (check.cpp) ---
   void check_operands(D& d, const char* event);
+  void check_record();
   void check_merge(D& d, bool constants = false);
   /// Homes that are newer than their slots, and that nobody is to read any more: whoever did would find something else.
   void spoil_slots(HomeMask homes);

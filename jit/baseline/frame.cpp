@@ -131,6 +131,7 @@ void FunctionCompiler::emit_frame_setup() {
     a_.sub(q(reg), 0x7ffffff0);
     frame_size_fixups_.push_back(here() - 4);
   };
+  if (request_.check_merges) check_record();
   a_.push(q(rbp));
   a_.mov(q(rbp), q(rsp));
   Poll& poll = polls_.emplace_back(Poll{a_.new_label(), a_.new_label(), Helper::prologue_poll});
@@ -368,6 +369,7 @@ void FunctionCompiler::emit_loop_stubs() {
     if (site.slots > kMaxOsrSlots) continue;
     a_.mov(q(r15), at(r12, layout::vcpu::area));
     copy_vectors(r15, site, true);
+    own_record(r9);  // it may be other baseline code
     emit_frame_end();
     a_.jmp(q(rax));
   }

@@ -48,6 +48,7 @@ inline Options only_baseline(jit::Compiler& baseline) {
 inline Options only_opt(jit::Compiler& opt, unsigned threads) {
   Options options;
   options.threads = threads;
+  options.idle = false;
   options.baseline = none;
   options.opt = [&opt](std::string*) { return &opt; };
   return options;

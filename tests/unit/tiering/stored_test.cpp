@@ -83,6 +83,7 @@ TEST_CASE("stored: where nothing is stored, what is hot pays by what a single ru
     const Module module = ok(Module::compile_file(Engine(config), VMRUN_FIXTURES "/opt_basic.wasm"));
     Options options;
     options.threads = 1;
+    options.idle = false;
     Manager manager(options);
     StoredCode stored;
     stored.hot_runs = runs * 256;
