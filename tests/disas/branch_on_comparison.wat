@@ -91,6 +91,8 @@
 ;;   jmp L2
 ;; L5:
 ;;   mov r15, qword ptr [r12 + 40]
+;;   mov r9, qword ptr [r13 + 96]
+;;   add r9, 128
 ;;   add rsp, 48
 ;;   pop rbp
 ;;   jmp rax

@@ -57,6 +57,7 @@
 ;;   jmp L2
 ;; L5:
 ;;   mov r15, qword ptr [r12 + 40]
+;;   mov r9, qword ptr [r13 + 96]
 ;;   add rsp, 48
 ;;   pop rbp
 ;;   jmp rax

@@ -77,6 +77,7 @@
 ;;   mov r15, qword ptr [r12 + 40]
 ;;   vmovups xmm7, xmmword ptr [rbp - 64]
 ;;   vmovups xmmword ptr [r15 + 24], xmm7
+;;   mov r9, qword ptr [r13 + 96]
 ;;   add rsp, 64
 ;;   pop rbp
 ;;   jmp rax
