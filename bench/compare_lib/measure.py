@@ -116,6 +116,10 @@ class Bench:
         return f"{what}: {said[:160]}" if said else what
 
 
+# A column with a cache shows a program that is run again and again: so many runs of each program are not counted.
+WARMING_RUNS = 5
+
+
 def compare(bench, engines, programs, rounds, start_rounds):
     """All rounds of all programs; returns {program name: {engine name: Cell}}. Start-up rows get more rounds.
 
@@ -128,6 +132,11 @@ def compare(bench, engines, programs, rounds, start_rounds):
     try:
         for program in programs:
             count = start_rounds if program.group == "start" else rounds
+            for engine in engines:
+                for turn in range(WARMING_RUNS if engine.cache == "on" else 0):
+                    progress.say(f"{program.name}  {engine.name}  run {turn + 1} of {WARMING_RUNS} that is not counted")
+                    if isinstance(bench.run(engine, program), str):
+                        break
             for turn in range(count):
                 for engine in engines if turn % 2 == 0 else reversed(engines):
                     cell = table[program.name][engine.name]
