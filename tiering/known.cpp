@@ -56,7 +56,7 @@ std::vector<HotUnit> ModuleTiers::choose_known() const {
     if (hot.refused == this_optimiser() || find_stored({hot.func_index, hot.unit, Tier::opt}) != nullptr) continue;
     const bool whole = find_stored({hot.func_index, jit::kWholeFunction, Tier::opt}) != nullptr;
     if (jit::is_alone(hot.unit) && whole) continue;
-    const double costs = cost(expected_size(module_, hot), Tier::opt, false, true);
+    const double costs = cost(expected_size(module_, hot), Tier::opt, false, false) * policy::kStoredWeight;
     const double patience = std::exp2(hot.late / kLate);
     if (gain(hot.heat, Tier::baseline, Tier::opt, best) > costs * patience) chosen.push_back(hot);
   }

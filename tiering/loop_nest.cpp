@@ -17,7 +17,7 @@ using vm::Op;
 
 /// The instructions that decide what a stretch of code is.
 struct Seen {
-  bool calls = false, switches = false, accesses = false;
+  bool calls = false, switches = false, accesses = false, floats = false, vectors = false;
 
   void add(Op op) {
     switch (op) {
@@ -28,10 +28,14 @@ struct Seen {
     }
     const vm::Family family = vm::op_info(op).family;
     accesses |= family == vm::Family::load || family == vm::Family::store || family == vm::Family::vector_memory;
+    floats |= family == vm::Family::float_binary;
+    vectors |= vm::is_vector(family);
   }
   Work work() const {
     if (switches) return Work::switches;
     if (calls) return Work::calls;
+    // A processor takes as long for these whoever has written the code.
+    if (vectors || (floats && !accesses)) return Work::arithmetic;
     return accesses ? Work::memory : Work::plain;
   }
 };

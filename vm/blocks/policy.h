@@ -110,13 +110,15 @@ inline constexpr uint32_t kMostUnitCalls = 2 * kSampleNanoseconds / 5;
 inline constexpr double kInterpSlowness = 3;
 
 /// What a loop, or a function outside its loops, does. The optimiser gains little in loops that are as good in baseline
-/// code's registers, and in the jumps of a large switch; much in loops over memory, and where calls are inlined.
-enum class Work : uint8_t { memory, plain, calls, switches };
-inline constexpr const char* kWorkNames[] = {"a loop over memory", "a loop in registers", "calls", "a switch"};
+/// code's registers, least where these wait for floats, or work on vectors, and in the jumps of a large switch; much in loops over
+/// memory, and where calls are inlined.
+enum class Work : uint8_t { memory, plain, calls, switches, arithmetic };
+inline constexpr const char* kWorkNames[] = {"a loop over memory", "a loop in registers", "calls", "a switch",
+                                             "vectors, or floats in registers"};
 /// A switch counts from so many targets on: fewer are a few compares in either code.
 inline constexpr uint32_t kLargeSwitch = 8;
 /// What optimised code saves of baseline code's time, over the guests of bench/ (docs/decisions/0103, 2026-11-30).
-inline constexpr double kSaved[] = {0.25, 0.12, 0.30, 0.15};
+inline constexpr double kSaved[] = {0.25, 0.12, 0.30, 0.15, 0.04};
 
 /// Compile time: a fixed part (tables, publication; opt: waking a thread and LLVM's passes over nothing too) and a part
 /// per byte of the body and of what is inlined. Baseline: 50 MB/s. Opt: 7 to 10 us, 12 to 18 where loops over memory are
@@ -132,6 +134,9 @@ inline constexpr double kFirstNanoseconds[vm::kTiers] = {0, 400e3, 6e6};
 /// quarter of a second take 0.853 of baseline code's time by the clock with 0.4, 0.836 with 0.25, 0.829 with 0.15, 0.828 with
 /// 0.08; of processor time, compiles included, 0.96, 0.96, 0.97 and 1.04 (docs/decisions/0123).
 inline constexpr double kIdleWeight = 0.2;
+
+/// The same of a compile for the runs to come, whose code is stored.
+inline constexpr double kStoredWeight = 0.4;
 
 /// When a block has gained so much of what its optimised code costs, and a processor is idle, a compile thread loads the
 /// optimiser: it takes 4 ms and 25 MiB, and the compile begins at once when it pays.

@@ -261,13 +261,22 @@ TEST_CASE("what the instructions of a loop are says what the optimiser may save"
   code.block().i32_const(0).op(large).end();                                              // a switch outside
   code.loop().block().i32_const(0).op(large).end().end();                                 // 3
   code.loop().block().i32_const(0).i32_load().drop().i32_const(0).op(small).end().end();  // 4
+  const std::initializer_list<uint8_t> zeros = {0xfd, 0x0c, 0, 0, 0, 0, 0, 0, 0,
+                                                0,    0,    0, 0, 0, 0, 0, 0, 0};  // v128.const
+  const std::initializer_list<uint8_t> any_true = {0xfd, 0x53};
+  code.loop().f64_const(1).f64_const(2).f64_add().drop().end();                                 // 5
+  code.loop().i32_const(0).i32_load().drop().f64_const(1).f64_const(2).f64_add().drop().end();  // 6
+  code.loop().op(zeros).op(any_true).drop().end();                                              // 7
   builder.define(builder.func("f", type), code);
   const Engine engine = interpreting();
   const Module module = ok(Module::compile(engine, builder.build(), "work"));
   const vm::LoopTable* table = vm::loops_of(module.impl()->code(0));
-  REQUIRE(table->count == 5);
+  REQUIRE(table->count == 8);
   const LoopNest nest(*module.impl(), 0, *table);
   CHECK(nest.work(4) == Work::memory);
+  CHECK(nest.work(5) == Work::arithmetic);
+  CHECK(nest.work(6) == Work::memory);
+  CHECK(nest.work(7) == Work::arithmetic);
   CHECK(nest.work(0) == Work::memory);
   CHECK(nest.work(1) == Work::plain);
   CHECK(nest.work(2) == Work::calls);
