@@ -189,6 +189,8 @@ class Lowering {
   /// What is left is taken from Vcpu::fuel: after all that may have used some up or been given some.
   void read_fuel();
   void take_fuel(llvm::Value* left);
+  /// Uses up so many units, of 64 bits, or traps. It is not among those that are paid for ahead: to them it is as a call.
+  void pay(llvm::Value* units);
   /// In front of all that may look at Vcpu::fuel.
   void save_fuel();
   /// In builds with assertions: dies by an undefined instruction unless it is what Vcpu::fuel has.

@@ -96,8 +96,7 @@ bool Lowering::move_constant(D& d, Move move, uint64_t size) {
 
 llvm::BasicBlock* Lowering::move_variable(Move move, llvm::Value* size) {
   constexpr unsigned kPieces = 4 + 2 + 2 + 2 + 2 + 3;
-  // Charges of optimised code are constants (pay_ahead.h).
-  if (image_.metered || !may_move(kPieces)) return nullptr;
+  if (!may_move(kPieces)) return nullptr;
   llvm::BasicBlock* const next = new_block("moved");
   llvm::BasicBlock* const called = new_block("long");
   // Goes on where the length is so many bytes at least; smaller ones go to the block that it returns.
@@ -120,6 +119,7 @@ llvm::BasicBlock* Lowering::move_variable(Move move, llvm::Value* size) {
   llvm::BasicBlock* some = new_block("range");
   b_.CreateCondBr(b_.CreateICmpULT(b_.CreateSub(size, i64(1)), i64(kMostByEnds)), some, called);
   b_.SetInsertPoint(some);
+  if (image_.metered) pay(b_.CreateLShr(b_.CreateAdd(size, i64(15)), 4));  // vm::fuel_of_bytes
   find_ranges(move, size);
   const auto& [two, wide, vector, word, half] = kEnds;
   llvm::BasicBlock* const less_than_vector = at_least(vector.least);

@@ -19,6 +19,14 @@ void Lowering::charge(D& d, uint32_t units) {
   unit_.fuel_saved_in = nullptr;
 }
 
+void Lowering::pay(llvm::Value* units) {
+  llvm::Value* fuel = b_.CreateLoad(b_.getInt64Ty(), fuel_);
+  llvm::Value* paid = b_.CreateBinaryIntrinsic(llvm::Intrinsic::usub_with_overflow, fuel, units);
+  trap_if(b_.CreateExtractValue(paid, 1), vm::TrapCode::OutOfFuel);
+  b_.CreateStore(b_.CreateExtractValue(paid, 0), fuel_);
+  unit_.fuel_saved_in = nullptr;
+}
+
 void Lowering::take_fuel(llvm::Value* left) {
   b_.CreateStore(left, fuel_);
   unit_.fuel_saved_in = b_.GetInsertBlock();
