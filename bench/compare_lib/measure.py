@@ -15,7 +15,7 @@ class Program:
     """A row: a guest or a real image. `job_for` makes the Job; `prepare` writes inputs into the work folder."""
     name: str
     says: str
-    group: str  # "guests", "images" or "start"
+    group: str  # "guests", "images", "long" or "start"
     job: Job
     outputs: list = dataclasses.field(default_factory=list)
     ignore_stdout: bool = False

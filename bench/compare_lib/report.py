@@ -107,7 +107,7 @@ def guests_text(table, programs, engines):
     return f"Guests, ratio of the best time to native's\n\n{text}\n{note}"
 
 
-def seconds_text(title, table, programs, engines, unit, factor):
+def seconds_text(title, table, programs, engines, factor):
     columns = [e.name for e in engines if any(table[p.name][e.name].seconds for p in programs)]
     rows = []
     for p in programs:
@@ -116,7 +116,7 @@ def seconds_text(title, table, programs, engines, unit, factor):
                         [figure(pick(table[p.name][c]) * factor) if good(table[p.name][c]) else "-" for c in columns])
         rows.append([f"{p.name}, peak MiB"] +
                     [figure(table[p.name][c].memory / 1024, 1) if good(table[p.name][c]) else "-" for c in columns])
-    return f"{title}, {unit}\n\n{table_text(rows, [''] + columns)}\n"
+    return f"{title}\n\n{table_text(rows, [''] + columns)}\n"
 
 
 def image_means_text(table, programs, engines):
@@ -132,6 +132,20 @@ def image_means_text(table, programs, engines):
                                               if good(table[p.name][c]) and good(table[p.name]["node"])])))
         rows.append(row)
     return f"The same as geometric means to V8's\n\n{table_text(rows, [''] + columns)}\n"
+
+
+def long_means_text(table, programs, engines):
+    """Ratios of each engine's best time to that of vmrun without optimised code, and to V8's."""
+    text = ""
+    for base in ("vmrun-baseline", "node"):
+        columns = [e.name for e in engines if e.name != base and any(good(table[p.name][e.name]) for p in programs)]
+        if base not in {e.name for e in engines} or not columns:
+            continue
+        each = {c: ratios(table, programs, c, base) for c in columns}
+        rows = [[p.name] + [figure(each[c].get(p.name)) for c in columns] for p in programs]
+        rows.append(["geometric mean"] + [figure(geometric_mean(list(each[c].values()))) for c in columns])
+        text += f"Ratio of the best time to that of {base}\n\n{table_text(rows, [''] + columns)}\n\n"
+    return text
 
 
 def memory_text(table, programs, engines):
