@@ -56,11 +56,13 @@ std::vector<HotUnit> ModuleTiers::choose_known() const {
     if (hot.refused == this_optimiser() || find_stored({hot.func_index, hot.unit, Tier::opt}) != nullptr) continue;
     const bool whole = find_stored({hot.func_index, jit::kWholeFunction, Tier::opt}) != nullptr;
     if (jit::is_alone(hot.unit) && whole) continue;
-    const double costs = cost(expected_size(module_, hot), Tier::opt, false, false) * policy::kStoredWeight;
+    const double costs = manager_.cost(expected_size(module_, hot), Tier::opt, false, false) * policy::kStoredWeight;
     const double patience = std::exp2(hot.late / kLate);
     if (gain(hot.heat, Tier::baseline, Tier::opt, best) > costs * patience) chosen.push_back(hot);
   }
-  const auto time = [&](const HotUnit& hot) { return cost(expected_size(module_, hot), Tier::opt, false, false); };
+  const auto time = [&](const HotUnit& hot) {
+    return manager_.cost(expected_size(module_, hot), Tier::opt, false, false);
+  };
   if (stored_.run.count() == 0) return chosen;
   std::ranges::sort(chosen, std::greater(), [&](const HotUnit& hot) { return hot.heat / time(hot); });
   double left = static_cast<double>(stored_.run.count()) - policy::kFirstNanoseconds[static_cast<unsigned>(Tier::opt)];

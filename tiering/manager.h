@@ -22,8 +22,10 @@
 #include <vector>
 
 #include "jit/compiler.h"
+#include "tiering/costs.h"
 #include "tiering/mode.h"
 #include "tiering/module_tiers.h"
+#include "tiering/policy.h"
 #include "tiering/processors.h"
 #include "tiering/queue.h"
 #include "tiering/schedule.h"
@@ -122,6 +124,15 @@ class Manager {
     if (tier == vm::Tier::opt && loaded_.load(std::memory_order_relaxed)) return false;
     return !has_code_[static_cast<unsigned>(tier)].load(std::memory_order_relaxed);
   }
+  /// Nanoseconds that a compile of so many bytes will take, by what compiles have taken until now; what it counts for, where a
+  /// processor is idle.
+  double cost(uint32_t size, vm::Tier to, bool first, bool idle) const {
+    return tiering::cost(size, to, first, idle) * (to == vm::Tier::opt ? costs_.factor() : 1);
+  }
+  /// An optimising compile of so many bytes took `nanoseconds` of processor time.
+  void optimised(uint32_t size, int64_t nanoseconds) {
+    costs_.count(tiering::cost(size, vm::Tier::opt, false, false), nanoseconds);
+  }
   void made_code(vm::Tier tier) { has_code_[static_cast<unsigned>(tier)].store(true, std::memory_order_relaxed); }
   uint64_t next_number() { return number_.fetch_add(1, std::memory_order_relaxed); }
   /// Drops the oldest code of all modules when there is too much of it.
@@ -139,6 +150,7 @@ class Manager {
   const bool samples_;
   Queue queue_;
   Processors processors_;
+  CompileCosts costs_;
   std::atomic<uint64_t> number_{0};
   std::atomic<bool> has_code_[vm::kTiers] = {};
   std::atomic<bool> loading_{false}, loaded_{false};  // the optimiser, ahead

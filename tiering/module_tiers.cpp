@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ctime>
 #include <new>
 
 #include "jit/code/announce.h"
@@ -32,6 +33,13 @@ namespace {
 constexpr const char* kDying = "the module is being dropped";
 
 constexpr CompileWhy kAhead{.reason = "compiled ahead"};
+
+/// Processor time of the calling thread.
+int64_t thread_nanoseconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return time.tv_sec * int64_t{1'000'000'000} + time.tv_nsec;
+}
 
 /// A reason without the place, so that equal ones count together.
 std::string without_offset(const std::string& reason) { return reason.substr(0, reason.find(" at ")); }
@@ -249,6 +257,7 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
   jit::CompileRequest request = request_of(key);
   request.calls_units = called;
   const auto start = std::chrono::steady_clock::now();
+  const int64_t used = key.tier == Tier::opt ? thread_nanoseconds() : 0;
   auto compiled = start;
   jit::CompileResult result;
   const jit::CodeObject* object = nullptr;  // done: it is installed
@@ -275,6 +284,7 @@ std::string ModuleTiers::try_compile(const Key& key, std::atomic<BlockState>& st
       manager_.made_code(key.tier);
       vm::counts_of(code);                 // of entries in loops; without memory for it they go uncounted
       const uint32_t size = object->size;  // once published it may be replaced, and go, at any time
+      if (key.tier == Tier::opt) manager_.optimised(size_of(code, key.unit), thread_nanoseconds() - used);
       vm::count(tally.done);
       vm::count(tally.wasm_bytes, bytes_of(key));
       vm::count(tally.code_bytes, size);

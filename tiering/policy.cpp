@@ -210,7 +210,7 @@ void ModuleTiers::consider_sampled(FuncCode& code, bool entered, uint32_t factor
   uint32_t heat = heat_.unpaid(own(code)) / factor;
   // Whatever its loops are: what follows walks over the body, which costs more than a tick where few ticks are all there is.
   const double most = gain(heat, Tier::baseline, Tier::opt, *std::ranges::max_element(policy::kSaved));
-  const double least = cost(module_.funcs[code.func_index].body.size(), Tier::opt, false, true);
+  const double least = manager_.cost(module_.funcs[code.func_index].body.size(), Tier::opt, false, true);
   if (most <= least * policy::kAheadShare) return;
   const char* reason = "entered";
   if (!entered && has_loops(code)) {
@@ -301,7 +301,7 @@ void ModuleTiers::request(FuncCode& code, const Unit& unit, Tier from, Tier to, 
   const double gains = gain(heat, from, to, unit.work.saved);
   const bool idle = to == Tier::opt && manager_.is_idle();
   const bool here = to == Tier::baseline && unit.size <= policy::kCompileHere;
-  const double costs = cost(unit.size, to, manager_.is_first(to), idle);
+  const double costs = manager_.cost(unit.size, to, manager_.is_first(to), idle);
   if (!pays(gains, costs, here ? 0 : manager_.waiting())) {
     if (unit.ahead && idle && manager_.is_first(to) && gains > policy::kAheadShare * costs) manager_.load_ahead();
     return;
@@ -332,8 +332,8 @@ void ModuleTiers::request(FuncCode& code, const Unit& unit, Tier from, Tier to, 
       module_.display_name(), to_string(to), unit_name(module_, code.func_index, unit.at), unit.reason,
       policy::kWorkNames[static_cast<unsigned>(unit.work.most)], heat * policy::kHeatNanoseconds / 1e6, to_string(from),
       gains / 1e6, unit.size, costs / 1e6, idle ? "a" : "no", manager_.waiting());
-  manager_.enqueue({priority(gains, cost(unit.size, to, false, idle), static_cast<double>(now_ns)), shared_from_this(),
-                    code.func_index, unit.at, to, unit.size, why});
+  manager_.enqueue({priority(gains, manager_.cost(unit.size, to, false, idle), static_cast<double>(now_ns)),
+                    shared_from_this(), code.func_index, unit.at, to, unit.size, why});
 }
 
 }  // namespace vmrun::tiering

@@ -25,7 +25,7 @@ bool ModuleTiers::consider_alone(FuncCode& code, LoopCode& loop) {
   const LoopNest::Around around = nest(code, table).around(static_cast<uint32_t>(&loop - table.loops));
   const bool idle = manager_.is_idle();
   const auto net = [&](uint32_t heat, double saved, uint32_t size) {
-    return gain(heat, Tier::baseline, Tier::opt, saved) - cost(size, Tier::opt, false, idle);
+    return gain(heat, Tier::baseline, Tier::opt, saved) - manager_.cost(size, Tier::opt, false, idle);
   };
   const LoopCode* best = nullptr;
   double most = 0;

@@ -130,6 +130,10 @@ inline constexpr double kByteNanoseconds[vm::kTiers] = {0, 20, 12e3};
 /// start (1.45 to 1.9 ms, 2026-11-21). Opt: loading LLVM, 4 ms, and a thread.
 inline constexpr double kFirstNanoseconds[vm::kTiers] = {0, 400e3, 6e6};
 
+/// What the constants above count for beside the compiles of a process, which say better what compiles take there
+/// (tiering/costs.h): so many nanoseconds of them.
+inline constexpr int64_t kCostsKnown = 30'000'000;
+
 /// What an optimising compile counts for where a processor has nothing else to do: the guest does not wait for it. Programs of a
 /// quarter of a second take 0.853 of baseline code's time by the clock with 0.4, 0.836 with 0.25, 0.829 with 0.15, 0.828 with
 /// 0.08; of processor time, compiles included, 0.96, 0.96, 0.97 and 1.04 (docs/decisions/0123).

@@ -308,6 +308,25 @@ TEST_CASE("compiling is cheaper where a processor has nothing to do") {
   CHECK(cost(1000, Tier::baseline, false, true) == cost(1000, Tier::baseline, false, false));
 }
 
+TEST_CASE("what compiles cost is what they have taken in this process") {
+  CompileCosts costs;
+  CHECK(costs.factor() == 1);
+  costs.count(1e6, 3'000'000);  // one says little
+  CHECK(costs.factor() > 1);
+  CHECK(costs.factor() < 1.2);
+  for (int i = 0; i < 1000; ++i) costs.count(1e6, 3'000'000);
+  CHECK(costs.factor() == doctest::Approx(3).epsilon(0.05));
+  for (int i = 0; i < 100'000; ++i) costs.count(1e6, 500'000);
+  CHECK(costs.factor() == doctest::Approx(0.5).epsilon(0.1));
+
+  Manager manager;
+  const double before = manager.cost(1000, Tier::opt, false, false),
+               baseline = manager.cost(1000, Tier::baseline, false, false);
+  manager.optimised(100'000, 100'000'000'000);  // a slow machine
+  CHECK(manager.cost(1000, Tier::opt, false, false) > 10 * before);
+  CHECK(manager.cost(1000, Tier::baseline, false, false) == baseline);
+}
+
 TEST_CASE("a machine is idle again soon after a moment in which more threads wanted to run") {
   for (const unsigned processors : {2u, 4u, 64u}) {
     CAPTURE(processors);
