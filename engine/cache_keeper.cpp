@@ -16,7 +16,7 @@ bool is_worth_storing(const tiering::News& news, const tiering::News& saved, boo
   const auto more = [&](vm::Tier tier) {
     return news.units[static_cast<unsigned>(tier)] > saved.units[static_cast<unsigned>(tier)];
   };
-  return more(vm::Tier::opt) || validated ||
+  return more(vm::Tier::opt) || validated || (news.damaged && !saved.damaged) ||
          (more(vm::Tier::baseline) && news.nanoseconds >= saved.nanoseconds + kWorthNanoseconds);
 }
 

@@ -228,6 +228,7 @@ News ModuleTiers::news() {
       news.hot.push_back({code.key.func_index, code.key.unit, heat, refused(code.key), its});
     }
   }
+  news.damaged = said_damaged_.load(std::memory_order_relaxed);
   for (const TierStats& stats : stats_) news.nanoseconds += static_cast<uint64_t>(stats.compile_time.count());
   // Of a function that has both, its optimised code counts.
   const auto name = [](const HotUnit& unit) { return std::pair(unit.func_index, unit.unit); };

@@ -53,6 +53,7 @@ struct News {
   jit::stored::Settings settings;  // that code made here depends on
   uint64_t units[3] = {};          // functions and entries at loops with code that was compiled here, by tier
   uint64_t nanoseconds = 0;        // that compiling has taken
+  bool damaged = false;            // stored code was found to be
   /// What has optimised code or was hot enough to be remembered, by rising function; heat 0: it was not measured, because
   /// its optimised code was stored.
   std::vector<HotUnit> hot;
