@@ -15,6 +15,7 @@
 #include "engine/engine_impl.h"
 #include "engine/exceptions.h"
 #include "engine/instantiate.h"
+#include "vm/base/assert.h"
 #include "vm/base/stripe.h"
 #include "vm/runtime/store_use.h"
 #include "vmrun/base/text.h"
@@ -238,6 +239,8 @@ bool Linker::has(std::string_view module, std::string_view name) const { return 
 std::optional<Extern> Linker::get(Store& store, std::string_view module, std::string_view name) const {
   const Definition* definition = impl_->find(module, name);
   if (definition == nullptr) return std::nullopt;
+  const vm::StoreUse use(store.impl());
+  if (use.refused()) vm::misuse("a definition is brought into a store, but " + use.refused()->message);
   Result<engine::ImportItem> item = impl_->item_in(store.impl(), *definition, module, name);
   if (!item) return std::nullopt;
   return engine::to_extern(store.impl(), *item);

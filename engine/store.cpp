@@ -6,9 +6,11 @@
 #include "engine/cpu_time.h"
 #include "engine/engine_impl.h"
 #include "engine/freed_memory.h"
+#include "vm/base/assert.h"
 #include "vm/runtime/native_stack.h"
 #include "vm/runtime/stop.h"
 #include "vm/runtime/store.h"
+#include "vm/runtime/store_use.h"
 
 namespace vmrun {
 
@@ -42,6 +44,8 @@ Store::Store(const Engine& engine, std::unique_ptr<vm::Store> impl)
 
 std::unique_ptr<Store> Store::beside(Store& other) {
   vm::Store& impl = other.impl();
+  const vm::StoreUse use(impl);
+  if (use.refused()) vm::misuse("a store is made beside another one, but " + use.refused()->message);
   std::unique_ptr<Store> store(new Store(
       other.engine_, std::make_unique<vm::Store>(impl.pool(), impl.registry(), impl.limits(), impl.budget())));
   store->data_ = other.data_;

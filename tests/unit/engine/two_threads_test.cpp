@@ -197,22 +197,49 @@ TEST_CASE("builds with assertions say that another thread is changing a store wh
   check_done(said);
 }
 
-TEST_CASE("two threads child: a store is destroyed while its guest runs elsewhere" * doctest::skip()) {
+namespace {
+
+/// Does `what` on another thread while a guest of the store runs on this one.
+template <class What>
+void beside_a_guest(What what) {
   Engine engine;
   std::optional<Store> store(std::in_place, engine);
   Linker linker(engine);
   define_all(linker, [&](int32_t n) {
-    std::thread([&] { store.reset(); }).join();
+    std::thread([&] { what(store, linker); }).join();
     return n;
   });
   const Instance instance = ok(linker.instantiate(*store, load(engine, "engine_basic")));
   ok(ok(instance.func("nested")).call({Val::i32(0)}));
 }
 
-TEST_CASE("a store that is destroyed while its guest runs on another thread ends the process with the reason") {
-  const Ended ended = in_child("two threads child: a store is destroyed while its guest runs elsewhere");
+void check_ends(const char* child, const std::string& says) {
+  const Ended ended = in_child(child);
   CAPTURE(ended.text);
   CHECK(ended.status == -SIGABRT);
-  CHECK(ended.text.find("a store is destroyed, but a guest of this store runs on another thread, number ") !=
-        std::string::npos);
+  CHECK(ended.text.find(says + ", but a guest of this store runs on another thread, number ") != std::string::npos);
+}
+
+}  // namespace
+
+TEST_CASE("two threads child: a store is destroyed while its guest runs elsewhere" * doctest::skip()) {
+  beside_a_guest([](std::optional<Store>& store, const Linker&) { store.reset(); });
+}
+
+TEST_CASE("two threads child: a definition is brought into a store while its guest runs elsewhere" * doctest::skip()) {
+  beside_a_guest([](std::optional<Store>& store, const Linker& linker) { linker.get(*store, "env", "note"); });
+}
+
+TEST_CASE("two threads child: a store is made beside one while its guest runs elsewhere" * doctest::skip()) {
+  beside_a_guest([](std::optional<Store>& store, const Linker&) { Store::beside(*store); });
+}
+
+TEST_CASE(
+    "what another thread may not do to a store while its guest runs, and cannot be refused, ends the process with the "
+    "reason") {
+  check_ends("two threads child: a store is destroyed while its guest runs elsewhere", "a store is destroyed");
+  check_ends("two threads child: a definition is brought into a store while its guest runs elsewhere",
+             "a definition is brought into a store");
+  check_ends("two threads child: a store is made beside one while its guest runs elsewhere",
+             "a store is made beside another one");
 }
