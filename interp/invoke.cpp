@@ -246,6 +246,39 @@ Outcome refused_because(vm::Vcpu& cx, std::string why) {
   return Outcome::Trap;
 }
 
+/// A guest calls a host function, which calls into this store, where nobody has named a stack for: while that lasts, the guest's
+/// stack, on which this is.
+class GuestsStack {
+ public:
+  explicit GuestsStack(vm::Vcpu& cx) {
+    const vm::Vcpu* guest = vm::running_vcpu;
+    if (guest == nullptr || guest->fiber_floor == nullptr || cx.fiber_floor != nullptr || cx.activation != nullptr)
+      return;
+    const vm::NativeStack stack = native_stack(*guest);
+    std::byte* const lowest = stack.floor - stack.reserve;
+    const size_t bytes = stack.room + stack.reserve;
+    if (!vm::NativeStack{lowest, bytes}.holds(this)) return;
+    store_ = cx.store;
+    store_->set_native_stack(lowest, bytes);
+  }
+  ~GuestsStack() {
+    if (store_ != nullptr) store_->set_native_stack(nullptr, 0);
+  }
+  GuestsStack(const GuestsStack&) = delete;
+  GuestsStack& operator=(const GuestsStack&) = delete;
+  explicit operator bool() const { return store_ != nullptr; }
+
+ private:
+  vm::Store* store_ = nullptr;
+};
+
+/// What invoke() does where there was no entry.
+[[gnu::noinline, gnu::cold]] Outcome invoke_elsewhere(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args,
+                                                      vm::Slot* results, const HostEntry& entry) {
+  if (const GuestsStack here(vcpu); here) return invoke(vcpu, func, args, results);
+  return refused(vcpu, entry);
+}
+
 // A host function that throws through handlers ends the process here (std::terminate); through machine code, which
 // unwinders know nothing of, it ends it by itself. Functions made by HostFunc do not throw (vmrun/func.h).
 [[gnu::noinline]] Outcome invoke_interp(vm::Vcpu& vcpu, vm::FuncRecord& func, const vm::Slot* args, vm::Slot* results,
@@ -253,7 +286,7 @@ Outcome refused_because(vm::Vcpu& cx, std::string why) {
   vm::Instance* inst = func.instance;
   HostEntry entry;
   while (!enter<Kind::interp>(vcpu, *inst->module, entry)) {
-    if (!thread_prepared()) return refused(vcpu, entry);
+    if (!thread_prepared()) return invoke_elsewhere(vcpu, func, args, results, entry);
   }
   const ParamPlaces places = param_places(&func, inst);
   auto param = [args](uint64_t slot) { return slot == ParamPlaces::kAbsent ? 0 : args[slot & 0xfff].bits; };
@@ -285,7 +318,7 @@ Outcome refused_because(vm::Vcpu& cx, std::string why) {
   vm::FuncCode& code = *func.code;
   HostEntry entry;
   while (!enter<Kind::machine>(vcpu, *code.module, entry)) {
-    if (!thread_prepared()) return refused(vcpu, entry);
+    if (!thread_prepared()) return invoke_elsewhere(vcpu, func, args, results, entry);
   }
   vm::Instance* inst = func.instance;
   machine_entries(code).from_host(&vcpu, inst, inst->memory0_base, args, results, &entry.activation, &code);

@@ -69,6 +69,59 @@ TEST_CASE("guests that are stopped every slice come to the same results, on eith
   }
 }
 
+TEST_CASE(
+    "a host function of a guest in a task may run guests of a store of its own, which are stopped and move, too") {
+  for (Tiers tiers : kTiers) {
+    CAPTURE(static_cast<int>(tiers));
+    Engine engine(engine_config(tiers));
+    const Module outer = load(engine, "engine_basic"), loops = load(engine, "interp_loops");
+    Linker linker(engine);
+    ok(linker.func_wrap("env", "add", [](int32_t a, int32_t b) { return a + b; }));
+    ok(linker.func_wrap("env", "note", [](int64_t, double) {}));
+    ok(linker.func_wrap("env", "again", [](int32_t n) { return n; }));
+    constexpr int32_t kRounds = 1'000'000;
+    double expected = 0;
+    {
+      Store store(engine);
+      expected = ok(ok(ok(ok(linker.instantiate(store, loops)).func("mixed")).typed<double(int32_t)>()).call(kRounds));
+    }
+    std::atomic<unsigned> right{0}, deep{0}, again{0};
+    Linker nesting(engine);
+    ok(nesting.func_wrap("env", "add", [](int32_t a, int32_t b) { return a + b; }));
+    ok(nesting.func_wrap("env", "note", [](int64_t, double) {}));
+    ok(nesting.func_wrap("env", "again", [&](int32_t n) {
+      Store inner(engine);
+      auto mixed = ok(ok(ok(linker.instantiate(inner, loops)).func("mixed")).typed<double(int32_t)>());
+      right += ok(mixed.call(kRounds)) == expected;
+      auto down = ok(ok(ok(linker.instantiate(inner, outer)).func("down")).typed<int32_t(int32_t)>());
+      const Result<int32_t> fell = down.call(0);
+      deep += !fell && fell.error().trap == TrapCode::StackOverflow;
+      auto fresh = ok(ok(ok(linker.instantiate(inner, loops)).func("mixed")).typed<double(int32_t)>());
+      again += ok(fresh.call(kRounds)) == expected;
+      return n + 1;
+    }));
+    sched::Scheduler scheduler(two_workers());
+    let_scheduler_stop_guests(scheduler);
+    unsigned guests = 0;
+    std::atomic<unsigned> ended{0};
+    do {
+      for (unsigned i = 0; i < 4; ++i, ++guests) {
+        scheduler.spawn([&] {
+          Store store(engine);
+          GuestTask here(store);
+          auto add = ok(ok(ok(nesting.instantiate(store, outer)).func("nested")).typed<int32_t(int32_t)>());
+          ended += ok(add.call(41)) == 42;
+        });
+      }
+      scheduler.wait_idle();
+    } while (scheduler.counters().preemptions <= 4 || scheduler.counters().migrations == 0);
+    CHECK(ended == guests);
+    CHECK(right == guests);
+    CHECK(deep == guests);
+    CHECK(again == guests);
+  }
+}
+
 TEST_CASE("cancelling a task ends its guest, wherever that is") {
   for (Tiers tiers : kTiers) {
     CAPTURE(static_cast<int>(tiers));
